@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"cmp"
+	"net/netip"
+	"time"
+)
+
+// Key names a namespaced object.
+type Key struct {
+	Namespace string
+	Name      string
+}
+
+// String returns "namespace/name", the way kubectl and our errors name an object.
+func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// Compare orders keys by namespace, then name.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.Namespace, other.Namespace), cmp.Compare(k.Name, other.Name))
+}
+
+// Service is what podgate reads of a core/v1 Service. It is never changed
+// after it was decoded: a changed Service is a new value.
+type Service struct {
+	Key
+	UID             string
+	ResourceVersion string
+	Created         time.Time         // metadata.creationTimestamp, whole seconds; zero when absent
+	Annotations     map[string]string // nil when there are none
+	Type            string            // spec.type; "" reads as ClusterIP
+	ClusterIP       string            // spec.clusterIP; "None" for a headless Service
+	Affinity        string            // spec.sessionAffinity: "", "None" or "ClientIP"
+	AffinityTimeout time.Duration     // spec.sessionAffinityConfig.clientIP.timeoutSeconds; zero when absent
+	Ports           []ServicePort
+}
+
+// ServicePort is one port of a Service.
+type ServicePort struct {
+	Name        string // may be "" when the Service has a single port
+	Protocol    string // "TCP", "UDP" or "SCTP"; "" reads as TCP
+	AppProtocol string // "" when absent
+	Port        uint16
+	NodePort    uint16 // zero when absent
+}
+
+// EndpointSlice is what podgate reads of a discovery.k8s.io/v1 EndpointSlice.
+// It is never changed after it was decoded.
+type EndpointSlice struct {
+	Key
+	ResourceVersion string
+	Service         string // label kubernetes.io/service-name; "" when absent
+	AddressType     string // "IPv4", "IPv6" or "FQDN"
+	Ports           []EndpointPort
+	Endpoints       []Endpoint
+}
+
+// EndpointPort is one port that every endpoint of a slice answers on. Ports
+// without a number (null means all ports) are not decoded.
+type EndpointPort struct {
+	Name     string // equals the Service port's name; "" when that has none
+	Protocol string // "" reads as TCP
+	Port     uint16
+}
+
+// Endpoint is one pod behind a Service, with the conditions as the API defines
+// them when absent: ready true, serving as ready, terminating false.
+type Endpoint struct {
+	Addr        netip.Addr // addresses[0], the only one that counts; invalid in an FQDN slice
+	Ready       bool
+	Serving     bool
+	Terminating bool
+	Node        string // nodeName; "" when absent
+	Pod         string // targetRef.name where targetRef is a Pod, else ""
+}
+
+// Snapshot is everything that was followed, complete: it exists only after one
+// whole list of every resource. It is never changed; unchanged objects keep
+// their pointers from one Snapshot to the next, so that equal pointers mean
+// equal content.
+type Snapshot struct {
+	Services []*Service               // sorted by Key
+	Slices   map[Key][]*EndpointSlice // by Service (namespace, kubernetes.io/service-name), each sorted by Key
+	Complete int                      // how many complete lists of every resource came before it, from 1
+}
