@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config reads podgate.toml into a typed Config: strict, with file and
+// line in every error, and all errors at once.
+//
+// It opens no socket, asks no server and knows nothing of what runs.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// Config is podgate.toml, parsed and valid. It is not changed after it was
+// read.
+type Config struct {
+	Kubernetes Kubernetes
+	HAProxy    HAProxy
+	HTTP       HTTP
+	TCP        TCP
+	Defaults   Defaults
+	Grants     []Grant
+	Log        Log
+}
+
+// Kubernetes says which API server to follow and what of it.
+type Kubernetes struct {
+	Kubeconfig        string // path; "" where Server is given
+	Context           string // of the kubeconfig; "" for its current one
+	Server            string // https://host:port; "" where Kubeconfig is given
+	CAFile            string
+	TokenFile         string
+	ClientCertificate string
+	ClientKey         string
+	Namespaces        []string // sorted, without duplicates; "*" alone means all
+	Selector          string   // label selector on Services; "" for all
+	Expose            Expose
+	Watch             bool
+	PollInterval      time.Duration
+	ResyncInterval    time.Duration
+}
+
+// Expose says which Services are served.
+type Expose string
+
+// ExposeAll serves every Service that is not ignored, ExposeAnnotated only
+// those that carry one of our annotations.
+const (
+	ExposeAll       Expose = "all"
+	ExposeAnnotated Expose = "annotated"
+)
+
+// HAProxy says where the HAProxy beside us is. Paths are absolute.
+type HAProxy struct {
+	Folder         string   // ours alone, loaded by HAProxy with -f
+	AdminSocket    string   // its stats socket of level admin
+	MasterSocket   string   // its master CLI
+	Binary         string   // for haproxy -c
+	Files          []string // the operator's own -f files, key "config"; for haproxy -c
+	ErrorFiles     []haproxy.ErrorFile
+	ReloadInterval time.Duration // the least time between two reloads
+}
+
+// HTTP is the plain HTTP frontend.
+type HTTP struct {
+	Binds    []netip.AddrPort // key "bind"; empty for no such frontend
+	NotFound string           // file with the body of the 404 page; "" for a line of text
+}
+
+// TCP says where Services may ask for a port of their own.
+type TCP struct {
+	Addresses    []netip.Addr // where TCP frontends listen
+	AllowedPorts []PortRange  // sorted; empty for none
+}
+
+// PortRange is a range of ports, both ends included.
+type PortRange struct{ First, Last uint16 }
+
+// Contains reports whether port is in the range.
+func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
+
+// Defaults hold for a Service that says nothing else.
+type Defaults struct {
+	Algorithm          haproxy.Balance
+	Check              bool
+	CheckInterval      time.Duration
+	Cookie             string // name of the sticky cookie
+	CookieKey          string // the same on every edge node
+	MaxConn            int    // per server; zero is without limit
+	TimeoutClient      time.Duration
+	TimeoutServer      time.Duration
+	TimeoutConnect     time.Duration
+	TimeoutHTTPRequest time.Duration
+	TimeoutKeepAlive   time.Duration
+	TimeoutTunnel      time.Duration
+}
+
+// Grant lets the Services of one namespace claim hosts. Where there is any
+// Grant, a host without one may be claimed by nobody.
+type Grant struct {
+	Namespace string
+	Hosts     []string // lower case; "*.example.com" grants every name below it, and that wildcard
+}
+
+// Log says how podgate logs.
+type Log struct {
+	Level  slog.Level
+	Format LogFormat
+}
+
+// LogFormat is how a log line is written.
+type LogFormat string
+
+// LogText is slog's text format, LogJSON a JSON object per line.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)

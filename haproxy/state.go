@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is everything of ours that HAProxy should serve. All slices are
+// sorted, so that equal States are deeply equal. A State is not changed once
+// it was handed on.
+type State struct {
+	Settings  Settings
+	Frontends []Frontend // by Name
+	Backends  []Backend  // by Name
+	Routes    []Route    // by Route.Compare
+}
+
+// Mode is how a proxy reads its traffic (configuration.txt "mode").
+type Mode string
+
+// The modes that we use. The zero Mode is not valid.
+const (
+	HTTP Mode = "http"
+	TCP  Mode = "tcp"
+)
+
+// Settings hold for every section of ours.
+type Settings struct {
+	TimeoutClient      time.Duration // configuration.txt "timeout client"
+	TimeoutServer      time.Duration // "timeout server", where a Backend has none of its own
+	TimeoutConnect     time.Duration // "timeout connect", where a Policy has none of its own
+	TimeoutHTTPRequest time.Duration // "timeout http-request"
+	TimeoutKeepAlive   time.Duration // "timeout http-keep-alive"
+	TimeoutTunnel      time.Duration // "timeout tunnel", WebSockets among them
+	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
+	ErrorFiles         []ErrorFile   // by Code
+}
+
+// ErrorFile is one "errorfile CODE PATH" line.
+type ErrorFile struct {
+	Code int
+	Path string // absolute
+}
+
+// Frontend is one listening proxy of ours.
+type Frontend struct {
+	Name    string
+	Mode    Mode
+	Binds   []netip.AddrPort // the unspecified address means every address of its family
+	Backend string           // where a TCP frontend leads; "" in an HTTP frontend, which has Routes
+}
+
+// Route leads requests of the HTTP frontend, or of the TLS frontend, to a
+// Backend. An exact Host beats a wildcard, which beats none; then the longest
+// Path wins.
+type Route struct {
+	TLS      bool    // reached through the TLS frontend instead of the plain one
+	Host     string  // lower case, without port; "*.example.com" for one label before it; "" for any
+	Path     string  // "/cart", matched by whole segments, without a slash at its end; "" for all
+	FoldCase bool    // Path is lower case and matches without regard to case
+	Rewrite  Rewrite // what becomes of Path in the request
+	Backend  string
+}
+
+// Rewrite is what stands for the matched path in the request that a server
+// sees: "" leaves it, "/" takes it away, "/new" replaces it.
+type Rewrite string
+
+// Compare orders Routes by frontend, host, path and case.
+func (r Route) Compare(o Route) int {
+	return cmp.Or(
+		compareBool(r.TLS, o.TLS),
+		cmp.Compare(r.Host, o.Host),
+		cmp.Compare(r.Path, o.Path),
+		compareBool(r.FoldCase, o.FoldCase),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// Backend is a set of equal servers and how they are used.
+type Backend struct {
+	Name    string
+	Policy  Policy
+	Options Options // of each of its servers
+	// TimeoutServer is "timeout server" of this backend alone; zero takes that
+	// of Settings. In HTTP mode it is changed at runtime.
+	TimeoutServer time.Duration
+	Servers       []Server // by Addr
+}
+
+// Balance is a load balancing algorithm that accepts servers at runtime
+// (configuration.txt "balance").
+type Balance string
+
+// The algorithms on offer. Source goes with "hash-type consistent".
+const (
+	RoundRobin Balance = "roundrobin"
+	LeastConn  Balance = "leastconn"
+	First      Balance = "first"
+	Source     Balance = "source"
+	Random     Balance = "random"
+)
+
+// Balances lists the algorithms in the order in which they are told to users.
+func Balances() []Balance { return []Balance{RoundRobin, LeastConn, First, Source, Random} }
+
+// Policy is what holds for a whole backend and can only be changed by loading
+// a new configuration. Backends of equal Policy share one named defaults
+// section.
+type Policy struct {
+	Mode           Mode
+	Balance        Balance
+	Cookie         string        // name of the cookie that keeps a client on its server; "" for none
+	CookieKey      string        // "dynamic-cookie-key": cookie values are a hash of it and the server's address
+	ClientAffinity time.Duration // keep a client address on its server for so long after its last connection; zero for not at all
+	CheckPath      string        // path of an HTTP health check; "" for a connection only
+	TimeoutConnect time.Duration // zero takes that of Settings
+}
+
+// Protocol is how servers are spoken to.
+type Protocol string
+
+// The protocols on offer. Plain is HTTP/1.1 in an HTTP backend and bytes in a
+// TCP backend. TLS does not verify the server's certificate.
+const (
+	Plain Protocol = "plain"
+	TLS   Protocol = "tls" // HTTP/1.1 over TLS
+	H2    Protocol = "h2"  // HTTP/2 over TLS
+	H2C   Protocol = "h2c" // HTTP/2 in clear text
+)
+
+// Options are the parameters of a server, the same for all of a backend
+// whether the file declares them or the runtime API adds them.
+type Options struct {
+	Protocol      Protocol
+	Check         bool
+	CheckInterval time.Duration // "inter"; of no meaning without Check
+	MaxConn       int           // connections per server; zero is without limit
+}
+
+// ServerState is the administrative state of a server (management.txt "set
+// server").
+type ServerState string
+
+// The administrative states. Drain takes no new sessions but those that a
+// cookie or a stick table ties to the server; Maint takes none.
+const (
+	Ready ServerState = "ready"
+	Drain ServerState = "drain"
+	Maint ServerState = "maint"
+)
+
+// Server is one address of a Backend. Its address is its identity.
+type Server struct {
+	Addr  netip.AddrPort
+	State ServerState // Ready or Drain where it is wanted; any where it was observed
+}
+
+// Name is the server's name in HAProxy: its address and port, without the
+// brackets of IPv6, which HAProxy does not take in a name.
+func (s Server) Name() string { return ServerName(s.Addr) }
+
+// ServerName is the name of the server at addr.
+func ServerName(addr netip.AddrPort) string {
+	return fmt.Sprintf("%s:%d", addr.Addr(), addr.Port())
+}
+
+// ParseServerName is the inverse of ServerName. It reports whether name was
+// made by it; servers of other names are not ours.
+func ParseServerName(name string) (netip.AddrPort, bool) {
+	i := strings.LastIndexByte(name, ':')
+	if i < 0 {
+		return netip.AddrPort{}, false
+	}
+	host := name[:i]
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	addr, err := netip.ParseAddrPort(host + name[i:])
+	if err != nil || ServerName(addr) != name {
+		return netip.AddrPort{}, false
+	}
+	return addr, true
+}
+
+// Backend returns the backend of that name.
+func (s State) Backend(name string) (Backend, bool) { return findBackend(s.Backends, name) }
+
+func findBackend(sorted []Backend, name string) (Backend, bool) {
+	i, ok := slices.BinarySearchFunc(sorted, name, func(b Backend, n string) int { return cmp.Compare(b.Name, n) })
+	if !ok {
+		return Backend{}, false
+	}
+	return sorted[i], true
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// String tells the State in an operator's words, a line per frontend, route,
+// backend and server. Settings are left out. It is what scenarios compare.
+func (s State) String() string {
+	var b strings.Builder
+	for _, f := range s.Frontends {
+		fmt.Fprintf(&b, "frontend %s %s", f.Name, f.Mode)
+		for _, addr := range f.Binds {
+			fmt.Fprintf(&b, " %s", addr)
+		}
+		if f.Backend != "" {
+			fmt.Fprintf(&b, " -> %s", f.Backend)
+		}
+		b.WriteByte('\n')
+	}
+	for _, r := range s.Routes {
+		b.WriteString(r.String())
+		b.WriteByte('\n')
+	}
+	for _, be := range s.Backends {
+		fmt.Fprintf(&b, "backend %s\n", be.describe())
+		for _, srv := range be.Servers {
+			fmt.Fprintf(&b, "  server %s %s\n", srv.Name(), srv.State)
+		}
+	}
+	return b.String()
+}
+
+// String is "route http host/path -> backend", with what differs from a plain
+// prefix route behind it.
+func (r Route) String() string {
+	frontend, host, path := "http", r.Host, r.Path
+	if r.TLS {
+		frontend = "https"
+	}
+	if host == "" {
+		host = "*"
+	}
+	if path == "" {
+		path = "/"
+	}
+	line := fmt.Sprintf("route %s %s%s -> %s", frontend, host, path, r.Backend)
+	if r.FoldCase {
+		line += " fold-case"
+	}
+	if r.Rewrite != "" {
+		line += fmt.Sprintf(" rewrite=%s", r.Rewrite)
+	}
+	return line
+}
+
+// describe is the backend's name, then its policy and options as far as they
+// differ from nothing.
+func (b Backend) describe() string {
+	words := []string{b.Name, string(b.Policy.Mode), string(b.Policy.Balance)}
+	add := func(key, value string) { words = append(words, key+"="+value) }
+	addDuration := func(key string, d time.Duration) {
+		if d != 0 {
+			add(key, d.String())
+		}
+	}
+	if b.Options.Protocol != Plain {
+		add("protocol", string(b.Options.Protocol))
+	}
+	if b.Policy.Cookie != "" {
+		add("cookie", b.Policy.Cookie)
+	}
+	addDuration("client-affinity", b.Policy.ClientAffinity)
+	if b.Options.Check {
+		add("check", b.Options.CheckInterval.String())
+	}
+	if b.Policy.CheckPath != "" {
+		add("check-path", b.Policy.CheckPath)
+	}
+	addDuration("timeout-connect", b.Policy.TimeoutConnect)
+	addDuration("timeout-server", b.TimeoutServer)
+	if b.Options.MaxConn != 0 {
+		add("maxconn", fmt.Sprint(b.Options.MaxConn))
+	}
+	return strings.Join(words, " ")
+}
