@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,8 @@ type Settings struct {
 	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
 	ErrorFiles         []ErrorFile   // by Code
 }
+
+func (s Settings) equal(o Settings) bool { return reflect.DeepEqual(s, o) }
 
 // ErrorFile is one "errorfile CODE PATH" line.
 type ErrorFile struct {

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Running is what a HAProxy process serves.
+type Running struct {
+	// Loaded is the State whose configuration the process loaded: its
+	// Settings, Frontends and Backends. Its Servers and Routes may have changed
+	// since and are not looked at.
+	Loaded State
+	// Servers are those observed, by backend, each list sorted by Addr.
+	Servers map[string][]Server
+	// Maps are those observed, in the order of MapNames.
+	Maps []Map
+}
+
+// Plan leads from what runs to what is wanted. Its parts are carried out in
+// the order of its fields: what is new can serve before anything leads to it,
+// and nothing leads to what leaves. Parts that need a reload first are left
+// out; after the reload the next Diff has them.
+type Plan struct {
+	// Reload tells why a new configuration must be loaded, a reason each,
+	// sorted; empty if none need be.
+	Reload []string
+	Add    []ServerChange
+	Maps   []Map // each replaces the whole map of its name
+	Leave  []ServerChange
+}
+
+// Empty reports whether there is nothing to do.
+func (p Plan) Empty() bool { return len(p.Reload) == 0 && !p.Runtime() }
+
+// Runtime reports whether the runtime API has something to do.
+func (p Plan) Runtime() bool { return len(p.Add)+len(p.Maps)+len(p.Leave) > 0 }
+
+// Op is what happens to a server.
+type Op string
+
+// The operations on servers.
+const (
+	AddServer    Op = "add"    // a server that HAProxy does not have yet; then it takes its State
+	SetServer    Op = "set"    // it takes its State
+	DeleteServer Op = "delete" // a server in Maint, as soon as its last connection is closed
+)
+
+// ServerChange is one operation on one server.
+type ServerChange struct {
+	Op      Op
+	Backend *Backend // as it was loaded; its Servers are not looked at
+	Server  Server   // with the State that it is to have
+}
+
+// String is "add shop_cart_80/10.1.2.3:8080 ready".
+func (c ServerChange) String() string {
+	return fmt.Sprintf("%s %s/%s %s", c.Op, c.Backend.Name, c.Server.Name(), c.Server.State)
+}
+
+// Diff returns the Plan from have to want. Backends that are no longer wanted
+// are emptied and stay behind in the process until it is next reloaded for
+// another reason.
+func Diff(have Running, want State) Plan {
+	p := Plan{Reload: reloadReasons(have.Loaded, want)}
+	p.Maps = diffMaps(have, want)
+	kept := leadsTo(have, p.Maps, want)
+	for i := range have.Loaded.Backends {
+		b := &have.Loaded.Backends[i]
+		w, wanted := want.Backend(b.Name)
+		if !wanted && kept[b.Name] {
+			continue
+		}
+		p.diffServers(b, have.Servers[b.Name], w.Servers)
+	}
+	return p
+}
+
+// diffServers merges the two sorted lists of one backend.
+func (p *Plan) diffServers(b *Backend, have, want []Server) {
+	for len(have) > 0 || len(want) > 0 {
+		order := 0
+		switch {
+		case len(have) == 0:
+			order = 1
+		case len(want) == 0:
+			order = -1
+		default:
+			order = have[0].Addr.Compare(want[0].Addr)
+		}
+		switch {
+		case order < 0:
+			p.leave(b, have[0])
+			have = have[1:]
+		case order > 0:
+			p.Add = append(p.Add, ServerChange{AddServer, b, want[0]})
+			want = want[1:]
+		default:
+			if change := (ServerChange{SetServer, b, want[0]}); have[0].State != want[0].State {
+				if want[0].State == Ready {
+					p.Add = append(p.Add, change)
+				} else {
+					p.Leave = append(p.Leave, change)
+				}
+			}
+			have, want = have[1:], want[1:]
+		}
+	}
+}
+
+func (p *Plan) leave(b *Backend, s Server) {
+	gone := Server{s.Addr, Maint}
+	if s.State != Maint {
+		p.Leave = append(p.Leave, ServerChange{SetServer, b, gone})
+	}
+	p.Leave = append(p.Leave, ServerChange{DeleteServer, b, gone})
+}
+
+// reloadReasons compares what only a new configuration can change.
+func reloadReasons(have, want State) []string {
+	var reasons []string
+	if !have.Settings.equal(want.Settings) {
+		reasons = append(reasons, "settings changed")
+	}
+	frontends := map[string]Frontend{}
+	for _, f := range have.Frontends {
+		frontends[f.Name] = f
+	}
+	for _, f := range want.Frontends {
+		old, ok := frontends[f.Name]
+		delete(frontends, f.Name)
+		switch {
+		case !ok:
+			reasons = append(reasons, "frontend "+f.Name+" is new")
+		case !slices.Equal(old.Binds, f.Binds):
+			reasons = append(reasons, "frontend "+f.Name+" listens elsewhere")
+		case old.Backend != f.Backend:
+			reasons = append(reasons, "frontend "+f.Name+" leads to another backend")
+		case old.Mode != f.Mode:
+			reasons = append(reasons, "frontend "+f.Name+" changed its mode")
+		}
+	}
+	for name := range maps.Keys(frontends) {
+		reasons = append(reasons, "frontend "+name+" is gone")
+	}
+	for _, b := range want.Backends {
+		old, ok := have.Backend(b.Name)
+		switch {
+		case !ok:
+			reasons = append(reasons, "backend "+b.Name+" is new")
+		case old.Policy != b.Policy:
+			reasons = append(reasons, "backend "+b.Name+" changed its policy")
+		case old.Options != b.Options:
+			reasons = append(reasons, "backend "+b.Name+" changed its server options")
+		case b.Policy.Mode != HTTP && old.TimeoutServer != b.TimeoutServer:
+			reasons = append(reasons, "backend "+b.Name+" changed its server timeout")
+		}
+	}
+	slices.Sort(reasons)
+	return reasons
+}
+
+// diffMaps returns the maps that differ, as they may be now. A route to a
+// backend that only the next reload brings keeps its present entry till then:
+// HAProxy would answer 404 instead.
+func diffMaps(have Running, want State) []Map {
+	var changed []Map
+	for i, m := range want.Maps() {
+		var present Map
+		if i < len(have.Maps) {
+			present = have.Maps[i]
+		}
+		if m.Name != TimeoutsMap {
+			m.Entries = holdBack(m.Entries, present.Entries, have.Loaded)
+		}
+		if !slices.Equal(present.Entries, m.Entries) {
+			changed = append(changed, m)
+		}
+	}
+	return changed
+}
+
+func holdBack(want, present []MapEntry, loaded State) []MapEntry {
+	var entries []MapEntry
+	for _, e := range want {
+		if _, ok := loaded.Backend(e.backend()); !ok {
+			i, found := slices.BinarySearchFunc(present, e, compareKeys)
+			if !found {
+				continue
+			}
+			e = present[i]
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// leadsTo returns the backends that requests still reach until the next
+// reload, although want may not have them.
+func leadsTo(have Running, changed []Map, want State) map[string]bool {
+	kept := map[string]bool{}
+	current := map[string][]MapEntry{}
+	for _, m := range slices.Concat(have.Maps, changed) {
+		current[m.Name] = m.Entries
+	}
+	for _, name := range []string{RoutesMap, FoldedRoutesMap} {
+		for _, e := range current[name] {
+			kept[e.backend()] = true
+		}
+	}
+	for _, f := range have.Loaded.Frontends {
+		if f.Backend == "" {
+			continue
+		}
+		if slices.ContainsFunc(want.Frontends, func(w Frontend) bool { return w.Name == f.Name }) {
+			kept[f.Backend] = true
+		}
+	}
+	return kept
+}
+
