@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+)
+
+// access is how one API server is reached and as whom: what a context of a
+// kubeconfig, or the plain settings, come to.
+type access struct {
+	server     string
+	serverName string // tls-server-name; "" is the server's own
+	insecure   bool   // the server's certificate is not verified
+	proxy      string // "" is what the environment says
+
+	ca       []byte // PEM; nil is the system's bundle
+	caOrigin string // where ca comes from, for errors
+
+	cert, key  []byte // PEM; nil without a client certificate
+	certOrigin string
+
+	token       string // "" without; never printed
+	tokenFile   string // beats token
+	tokenOrigin string
+}
+
+// accessFromFiles reads the files that the plain settings of cfg name.
+func accessFromFiles(cfg Config) (access, error) {
+	a := access{server: cfg.Server, tokenFile: cfg.TokenFile}
+	var err error
+	if cfg.CAFile != "" {
+		if a.ca, err = os.ReadFile(cfg.CAFile); err != nil {
+			return access{}, fmt.Errorf("read CA file: %v", err)
+		}
+		a.caOrigin = cfg.CAFile
+	}
+	if cfg.ClientCertificate != "" {
+		if a.cert, err = os.ReadFile(cfg.ClientCertificate); err != nil {
+			return access{}, fmt.Errorf("read client certificate: %v", err)
+		}
+		if a.key, err = os.ReadFile(cfg.ClientKey); err != nil {
+			return access{}, fmt.Errorf("read client key: %v", err)
+		}
+		a.certOrigin = cfg.ClientCertificate
+	}
+	return a, nil
+}
+
+// url returns the server's address.
+func (a access) url() (*url.URL, error) {
+	u, err := url.Parse(a.server)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, fmt.Errorf("choose the API server: %q is not a URL such as https://10.0.0.1:6443", a.server)
+	}
+	if u.User != nil {
+		return nil, fmt.Errorf("choose the API server: %q holds a user name, which Kubernetes does not take", u.Redacted())
+	}
+	return u, nil
+}
+
+// credential names what the server is shown, for errors.
+func (a access) credential() string {
+	switch {
+	case a.tokenFile != "":
+		return "the token in " + a.tokenFile
+	case a.token != "":
+		return a.tokenOrigin
+	case a.cert != nil:
+		return "the client certificate in " + a.certOrigin
+	}
+	return ""
+}
+
+// transport returns a connection pool to the server, without credentials other
+// than the client certificate.
+func (a access) transport() (*http.Transport, error) {
+	config, err := a.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	proxy := http.ProxyFromEnvironment
+	if a.proxy != "" {
+		u, err := url.Parse(a.proxy)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("read proxy-url of the kubeconfig: not a URL such as http://10.0.0.1:3128 or socks5://10.0.0.1:1080")
+		}
+		proxy = http.ProxyURL(u)
+	}
+	return &http.Transport{
+		Proxy:               proxy,
+		DialContext:         dialer().DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     90 * time.Second,
+		ForceAttemptHTTP2:   true, // a TLSClientConfig of our own turns it off otherwise
+		// A watch may be silent for a minute: only pings tell a quiet server from
+		// a connection that a firewall has forgotten.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}, nil
+}
+
+func (a access) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         a.serverName,
+		InsecureSkipVerify: a.insecure,
+	}
+	if a.ca != nil {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(a.ca) {
+			return nil, fmt.Errorf("read CA: %s holds no PEM certificate", a.caOrigin)
+		}
+	}
+	if a.cert != nil {
+		pair, err := tls.X509KeyPair(a.cert, a.key)
+		if err != nil {
+			return nil, fmt.Errorf("read client certificate in %s: %v", a.certOrigin, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// Client follows one API server. It may be used concurrently.
+type Client struct {
+	cfg    Config
+	log    *slog.Logger
+	server *url.URL
+	http   *http.Client          // watches
+	lists  *retryablehttp.Client // lists, over http
+
+	caOrigin   string // where the CA comes from, for errors; "" without
+	credential string // what the server is shown, for errors; "" without
+}
+
+// New reads the kubeconfig, or the files that cfg names, and returns a Client
+// for the API server they choose. It does not touch the network. Errors name
+// the file.
+func New(cfg Config, log *slog.Logger) (*Client, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	var a access
+	if cfg.Kubeconfig != "" {
+		a, err = accessFromKubeconfig(cfg.Kubeconfig, cfg.Context)
+	} else {
+		a, err = accessFromFiles(cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newClient(cfg, a, log)
+}
+
+func newClient(cfg Config, a access, log *slog.Logger) (*Client, error) {
+	server, err := a.url()
+	if err != nil {
+		return nil, err
+	}
+	transport, err := a.transport()
+	if err != nil {
+		return nil, err
+	}
+	token, err := newToken(a, log)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg:        cfg,
+		log:        log,
+		server:     server,
+		caOrigin:   a.caOrigin,
+		credential: a.credential(),
+		http: &http.Client{
+			Transport: &authTransport{next: transport, token: token, userAgent: cfg.UserAgent},
+			// A redirect would carry the token to whoever it names.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	c.lists = newListClient(c.http, cfg.PollInterval)
+	if a.insecure {
+		log.Warn("API server certificate is not verified", "server", c.Server(), "file", cfg.Kubeconfig)
+	}
+	if token != nil && server.Scheme == "http" {
+		log.Warn("token is sent without TLS", "server", c.Server())
+	}
+	return c, nil
+}
+
+// Server returns the URL of the API server, for logs.
+func (c *Client) Server() string { return c.server.String() }
+
+// List returns one complete list of every resource in every namespace, or the
+// first error.
+func (c *Client) List(ctx context.Context) (*Snapshot, error) {
+	s := newStore()
+	for _, src := range c.sources() {
+		l, err := c.list(ctx, src)
+		if err != nil {
+			return nil, err
+		}
+		for key, err := range l.unread {
+			c.log.Warn("object skipped", src.resource.logKey(), key, "err", err)
+		}
+		s.replace(src, l)
+	}
+	return s.snapshot(1), nil
+}
+
+// source is one collection that is listed and watched by itself.
+type source struct {
+	resource  resource
+	namespace string // "" is all of them
+}
+
+// String names the source in errors: what stands after "list" or "watch".
+func (s source) String() string {
+	if s.namespace == "" {
+		return s.resource.String()
+	}
+	return fmt.Sprintf("%s in namespace %q", s.resource, s.namespace)
+}
+
+// sources returns what makes a Snapshot complete.
+func (c *Client) sources() []source {
+	var all []source
+	for _, namespace := range c.cfg.Namespaces {
+		if namespace == AllNamespaces {
+			namespace = ""
+		}
+		all = append(all, source{services, namespace}, source{endpointSlices, namespace})
+	}
+	return all
+}
+
+// query returns the parameters that every request for src carries.
+func (c *Client) query(src source) url.Values {
+	query := make(url.Values)
+	if src.resource == services && c.cfg.Selector != "" {
+		query.Set("labelSelector", c.cfg.Selector)
+	}
+	return query
+}
+
+func dialer() *net.Dialer {
+	return &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+}

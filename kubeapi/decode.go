@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Decode reads what `kubectl get services,endpointslices -o json` or `-o yaml`
+// prints: one object, a List, a ServiceList, an EndpointSliceList, or several of
+// them as YAML documents. Objects of other kinds are left out, an object without
+// a namespace is in "default", and of two with one name the later counts. An
+// error names the object, and there is no Snapshot then.
+func Decode(r io.Reader) (*Snapshot, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read objects: %v", err)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, errors.New("read objects: there is nothing to read")
+	}
+	d := objectDecoder{store: newStore(), strings: make(interner)}
+	for i, doc := range yamlDocuments(text) {
+		if err := d.document(doc); err != nil {
+			return nil, fmt.Errorf("read objects: document %d: %v", i+1, err)
+		}
+	}
+	return d.store.snapshot(1), nil
+}
+
+// yamlDocuments splits text at the lines that begin a document. JSON is YAML of
+// one document.
+func yamlDocuments(text []byte) [][]byte {
+	var docs [][]byte
+	start, content := 0, false
+	for pos := 0; pos < len(text); {
+		end := len(text)
+		if i := bytes.IndexByte(text[pos:], '\n'); i >= 0 {
+			end = pos + i + 1
+		}
+		line := bytes.TrimRight(text[pos:end], "\r\n")
+		marker := bytes.HasPrefix(line, []byte("---")) && (len(line) == 3 || line[3] == ' ' || line[3] == '\t')
+		if marker && content {
+			docs = append(docs, text[start:pos])
+			start, content = pos, false
+		}
+		if marker || len(bytes.TrimSpace(line)) > 0 && line[0] != '#' {
+			content = true
+		}
+		pos = end
+	}
+	return append(docs, text[start:])
+}
+
+// objectDecoder gathers the objects of several documents.
+type objectDecoder struct {
+	store   *store
+	strings interner
+}
+
+// kubeObject is the head of any object, and the items of a list.
+type kubeObject struct {
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	Items      []json.RawMessage `json:"items"`
+}
+
+func (d *objectDecoder) document(text []byte) error {
+	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] != '{' {
+		var err error
+		if text, err = yaml.YAMLToJSON(text); err != nil {
+			return err
+		}
+	}
+	if len(text) == 0 || string(text) == "null" {
+		return nil
+	}
+	var head kubeObject
+	if err := json.Unmarshal(text, &head); err != nil {
+		return err
+	}
+	kind, isList := strings.CutSuffix(head.Kind, "List")
+	if !isList {
+		return d.object(text, head.APIVersion, head.Kind)
+	}
+	for i, item := range head.Items {
+		// The items of a List say their kind, those of a ServiceList need not.
+		own := kubeObject{APIVersion: head.APIVersion, Kind: kind}
+		if err := json.Unmarshal(item, &own); err != nil {
+			return fmt.Errorf("item %d: %v", i+1, err)
+		}
+		if err := d.object(item, own.APIVersion, own.Kind); err != nil {
+			return fmt.Errorf("item %d: %v", i+1, err)
+		}
+	}
+	return nil
+}
+
+// object adds one object, or leaves it out when it is not of ours: there are
+// other kinds named Service, such as Knative's.
+func (d *objectDecoder) object(text []byte, apiVersion, kind string) error {
+	var r resource
+	switch {
+	case apiVersion == "v1" && kind == "Service":
+		r = services
+	case apiVersion == "discovery.k8s.io/v1" && kind == "EndpointSlice":
+		r = endpointSlices
+	default:
+		return nil
+	}
+	o, key, err := r.decode(func(v any) error { return json.Unmarshal(text, v) }, d.strings)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %s: %v", kind, key, err)
+	case key.Name == "":
+		return fmt.Errorf("%s without a name", kind)
+	}
+	d.store.put(inNamespace(o, "default"))
+	return nil
+}
+
+// inNamespace puts o, which nobody else has seen yet, into a namespace if it is
+// in none.
+func inNamespace(o object, namespace string) object {
+	switch o := o.(type) {
+	case *Service:
+		if o.Namespace == "" {
+			o.Namespace = namespace
+		}
+	case *EndpointSlice:
+		if o.Namespace == "" {
+			o.Namespace = namespace
+		}
+	}
+	return o
+}

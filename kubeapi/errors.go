@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// statusError is an answer of the API server that is not a success.
+type statusError struct {
+	code    int
+	message string // the server's own words; may be ""
+	hint    string // what to look at; may be ""
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("%d %s", e.code, http.StatusText(e.code))
+	if e.message != "" {
+		text += ": " + e.message
+	}
+	if e.hint != "" {
+		text += " (" + e.hint + ")"
+	}
+	return text
+}
+
+// statusCode returns the code of a statusError in err's chain, or zero.
+func statusCode(err error) int {
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e.code
+	}
+	return 0
+}
+
+// answerError returns what resp says went wrong while verb was done to r. It
+// does not close the body.
+func (c *Client) answerError(resp *http.Response, verb string, r resource) error {
+	e := &statusError{code: resp.StatusCode, message: answerMessage(resp)}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		e.message = "" // "Unauthorized" once more
+		e.hint = "no credentials are configured"
+		if c.credential != "" {
+			e.hint = fmt.Sprintf("is %s valid?", c.credential)
+		}
+	case http.StatusForbidden:
+		e.hint = fmt.Sprintf("does its role allow %s on %s?", verb, r)
+	case http.StatusNotFound:
+		e.hint = fmt.Sprintf("is %s a Kubernetes API server, 1.21 or newer?", c.Server())
+	}
+	return e
+}
+
+// answerMessage returns the message of a Status, or the first line of what is
+// not JSON: 429 comes as plain text, and so does what proxies say.
+func answerMessage(resp *http.Response) string {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var status struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &status) == nil {
+		return status.Message
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+		return line[:min(len(line), 200)]
+	}
+	return ""
+}
+
+// requestError returns err without the URL that net/http puts before it, and
+// with a hint where the server's certificate is not trusted.
+func (c *Client) requestError(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		ca := "no CA is configured, so the system's are used"
+		if c.caOrigin != "" {
+			ca = fmt.Sprintf("is %s the CA of %s?", c.caOrigin, c.Server())
+		}
+		return fmt.Errorf("%w (%s)", err, ca)
+	}
+	return err
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sigs.k8s.io/yaml"
+)
+
+// kubeconfig is what is read of a kubeconfig (client-go clientcmd/api/v1).
+type kubeconfig struct {
+	CurrentContext string `json:"current-context"`
+	Contexts       []struct {
+		Name    string `json:"name"`
+		Context struct {
+			Cluster string `json:"cluster"`
+			User    string `json:"user"`
+		} `json:"context"`
+	} `json:"contexts"`
+	Clusters []struct {
+		Name    string            `json:"name"`
+		Cluster kubeconfigCluster `json:"cluster"`
+	} `json:"clusters"`
+	Users []struct {
+		Name string         `json:"name"`
+		User kubeconfigUser `json:"user"`
+	} `json:"users"`
+}
+
+type kubeconfigCluster struct {
+	Server        string `json:"server"`
+	TLSServerName string `json:"tls-server-name"`
+	Insecure      bool   `json:"insecure-skip-tls-verify"`
+	CAFile        string `json:"certificate-authority"`
+	CAData        string `json:"certificate-authority-data"`
+	ProxyURL      string `json:"proxy-url"`
+}
+
+type kubeconfigUser struct {
+	CertFile  string `json:"client-certificate"`
+	CertData  string `json:"client-certificate-data"`
+	KeyFile   string `json:"client-key"`
+	KeyData   string `json:"client-key-data"`
+	Token     string `json:"token"`
+	TokenFile string `json:"tokenFile"`
+
+	// Refused, because leaving them out would act as somebody else.
+	Username     string `json:"username"`
+	Password     string `json:"password"`
+	As           string `json:"as"`
+	AuthProvider any    `json:"auth-provider"`
+	Exec         any    `json:"exec"`
+}
+
+// accessFromKubeconfig reads the kubeconfig at path and what its context names.
+func accessFromKubeconfig(path, context string) (access, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return access{}, fmt.Errorf("read kubeconfig: %v", err)
+	}
+	a, err := parseKubeconfig(text, path, context)
+	if err != nil {
+		return access{}, fmt.Errorf("read kubeconfig %s: %v", path, err)
+	}
+	return a, nil
+}
+
+func parseKubeconfig(text []byte, path, context string) (access, error) {
+	var k kubeconfig
+	if err := yaml.Unmarshal(text, &k); err != nil {
+		return access{}, err
+	}
+	clusterName, userName, err := k.context(context)
+	if err != nil {
+		return access{}, err
+	}
+	cluster, err := k.cluster(clusterName)
+	if err != nil {
+		return access{}, err
+	}
+	user, err := k.user(userName)
+	if err != nil {
+		return access{}, err
+	}
+	a := access{
+		server:     cluster.Server,
+		serverName: cluster.TLSServerName,
+		insecure:   cluster.Insecure,
+		proxy:      cluster.ProxyURL,
+		token:      user.Token,
+	}
+	f := kubeconfigFiles{path: path}
+	a.ca, a.caOrigin = f.read("certificate-authority", cluster.CAFile, cluster.CAData)
+	a.cert, a.certOrigin = f.read("client-certificate", user.CertFile, user.CertData)
+	a.key, _ = f.read("client-key", user.KeyFile, user.KeyData)
+	if f.err != nil {
+		return access{}, f.err
+	}
+	if (a.cert == nil) != (a.key == nil) {
+		return access{}, fmt.Errorf("user %q: a client-certificate needs its client-key, and the key its certificate", userName)
+	}
+	if user.TokenFile != "" {
+		a.tokenFile = f.resolve(user.TokenFile)
+	}
+	if user.Token != "" {
+		a.tokenOrigin = fmt.Sprintf("the token of user %q in %s", userName, path)
+	}
+	return a, nil
+}
+
+// context returns the cluster and the user that the context names; "" is the
+// current one.
+func (k *kubeconfig) context(name string) (cluster, user string, err error) {
+	if name == "" {
+		name = k.CurrentContext
+	}
+	if name == "" {
+		return "", "", fmt.Errorf("no current-context is set (name a context)")
+	}
+	var known []string
+	for _, c := range k.Contexts {
+		if c.Name == name {
+			return c.Context.Cluster, c.Context.User, nil
+		}
+		known = append(known, c.Name)
+	}
+	return "", "", fmt.Errorf("no context %q (it has %q)", name, known)
+}
+
+func (k *kubeconfig) cluster(name string) (kubeconfigCluster, error) {
+	for _, c := range k.Clusters {
+		if c.Name != name {
+			continue
+		}
+		if c.Cluster.Server == "" {
+			return kubeconfigCluster{}, fmt.Errorf("cluster %q has no server", name)
+		}
+		return c.Cluster, nil
+	}
+	return kubeconfigCluster{}, fmt.Errorf("no cluster %q", name)
+}
+
+// user returns the user, unless it logs in by a way that is not supported. A
+// context may name no user: it is anonymous.
+func (k *kubeconfig) user(name string) (kubeconfigUser, error) {
+	if name == "" {
+		return kubeconfigUser{}, nil
+	}
+	for _, u := range k.Users {
+		if u.Name == name {
+			return u.User, u.User.check(name)
+		}
+	}
+	return kubeconfigUser{}, fmt.Errorf("no user %q", name)
+}
+
+func (u kubeconfigUser) check(name string) error {
+	const remedy = "use a token, a tokenFile or a client certificate"
+	switch {
+	case u.Exec != nil:
+		return fmt.Errorf("user %q: exec plugins are not supported (%s)", name, remedy)
+	case u.AuthProvider != nil:
+		return fmt.Errorf("user %q: auth-provider is not supported, and gone from Kubernetes 1.26 on (%s)", name, remedy)
+	case u.Username != "" || u.Password != "":
+		return fmt.Errorf("user %q: username and password are not supported, and gone from Kubernetes 1.19 on (%s)", name, remedy)
+	case u.As != "":
+		return fmt.Errorf("user %q: impersonation by as is not supported (%s of that user itself)", name, remedy)
+	}
+	return nil
+}
+
+// kubeconfigFiles reads what a kubeconfig gives inline or as a file, up to the
+// first error.
+type kubeconfigFiles struct {
+	path string
+	err  error
+}
+
+// resolve returns the path of a file named in the kubeconfig: relative ones are
+// relative to the kubeconfig.
+func (f *kubeconfigFiles) resolve(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(f.path), name)
+}
+
+// read returns the content of a key and where it comes from. The inline data
+// beats the file; nil when neither is set.
+func (f *kubeconfigFiles) read(key, file, data string) (content []byte, origin string) {
+	switch {
+	case f.err != nil || file == "" && data == "":
+		return nil, ""
+	case data != "":
+		content, err := base64.StdEncoding.DecodeString(data)
+		if err != nil {
+			f.err = fmt.Errorf("%s-data: %v", key, err)
+		}
+		return content, fmt.Sprintf("%s-data of %s", key, f.path)
+	}
+	content, err := os.ReadFile(f.resolve(file))
+	if err != nil {
+		f.err = fmt.Errorf("%s: %v", key, err)
+	}
+	return content, f.resolve(file)
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"maps"
+	"slices"
+)
+
+// store holds the newest state of every object and hands it out as Snapshots.
+// What a Snapshot holds is copied before it is changed, so that a change costs
+// one copy of the pointers, once for all changes up to the next Snapshot.
+type store struct {
+	services []*Service               // sorted by Key
+	groups   map[Key][]*EndpointSlice // by Service, each sorted by Key
+	slices   map[Key]*EndpointSlice   // by Key; those of no Service as well
+
+	servicesShared bool // services belong to a Snapshot too
+	groupsShared   bool // groups belong to a Snapshot too
+}
+
+func newStore() *store {
+	return &store{groups: make(map[Key][]*EndpointSlice), slices: make(map[Key]*EndpointSlice)}
+}
+
+// snapshot returns the present state.
+func (s *store) snapshot(complete int) *Snapshot {
+	s.servicesShared, s.groupsShared = true, true
+	return &Snapshot{Services: s.services, Slices: s.groups, Complete: complete}
+}
+
+// replace makes l the whole state of src and reports whether that changed
+// anything. An object that could not be read stays as it was.
+func (s *store) replace(src source, l *listing) bool {
+	present := make(map[Key]bool, len(l.objects)+len(l.unread))
+	for key := range l.unread {
+		present[key] = true
+	}
+	changed := false
+	for _, o := range l.objects {
+		present[o.key()] = true
+		if s.put(o) {
+			changed = true
+		}
+	}
+	for _, key := range s.keys(src) {
+		if !present[key] && s.remove(src.resource, key) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// keys returns the keys of every object of src.
+func (s *store) keys(src source) []Key {
+	var keys []Key
+	add := func(key Key) {
+		if src.namespace == "" || key.Namespace == src.namespace {
+			keys = append(keys, key)
+		}
+	}
+	if src.resource == services {
+		for _, svc := range s.services {
+			add(svc.Key)
+		}
+		return keys
+	}
+	for key := range s.slices {
+		add(key)
+	}
+	return keys
+}
+
+// put adds or replaces o and reports whether that changed anything; an object
+// equal to the one it meets leaves the old pointer in place.
+func (s *store) put(o object) bool {
+	switch o := o.(type) {
+	case *Service:
+		return s.putService(o)
+	case *EndpointSlice:
+		return s.putSlice(o)
+	}
+	return false
+}
+
+// remove deletes the object of r named key, and reports whether there was one.
+func (s *store) remove(r resource, key Key) bool {
+	if r == services {
+		return s.removeService(key)
+	}
+	return s.removeSlice(key)
+}
+
+func (s *store) putService(svc *Service) bool {
+	i, found := searchService(s.services, svc.Key)
+	if found && s.services[i].equal(svc) {
+		return false
+	}
+	s.ownServices()
+	if found {
+		s.services[i] = svc
+	} else {
+		s.services = slices.Insert(s.services, i, svc)
+	}
+	return true
+}
+
+func (s *store) removeService(key Key) bool {
+	i, found := searchService(s.services, key)
+	if found {
+		s.ownServices()
+		s.services = slices.Delete(s.services, i, i+1)
+	}
+	return found
+}
+
+func searchService(services []*Service, key Key) (int, bool) {
+	return slices.BinarySearchFunc(services, key, func(svc *Service, key Key) int { return svc.Compare(key) })
+}
+
+func (s *store) putSlice(slice *EndpointSlice) bool {
+	old, found := s.slices[slice.Key]
+	if found && old.equal(slice) {
+		return false
+	}
+	if found && old.Service != slice.Service {
+		s.removeSlice(slice.Key)
+	}
+	s.slices[slice.Key] = slice
+	if slice.Service == "" {
+		return true
+	}
+	s.ownGroups()
+	group := s.groups[slice.service()]
+	i, found := searchSlice(group, slice.Key)
+	if found {
+		group = slices.Clone(group)
+		group[i] = slice
+	} else {
+		group = slices.Insert(slices.Clip(group), i, slice)
+	}
+	s.groups[slice.service()] = group
+	return true
+}
+
+func (s *store) removeSlice(key Key) bool {
+	old, found := s.slices[key]
+	if !found {
+		return false
+	}
+	delete(s.slices, key)
+	if old.Service == "" {
+		return true
+	}
+	s.ownGroups()
+	group := s.groups[old.service()]
+	if len(group) == 1 {
+		delete(s.groups, old.service())
+		return true
+	}
+	i, _ := searchSlice(group, key)
+	s.groups[old.service()] = slices.Delete(slices.Clone(group), i, i+1)
+	return true
+}
+
+func searchSlice(group []*EndpointSlice, key Key) (int, bool) {
+	return slices.BinarySearchFunc(group, key, func(slice *EndpointSlice, key Key) int { return slice.Compare(key) })
+}
+
+// service returns the key of the Service that the slice belongs to.
+func (s *EndpointSlice) service() Key { return Key{Namespace: s.Namespace, Name: s.Service} }
+
+func (s *store) ownServices() {
+	if s.servicesShared {
+		s.services = slices.Clone(s.services)
+		s.servicesShared = false
+	}
+}
+
+func (s *store) ownGroups() {
+	if s.groupsShared {
+		s.groups = maps.Clone(s.groups)
+		s.groupsShared = false
+	}
+}
+
+// equal compares content and not the version alone: after etcd was restored
+// from a backup, one version may name two contents.
+func (s *Service) equal(t *Service) bool {
+	return s.Key == t.Key && s.UID == t.UID && s.ResourceVersion == t.ResourceVersion &&
+		s.Created.Equal(t.Created) && s.Type == t.Type && s.ClusterIP == t.ClusterIP &&
+		s.Affinity == t.Affinity && s.AffinityTimeout == t.AffinityTimeout &&
+		maps.Equal(s.Annotations, t.Annotations) && slices.Equal(s.Ports, t.Ports)
+}
+
+func (s *EndpointSlice) equal(t *EndpointSlice) bool {
+	return s.Key == t.Key && s.ResourceVersion == t.ResourceVersion && s.Service == t.Service &&
+		s.AddressType == t.AddressType && slices.Equal(s.Ports, t.Ports) && slices.Equal(s.Endpoints, t.Endpoints)
+}

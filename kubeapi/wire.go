@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"net/netip"
+	"time"
+)
+
+// The wire types hold the few JSON fields that are read of each object; the
+// rest is skipped while decoding. null reads as absent everywhere: a Service
+// scaled to zero has "endpoints": null and "ports": null.
+
+type wireMeta struct {
+	Namespace         string            `json:"namespace"`
+	Name              string            `json:"name"`
+	UID               string            `json:"uid"`
+	ResourceVersion   string            `json:"resourceVersion"`
+	CreationTimestamp string            `json:"creationTimestamp"`
+	Annotations       map[string]string `json:"annotations"`
+}
+
+type wireService struct {
+	Metadata wireMeta `json:"metadata"`
+	Spec     struct {
+		Type                  string            `json:"type"`
+		ClusterIP             string            `json:"clusterIP"`
+		SessionAffinity       string            `json:"sessionAffinity"`
+		SessionAffinityConfig wireAffinity      `json:"sessionAffinityConfig"`
+		Ports                 []wireServicePort `json:"ports"`
+	} `json:"spec"`
+}
+
+type wireAffinity struct {
+	ClientIP struct {
+		TimeoutSeconds int32 `json:"timeoutSeconds"`
+	} `json:"clientIP"`
+}
+
+type wireServicePort struct {
+	Name        string `json:"name"`
+	Protocol    string `json:"protocol"`
+	AppProtocol string `json:"appProtocol"`
+	Port        int32  `json:"port"`
+	NodePort    int32  `json:"nodePort"`
+}
+
+type wireSlice struct {
+	Metadata struct {
+		Namespace       string `json:"namespace"`
+		Name            string `json:"name"`
+		ResourceVersion string `json:"resourceVersion"`
+		Labels          struct {
+			Service string `json:"kubernetes.io/service-name"`
+		} `json:"labels"`
+	} `json:"metadata"`
+	AddressType string             `json:"addressType"`
+	Ports       []wireEndpointPort `json:"ports"`
+	Endpoints   []wireEndpoint     `json:"endpoints"`
+}
+
+type wireEndpointPort struct {
+	Name     string `json:"name"`
+	Protocol string `json:"protocol"`
+	Port     int32  `json:"port"` // absent: all ports
+}
+
+type wireEndpoint struct {
+	Addresses  []string `json:"addresses"`
+	Conditions struct {
+		Ready       *bool `json:"ready"`
+		Serving     *bool `json:"serving"`
+		Terminating *bool `json:"terminating"`
+	} `json:"conditions"`
+	NodeName  string `json:"nodeName"`
+	TargetRef struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+	} `json:"targetRef"`
+}
+
+// interner keeps one copy of the strings of one list that repeat: namespaces,
+// node names, port names. A nil interner keeps nothing.
+type interner map[string]string
+
+func (in interner) of(s string) string {
+	if in == nil || s == "" {
+		return s
+	}
+	if known, ok := in[s]; ok {
+		return known
+	}
+	in[s] = s
+	return s
+}
+
+func (w *wireService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
+
+// service returns what podgate reads of w. Ports out of range, which the API
+// server never stores, are skipped.
+func (w *wireService) service(in interner) *Service {
+	created, _ := time.Parse(time.RFC3339, w.Metadata.CreationTimestamp) // zero when absent
+	s := &Service{
+		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
+		UID:             w.Metadata.UID,
+		ResourceVersion: w.Metadata.ResourceVersion,
+		Created:         created,
+		Type:            in.of(w.Spec.Type),
+		ClusterIP:       in.of(w.Spec.ClusterIP),
+		Affinity:        in.of(w.Spec.SessionAffinity),
+		AffinityTimeout: time.Duration(w.Spec.SessionAffinityConfig.ClientIP.TimeoutSeconds) * time.Second,
+	}
+	if len(w.Metadata.Annotations) > 0 {
+		s.Annotations = w.Metadata.Annotations
+	}
+	for _, p := range w.Spec.Ports {
+		port, ok := portNumber(p.Port)
+		if !ok {
+			continue
+		}
+		nodePort, _ := portNumber(p.NodePort)
+		s.Ports = append(s.Ports, ServicePort{
+			Name:        in.of(p.Name),
+			Protocol:    in.of(p.Protocol),
+			AppProtocol: in.of(p.AppProtocol),
+			Port:        port,
+			NodePort:    nodePort,
+		})
+	}
+	return s
+}
+
+func (w *wireSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
+
+// slice returns what podgate reads of w. Endpoints of an FQDN slice, and those
+// whose first address is none, are skipped.
+func (w *wireSlice) slice(in interner) *EndpointSlice {
+	s := &EndpointSlice{
+		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
+		ResourceVersion: w.Metadata.ResourceVersion,
+		Service:         w.Metadata.Labels.Service,
+		AddressType:     in.of(w.AddressType),
+	}
+	for _, p := range w.Ports {
+		if port, ok := portNumber(p.Port); ok {
+			s.Ports = append(s.Ports, EndpointPort{Name: in.of(p.Name), Protocol: in.of(p.Protocol), Port: port})
+		}
+	}
+	if w.AddressType == "FQDN" || len(w.Endpoints) == 0 {
+		return s
+	}
+	s.Endpoints = make([]Endpoint, 0, len(w.Endpoints))
+	for i := range w.Endpoints {
+		if e, ok := w.Endpoints[i].endpoint(in); ok {
+			s.Endpoints = append(s.Endpoints, e)
+		}
+	}
+	return s
+}
+
+// endpoint returns w with the conditions as the API defines them when absent
+// (Kubernetes API reference, EndpointConditions), and false without an address.
+func (w *wireEndpoint) endpoint(in interner) (Endpoint, bool) {
+	if len(w.Addresses) == 0 {
+		return Endpoint{}, false
+	}
+	addr, err := netip.ParseAddr(w.Addresses[0])
+	if err != nil {
+		return Endpoint{}, false
+	}
+	ready := valueOr(w.Conditions.Ready, true)
+	e := Endpoint{
+		Addr:        addr.Unmap(),
+		Ready:       ready,
+		Serving:     valueOr(w.Conditions.Serving, ready),
+		Terminating: valueOr(w.Conditions.Terminating, false),
+		Node:        in.of(w.NodeName),
+	}
+	if w.TargetRef.Kind == "Pod" {
+		e.Pod = w.TargetRef.Name
+	}
+	return e, true
+}
+
+func valueOr(p *bool, absent bool) bool {
+	if p == nil {
+		return absent
+	}
+	return *p
+}
+
+func portNumber(n int32) (uint16, bool) {
+	if n < 1 || n > 65535 {
+		return 0, false
+	}
+	return uint16(n), true
+}
