@@ -55,13 +55,14 @@ const (
 
 // HAProxy says where the HAProxy beside us is. Paths are absolute.
 type HAProxy struct {
-	Folder         string   // ours alone, loaded by HAProxy with -f
-	AdminSocket    string   // its stats socket of level admin
-	MasterSocket   string   // its master CLI
-	Binary         string   // for haproxy -c
-	Files          []string // the operator's own -f files, key "config"; for haproxy -c
-	ErrorFiles     []haproxy.ErrorFile
-	ReloadInterval time.Duration // the least time between two reloads
+	Folder         string              // ours alone, loaded by HAProxy with -f
+	AdminSocket    string              // its stats socket of level admin
+	MasterSocket   string              // its master CLI
+	Binary         string              // for haproxy -c
+	Files          []string            // the operator's own -f files, key "config"; for haproxy -c
+	ErrorFolder    string              // key "error_files"; "" for none
+	ErrorFiles     []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; filled by Load alone
+	ReloadInterval time.Duration       // the least time between two reloads
 }
 
 // HTTP is the plain HTTP frontend.

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// Default returns what holds where podgate.toml is silent. It is not valid as
+// it stands: the file must give kubernetes.kubeconfig or kubernetes.server.
+func Default() *Config {
+	return &Config{
+		Kubernetes: Kubernetes{
+			Namespaces:     []string{"default"},
+			Expose:         ExposeAll,
+			Watch:          true,
+			PollInterval:   5 * time.Second,
+			ResyncInterval: 10 * time.Minute,
+		},
+		HAProxy: HAProxy{
+			Folder:         "/var/lib/podgate/haproxy",
+			AdminSocket:    "/run/haproxy/admin.sock",
+			MasterSocket:   "/run/haproxy/master.sock",
+			Binary:         "/usr/sbin/haproxy",
+			Files:          []string{"/etc/haproxy/haproxy.cfg"},
+			ErrorFolder:    "/etc/haproxy/errors",
+			ReloadInterval: 5 * time.Second,
+		},
+		HTTP: HTTP{
+			Binds: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},
+		},
+		TCP: TCP{
+			Addresses: []netip.Addr{netip.IPv4Unspecified()},
+		},
+		Defaults: Defaults{
+			Algorithm:          haproxy.RoundRobin,
+			Check:              true,
+			CheckInterval:      5 * time.Second,
+			Cookie:             "SERVERID",
+			CookieKey:          "podgate",
+			TimeoutClient:      50 * time.Second,
+			TimeoutServer:      50 * time.Second,
+			TimeoutConnect:     5 * time.Second,
+			TimeoutHTTPRequest: 10 * time.Second,
+			TimeoutKeepAlive:   60 * time.Second,
+			TimeoutTunnel:      time.Hour,
+		},
+		Log: Log{
+			Level:  slog.LevelInfo,
+			Format: LogText,
+		},
+	}
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+)
+
+// document is a configuration file as TOML, and what was found wrong in it so
+// far.
+type document struct {
+	file    string
+	tree    map[string]any
+	lines   map[string]int // by path, see locate
+	errs    Errors
+	refused map[string]bool // keys with an Error
+}
+
+// decode reads text as TOML. The error is of type Errors.
+func decode(file string, text []byte) (*document, error) {
+	d := &document{file: file, refused: make(map[string]bool)}
+	if _, err := toml.Decode(string(text), &d.tree); err != nil {
+		return nil, Errors{syntaxError(file, err)}
+	}
+	d.lines = locate(string(text))
+	return d, nil
+}
+
+// syntaxError says in our way what the toml package says.
+func syntaxError(file string, err error) Error {
+	e := Error{File: file, Line: 1, Text: strings.TrimPrefix(err.Error(), "toml: ")}
+	var pe toml.ParseError
+	if errors.As(err, &pe) {
+		e.Line = max(1, pe.Position.Line)
+		e.Text = pe.Message
+	}
+	first, size := utf8.DecodeRuneInString(e.Text)
+	e.Text = string(unicode.ToLower(first)) + strings.TrimSuffix(e.Text[size:], ".")
+	return e
+}
+
+// line returns where path stands, or else the table around it, or else 1.
+func (d *document) line(path string) int {
+	for path != "" {
+		if n, ok := d.lines[path]; ok {
+			return n
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return 1
+}
+
+// refuse adds an Error about key at the line of path.
+func (d *document) refuse(path, key, format string, args ...any) {
+	d.refused[key] = true
+	d.errs = append(d.errs, Error{
+		File: d.file,
+		Line: d.line(path),
+		Key:  key,
+		Text: fmt.Sprintf(format, args...),
+	})
+}
+
+// sound reports whether none of the keys was refused, so that their fields
+// hold what the file says.
+func (d *document) sound(keys ...string) bool {
+	for _, key := range keys {
+		if d.refused[key] {
+			return false
+		}
+	}
+	return true
+}
+
+// result returns c where nothing was found wrong, else Errors by line.
+func (d *document) result(c *Config) (*Config, error) {
+	if len(d.errs) == 0 {
+		return c, nil
+	}
+	d.errs.sort()
+	return nil, d.errs
+}
+
+// value is one value of a document and the place where it stands.
+type value struct {
+	doc  *document
+	path string // "http.bind[1]"
+	key  string // "http.bind"
+	v    any    // as the toml package decodes into an any
+}
+
+func (v value) refuse(format string, args ...any) {
+	v.doc.refuse(v.path, v.key, format, args...)
+}
+
+// entries returns the entries of a list; false where v is not one.
+func (v value) entries() ([]value, bool) {
+	var list []any
+	switch x := v.v.(type) {
+	case []any:
+		list = x
+	case []map[string]any:
+		for _, table := range x {
+			list = append(list, table)
+		}
+	default:
+		return nil, false
+	}
+	entries := make([]value, len(list))
+	for i, x := range list {
+		entries[i] = value{v.doc, fmt.Sprintf("%s[%d]", v.path, i), v.key, x}
+	}
+	return entries, true
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error is one thing that is wrong in a configuration file.
+type Error struct {
+	File string // as given to Load or Parse
+	Line int    // from 1
+	Key  string // "kubernetes.server"; "" where TOML itself is broken
+	Text string // what is wrong and, where known, what to write instead
+}
+
+// Error returns "FILE:LINE: KEY: TEXT", one line.
+func (e Error) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Key, e.Text)
+}
+
+// Errors is all that is wrong in a configuration file, by line. It is what
+// Load and Parse return where the file could be read; it is never empty then.
+type Errors []Error
+
+// Error returns one line per Error, without a final newline.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i := range e {
+		lines[i] = e[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e Errors) sort() {
+	slices.SortStableFunc(e, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
+}

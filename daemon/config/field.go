@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field reads the value of a key into its place in a Config, and prints that
+// place as TOML.
+type field struct {
+	accepts string        // type and bounds, for the manual
+	set     func(value)   // on a wrong value it refuses that and changes nothing
+	print   func() string // reads back what it prints
+}
+
+// scalar is a field of one value.
+func scalar[T any](p *T, accepts string, read func(any) (T, error), print func(T) string) field {
+	return field{
+		accepts: accepts,
+		set: func(v value) {
+			x, err := read(v.v)
+			if err != nil {
+				v.refuse("%v", err)
+				return
+			}
+			*p = x
+		},
+		print: func() string { return print(*p) },
+	}
+}
+
+// list is a field of several values, each refused at its own line. finish gets
+// those that were read, and where each stands; what it returns is kept.
+func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, finish func(value, []value, []T) []T) field {
+	return field{
+		accepts: accepts,
+		set: func(v value) {
+			entries, ok := v.entries()
+			if !ok && isScalar(v.v) {
+				v.refuse("%s is not a list (write [%[1]s])", literal(v.v))
+				return
+			}
+			if !ok {
+				v.refuse("%s is not a list", literal(v.v))
+				return
+			}
+			var at []value
+			xs := []T{}
+			for _, e := range entries {
+				x, err := read(e.v)
+				if err != nil {
+					e.refuse("%v", err)
+					continue
+				}
+				at, xs = append(at, e), append(xs, x)
+			}
+			*p = finish(v, at, xs)
+		},
+		print: func() string {
+			words := make([]string, len(*p))
+			for i, x := range *p {
+				words[i] = print(x)
+			}
+			return "[" + strings.Join(words, ", ") + "]"
+		},
+	}
+}
+
+// distinct is a finish that refuses an entry that means the same as an earlier
+// one.
+func distinct[T comparable](_ value, at []value, xs []T) []T {
+	for i, x := range xs {
+		if slices.Contains(xs[:i], x) {
+			at[i].refuse("%s stands in the list already", literal(at[i].v))
+		}
+	}
+	return xs
+}
+
+// text is a string that parse understands.
+func text(p *string, accepts string, parse func(string) (string, error)) field {
+	return scalar(p, accepts, fromString(parse), quote)
+}
+
+// fromString returns a reader of strings alone.
+func fromString[T any](parse func(string) (T, error)) func(any) (T, error) {
+	return func(v any) (T, error) {
+		s, ok := v.(string)
+		if !ok {
+			var none T
+			if isScalar(v) {
+				return none, fmt.Errorf("%s is not a string (write %q)", literal(v), literal(v))
+			}
+			return none, fmt.Errorf("%s is not a string", literal(v))
+		}
+		return parse(s)
+	}
+}
+
+// orEmpty lets a string be empty that parse would refuse.
+func orEmpty(parse func(string) (string, error)) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if s == "" {
+			return "", nil
+		}
+		return parse(s)
+	}
+}
+
+// choice is one of some words.
+func choice[T ~string](p *T, words ...T) field {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	parse := func(s string) (T, error) { return T(s), oneOf(s, all) }
+	return scalar(p, "one of "+strings.Join(all, ", "), fromString(parse), quote)
+}
+
+func oneOf(s string, words []string) error {
+	if slices.Contains(words, s) {
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s%s", s, strings.Join(words, ", "), didYouMean(s, words))
+}
+
+// level is one of slog's four levels by name.
+func level(p *slog.Level) field {
+	words := []string{"debug", "info", "warn", "error"}
+	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+	parse := func(s string) (slog.Level, error) {
+		if err := oneOf(s, words); err != nil {
+			return 0, err
+		}
+		return levels[slices.Index(words, s)], nil
+	}
+	print := func(l slog.Level) string { return quote(strings.ToLower(l.String())) }
+	return scalar(p, "one of "+strings.Join(words, ", "), fromString(parse), print)
+}
+
+func boolean(p *bool) field {
+	read := func(v any) (bool, error) {
+		b, ok := v.(bool)
+		if !ok {
+			return false, fmt.Errorf("%s is not a boolean (write true or false)", literal(v))
+		}
+		return b, nil
+	}
+	return scalar(p, "true or false", read, strconv.FormatBool)
+}
+
+// integer is a whole number from least to most, both included.
+func integer(p *int, least, most int64) field {
+	read := func(v any) (int, error) {
+		n, ok := v.(int64)
+		switch {
+		case !ok:
+			return 0, fmt.Errorf("%s is not an integer", literal(v))
+		case n < least || n > most:
+			return 0, fmt.Errorf("%d is not within %d to %d", n, least, most)
+		}
+		return int(n), nil
+	}
+	return scalar(p, fmt.Sprintf("integer, %d to %d", least, most), read, strconv.Itoa)
+}
+
+// duration is a whole number of milliseconds from least to most, both included,
+// written as time.ParseDuration reads it.
+func duration(p *time.Duration, least, most time.Duration) field {
+	read := func(v any) (time.Duration, error) {
+		d, err := parseDuration(v)
+		switch {
+		case err != nil:
+			return 0, err
+		case d < least || d > most:
+			return 0, fmt.Errorf("%q is not within %s to %s", v, formatDuration(least), formatDuration(most))
+		case d%time.Millisecond != 0:
+			return 0, fmt.Errorf("%q is finer than a millisecond", v)
+		}
+		return d, nil
+	}
+	accepts := fmt.Sprintf("duration, %s to %s", formatDuration(least), formatDuration(most))
+	return scalar(p, accepts, read, func(d time.Duration) string { return quote(formatDuration(d)) })
+}
+
+func parseDuration(v any) (time.Duration, error) {
+	s, isString := v.(string)
+	d, err := time.ParseDuration(s)
+	if isString && err == nil && s != "0" {
+		return d, nil
+	}
+	bare := strings.Trim(literal(v), `"`)
+	if _, err := strconv.ParseUint(bare, 10, 32); err == nil {
+		return 0, fmt.Errorf(`%s is not a duration (write "%ss")`, literal(v), bare)
+	}
+	return 0, errors.New(literal(v) + ` is not a duration (write it like "500ms", "5s", "10m" or "1h")`)
+}
+
+// formatDuration prints a duration as people write it: "1h", not "1h0m0s".
+func formatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// quote prints a string as TOML. What parse functions let through needs no
+// escapes that TOML does not know.
+func quote[T ~string](s T) string { return strconv.Quote(string(s)) }
+
+func quoteStringer[T fmt.Stringer](x T) string { return quote(x.String()) }
+
+// literal prints a value as the file has it, or says what it is where that is
+// long.
+func literal(v any) string {
+	switch x := v.(type) {
+	case string:
+		return strconv.Quote(x)
+	case time.Time:
+		return "a date"
+	case map[string]any:
+		return "a table"
+	case []any, []map[string]any:
+		return "a list"
+	default:
+		return fmt.Sprint(x)
+	}
+}
+
+func isScalar(v any) bool {
+	switch v.(type) {
+	case string, int64, float64, bool:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Load reads the file at path, which may be relative, and looks for the error
+// files in the folder that it names. What is wrong in the file comes back as
+// Errors, complete; a file that cannot be read as any other error, which wraps
+// that of package os. Load writes nothing and may be called concurrently.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	d, err := decode(path, text)
+	if err != nil {
+		return nil, err
+	}
+	c := d.config()
+	c.HAProxy.ErrorFiles = d.findErrorFiles(c.HAProxy.ErrorFolder)
+	return d.result(c)
+}
+
+// Parse reads text as podgate.toml; file is how errors name it. It does no I/O:
+// HAProxy.ErrorFiles stays empty. The error is of type Errors.
+func Parse(file string, text []byte) (*Config, error) {
+	d, err := decode(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return d.result(d.config())
+}
+
+// config returns the document as a Config, which holds a default for every key
+// that was refused.
+func (d *document) config() *Config {
+	c := Default()
+	keys := c.keys()
+	for name, v := range d.tree {
+		path := join("", name)
+		switch {
+		case name == grantSection:
+			c.Grants = d.grants(value{d, path, path, v})
+		case slices.ContainsFunc(keys, func(k key) bool { return k.section == name }):
+			d.section(value{d, path, path, v}, keys)
+		default:
+			d.refuseUnknown(path, "", name, v)
+		}
+	}
+	d.check(c)
+	return c
+}
+
+// section reads the table v into the fields of those keys that belong to it.
+// It reports whether v is a table.
+func (d *document) section(v value, keys []key) bool {
+	table, ok := v.v.(map[string]any)
+	if !ok {
+		v.refuse("%s is not a section (write [%s] and its keys below)", literal(v.v), v.key)
+		return false
+	}
+	for name, x := range table {
+		i := slices.IndexFunc(keys, func(k key) bool { return k.section == v.key && k.name == name })
+		if i < 0 {
+			d.refuseUnknown(join(v.path, name), v.key, name, x)
+			continue
+		}
+		keys[i].field.set(value{d, join(v.path, name), join(v.key, name), x})
+	}
+	return true
+}
+
+// grants reads every [[grant]].
+func (d *document) grants(v value) []Grant {
+	entries, ok := v.entries()
+	if !ok {
+		v.refuse("is a list of sections (write [[grant]])")
+		return nil
+	}
+	var grants []Grant
+	for _, e := range entries {
+		var g Grant
+		if d.section(e, grantKeys(&g)) {
+			d.checkGrant(e)
+		}
+		grants = append(grants, g)
+	}
+	return grants
+}
+
+// refuseUnknown refuses a key of section, or a section, that there is not.
+func (d *document) refuseUnknown(path, section, name string, v any) {
+	var inSection, elsewhere, sections []string
+	for _, k := range allKeys(new(Config)) {
+		if k.section == section {
+			inSection = append(inSection, k.name)
+		} else if k.name == name {
+			elsewhere = append(elsewhere, k.section+"."+k.name)
+		}
+		if !slices.Contains(sections, k.section) {
+			sections = append(sections, k.section)
+		}
+	}
+	if _, isTable := v.(map[string]any); section == "" && isTable {
+		d.refuse(path, path, "unknown section%s", didYouMean(name, sections))
+		return
+	}
+	hint := didYouMean(name, inSection)
+	if hint == "" && len(elsewhere) == 1 {
+		hint = fmt.Sprintf(" (did you mean %q?)", elsewhere[0])
+	}
+	d.refuse(path, join(section, name), "unknown key%s", hint)
+}
