@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cfgfile
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+
+	parser "github.com/haproxytech/client-native/v5/config-parser"
+	"github.com/haproxytech/client-native/v5/config-parser/params"
+	"github.com/haproxytech/client-native/v5/config-parser/types"
+	"github.com/haproxytech/client-native/v5/configuration"
+	"github.com/haproxytech/client-native/v5/models"
+
+	"podgate/haproxy"
+)
+
+func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
+	m := &models.Frontend{Name: f.Name, DefaultBackend: f.Backend}
+	from := tcpDefaults
+	if f.Mode == haproxy.HTTP {
+		from = httpDefaults
+		m.Forwardfor = &models.Forwardfor{Enabled: ptr("enabled")}
+	}
+	d.addSection(parser.Frontends, f.Name, from, m)
+	d.addBinds(f)
+	if f.Mode == haproxy.HTTP {
+		d.addRules(f.Name, d.routing(s))
+	}
+}
+
+func (d *document) addBinds(f haproxy.Frontend) {
+	if d.err != nil {
+		return
+	}
+	binds := make([]types.Bind, len(f.Binds))
+	for i, addr := range f.Binds {
+		binds[i] = bind(addr)
+	}
+	if err := d.parser.Set(parser.Frontends, f.Name, "bind", binds); err != nil {
+		d.fail(fmt.Errorf("render frontend %s: %w", f.Name, err))
+	}
+}
+
+// bind makes an IPv6 listener one for IPv6 alone, so that [::]:80 and
+// 0.0.0.0:80 stand side by side whatever net.ipv6.bindv6only says.
+func bind(addr netip.AddrPort) types.Bind {
+	b := types.Bind{Path: addr.String()}
+	if addr.Addr().Is6() {
+		b.Params = []params.BindOption{&params.BindOptionWord{Name: "v6only"}}
+	}
+	return b
+}
+
+// routing are the rules that lead a request to its backend. All that differs
+// from Service to Service is in maps, so that it changes without a reload.
+//
+// A path is looked up with a slash behind it, among keys that end in one, which
+// makes the longest prefix (map_beg) one of whole segments. The value is
+// "backend|rank|path|new"; the higher rank of the plain and the case-folded
+// lookup wins.
+func (d *document) routing(s haproxy.Settings) []models.HTTPRequestRule {
+	const found = "{ var(txn.podgate_%s) -m found }"
+	routes, folded := d.mapFile(haproxy.RoutesMap), d.mapFile(haproxy.FoldedRoutesMap)
+	set := func(name, expr, cond, test string) models.HTTPRequestRule {
+		return models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_" + name, VarExpr: expr, Cond: cond, CondTest: test}
+	}
+	has := func(name string) string { return fmt.Sprintf(found, name) }
+
+	rules := []models.HTTPRequestRule{
+		// A slash in Host would stand for a part of the path in the lookups.
+		{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: "{ req.hdr(host) -m sub / }"},
+		set("host", `req.hdr(host),host_only,lower,regsub(\.$,)`, "", ""),
+		set("zone", `var(txn.podgate_host),regsub(^[^.]*,*)`, "", ""),
+		set("path", `path`, "", ""),
+		set("slash", `path,concat(/)`, "", ""),
+		set("lower", `path,lower,concat(/)`, "", ""),
+	}
+	lookup := func(result, path, file string) {
+		for _, host := range []string{"var(txn.podgate_host)", "var(txn.podgate_zone)", "str(*)"} {
+			expr := fmt.Sprintf("%s,concat(,txn.podgate_%s),map_beg(%s)", host, path, file)
+			rules = append(rules, set(result, expr, "unless", has(result)))
+		}
+	}
+	lookup("route", "slash", routes)
+	lookup("folded", "lower", folded)
+	rules = append(rules,
+		set("rank", `int(0)`, "", ""),
+		set("rank", `var(txn.podgate_route),field(2,|)`, "if", has("route")),
+		set("route", `var(txn.podgate_folded)`, "if", has("folded")+" { var(txn.podgate_folded),field(2,|),sub(txn.podgate_rank) gt 0 }"),
+		d.notFound(s, "unless", has("route")),
+		set("from", `var(txn.podgate_route),field(3,|)`, "", ""),
+		set("to", `var(txn.podgate_route),field(4,|)`, "", ""),
+		models.HTTPRequestRule{
+			Type:    "set-path",
+			PathFmt: `'%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1/*","/",i)]'`,
+			Cond:    "if", CondTest: has("from") + " !" + has("to"),
+		},
+		models.HTTPRequestRule{
+			Type:    "set-path",
+			PathFmt: `'%[var(txn.podgate_to)]%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1","",i)]'`,
+			Cond:    "if", CondTest: has("from") + " " + has("to"),
+		},
+		models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Proto", HdrFormat: "http"},
+	)
+	return rules
+}
+
+// notFound answers where no route matches.
+func (d *document) notFound(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
+	r := models.HTTPRequestRule{
+		Type: "return", ReturnStatusCode: ptr(int64(404)),
+		ReturnContentType:   ptr("text/plain"),
+		ReturnContentFormat: "string",
+		ReturnContent:       `"404 no Service is reached by this host and path\n"`,
+		Cond:                cond, CondTest: test,
+	}
+	if s.NotFound != "" {
+		r.ReturnContentType = ptr(contentType(s.NotFound))
+		r.ReturnContentFormat = "file"
+		r.ReturnContent = d.word("404 page", s.NotFound)
+	}
+	return r
+}
+
+func contentType(file string) string {
+	switch filepath.Ext(file) {
+	case ".json":
+		return "application/json"
+	case ".txt":
+		return "text/plain"
+	}
+	return "text/html"
+}
+
+// addRules adds the rules and the backend that they chose.
+func (d *document) addRules(frontend string, rules []models.HTTPRequestRule) {
+	for i, rule := range rules {
+		if d.err != nil {
+			return
+		}
+		action, err := configuration.SerializeHTTPRequestRule(rule)
+		if err == nil {
+			err = d.parser.Insert(parser.Frontends, frontend, "http-request", action, i)
+		}
+		if err != nil {
+			d.fail(fmt.Errorf("render frontend %s: http-request %s: %w", frontend, rule.Type, err))
+		}
+	}
+	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
+	if err := d.parser.Set(parser.Frontends, frontend, "use_backend", chosen); err != nil {
+		d.fail(fmt.Errorf("render frontend %s: use_backend: %w", frontend, err))
+	}
+}

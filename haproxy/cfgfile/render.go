@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cfgfile
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"podgate/haproxy"
+)
+
+// ConfigFile is the name of the configuration file in our folder.
+const ConfigFile = "podgate.cfg"
+
+// MapFile is the file name of one of haproxy.MapNames.
+func MapFile(name string) string { return name + ".map" }
+
+// Files is a State as HAProxy reads it.
+type Files struct {
+	Config []byte
+	// Generation is a hash of all that only a reload can change: of Config
+	// without its servers. HAProxy shows it in "show info" as "gen=...".
+	Generation string
+	Maps       map[string][]byte // by file name
+}
+
+// Render returns the files of s, deterministic to the byte. Folder is the
+// absolute path of the folder that will hold them. The error names what in s
+// cannot be rendered; there are no Files then.
+func Render(s haproxy.State, folder string) (Files, error) {
+	d := newDocument(folder)
+	d.addBaseDefaults(s.Settings)
+	for _, p := range classes(s.Backends) {
+		d.addClass(p)
+	}
+	for _, f := range s.Frontends {
+		d.addFrontend(f, s.Settings)
+	}
+	var config bytes.Buffer
+	structure := sha256.New()
+	backends := backendWriter{doc: d, params: map[haproxy.Options]string{}}
+	for _, b := range s.Backends {
+		head := backends.head(b)
+		fmt.Fprintf(structure, "%s%s\n", head, backends.serverParams(b.Options))
+		config.WriteString(head)
+		backends.writeServers(&config, b)
+	}
+	if d.err != nil {
+		return Files{}, d.err
+	}
+	sections := d.parser.String()
+	structure.Write([]byte(sections))
+	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
+	text := fmt.Sprintf("%s\nglobal\n  description gen=%s\n%s%s", header, generation, sections, config.Bytes())
+
+	files := Files{Config: []byte(text), Generation: generation, Maps: map[string][]byte{}}
+	for _, m := range s.Maps() {
+		files.Maps[MapFile(m.Name)] = d.mapText(m)
+	}
+	if d.err != nil {
+		return Files{}, d.err
+	}
+	return files, nil
+}
+
+const header = `# Written by podgate; what is changed here by hand is lost.
+# Servers and maps are also changed at runtime: "show servers state" tells what runs.
+`
+
+// classes are the distinct policies, in the order of their names.
+func classes(backends []haproxy.Backend) []haproxy.Policy {
+	byName := map[string]haproxy.Policy{}
+	for _, b := range backends {
+		byName[class(b.Policy)] = b.Policy
+	}
+	var policies []haproxy.Policy
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		policies = append(policies, byName[name])
+	}
+	return policies
+}
+
+// backendWriter writes backend sections: a header of few lines and many equal
+// server lines, for which client-native renders the parameters once.
+type backendWriter struct {
+	doc    *document
+	params map[haproxy.Options]string
+}
+
+func (w *backendWriter) serverParams(o haproxy.Options) string {
+	p, ok := w.params[o]
+	if !ok {
+		p = serverParams(o)
+		w.params[o] = p
+	}
+	return p
+}
+
+// head is the section without its servers.
+func (w *backendWriter) head(b haproxy.Backend) string {
+	var t strings.Builder
+	fmt.Fprintf(&t, "\nbackend %s from %s\n", w.doc.word("backend", b.Name), class(b.Policy))
+	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
+		fmt.Fprintf(&t, "  timeout server %d\n", b.TimeoutServer.Milliseconds())
+	}
+	if b.Policy.ClientAffinity != 0 {
+		fmt.Fprintf(&t, "  stick-table type ipv6 size 100k expire %d\n", b.Policy.ClientAffinity.Milliseconds())
+		t.WriteString("  stick on src\n")
+	}
+	return t.String()
+}
+
+func (w *backendWriter) writeServers(t *bytes.Buffer, b haproxy.Backend) {
+	params := w.serverParams(b.Options)
+	for _, s := range b.Servers {
+		t.WriteString("  server ")
+		t.WriteString(serverLine(params, s.Addr))
+		t.WriteByte('\n')
+	}
+}
+
+func (d *document) mapText(m haproxy.Map) []byte {
+	var t bytes.Buffer
+	for _, e := range m.Entries {
+		t.WriteString(d.word("route", e.Key))
+		t.WriteByte(' ')
+		t.WriteString(d.word("route", e.Value))
+		t.WriteByte('\n')
+	}
+	return t.Bytes()
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cfgfile_test
+
+import (
+	"flag"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected files")
+
+// shop uses everything that a State can say.
+func shop() haproxy.State {
+	http := haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}
+	return haproxy.State{
+		Settings: settings(),
+		Frontends: []haproxy.Frontend{
+			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80")},
+			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432"},
+		},
+		Backends: []haproxy.Backend{
+			{
+				Name:    "shop_cart_80",
+				Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.LeastConn, Cookie: "SERVERID", CookieKey: "podgate", CheckPath: "/healthz", TimeoutConnect: time.Second},
+				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 5 * time.Second, MaxConn: 50},
+				Servers: servers("10.2.9.103:8080", "[fd00::7]:8080"),
+			},
+			{
+				Name:    "shop_db_5432",
+				Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.Source, ClientAffinity: 3 * time.Hour},
+				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: time.Second},
+				Servers: servers("10.2.9.5:5432"), TimeoutServer: time.Hour,
+			},
+			{Name: "shop_h2_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2}, Servers: servers("10.2.9.6:8443")},
+			{Name: "shop_h2c_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2C}, Servers: servers("10.2.9.7:8081")},
+			{Name: "shop_tls_443", Policy: http, Options: haproxy.Options{Protocol: haproxy.TLS, Check: true, CheckInterval: time.Second}, TimeoutServer: 90 * time.Second},
+		},
+		Routes: []haproxy.Route{
+			{Path: "/cart", Backend: "shop_cart_80", Rewrite: "/"},
+			{Path: "/old", Backend: "shop_cart_80", Rewrite: "/new", FoldCase: true},
+			{Host: "*.shop.example.com", Backend: "shop_h2_80"},
+			{Host: "shop.example.com", Path: "/api", Backend: "shop_h2c_80"},
+			{Host: "tls.example.com", Backend: "shop_tls_443", TLS: true},
+		},
+	}
+}
+
+func settings() haproxy.Settings {
+	return haproxy.Settings{
+		TimeoutClient: 50 * time.Second, TimeoutServer: 50 * time.Second, TimeoutConnect: 5 * time.Second,
+		TimeoutHTTPRequest: 10 * time.Second, TimeoutKeepAlive: time.Minute, TimeoutTunnel: time.Hour,
+	}
+}
+
+func addrs(texts ...string) (list []netip.AddrPort) {
+	for _, t := range texts {
+		list = append(list, netip.MustParseAddrPort(t))
+	}
+	return list
+}
+
+func servers(texts ...string) (list []haproxy.Server) {
+	for _, addr := range addrs(texts...) {
+		list = append(list, haproxy.Server{Addr: addr, State: haproxy.Ready})
+	}
+	return list
+}
+
+func TestRenderWritesTheFilesOfAShop(t *testing.T) {
+	files, err := cfgfile.Render(shop(), "/var/lib/podgate/haproxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.Maps[cfgfile.ConfigFile] = files.Config
+	for name, got := range files.Maps {
+		golden := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(golden, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
+	binary, err := exec.LookPath("haproxy")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:1]}} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			files, err := cfgfile.Render(state, folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range files.Maps {
+				write(t, filepath.Join(folder, name), text)
+			}
+			write(t, filepath.Join(folder, cfgfile.ConfigFile), files.Config)
+			base := filepath.Join(t.TempDir(), "base.cfg")
+			write(t, base, []byte("global\n  log 127.0.0.1 local0\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n"))
+			out, err := exec.CommandContext(t.Context(), binary, "-c", "-f", base, "-f", folder).CombinedOutput()
+			if err != nil || strings.Contains(string(out), "[WARNING]") {
+				t.Errorf("haproxy -c: %v\n%s\n%s", err, out, files.Config)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
+	generation := func(change func(*haproxy.State)) string {
+		s := shop()
+		change(&s)
+		files, err := cfgfile.Render(s, "/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files.Generation
+	}
+	same := generation(func(*haproxy.State) {})
+	for name, change := range map[string]func(*haproxy.State){
+		"a server comes":        func(s *haproxy.State) { s.Backends[0].Servers = servers("10.0.0.1:80") },
+		"all servers leave":     func(s *haproxy.State) { s.Backends[0].Servers = nil },
+		"a route goes":          func(s *haproxy.State) { s.Routes = s.Routes[1:] },
+		"an HTTP timeout moves": func(s *haproxy.State) { s.Backends[4].TimeoutServer = time.Second },
+	} {
+		if generation(change) != same {
+			t.Errorf("%s: the generation changed", name)
+		}
+	}
+	for name, change := range map[string]func(*haproxy.State){
+		"a backend comes": func(s *haproxy.State) {
+			s.Backends = append(s.Backends, haproxy.Backend{Name: "z", Policy: s.Backends[2].Policy})
+		},
+		"a backend goes":        func(s *haproxy.State) { s.Backends = s.Backends[1:] },
+		"the algorithm changes": func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },
+		"stickiness ends":       func(s *haproxy.State) { s.Backends[1].Policy.ClientAffinity = 0 },
+		"server options change of a backend without servers": func(s *haproxy.State) { s.Backends[4].Options.MaxConn = 3 },
+		"a bind changes":          func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
+		"a setting changes":       func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
+		"a TCP timeout changes":   func(s *haproxy.State) { s.Backends[1].TimeoutServer = time.Minute },
+		"the 404 page changes":    func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
+		"a check path is dropped": func(s *haproxy.State) { s.Backends[0].Policy.CheckPath = "" },
+	} {
+		if generation(change) == same {
+			t.Errorf("%s: the generation did not change", name)
+		}
+	}
+}
+
+func TestRenderRefusesWhatWouldBreakOutOfALine(t *testing.T) {
+	for name, change := range map[string]func(*haproxy.State){
+		`backend "a\n b": not a word of HAProxy's configuration`:   func(s *haproxy.State) { s.Backends[0].Name = "a\n b" },
+		`check path "/x y": not a word of HAProxy's configuration`: func(s *haproxy.State) { s.Backends[0].Policy.CheckPath = "/x y" },
+		`cookie "a\"b": not a word of HAProxy's configuration`:     func(s *haproxy.State) { s.Backends[0].Policy.Cookie = `a"b` },
+		`route "a b/api/": not a word of HAProxy's configuration`:  func(s *haproxy.State) { s.Routes[3].Host = "a b" },
+		`404 page "/a\\b": not a word of HAProxy's configuration`:  func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
+		`frontend "a#b": not a word of HAProxy's configuration`:    func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
+	} {
+		s := shop()
+		change(&s)
+		_, err := cfgfile.Render(s, "/f")
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got error %v, want %s", err, name)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cfgfile
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/haproxytech/client-native/v5/config-parser/params"
+	"github.com/haproxytech/client-native/v5/configuration"
+	"github.com/haproxytech/client-native/v5/models"
+
+	"podgate/haproxy"
+)
+
+// poolPurgeDelay is how long an idle connection to a server is kept. HAProxy
+// 2.6 keeps none for servers added at runtime unless it is told.
+const poolPurgeDelay = 5 * time.Second
+
+// ServerLine is what follows "server " in the file and "add server BACKEND/"
+// on the runtime API for the server at addr: its name, address and parameters.
+// Every parameter is written out, because "default-server" does not count for
+// servers that are added at runtime (management.txt "add server").
+func ServerLine(o haproxy.Options, addr netip.AddrPort) string {
+	return serverLine(serverParams(o), addr)
+}
+
+func serverLine(params string, addr netip.AddrPort) string {
+	return haproxy.ServerName(addr) + " " + addr.String() + " " + params + " id " + strconv.Itoa(haproxy.ServerID(addr))
+}
+
+// serverParams renders what the servers of a backend have in common.
+func serverParams(o haproxy.Options) string {
+	p := models.ServerParams{
+		PoolMaxConn:    ptr(int64(-1)),
+		PoolPurgeDelay: milliseconds(poolPurgeDelay),
+	}
+	if o.Check {
+		p.Check = "enabled"
+		p.Inter = milliseconds(o.CheckInterval)
+	}
+	if o.MaxConn != 0 {
+		p.Maxconn = ptr(int64(o.MaxConn))
+	}
+	switch o.Protocol {
+	case haproxy.TLS:
+		p.Ssl, p.Verify = "enabled", "none"
+	case haproxy.H2:
+		p.Ssl, p.Verify, p.Alpn = "enabled", "none", "h2"
+	case haproxy.H2C:
+		p.Proto = "h2"
+	case haproxy.Plain:
+	}
+	return params.ServerOptionsString(configuration.SerializeServerParams(p))
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// milliseconds is a duration as client-native's models have it; nil for zero.
+func milliseconds(d time.Duration) *int64 {
+	if d == 0 {
+		return nil
+	}
+	return ptr(d.Milliseconds())
+}
