@@ -43,10 +43,15 @@ func (r resource) url(base *url.URL, namespace string, query url.Values) string 
 }
 
 // object is a *Service or an *EndpointSlice.
-type object interface{ key() Key }
+type object interface {
+	key() Key
+	version() string
+}
 
-func (s *Service) key() Key       { return s.Key }
-func (s *EndpointSlice) key() Key { return s.Key }
+func (s *Service) key() Key              { return s.Key }
+func (s *Service) version() string       { return s.ResourceVersion }
+func (s *EndpointSlice) key() Key        { return s.Key }
+func (s *EndpointSlice) version() string { return s.ResourceVersion }
 
 // decode reads one object through unmarshal, which fills the value it is given
 // from JSON. On an error the key is what could be read of it, possibly none:

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// firstBackoff is the longest pause after a first failure.
+const firstBackoff = 200 * time.Millisecond
+
+// backoff spaces attempts out: each pause is at most double the last one's
+// bound, never above longest, and half of it is chance, so that several edges do
+// not come back together.
+type backoff struct {
+	longest time.Duration
+	bound   time.Duration // of the last pause; zero after a success
+}
+
+func (b *backoff) reset() { b.bound = 0 }
+
+// next returns the pause before the next attempt.
+func (b *backoff) next() time.Duration {
+	b.bound = min(max(2*b.bound, firstBackoff), b.longest)
+	return jitter(b.bound, 2)
+}
+
+// wait pauses before the next attempt, or until ctx ends.
+func (b *backoff) wait(ctx context.Context) { pause(ctx, b.next()) }
+
+// jitter returns d less at most one part-th of it by chance.
+func jitter(d time.Duration, part int64) time.Duration {
+	return d - time.Duration(rand.Int64N(int64(d)/part+1))
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// coalesce is how long changes are gathered into one Snapshot: a rollout writes
+// several objects within milliseconds.
+const coalesce = 10 * time.Millisecond
+
+// Follow sends a Snapshot to out after every change and after every complete
+// list, until ctx ends, and returns ctx.Err(). It waits for a server that is not
+// there, and tells so once.
+//
+// Out must have a capacity of 1 and no other sender: a Snapshot that nobody has
+// taken yet is replaced by the newer one. Follow does not close it.
+func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
+	if cap(out) != 1 {
+		panic("kubeapi: Follow needs a channel of capacity 1")
+	}
+	updates := make(chan update, 64)
+	sources := c.sources()
+	var reflectors sync.WaitGroup
+	defer reflectors.Wait()
+	for _, src := range sources {
+		r := newReflector(c, src, updates)
+		reflectors.Go(func() { r.run(ctx) })
+	}
+
+	f := newFollower(c, sources)
+	var due <-chan time.Time // when to send; nil while there is nothing new
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case u := <-updates:
+			if f.apply(u) && due == nil {
+				due = time.After(coalesce)
+			}
+		case <-due:
+			due = nil
+			offer(out, f.store.snapshot(f.complete))
+		}
+	}
+}
+
+// offer sends s, in the place of an older Snapshot if there is one.
+func offer(out chan *Snapshot, s *Snapshot) {
+	for {
+		select {
+		case out <- s:
+			return
+		default:
+		}
+		select {
+		case <-out:
+		default:
+		}
+	}
+}
+
+// follower gathers the updates of all sources.
+type follower struct {
+	c        *Client
+	store    *store
+	health   health
+	sources  []source
+	unlisted map[source]bool // since the last complete list
+	complete int             // complete lists so far
+	told     map[source]map[Key]string
+}
+
+func newFollower(c *Client, sources []source) *follower {
+	f := &follower{
+		c:        c,
+		store:    newStore(),
+		health:   health{log: c.log, server: c.Server(), conditions: make(map[source]condition)},
+		sources:  sources,
+		unlisted: make(map[source]bool),
+		told:     make(map[source]map[Key]string),
+	}
+	f.restart()
+	return f
+}
+
+// restart begins the next complete list.
+func (f *follower) restart() {
+	for _, src := range f.sources {
+		f.unlisted[src] = true
+	}
+}
+
+// apply takes u in and reports whether a Snapshot is due for it: never before
+// the first complete list.
+func (f *follower) apply(u update) bool {
+	f.health.report(u.src, u.err)
+	changed := false
+	switch {
+	case u.list != nil:
+		changed = f.store.replace(u.src, u.list)
+		f.tell(u.src, u.list.unread)
+		delete(f.unlisted, u.src)
+		if len(f.unlisted) == 0 {
+			f.complete++
+			f.restart()
+			return true
+		}
+	case u.object != nil && u.deleted:
+		changed = f.store.remove(u.src.resource, u.object.key())
+	case u.object != nil:
+		changed = f.store.put(u.object)
+	}
+	return changed && f.complete > 0
+}
+
+// tell logs the objects of a list that could not be decoded, each once as long
+// as it stays so.
+func (f *follower) tell(src source, unread map[Key]error) {
+	told := make(map[Key]string, len(unread))
+	for key, err := range unread {
+		told[key] = err.Error()
+		if f.told[src][key] != told[key] {
+			f.c.log.Warn("object unreadable, keeping its last state", src.resource.logKey(), key, "err", err)
+		}
+	}
+	f.told[src] = told
+}
