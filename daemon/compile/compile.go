@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"cmp"
+	"slices"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// Result is what Compile made of a Snapshot. It is not changed once it was
+// returned; Results share what did not change between them.
+type Result struct {
+	State    haproxy.State
+	Problems []Problem     // sorted by Problem.Compare, each once
+	Ports    []ServicePort // Ports[i] is what State.Backends[i] serves
+
+	config   *config.Config
+	services []*service // sorted by Key
+	merged   *merged
+}
+
+// ServicePort is a port of a Service.
+type ServicePort struct {
+	Service kubeapi.Key
+	Name    string // "" where the Service gives it none
+	Number  uint16
+}
+
+// Compile computes what HAProxy should serve. What prev, a Result of earlier
+// or nil, has of the same objects under the same Config is used again: equal
+// pointers mean equal content. Where nothing changed, prev is returned. It
+// never fails; what cannot be served is a Problem. It may be called
+// concurrently.
+func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
+	if prev == nil || prev.config != cfg {
+		prev = &Result{}
+	}
+	r := &Result{config: cfg, services: compileServices(cfg, snap, prev.services)}
+	if prev.config == cfg && slices.Equal(r.services, prev.services) {
+		return prev
+	}
+	r.merged = merge(cfg, r.services, prev.merged)
+	r.State = haproxy.State{
+		Settings:  settings(cfg),
+		Frontends: r.merged.frontends,
+		Backends:  r.backends(),
+		Routes:    r.merged.routes,
+	}
+	r.Problems = r.problems(prev)
+	r.Ports = r.merged.ports
+	return r
+}
+
+// Service returns the Service port that a backend serves. It reports false
+// for a backend that is not in State.
+func (r *Result) Service(backend string) (ServicePort, bool) {
+	i, ok := slices.BinarySearchFunc(r.State.Backends, backend, func(b haproxy.Backend, name string) int {
+		return cmp.Compare(b.Name, name)
+	})
+	if !ok {
+		return ServicePort{}, false
+	}
+	return r.Ports[i], true
+}
+
+// Skipped says why a Service is not served without that being a Problem, and
+// "" where it is served, or is a Problem, or is not in the Snapshot.
+func (r *Result) Skipped(key kubeapi.Key) string {
+	i, ok := slices.BinarySearchFunc(r.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
+	if !ok {
+		return ""
+	}
+	return r.services[i].claims.skipped
+}
+
+// compileServices compiles every Service by itself. Both lists are sorted by
+// Key and walked side by side.
+func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service) []*service {
+	compareKeys := func(a, b *kubeapi.Service) int { return a.Compare(b.Key) }
+	objects := snap.Services
+	if !slices.IsSortedFunc(objects, compareKeys) {
+		objects = slices.SortedFunc(slices.Values(objects), compareKeys)
+	}
+	services := make([]*service, len(objects))
+	for i, svc := range objects {
+		for len(prev) > 0 && prev[0].object.Compare(svc.Key) < 0 {
+			prev = prev[1:]
+		}
+		var same *service
+		if len(prev) > 0 && prev[0].object == svc {
+			same = prev[0]
+		}
+		services[i] = compileService(cfg, svc, snap.Slices[svc.Key], same)
+	}
+	return services
+}
+
+// backends puts the servers of the Services into the backends that they were
+// given.
+func (r *Result) backends() []haproxy.Backend {
+	backends := make([]haproxy.Backend, len(r.merged.backends))
+	for i, p := range r.merged.backends {
+		backends[i] = p.backend
+		backends[i].Servers = r.services[p.service].servers[p.claim]
+	}
+	return backends
+}
+
+// problems gathers what is told of the Services, which are prev's where
+// neither claims nor slices have any that are new.
+func (r *Result) problems(prev *Result) []Problem {
+	if r.merged == prev.merged && slices.EqualFunc(r.services, prev.services, func(a, b *service) bool {
+		return a == b || slices.Equal(a.problems, b.problems)
+	}) {
+		return prev.Problems
+	}
+	problems := slices.Clone(r.merged.problems)
+	for _, s := range r.services {
+		problems = append(problems, s.claims.problems...)
+		problems = append(problems, s.problems...)
+	}
+	return sortProblems(problems)
+}
+
+// settings are those of podgate.toml that hold for every section.
+func settings(cfg *config.Config) haproxy.Settings {
+	d := cfg.Defaults
+	errorFiles := slices.Clone(cfg.HAProxy.ErrorFiles)
+	slices.SortFunc(errorFiles, func(a, b haproxy.ErrorFile) int { return cmp.Compare(a.Code, b.Code) })
+	return haproxy.Settings{
+		TimeoutClient:      d.TimeoutClient,
+		TimeoutServer:      d.TimeoutServer,
+		TimeoutConnect:     d.TimeoutConnect,
+		TimeoutHTTPRequest: d.TimeoutHTTPRequest,
+		TimeoutKeepAlive:   d.TimeoutKeepAlive,
+		TimeoutTunnel:      d.TimeoutTunnel,
+		NotFound:           cfg.HTTP.NotFound,
+		ErrorFiles:         errorFiles,
+	}
+}

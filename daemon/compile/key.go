@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"slices"
+	"strings"
+)
+
+// Prefix is what the annotations that podgate reads begin with, as those of
+// its ancestor did.
+const Prefix = domain + "lb."
+
+const domain = "serviceloadbalancer/"
+
+// key is an annotation without its prefix and its port suffix.
+type key string
+
+// The keys. packaging/doc/annotations.md has a section for each.
+const (
+	keyIgnore          key = "ignore"
+	keyHost            key = "host"
+	keyPath            key = "path"
+	keyACLMatch        key = "aclMatch"
+	keyRewrite         key = "rewrite"
+	keySSLTerm         key = "sslTerm"
+	keyBackendProtocol key = "backend-protocol"
+	keyBackendVerify   key = "backend-verify"
+	keyCookie          key = "cookie-sticky-session"
+	keyAlgorithm       key = "algorithm"
+	keyBackendName     key = "backend-name"
+	keyTCP             key = "tcp"
+	keyUpstream        key = "upstream"
+	keyCheck           key = "check"
+	keyCheckPath       key = "check-path"
+	keyCheckInterval   key = "check-interval"
+	keyTimeoutServer   key = "timeout-server"
+	keyTimeoutConnect  key = "timeout-connect"
+	keyMaxConn         key = "maxconn"
+	keySlowStart       key = "slowstart"
+	keyAllowSource     key = "allow-source"
+	keyRedirectHTTPS   key = "redirect-https"
+	keyHSTS            key = "hsts"
+	keySendProxy       key = "send-proxy"
+	keyPassthrough     key = "passthrough"
+)
+
+// keys lists every key, in the order of the documentation.
+func keys() []key {
+	return []key{
+		keyIgnore, keyHost, keyPath, keyACLMatch, keyRewrite, keySSLTerm,
+		keyBackendProtocol, keyBackendVerify, keyCookie, keyAlgorithm, keyBackendName,
+		keyTCP, keyUpstream, keyCheck, keyCheckPath, keyCheckInterval,
+		keyTimeoutServer, keyTimeoutConnect, keyMaxConn, keySlowStart,
+		keyAllowSource, keyRedirectHTTPS, keyHSTS, keySendProxy, keyPassthrough,
+	}
+}
+
+func (k key) known() bool { return slices.Contains(keys(), k) }
+
+// httpOnly reports whether the key means nothing on a port with a TCP
+// frontend.
+func (k key) httpOnly() bool {
+	switch k {
+	case keyHost, keyPath, keyACLMatch, keyRewrite, keySSLTerm, keyBackendProtocol, keyBackendVerify,
+		keyCookie, keyRedirectHTTPS, keyHSTS, keyPassthrough:
+		return true
+	}
+	return false
+}
+
+// maxTypos is how many letters of a misspelt key may be wrong for it to be
+// recognised.
+const maxTypos = 2
+
+// suggest returns the key that was probably meant, "" where none is near.
+func suggest(written string) key {
+	if len(written) > maxShown {
+		return ""
+	}
+	best, least := key(""), maxTypos+1
+	for _, k := range keys() {
+		if d := distance(strings.ToLower(written), strings.ToLower(string(k))); d < least && d < len(k)-1 {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two strings, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

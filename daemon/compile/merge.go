@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// merged is what all Services together are given of what they ask for. It
+// does not depend on endpoints, and is not changed once it was made.
+type merged struct {
+	claims    []*claims // of every Service, in the order of the Snapshot
+	frontends []haproxy.Frontend
+	routes    []haproxy.Route
+	backends  []placed
+	ports     []ServicePort // by index into backends
+	problems  []Problem     // of claims that another Service or port has
+}
+
+// placed is a backend without its servers, and the claim that it serves.
+type placed struct {
+	backend haproxy.Backend
+	service int // index into the sorted Services
+	claim   int // index into its claims
+}
+
+// merge gives the Services what they ask for, the oldest first: who comes
+// later and asks for the same is told who has it, and has it when that one
+// goes.
+func merge(cfg *config.Config, services []*service, prev *merged) *merged {
+	if prev != nil && slices.EqualFunc(services, prev.claims, func(s *service, c *claims) bool { return s.claims == c }) {
+		return prev
+	}
+	m := merger{
+		services: services,
+		routes:   make(map[haproxy.Route]owner, len(services)),
+		listens:  map[uint16]owner{},
+		names:    make(map[string]owner, len(services)),
+	}
+	for _, i := range byAge(services) {
+		for j := range services[i].claims.ports {
+			m.place(cfg, owner{i, j})
+		}
+	}
+	return m.finish(cfg)
+}
+
+// byAge returns the indexes of services, sorted by Key, from the oldest to the
+// youngest. One that does not say when it was created counts as young.
+func byAge(services []*service) []int {
+	order := make([]int, 0, len(services))
+	for i, s := range services {
+		if len(s.claims.ports) > 0 {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return compareAge(services[a].object, services[b].object) })
+	return order
+}
+
+func compareAge(a, b *kubeapi.Service) int {
+	switch {
+	case a.Created.IsZero() && b.Created.IsZero():
+		return 0
+	case a.Created.IsZero():
+		return 1
+	case b.Created.IsZero():
+		return -1
+	}
+	return a.Created.Compare(b.Created)
+}
+
+// owner is the claim that has something.
+type owner struct{ service, claim int }
+
+// merger is the work of one merge.
+type merger struct {
+	services []*service
+	routes   map[haproxy.Route]owner // without Rewrite and Backend
+	listens  map[uint16]owner
+	names    map[string]owner
+	out      merged
+}
+
+// place gives a claim what is still to be had. A port that gets no route and
+// no frontend gets no backend either.
+func (m *merger) place(cfg *config.Config, at owner) {
+	c := m.claim(at)
+	natural := c.backend.Name
+	if has, taken := m.names[natural]; taken {
+		m.lose(at, annotation{}, has, "not served, the backend name "+natural)
+		return
+	}
+	routes := m.freeRoutes(at)
+	listens := c.listen != 0 && m.listen(at)
+	if len(routes) == 0 && !listens {
+		return
+	}
+	name := m.name(at)
+	for _, r := range routes {
+		r.Backend = name
+		m.out.routes = append(m.out.routes, r)
+	}
+	if listens {
+		m.out.frontends = append(m.out.frontends, tcpFrontend(cfg, c.listen, name))
+	}
+	backend := c.backend
+	backend.Name = name
+	m.out.backends = append(m.out.backends, placed{backend: backend, service: at.service, claim: at.claim})
+}
+
+// freeRoutes takes those routes of a claim that nobody has.
+func (m *merger) freeRoutes(at owner) []haproxy.Route {
+	c := m.claim(at)
+	routes := make([]haproxy.Route, 0, len(c.routes))
+	for _, r := range c.routes {
+		id := r
+		id.Rewrite, id.Backend = "", ""
+		if has, taken := m.routes[id]; taken {
+			m.lose(at, c.note, has, "route "+describe(r))
+			continue
+		}
+		m.routes[id] = at
+		routes = append(routes, r)
+	}
+	return routes
+}
+
+// listen takes the port of a TCP frontend.
+func (m *merger) listen(at owner) bool {
+	c := m.claim(at)
+	if has, taken := m.listens[c.listen]; taken {
+		m.lose(at, c.note, has, "TCP port "+strconv.Itoa(int(c.listen)))
+		return false
+	}
+	m.listens[c.listen] = at
+	return true
+}
+
+// name takes the name that a claim asks for, else its natural one. A name that
+// is natural to a port of another Service stays free for that one.
+func (m *merger) name(at owner) string {
+	c := m.claim(at)
+	name := c.backend.Name
+	if c.name != "" && c.name != name {
+		has, taken := m.names[c.name]
+		if !taken {
+			has, taken = m.naturalOwner(c.name)
+		}
+		if taken {
+			m.lose(at, c.named, has, "backend name "+c.name)
+		} else {
+			name = c.name
+		}
+	}
+	m.names[name] = at
+	return name
+}
+
+// naturalOwner returns the claim whose backend has that name by nature.
+func (m *merger) naturalOwner(name string) (owner, bool) {
+	parts := strings.Split(name, "_")
+	if len(parts) != 3 {
+		return owner{}, false
+	}
+	key := kubeapi.Key{Namespace: parts[0], Name: parts[1]}
+	i, ok := slices.BinarySearchFunc(m.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
+	if !ok {
+		return owner{}, false
+	}
+	j := slices.IndexFunc(m.services[i].claims.ports, func(c claim) bool { return c.backend.Name == name })
+	return owner{i, j}, j >= 0
+}
+
+// lose tells a claim that another has what it asks for, and what can be done.
+func (m *merger) lose(at owner, note annotation, has owner, what string) {
+	s, c := m.services[at.service], m.claim(at)
+	winner := m.services[has.service]
+	p := Problem{Service: s.object.Key, Port: portLabel(c.port), Key: note.written}
+	switch {
+	case has.service != at.service:
+		why := "comes first by name"
+		if compareAge(winner.object, s.object) < 0 {
+			why = "is older"
+		}
+		p.Text = fmt.Sprintf("%s is taken by %s, which %s", what, m.claim(has).of(winner), why)
+	case note.written != "" && note.suffix == "":
+		p.Text = fmt.Sprintf("%s is taken by port %s of this Service (give each port its own, as in %s.%s)",
+			what, plain(portLabel(m.claim(has).port)), note.written, plain(portLabel(c.port)))
+	default:
+		p.Text = fmt.Sprintf("%s is taken by port %s of this Service", what, plain(portLabel(m.claim(has).port)))
+	}
+	m.out.problems = append(m.out.problems, p)
+}
+
+// finish sorts what was given out.
+func (m *merger) finish(cfg *config.Config) *merged {
+	out := &m.out
+	out.claims = make([]*claims, len(m.services))
+	for i, s := range m.services {
+		out.claims[i] = s.claims
+	}
+	if len(cfg.HTTP.Binds) > 0 {
+		out.frontends = append(out.frontends, httpFrontend(cfg))
+	}
+	slices.SortFunc(out.frontends, func(a, b haproxy.Frontend) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(out.routes, haproxy.Route.Compare)
+	slices.SortFunc(out.backends, func(a, b placed) int { return cmp.Compare(a.backend.Name, b.backend.Name) })
+	out.ports = make([]ServicePort, len(out.backends))
+	for i, b := range out.backends {
+		p := m.claim(owner{b.service, b.claim}).port
+		out.ports[i] = ServicePort{Service: m.services[b.service].object.Key, Name: p.Name, Number: p.Port}
+	}
+	return out
+}
+
+func (m *merger) claim(at owner) *claim { return &m.services[at.service].claims.ports[at.claim] }
+
+// describe is a route's place in a sentence, without its backend.
+func describe(r haproxy.Route) string {
+	host, path := cmp.Or(r.Host, "*"), cmp.Or(r.Path, "/")
+	if r.TLS {
+		host = "https://" + host
+	}
+	if r.FoldCase {
+		path += " in any case"
+	}
+	return host + path
+}
+
+func httpFrontend(cfg *config.Config) haproxy.Frontend {
+	binds := slices.Clone(cfg.HTTP.Binds)
+	slices.SortFunc(binds, netip.AddrPort.Compare)
+	return haproxy.Frontend{Name: reservedName + "_http", Mode: haproxy.HTTP, Binds: binds}
+}
+
+func tcpFrontend(cfg *config.Config, port uint16, backend string) haproxy.Frontend {
+	binds := make([]netip.AddrPort, len(cfg.TCP.Addresses))
+	for i, addr := range cfg.TCP.Addresses {
+		binds[i] = netip.AddrPortFrom(addr, port)
+	}
+	slices.SortFunc(binds, netip.AddrPort.Compare)
+	return haproxy.Frontend{Name: fmt.Sprintf("%s_tcp_%d", reservedName, port), Mode: haproxy.TCP, Binds: binds, Backend: backend}
+}

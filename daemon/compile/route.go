@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"slices"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+)
+
+// maxRoutes is how many routes one port may have: hosts times paths.
+const maxRoutes = 1000
+
+// claimed is where a port wants to be reached.
+type claimed struct {
+	routes []haproxy.Route // without Backend
+	note   annotation      // what asked for them; zero where the Service's name did
+}
+
+// readRoutes reads where an HTTP port is reached. It reports false for a port
+// that must not be reached at all: a host or a path that cannot be used never
+// becomes a route that takes more than it did.
+func readRoutes(r *reader, cfg *config.Config, tls bool) (claimed, bool) {
+	hosts, hostNote, hostsOK := readHosts(r, cfg)
+	paths, pathNote, pathsOK := readPaths(r)
+	rewrite := read(r, keyRewrite, parseRewrite)
+	if !hostsOK || !pathsOK {
+		return claimed{}, false
+	}
+	c := claimed{note: hostNote}
+	defaultRewrite := haproxy.Rewrite("")
+	switch {
+	case paths != nil:
+		if c.note.written == "" {
+			c.note = pathNote
+		}
+	case hosts != nil:
+		paths = []pathMatch{{}}
+	default:
+		paths = []pathMatch{{path: servicePath(r)}}
+		defaultRewrite = "/"
+	}
+	if hosts == nil {
+		hosts = []string{""}
+	}
+	if n := len(hosts) * len(paths); n > maxRoutes {
+		r.tellPort(c.note, "its hosts and paths make %d routes, more than %d; the port is not served", n, maxRoutes)
+		return claimed{}, false
+	}
+	for _, host := range hosts {
+		for _, p := range paths {
+			c.routes = append(c.routes, haproxy.Route{
+				TLS: tls, Host: host, Path: p.path, FoldCase: p.foldCase,
+				Rewrite: effective(rewrite.or(defaultRewrite), p),
+			})
+		}
+	}
+	return c, true
+}
+
+// effective takes away a rewrite that would change nothing.
+func effective(rewrite haproxy.Rewrite, p pathMatch) haproxy.Rewrite {
+	if rewrite == "/" && p.path == "" || string(rewrite) == p.path && !p.foldCase {
+		return ""
+	}
+	return rewrite
+}
+
+// servicePath is where a port without host and path is reached.
+func servicePath(r *reader) string {
+	path := "/" + r.service.Name
+	if r.port.Port != 80 {
+		path += ":" + portNumber(r.port)
+	}
+	return path
+}
+
+// readHosts reads the hosts of a port, nil where it asks for none. It reports
+// false where it asks for some and none is left.
+func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, ok bool) {
+	list := readStrict(r, keyHost, splitLong)
+	if !list.given || list.bad {
+		return nil, list.note, !list.bad
+	}
+	for _, element := range list.value {
+		host, err := parseHost(element)
+		switch {
+		case err != nil:
+			r.tell(list.note, "%s", err)
+		case !granted(cfg.Grants, r.service.Namespace, host):
+			r.tell(list.note, "host %s is not granted to namespace %s in podgate.toml", host, r.service.Namespace)
+		case !slices.Contains(hosts, host):
+			hosts = append(hosts, host)
+		}
+	}
+	if hosts == nil {
+		r.tellPort(list.note, "no host is left; the port is not served")
+	}
+	return hosts, list.note, hosts != nil
+}
+
+// readPaths reads the paths of a port, those of the ancestor's aclMatch
+// included, nil where it asks for none. It reports false where it asks for
+// some and none is left.
+func readPaths(r *reader) (paths []pathMatch, note annotation, ok bool) {
+	list := readStrict(r, keyPath, splitLong)
+	acl := readStrict(r, keyACLMatch, parseACLMatch)
+	note = list.note
+	for _, element := range list.value {
+		path, err := parsePath(element)
+		if err != nil {
+			r.tell(list.note, "%s", err)
+			continue
+		}
+		paths = append(paths, pathMatch{path: path})
+	}
+	if list.given && !list.bad && paths == nil {
+		r.tellPort(list.note, "no path is left; the port is not served")
+	}
+	if !list.given {
+		note = acl.note
+	}
+	if list.bad || acl.bad || list.given && paths == nil {
+		return nil, note, false
+	}
+	return unique(append(paths, acl.value...)), note, true
+}
+
+// splitLong is splitList as a parser: what is too long is refused before it.
+func splitLong(value string) ([]string, error) { return splitList(value), nil }
+
+// unique keeps the first of equal elements. Lists are short: maxValue bounds
+// them.
+func unique(paths []pathMatch) []pathMatch {
+	seen := make(map[pathMatch]bool, len(paths))
+	return slices.DeleteFunc(paths, func(p pathMatch) bool {
+		if seen[p] {
+			return true
+		}
+		seen[p] = true
+		return false
+	})
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"slices"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// service is one Service, compiled by itself: what it asks for, and what it
+// has. It is not changed once it was made, and so is shared between Results.
+type service struct {
+	object   *kubeapi.Service
+	slices   []*kubeapi.EndpointSlice
+	claims   *claims            // the same as long as object and Config are
+	servers  [][]haproxy.Server // by index into claims.ports
+	problems []Problem          // of the slices
+}
+
+// claims are what a Service asks for, whatever its endpoints are.
+type claims struct {
+	skipped  string // why the Service is not served at all and nobody is told; "" where it is
+	ports    []claim
+	problems []Problem
+}
+
+// claim is one Service port that asks to be served, in the order of the spec.
+type claim struct {
+	port    kubeapi.ServicePort
+	backend haproxy.Backend // under its natural name, without servers
+	name    string          // the backend's name asked for, "" for none
+	named   annotation      // which asked for it
+	listen  uint16          // port of a TCP frontend; zero for an HTTP port
+	routes  []haproxy.Route // of an HTTP port, without Backend
+	note    annotation      // which asked for listen or routes; zero where the Service's name did
+}
+
+// compileService compiles one Service, with prev's work where prev is of the
+// same objects.
+func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, prev *service) *service {
+	if prev != nil && prev.object != svc {
+		prev = nil
+	}
+	if prev != nil && slices.Equal(prev.slices, endpointSlices) {
+		return prev
+	}
+	s := &service{object: svc, slices: endpointSlices}
+	if prev != nil {
+		s.claims = prev.claims
+	} else {
+		s.claims = readClaims(cfg, svc)
+	}
+	if len(s.claims.ports) == 0 {
+		return s
+	}
+	s.servers = make([][]haproxy.Server, len(s.claims.ports))
+	for i, c := range s.claims.ports {
+		s.servers[i] = serversOf(c.port, endpointSlices)
+	}
+	s.problems = endpointProblems(svc.Key, endpointSlices)
+	return s
+}
+
+// readClaims reads what a Service asks for.
+func readClaims(cfg *config.Config, svc *kubeapi.Service) *claims {
+	notes, problems := parseAnnotations(svc)
+	if why := skipped(cfg, svc, notes); why != "" {
+		if why == skipNamespace {
+			problems = nil
+		}
+		return &claims{skipped: why, problems: sortProblems(problems)}
+	}
+	c := &claims{}
+	if text := unservable(svc); text != "" {
+		if ignore, _ := parseBool(notes[slot{keyIgnore, ""}].value); ignore {
+			return &claims{skipped: skipIgnored}
+		}
+		c.problems = sortProblems(append(problems, Problem{Service: svc.Key, Text: text}))
+		return c
+	}
+	ignored := 0
+	for _, p := range svc.Ports {
+		r := &reader{service: svc.Key, port: p, notes: notes}
+		if ignore := readStrict(r, keyIgnore, parseBool); ignore.or(false) {
+			ignored++
+		} else if !ignore.bad {
+			if claim, ok := readPort(r, cfg, svc); ok {
+				c.ports = append(c.ports, claim)
+			}
+		}
+		problems = append(problems, r.problems...)
+	}
+	if ignored == len(svc.Ports) {
+		return &claims{skipped: skipIgnored}
+	}
+	problems = append(problems, withoutEffect(svc, notes, c.ports)...)
+	c.problems = sortProblems(problems)
+	return c
+}
+
+// Why a Service is not served without anybody being told.
+const (
+	skipNamespace    = "its namespace is not followed"
+	skipAPIServer    = "it is the cluster's own API server, and has none of our annotations"
+	skipLoadBalancer = "it is of type LoadBalancer, and has none of our annotations"
+	skipUnannotated  = `expose is "annotated", and it has none of our annotations`
+	skipIgnored      = "its annotation says to ignore it"
+)
+
+// skipped says why a Service was never asked to be served, "" where it was.
+func skipped(cfg *config.Config, svc *kubeapi.Service, notes annotations) string {
+	k := cfg.Kubernetes
+	followed := slices.Contains(k.Namespaces, svc.Namespace) || slices.Equal(k.Namespaces, []string{"*"})
+	switch {
+	case !followed:
+		return skipNamespace
+	case len(notes) > 0:
+		return ""
+	case svc.Key == kubeapi.Key{Namespace: "default", Name: "kubernetes"}:
+		return skipAPIServer
+	case svc.Type == "LoadBalancer":
+		return skipLoadBalancer
+	case k.Expose == config.ExposeAnnotated:
+		return skipUnannotated
+	}
+	return ""
+}
+
+// unservable says why a Service that was asked for cannot be served, "" where
+// it can.
+func unservable(svc *kubeapi.Service) string {
+	switch {
+	case !isLabel(svc.Namespace) || !isLabel(svc.Name):
+		return "not served, its name is none that Kubernetes gives"
+	case svc.Type == "ExternalName":
+		return "not served, an ExternalName has no endpoints"
+	case len(svc.Ports) == 0:
+		return "not served, it has no ports"
+	}
+	return ""
+}
+
+// readPort reads what one port asks for. It reports false for one that is not
+// served; what is to be told of it is in r.
+func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool) {
+	if !isTCP(r.port.Protocol) {
+		r.tellPort(annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol))
+		return claim{}, false
+	}
+	if r.port.Port == 0 {
+		r.tellPort(annotation{}, "not served, it has no number")
+		return claim{}, false
+	}
+	tcp := readStrict(r, keyTCP, parseNumber(1, 65535))
+	if tcp.bad {
+		return claim{}, false
+	}
+	open := readUnserved(r, !tcp.given)
+	name := read(r, keyBackendName, parseBackendName)
+	c := claim{port: r.port, name: name.or(""), named: name.note}
+	if tcp.given {
+		listen, ok := allowedListen(r, cfg, tcp)
+		c.listen, c.note = listen, tcp.note
+		c.backend = readBackend(r, cfg, svc, haproxy.TCP, false)
+		return c, open && ok
+	}
+	sslTerm := readStrict(r, keySSLTerm, parseBool)
+	routes, ok := readRoutes(r, cfg, sslTerm.or(false))
+	c.routes, c.note = routes.routes, routes.note
+	c.backend = readBackend(r, cfg, svc, haproxy.HTTP, sslTerm.or(false))
+	if !open || !ok || sslTerm.bad {
+		return claim{}, false
+	}
+	return c, hasFrontend(r, cfg, sslTerm, routes.note)
+}
+
+// allowedListen checks the port that a TCP frontend is asked for on.
+func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, bool) {
+	listen := uint16(tcp.value)
+	allowed := slices.ContainsFunc(cfg.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
+	if !allowed || len(cfg.TCP.Addresses) == 0 {
+		r.tell(tcp.note, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen)
+		return 0, false
+	}
+	return listen, true
+}
+
+// hasFrontend reports whether there is a frontend that carries the port's
+// routes. A port that is reached through TLS is told and kept: it needs
+// nothing but a frontend. Without the HTTP frontend, a port is told where it
+// asks to be reached there.
+func hasFrontend(r *reader, cfg *config.Config, sslTerm setting[bool], routed annotation) bool {
+	if sslTerm.value {
+		r.tellPort(sslTerm.note, "not reachable yet, this podgate has no TLS frontend")
+		return true
+	}
+	if len(cfg.HTTP.Binds) > 0 {
+		return true
+	}
+	if routed.written != "" {
+		r.tellPort(routed, "not served, podgate.toml has no [http] frontend")
+	}
+	return false
+}
+
+// withoutEffect tells of annotations for HTTP that hold for TCP ports alone.
+func withoutEffect(svc *kubeapi.Service, notes annotations, ports []claim) []Problem {
+	var problems []Problem
+	for _, note := range notes {
+		if !note.key.httpOnly() || note.key == keyBackendProtocol && note.value == string(protocolTCP) {
+			continue
+		}
+		var http, tcp int
+		var label string
+		for _, c := range ports {
+			if held, _ := notes.forPort(note.key, c.port); held != note {
+				continue
+			}
+			if c.listen == 0 {
+				http++
+			} else {
+				tcp++
+				label = portLabel(c.port)
+			}
+		}
+		if tcp > 0 && http == 0 {
+			p := Problem{Service: svc.Key, Key: note.written, Text: "has no effect on a TCP port"}
+			if note.suffix != "" {
+				p.Port = label
+			}
+			problems = append(problems, p)
+		}
+	}
+	return problems
+}
+
+func isTCP(protocol string) bool { return protocol == "TCP" || protocol == "" }
+
+// of names a Service port towards users.
+func (c *claim) of(s *service) string {
+	return fmt.Sprintf("Service %s port %s", s.object.Key, plain(portLabel(c.port)))
+}

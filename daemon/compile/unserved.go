@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	errNotServed    = textError("not served by this version")
+	errTCPNeedsPort = textError(`"tcp" goes with ` + Prefix + `tcp, which gives the port to listen on`)
+)
+
+// textError is an error that is a constant.
+type textError string
+
+func (e textError) Error() string { return string(e) }
+
+// readUnserved tells of a port's keys that this version understands and does
+// not serve, where they ask for something. It reports false where the port
+// must not be served without them.
+func readUnserved(r *reader, http bool) bool {
+	read(r, keyUpstream, parseUpstream)
+	read(r, keySendProxy, parseSendProxy)
+	read(r, keySlowStart, unless(parseDuration(0, 24*time.Hour), 0))
+	if http {
+		read(r, keyRedirectHTTPS, unless(parseBool, false))
+		read(r, keyHSTS, unless(parseNumber(0, 1<<31-1), 0))
+		if passthrough := readStrict(r, keyPassthrough, unless(parseBool, false)); passthrough.bad {
+			return false
+		}
+	}
+	return !readStrict(r, keyAllowSource, parseAllowSource).given
+}
+
+// unless turns a parser into one that refuses every good value but the one
+// that asks for nothing.
+func unless[T comparable](parse func(string) (T, error), nothing T) func(string) (T, error) {
+	return func(value string) (T, error) {
+		v, err := parse(value)
+		if err == nil && v != nothing {
+			err = errNotServed
+		}
+		return v, err
+	}
+}
+
+// parseAllowSource refuses every value: who asks for a door with a guard is
+// not given one without.
+func parseAllowSource(value string) (struct{}, error) {
+	if _, err := parseSources(value); err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, errNotServed
+}
+
+func parseUpstream(value string) (string, error) {
+	v, err := parseOneOf("pod", "nodeport", "clusterip")(value)
+	if err == nil && v != "pod" {
+		return "", fmt.Errorf("%s is not served by this version, which uses pods", quote(value))
+	}
+	return v, err
+}
+
+func parseSendProxy(value string) (string, error) {
+	if value == "v1" || value == "v2" {
+		return "", errNotServed
+	}
+	send, err := parseBool(value)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s is not true, false, v1 or v2", quote(value))
+	case send:
+		return "", errNotServed
+	}
+	return "", nil
+}
+
+func parseVerify(value string) (string, error) {
+	if value != "none" {
+		return "", fmt.Errorf("%s is not served by this version, which verifies no server certificate", quote(value))
+	}
+	return value, nil
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// Each parser below turns an annotation's value into a type with a character
+// set of its own, so that nothing else of the value can reach HAProxy. Their
+// errors quote the value, shortened.
+
+// parseBool takes what the ancestor took: true, false, 1, 0, t, f and their
+// capitals.
+func parseBool(value string) (bool, error) {
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, fmt.Errorf("%s is not true or false", quote(value))
+	}
+	return b, nil
+}
+
+// parseOneOf returns a parser of a choice.
+func parseOneOf[T ~string](choices ...T) func(string) (T, error) {
+	return func(value string) (T, error) {
+		names := make([]string, len(choices))
+		for i, c := range choices {
+			if value == string(c) {
+				return c, nil
+			}
+			names[i] = string(c)
+		}
+		return "", fmt.Errorf("%s is not one of %s", quote(value), strings.Join(names, ", "))
+	}
+}
+
+func parseAlgorithm(value string) (haproxy.Balance, error) {
+	return parseOneOf(haproxy.Balances()...)(value)
+}
+
+// parseDuration returns a parser of a Go duration of whole milliseconds
+// between two bounds, both included.
+func parseDuration(least, most time.Duration) func(string) (time.Duration, error) {
+	return func(value string) (time.Duration, error) {
+		d, err := time.ParseDuration(value)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%s is not a duration such as 5s, 500ms or 1m30s", quote(value))
+		case d < least || d > most:
+			return 0, fmt.Errorf("%s is not between %s and %s", quote(value), short(least), short(most))
+		case d%time.Millisecond != 0:
+			return 0, fmt.Errorf("%s is not a whole number of milliseconds", quote(value))
+		}
+		return d, nil
+	}
+}
+
+// short is a duration without the zero units at its end: 24h, not 24h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// parseNumber returns a parser of a decimal number between two bounds, both
+// included.
+func parseNumber(least, most int) func(string) (int, error) {
+	return func(value string) (int, error) {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < least || n > most || value != strconv.Itoa(n) {
+			return 0, fmt.Errorf("%s is not a number from %d to %d", quote(value), least, most)
+		}
+		return n, nil
+	}
+}
+
+// reservedName is the beginning of the names that podgate gives to its own
+// frontends and sections.
+const reservedName = "podgate"
+
+// parseBackendName takes a name that HAProxy takes (configuration.txt 2.3: the
+// characters of proxy names).
+func parseBackendName(value string) (string, error) {
+	const most = 128
+	switch {
+	case value == "":
+		return "", errors.New(`"" is not a name`)
+	case len(value) > most:
+		return "", fmt.Errorf("%s is longer than %d characters", quote(value), most)
+	case strings.HasPrefix(strings.ToLower(value), reservedName):
+		return "", fmt.Errorf("%s begins with %q, which is podgate's own", quote(value), reservedName)
+	case !isAlphanumeric(value[0]):
+		return "", fmt.Errorf("%s does not begin with a letter or a digit", quote(value))
+	}
+	for i := range len(value) {
+		if c := value[i]; !isAlphanumeric(c) && !strings.ContainsRune("_.:-", rune(c)) {
+			return "", fmt.Errorf("%s has a character other than letters, digits and _ . : -", quote(value))
+		}
+	}
+	return value, nil
+}
+
+// parseSources takes comma-separated CIDRs and addresses.
+func parseSources(value string) ([]netip.Prefix, error) {
+	var sources []netip.Prefix
+	for _, s := range splitList(value) {
+		prefix, err := netip.ParsePrefix(s)
+		if addr, addrErr := netip.ParseAddr(s); addrErr == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s is not a CIDR such as 10.0.0.0/8", quote(s))
+		}
+		sources = append(sources, prefix.Masked())
+	}
+	return sources, nil
+}
+
+// splitList splits a comma-separated value; blanks around its elements do not
+// count.
+func splitList(value string) []string {
+	elements := strings.Split(value, ",")
+	for i, e := range elements {
+		elements[i] = strings.Trim(e, " ")
+	}
+	return elements
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
