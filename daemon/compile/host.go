@@ -41,10 +41,13 @@ func checkLabel(label string) error {
 		return errors.New("a label begins or ends with -")
 	}
 	for i := range len(label) {
-		if c := label[i]; !isAlphanumeric(c) && c != '-' {
-			if c == '*' {
-				return errors.New("* may only be the whole first label")
-			}
+		switch c := label[i]; {
+		case isAlphanumeric(c) || c == '-':
+		case c == '*':
+			return errors.New("* may only be the whole first label")
+		case c == ':' || c == '/':
+			return errors.New("it is written without scheme, port and path")
+		default:
 			return errors.New("a character other than letters, digits, - and dots")
 		}
 	}

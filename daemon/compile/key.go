@@ -2,10 +2,7 @@
 
 package compile
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Prefix is what the annotations that podgate reads begin with, as those of
 // its ancestor did.
@@ -67,43 +64,4 @@ func (k key) httpOnly() bool {
 		return true
 	}
 	return false
-}
-
-// maxTypos is how many letters of a misspelt key may be wrong for it to be
-// recognised.
-const maxTypos = 2
-
-// suggest returns the key that was probably meant, "" where none is near.
-func suggest(written string) key {
-	if len(written) > maxShown {
-		return ""
-	}
-	best, least := key(""), maxTypos+1
-	for _, k := range keys() {
-		if d := distance(strings.ToLower(written), strings.ToLower(string(k))); d < least && d < len(k)-1 {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two strings, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -97,7 +97,7 @@ func (m *merger) place(cfg *config.Config, at owner) {
 	c := m.claim(at)
 	natural := c.backend.Name
 	if has, taken := m.names[natural]; taken {
-		m.lose(at, annotation{}, has, "not served, the backend name "+natural)
+		m.lose(at, has, annotation{}, "not served, the backend name "+natural)
 		return
 	}
 	routes := m.freeRoutes(at)
@@ -126,7 +126,7 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 		id := r
 		id.Rewrite, id.Backend = "", ""
 		if has, taken := m.routes[id]; taken {
-			m.lose(at, c.note, has, "route "+describe(r))
+			m.lose(at, has, c.note, "route "+describe(r))
 			continue
 		}
 		m.routes[id] = at
@@ -139,7 +139,7 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 func (m *merger) listen(at owner) bool {
 	c := m.claim(at)
 	if has, taken := m.listens[c.listen]; taken {
-		m.lose(at, c.note, has, "TCP port "+strconv.Itoa(int(c.listen)))
+		m.lose(at, has, c.note, "TCP port "+strconv.Itoa(int(c.listen)))
 		return false
 	}
 	m.listens[c.listen] = at
@@ -149,21 +149,25 @@ func (m *merger) listen(at owner) bool {
 // name takes the name that a claim asks for, else its natural one. A name that
 // is natural to a port of another Service stays free for that one.
 func (m *merger) name(at owner) string {
-	c := m.claim(at)
-	name := c.backend.Name
-	if c.name != "" && c.name != name {
-		has, taken := m.names[c.name]
-		if !taken {
-			has, taken = m.naturalOwner(c.name)
-		}
-		if taken {
-			m.lose(at, c.named, has, "backend name "+c.name)
-		} else {
-			name = c.name
-		}
+	name := m.claim(at).backend.Name
+	if asked := m.claim(at).name; asked != "" && m.freeName(at, asked) {
+		name = asked
 	}
 	m.names[name] = at
 	return name
+}
+
+func (m *merger) freeName(at owner, name string) bool {
+	c := m.claim(at)
+	if has, taken := m.names[name]; taken {
+		m.lose(at, has, c.named, "backend name "+name)
+		return false
+	}
+	if has, natural := m.naturalOwner(name); natural && has != at {
+		m.tell(at, c.named, fmt.Sprintf("backend name %s is that of %s", name, m.port(has)))
+		return false
+	}
+	return true
 }
 
 // naturalOwner returns the claim whose backend has that name by nature.
@@ -182,24 +186,31 @@ func (m *merger) naturalOwner(name string) (owner, bool) {
 }
 
 // lose tells a claim that another has what it asks for, and what can be done.
-func (m *merger) lose(at owner, note annotation, has owner, what string) {
-	s, c := m.services[at.service], m.claim(at)
-	winner := m.services[has.service]
-	p := Problem{Service: s.object.Key, Port: portLabel(c.port), Key: note.written}
+func (m *merger) lose(at, has owner, note annotation, what string) {
 	switch {
 	case has.service != at.service:
 		why := "comes first by name"
-		if compareAge(winner.object, s.object) < 0 {
+		if compareAge(m.services[has.service].object, m.services[at.service].object) < 0 {
 			why = "is older"
 		}
-		p.Text = fmt.Sprintf("%s is taken by %s, which %s", what, m.claim(has).of(winner), why)
+		m.tell(at, note, fmt.Sprintf("%s is taken by %s, which %s", what, m.port(has), why))
 	case note.written != "" && note.suffix == "":
-		p.Text = fmt.Sprintf("%s is taken by port %s of this Service (give each port its own, as in %s.%s)",
-			what, plain(portLabel(m.claim(has).port)), note.written, plain(portLabel(c.port)))
+		own := note.written + "." + portLabel(m.claim(at).port)
+		m.tell(at, note, fmt.Sprintf("%s is taken by %s (give each port its own, as in %s)", what, m.port(has), plain(own)))
 	default:
-		p.Text = fmt.Sprintf("%s is taken by port %s of this Service", what, plain(portLabel(m.claim(has).port)))
+		m.tell(at, note, fmt.Sprintf("%s is taken by %s", what, m.port(has)))
 	}
-	m.out.problems = append(m.out.problems, p)
+}
+
+func (m *merger) tell(at owner, note annotation, text string) {
+	m.out.problems = append(m.out.problems, Problem{
+		Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: note.written, Text: text,
+	})
+}
+
+// port names the Service port of a claim towards users.
+func (m *merger) port(at owner) string {
+	return fmt.Sprintf("Service %s port %s", m.services[at.service].object.Key, plain(portLabel(m.claim(at).port)))
 }
 
 // finish sorts what was given out.

@@ -3,7 +3,6 @@
 package compile
 
 import (
-	"fmt"
 	"slices"
 
 	"podgate/daemon/config"
@@ -239,8 +238,3 @@ func withoutEffect(svc *kubeapi.Service, notes annotations, ports []claim) []Pro
 }
 
 func isTCP(protocol string) bool { return protocol == "TCP" || protocol == "" }
-
-// of names a Service port towards users.
-func (c *claim) of(s *service) string {
-	return fmt.Sprintf("Service %s port %s", s.object.Key, plain(portLabel(c.port)))
-}
