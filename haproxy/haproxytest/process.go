@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxytest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	startTimeout = 15 * time.Second
+	stopTimeout  = 3 * time.Second
+	pollInterval = 5 * time.Millisecond
+	logTail      = 16 << 10
+)
+
+// process is a running master. It leads a process group of its own, in which
+// all its workers are.
+type process struct {
+	pid  int
+	done chan struct{} // closed by the goroutine that waits for it
+	once sync.Once     // stops it: later its id may be another's
+}
+
+func (h *HAProxy) start(ctx context.Context) error {
+	binary, err := Binary()
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(h.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, "-W", "-S", h.Master, "-f", h.Base, "-f", h.Folder)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if h.process, err = run(cmd); err != nil {
+		return err
+	}
+	if err := h.process.await(ctx, h.Admin); err != nil {
+		h.process.stop()
+		return fmt.Errorf("start %s: %w\n%s", binary, err, h.Log())
+	}
+	return nil
+}
+
+// run starts cmd on a thread that lives as long as it does: Pdeathsig, which
+// ends HAProxy when a test is killed, goes by the thread.
+func run(cmd *exec.Cmd) (*process, error) {
+	p := &process{done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		defer close(p.done)
+		runtime.LockOSThread() // never unlocked
+		err := cmd.Start()
+		if err == nil {
+			p.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in its log
+		}
+	}()
+	return p, <-started
+}
+
+// await returns when a worker answers on the socket.
+func (p *process) await(ctx context.Context, admin string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		_, err := workerPid(ctx, admin)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return errors.New("it ended")
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// stop ends the master, which ends its workers, and then what is left of its
+// group: workers of earlier generations that still have connections.
+func (p *process) stop() { p.once.Do(p.end) }
+
+func (p *process) end() {
+	select {
+	case <-p.done:
+	default:
+		_ = syscall.Kill(p.pid, syscall.SIGTERM)
+	}
+	timeout := time.NewTimer(stopTimeout)
+	defer timeout.Stop()
+	select {
+	case <-p.done:
+	case <-timeout.C:
+	}
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// KillWorker ends the serving worker the hard way and returns when its master,
+// which does not go on without it, has ended too. Restart runs it again.
+func (h *HAProxy) KillWorker() error {
+	pid := h.Pid()
+	if pid == 0 {
+		return errors.New("no worker answers")
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-h.process.done
+	return nil
+}
+
+// workerPid asks a stats socket which process it belongs to.
+func workerPid(ctx context.Context, admin string) (int, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", admin)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := io.WriteString(conn, "show info\n"); err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if pid, ok := strings.CutPrefix(lines.Text(), "Pid: "); ok {
+			return strconv.Atoi(pid)
+		}
+	}
+	return 0, errors.Join(lines.Err(), errors.New("show info without a Pid"))
+}
+
+func tail(path string) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(content[max(0, len(content)-logTail):])
+}
