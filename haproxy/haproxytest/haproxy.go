@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -165,10 +166,11 @@ func (h *HAProxy) FreeAddr() (netip.AddrPort, error) {
 func (h *HAProxy) Pid() int {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	pid, err := workerPid(ctx, h.Admin)
+	reply, err := ask(ctx, h.Admin, "show info", "Pid: ")
 	if err != nil {
 		return 0
 	}
+	pid, _ := strconv.Atoi(reply)
 	return pid
 }
 

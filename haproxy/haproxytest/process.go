@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,7 +49,7 @@ func (h *HAProxy) start(ctx context.Context) error {
 	if h.process, err = run(cmd); err != nil {
 		return err
 	}
-	if err := h.process.await(ctx, h.Admin); err != nil {
+	if err := h.process.await(ctx, h.Admin, h.Master); err != nil {
 		h.process.stop()
 		return fmt.Errorf("start %s: %w\n%s", binary, err, h.Log())
 	}
@@ -77,14 +76,18 @@ func run(cmd *exec.Cmd) (*process, error) {
 	return p, <-started
 }
 
-// await returns when a worker answers on the socket.
-func (p *process) await(ctx context.Context, admin string) error {
+// await returns when a worker answers on its socket and the master, which opens
+// its own a moment later, does too.
+func (p *process) await(ctx context.Context, admin, master string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		_, err := workerPid(ctx, admin)
+		_, err := ask(ctx, admin, "show info", "Pid: ")
+		if err == nil {
+			_, err = ask(ctx, master, "show proc;quit", "#<PID>")
+		}
 		if err == nil {
 			return nil
 		}
@@ -132,28 +135,29 @@ func (h *HAProxy) KillWorker() error {
 	return nil
 }
 
-// workerPid asks a stats socket which process it belongs to.
-func workerPid(ctx context.Context, admin string) (int, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", admin)
+// ask sends the command and returns what is behind prefix in the first line
+// that begins with it.
+func ask(ctx context.Context, socket, command, prefix string) (string, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := conn.SetDeadline(deadline); err != nil {
-			return 0, err
+			return "", err
 		}
 	}
-	if _, err := io.WriteString(conn, "show info\n"); err != nil {
-		return 0, err
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		return "", err
 	}
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
-		if pid, ok := strings.CutPrefix(lines.Text(), "Pid: "); ok {
-			return strconv.Atoi(pid)
+		if rest, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+			return rest, nil
 		}
 	}
-	return 0, errors.Join(lines.Err(), errors.New("show info without a Pid"))
+	return "", errors.Join(lines.Err(), fmt.Errorf("%s: no line of %q begins with %q", socket, command, prefix))
 }
 
 func tail(path string) string {
