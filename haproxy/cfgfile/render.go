@@ -57,14 +57,11 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
 	text := fmt.Sprintf("%s\nglobal\n  description gen=%s\n%s%s", header, generation, sections, config.Bytes())
 
-	files := Files{Config: []byte(text), Generation: generation, Maps: map[string][]byte{}}
-	for _, m := range s.Maps() {
-		files.Maps[MapFile(m.Name)] = d.mapText(m)
+	texts, err := RenderMaps(s.Maps())
+	if err != nil {
+		return Files{}, err
 	}
-	if d.err != nil {
-		return Files{}, d.err
-	}
-	return files, nil
+	return Files{Config: []byte(text), Generation: generation, Maps: texts}, nil
 }
 
 const header = `# Written by podgate; what is changed here by hand is lost.
@@ -123,13 +120,18 @@ func (w *backendWriter) writeServers(t *bytes.Buffer, b haproxy.Backend) {
 	}
 }
 
-func (d *document) mapText(m haproxy.Map) []byte {
-	var t bytes.Buffer
-	for _, e := range m.Entries {
-		t.WriteString(d.word("route", e.Key))
-		t.WriteByte(' ')
-		t.WriteString(d.word("route", e.Value))
-		t.WriteByte('\n')
+// RenderMaps returns the files of maps by their names.
+func RenderMaps(maps []haproxy.Map) (map[string][]byte, error) {
+	texts := map[string][]byte{}
+	for _, m := range maps {
+		var t bytes.Buffer
+		for _, e := range m.Entries {
+			if !isWord(e.Key) || !isWord(e.Value) {
+				return nil, fmt.Errorf("map %s: entry %q: not two words", m.Name, e)
+			}
+			fmt.Fprintf(&t, "%s %s\n", e.Key, e.Value)
+		}
+		texts[MapFile(m.Name)] = t.Bytes()
 	}
-	return t.Bytes()
+	return texts, nil
 }

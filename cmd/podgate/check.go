@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+)
+
+func checkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check podgate.toml, without cluster, HAProxy or root",
+		Long: `Check podgate.toml, without cluster, HAProxy or root.
+
+What is wrong goes to standard error, a line each, as FILE:LINE: KEY: TEXT. Where
+the haproxy binary and the operator's files are there, HAProxy is asked whether
+it would load them together with podgate's own; what it has against the
+operator's files is told and does not count. Nothing is changed.
+
+Exit code: 0 for a configuration that can be used, else 1.`,
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := config.Load(*file)
+		if err != nil {
+			return err
+		}
+		err = daemon.CheckEmpty(cmd.Context(), c)
+		var theirs *daemon.OperatorError
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // no HAProxy here yet
+		case errors.As(err, &theirs):
+			fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)
+		case err != nil:
+			return fmt.Errorf("%s: %w", *file, err)
+		}
+		return nil
+	}
+	return cmd
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command podgate keeps the HAProxy of an edge box in step with the Services of
+// a Kubernetes cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitCode(err))
+	}
+}
+
+// run carries out one command line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	root := &cobra.Command{
+		Use:   "podgate",
+		Short: "Keeps HAProxy on an edge box in step with the Services of a Kubernetes cluster",
+		Args:  cobra.NoArgs,
+		// Errors are printed once, by main; a wrong flag needs no page of usage.
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(runCommand(), checkCommand(), renderCommand(), demoCommand(), versionCommand())
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return root.ExecuteContext(ctx)
+}
+
+// defaultConfig is where the package and the unit expect podgate.toml.
+const defaultConfig = "/etc/podgate/podgate.toml"
+
+func configFlag(cmd *cobra.Command) *string {
+	file := cmd.Flags().String("config", defaultConfig, "podgate.toml to read")
+	cobra.CheckErr(cmd.MarkFlagFilename("config", "toml"))
+	return file
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	error
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+// exitCode is 1 for every error that does not say otherwise.
+func exitCode(err error) int {
+	var e exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return 1
+}

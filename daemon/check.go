@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// checkTimeout bounds one "haproxy -c": it takes about as long as a reload,
+// which is seconds for the largest configurations.
+const checkTimeout = time.Minute
+
+// Check asks HAProxy's own binary whether it would load s together with the
+// operator's files. Nothing that HAProxy reads is touched. The error tells what
+// it says, and whose file it says it of.
+func Check(ctx context.Context, h config.HAProxy, s haproxy.State) error {
+	staging, err := os.MkdirTemp("", "podgate-check-")
+	if err != nil {
+		return fmt.Errorf("check configuration: %w", err)
+	}
+	defer os.RemoveAll(staging)
+	files, err := cfgfile.Render(s, staging)
+	if err != nil {
+		return fmt.Errorf("check configuration: %w", err)
+	}
+	f := folder(staging)
+	if err := errors.Join(f.writeMaps(files.Maps), f.replace(cfgfile.ConfigFile, files.Config)); err != nil {
+		return fmt.Errorf("check configuration: %w", err)
+	}
+	return checkFiles(ctx, h, staging)
+}
+
+func checkFiles(ctx context.Context, h config.HAProxy, staging string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	args := []string{"-c"}
+	for _, file := range h.Files {
+		args = append(args, "-f", file)
+	}
+	args = append(args, "-f", staging)
+	out, err := exec.CommandContext(ctx, h.Binary, args...).CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &exit):
+		return fmt.Errorf("check configuration: %w (is haproxy.binary right?)", err)
+	}
+	said := alerts(string(out))
+	if !strings.Contains(said, staging) {
+		return &OperatorError{said}
+	}
+	said = strings.ReplaceAll(said, staging+string(filepath.Separator), "")
+	return fmt.Errorf("check configuration: haproxy -c refuses what podgate would write: %s", said)
+}
+
+// OperatorError is what "haproxy -c" has against the files that are not ours.
+type OperatorError struct{ Said string }
+
+// Error repeats what HAProxy said.
+func (e *OperatorError) Error() string {
+	return "check configuration: haproxy -c refuses the operator's files: " + e.Said
+}
+
+// alerts are the lines of "haproxy -c" that say why, without their prefix, on
+// one line.
+func alerts(out string) string {
+	var said []string
+	for line := range strings.Lines(out) {
+		level, text, ok := strings.Cut(line, " : ")
+		if ok && strings.HasPrefix(level, "[ALERT]") {
+			said = append(said, strings.TrimSpace(text))
+		}
+	}
+	if len(said) == 0 {
+		return strings.Join(strings.Fields(out), " ")
+	}
+	const most = 4
+	if len(said) > most {
+		said = append(said[:most], fmt.Sprintf("and %d more", len(said)-most))
+	}
+	return strings.Join(said, "; ")
+}

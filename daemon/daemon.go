@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/kubeapi"
+)
+
+// Daemon is one run of podgate. Its fields are set before Run and not changed
+// after.
+type Daemon struct {
+	ConfigFile string         // path of podgate.toml, watched while running
+	Config     *config.Config // what it holds now
+	Version    string         // for the User-Agent
+	Log        *slog.Logger
+	Level      *slog.LevelVar   // follows log.level; nil leaves the level alone
+	Hangup     <-chan os.Signal // a value reads ConfigFile again; nil for never
+	// Passes takes what every pass that changed something did; nil for nobody.
+	// Run sends and does not close it; it waits for the receiver.
+	Passes chan<- Pass
+
+	follow   *follower
+	edge     *edge
+	notifier notifier
+	snapshot *kubeapi.Snapshot
+	result   *compile.Result
+	told     map[compile.Problem]bool
+}
+
+// Run keeps HAProxy in step until ctx ends, and leaves it serving then. It
+// returns an error only where it cannot begin: everything after that is told in
+// the log and tried again.
+func (d *Daemon) Run(ctx context.Context) error {
+	snapshots := make(chan *kubeapi.Snapshot, 1)
+	var err error
+	if d.follow, err = newFollower(d.Config.Kubernetes, d.userAgent(), d.Log); err != nil {
+		return err
+	}
+	d.follow.start(ctx, snapshots)
+	defer func() { d.follow.stop() }()
+	d.edge = newEdge(d.Config, d.Log)
+
+	changed := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() {
+		if err := config.Watch(ctx, d.ConfigFile, changed); err != nil && ctx.Err() == nil {
+			d.Log.Warn("configuration file is not watched", "file", d.ConfigFile, "err", err)
+		}
+	})
+
+	d.notifier = newNotifier(d.Log)
+	d.notifier.ready("waiting for the API server")
+	d.Log.Info("started", "version", d.Version, "file", d.ConfigFile, "server", d.follow.client.Server())
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.notifier.stopping()
+			d.edge.close()
+			d.Log.Info("stopped, HAProxy goes on")
+			return nil
+		case d.snapshot = <-snapshots:
+		case <-changed:
+			d.reload(ctx, snapshots)
+		case <-d.Hangup:
+			d.reload(ctx, snapshots)
+		case <-wake.C:
+		}
+		d.pass(ctx)
+		wake.Reset(time.Until(d.edge.next()))
+	}
+}
+
+// pass brings HAProxy to what cluster and configuration say now. Before the
+// first complete Snapshot it leaves HAProxy alone: "API down" must not look
+// like "no pods".
+func (d *Daemon) pass(ctx context.Context) {
+	if d.snapshot == nil {
+		return
+	}
+	d.result = compile.Compile(d.Config, d.snapshot, d.result)
+	d.tellProblems()
+	pass := d.edge.bring(ctx, d.result.State)
+	d.notifier.status(d.edge.status())
+	if d.Passes != nil && !pass.Empty() {
+		select {
+		case d.Passes <- pass:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// tellProblems logs each Problem when it begins and when it ends.
+func (d *Daemon) tellProblems() {
+	now := make(map[compile.Problem]bool, len(d.result.Problems))
+	for _, p := range d.result.Problems {
+		now[p] = true
+		if !d.told[p] {
+			d.Log.Warn("problem", "service", p.Service, "reason", p)
+		}
+	}
+	for p := range d.told {
+		if !now[p] {
+			d.Log.Info("problem is gone", "service", p.Service, "reason", p)
+		}
+	}
+	d.told = now
+}
+
+// reload takes the configuration file as it is now. What is wrong with it is
+// told, and what was in force stays so.
+func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
+	next, err := config.Load(d.ConfigFile)
+	if err == nil {
+		err = d.take(ctx, next, snapshots)
+	}
+	if err != nil {
+		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", err)
+		return
+	}
+	d.Log.Info("configuration is in force", "file", d.ConfigFile)
+}
+
+func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *kubeapi.Snapshot) error {
+	if !d.follow.follows(next.Kubernetes) {
+		f, err := newFollower(next.Kubernetes, d.userAgent(), d.Log)
+		if err != nil {
+			return err
+		}
+		d.follow.stop()
+		select {
+		case <-snapshots: // of the old one
+		default:
+		}
+		d.follow = f
+		d.follow.start(ctx, snapshots)
+	}
+	if keys := next.RestartNeeded(d.Config); len(keys) > 0 {
+		d.Log.Warn("some keys take hold only after a restart", "keys", keys)
+	}
+	if d.Level != nil {
+		d.Level.Set(next.Log.Level)
+	}
+	d.edge.reloadInterval = next.HAProxy.ReloadInterval
+	d.edge.resyncInterval = next.Kubernetes.ResyncInterval
+	d.Config = next
+	return nil
+}
+
+func (d *Daemon) userAgent() string { return "podgate/" + d.Version }

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+)
+
+const (
+	// lookInterval is how often we look whether HAProxy still is the process
+	// that we know.
+	lookInterval = 2 * time.Second
+	// writeDelay gathers changes of servers, which HAProxy has already, before
+	// they are written to the file.
+	writeDelay = time.Second
+)
+
+// edge is the HAProxy beside us: what it serves, as far as we know, and how it
+// is brought to serve something else.
+type edge struct {
+	haproxy        config.HAProxy
+	reloadInterval time.Duration
+	resyncInterval time.Duration
+	folder         folder
+	runtime        *runtime.Client
+	log            *slog.Logger
+
+	process runtime.Process // what answered last; zero while we do not know what it serves
+	have    haproxy.Running // what it serves; of meaning only while process is known
+	ours    bool            // it has loaded a configuration of ours, which is have.Loaded
+	told    string          // the last thing that went wrong; "" while nothing does
+
+	observeAt time.Time // when to read everything back again
+	writeAt   time.Time // when the file must follow what runs; zero when it does
+	retryAt   backoff   // for what HAProxy did not take, or takes only later
+	reload    reloadPlan
+}
+
+func newEdge(c *config.Config, log *slog.Logger) *edge {
+	h := c.HAProxy
+	return &edge{
+		haproxy:        h,
+		reloadInterval: h.ReloadInterval,
+		resyncInterval: c.Kubernetes.ResyncInterval,
+		folder:         folder(h.Folder),
+		runtime:        runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
+		log:            log,
+	}
+}
+
+// bring closes the difference between what HAProxy serves and want, as far as
+// that can be done now; next tells when there is more to do.
+func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
+	began := time.Now()
+	var pass Pass
+	err := e.step(ctx, want, &pass)
+	if ctx.Err() != nil {
+		err = nil // we were told to stop: whoever comes next goes on
+	}
+	if err != nil {
+		e.retryAt.later()
+	}
+	e.tell(err)
+	pass.Err = err
+	pass.Took = time.Since(began)
+	return pass
+}
+
+func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
+	if err := e.look(ctx, want); err != nil {
+		return errors.Join(err, e.writeDesired(ctx, want))
+	}
+	if err := e.change(ctx, want, pass); err != nil {
+		return err
+	}
+	if e.reload.due(e.reloadReasons(want), e.reloadInterval) {
+		if err := e.load(ctx, want, pass); err != nil {
+			return err
+		}
+		if err := e.change(ctx, want, pass); err != nil { // what changed meanwhile
+			return err
+		}
+	}
+	return e.writeRunning()
+}
+
+// next is when bring has something to do although nothing changed.
+func (e *edge) next() time.Time {
+	next := time.Now().Add(lookInterval)
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.reload.at} {
+		if !at.IsZero() && at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// close leaves the file as HAProxy serves, which goes on.
+func (e *edge) close() {
+	if e.writeAt.IsZero() {
+		return
+	}
+	e.writeAt = time.Now()
+	e.tell(e.writeRunning())
+}
+
+// tell logs what goes wrong, once, and that it is over.
+func (e *edge) tell(err error) {
+	switch {
+	case err == nil && e.told != "":
+		e.log.Info("HAProxy is in step again")
+		e.told = ""
+	case err != nil && err.Error() != e.told:
+		e.log.Error("HAProxy is not in step", "err", err)
+		e.told = err.Error()
+	}
+}
+
+// status is one line for systemctl status.
+func (e *edge) status() string {
+	switch {
+	case e.told != "":
+		return "not in step: " + e.told
+	case !e.reload.at.IsZero():
+		return "a reload of HAProxy is due"
+	}
+	return fmt.Sprintf("in step: %d backends, HAProxy %s", len(e.have.Loaded.Backends), e.process.Version)
+}
+
+// look makes sure that have is what the process that answers now serves. It
+// reads everything back where the process is another one than before, and every
+// resync.
+func (e *edge) look(ctx context.Context, want haproxy.State) error {
+	process, err := e.runtime.Process(ctx)
+	if err != nil {
+		e.process = runtime.Process{}
+		return err
+	}
+	same := process.Pid == e.process.Pid && process.Generation == e.process.Generation
+	if same && time.Now().Before(e.observeAt) {
+		return nil
+	}
+	before := e.have
+	if !same {
+		e.adopt(process, want)
+	}
+	if err := e.observe(ctx); err != nil {
+		e.process = runtime.Process{}
+		return err
+	}
+	if same {
+		e.tellDrift(before)
+	}
+	e.process = process
+	return nil
+}
+
+// adopt finds out what configuration a process that we did not load has: the
+// one that we wrote last, or the one that we would write.
+func (e *edge) adopt(process runtime.Process, want haproxy.State) {
+	e.writeAt = time.Now() // the file may miss what was changed last
+	e.ours = true
+	wrote, _ := e.folder.loaded(process.Generation)
+	for _, s := range []haproxy.State{wrote, want} {
+		if files, err := cfgfile.Render(s, string(e.folder)); err == nil && files.Generation == process.Generation {
+			e.have.Loaded = structure(s)
+			return
+		}
+	}
+	e.ours = false
+	e.have.Loaded = haproxy.State{}
+}
+
+// observe reads back everything of ours.
+func (e *edge) observe(ctx context.Context) error {
+	servers, err := e.runtime.Servers(ctx, nil)
+	if err != nil {
+		return err
+	}
+	loadedMaps, err := e.runtime.Maps(ctx)
+	if err != nil {
+		return err
+	}
+	e.have.Maps = loadedMaps
+	e.have.Servers = make(map[string][]haproxy.Server, len(e.have.Loaded.Backends))
+	for _, b := range e.have.Loaded.Backends {
+		e.have.Servers[b.Name] = servers[b.Name]
+	}
+	e.observeAt = time.Now().Add(e.resyncInterval)
+	return nil
+}
+
+// tellDrift tells where HAProxy serves something else than we left it with:
+// somebody else changed it, or our picture of it was wrong. The Diff that
+// follows repairs it.
+func (e *edge) tellDrift(before haproxy.Running) {
+	for _, b := range e.have.Loaded.Backends {
+		if !slices.Equal(before.Servers[b.Name], e.have.Servers[b.Name]) {
+			e.log.Warn("drift found", "backend", b.Name, "have", e.have.Servers[b.Name], "want", before.Servers[b.Name])
+		}
+	}
+	for i, m := range e.have.Maps {
+		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
+			e.log.Warn("drift found", "map", m.Name)
+		}
+	}
+}
+
+// change does what the runtime API can do.
+func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) error {
+	if !e.ours {
+		return nil
+	}
+	plan := haproxy.Diff(e.have, want)
+	if !plan.Runtime() {
+		e.retryAt.reset()
+		return nil
+	}
+	began := time.Now()
+	if err := e.writePlannedMaps(plan); err != nil {
+		return err
+	}
+	applied, err := e.runtime.Apply(ctx, plan)
+	if err != nil {
+		e.process = runtime.Process{} // how much of it was done only HAProxy knows
+		return err
+	}
+	if err := e.readBack(ctx, plan); err != nil {
+		e.process = runtime.Process{}
+		return err
+	}
+	if e.writeAt.IsZero() {
+		e.writeAt = time.Now().Add(writeDelay)
+	}
+	if len(applied.Pending) > 0 {
+		e.retryAt.later()
+	} else {
+		e.retryAt.reset()
+	}
+	var done Pass
+	if done.count(plan); !done.Empty() {
+		pass.count(plan)
+		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "took", time.Since(began))
+	}
+	if len(applied.Refused) > 0 {
+		r := applied.Refused[0]
+		return fmt.Errorf("change HAProxy: %s: %s", r.Change, r.Reply)
+	}
+	return nil
+}
+
+// readBack replaces what have says of the backends and maps that plan touched
+// by what HAProxy shows.
+func (e *edge) readBack(ctx context.Context, plan haproxy.Plan) error {
+	touched := map[string]bool{}
+	for _, c := range slices.Concat(plan.Add, plan.Leave) {
+		touched[c.Backend.Name] = true
+	}
+	if len(touched) > 0 {
+		names := slices.Sorted(maps.Keys(touched))
+		servers, err := e.runtime.Servers(ctx, names)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			e.have.Servers[name] = servers[name]
+		}
+	}
+	if len(plan.Maps) > 0 {
+		loadedMaps, err := e.runtime.Maps(ctx)
+		if err != nil {
+			return err
+		}
+		e.have.Maps = loadedMaps
+	}
+	return nil
+}

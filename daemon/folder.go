@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// folder is the folder of ours that HAProxy loads.
+type folder string
+
+// loadedFile remembers the State whose configuration stands in cfgfile's file,
+// so that the next run of podgate knows what HAProxy has loaded. Without it,
+// that run costs a reload. HAProxy reads only *.cfg.
+const loadedFile = "podgate.loaded.json"
+
+type loaded struct {
+	Generation string        `json:"generation"`
+	State      haproxy.State `json:"state"` // without servers and routes
+}
+
+// write puts files in the folder, the configuration last, each whole or not at
+// all, and remembers of what State they are. Files that are the same already
+// are not touched.
+func (f folder) write(files cfgfile.Files, of haproxy.State) error {
+	if err := f.writeMaps(files.Maps); err != nil {
+		return err
+	}
+	memory, err := json.Marshal(loaded{files.Generation, structure(of)})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", loadedFile, err)
+	}
+	if err := f.replace(loadedFile, append(memory, '\n')); err != nil {
+		return err
+	}
+	return f.replace(cfgfile.ConfigFile, files.Config)
+}
+
+func (f folder) writeMaps(texts map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if err := f.replace(name, texts[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// structure is what of s only a reload can change.
+func structure(s haproxy.State) haproxy.State {
+	s.Routes = nil
+	s.Backends = slices.Clone(s.Backends)
+	for i := range s.Backends {
+		s.Backends[i].Servers = nil
+	}
+	return s
+}
+
+// loaded returns what write remembered last, if it is of that generation.
+func (f folder) loaded(generation string) (haproxy.State, bool) {
+	text, err := os.ReadFile(filepath.Join(string(f), loadedFile))
+	if err != nil {
+		return haproxy.State{}, false
+	}
+	var l loaded
+	if err := json.Unmarshal(text, &l); err != nil || l.Generation != generation {
+		return haproxy.State{}, false
+	}
+	return l.State, true
+}
+
+// backup returns the files that stand in the folder, for restore.
+func (f folder) backup() (map[string][]byte, error) {
+	names := []string{cfgfile.ConfigFile, loadedFile}
+	for _, m := range haproxy.MapNames() {
+		names = append(names, cfgfile.MapFile(m))
+	}
+	files := map[string][]byte{}
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(string(f), name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			files[name] = text
+		}
+	}
+	return files, nil
+}
+
+// restore puts the files of a backup back. A configuration that was not there
+// then is taken away first, because it may name maps that go too.
+func (f folder) restore(files map[string][]byte) error {
+	if _, ok := files[cfgfile.ConfigFile]; !ok {
+		if err := os.Remove(filepath.Join(string(f), cfgfile.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return f.writeMaps(files)
+}
+
+// replace writes a file so that whoever opens it finds the old or the new
+// content, whole, even after a power cut.
+func (f folder) replace(name string, text []byte) error {
+	path := filepath.Join(string(f), name)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	temp, err := os.CreateTemp(string(f), "."+name+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // gone already if all went well
+	if err := errors.Join(writeSync(temp, text), temp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return err
+	}
+	return f.sync()
+}
+
+func writeSync(file *os.File, text []byte) error {
+	if _, err := file.Write(text); err != nil {
+		return err
+	}
+	if err := file.Chmod(0o640); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// sync makes a rename last.
+func (f folder) sync() error {
+	dir, err := os.Open(string(f))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

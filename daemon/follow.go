@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+
+	"podgate/daemon/config"
+	"podgate/kubeapi"
+)
+
+// follower follows one API server in a goroutine of its own.
+type follower struct {
+	of     config.Kubernetes
+	client *kubeapi.Client
+	cancel context.CancelFunc
+	done   chan struct{} // closed by the goroutine when it ends
+}
+
+// newFollower reads the credentials that k names. The error says what is wrong
+// with them.
+func newFollower(k config.Kubernetes, userAgent string, log *slog.Logger) (*follower, error) {
+	client, err := kubeapi.New(ClientConfig(k, userAgent), log)
+	if err != nil {
+		return nil, err
+	}
+	return &follower{of: k, client: client, done: make(chan struct{})}, nil
+}
+
+// start begins to send Snapshots to out, until stop or until ctx ends.
+func (f *follower) start(ctx context.Context, out chan *kubeapi.Snapshot) {
+	ctx, f.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(f.done)
+		_ = f.client.Follow(ctx, out) // ends with ctx and for no other reason
+	}()
+}
+
+// ClientConfig is what podgate.toml says to kubeapi.
+func ClientConfig(k config.Kubernetes, userAgent string) kubeapi.Config {
+	return kubeapi.Config{
+		Kubeconfig:        k.Kubeconfig,
+		Context:           k.Context,
+		Server:            k.Server,
+		CAFile:            k.CAFile,
+		TokenFile:         k.TokenFile,
+		ClientCertificate: k.ClientCertificate,
+		ClientKey:         k.ClientKey,
+		Namespaces:        k.Namespaces,
+		Selector:          k.Selector,
+		Watch:             k.Watch,
+		PollInterval:      k.PollInterval,
+		ResyncInterval:    k.ResyncInterval,
+		UserAgent:         userAgent,
+	}
+}
+
+// follows reports whether k says what f does already.
+func (f *follower) follows(k config.Kubernetes) bool {
+	k.Expose = f.of.Expose // of no meaning to the API server
+	return reflect.DeepEqual(f.of, k)
+}
+
+// stop ends the goroutine and waits for it.
+func (f *follower) stop() {
+	f.cancel()
+	<-f.done
+}

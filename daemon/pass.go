@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"time"
+
+	"podgate/haproxy"
+)
+
+// Pass is what one pass of the loop did to HAProxy.
+type Pass struct {
+	Added  int           // servers added, or made ready again
+	Maps   int           // maps swapped
+	Left   int           // servers drained, taken out or deleted
+	Reload []string      // why HAProxy was reloaded, a reason each; empty if it was not
+	Took   time.Duration // of all that
+	Err    error         // what went wrong; it is tried again
+}
+
+// Empty reports whether the pass did nothing.
+func (p Pass) Empty() bool {
+	return p.Added+p.Maps+p.Left == 0 && len(p.Reload) == 0 && p.Err == nil
+}
+
+func (p *Pass) count(plan haproxy.Plan) {
+	p.Added += len(plan.Add)
+	p.Maps += len(plan.Maps)
+	for _, c := range plan.Leave {
+		if c.Op == haproxy.SetServer {
+			p.Left++
+		}
+	}
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+)
+
+const (
+	// gatherDelay lets a burst of changes become one reload.
+	gatherDelay = 200 * time.Millisecond
+	// refusalPause is how long a configuration that could not be loaded is not
+	// tried again, unless another one is wanted.
+	refusalPause = time.Minute
+	// reloadTimeout bounds one reload. The largest configurations take seconds.
+	reloadTimeout = time.Minute
+)
+
+// reloadPlan says when HAProxy is to be reloaded next.
+type reloadPlan struct {
+	at      time.Time // when it is due; zero when none is wanted
+	reasons []string
+	last    time.Time // when we reloaded it last
+	refused refusal
+}
+
+// refusal remembers a configuration that could not be loaded.
+type refusal struct {
+	generation string
+	err        error
+	until      time.Time
+}
+
+// due takes the present reasons for a reload, and reports whether it is time
+// for it: a moment after the first of them, and not before interval has passed
+// since the last one.
+func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
+	r.reasons = reasons
+	if len(reasons) == 0 {
+		r.at = time.Time{}
+		return false
+	}
+	if r.at.IsZero() {
+		r.at = time.Now().Add(gatherDelay)
+		if earliest := r.last.Add(interval); r.at.Before(earliest) {
+			r.at = earliest
+		}
+	}
+	return !time.Now().Before(r.at)
+}
+
+func (e *edge) reloadReasons(want haproxy.State) []string {
+	switch {
+	case e.ours:
+		return haproxy.Diff(e.have, want).Reload
+	case e.process.Generation == "":
+		return []string{"HAProxy has not loaded podgate's configuration yet"}
+	}
+	return []string{fmt.Sprintf("HAProxy runs configuration %s, which this podgate did not write", e.process.Generation)}
+}
+
+// load reloads HAProxy with want. If that cannot be done, the files are left or
+// put back as they were and HAProxy goes on serving what it serves.
+func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) error {
+	began := time.Now()
+	e.reload.at = time.Time{}
+	e.reload.last = began
+	files, err := cfgfile.Render(want, string(e.folder))
+	if err != nil {
+		return err
+	}
+	if r := e.reload.refused; r.generation == files.Generation && began.Before(r.until) {
+		return r.err
+	}
+	process, err := e.tryLoad(ctx, want, files)
+	if err != nil {
+		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
+		return err
+	}
+	e.process, e.ours, e.have.Loaded = process, true, structure(want)
+	e.writeAt = time.Now() // servers may have changed since
+	if err := e.observe(ctx); err != nil {
+		e.process = runtime.Process{}
+		return err
+	}
+	pass.Reload = e.reload.reasons
+	e.log.Info("reloaded", "reason", e.reload.reasons, "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
+	return nil
+}
+
+func (e *edge) tryLoad(ctx context.Context, want haproxy.State, files cfgfile.Files) (runtime.Process, error) {
+	if err := preflight(e.have.Loaded.Frontends, want.Frontends); err != nil {
+		return runtime.Process{}, err
+	}
+	if err := Check(ctx, e.haproxy, want); err != nil {
+		return runtime.Process{}, err
+	}
+	backup, err := e.folder.backup()
+	if err != nil {
+		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
+	}
+	if err := e.folder.write(files, want); err != nil {
+		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), e.folder.restore(backup))
+	}
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	process, err := e.runtime.Reload(ctx, files.Generation)
+	if err != nil {
+		e.process = runtime.Process{} // whichever it is now
+		return runtime.Process{}, errors.Join(err, e.folder.restore(backup))
+	}
+	return process, nil
+}
+
+// writeDesired writes want while HAProxy does not answer, so that it finds it
+// when it starts. A configuration that it would not start with is not written.
+func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
+	files, err := cfgfile.Render(want, string(e.folder))
+	if err != nil {
+		return err
+	}
+	if _, checked := e.folder.loaded(files.Generation); !checked {
+		if err := Check(ctx, e.haproxy, want); err != nil {
+			return err
+		}
+	}
+	return e.folder.write(files, want)
+}
+
+// writeRunning lets the file follow what runs, when it is time: the loaded
+// configuration with its present servers and maps.
+func (e *edge) writeRunning() error {
+	if e.writeAt.IsZero() || time.Now().Before(e.writeAt) || !e.ours {
+		return nil
+	}
+	files, err := cfgfile.Render(withServers(e.have), string(e.folder))
+	if err != nil {
+		return err
+	}
+	if files.Maps, err = cfgfile.RenderMaps(e.have.Maps); err != nil {
+		return err
+	}
+	if err := e.folder.write(files, e.have.Loaded); err != nil {
+		return fmt.Errorf("write what runs: %w", err)
+	}
+	e.writeAt = time.Time{}
+	return nil
+}
+
+// writePlannedMaps puts maps on disk before HAProxy is told of them.
+func (e *edge) writePlannedMaps(plan haproxy.Plan) error {
+	texts, err := cfgfile.RenderMaps(plan.Maps)
+	if err != nil {
+		return err
+	}
+	return e.folder.writeMaps(texts)
+}
+
+// withServers is what was loaded with the servers that are in service now.
+func withServers(have haproxy.Running) haproxy.State {
+	s := structure(have.Loaded)
+	for i := range s.Backends {
+		b := &s.Backends[i]
+		for _, srv := range have.Servers[b.Name] {
+			if srv.State != haproxy.Maint {
+				b.Servers = append(b.Servers, srv)
+			}
+		}
+	}
+	return s
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy/cfgfile"
+	"podgate/kubeapi"
+)
+
+// Render writes to out what Run would write to the folder for this cluster,
+// each file behind a line with its name, and the Problems to problems, a line
+// each.
+func Render(c *config.Config, cluster *kubeapi.Snapshot, out, problems io.Writer) error {
+	result := compile.Compile(c, cluster, nil)
+	for _, p := range result.Problems {
+		fmt.Fprintln(problems, p)
+	}
+	files, err := cfgfile.Render(result.State, c.HAProxy.Folder)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "==> %s <==\n%s", cfgfile.ConfigFile, files.Config); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files.Maps)) {
+		if _, err := fmt.Fprintf(out, "\n==> %s <==\n%s", name, files.Maps[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckEmpty is Check of what c says by itself, with no Service in the cluster.
+func CheckEmpty(ctx context.Context, c *config.Config) error {
+	return Check(ctx, c.HAProxy, compile.Compile(c, &kubeapi.Snapshot{}, nil).State)
+}
