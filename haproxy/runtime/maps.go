@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+const unknownMap = "Unknown map identifier"
+
+// Maps returns the maps of ours as they answer lookups now, in the order of
+// haproxy.MapNames and each sorted by key (management.txt "show map"). A key
+// that stands twice has the value of its first line, as in HAProxy. A map that
+// no loaded configuration looks up is empty.
+func (c *Client) Maps(ctx context.Context) ([]haproxy.Map, error) {
+	var commands []string
+	for _, name := range haproxy.MapNames() {
+		path, err := c.mapPath(name)
+		if err != nil {
+			return nil, err
+		}
+		commands = append(commands, "show map "+path)
+	}
+	replies, err := c.admin.exchangeAll(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	var maps []haproxy.Map
+	for i, name := range haproxy.MapNames() {
+		m := haproxy.Map{Name: name}
+		if !strings.HasPrefix(replies[i], unknownMap) {
+			if m.Entries, err = parseMap(replies[i]); err != nil {
+				return nil, fmt.Errorf("observe HAProxy: %s: %w", commands[i], err)
+			}
+		}
+		maps = append(maps, m)
+	}
+	return maps, nil
+}
+
+// mapPath is what HAProxy calls the map: the path that its configuration says.
+func (c *Client) mapPath(name string) (string, error) {
+	path := filepath.Join(c.folder, cfgfile.MapFile(name))
+	return path, checkWord("map file", path)
+}
+
+// parseMap reads lines of "0x55e5afa6b440 KEY VALUE".
+func parseMap(reply string) ([]haproxy.MapEntry, error) {
+	var entries []haproxy.MapEntry
+	for line := range strings.Lines(reply) {
+		line = strings.TrimSuffix(line, "\n")
+		pointer, entry, ok := strings.Cut(line, " ")
+		key, value, _ := strings.Cut(entry, " ")
+		if !ok || !strings.HasPrefix(pointer, "0x") {
+			return nil, fmt.Errorf("HAProxy answered %q", line)
+		}
+		entries = append(entries, haproxy.MapEntry{Key: key, Value: value})
+	}
+	slices.SortStableFunc(entries, compareKeys)
+	return slices.CompactFunc(entries, func(a, b haproxy.MapEntry) bool { return a.Key == b.Key }), nil
+}
+
+func compareKeys(a, b haproxy.MapEntry) int { return cmp.Compare(a.Key, b.Key) }

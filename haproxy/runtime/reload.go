@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+const (
+	// reloadTimeout bounds a reload where the caller's context does not:
+	// 20000 backends come up in two seconds, on a slow box in ten.
+	reloadTimeout = time.Minute
+	// pollInterval is how often a new process, or a socket that refuses, is
+	// tried.
+	pollInterval = 10 * time.Millisecond
+)
+
+// LoadError is a configuration that HAProxy did not take. It goes on serving
+// the one before.
+type LoadError struct {
+	// Log is what HAProxy said to it, line by line; nil from 2.6, which only
+	// writes it to its log.
+	Log []string
+}
+
+func (e *LoadError) Error() string {
+	if len(e.Log) == 0 {
+		return "HAProxy did not take the configuration (its log says why: journalctl -u haproxy)"
+	}
+	return "HAProxy did not take the configuration: " + strings.Join(e.Log, "; ")
+}
+
+// Reload has the master load the configuration files as they are on disk, and
+// waits until a process of that generation and of another Pid than before
+// answers, which it returns (management.txt "reload"). It waits for a minute
+// unless ctx ends before. Of concurrent calls one waits for the other.
+//
+// A *LoadError is the configuration's fault. Any other error leaves open what
+// HAProxy serves.
+func (c *Client) Reload(ctx context.Context, generation string) (Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	select {
+	case c.reloading <- struct{}{}:
+		defer func() { <-c.reloading }()
+	case <-ctx.Done():
+		return Process{}, fmt.Errorf("reload HAProxy: wait for another reload: %w", context.Cause(ctx))
+	}
+	p, err := c.reload(ctx, generation)
+	if err != nil {
+		return Process{}, fmt.Errorf("reload HAProxy: %w", err)
+	}
+	return p, nil
+}
+
+func (c *Client) reload(ctx context.Context, generation string) (Process, error) {
+	// Where no process can be seen, which a reload may well repair, any is new.
+	before, _ := c.process(ctx)
+	serves := func(p Process) bool { return p.Pid != before.Pid && p.Generation == generation }
+
+	reply, err := c.master.ask(ctx, "reload\n")
+	if err != nil && reply == "" {
+		return Process{}, err
+	}
+	loadErr := c.loadError(ctx, reply)
+	if loadErr != nil {
+		// Success=0 was seen of reloads that had succeeded.
+		if p, err := c.process(ctx); err == nil && serves(p) {
+			return p, nil
+		}
+		return Process{}, loadErr
+	}
+	return c.await(ctx, serves, generation)
+}
+
+// loadError reads the master's reply to "reload": from 2.7 "Success=1" or
+// "Success=0", "--" and the log, from 2.6 nothing. That one tells its failures
+// since the last success in "show proc", once it is done.
+func (c *Client) loadError(ctx context.Context, reply string) error {
+	first, log, _ := strings.Cut(strings.TrimSpace(reply), "\n")
+	switch first {
+	case "Success=1":
+		return nil
+	case "Success=0":
+		return &LoadError{Log: alerts(log)}
+	}
+	procs, err := c.master.ask(ctx, "show proc;quit\n")
+	if err != nil {
+		return nil // the generation will tell
+	}
+	if m := regexp.MustCompile(`\smaster\s.*\[failed: (\d+)\]`).FindStringSubmatch(procs); m != nil && m[1] != "0" {
+		return &LoadError{}
+	}
+	return nil
+}
+
+// alerts are the lines of a log that say what is wrong; all of them if none
+// says so.
+func alerts(log string) []string {
+	var all, alerts []string
+	for line := range strings.Lines(log) {
+		line = strings.TrimSpace(line)
+		if line == "" || line == "--" {
+			continue
+		}
+		all = append(all, line)
+		if strings.Contains(line, "[ALERT]") {
+			alerts = append(alerts, line)
+		}
+	}
+	if alerts == nil {
+		return all
+	}
+	return alerts
+}
+
+// await asks for the process until it serves or ctx ends.
+func (c *Client) await(ctx context.Context, serves func(Process) bool, generation string) (Process, error) {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		p, err := c.process(ctx)
+		if err == nil && serves(p) {
+			return p, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			if err != nil {
+				return Process{}, fmt.Errorf("generation %s did not come up in time: %w", generation, err)
+			}
+			return Process{}, fmt.Errorf("generation %s did not come up in time: process %d serves generation %q: %w", generation, p.Pid, p.Generation, context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// exchangeTimeout bounds one connection to the admin socket.
+	exchangeTimeout = 5 * time.Second
+	// masterTimeout bounds one connection to the master CLI, which answers
+	// "reload" only when the new worker is ready.
+	masterTimeout = 30 * time.Second
+	// masterPatience is for how long the master CLI may refuse connections:
+	// that of 2.6 does from a reload until the configuration is loaded.
+	masterPatience = 10 * time.Second
+	// maxLine bounds a line of commands, and a command with its payload, well
+	// below the default tune.bufsize of 16384: HAProxy 2.6 never answers what
+	// does not fit, newer ones refuse it.
+	maxLine = 12 << 10
+)
+
+// socket is one UNIX socket on which HAProxy takes commands. Each exchange has
+// a connection of its own, as HAProxy closes it behind a line of commands.
+type socket struct {
+	path     string
+	timeout  time.Duration
+	patience time.Duration // with a socket that refuses connections
+	remedies remedies
+}
+
+// remedies are what an operator may look at when a socket cannot be opened.
+type remedies struct{ denied, missing string }
+
+// separator stands between the commands of a line. HAProxy ends a reply with
+// an empty line, but some replies hold empty lines and those of "del server" on
+// 2.6 end without one, so each is followed by a reply that is known beforehand.
+const separator = "show version"
+
+// exchange sends the commands in one line and returns the reply to each,
+// without the blank lines around it. An error means that not all replies came;
+// HAProxy may have carried out any of the commands then. The commands were
+// checked by word or line.
+func (s socket) exchange(ctx context.Context, commands []string) ([]string, error) {
+	var line strings.Builder
+	line.WriteString(separator)
+	for _, command := range commands {
+		line.WriteByte(';')
+		line.WriteString(command)
+		line.WriteByte(';')
+		line.WriteString(separator)
+	}
+	line.WriteByte('\n')
+	if line.Len() > maxLine {
+		return nil, fmt.Errorf("a line of %d bytes is longer than HAProxy reads", line.Len())
+	}
+	reply, err := s.ask(ctx, line.String())
+	if err != nil {
+		return nil, err
+	}
+	replies := split(reply)
+	if len(replies) != len(commands) {
+		return nil, fmt.Errorf("%s: reply cut short: %d of %d commands answered", s.path, len(replies), len(commands))
+	}
+	return replies, nil
+}
+
+// split returns what stands between the separator's replies, without what is
+// behind the last one.
+func split(reply string) []string {
+	version, rest, _ := strings.Cut(reply, "\n")
+	var replies []string
+	if version == "" {
+		return nil
+	}
+	var b strings.Builder
+	for line := range strings.Lines(rest) {
+		if line == version+"\n" {
+			replies = append(replies, strings.Trim(b.String(), "\n"))
+			b.Reset()
+			continue
+		}
+		b.WriteString(line)
+	}
+	return replies
+}
+
+// cost is what a command takes of a line.
+func cost(command string) int { return len(command) + len(separator) + 2 }
+
+// exchangeAll is exchange for any number of commands, in as few lines as hold
+// them.
+func (s socket) exchangeAll(ctx context.Context, commands []string) ([]string, error) {
+	var replies []string
+	for len(commands) > 0 {
+		n, size := 1, len(separator)+1+cost(commands[0])
+		for n < len(commands) && size+cost(commands[n]) <= maxLine {
+			size += cost(commands[n])
+			n++
+		}
+		part, err := s.exchange(ctx, commands[:n])
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, part...)
+		commands = commands[n:]
+	}
+	return replies, nil
+}
+
+// exchangePayload sends one command with a payload of whole lines
+// (management.txt 9.3 "payload") and returns its reply.
+func (s socket) exchangePayload(ctx context.Context, command, payload string) (string, error) {
+	text := separator + ";" + command + " <<\n" + payload + "\n"
+	if len(text) > maxLine {
+		return "", fmt.Errorf("a payload of %d bytes is longer than HAProxy reads", len(text))
+	}
+	reply, err := s.ask(ctx, text)
+	if err != nil {
+		return "", err
+	}
+	// The payload ends the exchange, so that no separator can follow; the
+	// reply's own line feed tells that it is there.
+	_, rest, _ := strings.Cut(reply, "\n\n")
+	if !strings.HasSuffix(rest, "\n") {
+		return "", fmt.Errorf("%s: reply cut short: no answer to the payload", s.path)
+	}
+	return strings.Trim(rest, "\n"), nil
+}
+
+// ask sends the text and returns everything that HAProxy answers until it
+// closes the connection. What was read stands beside an error.
+func (s socket) ask(ctx context.Context, text string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return "", s.explain(ctx, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if _, err := io.WriteString(conn, text); err != nil {
+		return "", s.explain(ctx, err)
+	}
+	reply, err := io.ReadAll(conn)
+	if err != nil {
+		return string(reply), s.explain(ctx, err)
+	}
+	return string(reply), nil
+}
+
+// dial connects, again and again while the socket refuses and patience lasts.
+func (s socket) dial(ctx context.Context) (net.Conn, error) {
+	patience := time.NewTimer(s.patience)
+	defer patience.Stop()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", s.path)
+		if s.patience == 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+			return conn, err
+		}
+		select {
+		case <-tick.C:
+		case <-patience.C:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// explain adds the remedy, and says what ran out instead of "i/o timeout".
+func (s socket) explain(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: no answer: %w", s.path, context.Cause(ctx))
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w (%s)", err, s.remedies.denied)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w (%s)", err, s.remedies.missing)
+	}
+	return err
+}

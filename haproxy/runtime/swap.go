@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"podgate/haproxy"
+)
+
+// maxPayload bounds the lines of one "add map". Larger ones are no faster.
+const maxPayload = 8 << 10
+
+// swapMap replaces the whole map at once: a new version is filled beside the
+// one that serves, read back, and committed (management.txt "prepare map", "add
+// map @<ver>", "commit map"). Entries that do not fit a line of a map are
+// refused by themselves; whatever else is refused leaves the map as it was.
+func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) error {
+	path, err := c.mapPath(m.Name)
+	if err != nil {
+		return err
+	}
+	entries := a.refuseEntries(m)
+	reply, err := c.mapCommand(ctx, a, "prepare map "+path)
+	if err != nil {
+		return err
+	}
+	var version int
+	if _, err := fmt.Sscanf(reply, "New version created: %d", &version); err != nil {
+		a.refuseMap(m.Name, reply)
+		return nil
+	}
+	at := fmt.Sprintf("@%d %s", version, path)
+	reply, err = c.fillMap(ctx, a, at, entries)
+	if err == nil && reply == "" {
+		reply, err = c.mapCommand(ctx, a, "commit map "+at)
+	}
+	if err != nil {
+		return err
+	}
+	if reply != "" {
+		a.refuseMap(m.Name, reply)
+		_, err = c.mapCommand(ctx, a, "clear map "+at)
+	}
+	return err
+}
+
+// fillMap adds the entries to a version that does not serve yet and makes sure
+// that they are all there. It returns what HAProxy objects to, "" if nothing.
+func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry) (string, error) {
+	var payload strings.Builder
+	flush := func() (string, error) {
+		a.Commands++
+		reply, err := c.admin.exchangePayload(ctx, "add map "+at, payload.String())
+		payload.Reset()
+		return reply, err
+	}
+	for _, e := range entries {
+		if payload.Len() > 0 && payload.Len()+entrySize(e) > maxPayload {
+			if reply, err := flush(); err != nil || reply != "" {
+				return reply, err
+			}
+		}
+		fmt.Fprintf(&payload, "%s %s\n", e.Key, e.Value)
+	}
+	if payload.Len() > 0 {
+		if reply, err := flush(); err != nil || reply != "" {
+			return reply, err
+		}
+	}
+	reply, err := c.mapCommand(ctx, a, "show map "+at)
+	if err != nil {
+		return "", err
+	}
+	got, err := parseMap(reply)
+	if err != nil {
+		return err.Error(), nil
+	}
+	if !slices.Equal(got, entries) {
+		return fmt.Sprintf("HAProxy holds %d entries after %d were added", len(got), len(entries)), nil
+	}
+	return "", nil
+}
+
+func (c *Client) mapCommand(ctx context.Context, a *Applied, command string) (string, error) {
+	a.Commands++
+	replies, err := c.admin.exchange(ctx, []string{command})
+	if err != nil {
+		return "", err
+	}
+	return replies[0], nil
+}
+
+func entrySize(e haproxy.MapEntry) int { return len(e.Key) + len(e.Value) + len(" \n") }
+
+// refuseEntries returns the entries of m, sorted, without those that are no
+// line of a map file, which it refuses.
+func (a *Applied) refuseEntries(m haproxy.Map) []haproxy.MapEntry {
+	var entries []haproxy.MapEntry
+	for _, e := range m.Entries {
+		if err := checkEntry(e); err != nil {
+			a.refuseMap(m.Name, err.Error())
+			continue
+		}
+		entries = append(entries, e)
+	}
+	slices.SortStableFunc(entries, compareKeys)
+	return slices.CompactFunc(entries, func(a, b haproxy.MapEntry) bool { return a.Key == b.Key })
+}
+
+func checkEntry(e haproxy.MapEntry) error {
+	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
+	switch {
+	case e.Key == "" || e.Value == "":
+		return fmt.Errorf("entry %q %q is half empty", e.Key, e.Value)
+	case strings.ContainsFunc(e.Key+e.Value, blank) || strings.HasPrefix(e.Key, "#"):
+		return fmt.Errorf("entry %q %q is not a line of a map", e.Key, e.Value)
+	case entrySize(e) > maxPayload:
+		return fmt.Errorf("entry %.40q... of %d bytes is longer than HAProxy reads", e.Key, entrySize(e))
+	}
+	return nil
+}
