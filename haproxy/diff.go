@@ -221,4 +221,3 @@ func leadsTo(have Running, changed []Map, want State) map[string]bool {
 	}
 	return kept
 }
-

@@ -4,7 +4,9 @@ package haproxy
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -181,6 +183,26 @@ func (s Server) Name() string { return ServerName(s.Addr) }
 // ServerName is the name of the server at addr.
 func ServerName(addr netip.AddrPort) string {
 	return fmt.Sprintf("%s:%d", addr.Addr(), addr.Port())
+}
+
+// ServerID is the "id" of the server at addr, equal on every edge node and over
+// every reload, so that consistent hashing sends a client to the same server
+// everywhere. The ids of IPv4 servers of one port differ as long as their
+// addresses differ in more than the highest bit.
+func ServerID(addr netip.AddrPort) int {
+	const odd = 0x9E3779B1 // multiplying by it permutes the 32-bit numbers
+	var x uint32
+	if a := addr.Addr(); a.Is4() {
+		b := a.As4()
+		x = binary.BigEndian.Uint32(b[:])
+	} else {
+		b := a.As16()
+		h := fnv.New32a()
+		h.Write(b[:])
+		x = h.Sum32()
+	}
+	x = (x ^ uint32(addr.Port())<<16) * odd
+	return max(1, int(x&0x7fffffff))
 }
 
 // ParseServerName is the inverse of ServerName. It reports whether name was
