@@ -41,7 +41,7 @@ type Daemon struct {
 func (d *Daemon) Run(ctx context.Context) error {
 	snapshots := make(chan *kubeapi.Snapshot, 1)
 	var err error
-	if d.follow, err = newFollower(d.Config.Kubernetes, d.userAgent(), d.Log); err != nil {
+	if d.follow, err = newFollower(d.Config.Kubernetes, userAgent(d.Version), d.Log); err != nil {
 		return err
 	}
 	d.follow.start(ctx, snapshots)
@@ -133,7 +133,7 @@ func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
 
 func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *kubeapi.Snapshot) error {
 	if !d.follow.follows(next.Kubernetes) {
-		f, err := newFollower(next.Kubernetes, d.userAgent(), d.Log)
+		f, err := newFollower(next.Kubernetes, userAgent(d.Version), d.Log)
 		if err != nil {
 			return err
 		}
@@ -157,4 +157,4 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 	return nil
 }
 
-func (d *Daemon) userAgent() string { return "podgate/" + d.Version }
+func userAgent(version string) string { return "podgate/" + version }

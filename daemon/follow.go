@@ -22,7 +22,7 @@ type follower struct {
 // newFollower reads the credentials that k names. The error says what is wrong
 // with them.
 func newFollower(k config.Kubernetes, userAgent string, log *slog.Logger) (*follower, error) {
-	client, err := kubeapi.New(ClientConfig(k, userAgent), log)
+	client, err := kubeapi.New(clientConfig(k, userAgent), log)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func (f *follower) start(ctx context.Context, out chan *kubeapi.Snapshot) {
 	}()
 }
 
-// ClientConfig is what podgate.toml says to kubeapi.
-func ClientConfig(k config.Kubernetes, userAgent string) kubeapi.Config {
+// clientConfig is what podgate.toml says to kubeapi.
+func clientConfig(k config.Kubernetes, userAgent string) kubeapi.Config {
 	return kubeapi.Config{
 		Kubeconfig:        k.Kubeconfig,
 		Context:           k.Context,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -15,10 +16,14 @@ import (
 	"podgate/kubeapi"
 )
 
-// Render writes to out what Run would write to the folder for this cluster,
-// each file behind a line with its name, and the Problems to problems, a line
-// each.
-func Render(c *config.Config, cluster *kubeapi.Snapshot, out, problems io.Writer) error {
+// Render writes to out what Run would write to the folder, each file behind a
+// line with its name, and the Problems to problems, a line each. The cluster is
+// read from objects, as kubectl prints them, or listed once if that is nil.
+func Render(ctx context.Context, c *config.Config, version string, objects io.Reader, out, problems io.Writer) error {
+	cluster, err := readCluster(ctx, c, version, objects)
+	if err != nil {
+		return err
+	}
 	result := compile.Compile(c, cluster, nil)
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
@@ -36,6 +41,17 @@ func Render(c *config.Config, cluster *kubeapi.Snapshot, out, problems io.Writer
 		}
 	}
 	return nil
+}
+
+func readCluster(ctx context.Context, c *config.Config, version string, objects io.Reader) (*kubeapi.Snapshot, error) {
+	if objects != nil {
+		return kubeapi.Decode(objects)
+	}
+	client, err := kubeapi.New(clientConfig(c.Kubernetes, userAgent(version)), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return client.List(ctx)
 }
 
 // CheckEmpty is Check of what c says by itself, with no Service in the cluster.

@@ -3,17 +3,13 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"podgate/daemon"
 	"podgate/daemon/config"
-	"podgate/kubeapi"
 )
 
 func renderCommand() *cobra.Command {
@@ -35,35 +31,25 @@ Exit code: 0, with Problems too; 1 if nothing could be rendered.`,
 		if err != nil {
 			return err
 		}
-		snapshot, err := readCluster(cmd.Context(), *from, cmd.InOrStdin(), c)
+		objects, err := openObjects(*from, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
-		return daemon.Render(c, snapshot, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		if objects != nil {
+			defer objects.Close()
+		}
+		return daemon.Render(cmd.Context(), c, version, objects, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-// readCluster lists the cluster once, or reads it from a file.
-func readCluster(ctx context.Context, from string, stdin io.Reader, c *config.Config) (*kubeapi.Snapshot, error) {
+// openObjects returns nil where the cluster itself is to be asked.
+func openObjects(from string, stdin io.Reader) (io.ReadCloser, error) {
 	switch from {
 	case "":
-		client, err := kubeapi.New(daemon.ClientConfig(c.Kubernetes, "podgate/"+version), slog.New(slog.DiscardHandler))
-		if err != nil {
-			return nil, err
-		}
-		return client.List(ctx)
+		return nil, nil
 	case "-":
-		return kubeapi.Decode(stdin)
+		return io.NopCloser(stdin), nil
 	}
-	objects, err := os.Open(from)
-	if err != nil {
-		return nil, err
-	}
-	defer objects.Close()
-	snapshot, err := kubeapi.Decode(objects)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
-	}
-	return snapshot, nil
+	return os.Open(from)
 }

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make demo   everything in one terminal: a cluster, HAProxy, podgate, a client
+# make test   all tests but the conformance suite, with the real HAProxy
+
+VERSION := 0.1.0
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Tools are named with their version here and are no part of go.mod.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+export CGO_ENABLED ?= 0
+
+.PHONY: build test lint e2e conformance demo bench deb clean haproxy
+
+build:
+	go build -trimpath -buildmode=pie -ldflags '$(LDFLAGS)' -o bin/podgate ./cmd/podgate
+
+# The race detector needs cgo, and so a C compiler.
+test: export CGO_ENABLED = 1
+test: haproxy compiler
+	go test -race -count=1 -timeout 5m ./...
+
+# The whole of podgate between a fake API server and a real HAProxy.
+e2e: export CGO_ENABLED = 1
+e2e: haproxy compiler
+	go test -race -count=1 -timeout 5m -v ./daemon ./cmd/podgate
+
+# A real kube-apiserver, built once from its modules and kept in the user's
+# cache, in a network namespace of its own.
+conformance: build haproxy iproute
+	KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
+	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance ./cmd/podgate
+
+demo: build haproxy
+	bin/podgate demo $(ARGS)
+
+bench:
+	go test -run '^$$' -bench . -benchmem -count=1 -timeout 15m ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	go vet ./...
+	go vet -tags conformance ./cmd/podgate
+	cd testdata/kubernetes && gofmt -l .
+	go run $(STATICCHECK) -checks all -tags conformance ./...
+	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
+	else echo "govulncheck: skipped, its database cannot be reached from here"; fi
+
+deb:
+	@echo "make deb: there is no Debian package yet" >&2; exit 1
+
+clean:
+	rm -rf bin dist
+
+# What a fresh Debian lacks, from apt: as root, or by sudo.
+APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
+.PHONY: compiler iproute
+haproxy:
+	@[ -n "$$HAPROXY" ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends haproxy; }
+compiler:
+	@command -v $${CC:-cc} >/dev/null || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends gcc libc6-dev; }
+iproute:
+	@command -v ip >/dev/null || [ -x /usr/sbin/ip ] || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2; }
