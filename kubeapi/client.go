@@ -22,8 +22,22 @@ type Client struct {
 	http   *http.Client          // watches
 	lists  *retryablehttp.Client // lists, over http
 
+	timeouts timeouts
+
 	caOrigin   string // where the CA comes from, for errors; "" without
 	credential string // what the server is shown, for errors; "" without
+}
+
+// timeouts bound what a server may keep a Client waiting for.
+type timeouts struct {
+	page   time.Duration // one page of a list with its retries
+	answer time.Duration // the head of a watch's answer
+}
+
+// defaultTimeouts leaves the API server time to give up by itself, which it does
+// after a minute (kube-apiserver --request-timeout).
+func defaultTimeouts() timeouts {
+	return timeouts{page: 75 * time.Second, answer: 30 * time.Second}
 }
 
 // New reads the kubeconfig, or the files that cfg names, and returns a Client
@@ -63,6 +77,7 @@ func newClient(cfg Config, a access, log *slog.Logger) (*Client, error) {
 		cfg:        cfg,
 		log:        log,
 		server:     server,
+		timeouts:   defaultTimeouts(),
 		caOrigin:   a.caOrigin,
 		credential: a.credential(),
 		http: &http.Client{

@@ -72,19 +72,15 @@ type kubeObject struct {
 	Items      []json.RawMessage `json:"items"`
 }
 
+// document adds what one document holds; one of comments alone holds nothing.
 func (d *objectDecoder) document(text []byte) error {
-	if text = bytes.TrimSpace(text); len(text) > 0 && text[0] != '{' {
-		var err error
-		if text, err = yaml.YAMLToJSON(text); err != nil {
-			return err
-		}
-	}
-	if len(text) == 0 || string(text) == "null" {
-		return nil
+	text, err := toJSON(text)
+	if err != nil || string(text) == "null" {
+		return err
 	}
 	var head kubeObject
 	if err := json.Unmarshal(text, &head); err != nil {
-		return err
+		return plainError(err)
 	}
 	kind, isList := strings.CutSuffix(head.Kind, "List")
 	if !isList {
@@ -93,14 +89,30 @@ func (d *objectDecoder) document(text []byte) error {
 	for i, item := range head.Items {
 		// The items of a List say their kind, those of a ServiceList need not.
 		own := kubeObject{APIVersion: head.APIVersion, Kind: kind}
-		if err := json.Unmarshal(item, &own); err != nil {
-			return fmt.Errorf("item %d: %v", i+1, err)
+		err := json.Unmarshal(item, &own)
+		if err == nil {
+			err = d.object(item, own.APIVersion, own.Kind)
 		}
-		if err := d.object(item, own.APIVersion, own.Kind); err != nil {
-			return fmt.Errorf("item %d: %v", i+1, err)
+		if err != nil {
+			return fmt.Errorf("item %d: %v", i+1, plainError(err))
 		}
 	}
 	return nil
+}
+
+// toJSON returns a document as JSON. What looks like JSON and is not may be YAML
+// in flow style; if it is neither, the error is that of JSON.
+func toJSON(text []byte) ([]byte, error) {
+	var raw json.RawMessage
+	notJSON := json.Unmarshal(text, &raw)
+	if notJSON == nil {
+		return bytes.TrimSpace(text), nil
+	}
+	converted, err := yaml.YAMLToJSON(text)
+	if err != nil && bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return nil, notJSON
+	}
+	return converted, err
 }
 
 // object adds one object, or leaves it out when it is not of ours: there are
@@ -108,6 +120,8 @@ func (d *objectDecoder) document(text []byte) error {
 func (d *objectDecoder) object(text []byte, apiVersion, kind string) error {
 	var r resource
 	switch {
+	case kind == "":
+		return errors.New("there is no kind")
 	case apiVersion == "v1" && kind == "Service":
 		r = services
 	case apiVersion == "discovery.k8s.io/v1" && kind == "EndpointSlice":

@@ -3,6 +3,7 @@
 package kubeapi
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -75,9 +76,17 @@ func answerMessage(resp *http.Response) string {
 	return ""
 }
 
-// requestError returns err without the URL that net/http puts before it, and
-// with a hint where the server's certificate is not trusted.
-func (c *Client) requestError(err error) error {
+// errNoAnswer is the cause of a context that ended because the server took too
+// long.
+var errNoAnswer = errors.New("no answer in time")
+
+// requestError returns err, of a request under ctx, without the URL that
+// net/http puts before it, and with a hint where the server's certificate is not
+// trusted.
+func (c *Client) requestError(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errNoAnswer {
+		return errNoAnswer
+	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
@@ -86,7 +95,7 @@ func (c *Client) requestError(err error) error {
 		if c.caOrigin != "" {
 			ca = fmt.Sprintf("is %s the CA of %s?", c.caOrigin, c.Server())
 		}
-		return fmt.Errorf("%w (%s)", err, ca)
+		return fmt.Errorf("verify the server's certificate: signed by an unknown authority (%s)", ca)
 	}
 	return err
 }

@@ -3,10 +3,13 @@
 package kubeapi
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -121,14 +124,14 @@ func (k *kubeconfig) context(name string) (cluster, user string, err error) {
 	if name == "" {
 		return "", "", fmt.Errorf("no current-context is set (name a context)")
 	}
-	var known []string
+	known := make([]string, 0, len(k.Contexts))
 	for _, c := range k.Contexts {
 		if c.Name == name {
 			return c.Context.Cluster, c.Context.User, nil
 		}
-		known = append(known, c.Name)
+		known = append(known, strconv.Quote(c.Name))
 	}
-	return "", "", fmt.Errorf("no context %q (it has %q)", name, known)
+	return "", "", fmt.Errorf("no context %q (it has %s)", name, cmp.Or(strings.Join(known, ", "), "none"))
 }
 
 func (k *kubeconfig) cluster(name string) (kubeconfigCluster, error) {

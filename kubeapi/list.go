@@ -18,9 +18,6 @@ import (
 const (
 	// pageLimit is how many objects one answer holds at most, as kubectl asks.
 	pageLimit = 500
-	// pageTimeout ends a page that does not come; the API server gives up
-	// after one minute (--request-timeout).
-	pageTimeout = 75 * time.Second
 	// pageRetries is how often a page is asked for again before the whole list
 	// is given up.
 	pageRetries = 2
@@ -89,7 +86,7 @@ func (c *Client) listPages(ctx context.Context, src source, limit int) (*listing
 // page adds the page at url to what d decodes into and returns the token of the
 // next page, "" after the last.
 func (c *Client) page(ctx context.Context, url string, r resource, d *pageDecoder) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeouts.page, errNoAnswer)
 	defer cancel()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -98,13 +95,17 @@ func (c *Client) page(ctx context.Context, url string, r resource, d *pageDecode
 	req.Header.Set("Accept", "application/json")
 	resp, err := c.lists.Do(req)
 	if err != nil {
-		return "", c.requestError(err)
+		return "", c.requestError(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return "", c.answerError(resp, "list", r)
 	}
-	return d.decode(resp.Body)
+	next, err := d.decode(resp.Body)
+	if err != nil {
+		return "", c.requestError(ctx, err)
+	}
+	return next, nil
 }
 
 // pageDecoder decodes pages of a list, one item at a time: a list of 30 MB never
@@ -181,13 +182,6 @@ func (l *listing) skip(key Key, err error) {
 		l.unread = make(map[Key]error)
 	}
 	l.unread[key] = err
-}
-
-// isTypeError tells a value of the wrong type, after which a json.Decoder goes
-// on with the next value, from JSON that is broken.
-func isTypeError(err error) bool {
-	_, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	return ok
 }
 
 func expect(dec *json.Decoder, want json.Delim) error {

@@ -126,6 +126,9 @@ func (r *reflector) refuse(err error) {
 
 // send hands u to Follow, or drops it when ctx has ended.
 func (r *reflector) send(ctx context.Context, u update) {
+	if ctx.Err() != nil {
+		return // and what came of it is no news
+	}
 	u.src = r.src
 	select {
 	case r.out <- u:

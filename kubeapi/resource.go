@@ -2,7 +2,11 @@
 
 package kubeapi
 
-import "net/url"
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+)
 
 // resource is one of the two collections that are followed.
 type resource int
@@ -54,19 +58,45 @@ func (s *EndpointSlice) key() Key        { return s.Key }
 func (s *EndpointSlice) version() string { return s.ResourceVersion }
 
 // decode reads one object through unmarshal, which fills the value it is given
-// from JSON. On an error the key is what could be read of it, possibly none:
+// from JSON. On a typeError the key is what could be read of it, possibly none:
 // encoding/json goes on after a value of the wrong type.
 func (r resource) decode(unmarshal func(any) error, in interner) (object, Key, error) {
 	if r == services {
 		var w wireService
 		if err := unmarshal(&w); err != nil {
-			return nil, w.key(), err
+			return nil, w.key(), plainError(err)
 		}
 		return w.service(in), w.key(), nil
 	}
 	var w wireSlice
 	if err := unmarshal(&w); err != nil {
-		return nil, w.key(), err
+		return nil, w.key(), plainError(err)
 	}
 	return w.slice(in), w.key(), nil
+}
+
+// typeError is of JSON that is sound, but holds a value of the wrong type.
+type typeError struct {
+	field string // such as spec.ports; "" for the whole
+	value string // what stands there, such as "string"
+}
+
+func (e *typeError) Error() string {
+	if e.field == "" {
+		return "unexpected " + e.value
+	}
+	return e.field + ": unexpected " + e.value
+}
+
+func isTypeError(err error) bool {
+	_, ok := errors.AsType[*typeError](err)
+	return ok
+}
+
+// plainError returns err in the words of the object and not of our types.
+func plainError(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return &typeError{field: e.Field, value: e.Value}
+	}
+	return err
 }

@@ -19,17 +19,13 @@ const (
 	watchTimeout = 10 * time.Minute
 	// watchGrace is how long past its time a watch may go on.
 	watchGrace = 30 * time.Second
-	// answerTimeout is how long the head of a watch's answer may take.
-	answerTimeout = 30 * time.Second
 	// steady is how long a watch without events must have lasted to count as
 	// one that works.
 	steady = time.Second
 )
 
-var (
-	errNoAnswer   = errors.New("no answer in time")
-	errUnreadable = errors.New("unreadable object")
-)
+// errUnreadable is of an event that is JSON, but not what it should be.
+var errUnreadable = errors.New("unreadable object")
 
 // watchEvent is one line of a watch (Kubernetes API concepts, "Efficient
 // detection of changes").
@@ -42,9 +38,9 @@ type watchEvent struct {
 // server ended it, or the reason. Progress says whether it was of any use.
 func (r *reflector) stream(ctx context.Context) (progress bool, err error) {
 	lasts := jitter(watchTimeout, 2)
-	ctx, cancel := context.WithCancelCause(ctx)
+	inTime, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	resp, err := r.openWatch(ctx, cancel, lasts)
+	resp, err := r.openWatch(inTime, cancel, lasts)
 	if err != nil {
 		r.reportWatch(ctx, err)
 		return false, fmt.Errorf("watch %s: %w", r.src, err)
@@ -75,7 +71,8 @@ func (r *reflector) stream(ctx context.Context) (progress bool, err error) {
 	}
 }
 
-// openWatch asks for a watch and returns its answer, a success.
+// openWatch asks for a watch and returns its answer, a success. It cancels ctx
+// when the head of the answer does not come.
 func (r *reflector) openWatch(ctx context.Context, cancel context.CancelCauseFunc, lasts time.Duration) (*http.Response, error) {
 	query := r.c.query(r.src)
 	query.Set("watch", "true")
@@ -87,11 +84,11 @@ func (r *reflector) openWatch(ctx context.Context, cancel context.CancelCauseFun
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
-	late := time.AfterFunc(answerTimeout, func() { cancel(errNoAnswer) })
+	late := time.AfterFunc(r.c.timeouts.answer, func() { cancel(errNoAnswer) })
 	defer late.Stop()
 	resp, err := r.c.http.Do(req)
 	if err != nil {
-		return nil, r.c.requestError(err)
+		return nil, r.c.requestError(ctx, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()

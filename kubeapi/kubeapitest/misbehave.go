@@ -140,11 +140,14 @@ func (s *Server) ExpireContinue() {
 	clear(s.pages)
 }
 
-// KeepHistory keeps only the last n changes for watches; the default is 10,000.
+// KeepHistory keeps only the last n changes for watches, from now on; the
+// default is 10,000. A watch from an older version is 410.
 func (s *Server) KeepHistory(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.window = n
+	s.trim()
+	s.announce()
 }
 
 // RestoreVersion sets the resourceVersion back, as restoring etcd from a backup

@@ -170,11 +170,16 @@ func (s *Server) record(c change) {
 	s.version++
 	c.version = s.version
 	s.history = append(s.history, c)
+	s.trim()
+	s.announce()
+}
+
+// trim forgets the changes that are too many. The caller holds s.mu.
+func (s *Server) trim() {
 	if extra := len(s.history) - s.window; extra > 0 {
 		s.oldest = s.history[extra-1].version
 		s.history = slices.Delete(s.history, 0, extra)
 	}
-	s.announce()
 }
 
 // ResourceVersion returns the version of the last change.

@@ -13,6 +13,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -106,7 +108,10 @@ func (s *Server) start(addr, scheme string) error {
 		return fmt.Errorf("start API server: %v", err)
 	}
 	s.addr, s.scheme = listener.Addr().String(), scheme
-	s.http = &http.Server{Handler: s}
+	s.http = &http.Server{
+		Handler:  s,
+		ErrorLog: log.New(io.Discard, "", 0), // clients that do not trust us, and cut watches
+	}
 	if scheme == "https" {
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12}
 	}

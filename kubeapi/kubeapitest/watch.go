@@ -34,6 +34,9 @@ type watcher struct {
 	signal  int // how many of the server's signals were seen
 }
 
+// lags reports whether changes that the watch has not seen are forgotten.
+func (wt *watcher) lags(oldest int) bool { return wt.version < oldest }
+
 type event struct {
 	Type   string          `json:"type"`
 	Object json.RawMessage `json:"object"`
@@ -46,8 +49,8 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 		ctx, cancel = context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 	}
-	wt, expired, byHTTP := s.openWatch(r)
-	if expired && byHTTP {
+	wt, gone, byHTTP := s.openWatch(r)
+	if gone && byHTTP {
 		writeStatus(w, http.StatusGone, "Expired", expiredText(r))
 		return
 	}
@@ -55,7 +58,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	flush(w)
-	if expired {
+	if gone {
 		writeEvent(w, errorEvent(expiredText(r)))
 		return
 	}
@@ -76,20 +79,21 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 	}
 }
 
-// openWatch counts the watch, and says whether its version is too old and
-// whether to say so by an HTTP status.
-func (s *Server) openWatch(r request) (wt *watcher, expired, byHTTP bool) {
+// openWatch counts the watch, and says whether its version is gone and whether
+// to say so by an HTTP status.
+func (s *Server) openWatch(r request) (wt *watcher, gone, byHTTP bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	version, err := strconv.Atoi(r.version)
 	if err != nil || version == 0 {
 		version = s.version
 	}
-	expired, byHTTP = version < s.oldest, s.faults.goneByHTTP
-	if !expired || !byHTTP {
+	wt = &watcher{request: r, version: version, signal: len(s.signals)}
+	gone, byHTTP = wt.lags(s.oldest), s.faults.goneByHTTP
+	if !gone || !byHTTP {
 		s.running++
 	}
-	return &watcher{request: r, version: version, signal: len(s.signals)}, expired, byHTTP
+	return wt, gone, byHTTP
 }
 
 func (s *Server) closeWatch() {
@@ -103,6 +107,10 @@ func expiredText(r request) string { return fmt.Sprintf("too old resource versio
 // next waits for what is to be sent; ok is false when the watch is over.
 func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals []signal, ok bool) {
 	err := s.waitFor(ctx, func() bool {
+		if wt.lags(s.oldest) {
+			signals = []signal{{action: expire}}
+			return true
+		}
 		for _, c := range s.since(wt.version) {
 			wt.version = c.version
 			if e, ok := c.event(wt.request); ok {

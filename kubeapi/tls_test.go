@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+func serveTLS(t *testing.T) *kubeapitest.Server {
+	t.Helper()
+	s := kubeapitest.New()
+	setService(t, s, "cart")
+	if err := s.StartTLS(""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func TestFollowOverTLS(t *testing.T) {
+	s := serveTLS(t)
+	cfg := watching(s)
+	cfg.CAFile = filepath.Join(t.TempDir(), "ca.crt")
+	write(t, cfg.CAFile, string(s.CertificatePEM()))
+	f := follow(t, cfg)
+	f.untilServices("cart")
+	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+	setService(t, s, "pay")
+	f.untilServices("cart", "pay")
+}
+
+func TestTLSVerification(t *testing.T) {
+	s, other := serveTLS(t), serveTLS(t)
+	data := base64.StdEncoding.EncodeToString(s.CertificatePEM())
+	for _, tt := range []struct {
+		name     string
+		cluster  string
+		err      string
+		warnings []string
+	}{
+		{name: "the CA of the kubeconfig", cluster: "certificate-authority-data: " + data},
+		{name: "the CA, and the name in its certificate", cluster: "tls-server-name: localhost, certificate-authority-data: " + data},
+		{
+			name:    "the CA, and another name",
+			cluster: "tls-server-name: api.example.com, certificate-authority-data: " + data,
+			err:     `list services in namespace "shop": tls: failed to verify certificate: x509: certificate is valid for localhost, not api.example.com`,
+		},
+		{
+			name:    "another CA",
+			cluster: "certificate-authority-data: " + base64.StdEncoding.EncodeToString(other.CertificatePEM()),
+			err:     `list services in namespace "shop": verify the server's certificate: signed by an unknown authority (is certificate-authority-data of FILE the CA of URL?)`,
+		},
+		{
+			name: "no CA",
+			err:  `list services in namespace "shop": verify the server's certificate: signed by an unknown authority (no CA is configured, so the system's are used)`,
+		},
+		{
+			name:     "no verification",
+			cluster:  "insecure-skip-tls-verify: true",
+			warnings: []string{`level=WARN msg="API server certificate is not verified" server=URL file=FILE`},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "config")
+			write(t, file, fmt.Sprintf(`
+current-context: prod
+contexts: [{name: prod, context: {cluster: c}}]
+clusters: [{name: c, cluster: {server: %q, %s}}]
+`, s.URL(), tt.cluster))
+			logs := &logBook{}
+			c := newClient(t, kubeapi.Config{Kubeconfig: file, Namespaces: []string{"shop"}}, logs)
+			_, err := c.List(t.Context())
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			named := strings.NewReplacer("URL", s.URL(), "FILE", file)
+			if diff := cmp.Diff(named.Replace(tt.err), got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			for i := range tt.warnings {
+				tt.warnings[i] = named.Replace(tt.warnings[i])
+			}
+			if diff := cmp.Diff(tt.warnings, logs.lines("level=WARN")); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	cert, key := selfSigned(t)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	var protocol string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol = r.Proto
+		if len(r.TLS.VerifiedChains) == 0 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"},"items":[]}`)
+	}))
+	server.TLS = &tls.Config{ClientCAs: pool, ClientAuth: tls.VerifyClientCertIfGiven}
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+
+	dir := t.TempDir()
+	write(t, dir+"/ca", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	write(t, dir+"/cert", string(cert))
+	write(t, dir+"/key", string(key))
+	cfg := kubeapi.Config{
+		Server:            server.URL,
+		CAFile:            dir + "/ca",
+		ClientCertificate: dir + "/cert",
+		ClientKey:         dir + "/key",
+		Namespaces:        []string{"shop"},
+	}
+	if _, err := newClient(t, cfg, &logBook{}).List(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if protocol != "HTTP/2.0" {
+		t.Errorf("protocol %s, want HTTP/2.0", protocol)
+	}
+}
+
+// selfSigned returns a client certificate that is its own CA, and its key.
+func selfSigned(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+}

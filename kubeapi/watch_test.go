@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+// watched returns a server with a Service cart, and who follows it by watches.
+func watched(t *testing.T, change ...func(*kubeapi.Config)) (*kubeapitest.Server, *following) {
+	t.Helper()
+	s := serve(t, "cart")
+	cfg := watching(s)
+	for _, c := range change {
+		c(&cfg)
+	}
+	f := follow(t, cfg)
+	f.untilServices("cart")
+	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+	return s, f
+}
+
+func TestWatchEndsAndGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		happen func(*kubeapitest.Server)
+		relist bool
+	}{
+		{"the server ends the watch", (*kubeapitest.Server).EndWatches, false},
+		{"the connection is cut in the middle of an event", (*kubeapitest.Server).CutWatches, false},
+		{"the stream is no JSON", func(s *kubeapitest.Server) { s.SendGarbage("<html>") }, false},
+		{"the versions expire, told by an event", (*kubeapitest.Server).ExpireVersions, true},
+		{
+			"the versions expire, told by HTTP 410",
+			func(s *kubeapitest.Server) {
+				s.Misbehave(kubeapitest.GoneByHTTP())
+				s.ExpireVersions()
+			},
+			true,
+		},
+		{"an event is of the wrong types", func(s *kubeapitest.Server) {
+			s.SendGarbage(`{"type":"MODIFIED","object":{"metadata":{"name":"cart","namespace":"shop"},"spec":7,"ports":7}}`)
+		}, true},
+		{"an event has no name", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"ADDED","object":{}}`) }, true},
+		{"a bookmark has no version", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"BOOKMARK","object":{}}`) }, true},
+		{"an error is none", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"ERROR","object":7}`) }, true},
+		{"an event of a type of tomorrow", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"NEWS","object":7}`) }, false},
+		{"a bookmark", (*kubeapitest.Server).Bookmark, false},
+		{"watches fail for a while", func(s *kubeapitest.Server) {
+			s.Misbehave(kubeapitest.FailWatches(http.StatusInternalServerError, 2))
+			s.EndWatches()
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, f := watched(t)
+			lists := s.Lists()
+			tt.happen(s)
+			setService(t, s, "pay")
+			f.untilServices("cart", "pay")
+			s.Delete("Service", "shop", "pay")
+			f.untilServices("cart")
+			eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+			relisted := s.Lists() > lists
+			if tt.relist && !relisted {
+				t.Error("it was not listed again")
+			}
+			if !tt.relist && relisted {
+				t.Error("it was listed again")
+			}
+		})
+	}
+}
+
+func TestWatchGoesOnFromItsLastVersion(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		learn func(*kubeapitest.Server)
+		lists int
+	}{
+		{"which a bookmark renewed", (*kubeapitest.Server).Bookmark, 0},
+		{"which is no longer in the history", func(*kubeapitest.Server) {}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, f := watched(t)
+			// A change that these watches do not see ages their version.
+			if err := s.SetService(kubeapi.Service{Key: kubeapi.Key{Namespace: "bank", Name: "vault"}}); err != nil {
+				t.Fatal(err)
+			}
+			tt.learn(s)
+			lists, watches := s.Lists(), s.Watches()
+			s.Misbehave(kubeapitest.HangWatches())
+			s.EndWatches()
+			eventually(t, "both ask to go on", func() bool { return s.Watches() == watches+2 })
+			s.KeepHistory(0)
+			s.KeepHistory(100)
+			s.Behave()
+			eventually(t, "the lists", func() bool { return s.Lists() == lists+tt.lists })
+			setService(t, s, "pay")
+			f.untilServices("cart", "pay")
+			if got := s.Lists() - lists; got != tt.lists {
+				t.Errorf("%d lists, want %d", got, tt.lists)
+			}
+		})
+	}
+}
+
+func TestWatchThatAlwaysBreaksFallsBackToLists(t *testing.T) {
+	s := serve(t, "cart")
+	s.Misbehave(kubeapitest.FailWatches(http.StatusInternalServerError, 1_000_000))
+	f := follow(t, watching(s))
+	f.untilServices("cart")
+	setService(t, s, "pay")
+	f.untilServices("cart", "pay")
+}
+
+func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		how  kubeapitest.Misbehaviour
+	}{
+		{"by RBAC", kubeapitest.Forbid("watch", "services", "")},
+		{"as not found", kubeapitest.FailWatches(http.StatusNotFound, 1_000_000)},
+		{"as a method not allowed", kubeapitest.FailWatches(http.StatusMethodNotAllowed, 1_000_000)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, "cart")
+			s.Misbehave(tt.how)
+			cfg := watching(s)
+			cfg.PollInterval = 5 * time.Millisecond
+			cfg.ResyncInterval = 200 * time.Millisecond
+			f := follow(t, cfg)
+			for _, name := range []string{"pay", "zoo"} {
+				f.until("", func(*kubeapi.Snapshot) bool { return true })
+				setService(t, s, name)
+			}
+			f.untilServices("cart", "pay", "zoo")
+			const text = `msg="watch refused, polling" err="watch services`
+			watches := s.Watches()
+			eventually(t, "the watch is asked for again", func() bool { return s.Watches() > watches+3 })
+			if got := f.logs.lines(text); len(got) != 1 {
+				t.Errorf("told %d times, want once: %q", len(got), got)
+			}
+			s.Behave()
+			eventually(t, "its end is told", func() bool {
+				return len(f.logs.lines(`level=INFO msg="watch allowed, polling ended" op="watch services`)) == 1
+			})
+		})
+	}
+}
+
+func TestWatchIsResynced(t *testing.T) {
+	_, f := watched(t, func(cfg *kubeapi.Config) { cfg.ResyncInterval = 100 * time.Millisecond })
+	f.until("a second complete list", func(s *kubeapi.Snapshot) bool { return s.Complete >= 2 })
+	f.until("a third complete list", func(s *kubeapi.Snapshot) bool { return s.Complete >= 3 })
+	if lines := f.logs.lines("level=WARN"); len(lines) > 0 {
+		t.Errorf("a resync is no trouble: %q", lines)
+	}
+}
+
+func TestWatchOfARestoredEtcdIsCaughtByTheResync(t *testing.T) {
+	s, f := watched(t, func(cfg *kubeapi.Config) { cfg.ResyncInterval = 300 * time.Millisecond })
+	s.RestoreVersion(7)
+	setService(t, s, "pay") // version 8, which a watch from 1000 and more never delivers
+	f.untilServices("cart", "pay")
+	eventually(t, "two warnings", func() bool {
+		return len(f.logs.lines(`level=WARN msg="resource version went backwards"`)) == 2
+	})
+}
+
+func TestWatchToldUnreadableEventOnce(t *testing.T) {
+	s, f := watched(t)
+	for range 3 {
+		lists := s.Lists()
+		s.SendGarbage(`{"type":"ADDED","object":{"metadata":{"name":"odd","namespace":"shop","resourceVersion":"1"},"spec":{"ports":"none"},"ports":"none"}}`)
+		eventually(t, "two more lists", func() bool { return s.Lists() == lists+2 })
+		eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+	}
+	if got := f.logs.lines(`msg="watch event unreadable, listing again" service=shop/odd`); len(got) != 1 {
+		t.Errorf("told %d times, want once: %q", len(got), got)
+	}
+}
