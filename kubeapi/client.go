@@ -109,7 +109,7 @@ func (c *Client) List(ctx context.Context) (*Snapshot, error) {
 			return nil, err
 		}
 		for key, err := range l.unread {
-			c.log.Warn("object skipped", src.resource.logKey(), key, "err", err)
+			c.log.Warn("object skipped", src.resource.logKey(), key.String(), "err", err)
 		}
 		s.replace(src, l)
 	}

@@ -124,7 +124,7 @@ func (f *follower) tell(src source, unread map[Key]error) {
 	for key, err := range unread {
 		told[key] = err.Error()
 		if f.told[src][key] != told[key] {
-			f.c.log.Warn("object unreadable, keeping its last state", src.resource.logKey(), key, "err", err)
+			f.c.log.Warn("object unreadable, keeping its last state", src.resource.logKey(), key.String(), "err", err)
 		}
 	}
 	f.told[src] = told

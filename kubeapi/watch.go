@@ -156,7 +156,7 @@ func (r *reflector) change(ctx context.Context, e watchEvent) error {
 	if err != nil {
 		if !r.unreadable {
 			r.unreadable = true
-			r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), key, "err", err)
+			r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), key.String(), "err", err)
 		}
 		return fmt.Errorf("%w: %v", errUnreadable, err)
 	}

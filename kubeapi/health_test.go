@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestHealthTellsEachTransitionOnce(t *testing.T) {
+	a, b := source{services, "shop"}, source{endpointSlices, "shop"}
+	down := errors.New("dial: refused")
+	denied, forbidden := &statusError{code: 401}, &statusError{code: 403}
+	type report struct {
+		src source
+		err error
+	}
+	for _, tt := range []struct {
+		name    string
+		reports []report
+		want    []string
+	}{
+		{"all is well", []report{{a, nil}, {b, nil}, {a, nil}}, nil},
+		{
+			"an outage of all ends when the last one is back",
+			[]report{{a, down}, {b, down}, {a, down}, {a, nil}, {a, nil}, {b, down}, {b, nil}},
+			[]string{"WARN API server unreachable", "INFO API server reachable"},
+		},
+		{
+			"one source that flaps while another is down says nothing",
+			[]report{{a, down}, {b, down}, {a, nil}, {a, down}, {a, nil}},
+			[]string{"WARN API server unreachable"},
+		},
+		{
+			"a server that comes up and knows us not",
+			[]report{{a, down}, {b, down}, {a, denied}, {b, denied}, {b, nil}, {a, nil}},
+			[]string{"WARN API server unreachable", "ERROR API server refuses the credentials", "INFO API server accepts the credentials"},
+		},
+		{
+			"what is forbidden is told of each source",
+			[]report{{a, forbidden}, {b, forbidden}, {a, forbidden}, {a, nil}},
+			[]string{"ERROR API server refuses a list", "ERROR API server refuses a list", "INFO API server allows the list"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var logs bytes.Buffer
+			log := slog.New(slog.NewTextHandler(&logs, nil))
+			h := health{log: log, server: "https://10.0.0.1", conditions: make(map[source]condition)}
+			for _, r := range tt.reports {
+				h.report(r.src, r.err)
+			}
+			var got []string
+			for line := range strings.Lines(logs.String()) {
+				_, line, _ = strings.Cut(line, "level=")
+				level, rest, _ := strings.Cut(line, ` msg="`)
+				message, _, _ := strings.Cut(rest, `"`)
+				got = append(got, level+" "+message)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("log (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

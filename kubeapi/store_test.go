@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// TestStoreWalk changes a store at random and compares each Snapshot with one
+// built anew; Snapshots taken before must stay as they were.
+func TestStoreWalk(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	s := newStore()
+	svcs, slcs := make(map[Key]*Service), make(map[Key]*EndpointSlice)
+	type taken struct{ got, want *Snapshot }
+	var all []taken
+	for step := range 3000 {
+		version := strconv.Itoa(step)
+		key := Key{Namespace: fmt.Sprintf("ns-%d", random.IntN(3)), Name: fmt.Sprintf("a-%d", random.IntN(8))}
+		switch random.IntN(7) {
+		case 0, 1:
+			svcs[key] = &Service{Key: key, ResourceVersion: version}
+			s.put(svcs[key])
+		case 2:
+			delete(svcs, key)
+			s.remove(services, key)
+		case 3, 4:
+			slcs[key] = &EndpointSlice{Key: key, ResourceVersion: version, Service: []string{"", "x", "y"}[random.IntN(3)]}
+			s.put(slcs[key])
+		case 5:
+			delete(slcs, key)
+			s.remove(endpointSlices, key)
+		case 6:
+			l := &listing{objects: []object{&Service{Key: key, ResourceVersion: version}}}
+			s.replace(source{services, key.Namespace}, l)
+			maps.DeleteFunc(svcs, func(k Key, _ *Service) bool { return k.Namespace == key.Namespace })
+			svcs[key] = l.objects[0].(*Service)
+		}
+		if random.IntN(3) > 0 {
+			continue
+		}
+		all = append(all, taken{s.snapshot(1), snapshotOf(svcs, slcs)})
+	}
+	for i, tk := range all {
+		if diff := cmp.Diff(tk.want, tk.got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("Snapshot %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+func snapshotOf(svcs map[Key]*Service, slcs map[Key]*EndpointSlice) *Snapshot {
+	s := &Snapshot{Complete: 1, Slices: make(map[Key][]*EndpointSlice)}
+	for _, key := range slices.SortedFunc(maps.Keys(svcs), Key.Compare) {
+		s.Services = append(s.Services, svcs[key])
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(slcs), Key.Compare) {
+		if slice := slcs[key]; slice.Service != "" {
+			s.Slices[slice.service()] = append(s.Slices[slice.service()], slice)
+		}
+	}
+	return s
+}
+
+func TestStoreTellsWhetherSomethingChanged(t *testing.T) {
+	key := Key{Namespace: "shop", Name: "cart"}
+	service := func() *Service {
+		return &Service{Key: key, ResourceVersion: "7", Annotations: map[string]string{"a": "b"}, Ports: []ServicePort{{Port: 80}}}
+	}
+	slice := func() *EndpointSlice {
+		return &EndpointSlice{Key: key, ResourceVersion: "7", Service: "cart", Endpoints: []Endpoint{{Ready: true}}}
+	}
+	s := newStore()
+	moved, renewed := slice(), service()
+	moved.Service = "pay"
+	renewed.Ports[0].Port = 81 // at the same version, as after a restore of etcd
+	for _, tt := range []struct {
+		name string
+		do   func() bool
+		want bool
+	}{
+		{"a new Service", func() bool { return s.put(service()) }, true},
+		{"the same Service", func() bool { return s.put(service()) }, false},
+		{"another content at the same version", func() bool { return s.put(renewed) }, true},
+		{"a new slice", func() bool { return s.put(slice()) }, true},
+		{"the same slice", func() bool { return s.put(slice()) }, false},
+		{"a slice that moves to another Service", func() bool { return s.put(moved) }, true},
+		{"a list of what is there", func() bool {
+			return s.replace(source{endpointSlices, "shop"}, &listing{objects: []object{moved}})
+		}, false},
+		{"a list in which it cannot be read", func() bool {
+			return s.replace(source{endpointSlices, ""}, &listing{unread: map[Key]error{key: nil}})
+		}, false},
+		{"a list of another namespace", func() bool { return s.replace(source{endpointSlices, "bank"}, &listing{}) }, false},
+		{"an empty list", func() bool { return s.replace(source{endpointSlices, "shop"}, &listing{}) }, true},
+		{"deleting the Service", func() bool { return s.remove(services, key) }, true},
+		{"deleting it again", func() bool { return s.remove(services, key) }, false},
+		{"deleting a slice that never was", func() bool { return s.remove(endpointSlices, key) }, false},
+	} {
+		if got := tt.do(); got != tt.want {
+			t.Errorf("%s: changed %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
