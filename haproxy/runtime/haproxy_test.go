@@ -3,8 +3,18 @@
 package runtime_test
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -12,25 +22,17 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// box is a HAProxy and a Client that speaks to it.
+// box is an edge box: a HAProxy and a Client that speaks to it.
 type box struct {
 	*haproxytest.HAProxy
 	*runtime.Client
 }
 
-// newBox runs HAProxy with an empty folder.
+// newBox runs HAProxy with nothing of ours.
 func newBox(t *testing.T) box {
 	t.Helper()
 	h := haproxytest.Run(t, haproxytest.Options{})
 	return box{h, runtime.New(h.Admin, h.Master, h.Folder)}
-}
-
-// newBoxWith runs HAProxy with the files of s.
-func newBoxWith(t *testing.T, s haproxy.State) box {
-	t.Helper()
-	b := newBox(t)
-	b.load(t, s)
-	return b
 }
 
 // write puts the files of s into the folder and returns their generation.
@@ -50,7 +52,7 @@ func (b box) write(t *testing.T, s haproxy.State) string {
 	return files.Generation
 }
 
-// load is write and Reload.
+// load has HAProxy serve s.
 func (b box) load(t *testing.T, s haproxy.State) runtime.Process {
 	t.Helper()
 	p, err := b.Reload(t.Context(), b.write(t, s))
@@ -73,16 +75,17 @@ func (b box) apply(t *testing.T, p haproxy.Plan) runtime.Applied {
 	return a
 }
 
-func (b box) freeAddr(t *testing.T) netip.AddrPort {
+// servers are those of one backend, as HAProxy shows them.
+func (b box) servers(t *testing.T, backend string) []haproxy.Server {
 	t.Helper()
-	addr, err := b.FreeAddr()
+	servers, err := b.Servers(t.Context(), []string{backend})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return addr
+	return servers[backend]
 }
 
-// observe is what the daemon knows of HAProxy once it has loaded s.
+// observe is what the daemon knows of a HAProxy that has loaded the State.
 func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	t.Helper()
 	servers, err := b.Servers(t.Context(), nil)
@@ -94,4 +97,159 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 		t.Fatal(err)
 	}
 	return haproxy.Running{Loaded: loaded, Servers: servers, Maps: maps}
+}
+
+// command speaks to the admin socket past the Client.
+func (b box) command(t *testing.T, command string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", b.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(reply)
+}
+
+func (b box) freeAddr(t *testing.T) netip.AddrPort {
+	t.Helper()
+	addr, err := b.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// settings are quick enough for tests and long enough for slow machines.
+func settings() haproxy.Settings {
+	return haproxy.Settings{
+		TimeoutClient:      20 * time.Second,
+		TimeoutServer:      20 * time.Second,
+		TimeoutConnect:     5 * time.Second,
+		TimeoutHTTPRequest: 5 * time.Second,
+		TimeoutKeepAlive:   5 * time.Second,
+	}
+}
+
+// shop is a State of one backend "shop" behind one HTTP frontend that leads
+// every path to it.
+func (b box) shop(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) haproxy.State {
+	t.Helper()
+	backend := haproxy.Backend{
+		Name:    "shop",
+		Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin},
+		Options: haproxy.Options{Protocol: haproxy.Plain},
+		Servers: servers,
+	}
+	if change != nil {
+		change(&backend)
+	}
+	return haproxy.State{
+		Settings:  settings(),
+		Frontends: []haproxy.Frontend{{Name: "http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{b.freeAddr(t)}}},
+		Backends:  []haproxy.Backend{backend},
+		Routes:    []haproxy.Route{{Backend: "shop"}},
+	}
+}
+
+func address(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func ready(addr string) haproxy.Server {
+	return haproxy.Server{Addr: address(addr), State: haproxy.Ready}
+}
+
+// withState are copies of the servers in that state.
+func withState(state haproxy.ServerState, servers ...haproxy.Server) []haproxy.Server {
+	var all []haproxy.Server
+	for _, s := range servers {
+		all = append(all, haproxy.Server{Addr: s.Addr, State: state})
+	}
+	return all
+}
+
+func changes(op haproxy.Op, b *haproxy.Backend, servers ...haproxy.Server) []haproxy.ServerChange {
+	var all []haproxy.ServerChange
+	for _, s := range servers {
+		all = append(all, haproxy.ServerChange{Op: op, Backend: b, Server: s})
+	}
+	return all
+}
+
+func diff(want, got any) string {
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateEmpty())
+}
+
+// newPod is a server that answers with its address, and to /slow only once a
+// value is sent on its channel, which tells that the request is there.
+func newPod(t *testing.T) (haproxy.Server, chan struct{}) {
+	t.Helper()
+	slow := make(chan struct{})
+	var addr netip.AddrPort
+	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			slow <- struct{}{}
+			<-slow
+		}
+		fmt.Fprint(w, addr)
+	}))
+	t.Cleanup(pod.Close)
+	addr = pod.Listener.Addr().(*net.TCPAddr).AddrPort()
+	return haproxy.Server{Addr: addr, State: haproxy.Ready}, slow
+}
+
+// response is what a client saw.
+type response struct {
+	Status  int
+	Body    string
+	Cookies []*http.Cookie
+}
+
+// get asks a frontend with a connection of its own.
+func get(ctx context.Context, frontend netip.AddrPort, path string, cookies ...*http.Cookie) (response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+frontend.String()+path, nil)
+	if err != nil {
+		return response{}, err
+	}
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return response{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return response{resp.StatusCode, string(body), resp.Cookies()}, err
+}
+
+func mustGet(t *testing.T, frontend netip.AddrPort, path string, cookies ...*http.Cookie) response {
+	t.Helper()
+	r, err := get(t.Context(), frontend, path, cookies...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// eventually asks until it is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not within 15 s: %s", what)
+		}
+	}
 }

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"podgate/haproxy"
+	"podgate/haproxy/haproxytest"
+	"podgate/haproxy/runtime"
+)
+
+func TestProcessTellsPidAndGeneration(t *testing.T) {
+	b := newBox(t)
+	p, err := b.Process(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Pid != b.Pid() || p.Generation != "" || p.Version == "" {
+		t.Errorf("Process of an empty HAProxy: %+v, want Pid %d, a Version and no Generation", p, b.Pid())
+	}
+	s := b.shop(t, nil)
+	want := b.write(t, s)
+	b.load(t, s)
+	if p, err = b.Process(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.Pid != b.Pid() || p.Generation != want {
+		t.Errorf("Process: %+v, want Pid %d and Generation %s", p, b.Pid(), want)
+	}
+}
+
+func TestGenerationIsAWordAmongOthers(t *testing.T) {
+	h := haproxytest.Run(t, haproxytest.Options{Global: []string{`description "edge 7, rack gen-a gen=4711 spare"`}})
+	p, err := runtime.New(h.Admin, h.Master, h.Folder).Process(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Generation != "4711" {
+		t.Errorf("Generation %q, want 4711", p.Generation)
+	}
+}
+
+func TestBackendsNamesThoseOfOthersToo(t *testing.T) {
+	b := newBox(t)
+	if err := b.Write(map[string][]byte{"a.cfg": []byte("backend theirs\n  mode tcp\n")}); err != nil {
+		t.Fatal(err)
+	}
+	b.load(t, b.shop(t, nil))
+	got, err := b.Backends(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff([]string{"theirs", "shop"}, got); d != "" {
+		t.Errorf("Backends (-want +got):\n%s", d)
+	}
+}
+
+func TestServers(t *testing.T) {
+	v4, v6, third := ready("127.0.0.1:8001"), ready("[fd00::7]:443"), ready("127.0.0.1:8003")
+	for _, row := range []struct {
+		name     string
+		commands []string
+		want     []haproxy.Server
+	}{
+		{"are ready as the file declared them", nil, []haproxy.Server{v4, third, v6}},
+		{
+			"in maint and drain are told so",
+			[]string{"set server shop/127.0.0.1:8001 state maint", "set server shop/fd00::7:443 state drain"},
+			append(withState(haproxy.Maint, v4), append([]haproxy.Server{third}, withState(haproxy.Drain, v6)...)...),
+		},
+		{
+			"made ready again are ready",
+			[]string{"set server shop/127.0.0.1:8001 state maint", "set server shop/127.0.0.1:8001 state ready"},
+			[]haproxy.Server{v4, third, v6},
+		},
+		{
+			"with another address than their name's count as maint",
+			[]string{"set server shop/127.0.0.1:8001 addr 127.0.0.9", "set server shop/127.0.0.1:8003 addr 127.0.0.1 port 8004"},
+			append(withState(haproxy.Maint, v4, third), v6),
+		},
+		{
+			"with names of others are left out",
+			[]string{"add server shop/web1 127.0.0.1:8001", "enable server shop/web1"},
+			[]haproxy.Server{v4, third, v6},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBox(t)
+			b.load(t, b.shop(t, nil, v4, third, v6))
+			for _, command := range row.commands {
+				b.command(t, command)
+			}
+			if d := diff(row.want, b.servers(t, "shop")); d != "" {
+				t.Errorf("Servers (-want +got):\n%s", d)
+			}
+			all, err := b.Servers(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := diff(map[string][]haproxy.Server{"shop": row.want}, all); d != "" {
+				t.Errorf("Servers of all backends (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestServersDeclaredDisabledAreReadyOnceTheyAreEnabled(t *testing.T) {
+	b := newBox(t)
+	if err := b.Write(map[string][]byte{"a.cfg": []byte("backend theirs\n  server 127.0.0.1:8001 127.0.0.1:8001 disabled\n")}); err != nil {
+		t.Fatal(err)
+	}
+	b.load(t, b.shop(t, nil))
+	want := ready("127.0.0.1:8001")
+	if d := diff(withState(haproxy.Maint, want), b.servers(t, "theirs")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+	b.command(t, "set server theirs/127.0.0.1:8001 state ready")
+	if d := diff([]haproxy.Server{want}, b.servers(t, "theirs")); d != "" {
+		t.Errorf("Servers once enabled (-want +got):\n%s", d)
+	}
+}
+
+func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	s.Backends = nil
+	s.Routes = nil
+	want := map[string][]haproxy.Server{}
+	var names []string
+	for i := range 300 {
+		name := strings.Repeat("x", 80) + string(rune('a'+i/100)) + string(rune('a'+i/10%10)) + string(rune('a'+i%10))
+		srv := haproxy.Server{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}), uint16(1000+i)), State: haproxy.Ready}
+		s.Backends = append(s.Backends, haproxy.Backend{
+			Name:    name,
+			Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.LeastConn},
+			Options: haproxy.Options{Protocol: haproxy.Plain},
+			Servers: []haproxy.Server{srv},
+		})
+		names = append(names, name)
+		want[name] = []haproxy.Server{srv}
+	}
+	b.load(t, s)
+	got, err := b.Servers(t.Context(), append(names, "nobody"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff(want, got); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
+func TestMapsOfAHAProxyThatHasNoneAreEmpty(t *testing.T) {
+	got, err := newBox(t).Maps(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []haproxy.Map{{Name: haproxy.RoutesMap}, {Name: haproxy.FoldedRoutesMap}, {Name: haproxy.TimeoutsMap}}
+	if d := diff(want, got); d != "" {
+		t.Errorf("Maps (-want +got):\n%s", d)
+	}
+}
+
+func TestMapsAnswerAKeyThatStandsTwiceAsHAProxyDoes(t *testing.T) {
+	pod, _ := newPod(t)
+	b := newBox(t)
+	s := b.shop(t, nil, pod)
+	generation := b.write(t, s)
+	// The second line would lead nowhere.
+	if err := b.Write(map[string][]byte{"routes.map": []byte("z/ nobody|1\n*/ shop|0\n*/ nobody|0\n")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Reload(t.Context(), generation); err != nil {
+		t.Fatal(err)
+	}
+	maps, err := b.Maps(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}, {Key: "z/", Value: "nobody|1"}}
+	if d := diff(want, maps[0].Entries); d != "" {
+		t.Errorf("Maps (-want +got):\n%s", d)
+	}
+	if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
+		t.Errorf("request: %d, want 200 by the first line", r.Status)
+	}
+}

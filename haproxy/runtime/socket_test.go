@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+// fakeSocket answers each line with reply, then hangs or closes.
+type fakeSocket struct {
+	path   string
+	reply  string
+	hangs  bool
+	closed chan struct{} // by the test's end
+}
+
+func newFakeSocket(t *testing.T, reply string) *fakeSocket {
+	t.Helper()
+	f := &fakeSocket{path: filepath.Join(shortDir(t), "s"), reply: reply, closed: make(chan struct{})}
+	l, err := net.Listen("unix", f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			f.serve(conn)
+		}
+	}()
+	t.Cleanup(func() {
+		close(f.closed)
+		l.Close()
+		<-done
+	})
+	return f
+}
+
+func (f *fakeSocket) serve(conn net.Conn) {
+	defer conn.Close()
+	if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
+		return
+	}
+	if _, err := conn.Write([]byte(f.reply)); err != nil {
+		return
+	}
+	if f.hangs {
+		<-f.closed
+	}
+}
+
+// shortDir is a folder whose name leaves room for that of a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "podgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func TestSocketThatHangsIsAnErrorInTime(t *testing.T) {
+	for _, row := range []struct{ name, reply string }{
+		{"one that never answers", ""},
+		{"one that answers half", "2.6.12\n\n# name\nsh"},
+		{"one that answers all but does not close", "2.6.12\n\n# name\nshop\n\n2.6.12\n\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFakeSocket(t, row.reply)
+			f.hangs = true
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := runtime.New(f.path, f.path, "/conf").Backends(ctx)
+			want := "observe HAProxy: " + f.path + ": no answer: context deadline exceeded"
+			if err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v is no context.DeadlineExceeded", err)
+			}
+		})
+	}
+}
+
+func TestCancelEndsAnExchange(t *testing.T) {
+	f := newFakeSocket(t, "")
+	f.hangs = true
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, err := runtime.New(f.path, f.path, "/conf").Process(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+func TestReplyCutShortIsAnError(t *testing.T) {
+	for _, row := range []struct{ name, reply, want string }{
+		{"before anything", "", "reply cut short: 0 of 1 commands answered"},
+		{"in the first word", "2.6", "reply cut short: 0 of 1 commands answered"},
+		{"in the middle", "2.6.12\n\n# name\nshop\n", "reply cut short: 0 of 1 commands answered"},
+		{"in the last word", "2.6.12\n\n# name\nshop\n\n2.6", "reply cut short: 0 of 1 commands answered"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFakeSocket(t, row.reply)
+			_, err := runtime.New(f.path, f.path, "/conf").Backends(t.Context())
+			want := "observe HAProxy: " + f.path + ": " + row.want
+			if err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+}
+
+func TestErrorsSayWhatToLookAt(t *testing.T) {
+	dir := shortDir(t)
+	gone := filepath.Join(dir, "gone")
+	dead := filepath.Join(dir, "dead")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	answers := newFakeSocket(t, "2.6.12\n\nPid: 1\n\n2.6.12\n\n")
+	for _, row := range []struct {
+		name, admin, master string
+		call                func(*runtime.Client) error
+		want                string
+	}{
+		{
+			"no admin socket", gone, gone, process,
+			"observe HAProxy: dial unix " + gone + ": connect: no such file or directory (is HAProxy running, and is this the stats socket of its configuration?)",
+		},
+		{
+			"an admin socket that nobody listens on", dead, dead, process,
+			"observe HAProxy: dial unix " + dead + ": connect: connection refused (is HAProxy running, and is this the stats socket of its configuration?)",
+		},
+		{
+			"no master socket", answers.path, gone, reload,
+			"reload HAProxy: dial unix " + gone + ": connect: no such file or directory (is HAProxy running, and is this the master socket of its -S option?)",
+		},
+		{
+			"apply without an admin socket", gone, gone, apply,
+			"apply to HAProxy: dial unix " + gone + ": connect: no such file or directory (is HAProxy running, and is this the stats socket of its configuration?)",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			err := row.call(runtime.New(row.admin, row.master, "/conf"))
+			if err == nil || err.Error() != row.want {
+				t.Errorf("got  %v\nwant %s", err, row.want)
+			}
+		})
+	}
+}
+
+func process(c *runtime.Client) error {
+	_, err := c.Process(context.Background())
+	return err
+}
+
+func reload(c *runtime.Client) error {
+	_, err := c.Reload(context.Background(), "x")
+	return err
+}
+
+func apply(c *runtime.Client) error {
+	b := &haproxy.Backend{Name: "shop", Options: haproxy.Options{Protocol: haproxy.Plain}}
+	_, err := c.Apply(context.Background(), haproxy.Plan{Add: changes(haproxy.AddServer, b, ready("127.0.0.1:80"))})
+	return err
+}
+
+func TestSocketWithoutPermissionNamesTheGroup(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may open every socket")
+	}
+	f := newFakeSocket(t, "")
+	if err := os.Chmod(f.path, 0); err != nil {
+		t.Fatal(err)
+	}
+	err := process(runtime.New(f.path, f.path, "/conf"))
+	want := "observe HAProxy: dial unix " + f.path + ": connect: permission denied (is podgate in group haproxy?)"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestRepliesAreToldApart(t *testing.T) {
+	const version = "2.6.12\n\n"
+	row := strings.Repeat("0 ", 18) + "80\n"
+	f := newFakeSocket(t, version+"1\n# head\n"+row+"\n"+version+"Can't find backend.\n\n"+version)
+	got, err := runtime.New(f.path, f.path, "/conf").Servers(t.Context(), []string{"a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 0 {
+		t.Errorf("Servers: %v, want none", got)
+	}
+}
+
+func TestReplyThatIsNoneOfServersIsAnError(t *testing.T) {
+	const version = "2.6.12\n\n"
+	f := newFakeSocket(t, version+"Permission denied\n\n"+version)
+	_, err := runtime.New(f.path, f.path, "/conf").Servers(t.Context(), nil)
+	want := `observe HAProxy: show servers state: HAProxy answered "Permission denied"`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
