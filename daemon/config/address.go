@@ -17,12 +17,12 @@ import (
 func serverURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	switch {
+	case strings.Contains(s, "@"): // first, since no other text may repeat a password
+		return "", errors.New("holds a user name or a password (use token_file or client_certificate)")
 	case err != nil, printable(s) != nil:
 		return "", fmt.Errorf(`%q is not a URL (write it like "https://10.0.0.1:6443")`, s)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return "", fmt.Errorf(`%q is not an http or https URL (write it like "https://10.0.0.1:6443")`, s)
-	case u.User != nil:
-		return "", errors.New("holds a user name or a password (use token_file or client_certificate)")
 	case strings.Trim(u.Path, "/") != "", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return "", fmt.Errorf("%q has more than scheme, host and port (write %q)", s, u.Scheme+"://"+u.Host)
 	}
@@ -32,6 +32,15 @@ func serverURL(s string) (string, error) {
 		}
 	}
 	return u.Scheme + "://" + u.Host, nil
+}
+
+// binds reads an address and a port. A bare port is refused with the way to
+// write it.
+func binds(v any) (netip.AddrPort, error) {
+	if n, ok := v.(int64); ok {
+		v = strconv.FormatInt(n, 10)
+	}
+	return fromString(bind)(v)
 }
 
 // bind is an address and a port; without address it is every IPv4 address.

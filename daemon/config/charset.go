@@ -3,6 +3,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -70,6 +71,7 @@ func folder(s string) (string, error) {
 // maxSocketPath is what sun_path holds, less its final NUL (unix(7)).
 const maxSocketPath = 107
 
+// socket is the path of a Unix socket.
 func socket(s string) (string, error) {
 	s, err := haproxyPath(s)
 	if err == nil && len(s) > maxSocketPath {
@@ -78,16 +80,27 @@ func socket(s string) (string, error) {
 	return s, err
 }
 
+// contextName is whatever a kubeconfig calls a context.
 func contextName(s string) (string, error) { return s, printable(s) }
 
 func cookieName(s string) (string, error) { return s, wordUpTo(s, cookieMarks, 64) }
 
-func cookieKey(s string) (string, error) { return s, wordUpTo(s, pathMarks, 128) }
+// cookieKey is not repeated in errors: who knows it can tell which server a
+// cookie names.
+func cookieKey(s string) (string, error) {
+	err := wordUpTo(s, pathMarks, 128)
+	if s != "" && wordOf(s, pathMarks) != nil {
+		err = fmt.Errorf("contains other than letters, digits and %s", pathMarks)
+	}
+	return s, err
+}
 
+// wordUpTo refuses what wordOf refuses, and a length in bytes that is not 1 to
+// most.
 func wordUpTo(s, marks string, most int) error {
 	switch {
 	case s == "":
-		return fmt.Errorf("is empty")
+		return errors.New("is empty")
 	case len(s) > most:
 		return fmt.Errorf("has %d characters, more than %d", len(s), most)
 	}

@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,8 +42,22 @@ func syntaxError(file string, err error) Error {
 		e.Text = pe.Message
 	}
 	first, size := utf8.DecodeRuneInString(e.Text)
-	e.Text = string(unicode.ToLower(first)) + strings.TrimSuffix(e.Text[size:], ".")
+	e.Text = oneLine(string(unicode.ToLower(first)) + strings.TrimSuffix(e.Text[size:], "."))
 	return e
+}
+
+// oneLine escapes the control characters of s, which the toml package repeats
+// as they are.
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // line returns where path stands, or else the table around it, or else 1.

@@ -124,6 +124,7 @@ func choice[T ~string](p *T, words ...T) field {
 	return scalar(p, "one of "+strings.Join(all, ", "), fromString(parse), quote)
 }
 
+// oneOf refuses s where it is none of words.
 func oneOf(s string, words []string) error {
 	if slices.Contains(words, s) {
 		return nil
@@ -161,6 +162,8 @@ func integer(p *int, least, most int64) field {
 	read := func(v any) (int, error) {
 		n, ok := v.(int64)
 		switch {
+		case !ok && isInteger(v):
+			return 0, fmt.Errorf("%s is not an integer (write %s)", literal(v), v)
 		case !ok:
 			return 0, fmt.Errorf("%s is not an integer", literal(v))
 		case n < least || n > most:
@@ -169,6 +172,13 @@ func integer(p *int, least, most int64) field {
 		return int(n), nil
 	}
 	return scalar(p, fmt.Sprintf("integer, %d to %d", least, most), read, strconv.Itoa)
+}
+
+// isInteger reports whether v is an integer within quotes.
+func isInteger(v any) bool {
+	s, _ := v.(string)
+	_, err := strconv.Atoi(s)
+	return err == nil
 }
 
 // duration is a whole number of milliseconds from least to most, both included,
@@ -190,6 +200,8 @@ func duration(p *time.Duration, least, most time.Duration) field {
 	return scalar(p, accepts, read, func(d time.Duration) string { return quote(formatDuration(d)) })
 }
 
+// parseDuration reads a string with a unit; "0", which package time lets pass,
+// has none.
 func parseDuration(v any) (time.Duration, error) {
 	s, isString := v.(string)
 	d, err := time.ParseDuration(s)
@@ -238,6 +250,7 @@ func literal(v any) string {
 	}
 }
 
+// isScalar reports whether literal prints v in full.
 func isScalar(v any) bool {
 	switch v.(type) {
 	case string, int64, float64, bool:

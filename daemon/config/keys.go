@@ -73,11 +73,11 @@ func (k *Kubernetes) keys() []key {
 		{s, "expose", choice(&k.Expose, ExposeAll, ExposeAnnotated), atOnce,
 			"Serve every Service that is not ignored, or only those that carry an annotation of podgate."},
 		{s, "watch", boolean(&k.Watch), afterRestart,
-			"Follow the API server by watch; false polls it."},
+			"Take changes from the API server as they happen; false lists every poll_interval."},
 		{s, "poll_interval", duration(&k.PollInterval, time.Second, time.Hour), afterRestart,
-			"The time between two polls where watch is false or not allowed."},
+			"The time between two lists where there is no watch, and the most between two attempts to reach the API server."},
 		{s, "resync_interval", duration(&k.ResyncInterval, time.Minute, 24*time.Hour), afterRestart,
-			"The time between two complete comparisons with the API server and with HAProxy."},
+			"The time between two complete lists beside a watch, and between two comparisons with the running HAProxy."},
 	}
 }
 
@@ -104,7 +104,7 @@ func (h *HAProxy) keys() []key {
 func (h *HTTP) keys() []key {
 	const s = "http"
 	return []key{
-		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, fromString(bind), printBind, distinct), atOnce,
+		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
 			"Where plain HTTP is served: \":80\" is every IPv4 address, \"[::]:80\" every IPv6 address, an empty list nowhere."},
 		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), atOnce,
 			"The file with the body of the 404 page for what no Service claims; empty for a line of text."},

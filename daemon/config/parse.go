@@ -95,24 +95,25 @@ func (d *document) grants(v value) []Grant {
 
 // refuseUnknown refuses a key of section, or a section, that there is not.
 func (d *document) refuseUnknown(path, section, name string, v any) {
-	var inSection, elsewhere, sections []string
+	var here, all, sections []string
+	homes := make(map[string][]string) // name of a key -> with its sections
 	for _, k := range allKeys(new(Config)) {
 		if k.section == section {
-			inSection = append(inSection, k.name)
-		} else if k.name == name {
-			elsewhere = append(elsewhere, k.section+"."+k.name)
+			here = append(here, k.name)
 		}
 		if !slices.Contains(sections, k.section) {
 			sections = append(sections, k.section)
 		}
+		all = append(all, k.name)
+		homes[k.name] = append(homes[k.name], k.section+"."+k.name)
 	}
 	if _, isTable := v.(map[string]any); section == "" && isTable {
 		d.refuse(path, path, "unknown section%s", didYouMean(name, sections))
 		return
 	}
-	hint := didYouMean(name, inSection)
-	if hint == "" && len(elsewhere) == 1 {
-		hint = fmt.Sprintf(" (did you mean %q?)", elsewhere[0])
+	hint := didYouMean(name, here)
+	if home := homes[nearest(name, all)]; hint == "" && len(home) == 1 {
+		hint = fmt.Sprintf(" (did you mean %q?)", home[0])
 	}
 	d.refuse(path, join(section, name), "unknown key%s", hint)
 }

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"podgate/haproxy"
+)
+
+const testFiles = "../../testdata/config"
+
+func equateAddrs() cmp.Option { return cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}) }
+
+// TestParseRefuses holds each invalid-*.toml against the errors that it tells
+// itself, in comments "# want: ERROR".
+func TestParseRefuses(t *testing.T) {
+	for _, path := range glob(t, "invalid-*.toml") {
+		file := filepath.Base(path)
+		t.Run(file, func(t *testing.T) {
+			text := readFile(t, path)
+			c, err := Parse(file, text)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if c != nil {
+				t.Error("there is a Config beside the error")
+			}
+			if diff := cmp.Diff(wanted(text), strings.Split(err.Error(), "\n")); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			var errs Errors
+			if !errors.As(err, &errs) {
+				t.Errorf("got a %T, want Errors", err)
+			}
+		})
+	}
+}
+
+// TestParseUnderstands holds each valid-*.toml against what it tells itself to
+// differ from the defaults, in comments "# want: KEY = VALUE".
+func TestParseUnderstands(t *testing.T) {
+	for _, path := range glob(t, "valid-*.toml") {
+		file := filepath.Base(path)
+		t.Run(file, func(t *testing.T) {
+			text := readFile(t, path)
+			c, err := Parse(file, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(wanted(text), changes(c)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// changes prints what of c is not the default.
+func changes(c *Config) []string {
+	var lines []string
+	defaults := Default().keys()
+	for i, k := range c.keys() {
+		if printed := k.field.print(); printed != defaults[i].field.print() {
+			lines = append(lines, fmt.Sprintf("%s.%s = %s", k.section, k.name, printed))
+		}
+	}
+	for _, g := range c.Grants {
+		for _, k := range grantKeys(&g) {
+			lines = append(lines, fmt.Sprintf("%s.%s = %s", k.section, k.name, k.field.print()))
+		}
+	}
+	return lines
+}
+
+func wanted(text []byte) []string {
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if want, ok := strings.CutPrefix(line, "# want: "); ok {
+			lines = append(lines, strings.TrimSpace(want))
+		}
+	}
+	return lines
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(testFiles, pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no %s in %s: %v", pattern, testFiles, err)
+	}
+	return paths
+}
+
+func TestParseReachesEveryField(t *testing.T) {
+	const text = `
+[kubernetes]
+server = "https://[2001:db8::1]:6443/"
+ca_file = "/k/ca.crt"
+token_file = "/k/token"
+client_certificate = "/k/tls.crt"
+client_key = "/k/tls.key"
+namespaces = ["b", "a"]
+selector = "tier in (edge, dmz), !internal"
+expose = "annotated"
+watch = false
+poll_interval = "7s"
+resync_interval = "1h30m"
+[haproxy]
+folder = "/h/folder/"
+admin_socket = "/h/admin.sock"
+master_socket = "/h/master.sock"
+binary = "/h/haproxy"
+config = ["/h/base.cfg", "/h/more.cfg"]
+error_files = "/h/errors"
+reload_interval = "0s"
+[http]
+bind = [":80", "[::]:80", "10.0.0.1:8080"]
+not_found = "/h/404.html"
+[tcp]
+addresses = ["10.0.0.1", "::1"]
+allowed_ports = ["7000-7100", 5432, "7101", "7050-7080"]
+[defaults]
+algorithm = "leastconn"
+check = false
+check_interval = "100ms"
+cookie = "STICKY"
+cookie_key = "k/e+y="
+maxconn = 100
+timeout_client = "1m"
+timeout_server = "2m"
+timeout_connect = "3s"
+timeout_http_request = "4s"
+timeout_keep_alive = "5s"
+timeout_tunnel = "6h"
+[log]
+level = "debug"
+format = "json"
+[[grant]]
+namespace = "shop"
+hosts = ["Shop.example.com", "*.shop.example.com"]
+`
+	want := &Config{
+		Kubernetes: Kubernetes{
+			Server:            "https://[2001:db8::1]:6443",
+			CAFile:            "/k/ca.crt",
+			TokenFile:         "/k/token",
+			ClientCertificate: "/k/tls.crt",
+			ClientKey:         "/k/tls.key",
+			Namespaces:        []string{"a", "b"},
+			Selector:          "tier in (edge, dmz), !internal",
+			Expose:            ExposeAnnotated,
+			PollInterval:      7 * time.Second,
+			ResyncInterval:    90 * time.Minute,
+		},
+		HAProxy: HAProxy{
+			Folder:       "/h/folder",
+			AdminSocket:  "/h/admin.sock",
+			MasterSocket: "/h/master.sock",
+			Binary:       "/h/haproxy",
+			Files:        []string{"/h/base.cfg", "/h/more.cfg"},
+			ErrorFolder:  "/h/errors",
+		},
+		HTTP: HTTP{
+			Binds: []netip.AddrPort{
+				netip.MustParseAddrPort("0.0.0.0:80"),
+				netip.MustParseAddrPort("[::]:80"),
+				netip.MustParseAddrPort("10.0.0.1:8080"),
+			},
+			NotFound: "/h/404.html",
+		},
+		TCP: TCP{
+			Addresses:    []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::1")},
+			AllowedPorts: []PortRange{{5432, 5432}, {7000, 7101}},
+		},
+		Defaults: Defaults{
+			Algorithm:          haproxy.LeastConn,
+			CheckInterval:      100 * time.Millisecond,
+			Cookie:             "STICKY",
+			CookieKey:          "k/e+y=",
+			MaxConn:            100,
+			TimeoutClient:      time.Minute,
+			TimeoutServer:      2 * time.Minute,
+			TimeoutConnect:     3 * time.Second,
+			TimeoutHTTPRequest: 4 * time.Second,
+			TimeoutKeepAlive:   5 * time.Second,
+			TimeoutTunnel:      6 * time.Hour,
+		},
+		Grants: []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"}}},
+		Log:    Log{Level: slog.LevelDebug, Format: LogJSON},
+	}
+	got, err := Parse("podgate.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, equateAddrs()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestParseReadsTheDefaultsThatItPrints(t *testing.T) {
+	var lines []string
+	var section string
+	want := Default()
+	want.Kubernetes.Server = "http://localhost"
+	for _, k := range want.keys() {
+		if k.section != section {
+			section = k.section
+			lines = append(lines, "["+section+"]")
+		}
+		lines = append(lines, k.name+" = "+k.field.print())
+	}
+	got, err := Parse("podgate.toml", []byte(strings.Join(lines, "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, equateAddrs(), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestLoadFindsErrorFiles(t *testing.T) {
+	const text = "[kubernetes]\nkubeconfig = \"/k\"\n[haproxy]\nerror_files = %q\n"
+	tests := []struct {
+		name  string
+		files []string // below the folder; "x/" is a folder
+		want  []int
+	}{
+		{"a folder that does not exist holds none", nil, nil},
+		{"files of known codes, by code", []string{"503.http", "400.http"}, []int{400, 503}},
+		{"other files and folders are left out", []string{"200.http", "503.http~", "504.http/x", "502.html", "500.http"}, []int{500}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			folder := filepath.Join(root, "errors")
+			for _, file := range tt.files {
+				write(t, filepath.Join(folder, file), "")
+			}
+			path := filepath.Join(root, "podgate.toml")
+			write(t, path, fmt.Sprintf(text, folder))
+			c, err := Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []haproxy.ErrorFile
+			for _, code := range tt.want {
+				want = append(want, haproxy.ErrorFile{Code: code, Path: fmt.Sprintf("%s/%d.http", folder, code)})
+			}
+			if diff := cmp.Diff(want, c.HAProxy.ErrorFiles); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadTellsWhatItCannotRead(t *testing.T) {
+	root := t.TempDir()
+	path := filepath.Join(root, "podgate.toml")
+
+	_, err := Load(path)
+	want := fmt.Sprintf("read configuration: open %s: no such file or directory", path)
+	if !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+		t.Errorf("a missing file: got %v, want %s", err, want)
+	}
+
+	write(t, filepath.Join(root, "file"), "")
+	write(t, path, fmt.Sprintf("[haproxy]\nerror_files = %q\n[kubernetes]\nkubeconfig = \"/k\"\nwatch = 1\n", filepath.Join(root, "file")))
+	_, err = Load(path)
+	want = fmt.Sprintf("%s:2: haproxy.error_files: look for error files: stat %s/file/400.http: not a directory\n"+
+		"%[1]s:5: kubernetes.watch: 1 is not a boolean (write true or false)", path, root)
+	if err == nil || err.Error() != want {
+		t.Errorf("a file in place of a folder, and another error: got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestRestartNeeded(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   []string
+	}{
+		{"nothing changed", func(*Config) {}, nil},
+		{"what takes hold at once is not told", func(c *Config) {
+			c.Kubernetes.Expose = ExposeAnnotated
+			c.HAProxy.ReloadInterval = time.Second
+			c.HTTP.Binds = nil
+			c.Defaults.MaxConn = 5
+			c.Log.Level = slog.LevelDebug
+			c.Grants = []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com"}}}
+		}, nil},
+		{"the connection, the sockets and the log's format are told in the order of the manual", func(c *Config) {
+			c.Log.Format = LogJSON
+			c.HAProxy.AdminSocket = "/run/other.sock"
+			c.HAProxy.Files = append(c.HAProxy.Files, "/etc/haproxy/more.cfg")
+			c.Kubernetes.Server = "https://192.0.2.1"
+			c.Kubernetes.Namespaces = []string{"*"}
+		}, []string{"kubernetes.server", "kubernetes.namespaces", "haproxy.admin_socket", "haproxy.config", "log.format"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Default()
+			tt.change(c)
+			if diff := cmp.Diff(tt.want, c.RestartNeeded(Default())); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"poll_interval", "check", "check_interval", "warn", "expose"}
+	for word, want := range map[string]string{
+		"poll_intervall": "poll_interval",
+		"poll-interval":  "poll_interval",
+		"Expose":         "expose",
+		"epxose":         "expose",
+		"poll":           "poll_interval",
+		"warning":        "warn",
+		"chekc":          "check",
+		"che":            "", // two begin so
+		"x":              "",
+		"":               "",
+		"something":      "",
+	} {
+		if got := nearest(word, words); got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+}
+
+// FuzzParse asserts that no text makes Parse panic, that every error has a
+// line of the text, and that what is accepted holds no character that means
+// something in HAProxy's configuration.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"valid-*.toml", "invalid-*.toml"} {
+		paths, err := filepath.Glob(filepath.Join(testFiles, pattern))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
+	f.Add([]byte("a = \"\\\n\"")) // an error of the toml package over two lines
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("podgate.toml", text)
+		if err == nil {
+			h := c.HAProxy
+			words := append(slices.Clone(h.Files), h.Folder, h.AdminSocket, h.MasterSocket, h.Binary, h.ErrorFolder,
+				c.HTTP.NotFound, c.Defaults.Cookie, c.Defaults.CookieKey)
+			for _, w := range words {
+				if strings.ContainsAny(w, " \t\r\n\"'\\#$%") {
+					t.Errorf("%q was accepted", w)
+				}
+			}
+			return
+		}
+		var errs Errors
+		if !errors.As(err, &errs) || len(errs) == 0 {
+			t.Fatalf("got %v, want Errors", err)
+		}
+		last := 1 + strings.Count(string(text), "\n")
+		for _, e := range errs {
+			if e.Line < 1 || e.Line > last || e.Text == "" || strings.Contains(e.Error(), "\n") {
+				t.Errorf("%#v in %d lines", e, last)
+			}
+		}
+	})
+}
