@@ -46,6 +46,8 @@ func merge(cfg *config.Config, services []*service, prev *merged) *merged {
 		listens:  map[uint16]owner{},
 		names:    make(map[string]owner, len(services)),
 	}
+	m.out.routes = make([]haproxy.Route, 0, len(services))
+	m.out.backends = make([]placed, 0, len(services))
 	for _, i := range byAge(services) {
 		for j := range services[i].claims.ports {
 			m.place(cfg, owner{i, j})

@@ -38,12 +38,9 @@ type claim struct {
 	note    annotation      // which asked for listen or routes; zero where the Service's name did
 }
 
-// compileService compiles one Service, with prev's work where prev is of the
-// same objects.
+// compileService compiles one Service, with the work of prev, which is of the
+// same object or nil.
 func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, prev *service) *service {
-	if prev != nil && prev.object != svc {
-		prev = nil
-	}
 	if prev != nil && slices.Equal(prev.slices, endpointSlices) {
 		return prev
 	}

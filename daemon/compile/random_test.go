@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+func TestTheOrderOfTheInputDoesNotCount(t *testing.T) {
+	for seed := range uint64(20) {
+		c := newCluster(seed)
+		for range 40 {
+			c.change()
+		}
+		snap := c.snapshot()
+		want := Compile(testConfig(), snap, nil)
+		for range 3 {
+			if diff := cmp.Diff(want, Compile(testConfig(), c.permuted(snap), nil), told()); diff != "" {
+				t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
+			}
+		}
+	}
+}
+
+func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
+	cfg := testConfig()
+	for seed := range uint64(20) {
+		c := newCluster(seed)
+		var prev *Result
+		for step := range 60 {
+			for range 1 + c.IntN(3) {
+				c.change()
+			}
+			if step == 30 {
+				cfg = testConfig()
+				cfg.Defaults.Algorithm = haproxy.Random
+			}
+			snap := c.snapshot()
+			got := Compile(cfg, snap, prev)
+			if diff := cmp.Diff(Compile(cfg, snap, nil), got, told()); diff != "" {
+				t.Fatalf("seed %d step %d (-whole +changed):\n%s", seed, step, diff)
+			}
+			checkSorted(t, got)
+			if again := Compile(cfg, snap, got); again != got {
+				t.Fatalf("seed %d step %d: nothing changed, and the Result is a new one", seed, step)
+			}
+			prev = got
+		}
+	}
+}
+
+// told compares what a Result tells, and not how it keeps it.
+func told() cmp.Option {
+	return cmp.Options{
+		cmpopts.IgnoreUnexported(Result{}),
+		cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+	}
+}
+
+// checkSorted holds a State against what haproxy.State promises of itself.
+func checkSorted(t *testing.T, r *Result) {
+	t.Helper()
+	s := r.State
+	byName := func(a, b haproxy.Backend) int { return compareStrictly(a.Name, b.Name) }
+	routes := func(a, b haproxy.Route) int { return strictly(a.Compare(b)) }
+	frontends := func(a, b haproxy.Frontend) int { return compareStrictly(a.Name, b.Name) }
+	if !slices.IsSortedFunc(s.Backends, byName) || !slices.IsSortedFunc(s.Routes, routes) || !slices.IsSortedFunc(s.Frontends, frontends) {
+		t.Fatalf("not sorted, or something twice:\n%s", s)
+	}
+	for i, b := range s.Backends {
+		servers := func(a, b haproxy.Server) int { return strictly(a.Addr.Compare(b.Addr)) }
+		if !slices.IsSortedFunc(b.Servers, servers) {
+			t.Fatalf("servers not sorted, or one twice:\n%s", s)
+		}
+		if p, ok := r.Service(b.Name); !ok || p != r.Ports[i] {
+			t.Fatalf("backend %s serves %v, Ports has %v", b.Name, p, r.Ports[i])
+		}
+	}
+	for _, route := range s.Routes {
+		if _, ok := s.Backend(route.Backend); !ok {
+			t.Fatalf("%s leads nowhere", route)
+		}
+	}
+}
+
+// strictly turns equal into out of order.
+func strictly(c int) int {
+	if c == 0 {
+		return 1
+	}
+	return c
+}
+
+func compareStrictly(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// testConfig is a Config that lets Services conflict over everything.
+func testConfig() *config.Config {
+	c := config.Default()
+	c.Kubernetes.Namespaces = []string{"default", "shop"}
+	c.TCP.AllowedPorts = []config.PortRange{{First: 5000, Last: 5009}}
+	return c
+}
+
+// cluster is a cluster that changes at random, within few names, so that
+// Services conflict.
+type cluster struct {
+	*rand.Rand
+	services map[kubeapi.Key]*kubeapi.Service
+	slices   map[kubeapi.Key]*kubeapi.EndpointSlice
+}
+
+func newCluster(seed uint64) *cluster {
+	return &cluster{
+		Rand:     rand.New(rand.NewPCG(seed, 0)),
+		services: map[kubeapi.Key]*kubeapi.Service{},
+		slices:   map[kubeapi.Key]*kubeapi.EndpointSlice{},
+	}
+}
+
+// change adds, replaces or removes one object.
+func (c *cluster) change() {
+	key := kubeapi.Key{Namespace: pick(c, "default", "shop", "elsewhere"), Name: fmt.Sprintf("svc%d", c.IntN(6))}
+	switch c.IntN(6) {
+	case 0:
+		delete(c.services, key)
+	case 1, 2:
+		c.services[key] = c.service(key)
+	default:
+		s := c.slice(key)
+		if c.IntN(5) == 0 {
+			delete(c.slices, s.Key)
+		} else {
+			c.slices[s.Key] = s
+		}
+	}
+}
+
+func (c *cluster) service(key kubeapi.Key) *kubeapi.Service {
+	svc := &kubeapi.Service{
+		Key:      key,
+		Created:  time.Unix(int64(c.IntN(3)), 0).UTC(),
+		Type:     pick(c, "ClusterIP", "ClusterIP", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
+		Affinity: pick(c, "None", "ClientIP"),
+		Ports:    []kubeapi.ServicePort{{Name: "http", Port: 80}, {Name: "admin", Port: 8081}}[:1+c.IntN(2)],
+	}
+	for range c.IntN(4) {
+		if svc.Annotations == nil {
+			svc.Annotations = map[string]string{}
+		}
+		svc.Annotations[Prefix+pick(c, "", "http.", "x")+string(pick(c, keys()...))] = "?"
+		k := pick(c, keys()...)
+		svc.Annotations[Prefix+string(k)+pick(c, "", "", ".http", ".admin", ".8081")] = pick(c, plausible(k)...)
+	}
+	return svc
+}
+
+// plausible are values for a key, of which some are wrong.
+func plausible(k key) []string {
+	switch k {
+	case keyHost:
+		return []string{"a.example.com", "a.example.com,b.example.com", "*.example.com", "no host"}
+	case keyPath:
+		return []string{"/", "/a", "/a/b,/svc1", "a"}
+	case keyACLMatch:
+		return []string{"/a", "-i /A", "-m"}
+	case keyBackendName:
+		return []string{"web", "default_svc1_80", "podgate_x"}
+	case keyTCP:
+		return []string{"5000", "5001", "22", "x"}
+	case keyAlgorithm:
+		return []string{"first", "leastconn", "fastest"}
+	case keyMaxConn:
+		return []string{"1", "x"}
+	case keyCheckInterval, keyTimeoutServer:
+		return []string{"2s", "2"}
+	}
+	return []string{"true", "false", "wrong"}
+}
+
+func (c *cluster) slice(service kubeapi.Key) *kubeapi.EndpointSlice {
+	s := &kubeapi.EndpointSlice{
+		Key:         kubeapi.Key{Namespace: service.Namespace, Name: fmt.Sprintf("%s-%d", service.Name, c.IntN(3))},
+		Service:     service.Name,
+		AddressType: pick(c, "IPv4", "IPv4", "IPv6", "FQDN"),
+		Ports:       []kubeapi.EndpointPort{{Name: "http", Port: 8080}, {Name: "admin", Port: uint16(9000 + c.IntN(2))}}[:1+c.IntN(2)],
+	}
+	for range c.IntN(5) {
+		e := kubeapi.Endpoint{Ready: c.IntN(3) > 0, Serving: c.IntN(3) > 0, Terminating: c.IntN(2) == 0}
+		switch s.AddressType {
+		case "IPv4":
+			e.Addr = netip.AddrFrom4([4]byte{10, 0, 0, byte(c.IntN(6))})
+		case "IPv6":
+			e.Addr = netip.AddrFrom16([16]byte{0x20, 1, 15: byte(c.IntN(6))})
+		}
+		s.Endpoints = append(s.Endpoints, e)
+	}
+	return s
+}
+
+func (c *cluster) snapshot() *kubeapi.Snapshot {
+	snap := &kubeapi.Snapshot{Slices: map[kubeapi.Key][]*kubeapi.EndpointSlice{}, Complete: 1}
+	for _, svc := range c.services {
+		snap.Services = append(snap.Services, svc)
+	}
+	slices.SortFunc(snap.Services, func(a, b *kubeapi.Service) int { return a.Compare(b.Key) })
+	for _, s := range c.slices {
+		key := kubeapi.Key{Namespace: s.Namespace, Name: s.Service}
+		snap.Slices[key] = append(snap.Slices[key], s)
+	}
+	for _, list := range snap.Slices {
+		slices.SortFunc(list, func(a, b *kubeapi.EndpointSlice) int { return a.Compare(b.Key) })
+	}
+	return snap
+}
+
+// permuted is the same Snapshot with everything that may stand in any order
+// in another.
+func (c *cluster) permuted(snap *kubeapi.Snapshot) *kubeapi.Snapshot {
+	p := &kubeapi.Snapshot{Services: shuffled(c, snap.Services), Slices: map[kubeapi.Key][]*kubeapi.EndpointSlice{}, Complete: snap.Complete}
+	for key, list := range snap.Slices {
+		for _, s := range shuffled(c, list) {
+			copied := *s
+			copied.Endpoints = shuffled(c, s.Endpoints)
+			copied.Ports = shuffled(c, s.Ports)
+			p.Slices[key] = append(p.Slices[key], &copied)
+		}
+	}
+	return p
+}
+
+func pick[T any](c *cluster, from ...T) T { return from[c.IntN(len(from))] }
+
+func shuffled[T any](c *cluster, list []T) []T {
+	list = slices.Clone(list)
+	c.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
