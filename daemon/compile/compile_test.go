@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+func TestAYoungerServiceTakesOverWhenTheOlderGoes(t *testing.T) {
+	older, younger := exposed("older", 1), exposed("younger", 2)
+	cfg := testConfig()
+	both := &kubeapi.Snapshot{Services: []*kubeapi.Service{older, younger}}
+	first := Compile(cfg, both, nil)
+	wantRoute(t, first, "default_older_80")
+	second := Compile(cfg, &kubeapi.Snapshot{Services: []*kubeapi.Service{younger}}, first)
+	wantRoute(t, second, "default_younger_80")
+	if len(second.Problems) != 0 {
+		t.Errorf("still told: %v", second.Problems)
+	}
+	wantRoute(t, Compile(cfg, both, second), "default_older_80")
+}
+
+func TestAServiceWithoutATimestampIsYoung(t *testing.T) {
+	for _, name := range []string{"a", "c"} {
+		undated := exposed(name, 1)
+		undated.Created = time.Time{}
+		r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{undated, exposed("b", 2)}}, nil)
+		wantRoute(t, r, "default_b_80")
+	}
+}
+
+func TestTooManyRoutesCloseThePort(t *testing.T) {
+	svc := exposed("many", 1)
+	var hosts, paths []string
+	for i := range 34 {
+		hosts = append(hosts, fmt.Sprintf("h%d.example.com", i))
+		paths = append(paths, fmt.Sprintf("/p%d", i))
+	}
+	svc.Annotations = map[string]string{Prefix + "host": strings.Join(hosts, ","), Prefix + "path": strings.Join(paths, ",")}
+	r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+	if len(r.State.Routes) != 0 || len(r.Problems) != 1 {
+		t.Errorf("%d routes, %v", len(r.State.Routes), r.Problems)
+	}
+}
+
+func TestWhatIsNotAskedForIsSkippedWithAReason(t *testing.T) {
+	served, ignored, cloud, elsewhere := exposed("served", 1), exposed("ignored", 1), exposed("cloud", 1), exposed("elsewhere", 1)
+	ignored.Annotations = map[string]string{Prefix + "ignore": "true"}
+	cloud.Type, cloud.Annotations = "LoadBalancer", nil
+	elsewhere.Namespace = "elsewhere"
+	api := &kubeapi.Service{Key: kubeapi.Key{Namespace: "default", Name: "kubernetes"}, Ports: []kubeapi.ServicePort{{Name: "https", Port: 443}}}
+	bare := exposed("bare", 1)
+	bare.Annotations = nil
+	snap := &kubeapi.Snapshot{Services: []*kubeapi.Service{bare, cloud, ignored, api, served, elsewhere}}
+	cfg := testConfig()
+	cfg.Kubernetes.Expose = config.ExposeAnnotated
+	r := Compile(cfg, snap, nil)
+	for _, row := range []struct {
+		service *kubeapi.Service
+		want    string
+	}{
+		{served, ""},
+		{&kubeapi.Service{Key: kubeapi.Key{Namespace: "default", Name: "gone"}}, ""},
+		{ignored, skipIgnored},
+		{cloud, skipLoadBalancer},
+		{elsewhere, skipNamespace},
+		{api, skipAPIServer},
+		{bare, skipUnannotated},
+	} {
+		if got := r.Skipped(row.service.Key); got != row.want {
+			t.Errorf("Skipped(%s) = %q, want %q", row.service.Key, got, row.want)
+		}
+	}
+	if len(r.Problems) != 0 {
+		t.Errorf("told: %v", r.Problems)
+	}
+	if p, ok := r.Service("default_served_80"); !ok || p != (ServicePort{Service: served.Key, Number: 80}) {
+		t.Errorf("Service(default_served_80) = %v, %v", p, ok)
+	}
+	if _, ok := r.Service("default_bare_80"); ok {
+		t.Error("a backend that is not there serves something")
+	}
+}
+
+func TestAddressesThatNoServerCanHave(t *testing.T) {
+	svc := exposed("odd", 1)
+	slice := &kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "default", Name: "odd-1"}, Service: "odd", AddressType: "IPv6",
+		Ports: []kubeapi.EndpointPort{{Port: 8080}},
+	}
+	for _, addr := range []string{"::ffff:10.0.0.1", "fe80::1%eth0", "::", "ff02::1", "2001:db8::1"} {
+		slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: netip.MustParseAddr(addr), Ready: true})
+	}
+	slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Ready: true})
+	r := Compile(testConfig(), &kubeapi.Snapshot{
+		Services: []*kubeapi.Service{svc},
+		Slices:   map[kubeapi.Key][]*kubeapi.EndpointSlice{svc.Key: {slice}},
+	}, nil)
+	want := []haproxy.Server{
+		{Addr: netip.MustParseAddrPort("10.0.0.1:8080"), State: haproxy.Ready},
+		{Addr: netip.MustParseAddrPort("[2001:db8::1]:8080"), State: haproxy.Ready},
+	}
+	if !slices.Equal(r.State.Backends[0].Servers, want) || len(r.Problems) != 1 {
+		t.Errorf("got %v, %v, want %v and one Problem", r.State.Backends[0].Servers, r.Problems, want)
+	}
+}
+
+// exposed is a Service that wants a.example.com.
+func exposed(name string, created int64) *kubeapi.Service {
+	return &kubeapi.Service{
+		Key:         kubeapi.Key{Namespace: "default", Name: name},
+		Created:     time.Unix(created, 0),
+		Annotations: map[string]string{Prefix + "host": "a.example.com"},
+		Ports:       []kubeapi.ServicePort{{Port: 80}},
+	}
+}
+
+func wantRoute(t *testing.T, r *Result, backend string) {
+	t.Helper()
+	if len(r.State.Routes) != 1 || r.State.Routes[0].Backend != backend {
+		t.Errorf("routes %v, want one to %s", r.State.Routes, backend)
+	}
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestValues holds the parsers against the edges of what they take.
+func TestValues(t *testing.T) {
+	label63 := strings.Repeat("a", 63)
+	host253 := strings.Repeat(label63+".", 3) + strings.Repeat("b", 61)
+	for _, row := range []struct {
+		key   string
+		value string
+		want  string // what was read, "refused" for an error
+	}{
+		{"bool", "T", "true"},
+		{"bool", "FALSE", "false"},
+		{"bool", " true", "refused"},
+		{"host", "*.A.example.com.", "*.a.example.com"},
+		{"host", "localhost", "localhost"},
+		{"host", "10.0.0.1", "10.0.0.1"},
+		{"host", host253, host253},
+		{"host", host253 + "b", "refused"},
+		{"host", label63 + "a.example.com", "refused"},
+		{"host", "a..example.com", "refused"},
+		{"host", "-a.example.com", "refused"},
+		{"host", "a-.example.com", "refused"},
+		{"host", "a.example.com..", "refused"},
+		{"host", "*", "refused"},
+		{"host", "*.", "refused"},
+		{"host", ".", "refused"},
+		{"host", "a*.example.com", "refused"},
+		{"host", "\u212Aelvin.example", "refused"}, // the sign whose lower case is the letter k
+		{"path", "/", ""},
+		{"path", "/a/", "/a"},
+		{"path", "//", "refused"},
+		{"path", "/a//", "refused"},
+		{"path", "/.../a", "/.../a"},
+		{"path", "/%2e%2E", "refused"},
+		{"path", "/a%2", "refused"},
+		{"path", "/a%20b", "/a%20b"},
+		{"path", "/" + strings.Repeat("a", maxPath-1), "/" + strings.Repeat("a", maxPath-1)},
+		{"path", "/" + strings.Repeat("a", maxPath), "refused"},
+		{"check-path", "/", "/"},
+		{"check-path", "/health/", "/health/"},
+		{"check-path", "/health", "/health"},
+		{"rewrite", "/", "/"},
+		{"rewrite", "/new/", "/new"},
+		{"rewrite", "true", "/"},
+		{"rewrite", "false", ""},
+		{"rewrite", "new", "refused"},
+		{"number", "10", "10"},
+		{"number", "11", "refused"},
+		{"number", "+1", "refused"},
+		{"number", "01", "refused"},
+		{"duration", "1m", "1m0s"},
+		{"duration", "500us", "refused"},
+		{"duration", "1.0005s", "refused"},
+		{"duration", "61s", "refused"},
+		{"duration", "5", "refused"},
+		{"backend-name", strings.Repeat("a", 128), strings.Repeat("a", 128)},
+		{"backend-name", strings.Repeat("a", 129), "refused"},
+		{"backend-name", "Podgate", "refused"},
+		{"backend-name", "", "refused"},
+		{"allow-source", "10.1.2.3/8, 2001:db8::1", "[10.0.0.0/8 2001:db8::1/128]"},
+		{"allow-source", "fe80::1%eth0", "refused"},
+		{"allow-source", "", "refused"},
+	} {
+		t.Run(row.key+" "+quote(row.value), func(t *testing.T) {
+			if got := parsed(row.key, row.value); got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func parsed(key, value string) string {
+	tell := func(v any, err error) string {
+		if err != nil {
+			return "refused"
+		}
+		return fmt.Sprint(v)
+	}
+	switch key {
+	case "bool":
+		return tell(parseBool(value))
+	case "host":
+		return tell(parseHost(value))
+	case "path":
+		return tell(parsePath(value))
+	case "check-path":
+		return tell(parseCheckPath(value))
+	case "rewrite":
+		return tell(parseRewrite(value))
+	case "number":
+		return tell(parseNumber(0, 10)(value))
+	case "duration":
+		return tell(parseDuration(1000000, 60000000000)(value))
+	case "backend-name":
+		return tell(parseBackendName(value))
+	case "allow-source":
+		return tell(parseSources(value))
+	}
+	panic("no parser " + key)
+}
+
+func TestSuggestionsAreNear(t *testing.T) {
+	for written, want := range map[string]key{
+		"hsot": keyHost, "hosts": keyHost, "sslterm": keySSLTerm, "acl-match": keyACLMatch, "algoritm": keyAlgorithm,
+		"backendname": keyBackendName, "Path": keyPath, "tcpp": keyTCP,
+		"x": "", "": "", "weight": "", "sticky": "", strings.Repeat("host", 1000): "",
+	} {
+		if got := suggest(written); got != want {
+			t.Errorf("suggest(%q) = %q, want %q", written, got, want)
+		}
+	}
+}
+
+func TestAValueIsShownOnOneLine(t *testing.T) {
+	for value, want := range map[string]string{
+		"a\nb":                             `"a\nb"`,
+		strings.Repeat("a", 64):            `"` + strings.Repeat("a", 64) + `"`,
+		strings.Repeat("a", 65):            `"` + strings.Repeat("a", 64) + `"... (65 bytes)`,
+		strings.Repeat("a", 63) + "\u00e9": `"` + strings.Repeat("a", 63) + `"... (65 bytes)`,
+	} {
+		if got := quote(value); got != want {
+			t.Errorf("quote(%q) = %s, want %s", value, got, want)
+		}
+	}
+}
