@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"podgate/kubeapi"
+)
+
+// The size that podgate is built for.
+const (
+	benchServices  = 5000
+	benchEndpoints = 20
+)
+
+func BenchmarkWhole(b *testing.B) {
+	cfg, snap := testConfig(), benchSnapshot()
+	for b.Loop() {
+		Compile(cfg, snap, nil)
+	}
+}
+
+func BenchmarkOneEndpointChanged(b *testing.B) {
+	cfg, snap := testConfig(), benchSnapshot()
+	prev := Compile(cfg, snap, nil)
+	key := snap.Services[benchServices/2].Key
+	endpointSlice := *snap.Slices[key][0]
+	endpointSlice.Endpoints = slices.Clone(endpointSlice.Endpoints[1:])
+	changed := *snap
+	changed.Slices = maps.Clone(snap.Slices)
+	changed.Slices[key] = []*kubeapi.EndpointSlice{&endpointSlice}
+	for b.Loop() {
+		Compile(cfg, &changed, prev)
+	}
+}
+
+func BenchmarkOneServiceChanged(b *testing.B) {
+	cfg, snap := testConfig(), benchSnapshot()
+	prev := Compile(cfg, snap, nil)
+	changed := *snap
+	changed.Services = slices.Clone(snap.Services)
+	svc := *changed.Services[benchServices/2]
+	svc.Annotations = map[string]string{Prefix + "host": "new.example.com"}
+	changed.Services[benchServices/2] = &svc
+	for b.Loop() {
+		Compile(cfg, &changed, prev)
+	}
+}
+
+func BenchmarkNothingChanged(b *testing.B) {
+	cfg, snap := testConfig(), benchSnapshot()
+	prev := Compile(cfg, snap, nil)
+	for b.Loop() {
+		Compile(cfg, snap, prev)
+	}
+}
+
+// benchSnapshot has a Service with a host, one with stickiness and three
+// without an annotation in each five.
+func benchSnapshot() *kubeapi.Snapshot {
+	snap := &kubeapi.Snapshot{Slices: make(map[kubeapi.Key][]*kubeapi.EndpointSlice, benchServices), Complete: 1}
+	for i := range benchServices {
+		svc := &kubeapi.Service{
+			Key:     kubeapi.Key{Namespace: "default", Name: fmt.Sprintf("svc%05d", i)},
+			Created: time.Unix(int64(i*7919%benchServices), 0),
+			Ports:   []kubeapi.ServicePort{{Name: "http", Port: 80}},
+		}
+		switch i % 5 {
+		case 0:
+			svc.Annotations = map[string]string{Prefix + "host": fmt.Sprintf("svc%05d.example.com", i)}
+		case 1:
+			svc.Annotations = map[string]string{Prefix + "cookie-sticky-session": "true"}
+		}
+		s := &kubeapi.EndpointSlice{
+			Key:         kubeapi.Key{Namespace: "default", Name: svc.Name + "-x1"},
+			Service:     svc.Name,
+			AddressType: "IPv4",
+			Ports:       []kubeapi.EndpointPort{{Name: "http", Port: 8080}},
+		}
+		for j := range benchEndpoints {
+			s.Endpoints = append(s.Endpoints, kubeapi.Endpoint{
+				Addr: netip.AddrFrom4([4]byte{10, byte(j), byte(i >> 8), byte(i)}), Ready: true, Serving: true,
+			})
+		}
+		snap.Services = append(snap.Services, svc)
+		snap.Slices[svc.Key] = []*kubeapi.EndpointSlice{s}
+	}
+	return snap
+}
