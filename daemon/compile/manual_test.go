@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/kubeapi"
+)
+
+const manual = "../../packaging/doc/annotations.md"
+
+func TestTheManualHasEveryKey(t *testing.T) {
+	var documented []key
+	for _, m := range regexp.MustCompile("(?m)^### `(.*)`$").FindAllStringSubmatch(readManual(t), -1) {
+		documented = append(documented, key(m[1]))
+	}
+	if diff := cmp.Diff(keys(), documented); diff != "" {
+		t.Errorf("%s (-code +manual):\n%s", manual, diff)
+	}
+}
+
+func TestEverySectionOfTheManualIsComplete(t *testing.T) {
+	sections := regexp.MustCompile("(?m)^##+ ").Split(readManual(t), -1)
+	found := 0
+	for _, section := range sections {
+		if !strings.HasPrefix(section, "`") {
+			continue
+		}
+		found++
+		name := strings.Trim(strings.SplitN(section, "\n", 2)[0], "`")
+		for _, part := range []string{"\nValue: ", "Default:", "\n" + Prefix + name + ": \"", "\nWrong value"} {
+			if !strings.Contains(section, part) {
+				t.Errorf("the section of %s has no %q", name, strings.TrimSpace(part))
+			}
+		}
+	}
+	if found != len(keys()) {
+		t.Errorf("%d sections of keys, want %d", found, len(keys()))
+	}
+}
+
+// TestTheManualsExamplesAreRight compiles each example line by itself: a
+// Problem is a mistake of the manual, but for what it says is not served.
+func TestTheManualsExamplesAreRight(t *testing.T) {
+	examples := regexp.MustCompile(`(?m)^ *(`+regexp.QuoteMeta(Prefix)+`\S+): "(.*)"$`).FindAllStringSubmatch(readManual(t), -1)
+	if len(examples) < len(keys()) {
+		t.Fatalf("%d examples, less than there are keys", len(examples))
+	}
+	cfg := testConfig()
+	cfg.TCP.AllowedPorts[0].Last = 5999
+	for _, example := range examples {
+		svc := &kubeapi.Service{
+			Key:         kubeapi.Key{Namespace: "default", Name: "gateway"},
+			Annotations: map[string]string{example[1]: example[2]},
+			Ports:       []kubeapi.ServicePort{{Name: "servlet-https", Port: 9443}},
+		}
+		if _, suffix, _ := strings.Cut(strings.TrimPrefix(example[1], Prefix), "."); suffix != "" && suffix != "servlet-https" {
+			svc.Ports[0] = kubeapi.ServicePort{Name: suffix, Port: 8280}
+		}
+		for _, p := range Compile(cfg, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil).Problems {
+			if !strings.Contains(p.Text, string(errNotServed)) && !strings.Contains(p.Text, "no TLS frontend") {
+				t.Errorf("%s: %q: %s", example[1], example[2], p)
+			}
+		}
+	}
+}
+
+func readManual(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(manual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
