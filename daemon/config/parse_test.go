@@ -294,20 +294,19 @@ func TestRestartNeeded(t *testing.T) {
 	}{
 		{"nothing changed", func(*Config) {}, nil},
 		{"what takes hold at once is not told", func(c *Config) {
-			c.Kubernetes.Expose = ExposeAnnotated
+			c.Kubernetes.Server = "https://192.0.2.1"
+			c.Kubernetes.Namespaces = []string{"*"}
 			c.HAProxy.ReloadInterval = time.Second
 			c.HTTP.Binds = nil
 			c.Defaults.MaxConn = 5
 			c.Log.Level = slog.LevelDebug
 			c.Grants = []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com"}}}
 		}, nil},
-		{"the connection, the sockets and the log's format are told in the order of the manual", func(c *Config) {
+		{"the sockets, HAProxy's files and the log's format are told in the order of the manual", func(c *Config) {
 			c.Log.Format = LogJSON
 			c.HAProxy.AdminSocket = "/run/other.sock"
 			c.HAProxy.Files = append(c.HAProxy.Files, "/etc/haproxy/more.cfg")
-			c.Kubernetes.Server = "https://192.0.2.1"
-			c.Kubernetes.Namespaces = []string{"*"}
-		}, []string{"kubernetes.server", "kubernetes.namespaces", "haproxy.admin_socket", "haproxy.config", "log.format"}},
+		}, []string{"haproxy.admin_socket", "haproxy.config", "log.format"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
