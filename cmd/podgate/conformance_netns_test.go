@@ -1,0 +1,72 @@
+//go:build conformance
+
+// SPDX-License-Identifier: Apache-2.0
+
+package main_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// insideEnv marks the run of the test that stands in its own network namespace.
+const insideEnv = "PODGATE_CONFORMANCE_INSIDE"
+
+// podRange is the range that the pods' addresses are taken from. The API server
+// refuses loopback addresses in EndpointSlices, so they have to be addresses
+// that look like a network's.
+const podRange = "10.200.0.0/16"
+
+// runInNamespace runs the same test again, in a network namespace of its own:
+// as root right away, as anyone else by way of a user namespace.
+func runInNamespace(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-test.run=^" + t.Name() + "$", "-test.count=1"}
+	if testing.Verbose() {
+		args = append(args, "-test.v")
+	}
+	if end, ok := t.Deadline(); ok {
+		args = append(args, "-test.timeout="+time.Until(end).String())
+	}
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	err = cmd.Run()
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		t.Fatalf("make a network namespace: %v (run as root, or allow unprivileged user namespaces: "+
+			"sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)", err)
+	case err != nil:
+		t.Fatalf("the run in the network namespace: %v", err)
+	}
+}
+
+// prepareNamespace brings loopback up and makes podRange local to it.
+func prepareNamespace(t *testing.T) {
+	for _, line := range []string{
+		"ip link set lo up",
+		"ip route add local " + podRange + " dev lo",
+	} {
+		args := strings.Fields(line)
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s(is iproute2 installed?)", line, err, out)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+//go:build conformance
+
+// SPDX-License-Identifier: Apache-2.0
+
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is a program of the test's world. It ends with the test, and its last
+// lines are printed when the test failed.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	log  string        // the file of both its outputs
+	done chan struct{} // closed once it has ended and cmd.ProcessState stands
+}
+
+// start runs a program until the test's end. Its log is a file in folder, and a
+// further one where it is started again.
+func start(t *testing.T, folder, name, path string, args ...string) *process {
+	t.Helper()
+	log, err := os.CreateTemp(folder, name+"-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p := &process{name: name, log: log.Name(), done: make(chan struct{})}
+
+	p.cmd = exec.Command(path, args...)
+	p.cmd.Dir = folder
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	// The test itself may be killed: nothing is to outlive it.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		defer close(p.done)
+		p.cmd.Wait() // what it returns is in cmd.ProcessState
+	}()
+	t.Cleanup(func() {
+		if err := p.stop(syscall.SIGTERM, 3*time.Second); err != nil {
+			p.stop(syscall.SIGKILL, 10*time.Second)
+		}
+		if t.Failed() {
+			t.Logf("the last of %s (%s):\n%s", name, p.cmd.ProcessState, p.tail(40))
+		}
+	})
+	return p
+}
+
+// stop sends a signal and waits for the end. A process that has ended already
+// is no error.
+func (p *process) stop(sig syscall.Signal, within time.Duration) error {
+	if !p.running() {
+		return nil
+	}
+	p.cmd.Process.Signal(sig) // it may have ended between the two lines
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(within):
+		return fmt.Errorf("%s: still running %v after %v", p.name, within, sig)
+	}
+}
+
+// running reports whether the process has not ended yet.
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// tail returns the last lines of the log.
+func (p *process) tail(lines int) string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(string(bytes.TrimSpace(text)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
