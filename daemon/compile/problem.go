@@ -56,10 +56,11 @@ func sortProblems(problems []Problem) []Problem {
 }
 
 // maxShown is how many bytes of a value, and maxName how many of a name, are
-// shown to an operator.
+// shown to an operator. The latter is the longest that Kubernetes allows, an
+// annotation's with its prefix.
 const (
 	maxShown = 64
-	maxName  = 253 + 1 + 63 + 1 + 63 // an annotation key with the longest prefix and suffix that are any use
+	maxName  = 253 + len("/") + 63
 )
 
 // quote shows a value from the cluster on one line, shortened where it is

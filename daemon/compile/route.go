@@ -79,7 +79,7 @@ func servicePath(r *reader) string {
 // readHosts reads the hosts of a port, nil where it asks for none. It reports
 // false where it asks for some and none is left.
 func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, ok bool) {
-	list := readStrict(r, keyHost, splitLong)
+	list := readStrict(r, keyHost, parseList)
 	if !list.given || list.bad {
 		return nil, list.note, !list.bad
 	}
@@ -104,7 +104,7 @@ func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, 
 // included, nil where it asks for none. It reports false where it asks for
 // some and none is left.
 func readPaths(r *reader) (paths []pathMatch, note annotation, ok bool) {
-	list := readStrict(r, keyPath, splitLong)
+	list := readStrict(r, keyPath, parseList)
 	acl := readStrict(r, keyACLMatch, parseACLMatch)
 	note = list.note
 	for _, element := range list.value {
@@ -127,11 +127,11 @@ func readPaths(r *reader) (paths []pathMatch, note annotation, ok bool) {
 	return unique(append(paths, acl.value...)), note, true
 }
 
-// splitLong is splitList as a parser: what is too long is refused before it.
-func splitLong(value string) ([]string, error) { return splitList(value), nil }
+// parseList is splitList as a parser: of a list, each element is right or
+// wrong by itself.
+func parseList(value string) ([]string, error) { return splitList(value), nil }
 
-// unique keeps the first of equal elements. Lists are short: maxValue bounds
-// them.
+// unique keeps the first of equal elements, in place.
 func unique(paths []pathMatch) []pathMatch {
 	seen := make(map[pathMatch]bool, len(paths))
 	return slices.DeleteFunc(paths, func(p pathMatch) bool {

@@ -8,8 +8,8 @@ import "strings"
 // recognised.
 const maxTypos = 2
 
-// suggest returns the key that was probably meant, "" where none is near. Case
-// does not count.
+// suggest returns the key that was probably meant, "" where none is near: at
+// most maxTypos away, and two letters of it right. Case does not count.
 func suggest(written string) key {
 	if len(written) > maxShown {
 		return ""
