@@ -3,8 +3,22 @@
 package daemon_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+	"podgate/kubeapi"
 )
+
+const notFound = "404 404 no Service is reached by this host and path"
 
 func TestAServiceIsServedAndFollowed(t *testing.T) {
 	tw := newTown(t)
@@ -14,9 +28,379 @@ func TestAServiceIsServedAndFollowed(t *testing.T) {
 	tw.awaitAnswer("any.example.com", "/cart/x", "200 one /x")
 	tw.endpoints("cart", two)
 	tw.awaitAnswer("any.example.com", "/cart/x", "200 two /x")
-	tw.endpoints("cart")
-	tw.awaitAnswer("any.example.com", "/nowhere", "404 404 no Service is reached by this host and path")
+	tw.awaitAnswer("any.example.com", "/cartwheel", notFound)
+	tw.api.Delete("Service", "shop", "cart")
+	tw.awaitAnswer("any.example.com", "/cart/x", notFound)
 	if got := tw.passes.reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
+	}
+}
+
+func TestRoutesAreChosenAsPromised(t *testing.T) {
+	tw := newTown(t)
+	for name, annotations := range map[string]map[string]string{
+		"byhost":   {"host": "Shop.Example.com"},
+		"bypath":   {"host": "shop.example.com", "path": "/api,/v1/api"},
+		"deeper":   {"host": "shop.example.com", "path": "/api/deep", "rewrite": "true"},
+		"wild":     {"host": "*.example.com"},
+		"wildpath": {"host": "*.example.com", "path": "/only"},
+		"folded":   {"aclMatch": "-i /Old"},
+		"foldhost": {"host": "shop.example.com", "aclMatch": "-i /API/Deep/Er", "rewrite": "/new"},
+		"replaced": {"path": "/was", "rewrite": "/is"},
+		"plain":    nil,
+	} {
+		tw.service(name, annotations, newPod(t, name))
+	}
+	tw.start()
+	for _, row := range []struct{ name, host, path, want string }{
+		{"a host takes every path", "shop.example.com", "/x/y", "200 byhost /x/y"},
+		{"a host is taken whatever its case, port and dot", "SHOP.example.com.:80", "/", "200 byhost /"},
+		{"a path of a host beats the host", "shop.example.com", "/api/x", "200 bypath /api/x"},
+		{"a path matches whole segments", "shop.example.com", "/apiary", "200 byhost /apiary"},
+		{"several paths lead to one Service", "shop.example.com", "/v1/api", "200 bypath /v1/api"},
+		{"the longest path wins", "shop.example.com", "/api/deep/x", "200 deeper /x"},
+		{"a stripped path leaves a slash", "shop.example.com", "/api/deep", "200 deeper /"},
+		{"a wildcard takes one label", "other.example.com", "/", "200 wild /"},
+		{"a wildcard does not take two labels", "a.b.example.com", "/", notFound},
+		{"an exact host beats a longer path of a wildcard", "shop.example.com", "/only", "200 byhost /only"},
+		{"a wildcard has paths", "other.example.com", "/only/this", "200 wildpath /only/this"},
+		{"a folded path matches in any case and is not rewritten", "any.test", "/oLd/Path", "200 folded /oLd/Path"},
+		{"a longer folded path beats a shorter one", "shop.example.com", "/api/DEEP/er/x", "200 foldhost /new/x"},
+		{"a path is replaced", "any.test", "/was/x", "200 replaced /is/x"},
+		{"a path is replaced without a slash behind it", "any.test", "/was", "200 replaced /is"},
+		{"a Service path is stripped", "any.test", "/plain/x?q=1", "200 plain /x"},
+		{"a Service path leaves no double slash", "any.test", "/plain//evil.test", "200 plain /evil.test"},
+		{"nothing matches", "any.test", "/none", notFound},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			here := *tw
+			here.t = t
+			here.awaitAnswer(row.host, row.path, row.want)
+		})
+	}
+	t.Run("a slash in Host is refused", func(t *testing.T) {
+		// It would be looked up as host shop.example.com and path /api/private.
+		conn, err := net.Dial("tcp", tw.http.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "GET /private HTTP/1.1\r\nHost: shop.example.com/api\r\n\r\n")
+		status, err := bufio.NewReader(conn).ReadString('\n')
+		if want := "HTTP/1.1 400 Bad request\r\n"; status != want {
+			t.Errorf("got %q, %v, want %q", status, err, want)
+		}
+	})
+}
+
+func TestEndpointChangesCauseNoReloadAndNoFailure(t *testing.T) {
+	tw := newTown(t)
+	pods := []*pod{newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2")}
+	tw.service("cart", nil, pods...)
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	before := tw.haproxy.Pid()
+	l := tw.startLoad("/cart/a", "/cart/b")
+	const changes = 50
+	for n := range changes / 2 {
+		old := pods[0]
+		pods = append(pods[1:], newPod(t, fmt.Sprintf("cart-%d", n+3)))
+		tw.endpoints("cart", append([]*pod{old}, pods...)...)
+		tw.awaitServers("shop_cart_80", append([]*pod{old}, pods...)...)
+		tw.endpoints("cart", pods...)
+		tw.awaitServers("shop_cart_80", pods...)
+		eventually(t, "requests of "+old.name+" end", func() error {
+			if n := old.active.Load(); n > 0 {
+				return fmt.Errorf("%d still run", n)
+			}
+			return nil
+		})
+		old.server.Close()
+	}
+	l.check(t)
+	t.Logf("endpoint changes %d, reloads after the first %d", changes, len(tw.passes.reloads())-1)
+	if got := tw.haproxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+// awaitServers waits until exactly these pods are ready servers of the backend.
+// Servers in maint do not count: they take nothing, and are deleted when HAProxy
+// has closed its idle connections to them.
+func (tw *town) awaitServers(backend string, pods ...*pod) {
+	tw.t.Helper()
+	want := map[string]string{}
+	for _, p := range pods {
+		want[p.addr.String()] = "ready"
+	}
+	eventually(tw.t, "servers of "+backend, func() error {
+		servers, err := tw.runtime.Servers(tw.t.Context(), []string{backend})
+		if err != nil {
+			return err
+		}
+		got := map[string]string{}
+		for _, s := range servers[backend] {
+			if s.State != haproxy.Maint {
+				got[s.Addr.String()] = string(s.State)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
+func TestARestartOfPodgateChangesNothing(t *testing.T) {
+	tw := newTown(t)
+	said := tapSockets(t, tw.haproxy)
+	tw.configure(`[tcp]
+allowed_ports = [` + fmt.Sprint(tw.freeAddr().Port()) + "]\n")
+	tw.service("cart", map[string]string{"cookie-sticky-session": "true", "timeout-server": "20s"}, newPod(t, "cart-0"), newPod(t, "cart-1"))
+	tw.service("old", nil, newPod(t, "old-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/old/", "200 old-0 /")
+	tw.api.Delete("Service", "shop", "old") // its backend stays in the process
+	tw.awaitAnswer("any", "/old/", notFound)
+	tw.awaitServers("shop_old_80")
+	tw.stop()
+	pid, reloads := tw.haproxy.Pid(), len(tw.passes.reloads())
+
+	said.forget()
+	tw.start()
+	// It looks again and again; after some looks it has done what it will do.
+	eventually(t, "podgate looks at HAProxy", func() error {
+		if !strings.Contains(tw.log.String(), "stopped") || said.words() < 200 {
+			return fmt.Errorf("it said %d bytes", said.words())
+		}
+		return nil
+	})
+	tw.service("cart", map[string]string{"cookie-sticky-session": "true", "timeout-server": "20s"}) // a change that it must see
+	tw.awaitServers("shop_cart_80")
+	tw.stop()
+	for _, c := range said.changes() {
+		if !strings.HasPrefix(c, "set server shop_cart_80/") && !strings.HasPrefix(c, "del server shop_cart_80/") {
+			t.Errorf("podgate said %q", c)
+		}
+	}
+	if tw.haproxy.Pid() != pid || len(tw.passes.reloads()) != reloads {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+func TestPodgateWaitsForTheAPIServer(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.stop()
+	tw.api.Stop()
+	said := tapSockets(t, tw.haproxy)
+	tw.configure("")
+	tw.log = new(logBuffer)
+	tw.start()
+	eventually(t, "podgate says that it waits", func() error {
+		if !strings.Contains(tw.log.String(), "API server") {
+			return fmt.Errorf("it says %q", tw.log)
+		}
+		return nil
+	})
+	time.Sleep(2500 * time.Millisecond) // more than two polls, for what must not happen
+	if n := strings.Count(tw.log.String(), "level=WARN"); n != 1 {
+		t.Errorf("it warned %d times:\n%s", n, tw.log)
+	}
+	if said.words() > 0 {
+		t.Errorf("HAProxy was spoken to: %q", said.changes())
+	}
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.service("late", nil, newPod(t, "late-0"))
+	if err := tw.api.Start(""); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	tw.awaitAnswer("any", "/late/", "200 late-0 /")
+	t.Logf("followed %s after the API server came up", time.Since(began).Round(time.Millisecond))
+}
+
+func TestStopLeavesHAProxyServing(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.endpoints("cart", newPod(t, "cart-1"))
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	tw.stop()
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /") // the file holds what was last served
+}
+
+func TestAHostileAnnotationIsAProblemOfItsServiceAlone(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.service("evil", nil, newPod(t, "evil-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/evil/", "200 evil-0 /")
+	before := tw.filesWithout("evil")
+	pid := tw.haproxy.Pid()
+	keys := []string{
+		"host", "path", "aclMatch", "rewrite", "algorithm", "backend-name", "check", "check-path", "check-interval",
+		"cookie-sticky-session", "timeout-connect", "timeout-server", "maxconn", "tcp", "backend-protocol", "sslTerm",
+	}
+	for name, value := range map[string]string{
+		"a newline":        "a.example.com\n  server evil 127.0.0.1:1",
+		"a quote":          `"a.example.com`,
+		"10 kB":            strings.Repeat("a", 10_000),
+		"HAProxy keywords": "use_backend shop_cart_80 if TRUE",
+	} {
+		for _, key := range keys {
+			tw.service("evil", map[string]string{key: value}, newPod(t, "evil-0"))
+			told := fmt.Sprintf("annotation serviceloadbalancer/lb.%s: ", key)
+			eventually(t, name+" in "+key+" is told", func() error {
+				if !strings.Contains(tw.log.String(), told) {
+					return fmt.Errorf("log: %s", tw.log)
+				}
+				return nil
+			})
+			tw.service("evil", nil, newPod(t, "evil-0")) // the Problem ends
+			eventually(t, name+" in "+key+" is over", func() error {
+				if ended := tw.log.String(); strings.Count(ended, "problem is gone") != strings.Count(ended, "msg=problem ") {
+					return fmt.Errorf("log: %s", ended)
+				}
+				return nil
+			})
+		}
+		if diff := cmp.Diff(before, tw.filesWithout("evil")); diff != "" {
+			t.Errorf("%s: the files changed (-before +after):\n%s", name, diff)
+		}
+		tw.log.forget()
+	}
+	if got := tw.haproxy.Pid(); got != pid {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+}
+
+// filesWithout returns the lines of our folder's files but those of the section
+// and the entries of one Service.
+func (tw *town) filesWithout(service string) string {
+	tw.t.Helper()
+	var kept strings.Builder
+	names, err := filepath.Glob(filepath.Join(tw.haproxy.Folder, "[a-z]*.[cm]*"))
+	if err != nil || len(names) == 0 {
+		tw.t.Fatalf("files %q: %v", names, err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			tw.t.Fatal(err)
+		}
+		skip := false
+		for line := range strings.Lines(string(text)) {
+			if !strings.HasPrefix(line, " ") {
+				skip = strings.Contains(line, service)
+			}
+			if !skip {
+				kept.WriteString(line)
+			}
+		}
+	}
+	return kept.String()
+}
+
+func TestABadConfigurationLeavesTheOldOneInForce(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.configure("[defaults]\nalgorithm = \"fastest\"\n")
+	eventually(t, "the refusal is told", func() error {
+		if !strings.Contains(tw.log.String(), `\"fastest\" is not one of`) {
+			return fmt.Errorf("log: %s", tw.log)
+		}
+		return nil
+	})
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.configure("[defaults]\nalgorithm = \"leastconn\"\n")
+	eventually(t, "the good one is taken", func() error {
+		got, want := tw.passes.reloads()[1:], []string{"backend shop_cart_80 changed its policy"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return fmt.Errorf("reloads (-want +got):\n%s", diff)
+		}
+		return nil
+	})
+	text, err := os.ReadFile(filepath.Join(tw.haproxy.Folder, "podgate.cfg"))
+	if err != nil || !strings.Contains(string(text), "balance leastconn") {
+		t.Errorf("podgate.cfg has no leastconn: %v\n%s", err, text)
+	}
+}
+
+func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.endpoints("cart", newPod(t, "cart-1"))
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	if got := tw.passes.reloads(); len(got) != 1 {
+		t.Errorf("reloads: %q, want the first alone", got)
+	}
+}
+
+func TestAPortThatIsTakenCostsNothing(t *testing.T) {
+	tw := newTown(t)
+	taken := newPod(t, "taken").addr
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.configure(fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr(), taken.Port()))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	l := tw.startLoad("/cart/a")
+	db := newPod(t, "db-0")
+	tw.service("db", map[string]string{"tcp": fmt.Sprint(taken.Port())}, db)
+	eventually(t, "the clash is told", func() error {
+		if !strings.Contains(tw.log.String(), "address already in use") {
+			return fmt.Errorf("log: %s", tw.log)
+		}
+		return nil
+	})
+	tw.endpoints("cart", newPod(t, "cart-1"))
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	l.check(t)
+}
+
+func TestDrainingEndpointsServeWhatTheyHave(t *testing.T) {
+	tw := newTown(t)
+	leaving, staying := newPod(t, "cart-0"), newPod(t, "cart-1")
+	tw.service("cart", nil, leaving, staying)
+	tw.start()
+	tw.awaitServers("shop_cart_80", leaving, staying)
+	err := tw.api.SetSlice(kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "shop", Name: "cart-cart-0"}, Service: "cart", AddressType: "IPv4",
+		Ports:     []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: leaving.addr.Port()}},
+		Endpoints: []kubeapi.Endpoint{{Addr: leaving.addr.Addr(), Serving: true, Terminating: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "cart-0 drains", func() error {
+		servers, err := tw.runtime.Servers(t.Context(), []string{"shop_cart_80"})
+		if err != nil {
+			return err
+		}
+		for _, s := range servers["shop_cart_80"] {
+			if s.Addr == leaving.addr && s.State == "drain" {
+				return nil
+			}
+		}
+		return fmt.Errorf("servers: %v", servers)
+	})
+	for range 20 {
+		tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
 	}
 }

@@ -37,12 +37,13 @@ type town struct {
 	toml    string         // path of podgate.toml
 	log     *logBuffer
 	stop    func()
-	passes  passes
+	passes  *passes
+	slices  map[string]map[string]bool // names, by Service
 }
 
 // newTown starts all but podgate.
 func newTown(t *testing.T) *town {
-	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), stop: func() {}}
+	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), passes: new(passes), slices: map[string]map[string]bool{}, stop: func() {}}
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
 	tw.http = tw.freeAddr()
 	tw.toml = filepath.Join(t.TempDir(), "podgate.toml")
@@ -148,12 +149,6 @@ func (p *passes) reloads() (reasons []string) {
 	return reasons
 }
 
-func (p *passes) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.all)
-}
-
 // logBuffer is a log that is read while it is written.
 type logBuffer struct {
 	mu   sync.Mutex
@@ -164,6 +159,12 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
+}
+
+func (l *logBuffer) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
 }
 
 func (l *logBuffer) String() string {
@@ -255,27 +256,12 @@ func (tw *town) endpoints(name string, pods ...*pod) {
 			tw.t.Fatal(err)
 		}
 	}
-	for _, old := range tw.slices(name) {
+	for old := range tw.slices[name] {
 		if !wanted[old] {
 			tw.api.Delete("EndpointSlice", "shop", old)
 		}
 	}
-}
-
-func (tw *town) slices(service string) (names []string) {
-	tw.t.Helper()
-	client, err := kubeapi.New(kubeapi.Config{Server: tw.api.URL(), Namespaces: []string{"shop"}, UserAgent: "test"}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		tw.t.Fatal(err)
-	}
-	snapshot, err := client.List(tw.t.Context())
-	if err != nil {
-		tw.t.Fatal(err)
-	}
-	for _, s := range snapshot.Slices[kubeapi.Key{Namespace: "shop", Name: service}] {
-		names = append(names, s.Name)
-	}
-	return names
+	tw.slices[name] = wanted
 }
 
 // get asks the HTTP frontend.
