@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
-// watchAttempts is how many watches may fail in a row, without a single event,
-// before the source is listed again: an event that cannot be read would
-// otherwise stand in the way for ever.
-const watchAttempts = 3
+const (
+	// watchAttempts is how many watches may fail in a row, without a single
+	// event, before the source is polled instead.
+	watchAttempts = 3
+	// watchPause is how long it is polled then, at most.
+	watchPause = time.Minute
+)
 
 // update is what a reflector learned. At most one of list and object is set;
-// neither means that the server answered, or err why it did not.
+// neither means that it could not be listed, and err says why.
 type update struct {
 	src     source
 	err     error
@@ -35,8 +38,9 @@ type reflector struct {
 
 	version    string // of the last list, event or bookmark
 	backoff    backoff
-	refused    bool      // the server refused to be watched, which was told
-	watchAgain time.Time // when a refused watch is asked for again
+	failures   int       // watches in a row that were of no use
+	polling    bool      // for want of a watch, which was told
+	watchAgain time.Time // when a watch is asked for again
 	unreadable bool      // the last event could not be decoded, which was told
 }
 
@@ -80,47 +84,59 @@ func (r *reflector) adopt(ctx context.Context, l *listing) {
 	r.send(ctx, update{list: l})
 }
 
-// watch follows the source from its version until it must be listed again.
+// watch follows the source from its version until it must be listed again. It
+// tells nothing of outages: the list that follows does.
 func (r *reflector) watch(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, jitter(r.c.cfg.ResyncInterval, 10))
 	defer cancel()
-	for failures := 0; failures < watchAttempts; {
-		progress, err := r.stream(ctx)
+	for {
+		end := r.stream(ctx)
 		if ctx.Err() != nil {
 			return // the list is due, or it is over
 		}
-		if progress {
-			failures = 0
+		switch {
+		case end.progress:
+			r.works()
+		case !errors.Is(end.err, errUnreadable): // the watch is not to blame for that
+			r.failures++
 		}
-		if progress && !errors.Is(err, errUnreadable) {
-			r.backoff.reset()
-		}
-		switch code := statusCode(err); {
+		switch code := statusCode(end.err); {
 		case code == http.StatusForbidden, code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
-			r.refuse(err)
+			r.poll("watch refused, polling", end.err, r.c.cfg.ResyncInterval)
 			return
-		case code == http.StatusGone, errors.Is(err, errUnreadable):
-			r.log.Debug("listing again", "err", err)
-			if !progress || code != http.StatusGone {
-				r.backoff.wait(ctx)
-			}
+		case r.failures >= watchAttempts:
+			r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
 			return
-		case err == nil && progress:
-			continue // the end that timeoutSeconds asked for
-		case err != nil:
-			r.log.Debug("watch broke", "err", err)
-			failures++
+		case end.err == nil:
+			continue // as timeoutSeconds asked for
+		case code == http.StatusGone && end.progress:
+			return
+		case code == http.StatusGone, errors.Is(end.err, errUnreadable), !end.opened && (code == 0 || code == http.StatusUnauthorized):
+			r.log.Debug("listing again", "err", end.err)
+			r.backoff.wait(ctx)
+			return
 		}
+		r.log.Debug("watching again", "err", end.err)
 		r.backoff.wait(ctx)
 	}
 }
 
-// refuse falls back to polling until the next resync.
-func (r *reflector) refuse(err error) {
-	r.watchAgain = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
-	if !r.refused {
-		r.refused = true
-		r.log.Warn("watch refused, polling", "err", err)
+// works notes that a watch is of use.
+func (r *reflector) works() {
+	r.failures = 0
+	r.backoff.reset()
+	if r.polling {
+		r.polling = false
+		r.log.Info("watch works, polling ended", "op", "watch "+r.src.String())
+	}
+}
+
+// poll falls back to polling, for d less some jitter, because of err.
+func (r *reflector) poll(message string, err error, d time.Duration) {
+	r.watchAgain = time.Now().Add(jitter(d, 10))
+	if !r.polling {
+		r.polling = true
+		r.log.Warn(message, "err", err)
 	}
 }
 

@@ -24,8 +24,12 @@ const (
 	steady = time.Second
 )
 
-// errUnreadable is of an event that is JSON, but not what it should be.
-var errUnreadable = errors.New("unreadable object")
+var (
+	// errUnreadable is of an event that is JSON, but not what it should be.
+	errUnreadable = errors.New("unreadable object")
+	// errAtOnce is of a watch that the server ended before it was of any use.
+	errAtOnce = errors.New("it ended at once")
+)
 
 // watchEvent is one line of a watch (Kubernetes API concepts, "Efficient
 // detection of changes").
@@ -34,40 +38,56 @@ type watchEvent struct {
 	Object json.RawMessage `json:"object"`
 }
 
-// stream runs one watch from the reflector's version to its end: nil when the
-// server ended it, or the reason. Progress says whether it was of any use.
-func (r *reflector) stream(ctx context.Context) (progress bool, err error) {
+// watchEnd is how a watch ended.
+type watchEnd struct {
+	opened   bool  // the server agreed to it
+	progress bool  // it was of use: it brought an event, or lasted
+	err      error // nil when it lasted and the server ended it
+}
+
+// stream runs one watch from the reflector's version to its end.
+func (r *reflector) stream(ctx context.Context) (end watchEnd) {
+	defer func() {
+		if end.err != nil {
+			end.err = fmt.Errorf("watch %s: %w", r.src, end.err)
+		}
+	}()
 	lasts := jitter(watchTimeout, 2)
 	inTime, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	resp, err := r.openWatch(inTime, cancel, lasts)
 	if err != nil {
-		r.reportWatch(ctx, err)
-		return false, fmt.Errorf("watch %s: %w", r.src, err)
+		return watchEnd{err: err}
 	}
 	defer resp.Body.Close()
-	r.watching(ctx)
-
-	began := time.Now()
 	late := time.AfterFunc(lasts+watchGrace, func() { cancel(errNoAnswer) })
 	defer late.Stop()
-	dec := json.NewDecoder(resp.Body)
+
+	began := time.Now()
+	progress, err := r.events(ctx, json.NewDecoder(resp.Body))
+	end = watchEnd{opened: true, progress: progress || time.Since(began) >= steady, err: err}
+	if err == io.EOF {
+		end.err = nil
+		if !end.progress {
+			end.err = errAtOnce
+		}
+	}
+	return end
+}
+
+// events passes the events of a watch on up to its end, which is io.EOF when the
+// server ended it, and reports whether there were any.
+func (r *reflector) events(ctx context.Context, dec *json.Decoder) (progress bool, err error) {
 	for {
 		var e watchEvent
-		err := dec.Decode(&e)
-		if err == nil {
-			err = r.event(ctx, e)
+		if err := dec.Decode(&e); err != nil {
+			return progress, err
 		}
-		switch {
-		case err == nil:
-			progress = true
-			continue
-		case err == io.EOF:
-			err = nil
-		default:
-			err = fmt.Errorf("watch %s: %w", r.src, err)
+		if err := r.event(ctx, e); err != nil {
+			return progress, err
 		}
-		return progress || time.Since(began) >= steady, err
+		progress = true
+		r.works()
 	}
 }
 
@@ -95,25 +115,6 @@ func (r *reflector) openWatch(ctx context.Context, cancel context.CancelCauseFun
 		return nil, r.c.answerError(resp, "watch", r.src.resource)
 	}
 	return resp, nil
-}
-
-// reportWatch tells Follow of a server that cannot be reached or refuses who we
-// are; what concerns the watch alone is not its business.
-func (r *reflector) reportWatch(ctx context.Context, err error) {
-	switch statusCode(err) {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
-	default:
-		r.send(ctx, update{err: fmt.Errorf("watch %s: %w", r.src, err)})
-	}
-}
-
-// watching notes that the server agreed to be watched.
-func (r *reflector) watching(ctx context.Context) {
-	r.send(ctx, update{})
-	if r.refused {
-		r.refused = false
-		r.log.Info("watch allowed, polling ended", "op", "watch "+r.src.String())
-	}
 }
 
 // event passes one event on, and remembers its version to go on from.

@@ -118,6 +118,15 @@ func TestWatchThatAlwaysBreaksFallsBackToLists(t *testing.T) {
 	f.untilServices("cart")
 	setService(t, s, "pay")
 	f.untilServices("cart", "pay")
+	eventually(t, "it is told", func() bool { return len(f.logs.lines(`msg="watch fails, polling" err="watch services`)) == 1 })
+	lists := s.Lists()
+	eventually(t, "it is polled", func() bool { return s.Lists() > lists+10 })
+	if got := f.logs.lines("watch fails, polling"); len(got) != 2 {
+		t.Errorf("told %d times, want once for each resource: %q", len(got), got)
+	}
+	if got := f.logs.lines("API server"); len(got) != 0 {
+		t.Errorf("the server itself is well: %q", got)
+	}
 }
 
 func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
@@ -150,7 +159,8 @@ func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
 			}
 			s.Behave()
 			eventually(t, "its end is told", func() bool {
-				return len(f.logs.lines(`level=INFO msg="watch allowed, polling ended" op="watch services`)) == 1
+				setService(t, s, "zoo") // an event
+				return len(f.logs.lines(`level=INFO msg="watch works, polling ended" op="watch services`)) == 1
 			})
 		})
 	}
