@@ -20,6 +20,10 @@ type pathMatch struct {
 	foldCase bool
 }
 
+// everything reports whether every path matches, so that none of it can be
+// rewritten.
+func (p pathMatch) everything() bool { return p.path == "" }
+
 // parsePath reads a path prefix of whole segments. A slash at its end goes, so
 // that "/" is "". The characters are those of RFC 3986's pchar without what
 // reads as a pattern, a list or a quotation elsewhere: ! $ & ' ( ) * , ;

@@ -44,24 +44,36 @@ func readRoutes(r *reader, cfg *config.Config, tls bool) (claimed, bool) {
 	if hosts == nil {
 		hosts = []string{""}
 	}
+	if rewrite.or("") != "" && rewrite.value != "/" && slices.ContainsFunc(paths, pathMatch.everything) {
+		r.tell(rewrite.note, "%s has no path to replace where every path is taken", quote(string(rewrite.value)))
+	}
 	if n := len(hosts) * len(paths); n > maxRoutes {
 		r.tellPort(c.note, "its hosts and paths make %d routes, more than %d; the port is not served", n, maxRoutes)
 		return claimed{}, false
 	}
-	for _, host := range hosts {
-		for _, p := range paths {
-			c.routes = append(c.routes, haproxy.Route{
-				TLS: tls, Host: host, Path: p.path, FoldCase: p.foldCase,
-				Rewrite: effective(rewrite.or(defaultRewrite), p),
-			})
-		}
+	c.routes = routesTo(hosts, paths, rewrite.or(defaultRewrite))
+	for i := range c.routes {
+		c.routes[i].TLS = tls
 	}
 	return c, true
 }
 
+// routesTo makes a route of every host with every path.
+func routesTo(hosts []string, paths []pathMatch, rewrite haproxy.Rewrite) []haproxy.Route {
+	routes := make([]haproxy.Route, 0, len(hosts)*len(paths))
+	for _, host := range hosts {
+		for _, p := range paths {
+			routes = append(routes, haproxy.Route{
+				Host: host, Path: p.path, FoldCase: p.foldCase, Rewrite: effective(rewrite, p),
+			})
+		}
+	}
+	return routes
+}
+
 // effective takes away a rewrite that would change nothing.
 func effective(rewrite haproxy.Rewrite, p pathMatch) haproxy.Rewrite {
-	if rewrite == "/" && p.path == "" || string(rewrite) == p.path && !p.foldCase {
+	if p.everything() || string(rewrite) == p.path && !p.foldCase {
 		return ""
 	}
 	return rewrite
