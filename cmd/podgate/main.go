@@ -31,6 +31,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Use:   "podgate",
 		Short: "Keeps HAProxy on an edge box in step with the Services of a Kubernetes cluster",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Errors are printed once, by main; a wrong flag needs no page of usage.
 		SilenceErrors: true,
 		SilenceUsage:  true,
