@@ -195,6 +195,7 @@ func newPod(t *testing.T) (haproxy.Server, chan struct{}) {
 		if r.URL.Path == "/slow" {
 			slow <- struct{}{}
 			<-slow
+			w.Header().Set("Connection", "close") // else HAProxy keeps it for the next request
 		}
 		fmt.Fprint(w, addr)
 	}))
@@ -241,7 +242,7 @@ func mustGet(t *testing.T, frontend netip.AddrPort, path string, cookies ...*htt
 // eventually asks until it is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -249,7 +250,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not within 15 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

@@ -4,9 +4,11 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -63,39 +65,39 @@ func (c *Client) reload(ctx context.Context, generation string) (Process, error)
 	serves := func(p Process) bool { return p.Pid != before.Pid && p.Generation == generation }
 
 	reply, err := c.master.ask(ctx, "reload\n")
+	for errors.Is(err, syscall.ECONNRESET) && ctx.Err() == nil {
+		// The master was loading already and forgot who had connected.
+		reply, err = c.master.ask(ctx, "reload\n")
+	}
 	if err != nil && reply == "" {
 		return Process{}, err
 	}
-	loadErr := c.loadError(ctx, reply)
-	if loadErr != nil {
-		// Success=0 was seen of reloads that had succeeded.
-		if p, err := c.process(ctx); err == nil && serves(p) {
-			return p, nil
-		}
-		return Process{}, loadErr
-	}
-	return c.await(ctx, serves, generation)
-}
-
-// loadError reads the master's reply to "reload": from 2.7 "Success=1" or
-// "Success=0", "--" and the log, from 2.6 nothing. That one tells its failures
-// since the last success in "show proc", once it is done.
-func (c *Client) loadError(ctx context.Context, reply string) error {
 	first, log, _ := strings.Cut(strings.TrimSpace(reply), "\n")
 	switch first {
 	case "Success=1":
-		return nil
+		return c.await(ctx, generation, serves, func() bool { return false })
 	case "Success=0":
-		return &LoadError{Log: alerts(log)}
+		// It was seen of reloads that had succeeded.
+		if p, err := c.process(ctx); err == nil && serves(p) {
+			return p, nil
+		}
+		return Process{}, &LoadError{Log: alerts(log)}
 	}
-	procs, err := c.master.ask(ctx, "show proc;quit\n")
+	return c.await(ctx, generation, serves, func() bool { return c.loadFailed(ctx) })
+}
+
+// loadFailed asks the master of HAProxy 2.6, which does not answer "reload",
+// for the number of its failed reloads since the last good one. It drops
+// connections while it tries, and tells nothing then.
+func (c *Client) loadFailed(ctx context.Context) bool {
+	master := c.master
+	master.patience = 0
+	procs, err := master.ask(ctx, "show proc;quit\n")
 	if err != nil {
-		return nil // the generation will tell
+		return false
 	}
-	if m := regexp.MustCompile(`\smaster\s.*\[failed: (\d+)\]`).FindStringSubmatch(procs); m != nil && m[1] != "0" {
-		return &LoadError{}
-	}
-	return nil
+	m := regexp.MustCompile(`\smaster\s.*\[failed: (\d+)\]`).FindStringSubmatch(procs)
+	return m != nil && m[1] != "0"
 }
 
 // alerts are the lines of a log that say what is wrong; all of them if none
@@ -118,14 +120,17 @@ func alerts(log string) []string {
 	return alerts
 }
 
-// await asks for the process until it serves or ctx ends.
-func (c *Client) await(ctx context.Context, serves func(Process) bool, generation string) (Process, error) {
+// await asks for the process until it serves, the load has failed or ctx ends.
+func (c *Client) await(ctx context.Context, generation string, serves func(Process) bool, failed func() bool) (Process, error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		p, err := c.process(ctx)
 		if err == nil && serves(p) {
 			return p, nil
+		}
+		if failed() {
+			return Process{}, &LoadError{}
 		}
 		select {
 		case <-tick.C:

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+)
+
+func TestApplyServers(t *testing.T) {
+	a, b6 := ready("127.0.0.1:8001"), ready("[fd00::7]:8001")
+	for _, row := range []struct {
+		name    string
+		have    []haproxy.Server
+		op      haproxy.Op
+		servers []haproxy.Server
+		want    []haproxy.Server
+	}{
+		{"add a server that is ready", nil, haproxy.AddServer, []haproxy.Server{a}, []haproxy.Server{a}},
+		{"add one that drains", nil, haproxy.AddServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
+		{"add one in maint", nil, haproxy.AddServer, withState(haproxy.Maint, a), withState(haproxy.Maint, a)},
+		{"add IPv6", nil, haproxy.AddServer, []haproxy.Server{a, b6}, []haproxy.Server{a, b6}},
+		{"add one that exists sets its state", []haproxy.Server{a}, haproxy.AddServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
+		{"set drain", []haproxy.Server{a}, haproxy.SetServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
+		{"set maint", []haproxy.Server{a, b6}, haproxy.SetServer, withState(haproxy.Maint, b6), append([]haproxy.Server{a}, withState(haproxy.Maint, b6)...)},
+		{"delete a server", []haproxy.Server{a, b6}, haproxy.DeleteServer, withState(haproxy.Maint, a), []haproxy.Server{b6}},
+		{"delete one that is gone", []haproxy.Server{a}, haproxy.DeleteServer, withState(haproxy.Maint, b6), []haproxy.Server{a}},
+	} {
+		for name, change := range backendKinds() {
+			t.Run(row.name+", "+name, func(t *testing.T) {
+				b := newBox(t)
+				s := b.shop(t, change, row.have...)
+				b.load(t, s)
+				plan := haproxy.Plan{Add: changes(row.op, &s.Backends[0], row.servers...)}
+				if a := b.apply(t, plan); len(a.Pending) > 0 {
+					t.Errorf("Pending: %v", a.Pending)
+				}
+				if d := diff(row.want, b.servers(t, "shop")); d != "" {
+					t.Errorf("Servers (-want +got):\n%s", d)
+				}
+			})
+		}
+	}
+}
+
+func backendKinds() map[string]func(*haproxy.Backend) {
+	return map[string]func(*haproxy.Backend){
+		"plain": nil,
+		"with cookie and checks": func(b *haproxy.Backend) {
+			b.Policy.Cookie, b.Policy.CookieKey = "SERVERID", "secret"
+			b.Options.Check, b.Options.CheckInterval = true, time.Second
+		},
+	}
+}
+
+func TestApplySetsAServerBackToTheAddressOfItsName(t *testing.T) {
+	b := newBox(t)
+	srv := ready("127.0.0.1:8001")
+	s := b.shop(t, nil, srv)
+	b.load(t, s)
+	b.command(t, "set server shop/127.0.0.1:8001 addr 127.0.0.9 port 9")
+	plan := haproxy.Diff(b.observe(t, s), s)
+	b.apply(t, plan)
+	if d := diff([]haproxy.Server{srv}, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
+func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
+	b := newBox(t)
+	a, c := ready("127.0.0.1:8001"), ready("127.0.0.1:8003")
+	s := b.shop(t, nil, a)
+	b.load(t, s)
+	shop, nobody := &s.Backends[0], &haproxy.Backend{Name: "nobody", Options: s.Backends[0].Options}
+	injects := &haproxy.Backend{Name: "shop;shutdown frontend http", Options: s.Backends[0].Options}
+	sticky := *shop
+	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
+	applied, err := b.Apply(t.Context(), haproxy.Plan{
+		Add: append(append(append(
+			changes(haproxy.AddServer, nobody, a),
+			changes(haproxy.AddServer, injects, a)...),
+			changes(haproxy.AddServer, &sticky, c)...),
+			changes(haproxy.AddServer, shop, c)...),
+		Maps: []haproxy.Map{
+			{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}},
+			{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{
+				{Key: "a b/", Value: "shop"}, {Key: "new\nline/", Value: "shop"}, {Key: "#/", Value: "shop"},
+				{Key: "long/", Value: strings.Repeat("x", 20_000)}, {Key: "", Value: "shop"},
+				{Key: "*/", Value: "shop|0"},
+			}},
+		},
+		Leave: append(append(
+			changes(haproxy.SetServer, shop, withState(haproxy.Drain, ready("127.0.0.1:8009"))...),
+			changes(haproxy.DeleteServer, nobody, withState(haproxy.Maint, a)...)...),
+			changes(haproxy.SetServer, shop, withState(haproxy.Drain, a)...)...),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range applied.Refused {
+		got = append(got, r.String())
+	}
+	want := []string{
+		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" does not go on a command line`,
+		`add shop/127.0.0.1:8003 ready: cookie key "a b" does not go on a command line`,
+		`add nobody/127.0.0.1:8001 ready: No such backend.`,
+		`swap map nomap: Unknown map identifier. Please use #<id> or <file>.`,
+		`swap map routes: entry "a b/" "shop" is not a line of a map`,
+		`swap map routes: entry "new\nline/" "shop" is not a line of a map`,
+		`swap map routes: entry "#/" "shop" is not a line of a map`,
+		`swap map routes: entry "long/"... of 20007 bytes is longer than HAProxy reads`,
+		`swap map routes: entry "" "shop" is half empty`,
+		`set shop/127.0.0.1:8009 drain: No such server.`,
+		`delete nobody/127.0.0.1:8001 maint: No such backend.`,
+	}
+	if d := diff(want, got); d != "" {
+		t.Errorf("Refused (-want +got):\n%s", d)
+	}
+	if d := diff(append(withState(haproxy.Drain, a), c), b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+	if d := diff([]haproxy.MapEntry{{Key: "*/", Value: "shop|0"}}, b.observe(t, s).Maps[0].Entries); d != "" {
+		t.Errorf("Maps (-want +got):\n%s", d)
+	}
+}
+
+func TestApplyManyServersInFewLines(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, backendKinds()["with cookie and checks"])
+	b.load(t, s)
+	var servers []haproxy.Server
+	for i := range 2000 {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, byte(i >> 8), byte(i)}), 8080)
+		servers = append(servers, haproxy.Server{Addr: addr, State: haproxy.Ready})
+	}
+	began := time.Now()
+	applied := b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, &s.Backends[0], servers...)})
+	t.Logf("added %d servers with %d commands in %v", len(servers), applied.Commands, time.Since(began))
+	if d := diff(servers, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+	gone := withState(haproxy.Maint, servers...)
+	began = time.Now()
+	applied = b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, &s.Backends[0], gone...)})
+	t.Logf("deleted them in %v, %d pending", time.Since(began), len(applied.Pending))
+	eventually(t, "the last server is deleted", func() bool {
+		return len(b.apply(t, haproxy.Plan{Leave: applied.Pending}).Pending) == 0
+	})
+	if d := diff([]haproxy.Server(nil), b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
+func TestServerWithConnectionsStaysUntilTheyEnd(t *testing.T) {
+	for name, change := range backendKinds() {
+		t.Run(name, func(t *testing.T) {
+			pod, slow := newPod(t)
+			b := newBox(t)
+			s := b.shop(t, change, pod)
+			b.load(t, s)
+			frontend := s.Frontends[0].Binds[0]
+			got := make(chan error, 1)
+			go func() {
+				r, err := get(t.Context(), frontend, "/slow")
+				if err == nil && (r.Status != 200 || r.Body != pod.Addr.String()) {
+					err = fmt.Errorf("%d %q", r.Status, r.Body)
+				}
+				got <- err
+			}()
+			<-slow
+
+			gone := withState(haproxy.Maint, pod)
+			leave := changes(haproxy.DeleteServer, &s.Backends[0], gone...)
+			applied := b.apply(t, haproxy.Plan{Leave: append(changes(haproxy.SetServer, &s.Backends[0], gone...), leave...)})
+			if d := diff(fmt.Sprint(leave), fmt.Sprint(applied.Pending)); d != "" {
+				t.Errorf("Pending (-want +got):\n%s", d)
+			}
+			if d := diff(gone, b.servers(t, "shop")); d != "" {
+				t.Errorf("Servers while the request runs (-want +got):\n%s", d)
+			}
+			slow <- struct{}{}
+			if err := <-got; err != nil {
+				t.Errorf("the running request: %v", err)
+			}
+			eventually(t, "the server is deleted", func() bool {
+				return len(b.apply(t, haproxy.Plan{Leave: leave}).Pending) == 0
+			})
+			if d := diff([]haproxy.Server(nil), b.servers(t, "shop")); d != "" {
+				t.Errorf("Servers (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestCookieOfAServerIsTheSameFromTheFileAndAtRuntime(t *testing.T) {
+	pod, _ := newPod(t)
+	sticky := func(b *haproxy.Backend) { b.Policy.Cookie, b.Policy.CookieKey = "SERVERID", "secret" }
+	cookie := func(t *testing.T, s haproxy.State) string {
+		t.Helper()
+		r := mustGet(t, s.Frontends[0].Binds[0], "/")
+		if len(r.Cookies) != 1 || r.Cookies[0].Name != "SERVERID" || r.Cookies[0].Value == "" {
+			t.Fatalf("cookies of %d %q: %v, want a SERVERID", r.Status, r.Body, r.Cookies)
+		}
+		return r.Cookies[0].Value
+	}
+	b := newBox(t)
+	declared := b.shop(t, sticky, pod)
+	b.load(t, declared)
+	want := cookie(t, declared)
+
+	added := b.shop(t, sticky)
+	b.load(t, added)
+	b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, &added.Backends[0], pod)})
+	if got := cookie(t, added); got != want {
+		t.Errorf("cookie of the added server %q, of the declared one %q", got, want)
+	}
+}

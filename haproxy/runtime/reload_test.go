@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+func TestReloadReturnsTheNewProcess(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	before := b.Pid()
+	first := b.load(t, s)
+	if first.Pid == before {
+		t.Errorf("process %d serves before and after the reload", before)
+	}
+	second := b.load(t, s)
+	if second.Pid == first.Pid || second.Generation != first.Generation {
+		t.Errorf("%+v after a reload of the same files, %+v before: want another Pid and the same Generation", second, first)
+	}
+}
+
+func TestReloadOfAWrongFileIsALoadErrorAndTheOldOneServes(t *testing.T) {
+	pod, _ := newPod(t)
+	b := newBox(t)
+	s := b.shop(t, nil, pod)
+	b.load(t, s)
+	pid := b.Pid()
+	if err := b.Write(map[string][]byte{"wrong.cfg": []byte("nonsense\n")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Reload(t.Context(), "next")
+	var load *runtime.LoadError
+	if !errors.As(err, &load) {
+		t.Fatalf("got %v, want a LoadError", err)
+	}
+	if !strings.HasPrefix(err.Error(), "reload HAProxy: HAProxy did not take the configuration") {
+		t.Errorf("got %v", err)
+	}
+	if len(load.Log) > 0 && !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("%v does not tell what HAProxy said", err)
+	}
+	if b.Pid() != pid {
+		t.Errorf("process %d serves, want %d as before", b.Pid(), pid)
+	}
+	if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
+		t.Errorf("request after the reload: %d, want 200", r.Status)
+	}
+	if err := b.Write(map[string][]byte{"wrong.cfg": nil}); err != nil {
+		t.Fatal(err)
+	}
+	b.load(t, s)
+}
+
+func TestReloadOfAnAddressThatIsTakenIsALoadError(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	b.load(t, s)
+	pod, _ := newPod(t)
+	s.Frontends = append(s.Frontends, haproxy.Frontend{Name: "other", Mode: haproxy.HTTP, Binds: []netip.AddrPort{pod.Addr}})
+	_, err := b.Reload(t.Context(), b.write(t, s))
+	var load *runtime.LoadError
+	if !errors.As(err, &load) {
+		t.Fatalf("got %v, want a LoadError", err)
+	}
+}
+
+func TestReloadWithAnotherGenerationOnDiskDoesNotComeUp(t *testing.T) {
+	b := newBox(t)
+	generation := b.write(t, b.shop(t, nil))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := b.Reload(ctx, "other")
+	if err == nil || !strings.HasPrefix(err.Error(), "reload HAProxy: generation other did not come up in time: ") ||
+		!strings.Contains(err.Error(), generation) {
+		t.Errorf("got %v, want generation other did not come up in time, and %q that serves", err, generation)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v is no context.DeadlineExceeded", err)
+	}
+}
+
+func TestConcurrentReloadsWaitForEachOther(t *testing.T) {
+	b := newBox(t)
+	generation := b.write(t, b.shop(t, nil))
+	var wg sync.WaitGroup
+	pids := make([]int, 4)
+	for i := range pids {
+		wg.Go(func() {
+			p, err := b.Reload(t.Context(), generation)
+			if err != nil {
+				t.Error(err)
+			}
+			pids[i] = p.Pid
+		})
+	}
+	wg.Wait()
+	seen := map[int]bool{}
+	for _, pid := range pids {
+		if seen[pid] {
+			t.Errorf("process %d answers two reloads: %v", pid, pids)
+		}
+		seen[pid] = true
+	}
+}
+
+func TestReloadKeepsRunningRequests(t *testing.T) {
+	pod, slow := newPod(t)
+	b := newBox(t)
+	s := b.shop(t, nil, pod)
+	b.load(t, s)
+	got := make(chan response, 1)
+	go func() {
+		r, err := get(t.Context(), s.Frontends[0].Binds[0], "/slow")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- r
+	}()
+	<-slow
+	b.load(t, s)
+	slow <- struct{}{}
+	if r := <-got; r.Status != 200 {
+		t.Errorf("the running request: %d, want 200", r.Status)
+	}
+}
+
+func TestReloadReadsTheMastersReply(t *testing.T) {
+	for _, row := range []struct{ name, reply, want string }{
+		{
+			"that it failed, with the lines that say why",
+			"Success=0\n--\n[NOTICE]   (1) : Reloading HAProxy\n[ALERT]    (1) : config : nonsense\n[ALERT]    (1) : config : Fatal errors\n",
+			"reload HAProxy: HAProxy did not take the configuration: [ALERT]    (1) : config : nonsense; [ALERT]    (1) : config : Fatal errors",
+		},
+		{
+			"that it failed, without such lines",
+			"Success=0\n--\nout of memory\n",
+			"reload HAProxy: HAProxy did not take the configuration: out of memory",
+		},
+		{
+			"of 2.6, that some failed",
+			"#<PID>          <type>\n1               master          2 [failed: 1]   0d00h03m59s     2.6.12\n",
+			"reload HAProxy: HAProxy did not take the configuration (its log says why: journalctl -u haproxy)",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			admin := newFakeSocket(t, "2.6.12\n\nPid: 7\n\n2.6.12\n\n")
+			master := newFakeSocket(t, row.reply)
+			_, err := runtime.New(admin.path, master.path, "/conf").Reload(t.Context(), "x")
+			if err == nil || err.Error() != row.want {
+				t.Errorf("got  %v\nwant %s", err, row.want)
+			}
+		})
+	}
+}

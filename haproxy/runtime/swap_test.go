@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+)
+
+func TestApplySwapsMaps(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		have int
+		want int
+	}{
+		{"an empty one by one entry", 0, 1},
+		{"one entry by none", 1, 0},
+		{"one entry by many", 1, 10_000},
+		{"many by one", 10_000, 1},
+		{"many by many", 10_000, 9_000},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			pod, _ := newPod(t)
+			b := newBox(t)
+			s := b.shop(t, nil, pod)
+			s.Routes = routes(row.have)
+			b.load(t, s)
+			s.Routes = routes(row.want)
+			want := s.Maps()
+			began := time.Now()
+			b.apply(t, haproxy.Plan{Maps: want[:1]})
+			t.Logf("swapped %d entries in %v", row.want, time.Since(began))
+			if d := diff(want, b.observe(t, s).Maps); d != "" {
+				t.Errorf("Maps (-want +got):\n%s", d)
+			}
+			frontend := s.Frontends[0].Binds[0]
+			for _, i := range []int{0, 1, 8_999, 9_999} {
+				want := 404
+				if i < row.want {
+					want = 200
+				}
+				if r := mustGet(t, frontend, fmt.Sprintf("/p%d/x", i)); r.Status != want {
+					t.Errorf("/p%d/x: %d, want %d", i, r.Status, want)
+				}
+			}
+		})
+	}
+}
+
+// routes leads n paths to the shop.
+func routes(n int) []haproxy.Route {
+	var all []haproxy.Route
+	for i := range n {
+		all = append(all, haproxy.Route{Path: fmt.Sprintf("/p%d", i), Backend: "shop"})
+	}
+	slices.SortFunc(all, func(a, b haproxy.Route) int { return cmp.Compare(a.Path, b.Path) })
+	return all
+}
+
+func TestApplySwapsEntriesOfOddText(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	b.load(t, s)
+	m := haproxy.Map{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{
+		{Key: `"quoted"/`, Value: "v"},
+		{Key: "*/$(x);y/", Value: "shop|1|/a;b|/<<"},
+		{Key: `*/\;z\/`, Value: `\`},
+		{Key: "*/caf\u00e9/", Value: "v#w"},
+		{Key: "<<", Value: "<<"},
+		{Key: "@1", Value: "@2"},
+	}}
+	b.apply(t, haproxy.Plan{Maps: []haproxy.Map{m}})
+	if d := diff(m, b.observe(t, s).Maps[0]); d != "" {
+		t.Errorf("Maps (-want +got):\n%s", d)
+	}
+}
+
+func TestRefusedMapStaysAsItWas(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	s.Routes = routes(2)
+	b.load(t, s)
+	m := haproxy.Map{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{{Key: "\xff\xfe", Value: "a b"}}}
+	if _, err := b.Apply(t.Context(), haproxy.Plan{Maps: []haproxy.Map{m}}); err != nil {
+		t.Fatal(err)
+	}
+	m.Entries = nil
+	if d := diff(m, b.observe(t, s).Maps[0]); d != "" {
+		t.Errorf("Maps (-want +got):\n%s", d)
+	}
+}
