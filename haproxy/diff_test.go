@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+)
+
+// state is one HTTP frontend and a backend for each line "name addr..." or
+// "name tcp addr...", with a route "/name" to each HTTP one. An address ending
+// in "!" drains.
+func state(lines ...string) haproxy.State {
+	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:80")}}}}
+	for _, line := range lines {
+		words := strings.Fields(line)
+		b := haproxy.Backend{Name: words[0], Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}
+		words = words[1:]
+		if len(words) > 0 && words[0] == "tcp" {
+			b.Policy.Mode = haproxy.TCP
+			words = words[1:]
+			s.Frontends = append(s.Frontends, haproxy.Frontend{Name: "podgate_tcp", Mode: haproxy.TCP, Backend: b.Name})
+		} else {
+			s.Routes = append(s.Routes, haproxy.Route{Path: "/" + b.Name, Backend: b.Name})
+		}
+		b.Servers = servers(words...)
+		s.Backends = append(s.Backends, b)
+	}
+	return s
+}
+
+func servers(words ...string) (list []haproxy.Server) {
+	for _, w := range words {
+		srv := haproxy.Server{State: haproxy.Ready}
+		for suffix, state := range map[string]haproxy.ServerState{"!": haproxy.Drain, "?": haproxy.Maint} {
+			if rest, ok := strings.CutSuffix(w, suffix); ok {
+				w, srv.State = rest, state
+			}
+		}
+		srv.Addr = netip.MustParseAddrPort("10.0.0." + w + ":80")
+		list = append(list, srv)
+	}
+	return list
+}
+
+// running is what HAProxy serves after it loaded s. Servers, "backend addr...",
+// replace those that s says.
+func running(s haproxy.State, observed ...string) haproxy.Running {
+	have := haproxy.Running{Loaded: s, Servers: map[string][]haproxy.Server{}, Maps: s.Maps()}
+	for _, b := range s.Backends {
+		have.Servers[b.Name] = b.Servers
+	}
+	for _, line := range observed {
+		words := strings.Fields(line)
+		have.Servers[words[0]] = servers(words[1:]...)
+	}
+	return have
+}
+
+// tell is the Plan, a line per step, in its order.
+func tell(p haproxy.Plan) (lines []string) {
+	for _, r := range p.Reload {
+		lines = append(lines, "reload: "+r)
+	}
+	for _, c := range p.Add {
+		lines = append(lines, c.String())
+	}
+	for _, m := range p.Maps {
+		line := "map " + m.Name
+		for _, e := range m.Entries {
+			line += fmt.Sprintf(" %s=%s", e.Key, e.Value)
+		}
+		lines = append(lines, line)
+	}
+	for _, c := range p.Leave {
+		lines = append(lines, c.String())
+	}
+	return lines
+}
+
+func TestDiff(t *testing.T) {
+	leastconn := state("a 1")
+	leastconn.Backends[0].Policy.Balance = haproxy.LeastConn
+	limited := state("a 1")
+	limited.Backends[0].Options.MaxConn = 9
+	slow := state("a 1")
+	slow.Backends[0].TimeoutServer = time.Minute
+	rerouted := state("a 1", "b 2")
+	rerouted.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
+	moved := state("b 2")
+	moved.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
+
+	for _, row := range []struct {
+		name string
+		have haproxy.Running
+		want haproxy.State
+		plan []string
+	}{
+		{"equal states need nothing", running(state("a 1 2!", "b")), state("a 1 2!", "b"), nil},
+		{"a new server is added before the old one leaves", running(state("a 1")), state("a 2"), []string{
+			"add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
+		{"new servers of all backends come before any leaves", running(state("a 1", "b 3")), state("a 2", "b 4"), []string{
+			"add a/10.0.0.2:80 ready", "add b/10.0.0.4:80 ready",
+			"set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint", "set b/10.0.0.3:80 maint", "delete b/10.0.0.3:80 maint"}},
+		{"a backend may be emptied", running(state("a 1")), state("a"), []string{"set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
+		{"a server that drains makes room last", running(state("a 1")), state("a 1! 2"), []string{"add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 drain"}},
+		{"a draining server comes back first", running(state("a 1! 2")), state("a 1"), []string{
+			"set a/10.0.0.1:80 ready", "set a/10.0.0.2:80 maint", "delete a/10.0.0.2:80 maint"}},
+		{"a leaving server that comes back is taken back", running(state("a 2"), "a 1? 2"), state("a 1 2"), []string{"set a/10.0.0.1:80 ready"}},
+		{"a leaving server is deleted in a later pass", running(state("a 2"), "a 1? 2"), state("a 2"), []string{"delete a/10.0.0.1:80 maint"}},
+		{"a server may be added to drain", running(state("a 1")), state("a 1 2!"), []string{"add a/10.0.0.2:80 drain"}},
+		{"a Service that is gone loses its route before its servers", running(state("a 1", "b 2")), state("b 2"), []string{
+			"map routes */b/=b|2", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
+		{"an empty backend that nobody wants stays for the next reload", running(state("a", "b 2"), "b 2"), state("b 2"), []string{"map routes */b/=b|2"}},
+		{"a new backend needs a reload and its route waits for it", running(state("a 1")), state("a 1", "b 2"), []string{"reload: backend b is new"}},
+		{"a new route leads to an old backend at once", running(state("a 1", "b 2")), rerouted, []string{"map routes */a/=b|2"}},
+		{"a route keeps its backend, and that its servers, until the new one is loaded", running(state("a 1")), moved, []string{"reload: backend b is new"}},
+		{"what changes meanwhile still follows", running(state("a 1")), state("a 2", "b 3"), []string{
+			"reload: backend b is new", "add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
+		{"another algorithm needs a reload", running(state("a 1")), leastconn, []string{"reload: backend a changed its policy"}},
+		{"other server options need a reload", running(state("a 1")), limited, []string{"reload: backend a changed its server options"}},
+		{"another timeout is a map", running(state("a 1")), slow, []string{"map timeouts a=60000"}},
+		{"a TCP frontend that is gone needs a reload", running(state("a 1", "d tcp 3")), state("a 1"), []string{
+			"reload: frontend podgate_tcp is gone", "set d/10.0.0.3:80 maint", "delete d/10.0.0.3:80 maint"}},
+		{"a TCP frontend keeps its backend's servers until it leads elsewhere", running(state("a 1", "d tcp 3")), state("a 1", "e tcp 4"), []string{
+			"reload: backend e is new", "reload: frontend podgate_tcp leads to another backend"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if diff := cmp.Diff(row.plan, tell(haproxy.Diff(row.have, row.want))); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestServerNamesAreAddresses(t *testing.T) {
+	for addr, name := range map[string]string{
+		"10.2.9.103:8080":    "10.2.9.103:8080",
+		"[fd00::1]:8080":     "fd00::1:8080",
+		"[::]:1":             ":::1",
+		"[fd00:1:2:3::]:443": "fd00:1:2:3:::443",
+	} {
+		want := netip.MustParseAddrPort(addr)
+		if got := haproxy.ServerName(want); got != name {
+			t.Errorf("ServerName(%s) = %q, want %q", addr, got, name)
+		}
+		if got, ok := haproxy.ParseServerName(name); !ok || got != want {
+			t.Errorf("ParseServerName(%q) = %s, %t, want %s", name, got, ok, want)
+		}
+	}
+	for _, name := range []string{"", "web1", "10.2.9.103", "010.0.0.1:80", "10.0.0.1:080", "[fd00::1]:80", "10.0.0.1:http", "::ffff:1.2.3.4:80:"} {
+		if got, ok := haproxy.ParseServerName(name); ok {
+			t.Errorf("ParseServerName(%q) = %s, want none", name, got)
+		}
+	}
+}
+
+func TestServerIDsDifferAndAreValid(t *testing.T) {
+	seen := map[int]netip.AddrPort{}
+	for i := range 1 << 16 {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 8080)
+		id := haproxy.ServerID(addr)
+		if other, ok := seen[id]; ok {
+			t.Fatalf("%s and %s have id %d", other, addr, id)
+		}
+		if id < 1 || id > 1<<31-1 {
+			t.Fatalf("%s has id %d", addr, id)
+		}
+		seen[id] = addr
+	}
+}
+
+func TestRoutesSortByFrontendHostPathAndCase(t *testing.T) {
+	want := []haproxy.Route{
+		{Path: "/a"}, {Path: "/a", FoldCase: true}, {Path: "/b"}, {Host: "a.test"}, {Host: "a.test", Path: "/a"}, {TLS: true},
+	}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, haproxy.Route.Compare)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
