@@ -4,11 +4,14 @@ package daemon_test
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -324,17 +327,67 @@ func TestABadConfigurationLeavesTheOldOneInForce(t *testing.T) {
 	})
 	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
 	tw.configure("[defaults]\nalgorithm = \"leastconn\"\n")
-	eventually(t, "the good one is taken", func() error {
-		got, want := tw.passes.reloads()[1:], []string{"backend shop_cart_80 changed its policy"}
-		if diff := cmp.Diff(want, got); diff != "" {
-			return fmt.Errorf("reloads (-want +got):\n%s", diff)
-		}
-		return nil
-	})
+	tw.awaitReloads("backend shop_cart_80 changed its policy")
 	text, err := os.ReadFile(filepath.Join(tw.haproxy.Folder, "podgate.cfg"))
 	if err != nil || !strings.Contains(string(text), "balance leastconn") {
 		t.Errorf("podgate.cfg has no leastconn: %v\n%s", err, text)
 	}
+}
+
+// awaitReloads waits until HAProxy was reloaded for these reasons, after the
+// first time.
+func (tw *town) awaitReloads(want ...string) {
+	tw.t.Helper()
+	eventually(tw.t, "reloads", func() error {
+		got := tw.passes.reloads()
+		if len(got) == 0 {
+			return errors.New("none yet")
+		}
+		if diff := cmp.Diff(want, got[1:]); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
+func TestSIGHUPReadsEverythingAgain(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil)
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "503 <html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>")
+	// Nothing tells podgate of a new error file but the signal.
+	page := "HTTP/1.0 503 Sorry\r\nContent-Type: text/plain\r\n\r\nsorry\n"
+	if err := os.WriteFile(filepath.Join(tw.errors, "503.http"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.hangup <- syscall.SIGHUP
+	tw.awaitAnswer("any", "/cart/", "503 sorry")
+	tw.awaitReloads("settings changed")
+}
+
+func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	err := tw.api.SetService(kubeapi.Service{
+		Key: kubeapi.Key{Namespace: "bank", Name: "vault"}, Type: "ClusterIP",
+		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.awaitAnswer("any", "/vault/", notFound)
+	text, err := os.ReadFile(tw.toml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`["shop"]`), []byte(`["shop", "bank"]`), 1)
+	if err := os.WriteFile(tw.toml, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.awaitAnswer("any", "/vault/", "503 <html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>")
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
 }
 
 func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {

@@ -36,6 +36,8 @@ type town struct {
 	http    netip.AddrPort // of the HTTP frontend
 	toml    string         // path of podgate.toml
 	log     *logBuffer
+	hangup  chan os.Signal // what podgate takes for SIGHUP
+	errors  string         // haproxy.error_files of podgate.toml
 	stop    func()
 	passes  *passes
 	slices  map[string]map[string]bool // names, by Service
@@ -43,7 +45,7 @@ type town struct {
 
 // newTown starts all but podgate.
 func newTown(t *testing.T) *town {
-	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), passes: new(passes), slices: map[string]map[string]bool{}, stop: func() {}}
+	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), passes: new(passes), slices: map[string]map[string]bool{}, stop: func() {}}
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
 	tw.http = tw.freeAddr()
 	tw.toml = filepath.Join(t.TempDir(), "podgate.toml")
@@ -84,11 +86,11 @@ admin_socket = %q
 master_socket = %q
 binary = %q
 config = [%q]
-error_files = ""
+error_files = %q
 reload_interval = "100ms"
 [http]
 bind = [%q]
-%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.http, more)
+%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.errors, tw.http, more)
 	if err := os.WriteFile(tw.toml, []byte(text), 0o600); err != nil {
 		tw.t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func (tw *town) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	passed := make(chan daemon.Pass)
 	d := &daemon.Daemon{
-		ConfigFile: tw.toml, Config: c, Version: "test", Passes: passed,
+		ConfigFile: tw.toml, Config: c, Version: "test", Passes: passed, Hangup: tw.hangup,
 		Log: slog.New(slog.NewTextHandler(tw.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	var running sync.WaitGroup
