@@ -94,13 +94,19 @@ defaults
 `)
 }
 
-// Binary is the HAProxy that is run: $HAPROXY, or haproxy of $PATH.
+// Binary is the HAProxy that is run: $HAPROXY, or haproxy of $PATH, or Debian's,
+// which is in /usr/sbin and so not in the $PATH of everybody.
 func Binary() (string, error) {
-	name := os.Getenv("HAPROXY")
-	if name == "" {
-		name = "haproxy"
+	if name := os.Getenv("HAPROXY"); name != "" {
+		return exec.LookPath(name)
 	}
-	return exec.LookPath(name)
+	binary, err := exec.LookPath("haproxy")
+	if err != nil {
+		if sbin, sbinErr := exec.LookPath("/usr/sbin/haproxy"); sbinErr == nil {
+			return sbin, nil
+		}
+	}
+	return binary, err
 }
 
 // Check has HAProxy read the configuration folder (haproxy -c) beside a base
