@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy/haproxytest"
+)
+
+func TestDemo(t *testing.T) {
+	haproxytest.Need(t)
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	var stdout, stderr strings.Builder
+	if err := run(t.Context(), []string{"demo", "--for", "5s"}, &stdout, &stderr); err != nil {
+		t.Errorf("demo: %v", err)
+	}
+	out := stdout.String()
+	t.Log(out)
+	for _, name := range []string{"requests", "endpoint changes", "Services added", "runtime applies", "reloads"} {
+		if n := summaryLine(t, out, name); n == 0 {
+			t.Errorf("summary says 0 %s", name)
+		}
+	}
+	if n := summaryLine(t, out, "failed"); n != 0 {
+		t.Errorf("summary says %d failed", n)
+	}
+	for _, want := range []string{
+		"curl http://127.0.0.1:",
+		"curl -H 'Host: shop.example.com' http://127.0.0.1:",
+		"   time requests failed endpoint changes Services added runtime applies reloads\n",
+		"reload: HAProxy has not loaded podgate's configuration yet (",
+		"Service shop/sale-1 added\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output lacks %q", want)
+		}
+	}
+	if !regexp.MustCompile(`(?m)^ +\d:\d\d HAProxy has not loaded podgate's configuration yet$`).MatchString(out) {
+		t.Error("summary lacks the reason of the first reload")
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("standard error: %s", &stderr)
+	}
+	left, err := os.ReadDir(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// summaryLine returns the number that the summary gives of something.
+func summaryLine(t *testing.T, out, name string) int {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^  ` + name + ` +(\d+)`).FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("no %q in the summary", name)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestDemoEndsWithItsContext(t *testing.T) {
+	haproxytest.Need(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stdout := &cancelAt{text: "requests failed", cancel: cancel}
+	if err := run(ctx, []string{"demo"}, stdout, io.Discard); err != nil {
+		t.Errorf("demo: %v", err)
+	}
+	if n := summaryLine(t, stdout.all.String(), "requests"); n == 0 {
+		t.Error("summary says 0 requests")
+	}
+}
+
+// cancelAt ends a context when a text was written.
+type cancelAt struct {
+	text   string
+	cancel func()
+	all    strings.Builder
+}
+
+func (c *cancelAt) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), c.text) {
+		c.cancel()
+	}
+	return c.all.Write(p)
+}
+
+func TestDemoSaysWhatIsMissing(t *testing.T) {
+	t.Setenv("HAPROXY", "/nonexistent/haproxy")
+	var stdout, stderr strings.Builder
+	err := run(t.Context(), []string{"demo", "--for", "1s"}, &stdout, &stderr)
+	const want = `find HAProxy: exec: "/nonexistent/haproxy": stat /nonexistent/haproxy: no such file or directory (does $HAPROXY name the binary?)`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+	"podgate/haproxy/haproxytest"
+)
+
+// The ports of the edge, where they are free.
+const (
+	httpPort = 8080
+	tcpPort  = 9000
+)
+
+// edge is the box at the edge of the cluster: HAProxy, and podgate beside it.
+type edge struct {
+	haproxy *haproxytest.HAProxy
+	http    netip.AddrPort // HAProxy's HTTP frontend
+	tcp     uint16         // the one port that Services may ask for
+	toml    string         // path of podgate.toml
+	log     *os.File       // podgate's
+
+	cancel  context.CancelFunc // ends podgate
+	running sync.WaitGroup
+	err     error // of podgate, after running
+}
+
+// startEdge starts HAProxy, and podgate with its files in folder. Both run until
+// stop, whatever becomes of ctx.
+func startEdge(ctx context.Context, folder, server string, d *demo) (*edge, error) {
+	haproxy, err := haproxytest.Start(ctx, haproxytest.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("start HAProxy: %w", err)
+	}
+	e := &edge{haproxy: haproxy, toml: filepath.Join(folder, "podgate.toml"), cancel: func() {}}
+	if err := e.startPodgate(ctx, folder, server, d); err != nil {
+		return nil, errors.Join(err, e.stop())
+	}
+	return e, nil
+}
+
+func (e *edge) startPodgate(ctx context.Context, folder, server string, d *demo) error {
+	c, err := e.configure(server)
+	if err != nil {
+		return err
+	}
+	if e.log, err = os.Create(filepath.Join(folder, "podgate.log")); err != nil {
+		return err
+	}
+	passes := make(chan daemon.Pass) // closed when podgate has ended
+	podgate := &daemon.Daemon{
+		ConfigFile: e.toml,
+		Config:     c,
+		Version:    d.Version,
+		Log:        newLogger(e.log, d.screen),
+		Passes:     passes,
+	}
+	ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	e.running.Go(func() {
+		defer close(passes)
+		e.err = podgate.Run(ctx)
+	})
+	e.running.Go(func() {
+		for p := range passes {
+			d.tally.pass(p)
+			if len(p.Reload) > 0 {
+				d.screen.tell(fmt.Sprintf("reload: %s (%v)", strings.Join(p.Reload, ", "), p.Took.Round(time.Millisecond)))
+			}
+		}
+	})
+	return nil
+}
+
+// configure writes podgate.toml and reads it as podgate would.
+func (e *edge) configure(server string) (*config.Config, error) {
+	binary, err := haproxytest.Binary()
+	if err != nil {
+		return nil, err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return nil, err
+	}
+	if e.http, err = freePort(httpPort); err != nil {
+		return nil, err
+	}
+	tcp, err := freePort(tcpPort)
+	if err != nil {
+		return nil, err
+	}
+	e.tcp = tcp.Port()
+	text := fmt.Sprintf(`[kubernetes]
+server = %q
+namespaces = [%q]
+poll_interval = "1s"
+
+[haproxy]
+folder = %q
+admin_socket = %q
+master_socket = %q
+binary = %q
+config = [%q]
+error_files = ""
+reload_interval = "1s"
+
+[http]
+bind = [%q]
+
+[tcp]
+addresses = [%q]
+allowed_ports = [%d]
+`, server, namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, e.http, e.http.Addr(), e.tcp)
+	if err := os.WriteFile(e.toml, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	return config.Load(e.toml)
+}
+
+// freePort returns an address of this machine on which nobody listens, with that
+// port if it can be.
+func freePort(port uint16) (netip.AddrPort, error) {
+	localhost := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(localhost, port)))
+	if err != nil {
+		l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(localhost, 0)))
+	}
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return l.Addr().(*net.TCPAddr).AddrPort(), l.Close()
+}
+
+// newLogger writes everything to file, and to the screen what an operator must
+// see.
+func newLogger(file *os.File, s *screen) *slog.Logger {
+	timeless := func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	return slog.New(slog.NewMultiHandler(
+		slog.NewTextHandler(file, nil),
+		slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: timeless}),
+	))
+}
+
+// stop ends podgate, then HAProxy. The error is why podgate could not begin, or
+// what is left behind.
+func (e *edge) stop() error {
+	e.cancel()
+	e.running.Wait()
+	if e.log != nil {
+		e.log.Close()
+	}
+	return errors.Join(e.err, e.haproxy.Stop())
+}
