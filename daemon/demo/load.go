@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// workers ask about 1200 times a second, all of them together.
+	// workers ask about 900 times a second, all of them together.
 	workers = 16
 	think   = 12 * time.Millisecond
 	// reachTimeout bounds how long a new Service may take until it answers.
