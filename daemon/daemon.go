@@ -4,8 +4,10 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,8 +91,8 @@ func (d *Daemon) pass(ctx context.Context) {
 		return
 	}
 	d.result = compile.Compile(d.Config, d.snapshot, d.result)
-	d.tellProblems()
 	pass := d.edge.bring(ctx, d.result.State)
+	d.tellProblems()
 	d.notifier.status(d.edge.status())
 	if d.Passes != nil && !pass.Empty() {
 		select {
@@ -100,10 +102,24 @@ func (d *Daemon) pass(ctx context.Context) {
 	}
 }
 
+// problems are those of the cluster, and what HAProxy could not load of it.
+func (d *Daemon) problems() []compile.Problem {
+	problems := slices.Clone(d.result.Problems)
+	for name, a := range d.edge.quarantine.aside {
+		if port, ok := d.result.Service(name); ok {
+			text := fmt.Sprintf("set aside, what was served of it stays: %s", a.reason)
+			problems = append(problems, compile.Problem{Service: port.Service, Port: port.Label(), Text: text})
+		}
+	}
+	slices.SortFunc(problems, compile.Problem.Compare)
+	return problems
+}
+
 // tellProblems logs each Problem when it begins and when it ends.
 func (d *Daemon) tellProblems() {
-	now := make(map[compile.Problem]bool, len(d.result.Problems))
-	for _, p := range d.result.Problems {
+	problems := d.problems()
+	now := make(map[compile.Problem]bool, len(problems))
+	for _, p := range problems {
 		now[p] = true
 		if !d.told[p] {
 			d.Log.Warn("problem", "service", p.Service, "reason", p)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"podgate/haproxy"
+	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 )
 
@@ -160,12 +161,19 @@ func TestARestartOfPodgateChangesNothing(t *testing.T) {
 	tw.configure(`[tcp]
 allowed_ports = [` + fmt.Sprint(tw.freeAddr().Port()) + "]\n")
 	tw.service("cart", map[string]string{"cookie-sticky-session": "true", "timeout-server": "20s"}, newPod(t, "cart-0"), newPod(t, "cart-1"))
-	tw.service("old", nil, newPod(t, "old-0"))
+	old := newPod(t, "old-0") // that is never asked, and so deleted at once when it leaves
+	tw.service("old", nil, old)
 	tw.start()
-	tw.awaitAnswer("any", "/old/", "200 old-0 /")
+	tw.awaitServers("shop_old_80", old)
 	tw.api.Delete("Service", "shop", "old") // its backend stays in the process
 	tw.awaitAnswer("any", "/old/", notFound)
-	tw.awaitServers("shop_old_80")
+	eventually(t, "old-0 is deleted", func() error {
+		servers, err := tw.runtime.Servers(t.Context(), []string{"shop_old_80"})
+		if err == nil && len(servers["shop_old_80"]) > 0 {
+			err = fmt.Errorf("servers: %v", servers)
+		}
+		return err
+	})
 	tw.stop()
 	pid, reloads := tw.haproxy.Pid(), len(tw.passes.reloads())
 
@@ -406,25 +414,84 @@ func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {
 	}
 }
 
-func TestAPortThatIsTakenCostsNothing(t *testing.T) {
+func TestAPortThatIsTakenIsSetAside(t *testing.T) {
 	tw := newTown(t)
-	taken := newPod(t, "taken").addr
+	taken := newPod(t, "taken")
 	tw.service("cart", nil, newPod(t, "cart-0"))
-	tw.configure(fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr(), taken.Port()))
+	tw.configure(fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.addr.Addr(), taken.addr.Port()))
 	tw.start()
 	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
 	l := tw.startLoad("/cart/a")
-	db := newPod(t, "db-0")
-	tw.service("db", map[string]string{"tcp": fmt.Sprint(taken.Port())}, db)
-	eventually(t, "the clash is told", func() error {
-		if !strings.Contains(tw.log.String(), "address already in use") {
-			return fmt.Errorf("log: %s", tw.log)
+	tw.service("db", map[string]string{"tcp": fmt.Sprint(taken.addr.Port())}, newPod(t, "db-0"))
+	tw.awaitLog("Service shop/db port web: set aside, what was served of it stays: preflight: listen tcp4 " + taken.addr.String() + ": bind: address already in use")
+	tw.service("new", nil, newPod(t, "new-0"))
+	tw.awaitAnswer("any", "/new/", "200 new-0 /")
+	tw.endpoints("cart", newPod(t, "cart-1"))
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	// What is wanted instead is tried at once.
+	tw.service("db", nil, newPod(t, "db-1"))
+	tw.awaitAnswer("any", "/db/", "200 db-1 /")
+	tw.awaitLog(`level=INFO msg="problem is gone" service=shop/db`)
+	l.check(t)
+}
+
+func TestWhatHAProxyRefusesIsSetAside(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	// HAProxy is asked in the words of a wrapper that finds fault with one path.
+	refusing := filepath.Join(t.TempDir(), "haproxy")
+	real, err := haproxytest.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf(`#!/bin/sh
+for last; do :; done
+if grep -n "GET /odd" "$last/podgate.cfg" >/dev/null; then
+	echo "[ALERT]    (1) : config : parsing [$last/podgate.cfg:7] : odd" >&2
+	exit 1
+fi
+exec %s "$@"
+`, real)
+	if err := os.WriteFile(refusing, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(tw.toml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(real), []byte(refusing), 1)
+	if err := os.WriteFile(tw.toml, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	for i := range 7 {
+		name := fmt.Sprintf("good%d", i)
+		tw.service(name, nil, newPod(t, name))
+	}
+	tw.service("cart", map[string]string{"check-path": "/odd"}, newPod(t, "cart-1"))
+	tw.service("odd", map[string]string{"check-path": "/odd"}, newPod(t, "odd-0"))
+	const refused = ": set aside, what was served of it stays: check configuration: haproxy -c refuses what podgate would write: config : parsing [podgate.cfg:7] : odd"
+	tw.awaitLog("Service shop/odd port web" + refused)
+	tw.awaitLog("Service shop/cart port web" + refused)
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /") // with its new pod, as it was
+	tw.awaitAnswer("any", "/odd/", notFound)
+	for i := range 7 {
+		tw.awaitAnswer("any", fmt.Sprintf("/good%d/", i), fmt.Sprintf("200 good%d /", i))
+	}
+	tw.service("odd", nil, newPod(t, "odd-1"))
+	tw.awaitAnswer("any", "/odd/", "200 odd-1 /")
+}
+
+// awaitLog waits until podgate's log says so.
+func (tw *town) awaitLog(want string) {
+	tw.t.Helper()
+	eventually(tw.t, "podgate logs "+want, func() error {
+		if !strings.Contains(tw.log.String(), want) {
+			return errors.New("it does not")
 		}
 		return nil
 	})
-	tw.endpoints("cart", newPod(t, "cart-1"))
-	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
-	l.check(t)
 }
 
 func TestDrainingEndpointsServeWhatTheyHave(t *testing.T) {

@@ -45,6 +45,8 @@ type edge struct {
 	writeAt   time.Time // when the file must follow what runs; zero when it does
 	retryAt   backoff   // for what HAProxy did not take, or takes only later
 	reload    reloadPlan
+
+	quarantine quarantine
 }
 
 func newEdge(c *config.Config, log *slog.Logger) *edge {
@@ -81,14 +83,16 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if err := e.look(ctx, want); err != nil {
 		return errors.Join(err, e.writeDesired(ctx, want))
 	}
+	want = e.quarantine.filter(want, e.have.Loaded)
 	if err := e.change(ctx, want, pass); err != nil {
 		return err
 	}
 	if e.reload.due(e.reloadReasons(want), e.reloadInterval) {
-		if err := e.load(ctx, want, pass); err != nil {
+		loaded, err := e.load(ctx, want, pass)
+		if err != nil {
 			return err
 		}
-		if err := e.change(ctx, want, pass); err != nil { // what changed meanwhile
+		if err := e.change(ctx, loaded, pass); err != nil { // what changed meanwhile
 			return err
 		}
 	}

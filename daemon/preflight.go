@@ -12,27 +12,35 @@ import (
 	"podgate/haproxy"
 )
 
-// preflight tries the addresses on which want listens and loaded does not. A
+// preflight tries the addresses on which want listens and loaded does not: a
 // reload with an address that is taken would cost seconds of refused
-// connections on all the others.
-func preflight(loaded, want []haproxy.Frontend) error {
+// connections on all the others. It returns the backends of TCP frontends that
+// cannot listen, with the reason. The error tells of a frontend that many
+// Services share.
+func preflight(loaded, want []haproxy.Frontend) (map[string]string, error) {
 	held := map[netip.AddrPort]bool{}
 	for _, f := range loaded {
 		for _, addr := range f.Binds {
 			held[addr] = true
 		}
 	}
+	taken := map[string]string{}
 	for _, f := range want {
 		for _, addr := range f.Binds {
 			if held[addr] {
 				continue
 			}
-			if err := tryListen(addr); err != nil {
-				return fmt.Errorf("preflight: frontend %s: %w", f.Name, err)
+			err := tryListen(addr)
+			switch {
+			case err == nil:
+			case f.Backend == "":
+				return nil, fmt.Errorf("preflight: frontend %s: %w", f.Name, err)
+			default:
+				taken[f.Backend] = fmt.Sprintf("preflight: %v", err)
 			}
 		}
 	}
-	return nil
+	return taken, nil
 }
 
 func tryListen(addr netip.AddrPort) error {

@@ -66,40 +66,75 @@ func (e *edge) reloadReasons(want haproxy.State) []string {
 	return []string{fmt.Sprintf("HAProxy runs configuration %s, which this podgate did not write", e.process.Generation)}
 }
 
-// load reloads HAProxy with want. If that cannot be done, the files are left or
-// put back as they were and HAProxy goes on serving what it serves.
-func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) error {
+// load reloads HAProxy with want, or with as much of it as HAProxy takes: the
+// rest is set aside. If nothing can be done, the files are left or put back as
+// they were and HAProxy goes on serving what it serves. It returns what was
+// loaded.
+func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haproxy.State, error) {
 	began := time.Now()
 	e.reload.at = time.Time{}
 	e.reload.last = began
-	files, err := cfgfile.Render(want, string(e.folder))
+	want, err := e.sift(ctx, want)
 	if err != nil {
-		return err
+		return want, err
 	}
-	if r := e.reload.refused; r.generation == files.Generation && began.Before(r.until) {
-		return r.err
+	reasons := e.reloadReasons(want)
+	if len(reasons) == 0 { // all that was to be loaded is set aside
+		return want, nil
 	}
-	process, err := e.tryLoad(ctx, want, files)
+	process, err := e.swap(ctx, want)
 	if err != nil {
-		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
-		return err
+		return want, err
 	}
 	e.process, e.ours, e.have.Loaded = process, true, structure(want)
 	e.writeAt = time.Now() // servers may have changed since
 	if err := e.observe(ctx); err != nil {
 		e.process = runtime.Process{}
-		return err
+		return want, err
 	}
-	pass.Reload = e.reload.reasons
-	e.log.Info("reloaded", "reason", e.reload.reasons, "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
-	return nil
+	pass.Reload = reasons
+	e.log.Info("reloaded", "reason", reasons, "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
+	return want, nil
 }
 
-func (e *edge) tryLoad(ctx context.Context, want haproxy.State, files cfgfile.Files) (runtime.Process, error) {
-	if err := preflight(e.have.Loaded.Frontends, want.Frontends); err != nil {
-		return runtime.Process{}, err
+// sift returns as much of want as HAProxy could load, and sets the rest aside.
+// The error tells that it could load nothing of it. A State that was refused as
+// a whole is not tried again for a while.
+func (e *edge) sift(ctx context.Context, want haproxy.State) (haproxy.State, error) {
+	files, err := cfgfile.Render(want, string(e.folder))
+	if err != nil {
+		return want, err
 	}
-	if err := Check(ctx, e.haproxy, want); err != nil {
+	if r := e.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
+		return want, r.err
+	}
+	taken, err := preflight(e.have.Loaded.Frontends, want.Frontends)
+	if err == nil {
+		e.quarantine.add(want, taken)
+		want = e.quarantine.filter(want, e.have.Loaded)
+		err = Check(ctx, e.haproxy, want)
+	}
+	var operators *OperatorError
+	if err != nil && !errors.As(err, &operators) && ctx.Err() == nil {
+		reasons := culprits(want, e.have.Loaded, suspects(e.have.Loaded, want), func(s haproxy.State) error {
+			return Check(ctx, e.haproxy, s)
+		})
+		if len(reasons) > 0 && ctx.Err() == nil {
+			e.quarantine.add(want, reasons)
+			return e.quarantine.filter(want, e.have.Loaded), nil
+		}
+	}
+	if err != nil {
+		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
+	}
+	return want, err
+}
+
+// swap puts the files of want in place and has HAProxy load them. On an error
+// the old files are back.
+func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, error) {
+	files, err := cfgfile.Render(want, string(e.folder))
+	if err != nil {
 		return runtime.Process{}, err
 	}
 	backup, err := e.folder.backup()
@@ -114,6 +149,7 @@ func (e *edge) tryLoad(ctx context.Context, want haproxy.State, files cfgfile.Fi
 	process, err := e.runtime.Reload(ctx, files.Generation)
 	if err != nil {
 		e.process = runtime.Process{} // whichever it is now
+		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
 		return runtime.Process{}, errors.Join(err, e.folder.restore(backup))
 	}
 	return process, nil
@@ -127,7 +163,10 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 		return err
 	}
 	if _, checked := e.folder.loaded(files.Generation); !checked {
-		if err := Check(ctx, e.haproxy, want); err != nil {
+		if want, err = e.sift(ctx, want); err != nil {
+			return err
+		}
+		if files, err = cfgfile.Render(want, string(e.folder)); err != nil {
 			return err
 		}
 	}

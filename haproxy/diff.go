@@ -5,6 +5,7 @@ package haproxy
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -169,6 +170,9 @@ func reloadReasons(have, want State) []string {
 func diffMaps(have Running, want State) []Map {
 	var changed []Map
 	for i, m := range want.Maps() {
+		if !have.Loaded.looksUp(m.Name) {
+			continue
+		}
 		var present Map
 		if i < len(have.Maps) {
 			present = have.Maps[i]
@@ -181,6 +185,15 @@ func diffMaps(have Running, want State) []Map {
 		}
 	}
 	return changed
+}
+
+// looksUp reports whether the configuration of s makes use of a map. HAProxy
+// knows no others.
+func (s State) looksUp(name string) bool {
+	if name == TimeoutsMap {
+		return slices.ContainsFunc(s.Backends, func(b Backend) bool { return b.Policy.Mode == HTTP })
+	}
+	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Mode == HTTP })
 }
 
 func holdBack(want, present []MapEntry, loaded State) []MapEntry {
@@ -215,9 +228,15 @@ func leadsTo(have Running, changed []Map, want State) map[string]bool {
 		if f.Backend == "" {
 			continue
 		}
-		if slices.ContainsFunc(want.Frontends, func(w Frontend) bool { return w.Name == f.Name }) {
+		if slices.ContainsFunc(want.Frontends, f.goesOn) {
 			kept[f.Backend] = true
 		}
 	}
 	return kept
+}
+
+// goesOn reports whether what reaches f will be served by w: under another name
+// it still is the same address to a client.
+func (f Frontend) goesOn(w Frontend) bool {
+	return w.Name == f.Name || slices.ContainsFunc(f.Binds, func(b netip.AddrPort) bool { return slices.Contains(w.Binds, b) })
 }

@@ -189,3 +189,29 @@ func TestRoutesSortByFrontendHostPathAndCase(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestSetAside(t *testing.T) {
+	slower := state("a 1", "b 2", "d tcp 3")
+	slower.Backends[0].Policy.Balance = haproxy.LeastConn
+	elsewhere := state("a 1", "d tcp 4")
+	elsewhere.Frontends[1].Name = "podgate_other"
+	for _, row := range []struct {
+		name         string
+		want, loaded haproxy.State
+		aside        string
+		state        string
+	}{
+		{"a new backend goes with its route", state("a 1", "b 2"), state("a 1"), "b", state("a 1").String()},
+		{"a new TCP backend goes with its frontend", state("a 1", "d tcp 3"), state("a 1"), "d", state("a 1").String()},
+		{"a backend that was loaded stays as it was, with its present servers", slower, state("a 9", "b 2", "d tcp 3"), "a", state("a 1", "b 2", "d tcp 3").String()},
+		{"a TCP frontend that was loaded stays where it was", elsewhere, state("a 1", "d tcp 3"), "d", state("a 1", "d tcp 4").String()},
+		{"a backend that nobody wants is nothing to set aside", state("a 1"), state("a 1", "b 2"), "b", state("a 1").String()},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := row.want.SetAside(map[string]bool{row.aside: true}, row.loaded)
+			if diff := cmp.Diff(row.state, got.String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -5,6 +5,7 @@ package compile
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"podgate/daemon/config"
 	"podgate/haproxy"
@@ -29,6 +30,9 @@ type ServicePort struct {
 	Name    string // "" where the Service gives it none
 	Number  uint16
 }
+
+// Label is how a Problem names the port: by its name, else by its number.
+func (p ServicePort) Label() string { return cmp.Or(p.Name, strconv.Itoa(int(p.Number))) }
 
 // Compile computes what HAProxy should serve. What prev, a Result of earlier
 // or nil, has of the same objects under the same Config is used again: equal

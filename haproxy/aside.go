@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"cmp"
+	"slices"
+)
+
+// SetAside returns the State with the named backends, and the TCP frontends
+// that lead to them, as loaded has them, but with their present servers and
+// routes. What loaded does not have is left out, with the routes to it.
+func (s State) SetAside(names map[string]bool, loaded State) State {
+	if len(names) == 0 {
+		return s
+	}
+	out := s
+	out.Backends = nil
+	left := map[string]bool{}
+	for _, b := range s.Backends {
+		if names[b.Name] {
+			old, ok := loaded.Backend(b.Name)
+			if !ok {
+				left[b.Name] = true
+				continue
+			}
+			old.Servers = b.Servers
+			if old.Policy.Mode == HTTP {
+				old.TimeoutServer = b.TimeoutServer // stands in a map
+			}
+			b = old
+		}
+		out.Backends = append(out.Backends, b)
+	}
+	out.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r Route) bool { return left[r.Backend] })
+	out.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f Frontend) bool { return names[f.Backend] })
+	for _, f := range loaded.Frontends {
+		taken := slices.ContainsFunc(out.Frontends, func(o Frontend) bool { return o.goesOn(f) })
+		if _, ok := out.Backend(f.Backend); ok && names[f.Backend] && !taken {
+			out.Frontends = append(out.Frontends, f)
+		}
+	}
+	slices.SortFunc(out.Frontends, func(a, b Frontend) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
