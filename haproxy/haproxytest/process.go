@@ -22,7 +22,7 @@ const (
 	startTimeout = 15 * time.Second
 	stopTimeout  = 3 * time.Second
 	pollInterval = 5 * time.Millisecond
-	logTail      = 16 << 10
+	logTail      = 4 << 10
 )
 
 // process is a running master. It leads a process group of its own, in which
