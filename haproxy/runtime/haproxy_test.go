@@ -194,7 +194,10 @@ func newPod(t *testing.T) (haproxy.Server, chan struct{}) {
 	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			slow <- struct{}{}
-			<-slow
+			select {
+			case <-slow:
+			case <-r.Context().Done(): // the test failed
+			}
 			w.Header().Set("Connection", "close") // else HAProxy keeps it for the next request
 		}
 		fmt.Fprint(w, addr)

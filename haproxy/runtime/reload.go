@@ -16,6 +16,8 @@ const (
 	// reloadTimeout bounds a reload where the caller's context does not:
 	// 20000 backends come up in two seconds, on a slow box in ten.
 	reloadTimeout = time.Minute
+	// retireTimeout bounds the wait for the process before to stop accepting.
+	retireTimeout = 5 * time.Second
 	// pollInterval is how often a new process, or a socket that refuses, is
 	// tried.
 	pollInterval = 10 * time.Millisecond
@@ -52,16 +54,17 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 	case <-ctx.Done():
 		return Process{}, fmt.Errorf("reload HAProxy: wait for another reload: %w", context.Cause(ctx))
 	}
-	p, err := c.reload(ctx, generation)
+	// Where no process can be seen, which a reload may well repair, any is new.
+	before, _ := c.process(ctx)
+	p, err := c.reload(ctx, generation, before)
 	if err != nil {
 		return Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
+	c.awaitRetired(ctx, before)
 	return p, nil
 }
 
-func (c *Client) reload(ctx context.Context, generation string) (Process, error) {
-	// Where no process can be seen, which a reload may well repair, any is new.
-	before, _ := c.process(ctx)
+func (c *Client) reload(ctx context.Context, generation string, before Process) (Process, error) {
 	serves := func(p Process) bool { return p.Pid != before.Pid && p.Generation == generation }
 
 	reply, err := c.master.ask(ctx, "reload\n")
@@ -139,6 +142,31 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 				return Process{}, fmt.Errorf("generation %s did not come up in time: %w", generation, err)
 			}
 			return Process{}, fmt.Errorf("generation %s did not come up in time: process %d serves generation %q: %w", generation, p.Pid, p.Generation, context.Cause(ctx))
+		}
+	}
+}
+
+// awaitRetired waits until the process before has been told to stop. Both
+// accept on the admin socket till then, and a server that is added to the old
+// one is lost.
+func (c *Client) awaitRetired(ctx context.Context, before Process) {
+	if before.Pid == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
+	defer cancel()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		reply, err := c.master.ask(ctx, fmt.Sprintf("@!%d show info;quit\n", before.Pid))
+		gone := strings.HasPrefix(reply, "Can't find the target") || strings.Contains(reply, "\nStopping: 1")
+		if err == nil && gone {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return // the new one serves; whoever observes will see what is amiss
 		}
 	}
 }

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+)
+
+var (
+	walkSeed  = flag.Uint64("seed", 0, "seed of the random walk; 0 takes one from the clock")
+	walkSteps = flag.Int("steps", 40, "steps of the random walk")
+)
+
+// TestRandomWalk goes from any State to any other, many times. Each is reached:
+// the next Diff has nothing more to do. And all the while no request fails that
+// both States have a ready server for.
+func TestRandomWalk(t *testing.T) {
+	seed := *walkSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("to do it again: go test -run TestRandomWalk -seed %d -steps %d", seed, *walkSteps)
+
+	b := newBox(t)
+	w := &walk{box: b, world: newWorld(t, b, seed)}
+	w.loaded = w.world.next(haproxy.State{})
+	b.load(t, w.loaded)
+	w.reach(t, w.loaded)
+	have := w.loaded
+	for i := range *walkSteps {
+		want := w.world.next(have)
+		watch := newWatch(have, want)
+		w.reach(t, want)
+		failures, requests := watch.stop()
+		w.requests += requests
+		for _, f := range failures {
+			t.Errorf("step %d: %s", i, f)
+		}
+		if t.Failed() {
+			t.Fatalf("step %d from\n%sto\n%s", i, have, want)
+		}
+		have = want
+	}
+	eventually(t, "servers that left are deleted", func() bool {
+		plan := haproxy.Diff(b.observe(t, w.loaded), have)
+		b.apply(t, plan)
+		return plan.Empty()
+	})
+	t.Logf("%d steps, %d reloads, %d plans, %d requests", *walkSteps, w.reloads, w.plans, w.requests)
+}
+
+// walk does what the daemon does.
+type walk struct {
+	box
+	world                    *world
+	loaded                   haproxy.State
+	reloads, plans, requests int
+}
+
+func (w *walk) reach(t *testing.T, want haproxy.State) {
+	t.Helper()
+	for range 3 {
+		plan := haproxy.Diff(w.observe(t, w.loaded), want)
+		if onlyWaits(plan) {
+			return
+		}
+		if plan.Runtime() {
+			w.plans++
+			w.apply(t, plan)
+		}
+		if len(plan.Reload) > 0 {
+			w.reloads++
+			w.load(t, want)
+			w.loaded = want
+		}
+	}
+	plan := haproxy.Diff(w.observe(t, w.loaded), want)
+	if !onlyWaits(plan) {
+		t.Fatalf("still to do: %v, servers %v and %v, %d maps", plan.Reload, plan.Add, plan.Leave, len(plan.Maps))
+	}
+}
+
+// onlyWaits reports whether all that is left are servers with connections.
+func onlyWaits(p haproxy.Plan) bool {
+	others := slices.ContainsFunc(p.Leave, func(c haproxy.ServerChange) bool { return c.Op != haproxy.DeleteServer })
+	return len(p.Reload)+len(p.Add)+len(p.Maps) == 0 && !others
+}
+
+// world makes States up.
+type world struct {
+	rand  *rand.Rand
+	http  []netip.AddrPort
+	tcp   []netip.AddrPort
+	pods  []netip.AddrPort
+	names []string
+}
+
+func newWorld(t *testing.T, b box, seed uint64) *world {
+	t.Helper()
+	w := &world{
+		rand:  rand.New(rand.NewPCG(seed, 0)),
+		names: []string{"shop_a_80", "shop_b_80", "shop_c_80", "shop_d_80", "shop_e_80", "shop_f_80"},
+	}
+	for range 8 {
+		pod, _ := newPod(t)
+		w.pods = append(w.pods, pod.Addr)
+	}
+	slices.SortFunc(w.pods, netip.AddrPort.Compare)
+	for range 2 {
+		w.http = append(w.http, b.freeAddr(t))
+		w.tcp = append(w.tcp, b.freeAddr(t))
+	}
+	return w
+}
+
+// next is another State: mostly have with other servers and routes, as pods
+// come and go, now and then anything.
+func (w *world) next(have haproxy.State) haproxy.State {
+	var s haproxy.State
+	s.Settings = have.Settings
+	if w.one(10) || len(have.Backends) == 0 {
+		s.Settings = settings()
+		s.Settings.TimeoutClient += time.Duration(w.rand.IntN(3)) * time.Second
+	}
+	fresh := len(have.Backends) == 0 || w.one(3)
+	if fresh {
+		s.Backends = w.backends()
+	} else {
+		s.Backends = slices.Clone(have.Backends)
+		if len(s.Backends) > 1 && w.one(4) {
+			i := w.rand.IntN(len(s.Backends))
+			s.Backends = slices.Delete(s.Backends, i, i+1)
+		}
+	}
+	for i := range s.Backends {
+		if fresh || w.one(2) {
+			s.Backends[i].Servers = w.servers()
+		}
+		if s.Backends[i].Policy.Mode == haproxy.HTTP && w.one(3) {
+			s.Backends[i].TimeoutServer = time.Duration(w.rand.IntN(3)*20) * time.Second
+		}
+	}
+	s.Frontends, s.Routes = w.frontends(s.Backends, have)
+	return s
+}
+
+// one is true one time out of n.
+func (w *world) one(n int) bool { return w.rand.IntN(n) == 0 }
+
+func (w *world) backends() []haproxy.Backend {
+	var all []haproxy.Backend
+	for i, name := range w.names {
+		if w.one(3) {
+			continue
+		}
+		b := haproxy.Backend{Name: name, Options: haproxy.Options{Protocol: haproxy.Plain}}
+		b.Policy = haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.Balances()[w.rand.IntN(5)]}
+		switch {
+		case i >= 4:
+			b.Policy.Mode = haproxy.TCP
+		case w.one(3):
+			b.Policy.Cookie, b.Policy.CookieKey = "SERVERID", "secret"
+		case w.one(4):
+			b.Policy.ClientAffinity = time.Minute
+		}
+		if w.one(2) {
+			b.Options.Check, b.Options.CheckInterval = true, time.Second
+		}
+		if w.one(4) {
+			b.Options.MaxConn = 100
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+func (w *world) servers() []haproxy.Server {
+	var all []haproxy.Server
+	for _, pod := range w.pods {
+		switch w.rand.IntN(5) {
+		case 0, 1:
+			all = append(all, haproxy.Server{Addr: pod, State: haproxy.Ready})
+		case 2:
+			all = append(all, haproxy.Server{Addr: pod, State: haproxy.Drain})
+		}
+	}
+	return all
+}
+
+func (w *world) frontends(backends []haproxy.Backend, have haproxy.State) ([]haproxy.Frontend, []haproxy.Route) {
+	binds := w.http[:1]
+	if w.one(10) {
+		binds = w.http
+	}
+	frontends := []haproxy.Frontend{{Name: "http", Mode: haproxy.HTTP, Binds: binds}}
+	var routes []haproxy.Route
+	var leading []string
+	for _, b := range backends {
+		if b.Policy.Mode == haproxy.TCP {
+			bind := w.tcp[len(frontends)-1]
+			frontends = append(frontends, haproxy.Frontend{Name: "tcp_" + b.Name, Mode: haproxy.TCP, Binds: []netip.AddrPort{bind}, Backend: b.Name})
+			continue
+		}
+		leading = append(leading, b.Name)
+	}
+	if len(leading) == 0 {
+		return frontends, nil
+	}
+	for i := range 8 {
+		if w.one(5) {
+			continue
+		}
+		r := haproxy.Route{Path: fmt.Sprintf("/r%d", i), Backend: leading[w.rand.IntN(len(leading))]}
+		if i == 7 {
+			r.FoldCase = true
+		}
+		if i%2 == 0 {
+			r.Rewrite = "/"
+		}
+		// Routes stay where they lead more often than not.
+		for _, old := range have.Routes {
+			if old.Path == r.Path && slices.Contains(leading, old.Backend) && !w.one(4) {
+				r = old
+			}
+		}
+		routes = append(routes, r)
+	}
+	slices.SortFunc(routes, haproxy.Route.Compare)
+	return frontends, routes
+}
+
+// watch asks for everything that may not fail between two States.
+type watch struct {
+	cancel   context.CancelFunc
+	wait     sync.WaitGroup
+	requests atomic.Int64
+	mu       sync.Mutex
+	failures []string
+}
+
+func newWatch(have, want haproxy.State) *watch {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &watch{cancel: cancel}
+	before, after := reachable(have), reachable(want)
+	for url, backend := range before {
+		// Where a URL moves together with its last pod's end, no order of
+		// things has a server for it.
+		_, stays := want.Backend(backend)
+		if after[url] != "" && (!stays || serves(want, backend)) {
+			w.wait.Go(func() { w.ask(ctx, url) })
+		}
+	}
+	return w
+}
+
+// reachable are the URLs that a ready server answers, and its backend.
+func reachable(s haproxy.State) map[string]string {
+	urls := map[string]string{}
+	for _, f := range s.Frontends {
+		if f.Backend != "" && serves(s, f.Backend) {
+			urls["http://"+f.Binds[0].String()+"/"] = f.Backend
+		}
+		for _, r := range s.Routes {
+			if f.Backend == "" && serves(s, r.Backend) {
+				urls["http://"+f.Binds[0].String()+r.Path] = r.Backend
+			}
+		}
+	}
+	return urls
+}
+
+// serves reports whether the backend has a ready server.
+func serves(s haproxy.State, backend string) bool {
+	b, _ := s.Backend(backend)
+	return slices.ContainsFunc(b.Servers, func(srv haproxy.Server) bool { return srv.State == haproxy.Ready })
+}
+
+// ask requests the URL until ctx ends, with one connection after the other and
+// a kept one in turn.
+func (w *watch) ask(ctx context.Context, url string) {
+	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	defer kept.CloseIdleConnections()
+	short := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	for ctx.Err() == nil {
+		for _, c := range []*http.Client{kept, short} {
+			w.requests.Add(1)
+			resp, err := c.Get(url)
+			if err == nil {
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					continue
+				}
+				err = fmt.Errorf("%s", resp.Status)
+			}
+			w.mu.Lock()
+			w.failures = append(w.failures, fmt.Sprintf("%s: %v", url, err))
+			w.mu.Unlock()
+			return
+		}
+	}
+}
+
+func (w *watch) stop() (failures []string, requests int) {
+	w.cancel()
+	w.wait.Wait()
+	slices.SortFunc(w.failures, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	return w.failures, int(w.requests.Load())
+}
