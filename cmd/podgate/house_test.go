@@ -49,7 +49,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"podgate/daemon":              {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/compile":      {"podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy"},
 		"podgate/daemon/config":       {"podgate/haproxy"},
-		"podgate/daemon/demo":         {"podgate/daemon", "podgate/daemon/config", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/haproxy/haproxytest"},
+		"podgate/daemon/demo":         {"podgate/daemon", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/haproxy/haproxytest"},
 		"podgate/kubeapi":             {},
 		"podgate/kubeapi/kubeapitest": {"podgate/kubeapi"},
 		"podgate/haproxy":             {},
