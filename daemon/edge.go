@@ -258,8 +258,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) error
 		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "took", time.Since(began))
 	}
 	if len(applied.Refused) > 0 {
-		r := applied.Refused[0]
-		return fmt.Errorf("change HAProxy: %s: %s", r.Change, r.Reply)
+		return fmt.Errorf("change HAProxy: %s", applied.Refused[0])
 	}
 	return nil
 }

@@ -67,15 +67,17 @@ func (c ServerChange) String() string {
 // another reason.
 func Diff(have Running, want State) Plan {
 	p := Plan{Reload: reloadReasons(have.Loaded, want)}
-	p.Maps = diffMaps(have, want)
-	kept := leadsTo(have, p.Maps, want)
+	maps := want.Maps()
+	p.Maps = diffMaps(have, maps)
+	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
 	for i := range have.Loaded.Backends {
 		b := &have.Loaded.Backends[i]
-		w, wanted := want.Backend(b.Name)
-		if !wanted && kept[b.Name] {
-			continue
-		}
+		w, _ := want.Backend(b.Name)
+		leaving := len(p.Leave)
 		p.diffServers(b, have.Servers[b.Name], w.Servers)
+		if waiting[b.Name] && !slices.ContainsFunc(w.Servers, func(s Server) bool { return s.State == Ready }) {
+			p.Leave = p.Leave[:leaving]
+		}
 	}
 	return p
 }
@@ -167,9 +169,9 @@ func reloadReasons(have, want State) []string {
 // diffMaps returns the maps that differ, as they may be now. A route to a
 // backend that only the next reload brings keeps its present entry till then:
 // HAProxy would answer 404 instead.
-func diffMaps(have Running, want State) []Map {
+func diffMaps(have Running, want []Map) []Map {
 	var changed []Map
-	for i, m := range want.Maps() {
+	for i, m := range want {
 		if !have.Loaded.looksUp(m.Name) {
 			continue
 		}
@@ -211,28 +213,31 @@ func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	return entries
 }
 
-// leadsTo returns the backends that requests still reach until the next
-// reload, although want may not have them.
-func leadsTo(have Running, changed []Map, want State) map[string]bool {
-	kept := map[string]bool{}
+// waitForReload returns the backends that requests reach only until the next
+// reload leads these elsewhere. Till then somebody must answer them.
+func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[string]bool {
+	waiting := map[string]bool{}
 	current := map[string][]MapEntry{}
 	for _, m := range slices.Concat(have.Maps, changed) {
 		current[m.Name] = m.Entries
 	}
-	for _, name := range []string{RoutesMap, FoldedRoutesMap} {
-		for _, e := range current[name] {
-			kept[e.backend()] = true
+	for _, m := range want {
+		if m.Name == TimeoutsMap {
+			continue
+		}
+		for _, e := range current[m.Name] {
+			i, ok := slices.BinarySearchFunc(m.Entries, e, compareKeys)
+			if ok && m.Entries[i].backend() != e.backend() {
+				waiting[e.backend()] = true
+			}
 		}
 	}
 	for _, f := range have.Loaded.Frontends {
-		if f.Backend == "" {
-			continue
-		}
-		if slices.ContainsFunc(want.Frontends, f.goesOn) {
-			kept[f.Backend] = true
+		if slices.ContainsFunc(frontends, func(w Frontend) bool { return f.goesOn(w) && f.Backend != w.Backend }) {
+			waiting[f.Backend] = true
 		}
 	}
-	return kept
+	return waiting
 }
 
 // goesOn reports whether what reaches f will be served by w: under another name

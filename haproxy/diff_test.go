@@ -27,7 +27,7 @@ func state(lines ...string) haproxy.State {
 		if len(words) > 0 && words[0] == "tcp" {
 			b.Policy.Mode = haproxy.TCP
 			words = words[1:]
-			s.Frontends = append(s.Frontends, haproxy.Frontend{Name: "podgate_tcp", Mode: haproxy.TCP, Backend: b.Name})
+			s.Frontends = append(s.Frontends, haproxy.Frontend{Name: "podgate_tcp", Mode: haproxy.TCP, Binds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5432")}, Backend: b.Name})
 		} else {
 			s.Routes = append(s.Routes, haproxy.Route{Path: "/" + b.Name, Backend: b.Name})
 		}
@@ -98,6 +98,13 @@ func TestDiff(t *testing.T) {
 	moved := state("b 2")
 	moved.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
 
+	renamed := state("a 1", "e tcp 4")
+	renamed.Frontends[1].Name = "podgate_tcp_e"
+	emptied := state("a", "b 2")
+	emptied.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
+	replaced := state("a 3", "b 2")
+	replaced.Routes = emptied.Routes
+
 	for _, row := range []struct {
 		name string
 		have haproxy.Running
@@ -132,6 +139,13 @@ func TestDiff(t *testing.T) {
 			"reload: frontend podgate_tcp is gone", "set d/10.0.0.3:80 maint", "delete d/10.0.0.3:80 maint"}},
 		{"a TCP frontend keeps its backend's servers until it leads elsewhere", running(state("a 1", "d tcp 3")), state("a 1", "e tcp 4"), []string{
 			"reload: backend e is new", "reload: frontend podgate_tcp leads to another backend"}},
+		{"a TCP port that goes to another Service keeps serving until then", running(state("a 1", "d tcp 3")), renamed, []string{
+			"reload: backend e is new", "reload: frontend podgate_tcp is gone", "reload: frontend podgate_tcp_e is new"}},
+		{"a backend that a route still leads to is not emptied", running(state("a 1")), emptied, []string{"reload: backend b is new"}},
+		{"a backend that a route still leads to may change", running(state("a 1")), replaced, []string{
+			"reload: backend b is new", "add a/10.0.0.3:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
+		{"a map that nothing loaded looks up waits for the reload", running(haproxy.State{}), state("a 1"), []string{
+			"reload: backend a is new", "reload: frontend podgate_http is new"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if diff := cmp.Diff(row.plan, tell(haproxy.Diff(row.have, row.want))); diff != "" {

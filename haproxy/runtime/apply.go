@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"podgate/haproxy"
 )
@@ -42,7 +43,9 @@ func (a *Applied) refuseMap(name, reply string) {
 
 // Apply carries out the parts of the plan that need no reload: plan.Add, then
 // plan.Maps, then plan.Leave. What HAProxy refuses is told in Applied and stops
-// nothing else. An error means that HAProxy could not be spoken to; the work is
+// only what relies on it: no server leaves a backend that was refused a new one,
+// and none leaves at all where a map could not be swapped, because requests may
+// still be led there. An error means that HAProxy could not be spoken to; the work is
 // part-done then and Applied tells what is known of it. What HAProxy shows
 // afterwards, not what it answered, is the truth: observe again.
 //
@@ -53,13 +56,27 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 	if err := c.changeServers(ctx, plan.Add, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
+	leave := a.safeToLeave(plan.Leave)
 	for _, m := range plan.Maps {
-		if err := c.swapMap(ctx, m, &a); err != nil {
+		swapped, err := c.swapMap(ctx, m, &a)
+		if err != nil {
 			return a, fmt.Errorf("apply to HAProxy: map %s: %w", m.Name, err)
 		}
+		if !swapped {
+			leave = nil
+		}
 	}
-	if err := c.changeServers(ctx, plan.Leave, &a); err != nil {
+	if err := c.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	return a, nil
+}
+
+// safeToLeave is what of leave is in no backend that was refused a server.
+func (a *Applied) safeToLeave(leave []haproxy.ServerChange) []haproxy.ServerChange {
+	refused := map[string]bool{}
+	for _, r := range a.Refused {
+		refused[r.Change.Backend.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool { return refused[c.Backend.Name] })
 }

@@ -71,12 +71,58 @@ func TestApplySetsAServerBackToTheAddressOfItsName(t *testing.T) {
 	}
 }
 
+func TestNoServerLeavesABackendThatWasRefusedANewOne(t *testing.T) {
+	b := newBox(t)
+	a := ready("127.0.0.1:8001")
+	s := b.shop(t, nil, a)
+	b.load(t, s)
+	sticky := s.Backends[0]
+	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
+	applied, err := b.Apply(t.Context(), haproxy.Plan{
+		Add:   changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003")),
+		Leave: changes(haproxy.SetServer, &sticky, withState(haproxy.Maint, a)...),
+	})
+	if err != nil || len(applied.Refused) != 1 {
+		t.Fatalf("Refused %v, error %v", applied.Refused, err)
+	}
+	if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
+func TestNoServerLeavesWhereAMapCouldNotBeSwapped(t *testing.T) {
+	b := newBox(t)
+	a := ready("127.0.0.1:8001")
+	s := b.shop(t, nil, a)
+	b.load(t, s)
+	applied, err := b.Apply(t.Context(), haproxy.Plan{
+		Maps:  []haproxy.Map{{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}}},
+		Leave: changes(haproxy.SetServer, &s.Backends[0], withState(haproxy.Maint, a)...),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"swap map nomap: Unknown map identifier. Please use #<id> or <file>."}
+	var got []string
+	for _, r := range applied.Refused {
+		got = append(got, r.String())
+	}
+	if d := diff(want, got); d != "" {
+		t.Errorf("Refused (-want +got):\n%s", d)
+	}
+	if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
 func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 	b := newBox(t)
 	a, c := ready("127.0.0.1:8001"), ready("127.0.0.1:8003")
 	s := b.shop(t, nil, a)
+	s.Backends = append([]haproxy.Backend{s.Backends[0]}, s.Backends...)
+	s.Backends[0].Name = "other"
 	b.load(t, s)
-	shop, nobody := &s.Backends[0], &haproxy.Backend{Name: "nobody", Options: s.Backends[0].Options}
+	other, shop, nobody := &s.Backends[0], &s.Backends[1], &haproxy.Backend{Name: "nobody", Options: s.Backends[0].Options}
 	injects := &haproxy.Backend{Name: "shop;shutdown frontend http", Options: s.Backends[0].Options}
 	sticky := *shop
 	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
@@ -87,17 +133,15 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 			changes(haproxy.AddServer, &sticky, c)...),
 			changes(haproxy.AddServer, shop, c)...),
 		Maps: []haproxy.Map{
-			{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}},
 			{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{
 				{Key: "a b/", Value: "shop"}, {Key: "new\nline/", Value: "shop"}, {Key: "#/", Value: "shop"},
 				{Key: "long/", Value: strings.Repeat("x", 20_000)}, {Key: "", Value: "shop"},
 				{Key: "*/", Value: "shop|0"},
 			}},
 		},
-		Leave: append(append(
-			changes(haproxy.SetServer, shop, withState(haproxy.Drain, ready("127.0.0.1:8009"))...),
-			changes(haproxy.DeleteServer, nobody, withState(haproxy.Maint, a)...)...),
-			changes(haproxy.SetServer, shop, withState(haproxy.Drain, a)...)...),
+		Leave: append(
+			changes(haproxy.SetServer, other, withState(haproxy.Drain, ready("127.0.0.1:8009"))...),
+			changes(haproxy.SetServer, other, withState(haproxy.Drain, a)...)...),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -110,20 +154,21 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" does not go on a command line`,
 		`add shop/127.0.0.1:8003 ready: cookie key "a b" does not go on a command line`,
 		`add nobody/127.0.0.1:8001 ready: No such backend.`,
-		`swap map nomap: Unknown map identifier. Please use #<id> or <file>.`,
 		`swap map routes: entry "a b/" "shop" is not a line of a map`,
 		`swap map routes: entry "new\nline/" "shop" is not a line of a map`,
 		`swap map routes: entry "#/" "shop" is not a line of a map`,
 		`swap map routes: entry "long/"... of 20007 bytes is longer than HAProxy reads`,
 		`swap map routes: entry "" "shop" is half empty`,
-		`set shop/127.0.0.1:8009 drain: No such server.`,
-		`delete nobody/127.0.0.1:8001 maint: No such backend.`,
+		`set other/127.0.0.1:8009 drain: No such server.`,
 	}
 	if d := diff(want, got); d != "" {
 		t.Errorf("Refused (-want +got):\n%s", d)
 	}
-	if d := diff(append(withState(haproxy.Drain, a), c), b.servers(t, "shop")); d != "" {
+	if d := diff([]haproxy.Server{a, c}, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+	if d := diff(withState(haproxy.Drain, a), b.servers(t, "other")); d != "" {
+		t.Errorf("Servers of other (-want +got):\n%s", d)
 	}
 	if d := diff([]haproxy.MapEntry{{Key: "*/", Value: "shop|0"}}, b.observe(t, s).Maps[0].Entries); d != "" {
 		t.Errorf("Maps (-want +got):\n%s", d)

@@ -17,21 +17,22 @@ const maxPayload = 8 << 10
 // swapMap replaces the whole map at once: a new version is filled beside the
 // one that serves, read back, and committed (management.txt "prepare map", "add
 // map @<ver>", "commit map"). Entries that do not fit a line of a map are
-// refused by themselves; whatever else is refused leaves the map as it was.
-func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) error {
+// refused by themselves; whatever else is refused leaves the map as it was. It
+// reports whether the map was swapped.
+func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, error) {
 	path, err := c.mapPath(m.Name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	entries := a.refuseEntries(m)
 	reply, err := c.mapCommand(ctx, a, "prepare map "+path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var version int
 	if _, err := fmt.Sscanf(reply, "New version created: %d", &version); err != nil {
 		a.refuseMap(m.Name, reply)
-		return nil
+		return false, nil
 	}
 	at := fmt.Sprintf("@%d %s", version, path)
 	reply, err = c.fillMap(ctx, a, at, entries)
@@ -39,13 +40,14 @@ func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) error {
 		reply, err = c.mapCommand(ctx, a, "commit map "+at)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if reply != "" {
 		a.refuseMap(m.Name, reply)
 		_, err = c.mapCommand(ctx, a, "clear map "+at)
+		return false, err
 	}
-	return err
+	return true, nil
 }
 
 // fillMap adds the entries to a version that does not serve yet and makes sure
