@@ -4,9 +4,14 @@ package kubeapi
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"strconv"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // bigList returns an EndpointSliceList of 5,000 slices of 20 endpoints, as a
@@ -32,23 +37,37 @@ func bigList() []byte {
 	return b.Bytes()
 }
 
-// BenchmarkDecode100kEndpoints measures one list of 100,000 endpoints, and
-// encoding/json into maps beside it as a yardstick.
+// BenchmarkDecode100kEndpoints measures one list of 100,000 endpoints in either
+// encoding, and encoding/json into maps beside it as a yardstick. "live" is what
+// stays in memory.
 func BenchmarkDecode100kEndpoints(b *testing.B) {
 	text := bigList()
-	b.Run("page", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		b.ReportAllocs()
-		for b.Loop() {
-			d := pageDecoder{resource: endpointSlices, strings: make(interner), into: &listing{}}
-			if _, err := d.decode(bytes.NewReader(text)); err != nil {
-				b.Fatal(err)
+	for _, encoding := range []struct {
+		name string
+		body []byte
+		page func(*listing) pageDecoder
+	}{
+		{"protobuf", protoList(b, text), func(l *listing) pageDecoder { return newProtoPage(endpointSlices, l) }},
+		{"json", text, func(l *listing) pageDecoder { return &jsonPage{resource: endpointSlices, into: l} }},
+	} {
+		b.Run(encoding.name, func(b *testing.B) {
+			b.SetBytes(int64(len(encoding.body)))
+			b.ReportAllocs()
+			var l *listing
+			before := liveBytes()
+			for b.Loop() {
+				l = newListing()
+				if _, err := encoding.page(l).decode(bytes.NewReader(encoding.body)); err != nil {
+					b.Fatal(err)
+				}
+				if got := len(l.objects); got != 5000 {
+					b.Fatalf("%d slices, want 5000", got)
+				}
 			}
-			if got := len(d.into.objects); got != 5000 {
-				b.Fatalf("%d slices, want 5000", got)
-			}
-		}
-	})
+			b.ReportMetric(float64(liveBytes()-before)/(1<<20), "MiB-live")
+			runtime.KeepAlive(l)
+		})
+	}
 	b.Run("map", func(b *testing.B) {
 		b.SetBytes(int64(len(text)))
 		b.ReportAllocs()
@@ -61,21 +80,116 @@ func BenchmarkDecode100kEndpoints(b *testing.B) {
 	})
 }
 
-// BenchmarkSnapshotAfterOneChange measures what one event costs among 5,000
-// Services.
-func BenchmarkSnapshotAfterOneChange(b *testing.B) {
-	d := pageDecoder{resource: endpointSlices, strings: make(interner), into: &listing{}}
-	if _, err := d.decode(bytes.NewReader(bigList())); err != nil {
+// liveBytes returns how much memory is in use after a collection.
+func liveBytes() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// protoList returns a list of EndpointSlices in protobuf, with what is read of
+// it and the owner, labels and uids that are not.
+func protoList(b *testing.B, text []byte) []byte {
+	b.Helper()
+	var list struct {
+		Items []struct {
+			wireSlice
+			Metadata struct {
+				Name, Namespace, UID, ResourceVersion string
+				Labels                                map[string]string
+			} `json:"metadata"`
+		}
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		b.Fatal(err)
+	}
+	field := func(p []byte, num protowire.Number, value []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(p, num, protowire.BytesType), value)
+	}
+	number := func(p []byte, num protowire.Number, value uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(p, num, protowire.VarintType), value)
+	}
+	pair := func(num protowire.Number, first string, other protowire.Number, second string) []byte {
+		return field(field(nil, num, []byte(first)), other, []byte(second))
+	}
+	whole := field(nil, 1, field(nil, 2, []byte("7")))
+	for _, s := range list.Items {
+		meta := field(pair(1, s.Metadata.Name, 3, s.Metadata.Namespace), 5, []byte(s.Metadata.UID))
+		meta = field(field(meta, 6, []byte(s.Metadata.ResourceVersion)), 8, number(nil, 1, 1767323045))
+		for key, value := range s.Metadata.Labels {
+			meta = field(meta, 11, pair(1, key, 2, value))
+		}
+		meta = field(meta, 13, pair(1, "v1", 3, s.Metadata.Labels[serviceNameLabel]))
+		item := field(nil, 1, meta)
+		for _, e := range s.Endpoints {
+			ref := field(pair(1, e.TargetRef.Kind, 2, s.Metadata.Namespace), 3, []byte(e.TargetRef.Name))
+			endpoint := field(nil, 1, []byte(e.Addresses[0]))
+			endpoint = field(endpoint, 2, number(number(number(nil, 1, 1), 2, 1), 3, 0))
+			endpoint = field(endpoint, 4, field(ref, 4, []byte(s.Metadata.UID)))
+			endpoint = field(field(endpoint, 6, []byte(e.NodeName)), 7, []byte("z1"))
+			item = field(item, 2, endpoint)
+		}
+		for _, p := range s.Ports {
+			item = field(item, 3, number(pair(1, p.Name, 2, p.Protocol), 3, uint64(p.Port)))
+		}
+		whole = field(whole, 2, field(item, 4, []byte(s.AddressType)))
+	}
+	return append([]byte(protoMagic), field(nil, unknownRaw, whole)...)
+}
+
+// BenchmarkEvent measures what one event costs among 5,000 Services of 20
+// endpoints: from its bytes on the wire to the next Snapshot.
+func BenchmarkEvent(b *testing.B) {
+	body := protoList(b, bigList())
+	l := newListing()
+	if _, err := newProtoPage(endpointSlices, l).decode(bytes.NewReader(body)); err != nil {
 		b.Fatal(err)
 	}
 	s := newStore()
-	s.replace(source{endpointSlices, ""}, d.into)
-	first := *d.into.objects[0].(*EndpointSlice)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		changed := first
-		changed.ResourceVersion = fmt.Sprint(i)
-		s.put(&changed)
-		s.snapshot(1)
+	s.replace(source{endpointSlices, ""}, l)
+	for _, o := range l.objects {
+		slice := o.(*EndpointSlice)
+		s.put(&Service{Key: slice.service(), ResourceVersion: "1"})
 	}
+	event := protoEventOf(body)
+	b.Run("slice", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			events := newProtoEvents(bytes.NewReader(event), endpointSlices, l.strings)
+			e, err := events.next()
+			if err != nil {
+				b.Fatal(err)
+			}
+			e.object.(*EndpointSlice).ResourceVersion = strconv.Itoa(i)
+			if !s.put(e.object) {
+				b.Fatal("nothing changed")
+			}
+			s.snapshot(1)
+		}
+	})
+	b.Run("service", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			s.put(&Service{Key: Key{"shop", "app-0007"}, ResourceVersion: strconv.Itoa(i)})
+			s.snapshot(1)
+		}
+	})
+}
+
+// protoEventOf returns a MODIFIED event of the first item of a list.
+func protoEventOf(list []byte) []byte {
+	field := func(p []byte, num protowire.Number, value []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(p, num, protowire.BytesType), value)
+	}
+	raw, _ := unwrapProto(list)
+	m := message{rest: raw}
+	for m.next() {
+		if m.num == 2 {
+			break
+		}
+	}
+	wrapped := append([]byte(protoMagic), field(nil, unknownRaw, m.bytes)...)
+	event := field(field(nil, 1, []byte("MODIFIED")), 2, field(nil, 1, wrapped))
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(event))), event...)
 }

@@ -63,17 +63,29 @@ func (c *Client) answerError(resp *http.Response, verb string, r resource) error
 // not JSON: 429 comes as plain text, and so does what proxies say.
 func answerMessage(resp *http.Response) string {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	var status struct {
-		Message string `json:"message"`
+	if isProtobuf(resp) {
+		return protoMessage(body)
 	}
-	if json.Unmarshal(body, &status) == nil {
-		return status.Message
+	if status, err := jsonStatus(func(v any) error { return json.Unmarshal(body, v) }); err == nil {
+		return status.message
 	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 		return line[:min(len(line), 200)]
 	}
 	return ""
+}
+
+func protoMessage(body []byte) string {
+	raw, err := unwrapProto(body)
+	if err != nil {
+		return ""
+	}
+	status, err := protoStatus(raw)
+	if err != nil {
+		return ""
+	}
+	return status.message
 }
 
 // errNoAnswer is the cause of a context that ended because the server took too

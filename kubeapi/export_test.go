@@ -2,9 +2,84 @@
 
 package kubeapi
 
-import "time"
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"time"
+)
 
 // SetTimeouts shortens how long a test waits for a server that hangs.
 func (c *Client) SetTimeouts(page, answer time.Duration) {
 	c.timeouts = timeouts{page: page, answer: answer}
+}
+
+// Listing is what a test sees of a list.
+type Listing struct {
+	Version, Next string
+	Objects       []any
+	Unread        map[Key]error
+}
+
+// DecodePage reads a page of "services" or "endpointslices".
+func DecodePage(plural, contentType string, body []byte) (Listing, error) {
+	l := newListing()
+	next, err := newPageDecoder(answer(contentType), resourceOf(plural), l).decode(bytes.NewReader(body))
+	out := Listing{Version: l.version, Next: next, Unread: l.unread}
+	for _, o := range l.objects {
+		out.Objects = append(out.Objects, o)
+	}
+	return out, err
+}
+
+// Event is what a test sees of an event of a watch.
+type Event struct {
+	Kind    string
+	Object  any
+	Version string // of a bookmark
+	Listed  bool
+	Status  string
+}
+
+// DecodeWatch reads a watch on "services" or "endpointslices" to its end.
+func DecodeWatch(plural, contentType string, body []byte) ([]Event, error) {
+	events := newEventReader(answer(contentType, body...), resourceOf(plural), make(interner))
+	var all []Event
+	for {
+		e, err := events.next()
+		switch {
+		case err == io.EOF:
+			return all, nil
+		case err != nil:
+			return all, err
+		}
+		out := Event{Kind: e.kind, Object: e.object, Version: e.mark.version, Listed: e.mark.listed}
+		if e.status != nil {
+			out.Status = e.status.Error()
+		}
+		all = append(all, out)
+	}
+}
+
+// StatusText returns what a Status comes to in an error.
+func StatusText(code int, contentType string, body []byte) string {
+	resp := answer(contentType, body...)
+	resp.StatusCode = code
+	return answerMessage(resp)
+}
+
+func answer(contentType string, body ...byte) *http.Response {
+	return &http.Response{
+		Header: http.Header{"Content-Type": {contentType}},
+		Body:   io.NopCloser(bytes.NewReader(body)),
+	}
+}
+
+func resourceOf(plural string) resource {
+	for _, r := range []resource{services, endpointSlices} {
+		if r.String() == plural {
+			return r
+		}
+	}
+	panic("no resource " + plural)
 }

@@ -180,6 +180,7 @@ func describe(s *kubeapi.Snapshot) string {
 func serve(t *testing.T, names ...string) *kubeapitest.Server {
 	t.Helper()
 	s := kubeapitest.Run(t)
+	s.RefuseStreamedLists()
 	for _, name := range names {
 		setService(t, s, name)
 		setSlice(t, s, name, "10.0.0.1")

@@ -219,8 +219,8 @@ func TestRequestsCarryWhatTheyShould(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []request{
-		{"/k8s/clusters/c-1/api/v1/namespaces/shop/services", "labelSelector=edge+in+%28dmz%2Clan%29&limit=500", "podgate/1.0", "application/json", "Bearer s3cret"},
-		{"/k8s/clusters/c-1/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices", "limit=500", "podgate/1.0", "application/json", "Bearer s3cret"},
+		{"/k8s/clusters/c-1/api/v1/namespaces/shop/services", "labelSelector=edge+in+%28dmz%2Clan%29&limit=500", "podgate/1.0", "application/vnd.kubernetes.protobuf, application/json", "Bearer s3cret"},
+		{"/k8s/clusters/c-1/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices", "limit=500", "podgate/1.0", "application/vnd.kubernetes.protobuf, application/json", "Bearer s3cret"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)

@@ -4,7 +4,6 @@ package kubeapi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -36,7 +35,8 @@ type reflector struct {
 	log *slog.Logger
 	out chan<- update // read by Follow until the reflector has ended
 
-	version    string // of the last list, event or bookmark
+	version    string   // of the last list, event or bookmark
+	strings    interner // of the last list
 	backoff    backoff
 	failures   int       // watches in a row that were of no use
 	polling    bool      // for want of a watch, which was told
@@ -80,7 +80,7 @@ func (r *reflector) adopt(ctx context.Context, l *listing) {
 	if compareVersions(l.version, r.version) < 0 {
 		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.version, "last", r.version)
 	}
-	r.version = l.version
+	r.version, r.strings = l.version, l.strings
 	r.send(ctx, update{list: l})
 }
 
@@ -97,7 +97,7 @@ func (r *reflector) watch(ctx context.Context) {
 		switch {
 		case end.progress:
 			r.works()
-		case !errors.Is(end.err, errUnreadable): // the watch is not to blame for that
+		case !isUnreadable(end.err): // the watch is not to blame for that
 			r.failures++
 		}
 		switch code := statusCode(end.err); {
@@ -111,7 +111,7 @@ func (r *reflector) watch(ctx context.Context) {
 			continue // as timeoutSeconds asked for
 		case code == http.StatusGone && end.progress:
 			return
-		case code == http.StatusGone, errors.Is(end.err, errUnreadable), !end.opened && (code == 0 || code == http.StatusUnauthorized):
+		case code == http.StatusGone, isUnreadable(end.err), !end.opened && (code == 0 || code == http.StatusUnauthorized):
 			r.log.Debug("listing again", "err", end.err)
 			r.backoff.wait(ctx)
 			return

@@ -4,7 +4,6 @@ package kubeapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,19 +23,8 @@ const (
 	steady = time.Second
 )
 
-var (
-	// errUnreadable is of an event that is JSON, but not what it should be.
-	errUnreadable = errors.New("unreadable object")
-	// errAtOnce is of a watch that the server ended before it was of any use.
-	errAtOnce = errors.New("it ended at once")
-)
-
-// watchEvent is one line of a watch (Kubernetes API concepts, "Efficient
-// detection of changes").
-type watchEvent struct {
-	Type   string          `json:"type"`
-	Object json.RawMessage `json:"object"`
-}
+// errAtOnce is of a watch that the server ended before it was of any use.
+var errAtOnce = errors.New("it ended at once")
 
 // watchEnd is how a watch ended.
 type watchEnd struct {
@@ -64,7 +52,7 @@ func (r *reflector) stream(ctx context.Context) (end watchEnd) {
 	defer late.Stop()
 
 	began := time.Now()
-	progress, err := r.events(ctx, json.NewDecoder(resp.Body))
+	progress, err := r.events(ctx, newEventReader(resp, r.src.resource, r.strings))
 	end = watchEnd{opened: true, progress: progress || time.Since(began) >= steady, err: err}
 	if err == io.EOF {
 		end.err = nil
@@ -77,10 +65,11 @@ func (r *reflector) stream(ctx context.Context) (end watchEnd) {
 
 // events passes the events of a watch on up to its end, which is io.EOF when the
 // server ended it, and reports whether there were any.
-func (r *reflector) events(ctx context.Context, dec *json.Decoder) (progress bool, err error) {
+func (r *reflector) events(ctx context.Context, events eventReader) (progress bool, err error) {
 	for {
-		var e watchEvent
-		if err := dec.Decode(&e); err != nil {
+		e, err := events.next()
+		if err != nil {
+			r.tell(err)
 			return progress, err
 		}
 		if err := r.event(ctx, e); err != nil {
@@ -103,7 +92,7 @@ func (r *reflector) openWatch(ctx context.Context, cancel context.CancelCauseFun
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	late := time.AfterFunc(r.c.timeouts.answer, func() { cancel(errNoAnswer) })
 	defer late.Stop()
 	resp, err := r.c.http.Do(req)
@@ -117,52 +106,30 @@ func (r *reflector) openWatch(ctx context.Context, cancel context.CancelCauseFun
 	return resp, nil
 }
 
-// event passes one event on, and remembers its version to go on from.
+// event passes one event on, and remembers its version to go on from. An object
+// that cannot be decoded is told, and ends the watch: a list shows what it came
+// to.
 func (r *reflector) event(ctx context.Context, e watchEvent) error {
-	switch e.Type {
+	switch e.kind {
 	case "ADDED", "MODIFIED", "DELETED":
-		return r.change(ctx, e)
+		r.unreadable = false
+		r.version = e.object.version()
+		// Leaving the label selector is a deletion as well.
+		r.send(ctx, update{object: e.object, deleted: e.kind == "DELETED"})
 	case "BOOKMARK":
-		var mark struct {
-			Metadata struct {
-				ResourceVersion string `json:"resourceVersion"`
-			} `json:"metadata"`
-		}
-		if err := json.Unmarshal(e.Object, &mark); err != nil || mark.Metadata.ResourceVersion == "" {
-			return fmt.Errorf("%w: bookmark without a version", errUnreadable)
-		}
-		r.version = mark.Metadata.ResourceVersion
-		return nil
+		r.version = e.mark.version
 	case "ERROR":
-		var status struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		}
-		if err := json.Unmarshal(e.Object, &status); err != nil {
-			return fmt.Errorf("%w: %v", errUnreadable, err)
-		}
-		return &statusError{code: status.Code, message: status.Message}
+		return e.status
 	}
-	return nil // a type of tomorrow
+	return nil // or a type of tomorrow
 }
 
-// change passes on that one object was added, changed or deleted. Leaving the
-// label selector is a deletion as well. One that cannot be decoded is told, and
-// ends the watch: a list shows what it came to.
-func (r *reflector) change(ctx context.Context, e watchEvent) error {
-	o, key, err := r.src.resource.decode(func(v any) error { return json.Unmarshal(e.Object, v) }, nil)
-	if err == nil && (key.Name == "" || o.version() == "") {
-		err = errors.New("no name or no version")
+// tell says once that an event cannot be read.
+func (r *reflector) tell(err error) {
+	e, ok := errors.AsType[*unreadableError](err)
+	if !ok || r.unreadable {
+		return
 	}
-	if err != nil {
-		if !r.unreadable {
-			r.unreadable = true
-			r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), key.String(), "err", err)
-		}
-		return fmt.Errorf("%w: %v", errUnreadable, err)
-	}
-	r.unreadable = false
-	r.version = o.version()
-	r.send(ctx, update{object: o, deleted: e.Type == "DELETED"})
-	return nil
+	r.unreadable = true
+	r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), e.key.String(), "err", e.err)
 }

@@ -3,9 +3,12 @@
 package kubeapi_test
 
 import (
+	"encoding/binary"
 	"net/http"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
@@ -33,7 +36,7 @@ func TestWatchEndsAndGoesOn(t *testing.T) {
 	}{
 		{"the server ends the watch", (*kubeapitest.Server).EndWatches, false},
 		{"the connection is cut in the middle of an event", (*kubeapitest.Server).CutWatches, false},
-		{"the stream is no JSON", func(s *kubeapitest.Server) { s.SendGarbage("<html>") }, false},
+		{"the stream is HTML", func(s *kubeapitest.Server) { s.SendGarbage("<html>") }, false},
 		{"the versions expire, told by an event", (*kubeapitest.Server).ExpireVersions, true},
 		{
 			"the versions expire, told by HTTP 410",
@@ -43,13 +46,6 @@ func TestWatchEndsAndGoesOn(t *testing.T) {
 			},
 			true,
 		},
-		{"an event is of the wrong types", func(s *kubeapitest.Server) {
-			s.SendGarbage(`{"type":"MODIFIED","object":{"metadata":{"name":"cart","namespace":"shop"},"spec":7,"ports":7}}`)
-		}, true},
-		{"an event has no name", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"ADDED","object":{}}`) }, true},
-		{"a bookmark has no version", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"BOOKMARK","object":{}}`) }, true},
-		{"an error is none", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"ERROR","object":7}`) }, true},
-		{"an event of a type of tomorrow", func(s *kubeapitest.Server) { s.SendGarbage(`{"type":"NEWS","object":7}`) }, false},
 		{"a bookmark", (*kubeapitest.Server).Bookmark, false},
 		{"watches fail for a while", func(s *kubeapitest.Server) {
 			s.Misbehave(kubeapitest.FailWatches(http.StatusInternalServerError, 2))
@@ -74,6 +70,61 @@ func TestWatchEndsAndGoesOn(t *testing.T) {
 				t.Error("it was listed again")
 			}
 		})
+	}
+}
+
+// protoEvent returns one event of a watch in protobuf, about an object of these
+// bytes.
+func protoEvent(kind string, raw []byte) string {
+	field := func(b []byte, num protowire.Number, value []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), value)
+	}
+	wrapped := append([]byte("k8s\x00"), field(nil, 2, raw)...)
+	event := field(field(nil, 1, []byte(kind)), 2, field(nil, 1, wrapped))
+	return string(append(binary.BigEndian.AppendUint32(nil, uint32(len(event))), event...))
+}
+
+func TestWatchMeetsAnEventThatIsNotWhatItShouldBe(t *testing.T) {
+	nameless := protoEvent("ADDED", nil)
+	broken := []byte{0x0a, 0x08, 0x0a, 0x04, 'c', 'a', 'r', 't', 0x32, 0x02, 0x08} // of a length that is not there
+	for _, tt := range []struct {
+		name           string
+		json, protobuf string
+		relist         bool
+	}{
+		{
+			name:     "an object that cannot be decoded",
+			json:     `{"type":"MODIFIED","object":{"metadata":{"name":"cart","namespace":"shop"},"spec":7,"ports":7}}`,
+			protobuf: protoEvent("MODIFIED", broken),
+			relist:   true,
+		},
+		{"an object without a name", `{"type":"ADDED","object":{}}`, nameless, true},
+		{"a bookmark without a version", `{"type":"BOOKMARK","object":{}}`, protoEvent("BOOKMARK", nil), true},
+		{"an error that is none", `{"type":"ERROR","object":7}`, protoEvent("ERROR", broken), true},
+		{"an envelope that is none", `{"type":7}`, "\x00\x00\x00\x02\x12\x00", true},
+		{"an event of a type of tomorrow", `{"type":"NEWS","object":7}`, protoEvent("NEWS", broken), false},
+	} {
+		for encoding, text := range map[string]string{"JSON": tt.json, "protobuf": tt.protobuf} {
+			t.Run(tt.name+" in "+encoding, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, "cart")
+				if encoding == "JSON" {
+					s.SpeakOnlyJSON()
+				}
+				f := follow(t, watching(s))
+				f.untilServices("cart")
+				eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+				lists := s.Lists()
+				s.SendGarbage(text)
+				setService(t, s, "pay")
+				f.untilServices("cart", "pay")
+				s.Delete("Service", "shop", "pay")
+				f.untilServices("cart")
+				if tt.relist != (s.Lists() > lists) {
+					t.Errorf("%d lists more, want some: %v", s.Lists()-lists, tt.relist)
+				}
+			})
+		}
 	}
 }
 
@@ -186,7 +237,10 @@ func TestWatchOfARestoredEtcdIsCaughtByTheResync(t *testing.T) {
 }
 
 func TestWatchToldUnreadableEventOnce(t *testing.T) {
-	s, f := watched(t)
+	s := serve(t, "cart")
+	s.SpeakOnlyJSON()
+	f := follow(t, watching(s))
+	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 	for range 3 {
 		lists := s.Lists()
 		s.SendGarbage(`{"type":"ADDED","object":{"metadata":{"name":"odd","namespace":"shop","resourceVersion":"1"},"spec":{"ports":"none"},"ports":"none"}}`)

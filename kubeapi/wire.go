@@ -7,6 +7,16 @@ import (
 	"time"
 )
 
+const (
+	// serviceNameLabel says which Service an EndpointSlice belongs to.
+	serviceNameLabel = "kubernetes.io/service-name"
+	// lastApplied is the annotation in which kubectl keeps a second copy of the
+	// whole object; it is not read.
+	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+	// fqdn is the deprecated address type whose endpoints are names.
+	fqdn = "FQDN"
+)
+
 // The wire types hold the few JSON fields that are read of each object; the
 // rest is skipped while decoding. null reads as absent everywhere: a Service
 // scaled to zero has "endpoints": null and "ports": null.
@@ -79,21 +89,6 @@ type wireEndpoint struct {
 	} `json:"targetRef"`
 }
 
-// interner keeps one copy of the strings of one list that repeat: namespaces,
-// node names, port names. A nil interner keeps nothing.
-type interner map[string]string
-
-func (in interner) of(s string) string {
-	if in == nil || s == "" {
-		return s
-	}
-	if known, ok := in[s]; ok {
-		return known
-	}
-	in[s] = s
-	return s
-}
-
 func (w *wireService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
 
 // service returns what podgate reads of w. Ports out of range, which the API
@@ -106,10 +101,11 @@ func (w *wireService) service(in interner) *Service {
 		ResourceVersion: w.Metadata.ResourceVersion,
 		Created:         created,
 		Type:            in.of(w.Spec.Type),
-		ClusterIP:       in.of(w.Spec.ClusterIP),
+		ClusterIP:       w.Spec.ClusterIP,
 		Affinity:        in.of(w.Spec.SessionAffinity),
 		AffinityTimeout: time.Duration(w.Spec.SessionAffinityConfig.ClientIP.TimeoutSeconds) * time.Second,
 	}
+	delete(w.Metadata.Annotations, lastApplied)
 	if len(w.Metadata.Annotations) > 0 {
 		s.Annotations = w.Metadata.Annotations
 	}
@@ -146,7 +142,7 @@ func (w *wireSlice) slice(in interner) *EndpointSlice {
 			s.Ports = append(s.Ports, EndpointPort{Name: in.of(p.Name), Protocol: in.of(p.Protocol), Port: port})
 		}
 	}
-	if w.AddressType == "FQDN" || len(w.Endpoints) == 0 {
+	if w.AddressType == fqdn {
 		return s
 	}
 	s.Endpoints = make([]Endpoint, 0, len(w.Endpoints))
@@ -154,6 +150,18 @@ func (w *wireSlice) slice(in interner) *EndpointSlice {
 		if e, ok := w.Endpoints[i].endpoint(in); ok {
 			s.Endpoints = append(s.Endpoints, e)
 		}
+	}
+	return s.withoutEmpty()
+}
+
+// withoutEmpty makes lists of nothing nil, so that null, absent and empty are
+// one.
+func (s *EndpointSlice) withoutEmpty() *EndpointSlice {
+	if len(s.Ports) == 0 {
+		s.Ports = nil
+	}
+	if len(s.Endpoints) == 0 {
+		s.Endpoints = nil
 	}
 	return s
 }

@@ -26,6 +26,8 @@ type list struct {
 	APIVersion string            `json:"apiVersion"`
 	Metadata   listMeta          `json:"metadata"`
 	Items      []json.RawMessage `json:"items"`
+
+	objects []*object // the items
 }
 
 func (s *Server) serveList(w http.ResponseWriter, r request) {
@@ -39,7 +41,7 @@ func (s *Server) serveList(w http.ResponseWriter, r request) {
 	}
 	if p == nil {
 		s.mu.Unlock()
-		writeStatus(w, http.StatusGone, "Expired", "The provided continue parameter is too old to display a consistent list result.")
+		writeStatus(w, r, http.StatusGone, "Expired", "The provided continue parameter is too old to display a consistent list result.")
 		return
 	}
 	l := list{Kind: r.resource.kind + "List", APIVersion: r.resource.apiVersion, Items: []json.RawMessage{}}
@@ -52,10 +54,11 @@ func (s *Server) serveList(w http.ResponseWriter, r request) {
 	}
 	s.mu.Unlock()
 
+	l.objects = here
 	for _, o := range here {
 		l.Items = append(l.Items, o.json)
 	}
-	writeJSON(w, http.StatusOK, l)
+	write(w, r, http.StatusOK, l)
 }
 
 // limit returns how many items a page holds, zero for all of them: what the

@@ -118,7 +118,8 @@ func (s *Server) EndWatches() { s.signal(signal{action: end}) }
 // asked for bookmarks.
 func (s *Server) Bookmark() { s.signal(signal{action: bookmark}) }
 
-// SendGarbage sends text and a newline to the running watches.
+// SendGarbage sends text to the running watches. JSON is text; a protobuf event
+// begins with its length in four bytes.
 func (s *Server) SendGarbage(text string) { s.signal(signal{action: garbage, text: text}) }
 
 // ExpireVersions forgets the history: running watches end with an ERROR event of
@@ -178,15 +179,15 @@ func (s *Server) misbehave(ctx context.Context, w http.ResponseWriter, req *http
 	}
 	switch {
 	case token != "" && req.Header.Get("Authorization") != "Bearer "+token:
-		writeStatus(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
+		writeStatus(w, r, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 	case forbidden:
-		writeStatus(w, http.StatusForbidden, "Forbidden", forbiddenText(r))
+		writeStatus(w, r, http.StatusForbidden, "Forbidden", forbiddenText(r))
 	case failure.code == http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", strconv.Itoa(int(failure.retryAfter.Seconds())))
 		http.Error(w, "Too many requests, please try again later.", failure.code)
 	case failure.code != 0:
 		reason := strings.ReplaceAll(http.StatusText(failure.code), " ", "")
-		writeStatus(w, failure.code, reason, "told to fail")
+		writeStatus(w, r, failure.code, reason, "told to fail")
 	default:
 		return false
 	}

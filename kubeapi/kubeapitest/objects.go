@@ -27,6 +27,27 @@ type object struct {
 	key    objectKey
 	labels map[string]string
 	json   json.RawMessage
+	proto  []byte
+}
+
+// newObject encodes o, an object as encoding/json decodes it.
+func newObject(key objectKey, o map[string]any) (*object, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	var plain map[string]any // o may hold Go's own ints and maps
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return nil, err
+	}
+	meta := fieldsOf(plain["metadata"])
+	return &object{key: key, labels: labelsOf(meta), json: text, proto: encodeObject(key.resource, plain)}, nil
+}
+
+// event returns an event about the object.
+func (o *object) event(kind string) event {
+	r := o.key.resource
+	return event{Type: kind, Object: o.json, proto: wrap(r.apiVersion, r.kind, o.proto)}
 }
 
 // change is one entry of the history. Before is nil for a new object, after for
@@ -35,7 +56,7 @@ type change struct {
 	version       int
 	key           objectKey
 	before, after *object
-	last          json.RawMessage // of a deleted object, at this version
+	last          *object // a deleted object, at this version
 }
 
 // Apply creates or replaces the objects in text, YAML documents or JSON, as
@@ -105,11 +126,10 @@ func (s *Server) put(key objectKey, o, meta map[string]any) error {
 			meta[name] = before.meta(name, fallback)
 		}
 	}
-	text, err := json.Marshal(o)
+	after, err := newObject(key, o)
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %v", key.resource.kind, key, err)
 	}
-	after := &object{key: key, labels: labelsOf(meta), json: text}
 	s.objects[key] = after
 	s.record(change{key: key, before: before, after: after})
 	return nil
@@ -156,13 +176,13 @@ func (s *Server) Delete(kind, namespace, name string) bool {
 	return true
 }
 
-// at returns the object's JSON with another resourceVersion.
-func (o *object) at(version int) json.RawMessage {
+// at returns the object with another resourceVersion.
+func (o *object) at(version int) *object {
 	var whole map[string]any
 	_ = json.Unmarshal(o.json, &whole) // it was marshalled by put
 	whole["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(version)
-	text, _ := json.Marshal(whole)
-	return text
+	other, _ := newObject(o.key, whole) // of what was marshalled once
+	return other
 }
 
 // record makes c the newest change. The caller holds s.mu.

@@ -3,7 +3,7 @@
 package kubeapitest
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -45,6 +45,10 @@ type request struct {
 	timeout   time.Duration // zero: none
 	limit     int           // zero: none
 	next      string        // continue token
+	initial   bool          // a watch that begins with all that is there
+	matching  string        // resourceVersionMatch
+	protobuf  bool          // the answer is in protobuf
+	gzip      bool          // the answer may be compressed
 }
 
 // verb returns the RBAC verb.
@@ -60,6 +64,7 @@ func (r request) verb() string {
 // namespaces/NAMESPACE.
 func parseRequest(req *http.Request) (request, error) {
 	var r request
+	r.parseAccept(req.Header)
 	path := req.URL.Path
 	for _, known := range []resource{servicesResource(), slicesResource()} {
 		prefix := "/api/"
@@ -78,7 +83,7 @@ func parseRequest(req *http.Request) (request, error) {
 			return r, r.parseQuery(req)
 		}
 	}
-	return request{}, fmt.Errorf("the server could not find the requested resource")
+	return r, errors.New("the server could not find the requested resource")
 }
 
 func (r *request) parseQuery(req *http.Request) (err error) {
@@ -89,6 +94,8 @@ func (r *request) parseQuery(req *http.Request) (err error) {
 	r.watch = query.Get("watch") == "true" || query.Get("watch") == "1"
 	r.bookmarks = query.Get("allowWatchBookmarks") == "true"
 	r.version = query.Get("resourceVersion")
+	r.initial = query.Get("sendInitialEvents") == "true"
+	r.matching = query.Get("resourceVersionMatch")
 	r.next = query.Get("continue")
 	if text := query.Get("limit"); text != "" {
 		if r.limit, err = strconv.Atoi(text); err != nil {
@@ -118,15 +125,4 @@ type status struct {
 
 func newStatus(code int, reason, message string) status {
 	return status{Kind: "Status", APIVersion: "v1", Status: "Failure", Message: message, Reason: reason, Code: code}
-}
-
-func writeStatus(w http.ResponseWriter, code int, reason, message string) {
-	writeJSON(w, code, newStatus(code, reason, message))
-}
-
-// writeJSON ignores a client that went away.
-func writeJSON(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(v)
 }

@@ -32,6 +32,7 @@ type Server struct {
 	pages   map[int]*page // rests of lists, by continue token
 	page    int           // the last continue token
 	changed chan struct{} // closed, and replaced, when anything changed
+	release release
 	faults  faults
 	signals []signal // to running watches, in order
 	lists   int
@@ -181,8 +182,11 @@ func (s *Server) Watching() int {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r, err := parseRequest(req)
+	if s.speaksOnlyJSON() {
+		r.protobuf = false
+	}
 	if err != nil {
-		writeStatus(w, http.StatusNotFound, "NotFound", err.Error())
+		writeStatus(w, r, http.StatusNotFound, "NotFound", err.Error())
 		return
 	}
 	s.count(r)

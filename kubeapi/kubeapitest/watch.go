@@ -32,6 +32,7 @@ type watcher struct {
 	request
 	version int // of the last event sent
 	signal  int // how many of the server's signals were seen
+	initial []event
 }
 
 // lags reports whether changes that the watch has not seen are forgotten.
@@ -40,6 +41,7 @@ func (wt *watcher) lags(oldest int) bool { return wt.version < oldest }
 type event struct {
 	Type   string          `json:"type"`
 	Object json.RawMessage `json:"object"`
+	proto  []byte          // the object, in its envelope
 }
 
 func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request) {
@@ -49,23 +51,31 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 		ctx, cancel = context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 	}
+	if r.initial && (s.refusesStreamedLists() || r.matching != "NotOlderThan") {
+		writeStatus(w, r, http.StatusUnprocessableEntity, "Invalid", `ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled`)
+		return
+	}
 	wt, gone, byHTTP := s.openWatch(r)
 	if gone && byHTTP {
-		writeStatus(w, http.StatusGone, "Expired", expiredText(r))
+		writeStatus(w, r, http.StatusGone, "Expired", expiredText(r))
 		return
 	}
 	defer s.closeWatch()
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", r.watchType())
 	w.WriteHeader(http.StatusOK)
 	flush(w)
 	if gone {
-		writeEvent(w, errorEvent(expiredText(r)))
+		writeEvent(w, wt.request, errorEvent(expiredText(r)))
 		return
 	}
+	for _, e := range wt.initial {
+		writeEvent(w, r, e)
+	}
+	flush(w)
 	for {
 		events, signals, ok := s.next(ctx, wt)
 		for _, e := range events {
-			writeEvent(w, e)
+			writeEvent(w, wt.request, e)
 		}
 		for _, sig := range signals {
 			if !s.obey(w, wt, sig) {
@@ -79,6 +89,13 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 	}
 }
 
+func (r request) watchType() string {
+	if r.protobuf {
+		return protobufType + ";stream=watch"
+	}
+	return "application/json"
+}
+
 // openWatch counts the watch, and says whether its version is gone and whether
 // to say so by an HTTP status.
 func (s *Server) openWatch(r request) (wt *watcher, gone, byHTTP bool) {
@@ -88,12 +105,28 @@ func (s *Server) openWatch(r request) (wt *watcher, gone, byHTTP bool) {
 	if err != nil || version == 0 {
 		version = s.version
 	}
+	if r.initial {
+		version = s.version
+	}
 	wt = &watcher{request: r, version: version, signal: len(s.signals)}
+	if r.initial {
+		wt.initial = s.initial(wt)
+	}
 	gone, byHTTP = wt.lags(s.oldest), s.faults.goneByHTTP
 	if !gone || !byHTTP {
 		s.running++
 	}
 	return wt, gone, byHTTP
+}
+
+// initial returns what a streamed list begins with: all that is there, and a
+// bookmark that says so (KEP-3157). The caller holds s.mu.
+func (s *Server) initial(wt *watcher) []event {
+	var all []event
+	for _, o := range s.selected(wt.request) {
+		all = append(all, o.event("ADDED"))
+	}
+	return append(all, wt.bookmark(strconv.Itoa(wt.version), map[string]any{"k8s.io/initial-events-end": "true"}))
 }
 
 func (s *Server) closeWatch() {
@@ -140,13 +173,13 @@ func (c change) event(r request) (event, bool) {
 	after := c.after != nil && r.selector.matches(c.after.labels)
 	switch {
 	case before && after:
-		return event{"MODIFIED", c.after.json}, true
+		return c.after.event("MODIFIED"), true
 	case after:
-		return event{"ADDED", c.after.json}, true
+		return c.after.event("ADDED"), true
 	case before && c.after != nil:
-		return event{"DELETED", c.before.at(c.version)}, true
+		return c.before.at(c.version).event("DELETED"), true
 	case before:
-		return event{"DELETED", c.last}, true
+		return c.last.event("DELETED"), true
 	}
 	return event{}, false
 }
@@ -156,36 +189,51 @@ func (s *Server) obey(w http.ResponseWriter, wt *watcher, sig signal) bool {
 	switch sig.action {
 	case bookmark:
 		if wt.bookmarks {
-			writeEvent(w, wt.bookmark(s.ResourceVersion()))
+			writeEvent(w, wt.request, wt.bookmark(s.ResourceVersion(), nil))
 		}
 	case garbage:
-		_, _ = fmt.Fprintln(w, sig.text)
+		_, _ = fmt.Fprint(w, sig.text)
+		if !wt.protobuf {
+			_, _ = fmt.Fprintln(w)
+		}
 	case cut:
-		_, _ = fmt.Fprint(w, `{"type":"MODIFIED","object":{"kind":`)
+		_, _ = fmt.Fprint(w, wt.half())
 		flush(w)
 		panic(http.ErrAbortHandler)
 	case end:
 		return false
 	case expire:
-		writeEvent(w, errorEvent(fmt.Sprintf("too old resource version: %d", wt.version)))
+		writeEvent(w, wt.request, errorEvent(fmt.Sprintf("too old resource version: %d", wt.version)))
 		return false
 	}
 	return true
 }
 
-func (wt *watcher) bookmark(version string) event {
-	text := fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"metadata":{"resourceVersion":%q,"creationTimestamp":null}}`,
-		wt.resource.kind, wt.resource.apiVersion, version)
-	return event{"BOOKMARK", json.RawMessage(text)}
+// bookmark returns a BOOKMARK; initial is of the one that ends a streamed list.
+func (wt *watcher) bookmark(version string, annotations map[string]any) event {
+	meta := map[string]any{"resourceVersion": version, "creationTimestamp": nil}
+	if annotations != nil {
+		meta["annotations"] = annotations
+	}
+	o, _ := newObject(objectKey{resource: wt.resource}, map[string]any{ // of types that cannot fail
+		"kind": wt.resource.kind, "apiVersion": wt.resource.apiVersion, "metadata": meta,
+	})
+	return o.event("BOOKMARK")
+}
+
+// half returns the beginning of an event.
+func (wt *watcher) half() string {
+	if wt.protobuf {
+		return "\x00\x00\x00\x7f\n\x08MODIF"
+	}
+	return `{"type":"MODIFIED","object":{"kind":`
 }
 
 // errorEvent is how a watch whose version is too old ends after it began.
 func errorEvent(message string) event {
-	text, _ := json.Marshal(newStatus(http.StatusGone, "Expired", message))
-	return event{"ERROR", text}
+	st := newStatus(http.StatusGone, "Expired", message)
+	text, _ := json.Marshal(st) // of types that cannot fail
+	return event{"ERROR", text, st.proto()}
 }
-
-// writeEvent ignores a client that went away: its context ends as well.
-func writeEvent(w http.ResponseWriter, e event) { _ = json.NewEncoder(w).Encode(e) }
 
 func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }

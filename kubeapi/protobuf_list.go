@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// protoPage decodes pages of a list, one item at a time: the list never stands
+// in memory as a whole.
+type protoPage struct {
+	decoder protoDecoder
+	into    *listing
+}
+
+func newProtoPage(r resource, into *listing) *protoPage {
+	return &protoPage{decoder: protoDecoder{resource: r, strings: into.strings}, into: into}
+}
+
+// decode reads one page and returns the token of the next.
+func (d *protoPage) decode(body io.Reader) (string, error) {
+	p := &protoReader{r: bufio.NewReaderSize(body, 64<<10)}
+	next, err := d.page(p)
+	if err != nil {
+		return "", readError(err)
+	}
+	if d.into.version == "" {
+		return "", errNoList
+	}
+	return next, nil
+}
+
+// page reads a runtime.Unknown that holds a list.
+func (d *protoPage) page(p *protoReader) (next string, err error) {
+	magic, err := p.bytes(uint64(len(protoMagic)))
+	if err != nil {
+		return "", err
+	}
+	if string(magic) != protoMagic {
+		return "", errNotProto
+	}
+	for {
+		num, size, err := p.field()
+		switch {
+		case err == io.EOF:
+			return next, nil
+		case err != nil:
+			return "", err
+		case num == unknownRaw:
+			next, err = d.list(p, p.pos+size)
+		default:
+			_, err = p.bytes(size)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
+// list reads a ServiceList or EndpointSliceList that ends at position end.
+func (d *protoPage) list(p *protoReader, end uint64) (next string, err error) {
+	for p.pos < end {
+		num, size, err := p.field()
+		if err != nil {
+			return "", unexpected(err)
+		}
+		value, err := p.bytes(size)
+		if err != nil {
+			return "", err
+		}
+		switch num {
+		case 1:
+			next, err = d.listMeta(value)
+		case 2:
+			err = d.item(value)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return next, nil
+}
+
+// listMeta reads a metav1.ListMeta.
+func (d *protoPage) listMeta(b []byte) (next string, err error) {
+	m := message{rest: b}
+	for m.next() {
+		switch m.num {
+		case 2:
+			d.into.version = string(m.bytes)
+		case 3:
+			next = string(m.bytes)
+		}
+	}
+	return next, m.err
+}
+
+func (d *protoPage) item(b []byte) error {
+	o, key, err := d.decoder.object(b)
+	switch {
+	case err == nil:
+		d.into.objects = append(d.into.objects, o)
+	case key.Name != "":
+		d.into.skip(key, err)
+	default:
+		return err
+	}
+	return nil
+}
+
+// errTooLong is of a length that no object has: etcd takes 1.5 MiB, and a list
+// within a list is none.
+var errTooLong = errors.New("broken protobuf: a field is too long")
+
+// longest is the longest field that is read whole.
+const longest = 64 << 20
+
+// protoReader reads protobuf as it comes in.
+type protoReader struct {
+	r   *bufio.Reader
+	pos uint64 // bytes read so far
+	buf bytes.Buffer
+}
+
+// field reads the head of the next field, of a type that has a length. It
+// returns io.EOF where there is none.
+func (p *protoReader) field() (num protowire.Number, size uint64, err error) {
+	tag, err := p.varint()
+	if err != nil {
+		return 0, 0, err
+	}
+	num, typ := protowire.DecodeTag(tag)
+	switch typ {
+	case protowire.BytesType:
+		size, err = p.varint()
+	case protowire.VarintType:
+		_, err = p.varint()
+	case protowire.Fixed32Type:
+		size = 4
+	case protowire.Fixed64Type:
+		size = 8
+	default:
+		err = fmt.Errorf("broken protobuf: field %d is of type %d", num, typ)
+	}
+	return num, size, unexpected(err)
+}
+
+// ReadByte makes a protoReader an io.ByteReader that counts.
+func (p *protoReader) ReadByte() (byte, error) {
+	b, err := p.r.ReadByte()
+	if err == nil {
+		p.pos++
+	}
+	return b, err
+}
+
+// varint returns io.EOF if nothing is left.
+func (p *protoReader) varint() (uint64, error) { return binary.ReadUvarint(p) }
+
+// bytes returns the next n bytes. They are good up to the next call. What is not
+// there takes no memory, whatever n says.
+func (p *protoReader) bytes(n uint64) ([]byte, error) {
+	if n > longest {
+		return nil, errTooLong
+	}
+	p.pos += n
+	if int(n) <= p.r.Size() {
+		b, err := p.r.Peek(int(n))
+		if err != nil {
+			return nil, unexpected(err)
+		}
+		_, err = p.r.Discard(int(n))
+		return b, err
+	}
+	p.buf.Reset()
+	_, err := io.CopyN(&p.buf, p.r, int64(n))
+	return p.buf.Bytes(), unexpected(err)
+}
+
+// unexpected returns err, which is no regular end.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+)
+
+// protoEvents reads a watch in protobuf: frames of a length in four bytes, big
+// end first, and a metav1.WatchEvent (k8s.io/apimachinery/pkg/util/framer).
+type protoEvents struct {
+	p       *protoReader
+	decoder protoDecoder
+}
+
+func newProtoEvents(body io.Reader, r resource, strings interner) *protoEvents {
+	return &protoEvents{
+		p:       &protoReader{r: bufio.NewReader(body)},
+		decoder: protoDecoder{resource: r, strings: strings},
+	}
+}
+
+func (d *protoEvents) next() (watchEvent, error) {
+	frame, err := d.frame()
+	if err != nil {
+		return watchEvent{}, err
+	}
+	e, key, err := d.event(frame)
+	if err != nil {
+		return watchEvent{}, &unreadableError{key, err}
+	}
+	return e, e.check()
+}
+
+// frame returns the next frame, or io.EOF where there is none.
+func (d *protoEvents) frame() ([]byte, error) {
+	if _, err := d.p.r.Peek(1); err != nil {
+		return nil, err
+	}
+	size, err := d.p.bytes(4)
+	if err != nil {
+		return nil, err
+	}
+	return d.p.bytes(uint64(binary.BigEndian.Uint32(size)))
+}
+
+// event reads a metav1.WatchEvent.
+func (d *protoEvents) event(frame []byte) (e watchEvent, key Key, err error) {
+	var extension []byte
+	m := message{rest: frame}
+	for m.next() {
+		switch m.num {
+		case 1:
+			e.kind = d.decoder.strings.ofBytes(m.bytes)
+		case 2:
+			extension = m.bytes
+		}
+	}
+	if m.err != nil {
+		return e, Key{}, m.err
+	}
+	raw, err := unwrapExtension(extension)
+	if err != nil {
+		return e, Key{}, err
+	}
+	switch e.kind {
+	case "ADDED", "MODIFIED", "DELETED":
+		e.object, key, err = d.decoder.object(raw)
+	case "BOOKMARK":
+		e.mark, err = d.decoder.bookmark(raw)
+	case "ERROR":
+		e.status, err = protoStatus(raw)
+	}
+	return e, key, err
+}
+
+// unwrapExtension returns the object within a runtime.RawExtension.
+func unwrapExtension(b []byte) ([]byte, error) {
+	var raw []byte
+	m := message{rest: b}
+	for m.next() {
+		if m.num == 1 {
+			raw = m.bytes
+		}
+	}
+	if m.err != nil {
+		return nil, m.err
+	}
+	return unwrapProto(raw)
+}
+
+// bookmark reads the metadata of an object that has nothing else.
+func (d *protoDecoder) bookmark(b []byte) (bookmark, error) {
+	d.meta = protoMeta{annotations: d.meta.annotations[:0]}
+	m := message{rest: b}
+	for m.next() {
+		if m.num != 1 {
+			continue
+		}
+		if err := d.meta.read(m.bytes); err != nil {
+			return bookmark{}, err
+		}
+	}
+	mark := bookmark{version: string(d.meta.version)}
+	for _, a := range d.meta.annotations {
+		if string(a.key) == initialEventsEnd {
+			mark.listed = string(a.value) == "true"
+		}
+	}
+	return mark, m.err
+}
+
+// protoStatus reads a metav1.Status.
+func protoStatus(b []byte) (*statusError, error) {
+	e := &statusError{}
+	m := message{rest: b}
+	for m.next() {
+		switch m.num {
+		case 3:
+			e.message = string(m.bytes)
+		case 6:
+			e.code = int(int32(m.varint))
+		}
+	}
+	return e, m.err
+}
