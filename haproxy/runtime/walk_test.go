@@ -256,27 +256,24 @@ func newWatch(have, want haproxy.State) *watch {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watch{cancel: cancel}
 	before, after := reachable(have), reachable(want)
-	for url, backend := range before {
-		// Where a URL moves together with its last pod's end, no order of
-		// things has a server for it.
-		_, stays := want.Backend(backend)
-		if after[url] != "" && (!stays || serves(want, backend)) {
+	for url := range before {
+		if after[url] {
 			w.wait.Go(func() { w.ask(ctx, url) })
 		}
 	}
 	return w
 }
 
-// reachable are the URLs that a ready server answers, and its backend.
-func reachable(s haproxy.State) map[string]string {
-	urls := map[string]string{}
+// reachable are the URLs that a ready server answers.
+func reachable(s haproxy.State) map[string]bool {
+	urls := map[string]bool{}
 	for _, f := range s.Frontends {
 		if f.Backend != "" && serves(s, f.Backend) {
-			urls["http://"+f.Binds[0].String()+"/"] = f.Backend
+			urls["http://"+f.Binds[0].String()+"/"] = true
 		}
 		for _, r := range s.Routes {
 			if f.Backend == "" && serves(s, r.Backend) {
-				urls["http://"+f.Binds[0].String()+r.Path] = r.Backend
+				urls["http://"+f.Binds[0].String()+r.Path] = true
 			}
 		}
 	}
