@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// podgate carries out one command line, and returns what main would end with.
+func podgate(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if err := run(t.Context(), args, &out, &errs); err != nil {
+		fmt.Fprintln(&errs, err)
+		code = exitCode(err)
+	}
+	return out.String(), errs.String(), code
+}
+
+// write puts text into a file of that name, which it returns with its folder.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// smallest is a podgate.toml where HAProxy is not there.
+const smallest = `
+[kubernetes]
+server = "https://192.0.2.10:6443"
+[haproxy]
+folder = "/var/lib/podgate/haproxy"
+binary = "/nonexistent/haproxy"
+error_files = ""
+`
+
+func TestCheck(t *testing.T) {
+	for _, row := range []struct {
+		name, text string
+		stderr     string // FILE stands for the file
+		code       int
+	}{
+		{"a good file says nothing", smallest, "", 0},
+		{"every error is told with its line", "[kubernetes]\nserver = \"ftp://x\"\npoll_intervall = \"3s\"\n[default]\ncheck = true\n", `
+FILE:2: kubernetes.server: "ftp://x" is not an http or https URL (write it like "https://10.0.0.1:6443")
+FILE:3: kubernetes.poll_intervall: unknown key (did you mean "poll_interval"?)
+FILE:4: default: unknown section (did you mean "defaults"?)
+`, 1},
+		{"what is no TOML is told with its line", "[kubernetes]\nserver = https\n", `
+FILE:2: expected value but found "https" instead
+`, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			file := write(t, "podgate.toml", row.text)
+			stdout, stderr, code := podgate(t, "check", "--config", file)
+			stderr = strings.ReplaceAll(stderr, file, "FILE")
+			if diff := cmp.Diff(strings.TrimPrefix(row.stderr, "\n"), stderr); diff != "" || stdout != "" || code != row.code {
+				t.Errorf("stdout %q, code %d, stderr (-want +got):\n%s", stdout, code, diff)
+			}
+		})
+	}
+	t.Run("a file that is not there", func(t *testing.T) {
+		_, stderr, code := podgate(t, "check", "--config", "/nonexistent/podgate.toml")
+		if want := "read configuration: open /nonexistent/podgate.toml: no such file or directory\n"; stderr != want || code != 1 {
+			t.Errorf("got %q, code %d, want %q, code 1", stderr, code, want)
+		}
+	})
+}
+
+func TestRunRefusesABadConfigurationForGood(t *testing.T) {
+	file := write(t, "podgate.toml", "[kubernetes]\n")
+	_, stderr, code := podgate(t, "run", "--config", file)
+	if code != exitConfig || !strings.HasPrefix(stderr, file+":") {
+		t.Errorf("code %d, %q", code, stderr)
+	}
+	missing := write(t, "podgate.toml", "[kubernetes]\nkubeconfig = \"/nonexistent/config\"\n")
+	_, stderr, code = podgate(t, "run", "--config", missing)
+	if want := "/nonexistent/config"; code != exitConfig || !strings.Contains(stderr, want) {
+		t.Errorf("code %d, %q does not name %s", code, stderr, want)
+	}
+}
+
+const cart = `
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Service
+  metadata: {name: cart, namespace: default, annotations: {serviceloadbalancer/lb.algorithm: fastest}}
+  spec: {ports: [{name: http, port: 80}]}
+- apiVersion: discovery.k8s.io/v1
+  kind: EndpointSlice
+  metadata: {name: cart-x, namespace: default, labels: {kubernetes.io/service-name: cart}}
+  addressType: IPv4
+  ports: [{name: http, port: 8080}]
+  endpoints: [{addresses: [10.2.9.103]}]
+`
+
+func TestRenderPrintsTheFilesAndTheProblems(t *testing.T) {
+	stdout, stderr, code := podgate(t, "render", "--config", write(t, "podgate.toml", smallest), "--from", write(t, "cluster.yaml", cart))
+	if code != 0 {
+		t.Errorf("code %d", code)
+	}
+	for _, want := range []string{
+		"==> podgate.cfg <==\n",
+		"\n==> routes.map <==\n*/cart/ default_cart_80|5|/cart\n",
+		"\n  server 10.2.9.103:8080 10.2.9.103:8080 check inter 5000 ",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("stdout has no %q:\n%s", want, stdout)
+		}
+	}
+	want := `Service default/cart: annotation serviceloadbalancer/lb.algorithm: "fastest" is not one of roundrobin, leastconn, first, source, random` + "\n"
+	if stderr != want {
+		t.Errorf("stderr (-want +got):\n%s", cmp.Diff(want, stderr))
+	}
+	again, _, _ := podgate(t, "render", "--config", write(t, "podgate.toml", smallest), "--from", write(t, "cluster.yaml", cart))
+	if again != stdout {
+		t.Errorf("the second time differs:\n%s", cmp.Diff(stdout, again))
+	}
+}
+
+func TestUnknownWordsAreRefused(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"serve"}, `unknown command "serve" for "podgate"`},
+		{[]string{"run", "now"}, `unknown command "now" for "podgate run"`},
+		{[]string{"check", "--confg", "x"}, "unknown flag: --confg"},
+		{[]string{"render", "--from", "/nonexistent.yaml", "--config", write(t, "podgate.toml", smallest)}, "open /nonexistent.yaml: no such file or directory"},
+	} {
+		if _, stderr, code := podgate(t, row.args...); strings.TrimSpace(stderr) != row.want || code != 1 {
+			t.Errorf("podgate %s: got %q, code %d, want %q, code 1", row.args, stderr, code, row.want)
+		}
+	}
+}
+
+func TestVersionIsOneLine(t *testing.T) {
+	stdout, _, code := podgate(t, "version")
+	if !strings.HasPrefix(stdout, "podgate ") || strings.Count(stdout, "\n") != 1 || code != 0 {
+		t.Errorf("got %q, code %d", stdout, code)
+	}
+}
+
+// TestREADMEIsTrue tries what README shows.
+func TestREADMEIsTrue(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	toml := write(t, "podgate.toml", block(t, string(text), "toml")+smallest[strings.Index(smallest, "[haproxy]"):]+"[tcp]\nallowed_ports = [5432]\n")
+	if _, stderr, code := podgate(t, "check", "--config", toml); code != 0 {
+		t.Errorf("podgate.toml: %s", stderr)
+	}
+	service := "apiVersion: v1\nkind: Service\n" + block(t, string(text), "yaml") + "  name: cart\n  namespace: default\n" +
+		"spec:\n  ports: [{name: web, port: 80}, {name: postgres, port: 5432}]\n"
+	service = strings.Replace(service, `lb.ignore: "true"`, `lb.ignore: "false"`, 1)
+	stdout, stderr, code := podgate(t, "render", "--config", toml, "--from", write(t, "cluster.yaml", service))
+	if code != 0 || stderr != "" {
+		t.Errorf("annotations: code %d, %s", code, stderr)
+	}
+	for _, want := range []string{"shop.example.com/cart/ ", "shop.example.com/checkout/ ", "cookie SERVERID", "balance leastconn", "GET /healthz", "bind 0.0.0.0:5432"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("annotations: nothing rendered has %q:\n%s", want, stdout)
+		}
+	}
+	for _, command := range []string{"run", "check", "render", "demo", "version"} {
+		if !strings.Contains(string(text), "| `podgate "+command+"` |") {
+			t.Errorf("podgate %s is not in the table of commands", command)
+		}
+	}
+}
+
+// block is the first code block of that language.
+func block(t *testing.T, markdown, language string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(markdown, "\n```"+language+"\n")
+	code, _, end := strings.Cut(rest, "\n```\n")
+	if !ok || !end {
+		t.Fatalf("no block of %s", language)
+	}
+	return code + "\n"
+}
