@@ -3,6 +3,7 @@
 package kubeapi_test
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -168,7 +169,7 @@ endpoints: [{addresses: [10.2.0.1], targetRef: {kind: VirtualMachine, name: vm}}
 				t.Fatal(err)
 			}
 			want := map[kubeapi.Key][]*kubeapi.EndpointSlice{{Namespace: "shop", Name: "cart"}: {&tt.want}}
-			if diff := cmp.Diff(want, got.Slices, equateAddrs(), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(want, maps.Collect(got.Slices.All()), equateAddrs(), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("slices (-want +got):\n%s", diff)
 			}
 		})
@@ -243,7 +244,7 @@ func TestDecodeForms(t *testing.T) {
 				words = append(words, svc.Key.String())
 			}
 			words = append(words, "|")
-			for key := range s.Slices {
+			for key := range s.Slices.All() {
 				words = append(words, key.String())
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(words, " ")); diff != "" {
@@ -305,7 +306,7 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%s stands before %s", s.Services[i-1].Key, svc.Key)
 			}
 		}
-		for key, group := range s.Slices {
+		for key, group := range s.Slices.All() {
 			for i, slice := range group {
 				if slice.Service != key.Name || slice.Namespace != key.Namespace {
 					t.Errorf("slice %s of Service %s stands under %s", slice.Key, slice.Service, key)

@@ -41,13 +41,13 @@ func TestFollowChanges(t *testing.T) {
 			name:   "scaling to zero",
 			change: func(t *testing.T, s *kubeapitest.Server) { setSlice(t, s, "cart") },
 			wanted: func(s *kubeapi.Snapshot) bool {
-				return len(addresses(s, "cart")) == 0 && len(s.Slices[kubeapi.Key{Namespace: "shop", Name: "cart"}]) == 1
+				return len(addresses(s, "cart")) == 0 && len(s.Slices.Of(kubeapi.Key{Namespace: "shop", Name: "cart"})) == 1
 			},
 		},
 		{
 			name:   "a slice that goes",
 			change: func(_ *testing.T, s *kubeapitest.Server) { s.Delete("EndpointSlice", "shop", "cart-1") },
-			wanted: func(s *kubeapi.Snapshot) bool { return len(s.Slices) == 0 },
+			wanted: func(s *kubeapi.Snapshot) bool { return s.Slices.Len() == 0 },
 		},
 	} {
 		for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "polled": polling} {
@@ -107,7 +107,7 @@ metadata: {namespace: shop, name: cart, labels: {edge: %q}}
 	cfg.Selector = "edge=yes"
 	f := follow(t, cfg)
 	snapshot := f.untilServices("cart")
-	if len(snapshot.Slices) != 1 {
+	if snapshot.Slices.Len() != 1 {
 		t.Errorf("slices were selected by labels of Services: %s", describe(snapshot))
 	}
 	apply("no")
@@ -129,7 +129,7 @@ func TestFollowKeepsPointersOfWhatIsUnchanged(t *testing.T) {
 				return len(s.Services) == 3 && slices.Equal(addresses(s, "pay"), []string{"10.0.0.9"})
 			})
 			cart := kubeapi.Key{Namespace: "shop", Name: "cart"}
-			if before.Services[0] != after.Services[0] || before.Slices[cart][0] != after.Slices[cart][0] {
+			if before.Services[0] != after.Services[0] || before.Slices.Of(cart)[0] != after.Slices.Of(cart)[0] {
 				t.Error("what did not change has another pointer")
 			}
 			if got := addresses(before, "pay"); !slices.Equal(got, []string{"10.0.0.1"}) || len(before.Services) != 2 {

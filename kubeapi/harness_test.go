@@ -174,7 +174,7 @@ func describe(s *kubeapi.Snapshot) string {
 	if s == nil {
 		return "none"
 	}
-	return fmt.Sprintf("services %v, slices of %d, complete %d", serviceNames(s), len(s.Slices), s.Complete)
+	return fmt.Sprintf("services %v, slices of %d, complete %d", serviceNames(s), s.Slices.Len(), s.Complete)
 }
 
 func serve(t *testing.T, names ...string) *kubeapitest.Server {
@@ -217,7 +217,7 @@ func setSlice(t *testing.T, s *kubeapitest.Server, service string, addrs ...stri
 // addresses returns the endpoints of a Service of shop.
 func addresses(s *kubeapi.Snapshot, service string) []string {
 	var all []string
-	for _, slice := range s.Slices[kubeapi.Key{Namespace: "shop", Name: service}] {
+	for _, slice := range s.Slices.Of(kubeapi.Key{Namespace: "shop", Name: service}) {
 		for _, e := range slice.Endpoints {
 			all = append(all, e.Addr.String())
 		}

@@ -8,24 +8,24 @@ import (
 )
 
 // store holds the newest state of every object and hands it out as Snapshots.
-// What a Snapshot holds is copied before it is changed, so that a change costs
-// one copy of the pointers, once for all changes up to the next Snapshot.
+// What a Snapshot holds is copied before it is changed: the pointers to Services,
+// once for all changes up to the next Snapshot, and of the index of slices the
+// part that changed.
 type store struct {
-	services []*Service               // sorted by Key
-	groups   map[Key][]*EndpointSlice // by Service, each sorted by Key
-	slices   map[Key]*EndpointSlice   // by Key; those of no Service as well
+	services []*Service             // sorted by Key
+	groups   SliceIndex             // each group sorted by Key
+	slices   map[Key]*EndpointSlice // by Key; those of no Service as well
 
 	servicesShared bool // services belong to a Snapshot too
-	groupsShared   bool // groups belong to a Snapshot too
 }
 
 func newStore() *store {
-	return &store{groups: make(map[Key][]*EndpointSlice), slices: make(map[Key]*EndpointSlice)}
+	return &store{slices: make(map[Key]*EndpointSlice)}
 }
 
 // snapshot returns the present state.
 func (s *store) snapshot(complete int) *Snapshot {
-	s.servicesShared, s.groupsShared = true, true
+	s.servicesShared = true
 	return &Snapshot{Services: s.services, Slices: s.groups, Complete: complete}
 }
 
@@ -130,8 +130,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	if slice.Service == "" {
 		return true
 	}
-	s.ownGroups()
-	group := s.groups[slice.service()]
+	group := s.groups.Of(slice.service())
 	i, found := searchSlice(group, slice.Key)
 	if found {
 		group = slices.Clone(group)
@@ -139,7 +138,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	} else {
 		group = slices.Insert(slices.Clip(group), i, slice)
 	}
-	s.groups[slice.service()] = group
+	s.groups = s.groups.with(slice.service(), group)
 	return true
 }
 
@@ -152,14 +151,9 @@ func (s *store) removeSlice(key Key) bool {
 	if old.Service == "" {
 		return true
 	}
-	s.ownGroups()
-	group := s.groups[old.service()]
-	if len(group) == 1 {
-		delete(s.groups, old.service())
-		return true
-	}
+	group := s.groups.Of(old.service())
 	i, _ := searchSlice(group, key)
-	s.groups[old.service()] = slices.Delete(slices.Clone(group), i, i+1)
+	s.groups = s.groups.with(old.service(), slices.Delete(slices.Clone(group), i, i+1))
 	return true
 }
 
@@ -174,13 +168,6 @@ func (s *store) ownServices() {
 	if s.servicesShared {
 		s.services = slices.Clone(s.services)
 		s.servicesShared = false
-	}
-}
-
-func (s *store) ownGroups() {
-	if s.groupsShared {
-		s.groups = maps.Clone(s.groups)
-		s.groupsShared = false
 	}
 }
 

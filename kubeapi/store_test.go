@@ -51,23 +51,36 @@ func TestStoreWalk(t *testing.T) {
 		all = append(all, taken{s.snapshot(1), snapshotOf(svcs, slcs)})
 	}
 	for i, tk := range all {
-		if diff := cmp.Diff(tk.want, tk.got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(tk.want, tk.got, plainIndexes(), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("Snapshot %d (-want +got):\n%s", i, diff)
 		}
 	}
 }
 
 func snapshotOf(svcs map[Key]*Service, slcs map[Key]*EndpointSlice) *Snapshot {
-	s := &Snapshot{Complete: 1, Slices: make(map[Key][]*EndpointSlice)}
+	s := &Snapshot{Complete: 1}
+	groups := make(map[Key][]*EndpointSlice)
 	for _, key := range slices.SortedFunc(maps.Keys(svcs), Key.Compare) {
 		s.Services = append(s.Services, svcs[key])
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(slcs), Key.Compare) {
 		if slice := slcs[key]; slice.Service != "" {
-			s.Slices[slice.service()] = append(s.Slices[slice.service()], slice)
+			groups[slice.service()] = append(groups[slice.service()], slice)
 		}
 	}
+	s.Slices = IndexSlices(groups)
 	return s
+}
+
+// plainIndexes shows cmp an index as a map.
+func plainIndexes() cmp.Option {
+	return cmp.Transformer("All", func(x SliceIndex) map[Key][]*EndpointSlice {
+		groups := maps.Collect(x.All())
+		if len(groups) != x.Len() {
+			panic(fmt.Sprintf("an index of %d groups says that it has %d", len(groups), x.Len()))
+		}
+		return groups
+	})
 }
 
 func TestStoreTellsWhetherSomethingChanged(t *testing.T) {

@@ -81,7 +81,7 @@ type Endpoint struct {
 // their pointers from one Snapshot to the next, so that equal pointers mean
 // equal content.
 type Snapshot struct {
-	Services []*Service               // sorted by Key
-	Slices   map[Key][]*EndpointSlice // by Service (namespace, kubernetes.io/service-name), each sorted by Key
-	Complete int                      // how many complete lists of every resource came before it, from 1
+	Services []*Service // sorted by Key
+	Slices   SliceIndex // by Service (namespace, kubernetes.io/service-name)
+	Complete int        // how many complete lists of every resource came before it, from 1
 }

@@ -30,11 +30,12 @@ func BenchmarkOneEndpointChanged(b *testing.B) {
 	cfg, snap := testConfig(), benchSnapshot()
 	prev := Compile(cfg, snap, nil)
 	key := snap.Services[benchServices/2].Key
-	endpointSlice := *snap.Slices[key][0]
+	endpointSlice := *snap.Slices.Of(key)[0]
 	endpointSlice.Endpoints = slices.Clone(endpointSlice.Endpoints[1:])
 	changed := *snap
-	changed.Slices = maps.Clone(snap.Slices)
-	changed.Slices[key] = []*kubeapi.EndpointSlice{&endpointSlice}
+	groups := maps.Collect(snap.Slices.All())
+	groups[key] = []*kubeapi.EndpointSlice{&endpointSlice}
+	changed.Slices = kubeapi.IndexSlices(groups)
 	for b.Loop() {
 		Compile(cfg, &changed, prev)
 	}
@@ -64,7 +65,8 @@ func BenchmarkNothingChanged(b *testing.B) {
 // benchSnapshot has a Service with a host, one with stickiness and three
 // without an annotation in each five.
 func benchSnapshot() *kubeapi.Snapshot {
-	snap := &kubeapi.Snapshot{Slices: make(map[kubeapi.Key][]*kubeapi.EndpointSlice, benchServices), Complete: 1}
+	snap := &kubeapi.Snapshot{Complete: 1}
+	groups := make(map[kubeapi.Key][]*kubeapi.EndpointSlice, benchServices)
 	for i := range benchServices {
 		svc := &kubeapi.Service{
 			Key:     kubeapi.Key{Namespace: "default", Name: fmt.Sprintf("svc%05d", i)},
@@ -89,7 +91,8 @@ func benchSnapshot() *kubeapi.Snapshot {
 			})
 		}
 		snap.Services = append(snap.Services, svc)
-		snap.Slices[svc.Key] = []*kubeapi.EndpointSlice{s}
+		groups[svc.Key] = []*kubeapi.EndpointSlice{s}
 	}
+	snap.Slices = kubeapi.IndexSlices(groups)
 	return snap
 }

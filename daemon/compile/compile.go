@@ -98,7 +98,7 @@ func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service
 		if len(prev) > 0 && prev[0].object == svc {
 			same = prev[0]
 		}
-		services[i] = compileService(cfg, svc, snap.Slices[svc.Key], same)
+		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), same)
 	}
 	return services
 }

@@ -215,33 +215,37 @@ func (c *cluster) slice(service kubeapi.Key) *kubeapi.EndpointSlice {
 }
 
 func (c *cluster) snapshot() *kubeapi.Snapshot {
-	snap := &kubeapi.Snapshot{Slices: map[kubeapi.Key][]*kubeapi.EndpointSlice{}, Complete: 1}
+	snap := &kubeapi.Snapshot{Complete: 1}
+	groups := make(map[kubeapi.Key][]*kubeapi.EndpointSlice)
 	for _, svc := range c.services {
 		snap.Services = append(snap.Services, svc)
 	}
 	slices.SortFunc(snap.Services, func(a, b *kubeapi.Service) int { return a.Compare(b.Key) })
 	for _, s := range c.slices {
 		key := kubeapi.Key{Namespace: s.Namespace, Name: s.Service}
-		snap.Slices[key] = append(snap.Slices[key], s)
+		groups[key] = append(groups[key], s)
 	}
-	for _, list := range snap.Slices {
+	for _, list := range groups {
 		slices.SortFunc(list, func(a, b *kubeapi.EndpointSlice) int { return a.Compare(b.Key) })
 	}
+	snap.Slices = kubeapi.IndexSlices(groups)
 	return snap
 }
 
 // permuted is the same Snapshot with everything that may stand in any order
 // in another.
 func (c *cluster) permuted(snap *kubeapi.Snapshot) *kubeapi.Snapshot {
-	p := &kubeapi.Snapshot{Services: shuffled(c, snap.Services), Slices: map[kubeapi.Key][]*kubeapi.EndpointSlice{}, Complete: snap.Complete}
-	for key, list := range snap.Slices {
+	p := &kubeapi.Snapshot{Services: shuffled(c, snap.Services), Complete: snap.Complete}
+	groups := make(map[kubeapi.Key][]*kubeapi.EndpointSlice)
+	for key, list := range snap.Slices.All() {
 		for _, s := range shuffled(c, list) {
 			copied := *s
 			copied.Endpoints = shuffled(c, s.Endpoints)
 			copied.Ports = shuffled(c, s.Ports)
-			p.Slices[key] = append(p.Slices[key], &copied)
+			groups[key] = append(groups[key], &copied)
 		}
 	}
+	p.Slices = kubeapi.IndexSlices(groups)
 	return p
 }
 

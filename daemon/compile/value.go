@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/config"
 	"podgate/haproxy"
 )
 
@@ -54,24 +55,12 @@ func parseDuration(least, most time.Duration) func(string) (time.Duration, error
 		case err != nil:
 			return 0, fmt.Errorf("%s is not a duration such as 5s, 500ms or 1m30s", quote(value))
 		case d < least || d > most:
-			return 0, fmt.Errorf("%s is not between %s and %s", quote(value), short(least), short(most))
+			return 0, fmt.Errorf("%s is not between %s and %s", quote(value), config.FormatDuration(least), config.FormatDuration(most))
 		case d%time.Millisecond != 0:
 			return 0, fmt.Errorf("%s is not a whole number of milliseconds", quote(value))
 		}
 		return d, nil
 	}
-}
-
-// short is a duration without the zero units at its end: 24h, not 24h0m0s.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // parseNumber returns a parser of a decimal number between two bounds, both

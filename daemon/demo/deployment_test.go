@@ -57,7 +57,7 @@ func (s *quickShop) listed(service string) []string {
 		s.t.Fatal(err)
 	}
 	var all []string
-	for _, slice := range snapshot.Slices[kubeapi.Key{Namespace: namespace, Name: service}] {
+	for _, slice := range snapshot.Slices.Of(kubeapi.Key{Namespace: namespace, Name: service}) {
 		for _, e := range slice.Endpoints {
 			switch {
 			case e.Ready && e.Serving && !e.Terminating:
@@ -81,7 +81,7 @@ func (s *quickShop) ports(service string) []uint16 {
 		s.t.Fatal(err)
 	}
 	var all []uint16
-	for _, slice := range snapshot.Slices[kubeapi.Key{Namespace: namespace, Name: service}] {
+	for _, slice := range snapshot.Slices.Of(kubeapi.Key{Namespace: namespace, Name: service}) {
 		all = append(all, slice.Ports[0].Port)
 	}
 	return all
@@ -157,8 +157,8 @@ func TestRemoveLeavesNothingInTheCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(snapshot.Services)+len(snapshot.Slices)+len(s.running) > 0 {
-		t.Errorf("%d Services, %d of them with slices, %d pods are left", len(snapshot.Services), len(snapshot.Slices), len(s.running))
+	if len(snapshot.Services)+snapshot.Slices.Len()+len(s.running) > 0 {
+		t.Errorf("%d Services, %d of them with slices, %d pods are left", len(snapshot.Services), snapshot.Slices.Len(), len(s.running))
 	}
 }
 
