@@ -190,14 +190,14 @@ func duration(p *time.Duration, least, most time.Duration) field {
 		case err != nil:
 			return 0, err
 		case d < least || d > most:
-			return 0, fmt.Errorf("%q is not within %s to %s", v, formatDuration(least), formatDuration(most))
+			return 0, fmt.Errorf("%q is not within %s to %s", v, FormatDuration(least), FormatDuration(most))
 		case d%time.Millisecond != 0:
 			return 0, fmt.Errorf("%q is finer than a millisecond", v)
 		}
 		return d, nil
 	}
-	accepts := fmt.Sprintf("duration, %s to %s", formatDuration(least), formatDuration(most))
-	return scalar(p, accepts, read, func(d time.Duration) string { return quote(formatDuration(d)) })
+	accepts := fmt.Sprintf("duration, %s to %s", FormatDuration(least), FormatDuration(most))
+	return scalar(p, accepts, read, func(d time.Duration) string { return quote(FormatDuration(d)) })
 }
 
 // parseDuration reads a string with a unit; "0", which package time lets pass,
@@ -215,8 +215,8 @@ func parseDuration(v any) (time.Duration, error) {
 	return 0, errors.New(literal(v) + ` is not a duration (write it like "500ms", "5s", "10m" or "1h")`)
 }
 
-// formatDuration prints a duration as people write it: "1h", not "1h0m0s".
-func formatDuration(d time.Duration) string {
+// FormatDuration prints a duration as people write it: "1h", not "1h0m0s".
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -112,7 +112,7 @@ func (d *document) refuseUnknown(path, section, name string, v any) {
 		return
 	}
 	hint := didYouMean(name, here)
-	if home := homes[nearest(name, all)]; hint == "" && len(home) == 1 {
+	if home := homes[Nearest(name, all)]; hint == "" && len(home) == 1 {
 		hint = fmt.Sprintf(" (did you mean %q?)", home[0])
 	}
 	d.refuse(path, join(section, name), "unknown key%s", hint)

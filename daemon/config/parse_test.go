@@ -334,7 +334,7 @@ func TestNearest(t *testing.T) {
 		"":               "",
 		"something":      "",
 	} {
-		if got := nearest(word, words); got != want {
+		if got := Nearest(word, words); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
 	}

@@ -10,16 +10,17 @@ import (
 // didYouMean returns ` (did you mean "X"?)` for the candidate that word most
 // likely stands for, or "" where none is near. Case does not count.
 func didYouMean(word string, candidates []string) string {
-	if near := nearest(word, candidates); near != "" {
+	if near := Nearest(word, candidates); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	return ""
 }
 
-// nearest returns the candidate with the least distance from word, the first
+// Nearest returns the candidate with the least distance from word, the first
 // of equals; where more than a third of each would have to change, the only
-// candidate that begins like word or that word begins like; else "".
-func nearest(word string, candidates []string) string {
+// candidate that begins like word or that word begins like; else "". Case does
+// not count.
+func Nearest(word string, candidates []string) string {
 	word = strings.ToLower(word)
 	var best, alike string
 	least, count := -1, 0
