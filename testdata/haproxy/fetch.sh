@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+
+# Prints the path of an executable that is HAProxy 3.0, 3.2 or 3.4, and fetches
+# it first if it is missing: 30 MB from a newer Debian, by the mirror and the
+# proxy that this machine's own apt uses. Nothing is installed and no root is
+# needed: the packages are unpacked into the user's cache, and HAProxy runs with
+# the C library that it was built for.
+set -eu
+
+fail() {
+	echo "fetch HAProxy $minor: $*" >&2
+	exit 1
+}
+
+minor=${1-}
+case $minor in
+3.0) suites="trixie" ;;
+3.2) suites="sid" ;;
+3.4) suites="experimental sid" ;; # what experimental lacks is in sid
+*)
+	echo "usage: $0 3.0|3.2|3.4" >&2
+	exit 2
+	;;
+esac
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/podgate
+folder=$cache/haproxy-$minor
+haproxy=$folder/haproxy
+if [ -x "$haproxy" ]; then
+	echo "$haproxy"
+	exit
+fi
+
+for tool in apt-get dpkg; do
+	command -v $tool >/dev/null || fail "$tool is missing: this works on Debian only"
+done
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+[ -r $keyring ] || fail "$keyring is missing (install debian-archive-keyring)"
+
+# Debian's archive is where this Debian's own InRelease is.
+release=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+mirror=$(apt-get update --print-uris | sed -n "s|^'\(.*\)/dists/$release/InRelease' .*|\1|p" | head -n 1)
+[ -n "$mirror" ] || fail "apt has no source for the suite \"$release\", whose mirror could be asked"
+
+mkdir -p "$cache"
+new=$(mktemp -d "$cache/.haproxy-XXXXXX")
+trap 'rm -rf "$new"' EXIT
+trap 'exit 1' HUP INT TERM
+chmod 755 "$new"
+
+# An apt of its own, which knows of no installed package and no other source,
+# with the machine's own way to the network.
+apt=$new/apt
+mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$new/root"
+: >"$apt/status"
+for suite in $suites; do
+	echo "deb [signed-by=$keyring target=Packages] $mirror $suite main"
+done >"$apt/sources.list"
+{
+	apt-config dump | grep '^Acquire::'
+	cat <<-EOT
+		APT::Sandbox::User "root";
+		Dir::Cache "$apt/cache";
+		Dir::Etc::Main "/dev/null";
+		Dir::Etc::Parts "/dev/null";
+		Dir::Etc::Preferences "/dev/null";
+		Dir::Etc::PreferencesParts "/dev/null";
+		Dir::Etc::SourceList "$apt/sources.list";
+		Dir::Etc::SourceParts "/dev/null";
+		Dir::State::Lists "$apt/lists";
+		Dir::State::Status "$apt/status";
+	EOT
+} >"$apt/apt.conf"
+export APT_CONFIG="$apt/apt.conf"
+
+echo "fetching HAProxy $minor from Debian $suites; this is done once" >&2
+apt-get update -qq --error-on=any >&2 || fail "read the package lists of Debian $suites"
+
+# madison says "haproxy | 3.0.11-1 | ...", newest first.
+found=$(apt-cache madison haproxy | cut -d'|' -f2 | tr -d ' ')
+version=$(echo "$found" | grep "^$minor\.[0-9]" | head -n 1)
+[ -n "$version" ] || fail "Debian $suites has haproxy" ${found:-in no version} "(correct the suites in testdata/haproxy/fetch.sh)"
+
+# The libraries are those that apt would install, in the same versions.
+packages=$(apt-get install --simulate --no-install-recommends "haproxy=$version" |
+	sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | grep -E '^(haproxy|lib|zlib)')
+[ -n "$packages" ] || fail "apt cannot resolve what haproxy $version depends on"
+(cd "$apt" && apt-get download -qq $packages >&2) || fail "download" $packages
+for deb in "$apt"/*.deb; do
+	dpkg -x "$deb" "$new/root"
+done
+rm -rf "$apt"
+
+loader=$(cd "$new" && find root -name 'ld-linux*.so.*' -path '*/lib/*-linux-gnu*/*' | head -n 1)
+libraries=${loader%/*}
+"$new/$loader" --library-path "$new/$libraries" "$new/root/usr/sbin/haproxy" -v >/dev/null ||
+	fail "haproxy $version of Debian $suites does not run here"
+
+# By --argv0 a master starts its next worker by this script again, and not by
+# the bare binary, which would find the machine's own C library.
+cat >"$new/haproxy" <<EOT
+#!/bin/sh
+exec "$folder/$loader" --argv0 "$haproxy" --library-path "$folder/$libraries" "$folder/root/usr/sbin/haproxy" "\$@"
+EOT
+chmod 755 "$new/haproxy"
+
+# Somebody else may have been faster.
+mv -T "$new" "$folder" 2>/dev/null || [ -x "$haproxy" ] || fail "move $new to $folder"
+echo "$haproxy"
