@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"podgate/haproxy/haproxytest"
 )
 
 // operatorURL is a section of the operator's own, which podgate never touches.
@@ -79,7 +80,7 @@ type edge struct {
 // podgate's in it yet.
 func startEdge(t *testing.T, podgate string, c *cluster) *edge {
 	t.Helper()
-	haproxy, err := exec.LookPath("haproxy")
+	haproxy, err := haproxytest.Binary()
 	if err != nil {
 		t.Fatalf("%v (install haproxy)", err)
 	}

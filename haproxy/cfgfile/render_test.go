@@ -16,6 +16,7 @@ import (
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/haproxytest"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected files")
@@ -101,12 +102,10 @@ func TestRenderWritesTheFilesOfAShop(t *testing.T) {
 }
 
 func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
-	binary, err := exec.LookPath("haproxy")
+	haproxytest.Need(t)
+	binary, err := haproxytest.Binary()
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:1]}} {
 		t.Run(name, func(t *testing.T) {
