@@ -130,6 +130,17 @@ func TestRenderPrintsTheFilesAndTheProblems(t *testing.T) {
 	}
 }
 
+func TestDiffCannotCompareWithoutHAProxy(t *testing.T) {
+	toml := write(t, "podgate.toml", smallest+"admin_socket = \"/nonexistent/admin.sock\"\nmaster_socket = \"/nonexistent/master.sock\"\n")
+	stdout, stderr, code := podgate(t, "diff", "--config", toml, "--from", write(t, "cluster.yaml", cart))
+	if code != exitTrouble || stdout != "" || !strings.Contains(stderr, "/nonexistent/admin.sock") {
+		t.Errorf("code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	if _, stderr, code := podgate(t, "diff", "-o", "xml"); stderr != "output \"xml\" is not one of text, json\n" || code != exitTrouble {
+		t.Errorf("code %d, stderr %q", code, stderr)
+	}
+}
+
 func TestUnknownWordsAreRefused(t *testing.T) {
 	for _, row := range []struct {
 		args []string
@@ -175,7 +186,7 @@ func TestREADMEIsTrue(t *testing.T) {
 			t.Errorf("annotations: nothing rendered has %q:\n%s", want, stdout)
 		}
 	}
-	for _, command := range []string{"run", "check", "render", "demo", "version"} {
+	for _, command := range []string{"run", "check", "render", "diff", "demo", "version"} {
 		if !strings.Contains(string(text), "| `podgate "+command+"` |") {
 			t.Errorf("podgate %s is not in the table of commands", command)
 		}

@@ -25,7 +25,7 @@ Exit code: 0, with Problems too; 1 if nothing could be rendered.`,
 		Args:    cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	from := cmd.Flags().String("from", "", "read the cluster from a file, as kubectl get services,endpointslices -o json or -o yaml prints it; - is standard input")
+	from := fromFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
 		if err != nil {
@@ -41,6 +41,10 @@ Exit code: 0, with Problems too; 1 if nothing could be rendered.`,
 		return daemon.Render(cmd.Context(), c, version, objects, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
+}
+
+func fromFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("from", "", "read the cluster from a file, as kubectl get services,endpointslices -o json or -o yaml prints it; - is standard input")
 }
 
 // openObjects returns nil where the cluster itself is to be asked.

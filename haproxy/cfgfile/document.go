@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	parser "github.com/haproxytech/client-native/v5/config-parser"
 	"github.com/haproxytech/client-native/v5/config-parser/options"
@@ -31,12 +32,22 @@ func (d *document) fail(err error) {
 	d.err = errors.Join(d.err, err)
 }
 
+// sectionsMutex guards a package variable of client-native's, which its parser
+// writes whenever it creates a section.
+var sectionsMutex sync.Mutex
+
+func (d *document) createSection(kind parser.Section, name string) error {
+	sectionsMutex.Lock()
+	defer sectionsMutex.Unlock()
+	return d.parser.SectionsCreate(kind, name)
+}
+
 func (d *document) addSection(kind parser.Section, name, from string, model any) {
 	if d.err != nil {
 		return
 	}
 	d.word(string(kind), name)
-	if err := d.parser.SectionsCreate(kind, name); err != nil {
+	if err := d.createSection(kind, name); err != nil {
 		d.fail(fmt.Errorf("add %s %s: %w", kind, name, err))
 		return
 	}

@@ -30,7 +30,7 @@ type Files struct {
 
 // Render returns the files of s, deterministic to the byte. Folder is the
 // absolute path of the folder that will hold them. The error names what in s
-// cannot be rendered; there are no Files then.
+// cannot be rendered; there are no Files then. It may be called concurrently.
 func Render(s haproxy.State, folder string) (Files, error) {
 	d := newDocument(folder)
 	d.addBaseDefaults(s.Settings)

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+)
+
+// The exit codes of diff, as those of diff(1).
+const (
+	exitDiffers = 1
+	exitTrouble = 2
+)
+
+func diffCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "diff",
+		Short: "Compare the running HAProxy and its files with what the cluster asks for",
+		Long: `Compare the running HAProxy and its files with what the cluster asks for, and
+change nothing. Each difference is a line: where it is (process or file), what
+sets it right (runtime, reload or write), and what it is.
+
+Exit code: 0 if there is no difference, 1 if there is any, 2 if they cannot be
+compared.`,
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	from := fromFlag(cmd)
+	output := cmd.Flags().StringP("output", "o", "text", "text, or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *output != "text" && *output != "json" {
+			return exitError{exitTrouble, fmt.Errorf("output %q is not one of text, json", *output)}
+		}
+		c, err := config.Load(*file)
+		if err != nil {
+			return exitError{exitTrouble, err}
+		}
+		objects, err := openObjects(*from, cmd.InOrStdin())
+		if err != nil {
+			return exitError{exitTrouble, err}
+		}
+		if objects != nil {
+			defer objects.Close()
+		}
+		differences, err := daemon.Differences(cmd.Context(), c, version, objects)
+		if err != nil {
+			return exitError{exitTrouble, err}
+		}
+		if err := printDifferences(cmd, *output, differences); err != nil {
+			return exitError{exitTrouble, err}
+		}
+		if len(differences) > 0 {
+			return exitError{exitDiffers, errors.New("")} // all has been said
+		}
+		return nil
+	}
+	return cmd
+}
+
+func printDifferences(cmd *cobra.Command, output string, differences []daemon.Difference) error {
+	if output == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		return e.Encode(struct {
+			Same        bool                `json:"same"`
+			Differences []daemon.Difference `json:"differences"`
+		}{len(differences) == 0, append([]daemon.Difference{}, differences...)})
+	}
+	for _, d := range differences {
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

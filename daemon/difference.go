@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// Difference is one thing in which HAProxy, or the file that it would start
+// with, is not as the cluster wants it.
+type Difference struct {
+	Where string `json:"where"` // "process" or "file"
+	How   string `json:"how"`   // what sets it right: "runtime", "reload" or "write"
+	What  string `json:"what"`
+}
+
+// String is "process runtime: add shop_cart_80/10.1.2.3:8080 ready".
+func (d Difference) String() string { return d.Where + " " + d.How + ": " + d.What }
+
+// Differences compares the running HAProxy and the files in its folder with
+// what the cluster asks for, and changes nothing. The cluster is read from
+// objects, as kubectl prints them, or listed once if that is nil.
+func Differences(ctx context.Context, c *config.Config, version string, objects io.Reader) ([]Difference, error) {
+	cluster, err := readCluster(ctx, c, version, objects)
+	if err != nil {
+		return nil, err
+	}
+	want := compile.Compile(c, cluster, nil).State
+	e := newEdge(c, slog.New(slog.DiscardHandler))
+	if err := e.look(ctx, want); err != nil {
+		return nil, err
+	}
+	differences := e.processDifferences(want)
+	inFile, err := fileDifferences(c.HAProxy.Folder, want)
+	return append(differences, inFile...), err
+}
+
+// processDifferences tells the Plan. Of a process that has loaded another's
+// configuration there is nothing to tell but that.
+func (e *edge) processDifferences(want haproxy.State) []Difference {
+	var differences []Difference
+	for _, reason := range e.reloadReasons(want) {
+		differences = append(differences, Difference{"process", "reload", reason})
+	}
+	if !e.ours {
+		return differences
+	}
+	plan := haproxy.Diff(e.have, want)
+	for _, change := range slices.Concat(plan.Add, plan.Leave) {
+		differences = append(differences, Difference{"process", "runtime", change.String()})
+	}
+	for _, m := range plan.Maps {
+		i := slices.Index(haproxy.MapNames(), m.Name)
+		for _, line := range lineDifferences(mapLines(e.have.Maps[i]), mapLines(m)) {
+			differences = append(differences, Difference{"process", "runtime", "map " + m.Name + ": " + line})
+		}
+	}
+	return differences
+}
+
+func mapLines(m haproxy.Map) []string {
+	var lines []string
+	for _, e := range m.Entries {
+		lines = append(lines, e.Key+" "+e.Value)
+	}
+	return lines
+}
+
+// fileDifferences compares the files line by line, section by section. An empty
+// backend that is no longer wanted is no difference: it stays in file and
+// process until the next reload, and so does the generation.
+func fileDifferences(folder string, want haproxy.State) ([]Difference, error) {
+	files, err := cfgfile.Render(want, folder)
+	if err != nil {
+		return nil, err
+	}
+	texts := files.Maps
+	texts[cfgfile.ConfigFile] = files.Config
+	var differences []Difference
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		written, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("compare with what is written: %w", err)
+		}
+		have, wanted := sections(name, string(written)), sections(name, string(texts[name]))
+		for _, section := range slices.Sorted(maps.Keys(union(have, wanted))) {
+			old, stays := have[section]
+			if _, ok := wanted[section]; !ok && stays && retired(section, old) || section == "global" {
+				continue
+			}
+			for _, line := range lineDifferences(old, wanted[section]) {
+				differences = append(differences, Difference{"file", "write", section + ": " + line})
+			}
+		}
+	}
+	return differences, nil
+}
+
+// sections splits a configuration of ours at its section headers; a map is one
+// section.
+func sections(name, text string) map[string][]string {
+	section := name
+	split := map[string][]string{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case line == "" || strings.HasPrefix(line, "# "):
+		case name == cfgfile.ConfigFile && !strings.HasPrefix(line, " "):
+			kind, rest, _ := strings.Cut(line, " ")
+			own, from, _ := strings.Cut(rest, " from ")
+			section = strings.TrimSpace(kind + " " + own)
+			split[section] = append(split[section], "from "+from)
+		default:
+			split[section] = append(split[section], strings.TrimSpace(line))
+		}
+	}
+	return split
+}
+
+// retired reports whether a section that is not wanted is one that waits for
+// the next reload to go: a backend without servers, or the defaults of one.
+func retired(section string, lines []string) bool {
+	if strings.HasPrefix(section, "defaults ") {
+		return true
+	}
+	servers := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "server ") })
+	return strings.HasPrefix(section, "backend ") && !servers
+}
+
+func union(a, b map[string][]string) map[string]bool {
+	all := map[string]bool{}
+	for name := range a {
+		all[name] = true
+	}
+	for name := range b {
+		all[name] = true
+	}
+	return all
+}
+
+// lineDifferences are the lines that only one of them has, "- " those of have
+// and "+ " those of want.
+func lineDifferences(have, want []string) []string {
+	var lines []string
+	for _, line := range have {
+		if !slices.Contains(want, line) {
+			lines = append(lines, "- "+line)
+		}
+	}
+	for _, line := range want {
+		if !slices.Contains(have, line) {
+			lines = append(lines, "+ "+line)
+		}
+	}
+	return lines
+}
