@@ -41,6 +41,8 @@ type Settings struct {
 	TimeoutHTTPRequest time.Duration // "timeout http-request"
 	TimeoutKeepAlive   time.Duration // "timeout http-keep-alive"
 	TimeoutTunnel      time.Duration // "timeout tunnel", WebSockets among them
+	HardStopAfter      time.Duration // "hard-stop-after"; zero is without limit
+	RetiredWorkers     int           // "mworker-max-reloads"; zero leaves it to HAProxy
 	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
 	ErrorFiles         []ErrorFile   // by Code
 }

@@ -142,6 +142,8 @@ func settings(cfg *config.Config) haproxy.Settings {
 		TimeoutHTTPRequest: d.TimeoutHTTPRequest,
 		TimeoutKeepAlive:   d.TimeoutKeepAlive,
 		TimeoutTunnel:      d.TimeoutTunnel,
+		HardStopAfter:      cfg.HAProxy.HardStopAfter,
+		RetiredWorkers:     cfg.HAProxy.RetiredWorkers,
 		NotFound:           cfg.HTTP.NotFound,
 		ErrorFiles:         errorFiles,
 	}

@@ -63,6 +63,8 @@ type HAProxy struct {
 	ErrorFolder    string              // key "error_files"; "" for none
 	ErrorFiles     []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; filled by Load alone
 	ReloadInterval time.Duration       // the least time between two reloads
+	HardStopAfter  time.Duration       // how long a retired worker may live; zero is without limit
+	RetiredWorkers int                 // how many of them may live
 }
 
 // HTTP is the plain HTTP frontend.

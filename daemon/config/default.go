@@ -29,6 +29,8 @@ func Default() *Config {
 			Files:          []string{"/etc/haproxy/haproxy.cfg"},
 			ErrorFolder:    "/etc/haproxy/errors",
 			ReloadInterval: 5 * time.Second,
+			HardStopAfter:  time.Hour,
+			RetiredWorkers: 20,
 		},
 		HTTP: HTTP{
 			Binds: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},

@@ -98,6 +98,10 @@ func (h *HAProxy) keys() []key {
 			"The folder whose CODE.http files replace HAProxy's own error pages; empty for none."},
 		{s, "reload_interval", duration(&h.ReloadInterval, 0, 10*time.Minute), atOnce,
 			"The least time between two reloads of HAProxy; what needs one meanwhile waits and is gathered."},
+		{s, "hard_stop_after", duration(&h.HardStopAfter, 0, 168*time.Hour), atOnce,
+			"How long a worker that a reload retired may live for its last connections, which are closed then; 0s is without limit."},
+		{s, "retired_workers", integer(&h.RetiredWorkers, 1, 1000), atOnce,
+			"How many reloads a retired worker may survive, and so how many there may be; each takes as much memory as the one that serves."},
 	}
 }
 

@@ -126,6 +126,8 @@ binary = "/h/haproxy"
 config = ["/h/base.cfg", "/h/more.cfg"]
 error_files = "/h/errors"
 reload_interval = "0s"
+hard_stop_after = "2h"
+retired_workers = 7
 [http]
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
 not_found = "/h/404.html"
@@ -166,12 +168,14 @@ hosts = ["Shop.example.com", "*.shop.example.com"]
 			ResyncInterval:    90 * time.Minute,
 		},
 		HAProxy: HAProxy{
-			Folder:       "/h/folder",
-			AdminSocket:  "/h/admin.sock",
-			MasterSocket: "/h/master.sock",
-			Binary:       "/h/haproxy",
-			Files:        []string{"/h/base.cfg", "/h/more.cfg"},
-			ErrorFolder:  "/h/errors",
+			Folder:         "/h/folder",
+			AdminSocket:    "/h/admin.sock",
+			MasterSocket:   "/h/master.sock",
+			Binary:         "/h/haproxy",
+			Files:          []string{"/h/base.cfg", "/h/more.cfg"},
+			ErrorFolder:    "/h/errors",
+			HardStopAfter:  2 * time.Hour,
+			RetiredWorkers: 7,
 		},
 		HTTP: HTTP{
 			Binds: []netip.AddrPort{

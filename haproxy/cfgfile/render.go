@@ -53,9 +53,10 @@ func Render(s haproxy.State, folder string) (Files, error) {
 		return Files{}, d.err
 	}
 	sections := d.parser.String()
-	structure.Write([]byte(sections))
+	global := globalLines(s.Settings)
+	structure.Write([]byte(global + sections))
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
-	text := fmt.Sprintf("%s\nglobal\n  description gen=%s\n%s%s", header, generation, sections, config.Bytes())
+	text := fmt.Sprintf("%s\nglobal\n  description gen=%s\n%s%s%s", header, generation, global, sections, config.Bytes())
 
 	texts, err := RenderMaps(s.Maps())
 	if err != nil {
@@ -67,6 +68,19 @@ func Render(s haproxy.State, folder string) (Files, error) {
 const header = `# Written by podgate; what is changed here by hand is lost.
 # Servers and maps are also changed at runtime: "show servers state" tells what runs.
 `
+
+// globalLines are those of our global section, which HAProxy merges with the
+// operator's.
+func globalLines(s haproxy.Settings) string {
+	var lines string
+	if s.HardStopAfter != 0 {
+		lines += fmt.Sprintf("  hard-stop-after %d\n", s.HardStopAfter.Milliseconds())
+	}
+	if s.RetiredWorkers != 0 {
+		lines += fmt.Sprintf("  mworker-max-reloads %d\n", s.RetiredWorkers)
+	}
+	return lines
+}
 
 // classes are the distinct policies, in the order of their names.
 func classes(backends []haproxy.Backend) []haproxy.Policy {

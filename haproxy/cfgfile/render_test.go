@@ -61,6 +61,7 @@ func settings() haproxy.Settings {
 	return haproxy.Settings{
 		TimeoutClient: 50 * time.Second, TimeoutServer: 50 * time.Second, TimeoutConnect: 5 * time.Second,
 		TimeoutHTTPRequest: 10 * time.Second, TimeoutKeepAlive: time.Minute, TimeoutTunnel: time.Hour,
+		HardStopAfter: time.Hour, RetiredWorkers: 20,
 	}
 }
 
