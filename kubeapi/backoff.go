@@ -27,9 +27,6 @@ func (b *backoff) next() time.Duration {
 	return jitter(b.bound, 2)
 }
 
-// wait pauses before the next attempt, or until ctx ends.
-func (b *backoff) wait(ctx context.Context) { pause(ctx, b.next()) }
-
 // jitter returns d less at most one part-th of it by chance.
 func jitter(d time.Duration, part int64) time.Duration {
 	return d - time.Duration(rand.Int64N(int64(d)/part+1))

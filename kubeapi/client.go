@@ -30,14 +30,23 @@ type Client struct {
 
 // timeouts bound what a server may keep a Client waiting for.
 type timeouts struct {
-	page   time.Duration // one page of a list with its retries
-	answer time.Duration // the head of a watch's answer
+	page    time.Duration // one page of a list with its retries
+	answer  time.Duration // the head of a watch's answer
+	initial time.Duration // the next event of a streamed list
+	silence time.Duration // the next event or bookmark of a watch
 }
 
 // defaultTimeouts leaves the API server time to give up by itself, which it does
-// after a minute (kube-apiserver --request-timeout).
+// after a minute (kube-apiserver --request-timeout). A streamed list does not
+// pause; servers before 1.27 that do not know it fall silent instead. A watch
+// sees a bookmark every minute.
 func defaultTimeouts() timeouts {
-	return timeouts{page: 75 * time.Second, answer: 30 * time.Second}
+	return timeouts{
+		page:    75 * time.Second,
+		answer:  30 * time.Second,
+		initial: 10 * time.Second,
+		silence: 4 * time.Minute,
+	}
 }
 
 // New reads the kubeconfig, or the files that cfg names, and returns a Client

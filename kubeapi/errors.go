@@ -11,14 +11,17 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // statusError is an answer of the API server that is not a success.
 type statusError struct {
-	code    int
-	message string // the server's own words; may be ""
-	hint    string // what to look at; may be ""
+	code       int
+	message    string        // the server's own words; may be ""
+	hint       string        // what to look at; may be ""
+	retryAfter time.Duration // what the server asks to wait; zero when it does not
 }
 
 func (e *statusError) Error() string {
@@ -40,10 +43,25 @@ func statusCode(err error) int {
 	return 0
 }
 
+// mostRetryAfter is the longest that a server may ask to be left alone.
+const mostRetryAfter = time.Minute
+
+// retryAfter returns how long the server asked to wait before the next request,
+// or zero.
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*statusError](err); ok {
+		return e.retryAfter
+	}
+	return 0
+}
+
 // answerError returns what resp says went wrong while verb was done to r. It
 // does not close the body.
 func (c *Client) answerError(resp *http.Response, verb string, r resource) error {
 	e := &statusError{code: resp.StatusCode, message: answerMessage(resp)}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.retryAfter = min(time.Duration(seconds)*time.Second, mostRetryAfter)
+	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		e.message = "" // "Unauthorized" once more
@@ -92,10 +110,17 @@ func protoMessage(body []byte) string {
 // long.
 var errNoAnswer = errors.New("no answer in time")
 
+// errSilent is of a watch that was well and then brought nothing more, not even
+// the bookmark that comes every minute.
+var errSilent = errors.New("it fell silent")
+
 // requestError returns err, of a request under ctx, without the URL that
 // net/http puts before it, and with a hint where the server's certificate is not
 // trusted.
 func (c *Client) requestError(ctx context.Context, err error) error {
+	if err == errSilent {
+		return err
+	}
 	if context.Cause(ctx) == errNoAnswer {
 		return errNoAnswer
 	}

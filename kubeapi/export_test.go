@@ -11,7 +11,17 @@ import (
 
 // SetTimeouts shortens how long a test waits for a server that hangs.
 func (c *Client) SetTimeouts(page, answer time.Duration) {
-	c.timeouts = timeouts{page: page, answer: answer}
+	c.timeouts = timeouts{page: page, answer: answer, initial: answer, silence: c.timeouts.silence}
+}
+
+// SetSilence shortens how long a test waits for a watch that fell silent.
+func (c *Client) SetSilence(d time.Duration) {
+	c.timeouts.initial, c.timeouts.silence = d, d
+}
+
+// SetPings shortens how long a test waits for a connection that is dead.
+func (c *Client) SetPings(every, timeout time.Duration) {
+	c.http.Transport.(*authTransport).next.(*http.Transport).HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}
 }
 
 // Listing is what a test sees of a list.

@@ -50,10 +50,13 @@ func TestFollowChanges(t *testing.T) {
 			wanted: func(s *kubeapi.Snapshot) bool { return s.Slices.Len() == 0 },
 		},
 	} {
-		for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "polled": polling} {
+		for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "streamed": watching, "polled": polling} {
 			t.Run(tt.name+" is "+mode, func(t *testing.T) {
 				t.Parallel()
 				s := serve(t, "cart")
+				if mode == "streamed" {
+					s = serveStreams(t, "cart")
+				}
 				f := follow(t, config(s))
 				f.untilServices("cart")
 				tt.change(t, s)

@@ -177,10 +177,19 @@ func describe(s *kubeapi.Snapshot) string {
 	return fmt.Sprintf("services %v, slices of %d, complete %d", serviceNames(s), s.Slices.Len(), s.Complete)
 }
 
+// serve returns a server that refuses to stream lists, so that lists can be
+// counted.
 func serve(t *testing.T, names ...string) *kubeapitest.Server {
 	t.Helper()
-	s := kubeapitest.Run(t)
+	s := serveStreams(t, names...)
 	s.RefuseStreamedLists()
+	return s
+}
+
+// serveStreams returns a server as Kubernetes is from 1.34 on.
+func serveStreams(t *testing.T, names ...string) *kubeapitest.Server {
+	t.Helper()
+	s := kubeapitest.Run(t)
 	for _, name := range names {
 		setService(t, s, name)
 		setSlice(t, s, name, "10.0.0.1")

@@ -4,6 +4,7 @@ package kubeapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -15,6 +16,9 @@ const (
 	watchAttempts = 3
 	// watchPause is how long it is polled then, at most.
 	watchPause = time.Minute
+	// streamPause is how long a server that does not stream lists is not asked
+	// to, at most: it may be upgraded meanwhile.
+	streamPause = time.Hour
 )
 
 // update is what a reflector learned. At most one of list and object is set;
@@ -35,13 +39,16 @@ type reflector struct {
 	log *slog.Logger
 	out chan<- update // read by Follow until the reflector has ended
 
-	version    string   // of the last list, event or bookmark
-	strings    interner // of the last list
-	backoff    backoff
-	failures   int       // watches in a row that were of no use
-	polling    bool      // for want of a watch, which was told
-	watchAgain time.Time // when a watch is asked for again
-	unreadable bool      // the last event could not be decoded, which was told
+	version     string    // of the last list, event or bookmark
+	strings     interner  // of the last list
+	due         time.Time // when the next list is, beside a watch
+	backoff     backoff
+	down        bool      // the last list failed
+	failures    int       // watches in a row that were of no use
+	polling     bool      // for want of a watch, which was told
+	watchAgain  time.Time // when a watch is asked for again
+	streamAgain time.Time // when a streamed list is asked for again
+	unreadable  bool      // the last event could not be decoded, which was told
 }
 
 func newReflector(c *Client, src source, out chan<- update) *reflector {
@@ -57,20 +64,39 @@ func newReflector(c *Client, src source, out chan<- update) *reflector {
 // run follows the source until ctx ends.
 func (r *reflector) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		l, err := r.c.list(ctx, r.src)
-		if err != nil {
-			r.send(ctx, update{err: err})
-			r.backoff.wait(ctx)
-			continue
-		}
-		r.adopt(ctx, l)
-		if r.c.cfg.Watch && !time.Now().Before(r.watchAgain) {
+		switch {
+		case r.streams() && r.listAndWatch(ctx):
+		case !r.list(ctx):
+		case r.watches():
 			r.watch(ctx)
-			continue
+		default:
+			r.backoff.reset()
+			pause(ctx, jitter(r.c.cfg.PollInterval, 10))
 		}
-		r.backoff.reset()
-		pause(ctx, jitter(r.c.cfg.PollInterval, 10))
 	}
+}
+
+// watches reports whether a watch is to be asked for.
+func (r *reflector) watches() bool {
+	return r.c.cfg.Watch && !time.Now().Before(r.watchAgain)
+}
+
+// streams reports whether a streamed list is to be asked for. While the server
+// is down, plain lists tell what is wrong with it.
+func (r *reflector) streams() bool {
+	return r.watches() && !r.down && !time.Now().Before(r.streamAgain)
+}
+
+// list asks for a plain list, and reports whether it came.
+func (r *reflector) list(ctx context.Context) bool {
+	l, err := r.c.list(ctx, r.src)
+	if r.down = err != nil; r.down {
+		r.send(ctx, update{err: err})
+		r.wait(ctx, err)
+		return false
+	}
+	r.adopt(ctx, l)
+	return true
 }
 
 // adopt takes a list as the truth, even one older than what was seen: etcd was
@@ -81,44 +107,91 @@ func (r *reflector) adopt(ctx context.Context, l *listing) {
 		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.version, "last", r.version)
 	}
 	r.version, r.strings = l.version, l.strings
+	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
 	r.send(ctx, update{list: l})
+}
+
+// listAndWatch lists by a watch and goes on with it until the next list is due.
+// It returns false when the list did not come: a plain list shows whether the
+// server can do no better or is down.
+func (r *reflector) listAndWatch(ctx context.Context) bool {
+	end := r.streamList(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return true
+	case end.listed:
+		if r.goesOn(ctx, end) {
+			r.watch(ctx)
+		}
+		return true
+	}
+	d := r.c.cfg.ResyncInterval
+	if code := statusCode(end.err); code >= 400 && code < 500 && code != http.StatusTooManyRequests {
+		d = max(d, streamPause)
+	}
+	r.streamAgain = time.Now().Add(jitter(d, 10))
+	r.log.Debug("list not streamed, listing", "err", end.err)
+	if retryAfter(end.err) > 0 {
+		r.wait(ctx, end.err)
+	}
+	return false
 }
 
 // watch follows the source from its version until it must be listed again. It
 // tells nothing of outages: the list that follows does.
 func (r *reflector) watch(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, jitter(r.c.cfg.ResyncInterval, 10))
-	defer cancel()
-	for {
-		end := r.stream(ctx)
-		if ctx.Err() != nil {
-			return // the list is due, or it is over
-		}
-		switch {
-		case end.progress:
-			r.works()
-		case !isUnreadable(end.err): // the watch is not to blame for that
-			r.failures++
-		}
-		switch code := statusCode(end.err); {
-		case code == http.StatusForbidden, code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
-			r.poll("watch refused, polling", end.err, r.c.cfg.ResyncInterval)
-			return
-		case r.failures >= watchAttempts:
-			r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
-			return
-		case end.err == nil:
-			continue // as timeoutSeconds asked for
-		case code == http.StatusGone && end.progress:
-			return
-		case code == http.StatusGone, isUnreadable(end.err), !end.opened && (code == 0 || code == http.StatusUnauthorized):
-			r.log.Debug("listing again", "err", end.err)
-			r.backoff.wait(ctx)
-			return
-		}
-		r.log.Debug("watching again", "err", end.err)
-		r.backoff.wait(ctx)
+	for r.goesOn(ctx, r.stream(ctx)) {
 	}
+}
+
+// goesOn reports whether the source is watched again after a watch ended, or
+// must be listed.
+func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
+	if ctx.Err() != nil || !time.Now().Before(r.due) {
+		return false // it is over, or the list is due
+	}
+	switch {
+	case end.progress:
+		r.works()
+	case !isUnreadable(end.err): // the watch is not to blame for that
+		r.failures++
+	}
+	switch code := statusCode(end.err); {
+	case code == http.StatusForbidden, code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
+		r.poll("watch refused, polling", end.err, r.c.cfg.ResyncInterval)
+		return false
+	case r.failures >= watchAttempts:
+		r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
+		return false
+	case end.err == nil, errors.Is(end.err, errSilent) && end.progress:
+		return true // as timeoutSeconds asked for, or as a dead connection ends
+	case code == http.StatusGone && end.progress:
+		return false
+	case code == http.StatusGone, isUnreadable(end.err), !end.opened && mayBeDown(code):
+		r.log.Debug("listing again", "err", end.err)
+		r.wait(ctx, end.err)
+		return false
+	}
+	r.log.Debug("watching again", "err", end.err)
+	r.wait(ctx, end.err)
+	return true
+}
+
+// mayBeDown reports whether a watch that was refused with code, zero without an
+// answer, leaves open whether the server that was there is there still: another
+// one, or one with an older etcd, may answer next.
+func mayBeDown(code int) bool {
+	switch code {
+	case 0, http.StatusUnauthorized, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// wait pauses after err: as long as the server asks for, and no shorter than the
+// backoff.
+func (r *reflector) wait(ctx context.Context, err error) {
+	pause(ctx, max(r.backoff.next(), retryAfter(err)))
 }
 
 // works notes that a watch is of use.
@@ -138,6 +211,30 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 		r.polling = true
 		r.log.Warn(message, "err", err)
 	}
+}
+
+// event passes one event of a watch on, and remembers its version to go on from.
+func (r *reflector) event(ctx context.Context, e watchEvent) {
+	switch e.kind {
+	case "ADDED", "MODIFIED", "DELETED":
+		r.unreadable = false
+		r.version = e.object.version()
+		// Leaving the label selector is a deletion as well.
+		r.send(ctx, update{object: e.object, deleted: e.kind == "DELETED"})
+	case "BOOKMARK":
+		r.version = e.mark.version
+	}
+}
+
+// tell says once that an event cannot be read. The watch ends with it: a list
+// shows what the object came to.
+func (r *reflector) tell(err error) {
+	e, ok := errors.AsType[*unreadableError](err)
+	if !ok || r.unreadable {
+		return
+	}
+	r.unreadable = true
+	r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), e.key.String(), "err", e.err)
 }
 
 // send hands u to Follow, or drops it when ctx has ended.

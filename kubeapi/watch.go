@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -16,120 +17,181 @@ const (
 	// watchTimeout is the longest that the server is asked to keep a watch, less
 	// up to half of it by chance.
 	watchTimeout = 10 * time.Minute
-	// watchGrace is how long past its time a watch may go on.
-	watchGrace = 30 * time.Second
 	// steady is how long a watch without events must have lasted to count as
 	// one that works.
 	steady = time.Second
 )
 
-// errAtOnce is of a watch that the server ended before it was of any use.
-var errAtOnce = errors.New("it ended at once")
+var (
+	// errAtOnce is of a watch that the server ended before it was of any use.
+	errAtOnce = errors.New("it ended at once")
+	// errDue is the cause of a watch's end that the next list is due.
+	errDue = errors.New("the next list is due")
+)
 
 // watchEnd is how a watch ended.
 type watchEnd struct {
 	opened   bool  // the server agreed to it
+	listed   bool  // it began with a streamed list, which was complete
 	progress bool  // it was of use: it brought an event, or lasted
 	err      error // nil when it lasted and the server ended it
 }
 
+// watch is one running watch.
+type watch struct {
+	r      *reflector
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	silence *time.Timer // ends the watch when nothing has come for too long
+	due     *time.Timer // ends the watch when the next list is due; nil in a streamed list
+
+	gathered map[Key]object // of a streamed list up to its end, then nil
+	end      watchEnd
+}
+
 // stream runs one watch from the reflector's version to its end.
-func (r *reflector) stream(ctx context.Context) (end watchEnd) {
-	defer func() {
-		if end.err != nil {
-			end.err = fmt.Errorf("watch %s: %w", r.src, end.err)
-		}
-	}()
-	lasts := jitter(watchTimeout, 2)
-	inTime, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	resp, err := r.openWatch(inTime, cancel, lasts)
+func (r *reflector) stream(ctx context.Context) watchEnd {
+	w := &watch{r: r}
+	return w.run(ctx)
+}
+
+// streamList runs a watch that begins with a streamed list (KEP-3157), which is
+// adopted when it is complete.
+func (r *reflector) streamList(ctx context.Context) watchEnd {
+	w := &watch{r: r, gathered: make(map[Key]object)}
+	return w.run(ctx)
+}
+
+func (w *watch) run(ctx context.Context) watchEnd {
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	defer w.cancel(nil)
+	w.silence = time.AfterFunc(w.r.c.timeouts.answer, func() { w.cancel(errNoAnswer) })
+	defer w.silence.Stop()
+	if w.gathered == nil {
+		w.limit()
+	}
+	err := w.follow()
+	if w.due != nil {
+		w.due.Stop()
+	}
+	switch {
+	case err == io.EOF && w.end.progress:
+		return w.end
+	case err == io.EOF:
+		err = errAtOnce
+	case context.Cause(w.ctx) == errNoAnswer && w.end.opened:
+		err = errSilent
+	}
+	w.end.err = fmt.Errorf("watch %s: %w", w.r.src, w.r.c.requestError(w.ctx, err))
+	return w.end
+}
+
+// limit makes the watch end when the next list is due.
+func (w *watch) limit() {
+	w.due = time.AfterFunc(time.Until(w.r.due), func() { w.cancel(errDue) })
+}
+
+// follow passes the events on up to the watch's end, which is io.EOF when the
+// server ended it.
+func (w *watch) follow() error {
+	resp, err := w.open()
 	if err != nil {
-		return watchEnd{err: err}
+		return err
 	}
 	defer resp.Body.Close()
-	late := time.AfterFunc(lasts+watchGrace, func() { cancel(errNoAnswer) })
-	defer late.Stop()
-
+	w.end.opened = true
+	strings := w.r.strings
+	if w.gathered != nil {
+		strings = make(interner)
+	}
+	events := newEventReader(resp, w.r.src.resource, strings)
 	began := time.Now()
-	progress, err := r.events(ctx, newEventReader(resp, r.src.resource, r.strings))
-	end = watchEnd{opened: true, progress: progress || time.Since(began) >= steady, err: err}
-	if err == io.EOF {
-		end.err = nil
-		if !end.progress {
-			end.err = errAtOnce
-		}
-	}
-	return end
-}
-
-// events passes the events of a watch on up to its end, which is io.EOF when the
-// server ended it, and reports whether there were any.
-func (r *reflector) events(ctx context.Context, events eventReader) (progress bool, err error) {
 	for {
+		w.silence.Reset(w.patience())
 		e, err := events.next()
+		if err == nil {
+			err = w.event(e, strings)
+		}
 		if err != nil {
-			r.tell(err)
-			return progress, err
+			w.r.tell(err)
+			w.end.progress = w.end.progress || time.Since(began) >= steady
+			return err
 		}
-		if err := r.event(ctx, e); err != nil {
-			return progress, err
+		w.end.progress = true
+		if w.gathered == nil {
+			w.r.works()
 		}
-		progress = true
-		r.works()
 	}
 }
 
-// openWatch asks for a watch and returns its answer, a success. It cancels ctx
-// when the head of the answer does not come.
-func (r *reflector) openWatch(ctx context.Context, cancel context.CancelCauseFunc, lasts time.Duration) (*http.Response, error) {
-	query := r.c.query(r.src)
-	query.Set("watch", "true")
-	query.Set("allowWatchBookmarks", "true")
-	query.Set("resourceVersion", r.version)
-	query.Set("timeoutSeconds", strconv.Itoa(int(lasts.Seconds())))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.src.resource.url(r.c.server, r.src.namespace, query), nil)
+// patience returns how long the watch may be silent.
+func (w *watch) patience() time.Duration {
+	if w.gathered != nil {
+		return w.r.c.timeouts.initial
+	}
+	return w.r.c.timeouts.silence
+}
+
+// open asks for the watch and returns its answer, a success.
+func (w *watch) open() (*http.Response, error) {
+	c, src := w.r.c, w.r.src
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.resource.url(c.server, src.namespace, w.query()), nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", accept)
-	late := time.AfterFunc(r.c.timeouts.answer, func() { cancel(errNoAnswer) })
-	defer late.Stop()
-	resp, err := r.c.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, r.c.requestError(ctx, err)
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, r.c.answerError(resp, "watch", r.src.resource)
+		return nil, c.answerError(resp, "watch", src.resource)
 	}
 	return resp, nil
 }
 
-// event passes one event on, and remembers its version to go on from. An object
-// that cannot be decoded is told, and ends the watch: a list shows what it came
-// to.
-func (r *reflector) event(ctx context.Context, e watchEvent) error {
-	switch e.kind {
-	case "ADDED", "MODIFIED", "DELETED":
-		r.unreadable = false
-		r.version = e.object.version()
-		// Leaving the label selector is a deletion as well.
-		r.send(ctx, update{object: e.object, deleted: e.kind == "DELETED"})
-	case "BOOKMARK":
-		r.version = e.mark.version
-	case "ERROR":
-		return e.status
+func (w *watch) query() url.Values {
+	query := w.r.c.query(w.r.src)
+	query.Set("watch", "true")
+	query.Set("allowWatchBookmarks", "true")
+	query.Set("timeoutSeconds", strconv.Itoa(int(jitter(watchTimeout, 2).Seconds())))
+	if w.gathered == nil {
+		query.Set("resourceVersion", w.r.version)
+		return query
 	}
-	return nil // or a type of tomorrow
+	// Without a resourceVersion the list is no older than the request.
+	query.Set("sendInitialEvents", "true")
+	query.Set("resourceVersionMatch", "NotOlderThan")
+	return query
 }
 
-// tell says once that an event cannot be read.
-func (r *reflector) tell(err error) {
-	e, ok := errors.AsType[*unreadableError](err)
-	if !ok || r.unreadable {
-		return
+// event takes one event in.
+func (w *watch) event(e watchEvent, strings interner) error {
+	switch {
+	case e.kind == "ERROR":
+		return e.status
+	case w.gathered == nil:
+		w.r.event(w.ctx, e)
+	case e.mark.listed:
+		w.listed(e.mark.version, strings)
+	case e.kind == "DELETED":
+		delete(w.gathered, e.object.key())
+	case e.object != nil:
+		w.gathered[e.object.key()] = e.object
 	}
-	r.unreadable = true
-	r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), e.key.String(), "err", e.err)
+	return nil
+}
+
+// listed adopts what was gathered; from here on it is a watch as any other.
+func (w *watch) listed(version string, strings interner) {
+	l := &listing{version: version, strings: strings, objects: make([]object, 0, len(w.gathered))}
+	for _, o := range w.gathered {
+		l.objects = append(l.objects, o)
+	}
+	w.gathered = nil
+	w.end.listed = true
+	w.r.adopt(w.ctx, l)
+	w.limit()
 }

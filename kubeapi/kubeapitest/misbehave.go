@@ -24,6 +24,8 @@ type faults struct {
 	delay      time.Duration
 	pageSize   int
 	goneByHTTP bool
+	mute       bool
+	cutStreams int // streamed lists to be cut
 }
 
 type failure struct {
@@ -106,6 +108,14 @@ func PageSize(n int) Misbehaviour { return func(f *faults) { f.pageSize = n } }
 // GoneByHTTP answers a watch from a version that is too old with HTTP 410, and
 // not with HTTP 200 and an ERROR event.
 func GoneByHTTP() Misbehaviour { return func(f *faults) { f.goneByHTTP = true } }
+
+// MuteWatches leaves running watches and new ones open and sends nothing, not
+// even bookmarks; what happens meanwhile is sent after Behave.
+func MuteWatches() Misbehaviour { return func(f *faults) { f.mute = true } }
+
+// CutStreamedLists closes the connections of the next n streamed lists before
+// their end.
+func CutStreamedLists(n int) Misbehaviour { return func(f *faults) { f.cutStreams = n } }
 
 // CutWatches closes the connections of the running watches in the middle of an
 // event.

@@ -6,7 +6,8 @@ package kubeapitest
 // kube-apiserver does. Unlike faults it stays.
 type release struct {
 	onlyJSON      bool
-	noStreamLists bool
+	refuseStreams bool
+	ignoreStreams bool
 }
 
 // SpeakOnlyJSON answers in JSON whatever is asked for, as a server of another
@@ -22,7 +23,15 @@ func (s *Server) SpeakOnlyJSON() {
 func (s *Server) RefuseStreamedLists() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.release.noStreamLists = true
+	s.release.refuseStreams = true
+}
+
+// IgnoreStreamedLists takes sendInitialEvents for nothing, as kube-apiserver
+// before 1.27 does: the watch has no end of the list.
+func (s *Server) IgnoreStreamedLists() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release.ignoreStreams = true
 }
 
 func (s *Server) speaksOnlyJSON() bool {
@@ -34,5 +43,11 @@ func (s *Server) speaksOnlyJSON() bool {
 func (s *Server) refusesStreamedLists() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.release.noStreamLists
+	return s.release.refuseStreams
+}
+
+func (s *Server) ignoresStreamedLists() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.release.ignoreStreams
 }

@@ -51,6 +51,9 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 		ctx, cancel = context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 	}
+	if r.initial && s.ignoresStreamedLists() {
+		r.initial = false
+	}
 	if r.initial && (s.refusesStreamedLists() || r.matching != "NotOlderThan") {
 		writeStatus(w, r, http.StatusUnprocessableEntity, "Invalid", `ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled`)
 		return
@@ -68,10 +71,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 		writeEvent(w, wt.request, errorEvent(expiredText(r)))
 		return
 	}
-	for _, e := range wt.initial {
-		writeEvent(w, r, e)
-	}
-	flush(w)
+	s.sendInitial(w, wt)
 	for {
 		events, signals, ok := s.next(ctx, wt)
 		for _, e := range events {
@@ -129,6 +129,28 @@ func (s *Server) initial(wt *watcher) []event {
 	return append(all, wt.bookmark(strconv.Itoa(wt.version), map[string]any{"k8s.io/initial-events-end": "true"}))
 }
 
+func (s *Server) sendInitial(w http.ResponseWriter, wt *watcher) {
+	for i, e := range wt.initial {
+		if i == len(wt.initial)-1 && s.cutsStream() {
+			flush(w)
+			panic(http.ErrAbortHandler)
+		}
+		writeEvent(w, wt.request, e)
+	}
+	flush(w)
+}
+
+// cutsStream reports whether a streamed list is to be cut, and counts it.
+func (s *Server) cutsStream() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.faults.cutStreams == 0 {
+		return false
+	}
+	s.faults.cutStreams--
+	return true
+}
+
 func (s *Server) closeWatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,6 +162,9 @@ func expiredText(r request) string { return fmt.Sprintf("too old resource versio
 // next waits for what is to be sent; ok is false when the watch is over.
 func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals []signal, ok bool) {
 	err := s.waitFor(ctx, func() bool {
+		if s.faults.mute {
+			return false
+		}
 		if wt.lags(s.oldest) {
 			signals = []signal{{action: expire}}
 			return true

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+func TestStreamedListNeedsNoOther(t *testing.T) {
+	s := serveStreams(t, "cart", "pay")
+	cfg := watching(s)
+	cfg.ResyncInterval = 100 * time.Millisecond
+	f := follow(t, cfg)
+	first := f.untilServices("cart", "pay")
+	if got := addresses(first, "cart"); len(got) != 1 {
+		t.Errorf("addresses %v of the first Snapshot, want one", got)
+	}
+	f.until("a third complete list", func(s *kubeapi.Snapshot) bool { return s.Complete >= 3 })
+	s.Delete("Service", "shop", "pay")
+	f.untilServices("cart")
+	if got := s.Lists(); got != 0 {
+		t.Errorf("%d lists beside the streamed ones, want none", got)
+	}
+	if lines := f.logs.lines("level=WARN"); len(lines) > 0 {
+		t.Errorf("log %q, want nothing", lines)
+	}
+}
+
+func TestStreamedListThatDoesNotCome(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		how  func(*kubeapitest.Server)
+	}{
+		{"is refused with 422", (*kubeapitest.Server).RefuseStreamedLists},
+		{"is not known to a server before 1.27", (*kubeapitest.Server).IgnoreStreamedLists},
+		{"is cut before its end", func(s *kubeapitest.Server) { s.Misbehave(kubeapitest.CutStreamedLists(2)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serveStreams(t, "cart", "pay")
+			tt.how(s)
+			f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetTimeouts(10*time.Second, 50*time.Millisecond) })
+			// The first Snapshot is whole, and by plain lists.
+			if got := f.until("", func(*kubeapi.Snapshot) bool { return true }); len(got.Services) != 2 || got.Slices.Len() != 2 {
+				t.Errorf("the first Snapshot is not whole: %s", describe(got))
+			}
+			eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+			if lists, watches := s.Lists(), s.Watches(); lists != 2 || watches != 4 {
+				t.Errorf("%d lists and %d watches, want 2 and 4: each streamed list asked for once", lists, watches)
+			}
+			setService(t, s, "zoo")
+			f.untilServices("cart", "pay", "zoo")
+			if lines := f.logs.lines("level=WARN"); len(lines) > 0 {
+				t.Errorf("log %q, want nothing", lines)
+			}
+		})
+	}
+}
+
+func TestStreamedListOfARestoredEtcdIsTold(t *testing.T) {
+	s := serveStreams(t, "cart")
+	cfg := watching(s)
+	cfg.ResyncInterval = 300 * time.Millisecond
+	f := follow(t, cfg)
+	f.untilServices("cart")
+	s.RestoreVersion(7)
+	setService(t, s, "pay")
+	f.untilServices("cart", "pay")
+	eventually(t, "two warnings", func() bool { return len(f.logs.lines("resource version went backwards")) == 2 })
+}
+
+func TestWatchThatFallsSilentIsAskedForAgain(t *testing.T) {
+	s := serve(t, "cart")
+	f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetSilence(50 * time.Millisecond) })
+	f.untilServices("cart")
+	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+	setService(t, s, "pay")
+	setSlice(t, s, "pay")
+	f.until("both changes", func(s *kubeapi.Snapshot) bool { return len(s.Services) == 2 && s.Slices.Len() == 2 })
+	s.Misbehave(kubeapitest.MuteWatches())
+	watches := s.Watches()
+	eventually(t, "both are asked for again", func() bool { return s.Watches() >= watches+2 })
+	s.Behave()
+	setService(t, s, "zoo")
+	f.untilServices("cart", "pay", "zoo")
+}
+
+func TestConnectionThatVanishesIsFoundByPings(t *testing.T) {
+	s := serveTLS(t)
+	front := kubeapitest.RunFront(t, s)
+	cfg := watching(s)
+	cfg.Server = "https://" + front.Addr()
+	cfg.CAFile = filepath.Join(t.TempDir(), "ca.crt")
+	write(t, cfg.CAFile, string(s.CertificatePEM()))
+	f := follow(t, cfg, func(c *kubeapi.Client) { c.SetPings(50*time.Millisecond, 50*time.Millisecond) })
+	f.untilServices("cart")
+	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
+	front.Freeze()
+	eventually(t, "the connection is given up", func() bool { return len(f.logs.lines("watching again")) > 0 })
+	front.Thaw()
+	setService(t, s, "pay")
+	f.untilServices("cart", "pay")
+}
+
+func TestServerThatAcceptsAndNeverAnswers(t *testing.T) {
+	s := serve(t, "cart")
+	front := kubeapitest.RunFront(t, s)
+	front.Freeze()
+	cfg := watching(s)
+	cfg.Server = "http://" + front.Addr()
+	f := follow(t, cfg, func(c *kubeapi.Client) { c.SetTimeouts(50*time.Millisecond, 50*time.Millisecond) })
+	f.noneUntil("it is told", func() bool { return len(f.logs.lines("API server unreachable")) > 0 })
+	front.Thaw()
+	f.untilServices("cart")
+	eventually(t, "its end is told", func() bool { return len(f.logs.lines("API server reachable")) == 1 })
+	if got := f.logs.lines("API server unreachable"); len(got) != 1 {
+		t.Errorf("told %d times, want once: %q", len(got), got)
+	}
+}
