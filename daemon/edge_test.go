@@ -217,11 +217,27 @@ func newPod(t *testing.T, name string) *pod {
 func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.active.Add(1)
 	defer p.active.Add(-1)
+	if r.Header.Get("Upgrade") == "echo" {
+		p.echo(w)
+		return
+	}
 	if d, err := time.ParseDuration(r.URL.Query().Get("sleep")); err == nil {
 		time.Sleep(d)
 	}
 	w.Header().Set("Pod", p.name)
 	fmt.Fprintf(w, "%s %s\n", p.name, r.URL.Path)
+}
+
+// echo answers each line with itself, for as long as the client likes.
+func (p *pod) echo(w http.ResponseWriter) {
+	conn, stream, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	io.Copy(conn, stream)
 }
 
 // service puts a Service and its pods into the cluster.

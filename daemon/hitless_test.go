@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy/runtime"
+	"podgate/kubeapi"
+)
+
+// Each test below is one thing that happens to an edge while clients of all
+// kinds go on. No request fails, and the reloads are those that it names.
+
+// streets are a town with two Services under load, cart and shop.
+func streets(t *testing.T) (*town, *load) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"), newPod(t, "cart-1"))
+	tw.service("shop", nil, newPod(t, "shop-0"), newPod(t, "shop-1"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.awaitAnswer("any", "/shop/", "200 shop-0 /")
+	return tw, tw.startLoad("/cart/a", "/shop/b")
+}
+
+func TestTwentyReloadsUnderLoad(t *testing.T) {
+	tw, l := streets(t)
+	for n := range 20 {
+		name := fmt.Sprintf("new-%d", n)
+		tw.service(name, nil, newPod(t, name))
+		tw.awaitAnswer("any", "/"+name+"/", "200 "+name+" /")
+	}
+	l.check(t)
+	if got := len(tw.passes.reloads()); got < 20 {
+		t.Errorf("%d reloads, want at least 20: the load has seen less than it should", got)
+	}
+}
+
+func TestABurstOfServicesIsOneReload(t *testing.T) {
+	tw, l := streets(t)
+	before := len(tw.passes.reloads())
+	p := newPod(t, "burst")
+	for n := range 50 {
+		tw.service(fmt.Sprintf("burst-%d", n), nil, p)
+	}
+	for n := range 50 {
+		tw.awaitAnswer("any", fmt.Sprintf("/burst-%d/", n), "200 burst /")
+	}
+	l.check(t)
+	if got := len(tw.passes.reloads()) - before; got > 2 {
+		t.Errorf("%d reloads: %q", got, tw.passes.reloads())
+	}
+}
+
+func TestHostsAndPathsChangeUnderLoad(t *testing.T) {
+	tw, l := streets(t)
+	p := newPod(t, "much")
+	tw.service("much", map[string]string{"host": "a.test"}, p)
+	tw.awaitAnswer("a.test", "/x", "200 much /x")
+	before := tw.haproxy.Pid()
+	for n := range 100 {
+		tw.service("much", map[string]string{"host": fmt.Sprintf("h%d.test", n), "path": "/p", "timeout-server": fmt.Sprintf("%ds", n+1)}, p)
+		tw.service("much", map[string]string{"host": fmt.Sprintf("h%d.test", n), "path": fmt.Sprintf("/p%d", n), "rewrite": "/new"}, p)
+	}
+	tw.awaitAnswer("h99.test", "/p99/x", "200 much /new/x")
+	tw.awaitAnswer("a.test", "/x", notFound)
+	l.check(t)
+	if got := tw.haproxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+func TestReadinessFlapsUnderLoad(t *testing.T) {
+	tw, l := streets(t)
+	before := tw.haproxy.Pid()
+	steady, flapping := newPod(t, "cart-2"), newPod(t, "cart-3")
+	tw.endpoints("cart", steady, flapping)
+	slice := kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "shop", Name: "cart-cart-3"}, Service: "cart", AddressType: "IPv4",
+		Ports: []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: flapping.addr.Port()}},
+	}
+	for n := range 100 {
+		slice.Endpoints = []kubeapi.Endpoint{{Addr: flapping.addr.Addr(), Ready: n%2 == 1, Serving: n%2 == 1}}
+		if err := tw.api.SetSlice(slice); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond) // flap faster and slower than podgate looks
+	}
+	tw.awaitServers("shop_cart_80", steady, flapping)
+	l.check(t)
+	if got := tw.haproxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+func TestScaleToZeroAndBackLeavesTheOthersAlone(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.service("shop", nil, newPod(t, "shop-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/shop/", "200 shop-0 /")
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	before := tw.haproxy.Pid()
+	l := tw.startLoad("/cart/a")
+	for n := range 5 {
+		tw.endpoints("shop")
+		tw.awaitServers("shop_shop_80")
+		p := newPod(t, fmt.Sprintf("shop-%d", n+1))
+		tw.endpoints("shop", p)
+		tw.awaitAnswer("any", "/shop/", "200 "+p.name+" /")
+	}
+	l.check(t)
+	if got := tw.haproxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+func TestSomebodyElseReloadsHAProxy(t *testing.T) {
+	tw, l := streets(t)
+	before, err := tw.runtime.Process(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
+	for n := range 3 {
+		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
+		tw.endpoints("cart", p) // the file may miss it at the reload
+		if _, err := other.Reload(t.Context(), before.Generation); err != nil {
+			t.Fatal(err)
+		}
+		tw.awaitServers("shop_cart_80", p)
+	}
+	l.check(t)
+	if got := tw.passes.reloads(); len(got) != 1 {
+		t.Errorf("podgate reloaded too: %q", got)
+	}
+}
+
+func TestALongConnectionOutlivesEverything(t *testing.T) {
+	tw, l := streets(t)
+	p := newPod(t, "socket-0")
+	tw.service("socket", nil, p)
+	tw.awaitAnswer("any", "/socket/", "200 socket-0 /")
+	conn := tw.upgrade(t, "/socket/upgrade")
+	echo(t, conn, "before")
+	tw.endpoints("socket", newPod(t, "socket-1")) // its pod leaves
+	tw.awaitAnswer("any", "/socket/", "200 socket-1 /")
+	echo(t, conn, "behind a server that left")
+	tw.service("more", nil, newPod(t, "more-0"))
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	echo(t, conn, "behind a worker that was retired")
+	tw.stop()
+	echo(t, conn, "without podgate")
+	l.check(t)
+}
+
+// upgrade is a connection that speaks another protocol behind HTTP, as
+// WebSockets do.
+func (tw *town) upgrade(t *testing.T, path string) *bufio.ReadWriter {
+	t.Helper()
+	conn, err := net.Dial("tcp", tw.http.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: any\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", path)
+	reader := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("upgrade: %v, %v", resp, err)
+	}
+	return bufio.NewReadWriter(reader, bufio.NewWriter(conn))
+}
+
+func echo(t *testing.T, conn *bufio.ReadWriter, text string) {
+	t.Helper()
+	fmt.Fprintln(conn, text)
+	conn.Flush()
+	if got, err := conn.ReadString('\n'); err != nil || strings.TrimSpace(got) != text {
+		t.Errorf("%s: got %q, %v", text, got, err)
+	}
+}
