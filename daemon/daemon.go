@@ -49,6 +49,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.follow.start(ctx, snapshots)
 	defer func() { d.follow.stop() }()
 	d.edge = newEdge(d.Config, d.Log)
+	if err := d.edge.folder.sweep(); err != nil {
+		d.Log.Warn("half written files are left", "err", err)
+	}
 
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup

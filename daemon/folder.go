@@ -79,14 +79,32 @@ func (f folder) loaded(generation string) (haproxy.State, bool) {
 	return l.State, true
 }
 
-// backup returns the files that stand in the folder, for restore.
-func (f folder) backup() (map[string][]byte, error) {
+// names are the files that podgate keeps in the folder.
+func (f folder) names() []string {
 	names := []string{cfgfile.ConfigFile, loadedFile}
 	for _, m := range haproxy.MapNames() {
 		names = append(names, cfgfile.MapFile(m))
 	}
+	return names
+}
+
+// sweep removes what a podgate that was killed left half written.
+func (f folder) sweep() error {
+	var errs []error
+	for _, name := range f.names() {
+		halves, err := filepath.Glob(filepath.Join(string(f), "."+name+".*"))
+		errs = append(errs, err)
+		for _, half := range halves {
+			errs = append(errs, os.Remove(half))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// backup returns the files that stand in the folder, for restore.
+func (f folder) backup() (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for _, name := range names {
+	for _, name := range f.names() {
 		text, err := os.ReadFile(filepath.Join(string(f), name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
