@@ -16,9 +16,10 @@ import (
 // kubeconfig, or the plain settings, come to.
 type access struct {
 	server     string
-	serverName string // tls-server-name; "" is the server's own
-	insecure   bool   // the server's certificate is not verified
-	proxy      string // "" is what the environment says
+	servers    []string // more of the same cluster
+	serverName string   // tls-server-name; "" is the server's own
+	insecure   bool     // the server's certificate is not verified
+	proxy      string   // "" is what the environment says
 
 	ca       []byte // PEM; nil is the system's bundle
 	caOrigin string // where ca comes from, for errors
@@ -29,11 +30,20 @@ type access struct {
 	token       string // "" without; never printed
 	tokenFile   string // beats token
 	tokenOrigin string
+
+	exec *execConfig // beats token and tokenFile; nil without
+
+	files []string // that all of this was read from
 }
 
 // accessFromFiles reads the files that the plain settings of cfg name.
 func accessFromFiles(cfg Config) (access, error) {
-	a := access{server: cfg.Server, tokenFile: cfg.TokenFile}
+	a := access{server: cfg.Server, servers: cfg.Servers, tokenFile: cfg.TokenFile}
+	for _, file := range []string{cfg.CAFile, cfg.TokenFile, cfg.ClientCertificate, cfg.ClientKey} {
+		if file != "" {
+			a.files = append(a.files, file)
+		}
+	}
 	var err error
 	if cfg.CAFile != "" {
 		if a.ca, err = os.ReadFile(cfg.CAFile); err != nil {
@@ -53,11 +63,23 @@ func accessFromFiles(cfg Config) (access, error) {
 	return a, nil
 }
 
-// url returns the server's address.
-func (a access) url() (*url.URL, error) {
-	u, err := url.Parse(a.server)
+// urls returns the addresses of the servers, one or more.
+func (a access) urls() ([]*url.URL, error) {
+	var urls []*url.URL
+	for _, server := range append([]string{a.server}, a.servers...) {
+		u, err := serverURL(server)
+		if err != nil {
+			return nil, err
+		}
+		urls = append(urls, u)
+	}
+	return urls, nil
+}
+
+func serverURL(server string) (*url.URL, error) {
+	u, err := url.Parse(server)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, fmt.Errorf("choose the API server: %q is not a URL such as https://10.0.0.1:6443", a.server)
+		return nil, fmt.Errorf("choose the API server: %q is not a URL such as https://10.0.0.1:6443", server)
 	}
 	if u.User != nil {
 		return nil, fmt.Errorf("choose the API server: %q holds a user name, which Kubernetes does not take", u.Redacted())
@@ -68,6 +90,8 @@ func (a access) url() (*url.URL, error) {
 // credential names what the server is shown, for errors.
 func (a access) credential() string {
 	switch {
+	case a.exec != nil:
+		return fmt.Sprintf("what the credential plugin %q gives", a.exec.Command)
 	case a.tokenFile != "":
 		return "the token in " + a.tokenFile
 	case a.token != "":

@@ -16,16 +16,14 @@ import (
 
 // Client follows one API server. It may be used concurrently.
 type Client struct {
-	cfg    Config
-	log    *slog.Logger
-	server *url.URL
-	http   *http.Client          // watches
-	lists  *retryablehttp.Client // lists, over http
+	cfg         Config
+	log         *slog.Logger
+	servers     servers
+	credentials *credentials
+	http        *http.Client          // watches
+	lists       *retryablehttp.Client // lists, over http
 
 	timeouts timeouts
-
-	caOrigin   string // where the CA comes from, for errors; "" without
-	credential string // what the server is shown, for errors; "" without
 }
 
 // timeouts bound what a server may keep a Client waiting for.
@@ -57,56 +55,58 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	var a access
+	load := func() (access, error) { return accessFromFiles(cfg) }
 	if cfg.Kubeconfig != "" {
-		a, err = accessFromKubeconfig(cfg.Kubeconfig, cfg.Context)
-	} else {
-		a, err = accessFromFiles(cfg)
+		load = func() (access, error) { return accessFromKubeconfig(cfg.Kubeconfig, cfg.Context) }
 	}
-	if err != nil {
-		return nil, err
-	}
-	return newClient(cfg, a, log)
-}
-
-func newClient(cfg Config, a access, log *slog.Logger) (*Client, error) {
-	server, err := a.url()
-	if err != nil {
-		return nil, err
-	}
-	transport, err := a.transport()
-	if err != nil {
-		return nil, err
-	}
-	token, err := newToken(a, log)
+	credentials, err := newCredentials(load, log)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
-		cfg:        cfg,
-		log:        log,
-		server:     server,
-		timeouts:   defaultTimeouts(),
-		caOrigin:   a.caOrigin,
-		credential: a.credential(),
+		cfg:         cfg,
+		log:         log,
+		servers:     servers{log: log},
+		credentials: credentials,
+		timeouts:    defaultTimeouts(),
 		http: &http.Client{
-			Transport: &authTransport{next: transport, token: token, userAgent: cfg.UserAgent},
+			Transport: &authTransport{credentials: credentials, userAgent: cfg.UserAgent},
 			// A redirect would carry the token to whoever it names.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 	c.lists = newListClient(c.http, cfg.PollInterval)
+	if err := c.useServers(); err != nil {
+		return nil, err
+	}
+	a := credentials.current()
 	if a.insecure {
 		log.Warn("API server certificate is not verified", "server", c.Server(), "file", cfg.Kubeconfig)
 	}
-	if token != nil && server.Scheme == "http" {
+	if c.servers.current().Scheme == "http" && (a.token != "" || a.tokenFile != "" || a.exec != nil) {
 		log.Warn("token is sent without TLS", "server", c.Server())
 	}
 	return c, nil
 }
 
-// Server returns the URL of the API server, for logs.
-func (c *Client) Server() string { return c.server.String() }
+// useServers takes over the servers that the credentials are for.
+func (c *Client) useServers() error {
+	urls, err := c.credentials.current().urls()
+	if err == nil {
+		c.servers.use(urls)
+	}
+	return err
+}
+
+// refresh reads the kubeconfig, tokens and certificates again. What cannot be
+// read, which is told, stays as it was.
+func (c *Client) refresh() {
+	c.credentials.refresh()
+	_ = c.useServers() // checked with the rest
+}
+
+// Server returns the URL of the API server that is asked at present, for logs.
+func (c *Client) Server() string { return c.servers.current().String() }
 
 // List returns one complete list of every resource in every namespace, or the
 // first error.

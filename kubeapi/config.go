@@ -31,11 +31,17 @@ type Config struct {
 	// Server is the URL of the API server, such as https://10.0.0.1:6443, with
 	// any path prefix a proxy in front of it asks for.
 	Server string
+	// Servers are the URLs of more API servers of the same cluster. When the one
+	// that is asked does not answer the next one is, and it is kept until it
+	// fails as well. All have one CA and take one credential.
+	Servers []string
 	// CAFile is the path of the PEM bundle that signs Server's certificate; ""
 	// is the system's bundle.
+	//
+	// Whatever is named here is read again when it changed, every minute and
+	// after a 401; what cannot be read stays as it was.
 	CAFile string
-	// TokenFile is the path of a bearer token, read again every minute and
-	// after a 401.
+	// TokenFile is the path of a bearer token.
 	TokenFile string
 	// ClientCertificate and ClientKey are paths of PEM files; both or none.
 	ClientCertificate string
@@ -84,10 +90,12 @@ func (cfg Config) withDefaults() (Config, error) {
 
 // check refuses what contradicts itself.
 func (cfg Config) check() error {
-	plain := cfg.Server != "" || cfg.CAFile != "" || cfg.TokenFile != "" || cfg.ClientCertificate != "" || cfg.ClientKey != ""
+	plain := cfg.Server != "" || len(cfg.Servers) > 0 || cfg.CAFile != "" || cfg.TokenFile != "" || cfg.ClientCertificate != "" || cfg.ClientKey != ""
 	switch {
 	case cfg.Kubeconfig != "" && plain:
 		return errors.New("choose the API server: a kubeconfig and server, CA, token or client certificate exclude each other")
+	case cfg.Server == "" && len(cfg.Servers) > 0:
+		return errors.New("choose the API server: more servers need a first one")
 	case cfg.Kubeconfig == "" && cfg.Server == "":
 		return errors.New("choose the API server: neither a kubeconfig nor a server is set")
 	case cfg.Kubeconfig == "" && cfg.Context != "":

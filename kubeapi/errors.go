@@ -66,8 +66,8 @@ func (c *Client) answerError(resp *http.Response, verb string, r resource) error
 	case http.StatusUnauthorized:
 		e.message = "" // "Unauthorized" once more
 		e.hint = "no credentials are configured"
-		if c.credential != "" {
-			e.hint = fmt.Sprintf("is %s valid?", c.credential)
+		if credential := c.credentials.current().credential(); credential != "" {
+			e.hint = fmt.Sprintf("is %s valid?", credential)
 		}
 	case http.StatusForbidden:
 		e.hint = fmt.Sprintf("does its role allow %s on %s?", verb, r)
@@ -129,8 +129,8 @@ func (c *Client) requestError(ctx context.Context, err error) error {
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		ca := "no CA is configured, so the system's are used"
-		if c.caOrigin != "" {
-			ca = fmt.Sprintf("is %s the CA of %s?", c.caOrigin, c.Server())
+		if origin := c.credentials.current().caOrigin; origin != "" {
+			ca = fmt.Sprintf("is %s the CA of %s?", origin, c.Server())
 		}
 		return fmt.Errorf("verify the server's certificate: signed by an unknown authority (%s)", ca)
 	}

@@ -21,7 +21,7 @@ func (c *Client) SetSilence(d time.Duration) {
 
 // SetPings shortens how long a test waits for a connection that is dead.
 func (c *Client) SetPings(every, timeout time.Duration) {
-	c.http.Transport.(*authTransport).next.(*http.Transport).HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}
+	c.credentials.transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}
 }
 
 // Listing is what a test sees of a list.

@@ -26,6 +26,7 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	sources := c.sources()
 	var reflectors sync.WaitGroup
 	defer reflectors.Wait()
+	reflectors.Go(func() { c.watchFiles(ctx) })
 	for _, src := range sources {
 		r := newReflector(c, src, updates)
 		reflectors.Go(func() { r.run(ctx) })
@@ -78,7 +79,7 @@ func newFollower(c *Client, sources []source) *follower {
 	f := &follower{
 		c:        c,
 		store:    newStore(),
-		health:   health{log: c.log, server: c.Server(), conditions: make(map[source]condition)},
+		health:   health{log: c.log, server: c.Server, conditions: make(map[source]condition)},
 		sources:  sources,
 		unlisted: make(map[source]bool),
 		told:     make(map[source]map[Key]string),

@@ -22,12 +22,16 @@ const (
 	unreachable
 	unauthorized
 	refused
+	unidentified
 )
 
 // conditionOf returns what err, of asking for src, says.
 func conditionOf(src source, err error) condition {
 	if err == nil {
 		return condition{}
+	}
+	if isCredentialError(err) {
+		return condition{kind: unidentified}
 	}
 	switch statusCode(err) {
 	case http.StatusUnauthorized:
@@ -42,7 +46,7 @@ func conditionOf(src source, err error) condition {
 // followed again.
 type health struct {
 	log        *slog.Logger
-	server     string
+	server     func() string
 	conditions map[source]condition // of the sources that are not fine
 }
 
@@ -78,21 +82,25 @@ func (h *health) holds(c condition) bool {
 func (h *health) began(c condition, err error) {
 	switch c.kind {
 	case unreachable:
-		h.log.Warn("API server unreachable", "server", h.server, "err", err)
+		h.log.Warn("API server unreachable", "server", h.server(), "err", err)
 	case unauthorized:
-		h.log.Error("API server refuses the credentials", "server", h.server, "err", err)
+		h.log.Error("API server refuses the credentials", "server", h.server(), "err", err)
+	case unidentified:
+		h.log.Error("credentials unavailable", "server", h.server(), "err", err)
 	case refused:
-		h.log.Error("API server refuses a list", "server", h.server, "err", err)
+		h.log.Error("API server refuses a list", "server", h.server(), "err", err)
 	}
 }
 
 func (h *health) ended(c condition) {
 	switch c.kind {
 	case unreachable:
-		h.log.Info("API server reachable", "server", h.server)
+		h.log.Info("API server reachable", "server", h.server())
 	case unauthorized:
-		h.log.Info("API server accepts the credentials", "server", h.server)
+		h.log.Info("API server accepts the credentials", "server", h.server())
+	case unidentified:
+		h.log.Info("credentials available", "server", h.server())
 	case refused:
-		h.log.Info("API server allows the list", "server", h.server, "op", "list "+c.src.String())
+		h.log.Info("API server allows the list", "server", h.server(), "op", "list "+c.src.String())
 	}
 }

@@ -50,7 +50,7 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var logs bytes.Buffer
 			log := slog.New(slog.NewTextHandler(&logs, nil))
-			h := health{log: log, server: "https://10.0.0.1", conditions: make(map[source]condition)}
+			h := health{log: log, server: func() string { return "https://10.0.0.1" }, conditions: make(map[source]condition)}
 			for _, r := range tt.reports {
 				h.report(r.src, r.err)
 			}

@@ -5,6 +5,7 @@ package kubeapi
 import (
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,7 +57,21 @@ type kubeconfigUser struct {
 	Password     string `json:"password"`
 	As           string `json:"as"`
 	AuthProvider any    `json:"auth-provider"`
-	Exec         any    `json:"exec"`
+
+	Exec *kubeconfigExec `json:"exec"`
+}
+
+type kubeconfigExec struct {
+	APIVersion string   `json:"apiVersion"`
+	Command    string   `json:"command"`
+	Args       []string `json:"args"`
+	Env        []struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	} `json:"env"`
+	InstallHint     string `json:"installHint"`
+	InteractiveMode string `json:"interactiveMode"`
+	ProvideCluster  bool   `json:"provideClusterInfo"`
 }
 
 // accessFromKubeconfig reads the kubeconfig at path and what its context names.
@@ -96,10 +111,10 @@ func parseKubeconfig(text []byte, path, context string) (access, error) {
 		proxy:      cluster.ProxyURL,
 		token:      user.Token,
 	}
-	f := kubeconfigFiles{path: path}
-	a.ca, a.caOrigin = f.read("certificate-authority", cluster.CAFile, cluster.CAData)
-	a.cert, a.certOrigin = f.read("client-certificate", user.CertFile, user.CertData)
-	a.key, _ = f.read("client-key", user.KeyFile, user.KeyData)
+	f := kubeconfigFiles{path: path, read: []string{path}}
+	a.ca, a.caOrigin = f.content("certificate-authority", cluster.CAFile, cluster.CAData)
+	a.cert, a.certOrigin = f.content("client-certificate", user.CertFile, user.CertData)
+	a.key, _ = f.content("client-key", user.KeyFile, user.KeyData)
 	if f.err != nil {
 		return access{}, f.err
 	}
@@ -108,7 +123,12 @@ func parseKubeconfig(text []byte, path, context string) (access, error) {
 	}
 	if user.TokenFile != "" {
 		a.tokenFile = f.resolve(user.TokenFile)
+		f.read = append(f.read, a.tokenFile)
 	}
+	if user.Exec != nil {
+		a.exec = f.plugin(user.Exec, a)
+	}
+	a.files = f.read
 	if user.Token != "" {
 		a.tokenOrigin = fmt.Sprintf("the token of user %q in %s", userName, path)
 	}
@@ -162,10 +182,10 @@ func (k *kubeconfig) user(name string) (kubeconfigUser, error) {
 }
 
 func (u kubeconfigUser) check(name string) error {
-	const remedy = "use a token, a tokenFile or a client certificate"
+	const remedy = "use a token, a tokenFile, a client certificate or an exec plugin"
 	switch {
-	case u.Exec != nil:
-		return fmt.Errorf("user %q: exec plugins are not supported (%s)", name, remedy)
+	case u.Exec != nil && u.Exec.check() != nil:
+		return fmt.Errorf("user %q: exec: %v", name, u.Exec.check())
 	case u.AuthProvider != nil:
 		return fmt.Errorf("user %q: auth-provider is not supported, and gone from Kubernetes 1.26 on (%s)", name, remedy)
 	case u.Username != "" || u.Password != "":
@@ -176,10 +196,24 @@ func (u kubeconfigUser) check(name string) error {
 	return nil
 }
 
+func (e *kubeconfigExec) check() error {
+	const group = "client.authentication.k8s.io/"
+	switch {
+	case e.Command == "":
+		return errors.New("no command is set")
+	case e.APIVersion != group+"v1" && e.APIVersion != group+"v1beta1":
+		return fmt.Errorf("apiVersion %q is not supported (%[2]sv1 and %[2]sv1beta1 are)", e.APIVersion, group)
+	case e.InteractiveMode == "Always":
+		return fmt.Errorf("%q wants to ask somebody, and nobody is there (interactiveMode: Always)", e.Command)
+	}
+	return nil
+}
+
 // kubeconfigFiles reads what a kubeconfig gives inline or as a file, up to the
 // first error.
 type kubeconfigFiles struct {
 	path string
+	read []string // paths, the kubeconfig's first
 	err  error
 }
 
@@ -192,9 +226,9 @@ func (f *kubeconfigFiles) resolve(name string) string {
 	return filepath.Join(filepath.Dir(f.path), name)
 }
 
-// read returns the content of a key and where it comes from. The inline data
+// content returns the content of a key and where it comes from. The inline data
 // beats the file; nil when neither is set.
-func (f *kubeconfigFiles) read(key, file, data string) (content []byte, origin string) {
+func (f *kubeconfigFiles) content(key, file, data string) (content []byte, origin string) {
 	switch {
 	case f.err != nil || file == "" && data == "":
 		return nil, ""
@@ -205,9 +239,31 @@ func (f *kubeconfigFiles) read(key, file, data string) (content []byte, origin s
 		}
 		return content, fmt.Sprintf("%s-data of %s", key, f.path)
 	}
+	f.read = append(f.read, f.resolve(file))
 	content, err := os.ReadFile(f.resolve(file))
 	if err != nil {
 		f.err = fmt.Errorf("%s: %v", key, err)
 	}
 	return content, f.resolve(file)
+}
+
+// plugin returns e as it is run for the cluster of a. A command with a slash is
+// relative to the kubeconfig.
+func (f *kubeconfigFiles) plugin(e *kubeconfigExec, a access) *execConfig {
+	config := &execConfig{
+		APIVersion: e.APIVersion,
+		Command:    e.Command,
+		Args:       e.Args,
+		Hint:       firstLine(e.InstallHint),
+	}
+	if strings.Contains(e.Command, "/") {
+		config.Command = f.resolve(e.Command)
+	}
+	for _, v := range e.Env {
+		config.Env = append(config.Env, v.Name+"="+v.Value)
+	}
+	if e.ProvideCluster {
+		config.Cluster = &execCluster{Server: a.server, TLSServerName: a.serverName, Insecure: a.insecure, CA: a.ca, ProxyURL: a.proxy}
+	}
+	return config
 }

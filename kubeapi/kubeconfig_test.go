@@ -103,6 +103,7 @@ func TestKubeconfig(t *testing.T) {
 			for _, s := range []*string{&got.caOrigin, &got.certOrigin, &got.tokenOrigin, &got.tokenFile} {
 				*s = strings.ReplaceAll(*s, dir, "DIR")
 			}
+			got.files = nil
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(access{})); diff != "" {
 				t.Errorf("access (-want +got):\n%s", diff)
 			}
@@ -125,10 +126,10 @@ func TestKubeconfigErrors(t *testing.T) {
 		{"an unknown cluster", strings.Replace(kubeconfigOf("", ""), "name: c\n", "name: d\n", 1), "", head + `no cluster "c"`},
 		{"an unknown user", strings.Replace(kubeconfigOf("", ""), "name: edge\n", "name: other\n", 1), "", head + `no user "edge"`},
 		{"no server", strings.Replace(kubeconfigOf("", ""), `server: "https://10.0.0.1:6443"`, `server: ""`, 1), "", head + `cluster "c" has no server`},
-		{"an exec plugin", kubeconfigOf("", "exec: {command: aws}"), "", head + `user "edge": exec plugins are not supported (use a token, a tokenFile or a client certificate)`},
-		{"an auth provider", kubeconfigOf("", "auth-provider: {name: gcp}"), "", head + `user "edge": auth-provider is not supported, and gone from Kubernetes 1.26 on (use a token, a tokenFile or a client certificate)`},
-		{"a password", kubeconfigOf("", "username: me, password: s3cret"), "", head + `user "edge": username and password are not supported, and gone from Kubernetes 1.19 on (use a token, a tokenFile or a client certificate)`},
-		{"impersonation", kubeconfigOf("", "token: abc, as: admin"), "", head + `user "edge": impersonation by as is not supported (use a token, a tokenFile or a client certificate of that user itself)`},
+		{"an exec plugin", kubeconfigOf("", "exec: {command: aws}"), "", head + `user "edge": exec: apiVersion "" is not supported (client.authentication.k8s.io/v1 and client.authentication.k8s.io/v1beta1 are)`},
+		{"an auth provider", kubeconfigOf("", "auth-provider: {name: gcp}"), "", head + `user "edge": auth-provider is not supported, and gone from Kubernetes 1.26 on (use a token, a tokenFile, a client certificate or an exec plugin)`},
+		{"a password", kubeconfigOf("", "username: me, password: s3cret"), "", head + `user "edge": username and password are not supported, and gone from Kubernetes 1.19 on (use a token, a tokenFile, a client certificate or an exec plugin)`},
+		{"impersonation", kubeconfigOf("", "token: abc, as: admin"), "", head + `user "edge": impersonation by as is not supported (use a token, a tokenFile, a client certificate or an exec plugin of that user itself)`},
 		{"a certificate without a key", kubeconfigOf("", "client-certificate-data: Y2VydA=="), "", head + `user "edge": a client-certificate needs its client-key, and the key its certificate`},
 		{"a file that is not there", kubeconfigOf("certificate-authority: none", ""), "", head + `certificate-authority: open DIR/none: no such file or directory`},
 		{"data that is not base64", kubeconfigOf("", "client-certificate-data: Y2VydA==, client-key-data: s3cret"), "", head + `client-key-data: illegal base64 data at input byte 4`},

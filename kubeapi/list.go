@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -52,28 +53,38 @@ func newListClient(client *http.Client, longest time.Duration) *retryablehttp.Cl
 // list returns one complete list of src. Its pages show the state at the first
 // one's version; when that is gone before the last page was fetched, the list
 // is asked for once more in one piece (Kubernetes API concepts, "Retrieving
-// large results sets in chunks").
+// large results sets in chunks"). Of several servers each is asked once.
 func (c *Client) list(ctx context.Context, src source) (*listing, error) {
-	l, err := c.listPages(ctx, src, pageLimit)
-	if statusCode(err) == http.StatusGone {
-		l, err = c.listPages(ctx, src, 0)
+	var last error
+	for range c.servers.count() {
+		server := c.servers.current()
+		l, err := c.listPages(ctx, server, src, pageLimit)
+		if statusCode(err) == http.StatusGone {
+			l, err = c.listPages(ctx, server, src, 0)
+		}
+		if err == nil {
+			c.servers.works(server)
+			return l, nil
+		}
+		last = fmt.Errorf("list %s: %w", src, err)
+		if ctx.Err() != nil || conditionOf(src, err).kind != unreachable {
+			break
+		}
+		c.servers.failed(server)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", src, err)
-	}
-	return l, nil
+	return nil, last
 }
 
 // listPages returns the list in pages of limit objects, or in one without limit
 // when that is zero.
-func (c *Client) listPages(ctx context.Context, src source, limit int) (*listing, error) {
+func (c *Client) listPages(ctx context.Context, server *url.URL, src source, limit int) (*listing, error) {
 	l := newListing()
 	query := c.query(src)
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
 	for {
-		next, err := c.page(ctx, src.resource.url(c.server, src.namespace, query), src.resource, l)
+		next, err := c.page(ctx, src.resource.url(server, src.namespace, query), src.resource, l)
 		if err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -91,38 +90,4 @@ func (t *token) reread() {
 		t.failed = true
 		t.log.Warn("token file unreadable, keeping the last token", "err", err)
 	}
-}
-
-// authTransport adds what every request carries. A request that met a 401 is
-// sent once more when the token file holds another token by then.
-type authTransport struct {
-	next      http.RoundTripper
-	token     *token // nil without
-	userAgent string
-}
-
-func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.token == nil {
-		return t.send(req, "")
-	}
-	value := t.token.current()
-	resp, err := t.send(req, value)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
-	}
-	if newer, ok := t.token.after401(value); ok {
-		resp.Body.Close()
-		return t.send(req, newer)
-	}
-	return resp, nil
-}
-
-// send sends a copy of req, as http.RoundTripper demands.
-func (t *authTransport) send(req *http.Request, token string) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", t.userAgent)
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	return t.next.RoundTrip(req)
 }

@@ -136,7 +136,7 @@ func (w *watch) patience() time.Duration {
 // open asks for the watch and returns its answer, a success.
 func (w *watch) open() (*http.Response, error) {
 	c, src := w.r.c, w.r.src
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.resource.url(c.server, src.namespace, w.query()), nil)
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.resource.url(c.servers.current(), src.namespace, w.query()), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+func TestTokenFileIsReadWhenItChanges(t *testing.T) {
+	s := serve(t, "cart")
+	s.Misbehave(kubeapitest.RequireToken("first"))
+	cfg := polling(s)
+	cfg.TokenFile = filepath.Join(t.TempDir(), "token")
+	write(t, cfg.TokenFile, "first")
+	var seen sync.Map
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.Store(r.Header.Get("Authorization"), true)
+		s.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	cfg.Server = front.URL
+	f := follow(t, cfg)
+	f.untilServices("cart")
+	write(t, cfg.TokenFile, "second")
+	s.Misbehave(kubeapitest.RequireToken("")) // nobody says 401
+	eventually(t, "the new token is shown", func() bool { _, ok := seen.Load("Bearer second"); return ok })
+}
+
+func TestCertificatesAreReadWhenTheyChange(t *testing.T) {
+	var mu sync.Mutex
+	var shown string // the client certificate, as DER
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown = string(r.TLS.PeerCertificates[0].Raw)
+		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"},"items":[]}`)
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	cfg := kubeapi.Config{
+		Server:            server.URL,
+		CAFile:            dir + "/ca",
+		ClientCertificate: dir + "/cert",
+		ClientKey:         dir + "/key",
+		Namespaces:        []string{"shop"},
+		PollInterval:      10_000_000, // 10 ms
+	}
+	write(t, cfg.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	replace := func() func() bool {
+		cert, key := selfSigned(t)
+		write(t, cfg.ClientCertificate, string(cert))
+		write(t, cfg.ClientKey, string(key))
+		block, _ := pem.Decode(cert)
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return shown == string(block.Bytes)
+		}
+	}
+	first := replace()
+	f := follow(t, cfg)
+	eventually(t, "the first certificate is shown", first)
+	eventually(t, "the second certificate is shown", replace())
+
+	// Another CA holds for new connections.
+	cert, _ := selfSigned(t)
+	write(t, cfg.CAFile, string(cert))
+	server.CloseClientConnections()
+	eventually(t, "the server is not trusted", func() bool { return len(f.logs.lines("signed by an unknown authority")) > 0 })
+
+	// What is broken changes nothing.
+	write(t, cfg.ClientKey, "broken")
+	eventually(t, "it is told", func() bool { return len(f.logs.lines("credentials unreadable, keeping the last ones")) > 0 })
+}
+
+func TestKubeconfigIsReadWhenItChanges(t *testing.T) {
+	one, other := serve(t, "cart"), serve(t, "pay")
+	file := filepath.Join(t.TempDir(), "config")
+	config := func(s *kubeapitest.Server) string {
+		return fmt.Sprintf("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: %q}}]\n", s.URL())
+	}
+	write(t, file, config(one))
+	cfg := polling(one)
+	cfg.Server, cfg.Kubeconfig = "", file
+	f := follow(t, cfg)
+	f.untilServices("cart")
+	write(t, file, config(other))
+	f.untilServices("pay")
+	if got := f.logs.lines("credentials changed"); len(got) != 1 {
+		t.Errorf("told %d times, want once: %q", len(got), got)
+	}
+}
+
+// execKubeconfig writes a kubeconfig whose user is the shell script.
+func execKubeconfig(t *testing.T, server, version, script string) kubeapi.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config")
+	write(t, file, fmt.Sprintf(`
+current-context: a
+contexts: [{name: a, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: %q, insecure-skip-tls-verify: true}}]
+users:
+- name: u
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/%s
+      command: sh
+      args: ["-c", %q]
+      env: [{name: SHOP, value: open}]
+      provideClusterInfo: true
+      interactiveMode: IfAvailable
+`, server, version, script))
+	return kubeapi.Config{Kubeconfig: file, Namespaces: []string{"shop"}, PollInterval: 10_000_000}
+}
+
+func TestExecPluginGivesTheToken(t *testing.T) {
+	for _, version := range []string{"v1", "v1beta1"} {
+		t.Run(version, func(t *testing.T) {
+			s := serve(t, "cart")
+			s.Misbehave(kubeapitest.RequireToken("open-false-yes"))
+			runs := filepath.Join(t.TempDir(), "runs")
+			cfg := execKubeconfig(t, s.URL(), version, `echo run >>`+runs+`
+case "$KUBERNETES_EXEC_INFO" in *'"interactive":false'*'"server":"http://'*) info=false-yes;; esac
+echo '{"apiVersion":"client.authentication.k8s.io/`+version+`","kind":"ExecCredential","status":{"token":"'$SHOP-$info'","expirationTimestamp":"2999-01-01T00:00:00Z"}}'`)
+			c := newClient(t, cfg, &logBook{})
+			for range 2 {
+				if _, err := c.List(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := strings.Count(read(t, runs), "run"); got != 1 {
+				t.Errorf("the plugin ran %d times, want once", got)
+			}
+		})
+	}
+}
+
+func TestExecPluginGivesTheClientCertificate(t *testing.T) {
+	cert, key := selfSigned(t)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"},"items":[]}`)
+	}))
+	server.TLS = &tls.Config{ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	escape := func(pem []byte) string { return strings.ReplaceAll(string(pem), "\n", `\n`) }
+	cfg := execKubeconfig(t, server.URL, "v1", `printf '%s' '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"clientCertificateData":"`+
+		escape(cert)+`","clientKeyData":"`+escape(key)+`"}}'`)
+	if _, err := newClient(t, cfg, &logBook{}).List(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExecPluginErrors(t *testing.T) {
+	const head = `list services in namespace "shop": run credential plugin "sh": `
+	for _, tt := range []struct{ name, script, want string }{
+		{"it fails", "echo s3cret; echo 'not logged in' >&2; exit 3", "exit status 3: not logged in"},
+		{"it fails without a word", "exit 1", "exit status 1: it printed no reason"},
+		{"it prints something else", "echo s3cret", "it printed no ExecCredential"},
+		{"it prints another version", `echo '{"apiVersion":"v2","kind":"ExecCredential"}'`, `it printed "ExecCredential" of "v2", want ExecCredential of "client.authentication.k8s.io/v1"`},
+		{"it prints nothing of use", `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{}}'`, "it printed neither a token nor a client certificate"},
+		{"it prints half a certificate", `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"clientCertificateData":"x"}}'`, "it printed a client certificate without its key, or the key alone"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := newClient(t, execKubeconfig(t, "https://127.0.0.1:1", "v1", tt.script), &logBook{}).List(t.Context())
+			if err == nil || err.Error() != head+tt.want {
+				t.Errorf("error %v, want %s", err, head+tt.want)
+			}
+		})
+	}
+}
+
+func TestExecPluginThatFailsIsToldOnce(t *testing.T) {
+	s := serve(t, "cart")
+	f := follow(t, execKubeconfig(t, s.URL(), "v1", "exit 1"))
+	eventually(t, "it is told", func() bool { return len(f.logs.lines(`level=ERROR msg="credentials unavailable"`)) == 1 })
+	if got := f.logs.lines("unreachable"); len(got) > 0 || s.Lists() > 0 {
+		t.Errorf("log %q and %d lists, want none: nobody was asked", got, s.Lists())
+	}
+}
+
+func TestNextServerIsAskedWhenOneFails(t *testing.T) {
+	one, other := serve(t, "cart"), serve(t, "pay")
+	cfg := watching(one)
+	cfg.Servers = []string{other.URL()}
+	f := follow(t, cfg)
+	f.untilServices("cart")
+	one.Stop()
+	f.untilServices("pay")
+	if err := one.Start(""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "two watches", func() bool { return other.Watching() == 2 })
+	setService(t, other, "zoo")
+	f.untilServices("pay", "zoo") // and not back to the first
+	want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s`, other.URL(), one.URL())
+	if got := f.logs.lines("API server"); len(got) != 1 || got[0] != want {
+		t.Errorf("log %q, want %q alone", got, want)
+	}
+}
