@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build test lint e2e conformance demo bench deb clean haproxy
+.PHONY: build test lint e2e conformance demo bench microbench deb clean haproxy
 
 build:
 	go build -trimpath -buildmode=pie -ldflags '$(LDFLAGS)' -o bin/podgate ./cmd/podgate
@@ -37,7 +37,11 @@ conformance: build haproxy iproute
 demo: build haproxy
 	bin/podgate demo $(ARGS)
 
-bench:
+# A JSON object a line on standard output. ARGS="-run churn" for some of it.
+bench: build haproxy
+	go run ./daemon/bench $(ARGS)
+
+microbench:
 	go test -run '^$$' -bench . -benchmem -count=1 -timeout 15m ./...
 
 lint:

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	churnTime      = 30 * time.Second
+	churnRate      = 100 // endpoint changes a second
+	churnYardstick = 50
+)
+
+// churn replaces the pods of all Services in turn: from each write to the API
+// server to the first 200 from the new pod, and what podgate takes for it. The
+// yardstick is "add server" by itself, before.
+func churn(ctx context.Context, e *edge) (line, error) {
+	var yardstick []time.Duration
+	for range churnYardstick {
+		took, err := e.addServer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		yardstick = append(yardstick, took)
+	}
+	reloads := e.podgate.reloads()
+	before, err := e.podgate.cpu()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	lags, err := e.replacePods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after, err := e.podgate.cpu()
+	if err != nil {
+		return nil, err
+	}
+	cpu := line{
+		{"changes_per_s", churnRate},
+		{"podgate_cpu_percent", round(100 * float64(after-before) / float64(time.Since(began)))},
+		{"reloads", e.podgate.reloads() - reloads},
+	}
+	return slices.Concat(figures("", lags), figures("yardstick_", yardstick), cpu), nil
+}
+
+// replacePods changes one Service after the other, at churnRate, and returns how
+// long each took to be seen.
+func (e *edge) replacePods(ctx context.Context) ([]time.Duration, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	var mu sync.Mutex
+	var lags []time.Duration
+	tick := time.NewTicker(time.Second / churnRate)
+	defer tick.Stop()
+	for i := range int(churnTime.Seconds()) * churnRate {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		service, addr := serviceName(i%e.services), e.pods.next(1)[0]
+		began := time.Now()
+		if err := e.setPods(service, addr); err != nil {
+			return nil, err
+		}
+		watching.Go(func() {
+			if err := e.awaitPod(ctx, service, addr); err != nil {
+				cancel(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			lags = append(lags, time.Since(began))
+		})
+	}
+	watching.Wait()
+	return lags, context.Cause(ctx)
+}
+
+// awaitPod waits until the Service's pod answers. It asks often at first, and
+// less often when there is a long queue already.
+func (e *edge) awaitPod(ctx context.Context, service string, pod netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	c := &client{addr: e.http, keepAlive: true}
+	defer c.close()
+	for between := 500 * time.Microsecond; ; between = min(2*between, 20*time.Millisecond) {
+		soon, stop := context.WithTimeout(ctx, 100*between)
+		err := c.until(soon, "/"+service+"/", between, func(a answer) bool { return a.pod == pod.String() })
+		stop()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}

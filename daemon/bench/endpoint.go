@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// endpointTrials is how often a pod is added.
+const endpointTrials = 150
+
+// endpointToFirst200 gives a Service that has no pod one, again and again:
+// from the write to the API server to its first 200. The yardstick is the same
+// "add server" sent to HAProxy's socket, in turns with it.
+func endpointToFirst200(ctx context.Context, e *edge) (line, error) {
+	const service = "probe"
+	if err := e.addService(service, e.pods.next(1)...); err != nil {
+		return nil, err
+	}
+	if err := e.await(ctx, service, answerTimeout); err != nil {
+		return nil, err
+	}
+	if !pause(ctx, settleTime) {
+		return nil, context.Cause(ctx)
+	}
+	reloads := e.podgate.reloads()
+	var times, yardstick []time.Duration
+	for range endpointTrials {
+		bare, err := e.addServer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		took, err := e.addPod(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		times, yardstick = append(times, took), append(yardstick, bare)
+	}
+	return slices.Concat(figures("", times), figures("yardstick_", yardstick),
+		line{{"reloads", e.podgate.reloads() - reloads}}), nil
+}
+
+// addPod empties a Service, adds a pod and returns how long it took to its first
+// answer.
+func (e *edge) addPod(ctx context.Context, service string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	c := &client{addr: e.http, keepAlive: true}
+	defer c.close()
+	path := "/" + service + "/"
+	if err := e.setPods(service); err != nil {
+		return 0, err
+	}
+	if err := c.until(ctx, path, time.Millisecond, func(a answer) bool { return a.status == 503 }); err != nil {
+		return 0, err
+	}
+	// Not always at the same time after the change before.
+	if !pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond)) {
+		return 0, context.Cause(ctx)
+	}
+	addr := e.pods.next(1)[0]
+	began := time.Now()
+	if err := e.setPods(service, addr); err != nil {
+		return 0, err
+	}
+	err := c.until(ctx, path, 0, func(a answer) bool { return a.status == 200 && a.pod == addr.String() })
+	return time.Since(began), err
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// line is one JSON object, its keys in the order in which they are read best.
+type line []field
+
+type field struct {
+	key   string
+	value any
+}
+
+func (l line) String() string {
+	fields := make([]string, len(l))
+	for i, f := range l {
+		value, err := json.Marshal(f.value)
+		if err != nil {
+			panic(err) // numbers and texts
+		}
+		fields[i] = fmt.Sprintf("%q:%s", f.key, value)
+	}
+	return "{" + strings.Join(fields, ",") + "}"
+}
+
+// figures are p50, p99 and the worst of times, their keys behind prefix, and
+// how many they are.
+func figures(prefix string, times []time.Duration) line {
+	sorted := slices.Sorted(slices.Values(times))
+	return line{
+		{prefix + "p50_ms", ms(percentile(sorted, 50))},
+		{prefix + "p99_ms", ms(percentile(sorted, 99))},
+		{prefix + "max_ms", ms(percentile(sorted, 100))},
+		{prefix + "n", len(sorted)},
+	}
+}
+
+// percentile is the nearest rank; zero of nothing.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[(len(sorted)*p+99)/100-1]
+}
+
+// ms is d in milliseconds, to two digits.
+func ms(d time.Duration) float64 { return round(d.Seconds() * 1000) }
+
+func round(x float64) float64 { return math.Round(x*100) / 100 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures podgate between a fake API server and a real HAProxy
+// ($HAPROXY, or that of $PATH) and writes a JSON object a line. Everything is
+// measured beside a yardstick in the same run: what HAProxy itself takes for
+// the same.
+//
+// It judges nothing, and is no part of what is shipped.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+// runTimeout bounds a whole run.
+const runTimeout = 15 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	pattern := flags.String("run", ".", "run the benchmarks whose name matches this `regexp`")
+	services := flags.Int("services", 0, "how many Services there are, instead of each benchmark's own sizes")
+	pods := flags.Int("pods", 10, "how many pods each of them has; only with -services")
+	podgate := flags.String("podgate", "bin/podgate", "the podgate to measure")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	chosen, err := regexp.Compile(*pattern)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	for _, b := range benchmarks() {
+		if !chosen.MatchString(b.name) {
+			continue
+		}
+		sizes := b.sizes
+		if *services != 0 {
+			sizes = []size{{*services, *pods}}
+		}
+		for _, s := range sizes {
+			if err := measure(ctx, b, s, *podgate, out); err != nil {
+				return fmt.Errorf("%s at %d Services: %w", b.name, s.services, err)
+			}
+		}
+	}
+	return nil
+}
+
+// size is how large a cluster is.
+type size struct{ services, pods int } // pods of each Service
+
+// benchmark is one measurement.
+type benchmark struct {
+	name  string
+	sizes []size
+	run   func(context.Context, *edge) (line, error)
+}
+
+func benchmarks() []benchmark {
+	return []benchmark{
+		{"endpoint_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, endpointToFirst200},
+		{"service_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, serviceToFirst200},
+		{"service_burst", []size{{1000, 10}}, serviceBurst},
+		{"churn", []size{{1000, 1}}, churn},
+	}
+}
+
+// measure runs one benchmark on an edge of its own and writes its line.
+func measure(ctx context.Context, b benchmark, s size, podgate string, out io.Writer) error {
+	e, err := openEdge(ctx, s, podgate)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	l, err := b.run(ctx, e)
+	if err != nil {
+		return fmt.Errorf("%w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
+	}
+	head := line{{"name", b.name}, {"haproxy", e.version}, {"services", s.services}, {"pods_per_service", s.pods}}
+	tail := line{{"checks", e.check}, {"start_to_in_step_ms", ms(e.inStep)}, {"podgate_rss_mb", e.podgate.memory()}}
+	_, err = fmt.Fprintln(out, append(append(head, l...), tail...))
+	return err
+}
