@@ -4,7 +4,6 @@ package kubeapi
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,7 +69,7 @@ func (c *Client) answerError(resp *http.Response, verb string, r resource) error
 			e.hint = fmt.Sprintf("is %s valid?", credential)
 		}
 	case http.StatusForbidden:
-		e.hint = fmt.Sprintf("does its role allow %s on %s?", verb, r)
+		e.hint = fmt.Sprintf("its role needs the rule %s", r.rule(verb))
 	case http.StatusNotFound:
 		e.hint = fmt.Sprintf("is %s a Kubernetes API server, 1.21 or newer?", c.Server())
 	}
@@ -115,8 +114,7 @@ var errNoAnswer = errors.New("no answer in time")
 var errSilent = errors.New("it fell silent")
 
 // requestError returns err, of a request under ctx, without the URL that
-// net/http puts before it, and with a hint where the server's certificate is not
-// trusted.
+// net/http puts before it, and in the words of who set the connection up.
 func (c *Client) requestError(ctx context.Context, err error) error {
 	if err == errSilent {
 		return err
@@ -127,12 +125,8 @@ func (c *Client) requestError(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		ca := "no CA is configured, so the system's are used"
-		if origin := c.credentials.current().caOrigin; origin != "" {
-			ca = fmt.Sprintf("is %s the CA of %s?", origin, c.Server())
-		}
-		return fmt.Errorf("verify the server's certificate: signed by an unknown authority (%s)", ca)
+	if told := connectError(err, c.Server(), c.credentials.current()); told != nil {
+		return told
 	}
 	return err
 }

@@ -190,12 +190,12 @@ func TestFollowNeverSendsAPartOfTheCluster(t *testing.T) {
 		{
 			name: "one namespace is forbidden",
 			what: kubeapitest.Forbid("list", "services", "bank"),
-			want: `level=ERROR msg="API server refuses a list" server=URL err="list services in namespace \"bank\": 403 Forbidden: services is forbidden: User \"edge\" cannot list resource \"services\" in API group \"\" in the namespace \"bank\" (does its role allow list on services?)"`,
+			want: `level=ERROR msg="API server refuses a list" server=URL err="list services in namespace \"bank\": 403 Forbidden: services is forbidden: User \"edge\" cannot list resource \"services\" in API group \"\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"\"], resources: [services], verbs: [list]})"`,
 		},
 		{
 			name: "endpointslices are forbidden in one namespace",
 			what: kubeapitest.Forbid("list", "endpointslices", "bank"),
-			want: `level=ERROR msg="API server refuses a list" server=URL err="list endpointslices in namespace \"bank\": 403 Forbidden: endpointslices is forbidden: User \"edge\" cannot list resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"bank\" (does its role allow list on endpointslices?)"`,
+			want: `level=ERROR msg="API server refuses a list" server=URL err="list endpointslices in namespace \"bank\": 403 Forbidden: endpointslices is forbidden: User \"edge\" cannot list resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list]})"`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	unauthorized
 	refused
 	unidentified
+	overloaded
 )
 
 // conditionOf returns what err, of asking for src, says.
@@ -36,6 +37,8 @@ func conditionOf(src source, err error) condition {
 	switch statusCode(err) {
 	case http.StatusUnauthorized:
 		return condition{kind: unauthorized}
+	case http.StatusTooManyRequests:
+		return condition{kind: overloaded}
 	case http.StatusForbidden, http.StatusNotFound:
 		return condition{kind: refused, src: src}
 	}
@@ -85,6 +88,8 @@ func (h *health) began(c condition, err error) {
 		h.log.Warn("API server unreachable", "server", h.server(), "err", err)
 	case unauthorized:
 		h.log.Error("API server refuses the credentials", "server", h.server(), "err", err)
+	case overloaded:
+		h.log.Warn("API server overloaded", "server", h.server(), "err", err)
 	case unidentified:
 		h.log.Error("credentials unavailable", "server", h.server(), "err", err)
 	case refused:
@@ -98,6 +103,8 @@ func (h *health) ended(c condition) {
 		h.log.Info("API server reachable", "server", h.server())
 	case unauthorized:
 		h.log.Info("API server accepts the credentials", "server", h.server())
+	case overloaded:
+		h.log.Info("API server no longer overloaded", "server", h.server())
 	case unidentified:
 		h.log.Info("credentials available", "server", h.server())
 	case refused:

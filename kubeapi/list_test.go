@@ -85,7 +85,7 @@ func TestListErrors(t *testing.T) {
 		{
 			name:   "403 names verb and resource",
 			answer: answer(403, "application/json", `{"kind":"Status","message":"services is forbidden: User \"edge\" cannot list resource \"services\""}`),
-			want:   `list services in namespace "shop": 403 Forbidden: services is forbidden: User "edge" cannot list resource "services" (does its role allow list on services?)`,
+			want:   `list services in namespace "shop": 403 Forbidden: services is forbidden: User "edge" cannot list resource "services" (its role needs the rule {apiGroups: [""], resources: [services], verbs: [list]})`,
 		},
 		{
 			name:   "404 of something else",

@@ -5,6 +5,7 @@ package kubeapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 )
 
@@ -24,6 +25,19 @@ func (r resource) String() string {
 	return "endpointslices"
 }
 
+// group returns the API group, "" for core.
+func (r resource) group() string {
+	if r == services {
+		return ""
+	}
+	return "discovery.k8s.io"
+}
+
+// rule returns the RBAC rule that allows a verb, as it stands in a role.
+func (r resource) rule(verb string) string {
+	return fmt.Sprintf("{apiGroups: [%q], resources: [%s], verbs: [%s]}", r.group(), r, verb)
+}
+
 // logKey returns the slog key of one object of the collection.
 func (r resource) logKey() string {
 	if r == services {
@@ -36,7 +50,7 @@ func (r resource) logKey() string {
 func (r resource) url(base *url.URL, namespace string, query url.Values) string {
 	elems := []string{"api", "v1"}
 	if r == endpointSlices {
-		elems = []string{"apis", "discovery.k8s.io", "v1"}
+		elems = []string{"apis", r.group(), "v1"}
 	}
 	if namespace != "" {
 		elems = append(elems, "namespaces", url.PathEscape(namespace))

@@ -63,7 +63,7 @@ func TestTLSVerification(t *testing.T) {
 		{
 			name:    "the CA, and another name",
 			cluster: "tls-server-name: api.example.com, certificate-authority-data: " + data,
-			err:     `list services in namespace "shop": tls: failed to verify certificate: x509: certificate is valid for localhost, not api.example.com`,
+			err:     `list services in namespace "shop": verify the server's certificate: it is for localhost, 127.0.0.1, ::1, not for api.example.com (name one of them as tls-server-name, or in the address of the server)`,
 		},
 		{
 			name:    "another CA",
