@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,10 +128,17 @@ func alerts(log string) []string {
 func (c *Client) await(ctx context.Context, generation string, serves func(Process) bool, failed func() bool) (Process, error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
+	var seen Process
 	for {
 		p, err := c.process(ctx)
 		if err == nil && serves(p) {
 			return p, nil
+		}
+		switch {
+		case err == nil:
+			seen = p
+		case ctx.Err() != nil && seen.Pid != 0: // cut by the deadline, not by HAProxy
+			p, err = seen, nil
 		}
 		if failed() {
 			return Process{}, &LoadError{}
@@ -155,12 +163,14 @@ func (c *Client) awaitRetired(ctx context.Context, before Process) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
 	defer cancel()
+	retired := func(reply []byte) bool {
+		return bytes.HasPrefix(reply, []byte("Can't find the target")) || bytes.Contains(reply, []byte("\nStopping: 1"))
+	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		reply, err := c.master.ask(ctx, fmt.Sprintf("@!%d show info;quit\n", before.Pid))
-		gone := strings.HasPrefix(reply, "Can't find the target") || strings.Contains(reply, "\nStopping: 1")
-		if err == nil && gone {
+		reply, err := c.master.askUntil(ctx, fmt.Sprintf("@!%d show info;quit\n", before.Pid), retired)
+		if err == nil && retired([]byte(reply)) {
 			return
 		}
 		select {

@@ -29,6 +29,16 @@ func TestReloadReturnsTheNewProcess(t *testing.T) {
 	}
 }
 
+func TestReloadDoesNotWaitForAProcessThatIsGone(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	began := time.Now()
+	b.load(t, s)
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("a reload that no connection outlives took %v", took)
+	}
+}
+
 func TestReloadOfAWrongFileIsALoadErrorAndTheOldOneServes(t *testing.T) {
 	pod, _ := newPod(t)
 	b := newBox(t)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -141,6 +142,13 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 // ask sends the text and returns everything that HAProxy answers until it
 // closes the connection. What was read stands beside an error.
 func (s socket) ask(ctx context.Context, text string) (string, error) {
+	return s.askUntil(ctx, text, func([]byte) bool { return false })
+}
+
+// askUntil is ask that does not wait for the end once it has read enough. The
+// master CLI of 3.0 and newer keeps the connection behind a command that it
+// refused, even if "quit" follows.
+func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	conn, err := s.dial(ctx)
@@ -152,9 +160,17 @@ func (s socket) ask(ctx context.Context, text string) (string, error) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		return "", s.explain(ctx, err)
 	}
-	reply, err := io.ReadAll(conn)
-	if err != nil {
-		return string(reply), s.explain(ctx, err)
+	var reply []byte
+	for !enough(reply) {
+		reply = slices.Grow(reply, 4<<10)
+		n, err := conn.Read(reply[len(reply):cap(reply)])
+		reply = reply[:len(reply)+n]
+		switch {
+		case err == io.EOF:
+			return string(reply), nil
+		case err != nil:
+			return string(reply), s.explain(ctx, err)
+		}
 	}
 	return string(reply), nil
 }
