@@ -140,6 +140,8 @@ func reloadReasons(have, want State) []string {
 			reasons = append(reasons, "frontend "+f.Name+" is new")
 		case !slices.Equal(old.Binds, f.Binds):
 			reasons = append(reasons, "frontend "+f.Name+" listens elsewhere")
+		case old.Relay != f.Relay:
+			reasons = append(reasons, "frontend "+f.Name+" takes over from retired workers elsewhere")
 		case old.Backend != f.Backend:
 			reasons = append(reasons, "frontend "+f.Name+" leads to another backend")
 		case old.Mode != f.Mode:

@@ -102,6 +102,8 @@ func TestDiff(t *testing.T) {
 	renamed.Frontends[1].Name = "podgate_tcp_e"
 	emptied := state("a", "b 2")
 	emptied.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
+	relaying := state("a 1")
+	relaying.Frontends[0].Relay = netip.MustParseAddrPort("127.0.0.9:80")
 	replaced := state("a 3", "b 2")
 	replaced.Routes = emptied.Routes
 
@@ -127,6 +129,7 @@ func TestDiff(t *testing.T) {
 		{"a Service that is gone loses its route before its servers", running(state("a 1", "b 2")), state("b 2"), []string{
 			"map routes */b/=b|2", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
 		{"an empty backend that nobody wants stays for the next reload", running(state("a", "b 2"), "b 2"), state("b 2"), []string{"map routes */b/=b|2"}},
+		{"a relay needs a reload", running(state("a 1")), relaying, []string{"reload: frontend podgate_http takes over from retired workers elsewhere"}},
 		{"a new backend needs a reload and its route waits for it", running(state("a 1")), state("a 1", "b 2"), []string{"reload: backend b is new"}},
 		{"a new route leads to an old backend at once", running(state("a 1", "b 2")), rerouted, []string{"map routes */a/=b|2"}},
 		{"a route keeps its backend, and that its servers, until the new one is loaded", running(state("a 1")), moved, []string{"reload: backend b is new"}},

@@ -61,6 +61,14 @@ type Frontend struct {
 	Mode    Mode
 	Binds   []netip.AddrPort // the unspecified address means every address of its family
 	Backend string           // where a TCP frontend leads; "" in an HTTP frontend, which has Routes
+	// Relay is a loopback address on which an HTTP frontend takes the requests
+	// that its predecessor in a retired worker still gets. The zero AddrPort
+	// means that a retired worker answers them itself, with the routes and
+	// servers that it had: HAProxy changes no server in a worker that is
+	// stopping ("Proxy is disabled."). Whoever may connect to it on this box can
+	// claim any client address. It should not move while there are retired
+	// workers.
+	Relay netip.AddrPort
 }
 
 // Route leads requests of the HTTP frontend, or of the TLS frontend, to a

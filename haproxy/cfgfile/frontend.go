@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 
 	parser "github.com/haproxytech/client-native/v5/config-parser"
 	"github.com/haproxytech/client-native/v5/config-parser/params"
@@ -21,12 +22,24 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	from := tcpDefaults
 	if f.Mode == haproxy.HTTP {
 		from = httpDefaults
-		m.Forwardfor = &models.Forwardfor{Enabled: ptr("enabled")}
+		if !f.Relay.IsValid() {
+			m.Forwardfor = &models.Forwardfor{Enabled: ptr("enabled")}
+		}
 	}
 	d.addSection(parser.Frontends, f.Name, from, m)
 	d.addBinds(f)
-	if f.Mode == haproxy.HTTP {
-		d.addRules(f.Name, d.routing(s))
+	if f.Mode != haproxy.HTTP {
+		return
+	}
+	rules := d.routing(s)
+	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
+	if f.Relay.IsValid() {
+		rules = relayed(rules)
+		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: "{ stopping }"})
+	}
+	d.addRules(f.Name, rules, chosen)
+	if f.Relay.IsValid() {
+		d.addRelay(f)
 	}
 }
 
@@ -37,6 +50,11 @@ func (d *document) addBinds(f haproxy.Frontend) {
 	binds := make([]types.Bind, len(f.Binds))
 	for i, addr := range f.Binds {
 		binds[i] = bind(addr)
+	}
+	if f.Relay.IsValid() {
+		relay := bind(f.Relay)
+		relay.Params = append(relay.Params, &params.BindOptionWord{Name: "accept-proxy"})
+		binds = append(binds, relay)
 	}
 	if err := d.parser.Set(parser.Frontends, f.Name, "bind", binds); err != nil {
 		d.fail(fmt.Errorf("render frontend %s: %w", f.Name, err))
@@ -134,8 +152,8 @@ func contentType(file string) string {
 	return "text/html"
 }
 
-// addRules adds the rules and the backend that they chose.
-func (d *document) addRules(frontend string, rules []models.HTTPRequestRule) {
+// addRules adds the rules and the backends that they choose.
+func (d *document) addRules(frontend string, rules []models.HTTPRequestRule, chosen []types.UseBackend) {
 	for i, rule := range rules {
 		if d.err != nil {
 			return
@@ -148,7 +166,6 @@ func (d *document) addRules(frontend string, rules []models.HTTPRequestRule) {
 			d.fail(fmt.Errorf("render frontend %s: http-request %s: %w", frontend, rule.Type, err))
 		}
 	}
-	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
 	if err := d.parser.Set(parser.Frontends, frontend, "use_backend", chosen); err != nil {
 		d.fail(fmt.Errorf("render frontend %s: use_backend: %w", frontend, err))
 	}

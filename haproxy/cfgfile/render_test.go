@@ -27,7 +27,7 @@ func shop() haproxy.State {
 	return haproxy.State{
 		Settings: settings(),
 		Frontends: []haproxy.Frontend{
-			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80")},
+			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0]},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432"},
 		},
 		Backends: []haproxy.Backend{
@@ -165,6 +165,7 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 		"the algorithm changes": func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },
 		"stickiness ends":       func(s *haproxy.State) { s.Backends[1].Policy.ClientAffinity = 0 },
 		"server options change of a backend without servers": func(s *haproxy.State) { s.Backends[4].Options.MaxConn = 3 },
+		"the relay goes":          func(s *haproxy.State) { s.Frontends[0].Relay = netip.AddrPort{} },
 		"a bind changes":          func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
 		"a setting changes":       func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
 		"a TCP timeout changes":   func(s *haproxy.State) { s.Backends[1].TimeoutServer = time.Minute },

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"podgate/haproxy"
+)
+
+// newEcho is a server that answers with its name, the path that it was asked
+// for and who is said to have asked.
+func newEcho(t *testing.T, name string) (haproxy.Server, *httptest.Server) {
+	t.Helper()
+	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s %s", name, r.URL.Path, strings.Join(r.Header.Values("X-Forwarded-For"), ","))
+	}))
+	t.Cleanup(pod.Close)
+	return haproxy.Server{Addr: pod.Listener.Addr().(*net.TCPAddr).AddrPort(), State: haproxy.Ready}, pod
+}
+
+// keptClient asks with one connection and tells whether it could.
+type keptClient struct {
+	http.Client
+	frontend netip.AddrPort
+}
+
+func newKeptClient(t *testing.T, frontend netip.AddrPort) *keptClient {
+	t.Helper()
+	c := &keptClient{http.Client{Transport: &http.Transport{}}, frontend}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+func (c *keptClient) get(t *testing.T, path string) (answer string, reused bool) {
+	t.Helper()
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.frontend.String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Forwarded-For", "192.0.2.7")
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, body), reused
+}
+
+// TestIdleClientOverAReload asks once before a reload and once after it, with
+// the connection that the retired worker still has.
+func TestIdleClientOverAReload(t *testing.T) {
+	const by = "192.0.2.7,127.0.0.1"
+	for _, row := range []struct {
+		name   string
+		change func(b box, s *haproxy.State, next haproxy.Server)
+		path   string
+		want   string
+	}{
+		{
+			"is answered by the servers of now",
+			func(_ box, s *haproxy.State, next haproxy.Server) { s.Backends[0].Servers = []haproxy.Server{next} },
+			"/cart/x", "200 new /x " + by,
+		},
+		{
+			"follows a route that moved",
+			func(_ box, s *haproxy.State, next haproxy.Server) {
+				s.Backends = append(s.Backends, s.Backends[0])
+				s.Backends[1].Name, s.Backends[1].Servers = "shop2", []haproxy.Server{next}
+				s.Routes[1].Backend = "shop2"
+			},
+			"/cart/x", "200 new /x " + by,
+		},
+		{
+			"reaches what is new",
+			func(_ box, s *haproxy.State, next haproxy.Server) {
+				s.Backends = append(s.Backends, s.Backends[0])
+				s.Backends[1].Name, s.Backends[1].Servers = "shop2", []haproxy.Server{next}
+				s.Routes = append(s.Routes, haproxy.Route{Path: "/new", Backend: "shop2"})
+			},
+			"/new/x", "200 new /new/x " + by,
+		},
+		{
+			"no longer reaches what is gone",
+			func(_ box, s *haproxy.State, _ haproxy.Server) { s.Routes = s.Routes[:1] },
+			"/cart/x", "404 404 no Service is reached by this host and path\n",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBox(t)
+			first, oldPod := newEcho(t, "old")
+			next, _ := newEcho(t, "new")
+			s := b.shop(t, nil, first)
+			s.Frontends[0].Relay = b.freeAddr(t)
+			s.Routes = []haproxy.Route{{Host: "other.test", Backend: "shop"}, {Path: "/cart", Backend: "shop", Rewrite: "/"}}
+			b.load(t, s)
+			client := newKeptClient(t, s.Frontends[0].Binds[0])
+			if got, _ := client.get(t, "/cart/x"); got != "200 old /x "+by {
+				t.Fatalf("before: %q", got)
+			}
+
+			b.load(t, s)
+			want := s
+			want.Backends, want.Routes = slices.Clone(s.Backends), slices.Clone(s.Routes)
+			row.change(b, &want, next)
+			plan := haproxy.Diff(b.observe(t, s), want)
+			if len(plan.Reload) > 0 {
+				b.load(t, want)
+			} else {
+				b.apply(t, plan)
+			}
+			oldPod.Close()
+			got, reused := client.get(t, row.path)
+			if got != row.want || !reused {
+				t.Errorf("after: %q, by the same connection %v, want %q", got, reused, row.want)
+			}
+			if _, reused := client.get(t, "/new"); reused {
+				t.Error("the retired worker keeps the connection after its last answer")
+			}
+		})
+	}
+}
