@@ -138,6 +138,21 @@ func protoList(b *testing.B, text []byte) []byte {
 	return append([]byte(protoMagic), field(nil, unknownRaw, whole)...)
 }
 
+// BenchmarkFirstSnapshot measures what the first list of 5,000 slices costs once it
+// is decoded.
+func BenchmarkFirstSnapshot(b *testing.B) {
+	l := newListing()
+	if _, err := newProtoPage(endpointSlices, l).decode(bytes.NewReader(protoList(b, bigList()))); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s := newStore()
+		s.replace(source{endpointSlices, ""}, l)
+		s.snapshot(1)
+	}
+}
+
 // BenchmarkEvent measures what one event costs among 5,000 Services of 20
 // endpoints: from its bytes on the wire to the next Snapshot.
 func BenchmarkEvent(b *testing.B) {

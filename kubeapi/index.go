@@ -19,11 +19,11 @@ const indexParts = 256
 
 // IndexSlices returns an index of these groups of EndpointSlices, by Service.
 func IndexSlices(groups map[Key][]*EndpointSlice) SliceIndex {
-	var x SliceIndex
+	var b indexBuilder
 	for service, group := range groups {
-		x = x.with(service, group)
+		b.set(service, group)
 	}
-	return x
+	return b.done()
 }
 
 // Of returns the EndpointSlices of a Service, sorted by Key; nil when there are
@@ -54,26 +54,50 @@ func (x SliceIndex) All() iter.Seq2[Key, []*EndpointSlice] {
 	}
 }
 
-// with returns the index with group as the EndpointSlices of service, or without
-// service when that is empty.
-func (x SliceIndex) with(service Key, group []*EndpointSlice) SliceIndex {
-	var parts [indexParts]map[Key][]*EndpointSlice
-	if x.parts != nil {
-		parts = *x.parts
-	}
+// indexBuilder makes one index after the other. The zero value has none.
+type indexBuilder struct {
+	index SliceIndex
+	own   [indexParts]bool // parts that are in no index that was handed out
+	any   bool             // some are, and the array of them is our own as well
+}
+
+// done hands the present index out: it is not changed any more.
+func (b *indexBuilder) done() SliceIndex {
+	b.own, b.any = [indexParts]bool{}, false
+	return b.index
+}
+
+// set makes group the EndpointSlices of service, or takes service away when that
+// is empty.
+func (b *indexBuilder) set(service Key, group []*EndpointSlice) {
 	i := service.part()
-	part := maps.Clone(parts[i])
-	if part == nil {
-		part = make(map[Key][]*EndpointSlice)
-	}
+	part := b.ownPart(i)
 	before := len(part)
 	if len(group) == 0 {
 		delete(part, service)
 	} else {
 		part[service] = group
 	}
-	parts[i] = part
-	return SliceIndex{parts: &parts, count: x.count + len(part) - before}
+	b.index.count += len(part) - before
+}
+
+// ownPart returns a part that may be changed.
+func (b *indexBuilder) ownPart(i int) map[Key][]*EndpointSlice {
+	if !b.any {
+		parts := new([indexParts]map[Key][]*EndpointSlice)
+		if b.index.parts != nil {
+			*parts = *b.index.parts
+		}
+		b.index.parts, b.any = parts, true
+	}
+	if !b.own[i] {
+		b.own[i] = true
+		b.index.parts[i] = maps.Clone(b.index.parts[i])
+	}
+	if b.index.parts[i] == nil {
+		b.index.parts[i] = make(map[Key][]*EndpointSlice)
+	}
+	return b.index.parts[i]
 }
 
 // part returns which part of an index the key belongs to (FNV-1a).

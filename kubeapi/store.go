@@ -13,7 +13,7 @@ import (
 // part that changed.
 type store struct {
 	services []*Service             // sorted by Key
-	groups   SliceIndex             // each group sorted by Key
+	groups   indexBuilder           // each group sorted by Key
 	slices   map[Key]*EndpointSlice // by Key; those of no Service as well
 
 	servicesShared bool // services belong to a Snapshot too
@@ -26,7 +26,7 @@ func newStore() *store {
 // snapshot returns the present state.
 func (s *store) snapshot(complete int) *Snapshot {
 	s.servicesShared = true
-	return &Snapshot{Services: s.services, Slices: s.groups, Complete: complete}
+	return &Snapshot{Services: s.services, Slices: s.groups.done(), Complete: complete}
 }
 
 // replace makes l the whole state of src and reports whether that changed
@@ -130,7 +130,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	if slice.Service == "" {
 		return true
 	}
-	group := s.groups.Of(slice.service())
+	group := s.groups.index.Of(slice.service())
 	i, found := searchSlice(group, slice.Key)
 	if found {
 		group = slices.Clone(group)
@@ -138,7 +138,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	} else {
 		group = slices.Insert(slices.Clip(group), i, slice)
 	}
-	s.groups = s.groups.with(slice.service(), group)
+	s.groups.set(slice.service(), group)
 	return true
 }
 
@@ -151,9 +151,9 @@ func (s *store) removeSlice(key Key) bool {
 	if old.Service == "" {
 		return true
 	}
-	group := s.groups.Of(old.service())
+	group := s.groups.index.Of(old.service())
 	i, _ := searchSlice(group, key)
-	s.groups = s.groups.with(old.service(), slices.Delete(slices.Clone(group), i, i+1))
+	s.groups.set(old.service(), slices.Delete(slices.Clone(group), i, i+1))
 	return true
 }
 
