@@ -84,19 +84,20 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 		return errors.Join(err, e.writeDesired(ctx, want))
 	}
 	want = e.quarantine.filter(want, e.have.Loaded)
-	if err := e.change(ctx, want, pass); err != nil {
+	refused, err := e.change(ctx, want, pass)
+	if err != nil {
 		return err
 	}
 	if e.reload.due(e.reloadReasons(want), e.reloadInterval) {
 		loaded, err := e.load(ctx, want, pass)
 		if err != nil {
-			return err
+			return errors.Join(refused, err, e.writeRunning())
 		}
-		if err := e.change(ctx, loaded, pass); err != nil { // what changed meanwhile
+		if refused, err = e.change(ctx, loaded, pass); err != nil { // what changed meanwhile
 			return err
 		}
 	}
-	return e.writeRunning()
+	return errors.Join(refused, e.writeRunning())
 }
 
 // next is when bring has something to do although nothing changed.
@@ -221,28 +222,30 @@ func (e *edge) tellDrift(before haproxy.Running) {
 	}
 }
 
-// change does what the runtime API can do.
-func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) error {
+// change does what the runtime API can do. What HAProxy refuses of it stops
+// nothing else and is told in refused; an error means that HAProxy could not be
+// spoken to.
+func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refused, err error) {
 	if !e.ours {
-		return nil
+		return nil, nil
 	}
 	plan := haproxy.Diff(e.have, want)
 	if !plan.Runtime() {
 		e.retryAt.reset()
-		return nil
+		return nil, nil
 	}
 	began := time.Now()
 	if err := e.writePlannedMaps(plan); err != nil {
-		return err
+		return nil, err
 	}
 	applied, err := e.runtime.Apply(ctx, plan)
 	if err != nil {
 		e.process = runtime.Process{} // how much of it was done only HAProxy knows
-		return err
+		return nil, err
 	}
 	if err := e.readBack(ctx, plan); err != nil {
 		e.process = runtime.Process{}
-		return err
+		return nil, err
 	}
 	if e.writeAt.IsZero() {
 		e.writeAt = time.Now().Add(writeDelay)
@@ -258,9 +261,12 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) error
 		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "took", time.Since(began))
 	}
 	if len(applied.Refused) > 0 {
-		return fmt.Errorf("change HAProxy: %s", applied.Refused[0])
+		refused = fmt.Errorf("change HAProxy: %s", applied.Refused[0])
+		if more := len(applied.Refused) - 1; more > 0 {
+			refused = fmt.Errorf("%w (and %d more)", refused, more)
+		}
 	}
-	return nil
+	return refused, nil
 }
 
 // readBack replaces what have says of the backends and maps that plan touched

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"podgate/haproxy"
@@ -93,8 +95,17 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 		return want, err
 	}
 	pass.Reload = reasons
-	e.log.Info("reloaded", "reason", reasons, "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
+	e.log.Info("reloaded", "reason", brief(reasons), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
 	return want, nil
+}
+
+// brief is what a log line can hold of reasons.
+func brief(reasons []string) string {
+	const most = 5
+	if more := len(reasons) - most; more > 0 {
+		reasons = append(slices.Clone(reasons[:most]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // sift returns as much of want as HAProxy could load, and sets the rest aside.
@@ -173,24 +184,22 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 	return e.folder.write(files, want)
 }
 
-// writeRunning lets the file follow what runs, when it is time: the loaded
-// configuration with its present servers and maps.
+// writeRunning has the file follow what runs, when it is time. It does not wait
+// for the disk, and tells what became of the write before.
 func (e *edge) writeRunning() error {
+	switch {
+	case e.writer.busy():
+		e.writeAt = later(e.writeAt, time.Now().Add(writeRetry))
+		return e.writer.err
+	case e.writer.err != nil && e.writeAt.IsZero():
+		e.writeAt = time.Now().Add(writeDelay)
+	}
 	if e.writeAt.IsZero() || time.Now().Before(e.writeAt) || !e.ours {
-		return nil
-	}
-	files, err := cfgfile.Render(withServers(e.have), string(e.folder))
-	if err != nil {
-		return err
-	}
-	if files.Maps, err = cfgfile.RenderMaps(e.have.Maps); err != nil {
-		return err
-	}
-	if err := e.folder.write(files, e.have.Loaded); err != nil {
-		return fmt.Errorf("write what runs: %w", err)
+		return e.writer.err
 	}
 	e.writeAt = time.Time{}
-	return nil
+	e.writer.start(e.have)
+	return e.writer.err
 }
 
 // writePlannedMaps puts maps on disk before HAProxy is told of them.
@@ -200,18 +209,4 @@ func (e *edge) writePlannedMaps(plan haproxy.Plan) error {
 		return err
 	}
 	return e.folder.writeMaps(texts)
-}
-
-// withServers is what was loaded with the servers that are in service now.
-func withServers(have haproxy.Running) haproxy.State {
-	s := structure(have.Loaded)
-	for i := range s.Backends {
-		b := &s.Backends[i]
-		for _, srv := range have.Servers[b.Name] {
-			if srv.State != haproxy.Maint {
-				b.Servers = append(b.Servers, srv)
-			}
-		}
-	}
-	return s
 }
