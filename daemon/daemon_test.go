@@ -428,6 +428,9 @@ func TestAPortThatIsTakenIsSetAside(t *testing.T) {
 	tw.awaitAnswer("any", "/new/", "200 new-0 /")
 	tw.endpoints("cart", newPod(t, "cart-1"))
 	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	if log := tw.log.String(); strings.Contains(log, "problem is gone") || strings.Count(log, "set aside") != 1 {
+		t.Error("it did not stay aside")
+	}
 	// What is wanted instead is tried at once.
 	tw.service("db", nil, newPod(t, "db-1"))
 	tw.awaitAnswer("any", "/db/", "200 db-1 /")
@@ -478,6 +481,11 @@ exec %s "$@"
 	tw.awaitAnswer("any", "/odd/", notFound)
 	for i := range 7 {
 		tw.awaitAnswer("any", fmt.Sprintf("/good%d/", i), fmt.Sprintf("200 good%d /", i))
+	}
+	tw.service("late", nil, newPod(t, "late")) // another reload
+	tw.awaitAnswer("any", "/late/", "200 late /")
+	if log := tw.log.String(); strings.Contains(log, "problem is gone") || strings.Count(log, "set aside") != 2 {
+		t.Error("they did not stay aside")
 	}
 	tw.service("odd", nil, newPod(t, "odd-1"))
 	tw.awaitAnswer("any", "/odd/", "200 odd-1 /")

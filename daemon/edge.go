@@ -24,6 +24,8 @@ const (
 	// writeDelay gathers changes of servers, which HAProxy has already, before
 	// they are written to the file.
 	writeDelay = time.Second
+	// writePause is how long a write waits for the one before to end.
+	writePause = 50 * time.Millisecond
 )
 
 // edge is the HAProxy beside us: what it serves, as far as we know, and how it
@@ -33,6 +35,7 @@ type edge struct {
 	reloadInterval time.Duration
 	resyncInterval time.Duration
 	folder         folder
+	writer         writer
 	runtime        *runtime.Client
 	log            *slog.Logger
 
@@ -56,6 +59,7 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		reloadInterval: h.ReloadInterval,
 		resyncInterval: c.Kubernetes.ResyncInterval,
 		folder:         folder(h.Folder),
+		writer:         writer{folder: folder(h.Folder)},
 		runtime:        runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
 		log:            log,
 	}
@@ -83,12 +87,12 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if err := e.look(ctx, want); err != nil {
 		return errors.Join(err, e.writeDesired(ctx, want))
 	}
-	want = e.quarantine.filter(want, e.have.Loaded)
-	refused, err := e.change(ctx, want, pass)
+	possible := e.quarantine.filter(want, e.have.Loaded)
+	refused, err := e.change(ctx, possible, pass)
 	if err != nil {
 		return err
 	}
-	if e.reload.due(e.reloadReasons(want), e.reloadInterval) {
+	if e.reload.due(e.reloadReasons(possible), e.reloadInterval) {
 		loaded, err := e.load(ctx, want, pass)
 		if err != nil {
 			return errors.Join(refused, err, e.writeRunning())
@@ -113,11 +117,13 @@ func (e *edge) next() time.Time {
 
 // close leaves the file as HAProxy serves, which goes on.
 func (e *edge) close() {
-	if e.writeAt.IsZero() {
-		return
+	e.writer.wait()
+	if !e.writeAt.IsZero() {
+		e.writeAt = time.Now()
+		_ = e.writeRunning() // its error is the last write's
+		e.writer.wait()
 	}
-	e.writeAt = time.Now()
-	e.tell(e.writeRunning())
+	e.tell(e.writer.err)
 }
 
 // tell logs what goes wrong, once, and that it is over.

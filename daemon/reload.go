@@ -108,10 +108,11 @@ func brief(reasons []string) string {
 	return strings.Join(reasons, "; ")
 }
 
-// sift returns as much of want as HAProxy could load, and sets the rest aside.
+// sift returns as much of what is asked for as HAProxy could load, and sets the rest aside.
 // The error tells that it could load nothing of it. A State that was refused as
 // a whole is not tried again for a while.
-func (e *edge) sift(ctx context.Context, want haproxy.State) (haproxy.State, error) {
+func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, error) {
+	want := e.quarantine.filter(asked, e.have.Loaded)
 	files, err := cfgfile.Render(want, string(e.folder))
 	if err != nil {
 		return want, err
@@ -121,8 +122,8 @@ func (e *edge) sift(ctx context.Context, want haproxy.State) (haproxy.State, err
 	}
 	taken, err := preflight(e.have.Loaded.Frontends, want.Frontends)
 	if err == nil {
-		e.quarantine.add(want, taken)
-		want = e.quarantine.filter(want, e.have.Loaded)
+		e.quarantine.add(asked, taken)
+		want = e.quarantine.filter(asked, e.have.Loaded)
 		err = Check(ctx, e.haproxy, want)
 	}
 	var operators *OperatorError
@@ -131,8 +132,8 @@ func (e *edge) sift(ctx context.Context, want haproxy.State) (haproxy.State, err
 			return Check(ctx, e.haproxy, s)
 		})
 		if len(reasons) > 0 && ctx.Err() == nil {
-			e.quarantine.add(want, reasons)
-			return e.quarantine.filter(want, e.have.Loaded), nil
+			e.quarantine.add(asked, reasons)
+			return e.quarantine.filter(asked, e.have.Loaded), nil
 		}
 	}
 	if err != nil {
@@ -148,6 +149,7 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 	if err != nil {
 		return runtime.Process{}, err
 	}
+	e.writer.wait()
 	backup, err := e.folder.backup()
 	if err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
@@ -181,32 +183,37 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 			return err
 		}
 	}
+	e.writer.wait()
 	return e.folder.write(files, want)
 }
 
 // writeRunning has the file follow what runs, when it is time. It does not wait
 // for the disk, and tells what became of the write before.
 func (e *edge) writeRunning() error {
+	due := !e.writeAt.IsZero() && !time.Now().Before(e.writeAt)
 	switch {
 	case e.writer.busy():
-		e.writeAt = later(e.writeAt, time.Now().Add(writeRetry))
-		return e.writer.err
+		if due {
+			e.writeAt = time.Now().Add(writePause)
+		}
+	case e.ours && due:
+		e.writeAt = time.Time{}
+		e.writer.start(e.have)
 	case e.writer.err != nil && e.writeAt.IsZero():
 		e.writeAt = time.Now().Add(writeDelay)
 	}
-	if e.writeAt.IsZero() || time.Now().Before(e.writeAt) || !e.ours {
-		return e.writer.err
-	}
-	e.writeAt = time.Time{}
-	e.writer.start(e.have)
 	return e.writer.err
 }
 
 // writePlannedMaps puts maps on disk before HAProxy is told of them.
 func (e *edge) writePlannedMaps(plan haproxy.Plan) error {
+	if len(plan.Maps) == 0 {
+		return nil
+	}
 	texts, err := cfgfile.RenderMaps(plan.Maps)
 	if err != nil {
 		return err
 	}
+	e.writer.wait()
 	return e.folder.writeMaps(texts)
 }
