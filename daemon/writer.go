@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"maps"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// writer has the folder follow what runs, in a goroutine of its own: a disk may
+// take long to say that it has something, and pods come and go meanwhile.
+type writer struct {
+	folder folder
+	done   chan error // of the write under way, a value and no more; nil while there is none
+	err    error      // of the last write that ended
+}
+
+// busy reports whether a write is under way.
+func (w *writer) busy() bool {
+	if w.done == nil {
+		return false
+	}
+	select {
+	case w.err = <-w.done:
+		w.done = nil
+	default:
+	}
+	return w.done != nil
+}
+
+// wait returns when no write is under way: nobody else may write till then.
+func (w *writer) wait() {
+	if w.done != nil {
+		w.err = <-w.done
+		w.done = nil
+	}
+}
+
+// start begins to write what runs. No write may be under way.
+func (w *writer) start(have haproxy.Running) {
+	have.Servers = maps.Clone(have.Servers) // the rest of it is never changed
+	done := make(chan error, 1)
+	w.done = done
+	go func() { done <- w.folder.writeRunning(have) }()
+}
+
+// writeRunning writes the loaded configuration with its present servers and
+// maps.
+func (f folder) writeRunning(have haproxy.Running) error {
+	files, err := cfgfile.Render(withServers(have), string(f))
+	if err != nil {
+		return err
+	}
+	if files.Maps, err = cfgfile.RenderMaps(have.Maps); err != nil {
+		return err
+	}
+	if err := f.write(files, have.Loaded); err != nil {
+		return fmt.Errorf("write what runs: %w", err)
+	}
+	return nil
+}
+
+// withServers is what was loaded with the servers that are in service now.
+func withServers(have haproxy.Running) haproxy.State {
+	s := structure(have.Loaded)
+	for i := range s.Backends {
+		b := &s.Backends[i]
+		for _, srv := range have.Servers[b.Name] {
+			if srv.State != haproxy.Maint {
+				b.Servers = append(b.Servers, srv)
+			}
+		}
+	}
+	return s
+}
