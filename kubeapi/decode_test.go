@@ -323,3 +323,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeTakesNoLabelForAnother(t *testing.T) {
+	got, err := kubeapi.Decode(strings.NewReader(`
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: cart-1, labels: {kubernetes.io/service-name: cart, kubernetes.io/Service-Name: pay}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Slices.Of(kubeapi.Key{Namespace: "default", Name: "cart"})) != 1 {
+		t.Errorf("slices %v, want one of cart: labels differ by case", maps.Collect(got.Slices.All()))
+	}
+}

@@ -29,7 +29,7 @@ type Service struct {
 	UID             string
 	ResourceVersion string
 	Created         time.Time         // metadata.creationTimestamp, whole seconds; zero when absent
-	Annotations     map[string]string // nil when there are none
+	Annotations     map[string]string // nil when there are none; without kubectl's last-applied-configuration
 	Type            string            // spec.type; "" reads as ClusterIP
 	ClusterIP       string            // spec.clusterIP; "None" for a headless Service
 	Affinity        string            // spec.sessionAffinity: "", "None" or "ClientIP"

@@ -57,12 +57,10 @@ type wireServicePort struct {
 
 type wireSlice struct {
 	Metadata struct {
-		Namespace       string `json:"namespace"`
-		Name            string `json:"name"`
-		ResourceVersion string `json:"resourceVersion"`
-		Labels          struct {
-			Service string `json:"kubernetes.io/service-name"`
-		} `json:"labels"`
+		Namespace       string            `json:"namespace"`
+		Name            string            `json:"name"`
+		ResourceVersion string            `json:"resourceVersion"`
+		Labels          map[string]string `json:"labels"`
 	} `json:"metadata"`
 	AddressType string             `json:"addressType"`
 	Ports       []wireEndpointPort `json:"ports"`
@@ -134,7 +132,7 @@ func (w *wireSlice) slice(in interner) *EndpointSlice {
 	s := &EndpointSlice{
 		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
 		ResourceVersion: w.Metadata.ResourceVersion,
-		Service:         w.Metadata.Labels.Service,
+		Service:         w.Metadata.Labels[serviceNameLabel],
 		AddressType:     in.of(w.AddressType),
 	}
 	for _, p := range w.Ports {
