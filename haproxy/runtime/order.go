@@ -159,7 +159,7 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 			return
 		}
 	case haproxy.SetServer:
-		if len(r.rest) == 2 && (strings.HasPrefix(r.rest[0], "no need to change the addr") || strings.Contains(r.rest[0], " changed from ")) {
+		if len(r.rest) == 2 && addrIsSet(r.rest[0]) {
 			r.rest = r.rest[1:]
 		}
 	case haproxy.DeleteServer:
@@ -172,6 +172,15 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 			return
 		}
 	}
+}
+
+// addrIsSet reports whether "set server addr" left the server with the address
+// that it was given. The first of the replies is that of 2.6, the second that of
+// newer ones, to the address that it had.
+func addrIsSet(reply string) bool {
+	return strings.HasPrefix(reply, "no need to change the addr") ||
+		strings.HasPrefix(reply, "nothing changed") ||
+		strings.Contains(reply, " changed from ")
 }
 
 // exists reports whether a server could not be added because it is there. Its id
