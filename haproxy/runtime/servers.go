@@ -56,7 +56,9 @@ const (
 	columnBackend    = 1
 	columnServer     = 3
 	columnAddr       = 4
+	columnOpState    = 5
 	columnAdminState = 6
+	columnCheckState = 13
 	columnPort       = 18
 )
 
