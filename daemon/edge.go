@@ -46,7 +46,8 @@ type edge struct {
 
 	observeAt time.Time // when to read everything back again
 	writeAt   time.Time // when the file must follow what runs; zero when it does
-	retryAt   backoff   // for what HAProxy did not take, or takes only later
+	retryAt   backoff   // for what HAProxy did not take
+	deleteAt  backoff   // for servers that left and had connections yet
 	reload    reloadPlan
 
 	quarantine quarantine
@@ -107,7 +108,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 // next is when bring has something to do although nothing changed.
 func (e *edge) next() time.Time {
 	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.reload.at} {
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deleteAt.at, e.reload.at} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -236,8 +237,15 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		return nil, nil
 	}
 	plan := haproxy.Diff(e.have, want)
+	deleting := !time.Now().Before(e.deleteAt.at)
+	if !deleting {
+		plan.Leave = e.withoutLeft(plan.Leave)
+	}
 	if !plan.Runtime() {
 		e.retryAt.reset()
+		if deleting {
+			e.deleteAt.reset()
+		}
 		return nil, nil
 	}
 	began := time.Now()
@@ -256,10 +264,12 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	if e.writeAt.IsZero() {
 		e.writeAt = time.Now().Add(writeDelay)
 	}
-	if len(applied.Pending) > 0 {
-		e.retryAt.later()
-	} else {
-		e.retryAt.reset()
+	e.retryAt.reset()
+	switch {
+	case deleting && len(applied.Pending) > 0:
+		e.deleteAt.later()
+	case deleting:
+		e.deleteAt.reset()
 	}
 	var done Pass
 	if done.count(plan); !done.Empty() {
@@ -273,6 +283,16 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		}
 	}
 	return refused, nil
+}
+
+// withoutLeft leaves out the deletes of servers that took nothing new already
+// when we last looked: they had connections when they were to be deleted.
+func (e *edge) withoutLeft(leave []haproxy.ServerChange) []haproxy.ServerChange {
+	return slices.DeleteFunc(leave, func(c haproxy.ServerChange) bool {
+		servers := e.have.Servers[c.Backend.Name]
+		i, ok := slices.BinarySearchFunc(servers, c.Server, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
+		return c.Op == haproxy.DeleteServer && ok && servers[i].State == haproxy.Maint
+	})
 }
 
 // readBack replaces what have says of the backends and maps that plan touched

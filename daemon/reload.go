@@ -61,7 +61,7 @@ func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
 func (e *edge) reloadReasons(want haproxy.State) []string {
 	switch {
 	case e.ours:
-		return haproxy.Diff(e.have, want).Reload
+		return haproxy.ReloadReasons(e.have.Loaded, want)
 	case e.process.Generation == "":
 		return []string{"HAProxy has not loaded podgate's configuration yet"}
 	}

@@ -66,7 +66,7 @@ func (c ServerChange) String() string {
 // are emptied and stay behind in the process until it is next reloaded for
 // another reason.
 func Diff(have Running, want State) Plan {
-	p := Plan{Reload: reloadReasons(have.Loaded, want)}
+	p := Plan{Reload: ReloadReasons(have.Loaded, want)}
 	maps := want.Maps()
 	p.Maps = diffMaps(have, maps)
 	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
@@ -122,8 +122,9 @@ func (p *Plan) leave(b *Backend, s Server) {
 	p.Leave = append(p.Leave, ServerChange{DeleteServer, b, gone})
 }
 
-// reloadReasons compares what only a new configuration can change.
-func reloadReasons(have, want State) []string {
+// ReloadReasons compares what only a new configuration can change: it is
+// Plan.Reload by itself.
+func ReloadReasons(have, want State) []string {
 	var reasons []string
 	if !have.Settings.equal(want.Settings) {
 		reasons = append(reasons, "settings changed")
