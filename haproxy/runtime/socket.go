@@ -198,6 +198,9 @@ func (s socket) dial(ctx context.Context) (net.Conn, error) {
 
 // explain adds the remedy, and says what ran out instead of "i/o timeout".
 func (s socket) explain(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		<-ctx.Done() // the dialer looks at the clock itself, a moment earlier
+	}
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: no answer: %w", s.path, context.Cause(ctx))
