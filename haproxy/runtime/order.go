@@ -174,6 +174,15 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 	}
 }
 
+// addrIsSet reports whether "set server addr" left the server with the address
+// that it was given. The first of the replies is that of 2.6, the second that of
+// newer ones, to the address that it had.
+func addrIsSet(reply string) bool {
+	return strings.HasPrefix(reply, "no need to change the addr") ||
+		strings.HasPrefix(reply, "nothing changed") ||
+		strings.Contains(reply, " changed from ")
+}
+
 // exists reports whether a server could not be added because it is there. Its id
 // gives it away before its name does.
 func exists(reply string, s haproxy.Server) bool {
