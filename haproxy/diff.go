@@ -4,6 +4,7 @@ package haproxy
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -70,20 +71,55 @@ func Diff(have Running, want State) Plan {
 	maps := want.Maps()
 	p.Maps = diffMaps(have, maps)
 	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
-	for i := range have.Loaded.Backends {
-		b := &have.Loaded.Backends[i]
-		w, _ := want.Backend(b.Name)
+	for b, w := range pairs(have.Loaded.Backends, want.Backends) {
+		if b == nil {
+			continue // the next reload brings it
+		}
+		var servers []Server
+		if w != nil {
+			servers = w.Servers
+		}
 		leaving := len(p.Leave)
-		p.diffServers(b, have.Servers[b.Name], w.Servers)
-		if waiting[b.Name] && !slices.ContainsFunc(w.Servers, func(s Server) bool { return s.State == Ready }) {
+		p.diffServers(b, have.Servers[b.Name], servers)
+		if waiting[b.Name] && !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Ready }) {
 			p.Leave = p.Leave[:leaving]
 		}
 	}
 	return p
 }
 
+// pairs walks two lists of backends, both sorted, side by side: those of one
+// name together, nil beside one that only one list has.
+func pairs(have, want []Backend) iter.Seq2[*Backend, *Backend] {
+	return func(yield func(h, w *Backend) bool) {
+		for i, j := 0, 0; i < len(have) || j < len(want); {
+			var h, w *Backend
+			switch {
+			case j == len(want) || i < len(have) && have[i].Name < want[j].Name:
+				h = &have[i]
+			case i == len(have) || have[i].Name != want[j].Name:
+				w = &want[j]
+			default:
+				h, w = &have[i], &want[j]
+			}
+			if h != nil {
+				i++
+			}
+			if w != nil {
+				j++
+			}
+			if !yield(h, w) {
+				return
+			}
+		}
+	}
+}
+
 // diffServers merges the two sorted lists of one backend.
 func (p *Plan) diffServers(b *Backend, have, want []Server) {
+	if len(have) == len(want) && (len(have) == 0 || &have[0] == &want[0]) {
+		return
+	}
 	for len(have) > 0 || len(want) > 0 {
 		order := 0
 		switch {
@@ -152,10 +188,10 @@ func ReloadReasons(have, want State) []string {
 	for name := range maps.Keys(frontends) {
 		reasons = append(reasons, "frontend "+name+" is gone")
 	}
-	for _, b := range want.Backends {
-		old, ok := have.Backend(b.Name)
+	for old, b := range pairs(have.Backends, want.Backends) {
 		switch {
-		case !ok:
+		case b == nil: // is emptied
+		case old == nil:
 			reasons = append(reasons, "backend "+b.Name+" is new")
 		case old.Policy != b.Policy:
 			reasons = append(reasons, "backend "+b.Name+" changed its policy")
@@ -181,6 +217,9 @@ func diffMaps(have Running, want []Map) []Map {
 		var present Map
 		if i < len(have.Maps) {
 			present = have.Maps[i]
+		}
+		if slices.Equal(present.Entries, m.Entries) {
+			continue
 		}
 		if m.Name != TimeoutsMap {
 			m.Entries = holdBack(m.Entries, present.Entries, have.Loaded)
@@ -225,7 +264,7 @@ func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[
 		current[m.Name] = m.Entries
 	}
 	for _, m := range want {
-		if m.Name == TimeoutsMap {
+		if m.Name == TimeoutsMap || slices.Equal(current[m.Name], m.Entries) {
 			continue
 		}
 		for _, e := range current[m.Name] {

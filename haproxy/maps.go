@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -73,7 +74,7 @@ func (r Route) entry() MapEntry {
 	case strings.HasPrefix(host, "*."):
 		rank = routeRank
 	}
-	value := fmt.Sprintf("%s|%d", r.Backend, rank+len(r.Path))
+	value := r.Backend + "|" + strconv.Itoa(rank+len(r.Path))
 	switch {
 	case r.Rewrite == "" || r.Path == "":
 	case r.Rewrite == "/":
