@@ -51,6 +51,7 @@ type edge struct {
 	reload    reloadPlan
 
 	quarantine quarantine
+	noRelay    string // why there is no relay; "" while there is
 }
 
 func newEdge(c *config.Config, log *slog.Logger) *edge {

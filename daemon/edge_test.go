@@ -34,6 +34,7 @@ type town struct {
 	haproxy *haproxytest.HAProxy
 	runtime *runtime.Client
 	http    netip.AddrPort // of the HTTP frontend
+	relay   netip.AddrPort // http.relay of podgate.toml
 	toml    string         // path of podgate.toml
 	log     *logBuffer
 	hangup  chan os.Signal // what podgate takes for SIGHUP
@@ -47,7 +48,7 @@ type town struct {
 func newTown(t *testing.T) *town {
 	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), passes: new(passes), slices: map[string]map[string]bool{}, stop: func() {}}
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
-	tw.http = tw.freeAddr()
+	tw.http, tw.relay = tw.freeAddr(), tw.freeAddr()
 	tw.toml = filepath.Join(t.TempDir(), "podgate.toml")
 	tw.configure("")
 	t.Cleanup(func() {
@@ -90,7 +91,8 @@ error_files = %q
 reload_interval = "100ms"
 [http]
 bind = [%q]
-%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.errors, tw.http, more)
+relay = %q
+%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.errors, tw.http, tw.relay, more)
 	if err := os.WriteFile(tw.toml, []byte(text), 0o600); err != nil {
 		tw.t.Fatal(err)
 	}

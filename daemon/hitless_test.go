@@ -160,6 +160,51 @@ func TestALongConnectionOutlivesEverything(t *testing.T) {
 	l.check(t)
 }
 
+func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
+	tw, l := streets(t)
+	only := newPod(t, "only-0")
+	tw.service("only", nil, only)
+	tw.awaitAnswer("any", "/only/", "200 only-0 /")
+	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	defer kept.CloseIdleConnections()
+	url := "http://" + tw.http.String() + "/only/"
+	if err := ask(kept, url, "only"); err != nil {
+		t.Fatal(err)
+	}
+	before := tw.haproxy.Pid()
+	tw.service("more", nil, newPod(t, "more-0"))
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	if tw.haproxy.Pid() == before {
+		t.Fatal("HAProxy was not reloaded")
+	}
+	next := newPod(t, "only-1")
+	tw.endpoints("only", next)
+	tw.awaitServers("shop_only_80", next)
+	only.server.Close()
+	if err := ask(kept, url, "only-1"); err != nil {
+		t.Errorf("on the connection to the retired worker: %v", err)
+	}
+	l.check(t)
+}
+
+func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
+	tw := newTown(t)
+	listener, err := net.Listen("tcp", tw.relay.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.service("new", nil, newPod(t, "new-0"))
+	tw.awaitAnswer("any", "/new/", "200 new-0 /")
+	tw.awaitLog("http.relay is set aside")
+	if n := strings.Count(tw.log.String(), "http.relay is set aside"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, tw.log)
+	}
+}
+
 // upgrade is a connection that speaks another protocol behind HTTP, as
 // WebSockets do.
 func (tw *town) upgrade(t *testing.T, path string) *bufio.ReadWriter {

@@ -14,18 +14,24 @@ import (
 
 // preflight tries the addresses on which want listens and loaded does not: a
 // reload with an address that is taken would cost seconds of refused
-// connections on all the others. It returns the backends of TCP frontends that
-// cannot listen, with the reason. The error tells of a frontend that many
-// Services share.
+// connections on all the others. It returns what can be done without, with the
+// reason: the backends of TCP frontends that cannot listen, and relay where that
+// address is taken. The error tells of a frontend that many Services share.
 func preflight(loaded, want []haproxy.Frontend) (map[string]string, error) {
 	held := map[netip.AddrPort]bool{}
 	for _, f := range loaded {
 		for _, addr := range f.Binds {
 			held[addr] = true
 		}
+		held[f.Relay] = true
 	}
 	taken := map[string]string{}
 	for _, f := range want {
+		if f.Relay.IsValid() && !held[f.Relay] {
+			if err := tryListen(f.Relay); err != nil {
+				taken[relay] = fmt.Sprintf("preflight: %v", err)
+			}
+		}
 		for _, addr := range f.Binds {
 			if held[addr] {
 				continue

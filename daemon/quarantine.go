@@ -11,6 +11,10 @@ import (
 	"podgate/haproxy"
 )
 
+// relay stands in quarantine for the relay of the HTTP frontend: it is no name
+// of a backend.
+const relay = "http.relay"
+
 // quarantine keeps apart the backends that HAProxy cannot load as they are
 // wanted, so that one bad object does not stop the rest. A backend comes out
 // when something else is wanted of it, and is tried again once in a while: the
@@ -36,6 +40,9 @@ func (q *quarantine) filter(want, loaded haproxy.State) haproxy.State {
 		}
 		names[name] = true
 	}
+	if names[relay] {
+		want = want.WithoutRelay()
+	}
 	return want.SetAside(names, loaded)
 }
 
@@ -55,6 +62,9 @@ func wanted(s haproxy.State, name string) string {
 	b.Servers = nil
 	text := fmt.Sprintf("%+v", b)
 	for _, f := range s.Frontends {
+		if name == relay && f.Relay.IsValid() {
+			return f.Relay.String()
+		}
 		if f.Backend == name {
 			text += fmt.Sprintf(" %+v", f)
 		}

@@ -122,6 +122,9 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 	}
 	taken, err := preflight(e.have.Loaded.Frontends, want.Frontends)
 	if err == nil {
+		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
+			e.tellRelay(taken[relay])
+		}
 		e.quarantine.add(asked, taken)
 		want = e.quarantine.filter(asked, e.have.Loaded)
 		err = Check(ctx, e.haproxy, want)
@@ -140,6 +143,14 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
 	}
 	return want, err
+}
+
+// tellRelay logs why there is no relay, when that begins.
+func (e *edge) tellRelay(reason string) {
+	if reason != "" && reason != e.noRelay {
+		e.log.Warn("http.relay is set aside, retired workers answer their last requests by themselves", "reason", reason)
+	}
+	e.noRelay = reason
 }
 
 // swap puts the files of want in place and has HAProxy load them. On an error

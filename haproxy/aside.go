@@ -4,8 +4,18 @@ package haproxy
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 )
+
+// WithoutRelay returns the State with no Frontend that has a Relay.
+func (s State) WithoutRelay() State {
+	s.Frontends = slices.Clone(s.Frontends)
+	for i := range s.Frontends {
+		s.Frontends[i].Relay = netip.AddrPort{}
+	}
+	return s
+}
 
 // SetAside returns the State with the named backends, and the TCP frontends
 // that lead to them, as loaded has them, but with their present servers and

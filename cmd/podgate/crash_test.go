@@ -66,6 +66,10 @@ func newBox(t *testing.T) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
+	relay, err := b.haproxy.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.url = fmt.Sprintf("http://%s/cart/", addr)
 	binary, err := haproxytest.Binary()
 	if err != nil {
@@ -84,7 +88,8 @@ error_files = ""
 reload_interval = "0s"
 [http]
 bind = [%q]
-`, b.api.URL(), b.haproxy.Folder, b.haproxy.Admin, b.haproxy.Master, binary, b.haproxy.Base, addr))
+relay = %q
+`, b.api.URL(), b.haproxy.Folder, b.haproxy.Admin, b.haproxy.Master, binary, b.haproxy.Base, addr, relay))
 	b.service(t, "cart")
 	return b
 }

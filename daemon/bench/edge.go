@@ -134,6 +134,10 @@ func (e *edge) configure() (string, error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return "", err
 	}
+	relay, err := e.haproxy.FreeAddr()
+	if err != nil {
+		return "", err
+	}
 	text := fmt.Sprintf(`[kubernetes]
 server = %q
 namespaces = [%q]
@@ -149,11 +153,12 @@ reload_interval = %q
 
 [http]
 bind = [%q]
+relay = %q
 
 [defaults]
 check = %t
 check_interval = %q
-`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, e.check, checkInterval)
+`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, relay, e.check, checkInterval)
 	path := filepath.Join(e.dir, "podgate.toml")
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }

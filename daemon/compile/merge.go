@@ -253,7 +253,7 @@ func describe(r haproxy.Route) string {
 func httpFrontend(cfg *config.Config) haproxy.Frontend {
 	binds := slices.Clone(cfg.HTTP.Binds)
 	slices.SortFunc(binds, netip.AddrPort.Compare)
-	return haproxy.Frontend{Name: reservedName + "_http", Mode: haproxy.HTTP, Binds: binds}
+	return haproxy.Frontend{Name: reservedName + "_http", Mode: haproxy.HTTP, Binds: binds, Relay: cfg.HTTP.Relay}
 }
 
 func tcpFrontend(cfg *config.Config, port uint16, backend string) haproxy.Frontend {

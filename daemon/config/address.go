@@ -81,6 +81,25 @@ func printBind(b netip.AddrPort) string {
 	return quote(b.String())
 }
 
+// relay is a loopback address and a port, or nothing.
+func relay(s string) (netip.AddrPort, error) {
+	if s == "" {
+		return netip.AddrPort{}, nil
+	}
+	b, err := bind(s)
+	if err == nil && !b.Addr().IsLoopback() {
+		err = fmt.Errorf("%q is not a loopback address: whoever reaches it could claim any client address", s)
+	}
+	return b, err
+}
+
+func printRelay(b netip.AddrPort) string {
+	if !b.IsValid() {
+		return `""`
+	}
+	return quote(b.String())
+}
+
 // address is an IP address without a zone.
 func address(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)

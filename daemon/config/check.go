@@ -83,6 +83,13 @@ func (d *document) checkTCP(c *Config) {
 	if !d.sound("http.bind") {
 		return
 	}
+	if relay := c.HTTP.Relay; relay.IsValid() && d.sound("http.relay") {
+		for _, b := range c.HTTP.Binds {
+			if b.Port() == relay.Port() && (b.Addr() == relay.Addr() || b.Addr().IsUnspecified()) {
+				d.refuse("http.relay", "http.relay", "%s is in use by http.bind %s", printRelay(relay), printBind(b))
+			}
+		}
+	}
 	section, _ := d.tree["tcp"].(map[string]any)
 	entries, _ := value{d, key, key, section["allowed_ports"]}.entries()
 	for _, e := range entries {
@@ -94,6 +101,9 @@ func (d *document) checkTCP(c *Config) {
 			if r.Contains(b.Port()) {
 				e.refuse("%s is in use by http.bind %s", printPorts(PortRange{b.Port(), b.Port()}), printBind(b))
 			}
+		}
+		if relay := c.HTTP.Relay; relay.IsValid() && r.Contains(relay.Port()) {
+			e.refuse("%s is in use by http.relay %s", printPorts(PortRange{relay.Port(), relay.Port()}), printRelay(relay))
 		}
 	}
 }

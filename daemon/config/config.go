@@ -71,6 +71,7 @@ type HAProxy struct {
 type HTTP struct {
 	Binds    []netip.AddrPort // key "bind"; empty for no such frontend
 	NotFound string           // file with the body of the 404 page; "" for a line of text
+	Relay    netip.AddrPort   // where retired workers hand their last requests on; invalid for nowhere
 }
 
 // TCP says where Services may ask for a port of their own.

@@ -34,6 +34,7 @@ func Default() *Config {
 		},
 		HTTP: HTTP{
 			Binds: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},
+			Relay: netip.MustParseAddrPort("127.0.0.1:10801"),
 		},
 		TCP: TCP{
 			Addresses: []netip.Addr{netip.IPv4Unspecified()},

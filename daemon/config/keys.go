@@ -110,6 +110,8 @@ func (h *HTTP) keys() []key {
 	return []key{
 		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
 			"Where plain HTTP is served: \":80\" is every IPv4 address, \"[::]:80\" every IPv6 address, an empty list nowhere."},
+		{s, "relay", scalar(&h.Relay, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay), atOnce,
+			"A loopback address on which a worker that a reload retired hands the last requests of its connections to the one that serves; empty for none, then it answers them by the routes and servers that it had."},
 		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), atOnce,
 			"The file with the body of the 404 page for what no Service claims; empty for a line of text."},
 	}

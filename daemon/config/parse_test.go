@@ -131,6 +131,7 @@ retired_workers = 7
 [http]
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
 not_found = "/h/404.html"
+relay = "127.0.0.1:7777"
 [tcp]
 addresses = ["10.0.0.1", "::1"]
 allowed_ports = ["7000-7100", 5432, "7101", "7050-7080"]
@@ -184,6 +185,7 @@ hosts = ["Shop.example.com", "*.shop.example.com"]
 				netip.MustParseAddrPort("10.0.0.1:8080"),
 			},
 			NotFound: "/h/404.html",
+			Relay:    netip.MustParseAddrPort("127.0.0.1:7777"),
 		},
 		TCP: TCP{
 			Addresses:    []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::1")},

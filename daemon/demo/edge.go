@@ -102,6 +102,10 @@ func (e *edge) configure(server string) (*config.Config, error) {
 		return nil, err
 	}
 	e.tcp = tcp.Port()
+	relay, err := e.haproxy.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
 	text := fmt.Sprintf(`[kubernetes]
 server = %q
 namespaces = [%q]
@@ -118,11 +122,12 @@ reload_interval = "1s"
 
 [http]
 bind = [%q]
+relay = %q
 
 [tcp]
 addresses = [%q]
 allowed_ports = [%d]
-`, server, namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, e.http, e.http.Addr(), e.tcp)
+`, server, namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, e.http, relay, e.http.Addr(), e.tcp)
 	if err := os.WriteFile(e.toml, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
