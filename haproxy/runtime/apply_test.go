@@ -63,12 +63,14 @@ func TestApplySetsAServerBackToTheAddressOfItsName(t *testing.T) {
 	srv := ready("127.0.0.1:8001")
 	s := b.shop(t, nil, srv)
 	b.load(t, s)
-	b.command(t, "set server shop/127.0.0.1:8001 addr 127.0.0.9 port 9")
+	const moved = "set server shop/127.0.0.1:8001 addr 127.0.0.9 port 8009"
+	b.command(t, moved)
+	b.awaitAddr(t, moved)
 	plan := haproxy.Diff(b.observe(t, s), s)
 	b.apply(t, plan)
-	if d := diff([]haproxy.Server{srv}, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	eventually(t, "the server is ready at its address", func() bool {
+		return diff([]haproxy.Server{srv}, b.servers(t, "shop")) == ""
+	})
 }
 
 func TestNoServerLeavesABackendThatWasRefusedANewOne(t *testing.T) {

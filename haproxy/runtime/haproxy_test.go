@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,21 @@ func (b box) command(t *testing.T, command string) string {
 		t.Fatal(err)
 	}
 	return string(reply)
+}
+
+// awaitAddr waits until "set server addr" shows. HAProxy 3.0 and newer change
+// the address a moment after they said that they have.
+func (b box) awaitAddr(t *testing.T, command string) {
+	t.Helper()
+	words := strings.Fields(command)
+	if len(words) < 5 || words[3] != "addr" {
+		return
+	}
+	backend, _, _ := strings.Cut(words[2], "/")
+	last := " " + words[len(words)-1] + " " // the port, or the address where it stays
+	eventually(t, "HAProxy shows what came of "+command, func() bool {
+		return strings.Contains(b.command(t, "show servers state "+backend), last)
+	})
 }
 
 func (b box) freeAddr(t *testing.T) netip.AddrPort {

@@ -92,6 +92,7 @@ func TestServers(t *testing.T) {
 			b.load(t, b.shop(t, nil, v4, third, v6))
 			for _, command := range row.commands {
 				b.command(t, command)
+				b.awaitAddr(t, command)
 			}
 			if d := diff(row.want, b.servers(t, "shop")); d != "" {
 				t.Errorf("Servers (-want +got):\n%s", d)
