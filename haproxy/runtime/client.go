@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// Client speaks to one HAProxy. It holds no connection and remembers nothing
-// of HAProxy, so it outlives every reload and restart. Its methods may be
-// called concurrently; those that Apply should be called by one goroutine,
-// because two Plans for the same HAProxy know nothing of each other.
+// Client speaks to one HAProxy: to the admin socket, or through the master CLI
+// where that one is dead. It holds no connection and remembers nothing else of
+// HAProxy, so it outlives every reload and restart. Its methods may be called
+// concurrently; those that Apply should be called by one goroutine, because two
+// Plans for the same HAProxy know nothing of each other.
 type Client struct {
-	admin     socket
+	worker    worker
 	master    socket
 	folder    string
 	reloading chan struct{} // holds one token while a reload is under way
@@ -26,11 +27,7 @@ type Client struct {
 // known to it by their path below folder, which is spelt as in the
 // configuration. Nothing is opened before the first call.
 func New(admin, master, folder string) *Client {
-	return &Client{
-		admin: socket{path: admin, timeout: exchangeTimeout, remedies: remedies{
-			denied:  "is podgate in group haproxy?",
-			missing: "is HAProxy running, and is this the stats socket of its configuration?",
-		}},
+	c := &Client{
 		master: socket{path: master, timeout: masterTimeout, patience: masterPatience, remedies: remedies{
 			denied:  "does -S of HAProxy's unit give group haproxy the master socket?",
 			missing: "is HAProxy running, and is this the master socket of its -S option?",
@@ -38,9 +35,25 @@ func New(admin, master, folder string) *Client {
 		folder:    folder,
 		reloading: make(chan struct{}, 1),
 	}
+	c.worker.admin = socket{path: admin, timeout: exchangeTimeout, remedies: remedies{
+		denied:  "is podgate in group haproxy?",
+		missing: "is HAProxy running, and is this the stats socket of its configuration?",
+	}}
+	c.worker.master = c.master
+	c.worker.master.timeout, c.worker.master.patience, c.worker.master.prefix = exchangeTimeout, 0, currentWorker
+	return c
 }
 
-// Process is the HAProxy worker process that answers on the admin socket.
+// AdminSocket returns why the admin socket is not used now and commands go
+// through the master CLI, which is slower; nil while it is. It is tried again
+// every few seconds, and after each reload.
+func (c *Client) AdminSocket() error {
+	c.worker.mu.Lock()
+	defer c.worker.mu.Unlock()
+	return c.worker.death
+}
+
+// Process is the HAProxy worker process that serves.
 type Process struct {
 	Pid        int
 	Version    string        // "2.6.12-1+deb12u4"
@@ -58,7 +71,7 @@ func (c *Client) Process(ctx context.Context) (Process, error) {
 }
 
 func (c *Client) process(ctx context.Context) (Process, error) {
-	replies, err := c.admin.exchange(ctx, []string{"show info"})
+	replies, err := c.worker.exchange(ctx, []string{"show info"})
 	if err != nil {
 		return Process{}, err
 	}
@@ -101,7 +114,7 @@ func generation(description string) string {
 // Backends returns the names of all backends, those of others among them
 // (management.txt "show backend").
 func (c *Client) Backends(ctx context.Context) ([]string, error) {
-	replies, err := c.admin.exchange(ctx, []string{"show backend"})
+	replies, err := c.worker.exchange(ctx, []string{"show backend"})
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}

@@ -29,7 +29,7 @@ func (c *Client) Maps(ctx context.Context) ([]haproxy.Map, error) {
 		}
 		commands = append(commands, "show map "+path)
 	}
-	replies, err := c.admin.exchangeAll(ctx, commands)
+	replies, err := c.worker.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}

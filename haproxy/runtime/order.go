@@ -121,7 +121,7 @@ func (c *Client) send(ctx context.Context, orders []order, a *Applied) error {
 		return nil
 	}
 	a.Commands += len(commands)
-	replies, err := c.admin.exchange(ctx, commands)
+	replies, err := c.worker.exchange(ctx, commands)
 	if err != nil {
 		return err
 	}

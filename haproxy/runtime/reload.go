@@ -61,6 +61,7 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 	if err != nil {
 		return Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
+	c.worker.remember(nil) // a worker opens its admin socket anew
 	c.awaitRetired(ctx, before)
 	return p, nil
 }
@@ -164,7 +165,7 @@ func (c *Client) awaitRetired(ctx context.Context, before Process) {
 	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
 	defer cancel()
 	retired := func(reply []byte) bool {
-		return bytes.HasPrefix(reply, []byte("Can't find the target")) || bytes.Contains(reply, []byte("\nStopping: 1"))
+		return noTarget(reply) || bytes.Contains(reply, []byte("\nStopping: 1"))
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()

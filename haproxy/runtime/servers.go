@@ -32,7 +32,7 @@ func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]h
 			commands = append(commands, "show servers state "+b)
 		}
 	}
-	replies, err := c.admin.exchangeAll(ctx, commands)
+	replies, err := c.worker.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type socket struct {
 	path     string
 	timeout  time.Duration
 	patience time.Duration // with a socket that refuses connections
+	prefix   string        // before each command; "" where all are for the one who listens
 	remedies remedies
 }
 
@@ -53,28 +55,56 @@ const separator = "show version"
 // HAProxy may have carried out any of the commands then. The commands were
 // checked by word or line.
 func (s socket) exchange(ctx context.Context, commands []string) ([]string, error) {
-	var line strings.Builder
-	line.WriteString(separator)
+	line, size := s.prefix+separator, len(separator)+1
+	var text strings.Builder
+	text.WriteString(line)
 	for _, command := range commands {
-		line.WriteByte(';')
-		line.WriteString(command)
-		line.WriteByte(';')
-		line.WriteString(separator)
+		text.WriteString(";" + s.prefix + command + ";" + line)
+		size += cost(command)
 	}
-	line.WriteByte('\n')
-	if line.Len() > maxLine {
-		return nil, fmt.Errorf("a line of %d bytes is longer than HAProxy reads", line.Len())
+	if size > maxLine {
+		return nil, fmt.Errorf("a line of %d bytes is longer than HAProxy reads", size)
 	}
-	reply, err := s.ask(ctx, line.String())
+	return s.replies(ctx, text.String(), len(commands))
+}
+
+// errCut is a reply without its end.
+var errCut = errors.New("reply cut short")
+
+// replies sends commands that stand between separators and returns their n
+// replies.
+func (s socket) replies(ctx context.Context, text string, n int) ([]string, error) {
+	var reply string
+	var err error
+	if s.prefix == "" {
+		reply, err = s.ask(ctx, text+"\n")
+	} else {
+		reply, err = s.askUntil(ctx, text+";quit\n", answered(n))
+	}
 	if err != nil {
 		return nil, err
 	}
 	replies := split(reply)
-	if len(replies) != len(commands) {
-		return nil, fmt.Errorf("%s: reply cut short: %d of %d commands answered", s.path, len(replies), len(commands))
+	if len(replies) != n {
+		return nil, fmt.Errorf("%s: %w: %d of %d commands answered", s.path, errCut, len(replies), n)
 	}
 	return replies, nil
 }
+
+// answered reports whether a reply of the master CLI is all there, or never will
+// be because the worker that was asked is not.
+func answered(n int) func([]byte) bool {
+	return func(reply []byte) bool {
+		if noTarget(reply) {
+			return true
+		}
+		version, _, _ := bytes.Cut(reply, []byte("\n"))
+		return bytes.HasSuffix(reply, slices.Concat([]byte("\n"), version, []byte("\n\n"))) && len(split(string(reply))) == n
+	}
+}
+
+// noTarget reports whether the master knows no worker of the prefix.
+func noTarget(reply []byte) bool { return bytes.HasPrefix(reply, []byte("Can't find the target")) }
 
 // split returns what stands between the separator's replies, without what is
 // behind the last one.
@@ -99,32 +129,19 @@ func split(reply string) []string {
 // cost is what a command takes of a line.
 func cost(command string) int { return len(command) + len(separator) + 2 }
 
-// exchangeAll is exchange for any number of commands, in as few lines as hold
-// them.
-func (s socket) exchangeAll(ctx context.Context, commands []string) ([]string, error) {
-	var replies []string
-	for len(commands) > 0 {
-		n, size := 1, len(separator)+1+cost(commands[0])
-		for n < len(commands) && size+cost(commands[n]) <= maxLine {
-			size += cost(commands[n])
-			n++
-		}
-		part, err := s.exchange(ctx, commands[:n])
-		if err != nil {
-			return nil, err
-		}
-		replies = append(replies, part...)
-		commands = commands[n:]
-	}
-	return replies, nil
-}
-
 // exchangePayload sends one command with a payload of whole lines
 // (management.txt 9.3 "payload") and returns its reply.
 func (s socket) exchangePayload(ctx context.Context, command, payload string) (string, error) {
-	text := separator + ";" + command + " <<\n" + payload + "\n"
+	text := s.prefix + separator + ";" + s.prefix + command + " <<\n" + payload + "\n"
 	if len(text) > maxLine {
 		return "", fmt.Errorf("a payload of %d bytes is longer than HAProxy reads", len(text))
+	}
+	if s.prefix != "" { // the master goes on behind a payload
+		replies, err := s.replies(ctx, text+s.prefix+separator, 1)
+		if err != nil {
+			return "", err
+		}
+		return replies[0], nil
 	}
 	reply, err := s.ask(ctx, text)
 	if err != nil {
@@ -134,7 +151,7 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 	// reply's own line feed tells that it is there.
 	_, rest, _ := strings.Cut(reply, "\n\n")
 	if !strings.HasSuffix(rest, "\n") {
-		return "", fmt.Errorf("%s: reply cut short: no answer to the payload", s.path)
+		return "", fmt.Errorf("%s: %w: no answer to the payload", s.path, errCut)
 	}
 	return strings.Trim(rest, "\n"), nil
 }

@@ -25,7 +25,7 @@ import (
 // EmptyStateFile in its place afterwards.
 func (c *Client) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
 	const command = "show servers state"
-	replies, err := c.admin.exchange(ctx, []string{command})
+	replies, err := c.worker.exchange(ctx, []string{command})
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}

@@ -56,7 +56,7 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 	var payload strings.Builder
 	flush := func() (string, error) {
 		a.Commands++
-		reply, err := c.admin.exchangePayload(ctx, "add map "+at, payload.String())
+		reply, err := c.worker.exchangePayload(ctx, "add map "+at, payload.String())
 		payload.Reset()
 		return reply, err
 	}
@@ -89,7 +89,7 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 
 func (c *Client) mapCommand(ctx context.Context, a *Applied, command string) (string, error) {
 	a.Commands++
-	replies, err := c.admin.exchange(ctx, []string{command})
+	replies, err := c.worker.exchange(ctx, []string{command})
 	if err != nil {
 		return "", err
 	}

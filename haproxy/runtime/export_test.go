@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import "time"
+
+// TryAdminSocket has the next call try an admin socket that was dead, as if the
+// pause were over.
+func (c *Client) TryAdminSocket() {
+	c.worker.mu.Lock()
+	defer c.worker.mu.Unlock()
+	c.worker.tryAt = time.Time{}
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
+	pod, _ := newPod(t)
+	b := newBox(t)
+	s := b.shop(t, nil, pod)
+	b.load(t, s)
+	pid := b.Pid()
+	gone := b.Admin + ".gone"
+	if err := os.Rename(b.Admin, gone); err != nil {
+		t.Fatal(err)
+	}
+
+	p, err := b.Process(t.Context())
+	if err != nil || p.Pid != pid {
+		t.Fatalf("Process: %+v, %v, want Pid %d", p, err, pid)
+	}
+	if err := b.AdminSocket(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("AdminSocket: %v, want that it does not exist", err)
+	}
+	want := s
+	want.Backends = slices.Clone(s.Backends)
+	want.Backends[0].Servers = append(manyServers(500), pod)
+	slices.SortFunc(want.Backends[0].Servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
+	want.Routes = routes(3000)
+	began := time.Now()
+	b.apply(t, haproxy.Diff(b.observe(t, s), want))
+	t.Logf("added 500 servers and 3000 routes in %v", time.Since(began))
+	if plan := haproxy.Diff(b.observe(t, s), want); !plan.Empty() {
+		t.Errorf("still to do: %d servers to add, %d maps, %d to leave", len(plan.Add), len(plan.Maps), len(plan.Leave))
+	}
+
+	b.apply(t, haproxy.Diff(b.observe(t, s), s))
+	if d := diff(s.Backends[0].Servers, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+
+	if err := os.Rename(gone, b.Admin); err != nil {
+		t.Fatal(err)
+	}
+	b.TryAdminSocket()
+	if d := diff(s.Backends[0].Servers, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers, by the admin socket (-want +got):\n%s", d)
+	}
+	if err := b.AdminSocket(); err != nil {
+		t.Errorf("AdminSocket: %v, want none: it is back", err)
+	}
+}
+
+func manyServers(n int) []haproxy.Server {
+	var all []haproxy.Server
+	for i := range n {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, byte(i >> 8), byte(i)}), 8080)
+		all = append(all, haproxy.Server{Addr: addr, State: haproxy.Drain})
+	}
+	return all
+}
+
+func TestReloadWhereTheAdminSocketIsGone(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	b.load(t, s)
+	if err := os.Remove(b.Admin); err != nil {
+		t.Fatal(err)
+	}
+	if p := b.load(t, s); p.Pid == 0 {
+		t.Errorf("Reload: %+v", p)
+	}
+	if d := diff([]haproxy.Server(nil), b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
+func TestAdminSocketIsDead(t *testing.T) {
+	for _, row := range []struct {
+		name, reply string
+		hangs       bool
+	}{
+		{"it answers nothing", "", false},
+		{"it answers half", "2.6.12\n\nPid: 7\n", false},
+		{"it hangs", "", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBox(t)
+			dead := newFakeSocket(t, row.reply)
+			dead.hangs = row.hangs
+			c := runtime.New(dead.path, b.Master, b.Folder)
+			for range 2 {
+				began := time.Now()
+				p, err := c.Process(t.Context())
+				if err != nil || p.Pid != b.Pid() {
+					t.Fatalf("Process: %+v, %v, want Pid %d", p, err, b.Pid())
+				}
+				t.Logf("answered in %v", time.Since(began))
+			}
+			began := time.Now()
+			if _, err := c.Process(t.Context()); err != nil || time.Since(began) > 2*time.Second {
+				t.Errorf("Process: %v, after %v", err, time.Since(began))
+			}
+			c.TryAdminSocket()
+			if _, err := c.Process(t.Context()); err != nil || c.AdminSocket() == nil {
+				t.Errorf("Process: %v, AdminSocket: %v, want that it still is dead", err, c.AdminSocket())
+			}
+		})
+	}
+}
+
+func TestAdminSocketThatRefusesIsUsedAgainAfterAReload(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	b.load(t, s)
+	gone := b.Admin + ".gone"
+	if err := os.Rename(b.Admin, gone); err != nil {
+		t.Fatal(err)
+	}
+	b.observe(t, s)
+	if err := os.Rename(gone, b.Admin); err != nil {
+		t.Fatal(err)
+	}
+	b.load(t, s)
+	if err := b.AdminSocket(); err != nil {
+		t.Errorf("AdminSocket: %v", err)
+	}
+}
