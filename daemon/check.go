@@ -15,6 +15,7 @@ import (
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
 )
 
 // checkTimeout bounds one "haproxy -c": it takes about as long as a reload,
@@ -35,7 +36,7 @@ func Check(ctx context.Context, h config.HAProxy, s haproxy.State) error {
 		return fmt.Errorf("check configuration: %w", err)
 	}
 	f := folder(staging)
-	if err := errors.Join(f.writeMaps(files.Maps), f.replace(cfgfile.ConfigFile, files.Config)); err != nil {
+	if err := errors.Join(f.writeMaps(files.Maps), f.writeState(runtime.EmptyStateFile()), f.replace(cfgfile.ConfigFile, files.Config)); err != nil {
 		return fmt.Errorf("check configuration: %w", err)
 	}
 	return checkFiles(ctx, h, staging)

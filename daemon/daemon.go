@@ -49,8 +49,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.follow.start(ctx, snapshots)
 	defer func() { d.follow.stop() }()
 	d.edge = newEdge(d.Config, d.Log)
-	if err := d.edge.folder.sweep(); err != nil {
-		d.Log.Warn("half written files are left", "err", err)
+	if err := d.edge.tidy(); err != nil {
+		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
 	}
 
 	changed := make(chan struct{}, 1)

@@ -67,6 +67,11 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 	}
 }
 
+// tidy removes what a podgate that was killed left half done.
+func (e *edge) tidy() error {
+	return errors.Join(e.folder.sweep(), e.folder.writeState(runtime.EmptyStateFile()))
+}
+
 // bring closes the difference between what HAProxy serves and want, as far as
 // that can be done now; next tells when there is more to do.
 func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {

@@ -42,11 +42,12 @@ type town struct {
 	stop    func()
 	passes  *passes
 	slices  map[string]map[string]bool // names, by Service
+	pods    map[string][]*pod          // by Service
 }
 
 // newTown starts all but podgate.
 func newTown(t *testing.T) *town {
-	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), passes: new(passes), slices: map[string]map[string]bool{}, stop: func() {}}
+	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), passes: new(passes), slices: map[string]map[string]bool{}, pods: map[string][]*pod{}, stop: func() {}}
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
 	tw.http, tw.relay = tw.freeAddr(), tw.freeAddr()
 	tw.toml = filepath.Join(t.TempDir(), "podgate.toml")
@@ -281,7 +282,7 @@ func (tw *town) endpoints(name string, pods ...*pod) {
 			tw.api.Delete("EndpointSlice", "shop", old)
 		}
 	}
-	tw.slices[name] = wanted
+	tw.slices[name], tw.pods[name] = wanted, pods
 }
 
 // get asks the HTTP frontend.

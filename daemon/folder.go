@@ -79,9 +79,12 @@ func (f folder) loaded(generation string) (haproxy.State, bool) {
 	return l.State, true
 }
 
+// writeState writes what HAProxy is to know of its servers when it next loads.
+func (f folder) writeState(state []byte) error { return f.replace(cfgfile.ServerStateFile, state) }
+
 // names are the files that podgate keeps in the folder.
 func (f folder) names() []string {
-	names := []string{cfgfile.ConfigFile, loadedFile}
+	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile}
 	for _, m := range haproxy.MapNames() {
 		names = append(names, cfgfile.MapFile(m))
 	}

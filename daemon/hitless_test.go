@@ -4,12 +4,18 @@ package daemon_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
@@ -185,6 +191,75 @@ func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
 		t.Errorf("on the connection to the retired worker: %v", err)
 	}
 	l.check(t)
+}
+
+func TestHealthAndDrainSurviveAReload(t *testing.T) {
+	tw := newTown(t)
+	dead, draining := newPod(t, "cart-0"), newPod(t, "cart-1")
+	tw.configure("[defaults]\ncheck_interval = \"100ms\"\n")
+	tw.service("cart", nil, dead, draining, newPod(t, "cart-2"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-2 /")
+	dead.server.Close()
+	err := tw.api.SetSlice(kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "shop", Name: "cart-cart-1"}, Service: "cart", AddressType: "IPv4",
+		Ports:     []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: draining.addr.Port()}},
+		Endpoints: []kubeapi.Endpoint{{Addr: draining.addr.Addr(), Serving: true, Terminating: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{dead.name: "0 0", draining.name: "2 8", "cart-2": "2 0"} // srv_op_state srv_admin_state
+	states := func() error {
+		got := map[string]string{}
+		for _, row := range strings.Split(tw.say(t, "show servers state shop_cart_80"), "\n") {
+			fields := strings.Fields(row)
+			for _, p := range tw.pods["cart"] {
+				if len(fields) > 6 && fields[3] == p.addr.String() {
+					got[p.name] = fields[5] + " " + fields[6]
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	}
+	eventually(t, "cart-0 is down and cart-1 drains", states)
+	before := tw.haproxy.Pid()
+	tw.service("more", nil, newPod(t, "more-0"))
+	eventually(t, "HAProxy is reloaded", func() error {
+		if tw.haproxy.Pid() == before {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	if err := states(); err != nil {
+		t.Errorf("right after the reload: %v", err)
+	}
+	eventually(t, "the state is taken away", func() error {
+		text, err := os.ReadFile(filepath.Join(tw.haproxy.Folder, "servers.state"))
+		if err == nil && string(text) != "1\n" {
+			err = fmt.Errorf("it holds %q", text)
+		}
+		return err
+	})
+}
+
+// say says a command to HAProxy.
+func (tw *town) say(t *testing.T, command string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", tw.haproxy.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintln(conn, command)
+	reply, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(reply)
 }
 
 func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {

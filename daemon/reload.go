@@ -170,13 +170,31 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
-	process, err := e.runtime.Reload(ctx, files.Generation)
+	process, err := e.reloadWithState(ctx, want, files.Generation)
 	if err != nil {
 		e.process = runtime.Process{} // whichever it is now
 		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
 		return runtime.Process{}, errors.Join(err, e.folder.restore(backup))
 	}
 	return process, nil
+}
+
+// reloadWithState reloads HAProxy so that servers that are down stay down, and
+// those that drain drain, from the first request on. What the new worker was
+// told of its servers is taken away again: later it would be wrong.
+func (e *edge) reloadWithState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
+	state, err := e.runtime.StateFile(ctx, want)
+	if err != nil {
+		return runtime.Process{}, err
+	}
+	if err := e.folder.writeState(state); err != nil {
+		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
+	}
+	process, err := e.runtime.Reload(ctx, generation)
+	if written := e.folder.writeState(runtime.EmptyStateFile()); written != nil {
+		e.log.Warn("state of servers is left behind", "file", cfgfile.ServerStateFile, "err", written)
+	}
+	return process, err
 }
 
 // writeDesired writes want while HAProxy does not answer, so that it finds it

@@ -40,8 +40,10 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		HTTPRequestTimeout:   milliseconds(s.TimeoutHTTPRequest),
 		HTTPKeepAliveTimeout: milliseconds(s.TimeoutKeepAlive),
 		Dontlognull:          "enabled",
-		Redispatch:           &models.Redispatch{Enabled: ptr("enabled"), Interval: ptr(int64(1))},
-		Retries:              ptr(int64(3)),
+
+		LoadServerStateFromFile: "global",
+		Redispatch:              &models.Redispatch{Enabled: ptr("enabled"), Interval: ptr(int64(1))},
+		Retries:                 ptr(int64(3)),
 	}, "log global")
 
 	http := &models.Defaults{

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +16,11 @@ import (
 
 // ConfigFile is the name of the configuration file in our folder.
 const ConfigFile = "podgate.cfg"
+
+// ServerStateFile is the name of the file in our folder from which HAProxy takes
+// the health of servers and which of them drain (configuration.txt
+// "server-state-file").
+const ServerStateFile = "servers.state"
 
 // MapFile is the file name of one of haproxy.MapNames.
 func MapFile(name string) string { return name + ".map" }
@@ -53,7 +59,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 		return Files{}, d.err
 	}
 	sections := d.parser.String()
-	global := globalLines(s.Settings)
+	global := d.globalLines(s.Settings)
 	structure.Write([]byte(global + sections))
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
 	text := fmt.Sprintf("%s\nglobal\n  description gen=%s\n%s%s%s", header, generation, global, sections, config.Bytes())
@@ -71,8 +77,8 @@ const header = `# Written by podgate; what is changed here by hand is lost.
 
 // globalLines are those of our global section, which HAProxy merges with the
 // operator's.
-func globalLines(s haproxy.Settings) string {
-	var lines string
+func (d *document) globalLines(s haproxy.Settings) string {
+	lines := fmt.Sprintf("  server-state-file %s\n", d.word("folder", filepath.Join(d.folder, ServerStateFile)))
 	if s.HardStopAfter != 0 {
 		lines += fmt.Sprintf("  hard-stop-after %d\n", s.HardStopAfter.Milliseconds())
 	}

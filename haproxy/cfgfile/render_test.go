@@ -119,6 +119,7 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 				write(t, filepath.Join(folder, name), text)
 			}
 			write(t, filepath.Join(folder, cfgfile.ConfigFile), files.Config)
+			write(t, filepath.Join(folder, cfgfile.ServerStateFile), []byte("1\n"))
 			base := filepath.Join(t.TempDir(), "base.cfg")
 			write(t, base, []byte("global\n  log 127.0.0.1 local0\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n"))
 			out, err := exec.CommandContext(t.Context(), binary, "-c", "-f", base, "-f", folder).CombinedOutput()
