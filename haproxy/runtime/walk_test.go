@@ -104,6 +104,7 @@ func onlyWaits(p haproxy.Plan) bool {
 type world struct {
 	rand  *rand.Rand
 	http  []netip.AddrPort
+	relay netip.AddrPort
 	tcp   []netip.AddrPort
 	pods  []netip.AddrPort
 	names []string
@@ -120,6 +121,7 @@ func newWorld(t *testing.T, b box, seed uint64) *world {
 		w.pods = append(w.pods, pod.Addr)
 	}
 	slices.SortFunc(w.pods, netip.AddrPort.Compare)
+	w.relay = b.freeAddr(t)
 	for range 2 {
 		w.http = append(w.http, b.freeAddr(t))
 		w.tcp = append(w.tcp, b.freeAddr(t))
@@ -206,7 +208,7 @@ func (w *world) frontends(backends []haproxy.Backend, have haproxy.State) ([]hap
 	if w.one(10) {
 		binds = w.http
 	}
-	frontends := []haproxy.Frontend{{Name: "http", Mode: haproxy.HTTP, Binds: binds}}
+	frontends := []haproxy.Frontend{{Name: "http", Mode: haproxy.HTTP, Binds: binds, Relay: w.relay}}
 	var routes []haproxy.Route
 	var leading []string
 	for _, b := range backends {
