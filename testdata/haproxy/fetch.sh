@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 
-# Prints the path of an executable that is HAProxy 3.0, 3.2 or 3.4, and fetches
-# it first if it is missing: 30 MB from a newer Debian, by the mirror and the
-# proxy that this machine's own apt uses. Nothing is installed and no root is
-# needed: the packages are unpacked into the user's cache, and HAProxy runs with
-# the C library that it was built for.
+# Prints the path of an executable that is HAProxy 2.6, 3.0, 3.2 or 3.4: the
+# installed one, if it is of that version, or else one from the user's cache. If
+# it is missing there, 30 MB are fetched from another Debian, by the mirror and
+# the proxy that this machine's own apt uses. Nothing is installed and no root is
+# needed: the packages are unpacked into the cache, and HAProxy runs with the C
+# library that it was built for.
 set -eu
 
 fail() {
@@ -15,14 +16,24 @@ fail() {
 
 minor=${1-}
 case $minor in
+2.6) suites="bookworm" ;;
 3.0) suites="trixie" ;;
 3.2) suites="sid" ;;
 3.4) suites="experimental sid" ;; # what experimental lacks is in sid
 *)
-	echo "usage: $0 3.0|3.2|3.4" >&2
+	echo "usage: $0 2.6|3.0|3.2|3.4" >&2
 	exit 2
 	;;
 esac
+
+for haproxy in $(command -v haproxy) /usr/sbin/haproxy; do
+	case $("$haproxy" -v 2>/dev/null) in
+	*" version $minor."*)
+		echo "$haproxy"
+		exit
+		;;
+	esac
+done
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/podgate
 folder=$cache/haproxy-$minor
@@ -93,15 +104,18 @@ done
 rm -rf "$apt"
 
 loader=$(cd "$new" && find root -name 'ld-linux*.so.*' -path '*/lib/*-linux-gnu*/*' | head -n 1)
-libraries=${loader%/*}
-"$new/$loader" --library-path "$new/$libraries" "$new/root/usr/sbin/haproxy" -v >/dev/null ||
+libraries() { # below $1, in the order of a Debian without a merged /usr
+	triplet=$(basename "${loader%/*}")
+	echo "$1/root/lib/$triplet:$1/root/usr/lib/$triplet"
+}
+"$new/$loader" --library-path "$(libraries "$new")" "$new/root/usr/sbin/haproxy" -v >/dev/null ||
 	fail "haproxy $version of Debian $suites does not run here"
 
 # By --argv0 a master starts its next worker by this script again, and not by
 # the bare binary, which would find the machine's own C library.
 cat >"$new/haproxy" <<EOT
 #!/bin/sh
-exec "$folder/$loader" --argv0 "$haproxy" --library-path "$folder/$libraries" "$folder/root/usr/sbin/haproxy" "\$@"
+exec "$folder/$loader" --argv0 "$haproxy" --library-path "$(libraries "$folder")" "$folder/root/usr/sbin/haproxy" "\$@"
 EOT
 chmod 755 "$new/haproxy"
 
