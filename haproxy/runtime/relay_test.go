@@ -136,3 +136,35 @@ func TestIdleClientOverAReload(t *testing.T) {
 		})
 	}
 }
+
+func TestRetiredWorkersRelayBodiesOfManyClients(t *testing.T) {
+	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n, err)
+	}))
+	t.Cleanup(pod.Close)
+	b := newBox(t)
+	s := b.shop(t, nil, haproxy.Server{Addr: pod.Listener.Addr().(*net.TCPAddr).AddrPort(), State: haproxy.Ready})
+	s.Frontends[0].Relay = b.freeAddr(t)
+	b.load(t, s)
+	var clients []*keptClient
+	for range 50 {
+		c := newKeptClient(t, s.Frontends[0].Binds[0])
+		c.get(t, "/")
+		clients = append(clients, c)
+	}
+	b.load(t, s)
+	b.load(t, s)
+	const size = 1 << 20
+	for _, c := range clients {
+		resp, err := c.Post("http://"+c.frontend.String()+"/", "text/plain", strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if want := fmt.Sprint(size, nil); err != nil || resp.StatusCode != http.StatusOK || string(body) != want {
+			t.Errorf("%s %q, %v, want 200 and %q", resp.Status, body, err, want)
+		}
+	}
+}
