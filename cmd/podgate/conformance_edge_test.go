@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"podgate/haproxy/haproxytest"
+	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // operatorURL is a section of the operator's own, which podgate never touches.
@@ -69,8 +70,8 @@ type edge struct {
 	folder  string
 	binary  string // of podgate
 	log     *haproxyLog
-	haproxy *process
-	podgate *process // the running or the last one
+	haproxy *realapi.Process
+	podgate *realapi.Process // the running or the last one
 
 	mu   sync.Mutex
 	pids []string // of HAProxy's workers, in the order they were seen
@@ -78,7 +79,7 @@ type edge struct {
 
 // startEdge writes the configuration of both and starts HAProxy, with nothing of
 // podgate's in it yet.
-func startEdge(t *testing.T, podgate string, c *cluster) *edge {
+func startEdge(t *testing.T, podgate string, c *realapi.Cluster) *edge {
 	t.Helper()
 	haproxy, err := haproxytest.Binary()
 	if err != nil {
@@ -89,17 +90,17 @@ func startEdge(t *testing.T, podgate string, c *cluster) *edge {
 		t.Fatal(err)
 	}
 	e.write(t, "base.cfg", fmt.Sprintf(baseConfig, e.file("admin.sock"), e.log.addr()))
-	e.write(t, "token", c.token(t))
+	e.write(t, "token", c.Token(t, "podgate", "podgate"))
 	e.write(t, "podgate.toml", fmt.Sprintf(podgateConfig,
-		apiServer, c.file("ca.crt"), e.file("token"),
+		realapi.URL, c.CAFile(), e.file("token"),
 		e.file("conf"), e.file("admin.sock"), e.file("master.sock"), e.file("base.cfg"), haproxy,
 		httpPort))
 
-	e.haproxy = start(t, e.folder, "haproxy", haproxy,
+	e.haproxy = realapi.StartProcess(t, e.folder, "haproxy", haproxy,
 		"-W", "-S", e.file("master.sock"), "-f", e.file("base.cfg"), "-f", e.file("conf"))
 	for deadline := time.Now().Add(10 * time.Second); e.pid() == ""; pause(t.Context(), 20*time.Millisecond) {
-		if time.Now().After(deadline) || !e.haproxy.running() {
-			t.Fatalf("HAProxy does not answer:\n%s", e.haproxy.tail(10))
+		if time.Now().After(deadline) || !e.haproxy.Running() {
+			t.Fatalf("HAProxy does not answer:\n%s", e.haproxy.Tail(10))
 		}
 	}
 	go e.watchPids(t.Context())
@@ -118,17 +119,17 @@ func (e *edge) write(t *testing.T, name, content string) {
 // startPodgate starts podgate; it may not be connected to anything yet.
 func (e *edge) startPodgate(t *testing.T) {
 	t.Helper()
-	e.podgate = start(t, e.folder, "podgate", e.binary, "run", "--config", e.file("podgate.toml"))
+	e.podgate = realapi.StartProcess(t, e.folder, "podgate", e.binary, "run", "--config", e.file("podgate.toml"))
 }
 
 // stopPodgate ends podgate as systemd does.
 func (e *edge) stopPodgate(t *testing.T) {
 	t.Helper()
-	if err := e.podgate.stop(syscall.SIGTERM, 15*time.Second); err != nil {
+	if err := e.podgate.Stop(syscall.SIGTERM, 15*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if code := e.podgate.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("podgate ended after SIGTERM with: %v", e.podgate.cmd.ProcessState)
+	if code := e.podgate.State().ExitCode(); code != 0 {
+		t.Errorf("podgate ended after SIGTERM with: %v", e.podgate.State())
 	}
 }
 

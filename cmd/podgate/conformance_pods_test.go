@@ -15,7 +15,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"podgate/kubeapi/kubeapitest/realapi"
 )
+
+// podRange is the range that the pods' addresses are taken from.
+const podRange = "10.200.0.0/16"
 
 // podPort is the port that all pods listen on. Their addresses differ.
 const podPort = 8080
@@ -131,7 +136,7 @@ func (p *pod) shutdown(ctx context.Context) error {
 // starts their servers, tells the API server of their state, and takes a deleted
 // pod down the way a kubelet does. It may be used concurrently.
 type kubelet struct {
-	api    *api
+	api    *realapi.Client
 	slices *endpointSlices
 	leave  sync.WaitGroup // servers of deleted pods that still run
 
@@ -148,7 +153,7 @@ const linger = 2 * time.Second
 
 // newKubelet hands out only so many addresses, so that they are soon used again,
 // by other Services too.
-func newKubelet(a *api, s *endpointSlices, addresses int) *kubelet {
+func newKubelet(a *realapi.Client, s *endpointSlices, addresses int) *kubelet {
 	k := &kubelet{api: a, slices: s, pods: map[string]*pod{}}
 	for i := range addresses {
 		k.addresses = append(k.addresses, fmt.Sprintf("10.200.%d.%d", 1+i/200, 1+i%200))
@@ -173,27 +178,27 @@ func (k *kubelet) start(ctx context.Context, s *service, serial int) (*pod, erro
 	if err := p.listen(s.protocol); err != nil {
 		return nil, err
 	}
-	err := k.api.create(ctx, "/api/v1/namespaces/"+s.namespace+"/pods", object{
+	err := k.api.Create(ctx, "/api/v1/namespaces/"+s.namespace+"/pods", realapi.Object{
 		"apiVersion": "v1",
 		"kind":       "Pod",
-		"metadata":   object{"name": name, "labels": object{"app": s.name}},
-		"spec": object{
-			"nodeName":                     nodeName, // no scheduler runs
+		"metadata":   realapi.Object{"name": name, "labels": realapi.Object{"app": s.name}},
+		"spec": realapi.Object{
+			"nodeName":                     realapi.NodeName, // no scheduler runs
 			"automountServiceAccountToken": false,
-			"containers": []object{{
+			"containers": []realapi.Object{{
 				"name": "app", "image": "app",
-				"ports": []object{{"name": "web", "containerPort": podPort}},
+				"ports": []realapi.Object{{"name": "web", "containerPort": podPort}},
 			}},
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = k.status(ctx, s.namespace, name, object{
+	err = k.status(ctx, s.namespace, name, realapi.Object{
 		"phase":      "Running",
 		"podIP":      address,
-		"podIPs":     []object{{"ip": address}},
-		"conditions": []object{{"type": "Ready", "status": "True"}},
+		"podIPs":     []realapi.Object{{"ip": address}},
+		"conditions": []realapi.Object{{"type": "Ready", "status": "True"}},
 	})
 	if err != nil {
 		return nil, err
@@ -209,9 +214,9 @@ func (k *kubelet) start(ctx context.Context, s *service, serial int) (*pod, erro
 	return p, nil
 }
 
-func (k *kubelet) status(ctx context.Context, namespace, name string, status object) error {
+func (k *kubelet) status(ctx context.Context, namespace, name string, status realapi.Object) error {
 	path := "/api/v1/namespaces/" + namespace + "/pods/" + name + "/status"
-	return k.api.do(ctx, http.MethodPatch, path, asMergePatch, object{"status": status}, nil)
+	return k.api.Do(ctx, http.MethodPatch, path, realapi.MergePatch, realapi.Object{"status": status}, nil)
 }
 
 // stop deletes a pod and returns when its endpoint is gone. Its server answers
@@ -223,7 +228,7 @@ func (k *kubelet) status(ctx context.Context, namespace, name string, status obj
 func (k *kubelet) stop(ctx context.Context, s *service, p *pod) error {
 	p.leaving.Store(true)
 	path := "/api/v1/namespaces/" + s.namespace + "/pods/" + p.name
-	if err := k.api.do(ctx, http.MethodDelete, path+"?gracePeriodSeconds=30", "", nil, nil); err != nil {
+	if err := k.api.Do(ctx, http.MethodDelete, path+"?gracePeriodSeconds=30", "", nil, nil); err != nil {
 		return err
 	}
 	err := k.slices.wait(ctx, p.service, p.address, func(c condition, present bool) bool {
@@ -234,13 +239,13 @@ func (k *kubelet) stop(ctx context.Context, s *service, p *pod) error {
 	}
 	pause(ctx, 200*time.Millisecond)
 	if p.failing {
-		err := k.status(ctx, s.namespace, p.name, object{"conditions": []object{{"type": "Ready", "status": "False"}}})
+		err := k.status(ctx, s.namespace, p.name, realapi.Object{"conditions": []realapi.Object{{"type": "Ready", "status": "False"}}})
 		if err != nil {
 			return err
 		}
 		pause(ctx, 200*time.Millisecond)
 	}
-	if err := k.api.do(ctx, http.MethodDelete, path+"?gracePeriodSeconds=0", "", nil, nil); err != nil {
+	if err := k.api.Do(ctx, http.MethodDelete, path+"?gracePeriodSeconds=0", "", nil, nil); err != nil {
 		return err
 	}
 	err = k.slices.wait(ctx, p.service, p.address, func(_ condition, present bool) bool { return !present })

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // service is a Service with a selector and the pods behind it, which it scales
@@ -30,18 +32,18 @@ func (s *service) key() string { return s.namespace + "/" + s.name }
 
 // create creates the Service and its pods.
 func (s *service) create(ctx context.Context) error {
-	annotations := object{}
+	annotations := realapi.Object{}
 	for key, value := range s.annotations {
 		annotations["serviceloadbalancer/lb."+key] = value
 	}
-	err := s.kubelet.api.create(ctx, "/api/v1/namespaces/"+s.namespace+"/services", object{
+	err := s.kubelet.api.Create(ctx, "/api/v1/namespaces/"+s.namespace+"/services", realapi.Object{
 		"apiVersion": "v1",
 		"kind":       "Service",
-		"metadata":   object{"name": s.name, "annotations": annotations},
-		"spec": object{
-			"selector": object{"app": s.name},
+		"metadata":   realapi.Object{"name": s.name, "annotations": annotations},
+		"spec": realapi.Object{
+			"selector": realapi.Object{"app": s.name},
 			// By name: podgate has to take the number from the slices.
-			"ports": []object{{"name": "http", "port": 80, "targetPort": "web"}},
+			"ports": []realapi.Object{{"name": "http", "port": 80, "targetPort": "web"}},
 		},
 	})
 	if err != nil {
@@ -53,7 +55,7 @@ func (s *service) create(ctx context.Context) error {
 // remove deletes the Service, then its pods.
 func (s *service) remove(ctx context.Context) error {
 	path := "/api/v1/namespaces/" + s.namespace + "/services/" + s.name
-	if err := s.kubelet.api.do(ctx, http.MethodDelete, path, "", nil, nil); err != nil {
+	if err := s.kubelet.api.Do(ctx, http.MethodDelete, path, "", nil, nil); err != nil {
 		return err
 	}
 	return s.scale(ctx, 0)

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // condition is what an EndpointSlice says of one address.
@@ -22,7 +24,7 @@ type condition struct {
 // endpointSlices follows the EndpointSlices of the cluster, as podgate does: it is how
 // the test knows that an endpoint has come or gone. It may be used concurrently.
 type endpointSlices struct {
-	api *api
+	api *realapi.Client
 
 	mu       sync.Mutex
 	services map[string]map[string]map[string]condition // by namespace/Service, slice and address
@@ -37,7 +39,7 @@ type changes struct {
 	turned  int // ready, serving or terminating changed
 }
 
-func newEndpointSlices(a *api) *endpointSlices {
+func newEndpointSlices(a *realapi.Client) *endpointSlices {
 	return &endpointSlices{api: a, services: map[string]map[string]map[string]condition{}, news: make(chan struct{})}
 }
 
@@ -71,7 +73,7 @@ func (s *endpointSlices) list(ctx context.Context) (version string, err error) {
 		Metadata struct{ ResourceVersion string }
 		Items    []endpointSlice
 	}
-	if err := s.api.do(ctx, http.MethodGet, slicesPath, "", nil, &list); err != nil {
+	if err := s.api.Do(ctx, http.MethodGet, slicesPath, "", nil, &list); err != nil {
 		return "", err
 	}
 	s.mu.Lock()
@@ -93,7 +95,7 @@ func (s *endpointSlices) list(ctx context.Context) (version string, err error) {
 }
 
 func (s *endpointSlices) watch(ctx context.Context, version string) error {
-	stream, err := s.api.open(ctx, http.MethodGet, slicesPath+"?watch=1&resourceVersion="+version, "", nil)
+	stream, err := s.api.Open(ctx, http.MethodGet, slicesPath+"?watch=1&resourceVersion="+version, "", nil)
 	if err != nil {
 		return err
 	}

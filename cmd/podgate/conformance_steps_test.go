@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // What the run has to reach before it may end.
@@ -86,8 +88,8 @@ func (s *story) create(ctx context.Context, one *service) error {
 
 // accessSuffices asks with podgate's token what podgate may and may not do.
 func (s *story) accessSuffices(t *testing.T) {
-	podgate := s.cluster.as(t, s.cluster.token(t))
-	node := object{"apiVersion": "v1", "kind": "Node", "metadata": object{"name": "node-2"}}
+	podgate := s.cluster.As(t, s.cluster.Token(t, "podgate", "podgate"))
+	node := realapi.Object{"apiVersion": "v1", "kind": "Node", "metadata": realapi.Object{"name": "node-2"}}
 	for _, row := range []struct {
 		method, path string
 		body         any
@@ -97,15 +99,15 @@ func (s *story) accessSuffices(t *testing.T) {
 		{http.MethodGet, "/api/v1/services", nil, http.StatusOK},
 		{http.MethodGet, "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices", nil, http.StatusOK},
 		{http.MethodGet, "/apis/discovery.k8s.io/v1/endpointslices?watch=1&timeoutSeconds=1", nil, http.StatusOK},
-		{http.MethodGet, "/api/v1/nodes/" + nodeName, nil, http.StatusOK},
+		{http.MethodGet, "/api/v1/nodes/" + realapi.NodeName, nil, http.StatusOK},
 		{http.MethodGet, "/api/v1/namespaces/podgate/secrets", nil, http.StatusForbidden},
 		{http.MethodGet, "/api/v1/namespaces/shop/pods", nil, http.StatusForbidden},
 		{http.MethodPost, "/api/v1/nodes?dryRun=All", node, http.StatusForbidden},
-		{http.MethodDelete, "/api/v1/nodes/" + nodeName + "?dryRun=All", nil, http.StatusForbidden},
-		{http.MethodPost, "/api/v1/namespaces/podgate/serviceaccounts/podgate/token", object{}, http.StatusForbidden},
+		{http.MethodDelete, "/api/v1/nodes/" + realapi.NodeName + "?dryRun=All", nil, http.StatusForbidden},
+		{http.MethodPost, "/api/v1/namespaces/podgate/serviceaccounts/podgate/token", realapi.Object{}, http.StatusForbidden},
 	} {
-		err := podgate.do(t.Context(), row.method, row.path, asJSON, row.body, nil)
-		if got := statusCode(err); got != row.want {
+		err := podgate.Do(t.Context(), row.method, row.path, realapi.JSON, row.body, nil)
+		if got := realapi.StatusCode(err); got != row.want {
 			t.Errorf("%s %s with podgate's token: status %d, want %d (%v)", row.method, row.path, got, row.want, err)
 		}
 	}
@@ -284,10 +286,10 @@ func (s *story) noReload(t *testing.T, before int) {
 // loseServer lets the API server crash while podgate watches.
 func (s *story) loseServer(t *testing.T) {
 	reloads := s.edge.quiet(t.Context())
-	s.cluster.killServer(t)
+	s.cluster.KillServer(t)
 	s.underLoad(t, 5*time.Second)
 	s.podgateRuns(t)
-	s.cluster.startServer(t)
+	s.cluster.StartServer(t)
 	s.follows(t, followAfterOutage)
 	s.noReload(t, reloads)
 }
@@ -320,13 +322,13 @@ func (s *story) restartPodgate(t *testing.T) {
 func (s *story) startBeforeServer(t *testing.T) {
 	s.converge(t)
 	s.edge.stopPodgate(t)
-	s.cluster.killServer(t)
+	s.cluster.KillServer(t)
 	reloads, servers := s.edge.quiet(t.Context()), s.edge.servers(t)
 	s.edge.startPodgate(t)
 	s.underLoad(t, 5*time.Second)
 	s.podgateRuns(t)
 	s.sameServers(t, servers)
-	s.cluster.startServer(t)
+	s.cluster.StartServer(t)
 	s.follows(t, followAfterOutage)
 	s.noReload(t, reloads)
 }
@@ -343,8 +345,8 @@ func (s *story) underLoad(t *testing.T, d time.Duration) {
 
 func (s *story) podgateRuns(t *testing.T) {
 	t.Helper()
-	if !s.edge.podgate.running() {
-		t.Fatalf("podgate ended: %v", s.edge.podgate.cmd.ProcessState)
+	if !s.edge.podgate.Running() {
+		t.Fatalf("podgate ended: %v", s.edge.podgate.State())
 	}
 }
 

@@ -5,10 +5,12 @@
 package main_test
 
 import (
-	"os"
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // TestConformance is the proof on real input: a real API server and its
@@ -18,12 +20,10 @@ import (
 // It needs KUBERNETES, the binary that testdata/kubernetes/build.sh prints, and
 // PODGATE, the built podgate; "make conformance" sets both.
 func TestConformance(t *testing.T) {
-	kubernetes, podgate := binary(t, "KUBERNETES"), binary(t, "PODGATE")
-	if os.Getenv(insideEnv) == "" {
-		runInNamespace(t)
+	kubernetes, podgate := realapi.Binary(t, "KUBERNETES"), realapi.Binary(t, "PODGATE")
+	if !realapi.InNamespace(t, podRange) {
 		return
 	}
-	prepareNamespace(t)
 
 	s := newStory(t, kubernetes, podgate)
 	s.step(t, "the RBAC manifest allows what podgate reads and nothing else", s.accessSuffices)
@@ -44,27 +44,10 @@ func TestConformance(t *testing.T) {
 	s.end(t)
 }
 
-// binary returns the program that an environment variable names.
-func binary(t *testing.T, variable string) string {
-	t.Helper()
-	path := os.Getenv(variable)
-	if path == "" {
-		t.Fatalf("%s is not set (run \"make conformance\")", variable)
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return path
-}
-
 // story is one run of the test.
 type story struct {
 	began    time.Time
-	cluster  *cluster
+	cluster  *realapi.Cluster
 	slices   *endpointSlices
 	kubelet  *kubelet
 	edge     *edge
@@ -79,17 +62,17 @@ type story struct {
 // nothing to ask for yet.
 func newStory(t *testing.T, kubernetes, podgate string) *story {
 	s := &story{began: time.Now()}
-	s.cluster = startCluster(t, kubernetes)
-	s.cluster.admin.apply(t, filepath.Join("..", "..", "packaging", "rbac.yaml"))
+	s.cluster = realapi.Start(t, kubernetes, realapi.Config{})
+	s.cluster.Admin.Apply(t, filepath.Join("..", "..", "packaging", "rbac.yaml"))
 	for _, name := range []string{"bank", "shop"} {
-		namespace := object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": name}}
-		if err := s.cluster.admin.create(t.Context(), "/api/v1/namespaces", namespace); err != nil {
+		namespace := realapi.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": realapi.Object{"name": name}}
+		if err := s.cluster.Admin.Create(t.Context(), "/api/v1/namespaces", namespace); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.slices = newEndpointSlices(s.cluster.admin)
+	s.slices = newEndpointSlices(s.cluster.Admin)
 	go s.slices.follow(t.Context())
-	s.kubelet = newKubelet(s.cluster.admin, s.slices, 120)
+	s.kubelet = newKubelet(s.cluster.Admin, s.slices, 120)
 	s.edge = startEdge(t, podgate, s.cluster)
 	s.load = startLoad(s.kubelet, s.edge.log, map[string]int{short: 12, keepAlive: 12, idle: 12, lines: 4})
 	t.Cleanup(func() {
@@ -118,8 +101,8 @@ func (s *story) step(t *testing.T, name string, f func(t *testing.T)) {
 		t.Errorf("%s: %d requests failed:\n%s", name, failed-s.failed, s.load.describe(int(s.failed)))
 		s.failed = failed
 	}
-	if !s.edge.haproxy.running() {
-		t.Fatalf("HAProxy ended: %v", s.edge.haproxy.cmd.ProcessState)
+	if !s.edge.haproxy.Running() {
+		t.Fatalf("HAProxy ended: %v", s.edge.haproxy.State())
 	}
 }
 
@@ -132,5 +115,15 @@ func (s *story) end(t *testing.T) {
 	}
 	if all, failed := s.load.requests(kinds...); failed > 0 {
 		t.Errorf("%d of %d requests failed", failed, all)
+	}
+}
+
+// pause waits, or returns early when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

@@ -1,8 +1,6 @@
-//go:build conformance
-
 // SPDX-License-Identifier: Apache-2.0
 
-package main_test
+package realapi
 
 import (
 	"crypto/ecdsa"

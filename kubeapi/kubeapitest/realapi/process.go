@@ -1,8 +1,6 @@
-//go:build conformance
-
 // SPDX-License-Identifier: Apache-2.0
 
-package main_test
+package realapi
 
 import (
 	"bytes"
@@ -15,25 +13,25 @@ import (
 	"time"
 )
 
-// process is a program of the test's world. It ends with the test, and its last
+// Process is a program of the test's world. It ends with the test, and its last
 // lines are printed when the test failed.
-type process struct {
+type Process struct {
 	name string
 	cmd  *exec.Cmd
 	log  string        // the file of both its outputs
 	done chan struct{} // closed once it has ended and cmd.ProcessState stands
 }
 
-// start runs a program until the test's end. Its log is a file in folder, and a
-// further one where it is started again.
-func start(t *testing.T, folder, name, path string, args ...string) *process {
+// StartProcess runs a program until the test's end. Its log is a file in folder,
+// and a further one where it is started again.
+func StartProcess(t *testing.T, folder, name, path string, args ...string) *Process {
 	t.Helper()
 	log, err := os.CreateTemp(folder, name+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p := &process{name: name, log: log.Name(), done: make(chan struct{})}
+	p := &Process{name: name, log: log.Name(), done: make(chan struct{})}
 
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = folder
@@ -48,20 +46,20 @@ func start(t *testing.T, folder, name, path string, args ...string) *process {
 		p.cmd.Wait() // what it returns is in cmd.ProcessState
 	}()
 	t.Cleanup(func() {
-		if err := p.stop(syscall.SIGTERM, 3*time.Second); err != nil {
-			p.stop(syscall.SIGKILL, 10*time.Second)
+		if err := p.Stop(syscall.SIGTERM, 3*time.Second); err != nil {
+			p.Stop(syscall.SIGKILL, 10*time.Second)
 		}
 		if t.Failed() {
-			t.Logf("the last of %s (%s):\n%s", name, p.cmd.ProcessState, p.tail(40))
+			t.Logf("the last of %s (%s):\n%s", name, p.cmd.ProcessState, p.Tail(40))
 		}
 	})
 	return p
 }
 
-// stop sends a signal and waits for the end. A process that has ended already
+// Stop sends a signal and waits for the end. A process that has ended already
 // is no error.
-func (p *process) stop(sig syscall.Signal, within time.Duration) error {
-	if !p.running() {
+func (p *Process) Stop(sig syscall.Signal, within time.Duration) error {
+	if !p.Running() {
 		return nil
 	}
 	p.cmd.Process.Signal(sig) // it may have ended between the two lines
@@ -73,8 +71,8 @@ func (p *process) stop(sig syscall.Signal, within time.Duration) error {
 	}
 }
 
-// running reports whether the process has not ended yet.
-func (p *process) running() bool {
+// Running reports whether the process has not ended yet.
+func (p *Process) Running() bool {
 	select {
 	case <-p.done:
 		return false
@@ -83,8 +81,17 @@ func (p *process) running() bool {
 	}
 }
 
-// tail returns the last lines of the log.
-func (p *process) tail(lines int) string {
+// State returns how the process ended, in words and with its exit code; nil while
+// it runs.
+func (p *Process) State() *os.ProcessState {
+	if p.Running() {
+		return nil
+	}
+	return p.cmd.ProcessState
+}
+
+// Tail returns the last lines of the log.
+func (p *Process) Tail(lines int) string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()

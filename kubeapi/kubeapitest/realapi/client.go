@@ -1,8 +1,6 @@
-//go:build conformance
-
 // SPDX-License-Identifier: Apache-2.0
 
-package main_test
+package realapi
 
 import (
 	"bytes"
@@ -21,16 +19,16 @@ import (
 
 // Content types of the bodies that the API server takes.
 const (
-	asJSON       = "application/json"
-	asMergePatch = "application/merge-patch+json"
-	asApply      = "application/apply-patch+yaml"
+	JSON       = "application/json"
+	MergePatch = "application/merge-patch+json"
+	applyPatch = "application/apply-patch+yaml"
 )
 
-// object is a Kubernetes object, or a part of one, as it is sent.
-type object map[string]any
+// Object is a Kubernetes object, or a part of one, as it is sent.
+type Object map[string]any
 
-// api speaks to the API server in somebody's name. It may be used concurrently.
-type api struct {
+// Client speaks to the API server in somebody's name. It may be used concurrently.
+type Client struct {
 	base  string // "https://127.0.0.1:6443"
 	http  *http.Client
 	token string // "" where the client certificate says who asks
@@ -47,9 +45,9 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s %s: %d: %s", e.method, e.path, e.code, e.text)
 }
 
-// statusCode returns the HTTP status that err carries, 200 for nil and zero for
+// StatusCode returns the HTTP status that err carries, 200 for nil and zero for
 // anything else.
-func statusCode(err error) int {
+func StatusCode(err error) int {
 	var status *statusError
 	switch {
 	case err == nil:
@@ -60,9 +58,9 @@ func statusCode(err error) int {
 	return 0
 }
 
-// open sends a request and returns the answer's body, which the caller closes.
+// Open sends a request and returns the answer's body, which the caller closes.
 // The body is sent as it stands when it is text, else as JSON; nil sends none.
-func (a *api) open(ctx context.Context, method, path, contentType string, body any) (io.ReadCloser, error) {
+func (c *Client) Open(ctx context.Context, method, path, contentType string, body any) (io.ReadCloser, error) {
 	var content io.Reader
 	switch body := body.(type) {
 	case nil:
@@ -75,19 +73,19 @@ func (a *api) open(ctx context.Context, method, path, contentType string, body a
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, content)
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "podgate-conformance")
-	req.Header.Set("Accept", asJSON)
+	req.Header.Set("Accept", JSON)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if a.token != "" {
-		req.Header.Set("Authorization", "Bearer "+a.token)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	resp, err := a.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +97,11 @@ func (a *api) open(ctx context.Context, method, path, contentType string, body a
 	return resp.Body, nil
 }
 
-// do sends a request and decodes the answer into answer, unless that is nil.
-func (a *api) do(ctx context.Context, method, path, contentType string, body, answer any) error {
+// Do sends a request and decodes the answer into answer, unless that is nil.
+func (c *Client) Do(ctx context.Context, method, path, contentType string, body, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	content, err := a.open(ctx, method, path, contentType, body)
+	content, err := c.Open(ctx, method, path, contentType, body)
 	if err != nil {
 		return err
 	}
@@ -115,9 +113,9 @@ func (a *api) do(ctx context.Context, method, path, contentType string, body, an
 	return json.NewDecoder(content).Decode(answer)
 }
 
-// create POSTs an object to its collection.
-func (a *api) create(ctx context.Context, collection string, o object) error {
-	return a.do(ctx, http.MethodPost, collection, asJSON, o, nil)
+// Create POSTs an object to its collection.
+func (c *Client) Create(ctx context.Context, collection string, o Object) error {
+	return c.Do(ctx, http.MethodPost, collection, JSON, o, nil)
 }
 
 // The collections of the manifest's kinds.
@@ -135,9 +133,9 @@ var (
 	namespaceLine = regexp.MustCompile(`(?m)^metadata:\n(?:  .*\n)*?  namespace: (\S+)$`)
 )
 
-// apply does what "kubectl apply --server-side -f file" does. The YAML goes to
+// Apply does what "kubectl apply --server-side -f file" does. The YAML goes to
 // the server as it stands.
-func (a *api) apply(t *testing.T, file string) {
+func (c *Client) Apply(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -153,7 +151,7 @@ func (a *api) apply(t *testing.T, file string) {
 			collection = fmt.Sprintf(collection, namespace)
 		}
 		path := collection + "/" + name + "?fieldManager=conformance&fieldValidation=Strict"
-		if err := a.do(t.Context(), http.MethodPatch, path, asApply, document, nil); err != nil {
+		if err := c.Do(t.Context(), http.MethodPatch, path, applyPatch, document, nil); err != nil {
 			t.Fatalf("apply %s: %v", file, err)
 		}
 	}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package realapi runs a real control plane for tests: etcd, kube-apiserver and
+// those controllers that make EndpointSlices, from the binary that
+// testdata/kubernetes/build.sh prints.
+//
+// It is no cluster: there is no kubelet and no scheduler, so a test writes the
+// Pods and their status itself.
+package realapi
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// URL is where the API server listens, and Addr its address. The network
+// namespace is the test's own, so nobody else can have the port.
+const (
+	URL  = "https://" + Addr
+	Addr = "127.0.0.1:6443"
+)
+
+// NodeName is the one Node: the endpointslice controller leaves out pods whose
+// node does not exist.
+const NodeName = "node-1"
+
+// Config is in what a Cluster differs from the plain one that the zero value is.
+type Config struct {
+	ServerFlags []string // of kube-apiserver; the last one of a name counts
+	Controllers []string // beside those of EndpointSlices and of garbage
+}
+
+// Cluster is a control plane. Its methods are called by one goroutine at a time;
+// Admin may be used concurrently.
+type Cluster struct {
+	Admin *Client // in group system:masters
+
+	t      *testing.T // that its processes end with
+	binary string     // testdata/kubernetes
+	folder string     // logs, keys and etcd's data
+	config Config
+	issuer *ecdsa.PrivateKey // signs the tokens
+
+	etcd, server, controllers *Process
+}
+
+// Start starts a control plane that lives as long as the test. It returns when
+// the API server is ready.
+func Start(t *testing.T, binary string, config Config) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, binary: binary, folder: t.TempDir(), config: config}
+	c.Admin = c.credentials(t)
+	c.StartEtcd(t)
+	c.StartServer(t)
+	node := Object{"apiVersion": "v1", "kind": "Node", "metadata": Object{"name": NodeName}}
+	if err := c.Admin.Create(t.Context(), "/api/v1/nodes", node); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Binary returns the absolute path of the program that an environment variable
+// names; "make conformance" sets it.
+func Binary(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path == "" {
+		t.Fatalf("%s is not set (run \"make conformance\")", variable)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return path
+}
+
+// CAFile returns the path of the CA that signed the API server's certificate.
+func (c *Cluster) CAFile() string { return c.file("ca.crt") }
+
+func (c *Cluster) file(name string) string { return filepath.Join(c.folder, name) }
+
+// StartServer starts kube-apiserver, with further flags for this one time, waits
+// until it is ready and starts the controllers. What etcd holds is there again.
+func (c *Cluster) StartServer(t *testing.T, flags ...string) {
+	t.Helper()
+	args := []string{
+		"kube-apiserver",
+		"--etcd-servers=" + etcdURL,
+		"--bind-address=127.0.0.1", "--secure-port=6443",
+		// There is no default route to guess this from; nothing listens there.
+		"--advertise-address=10.200.255.254", "--external-hostname=127.0.0.1", "--endpoint-reconciler-type=none",
+		"--service-cluster-ip-range=10.201.0.0/16",
+		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
+		"--client-ca-file=" + c.file("ca.crt"),
+		"--authorization-mode=RBAC", "--anonymous-auth=false",
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file=" + c.file("accounts.key"),
+		"--service-account-signing-key-file=" + c.file("accounts.key"),
+		// Pods here mount nothing and need not wait for their namespace's account.
+		"--disable-admission-plugins=ServiceAccount",
+	}
+	args = append(append(args, c.config.ServerFlags...), flags...)
+	c.server = StartProcess(c.t, c.folder, "kube-apiserver", c.binary, args...)
+
+	c.waitReady(t)
+	// The garbage collector takes the slices of a deleted Service away.
+	controllers := append([]string{"endpointslice-controller", "garbage-collector-controller"}, c.config.Controllers...)
+	c.controllers = StartProcess(c.t, c.folder, "kube-controller-manager", c.binary, "kube-controller-manager",
+		"--kubeconfig="+c.file("admin.kubeconfig"),
+		"--controllers="+strings.Join(controllers, ","),
+		"--kube-api-qps=200", "--kube-api-burst=400",
+		"--leader-elect=false", "--secure-port=0")
+}
+
+func (c *Cluster) waitReady(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	deadline := began.Add(2 * time.Minute)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		err := c.Admin.Do(ctx, http.MethodGet, "/readyz", "", nil, nil)
+		cancel()
+		switch {
+		case err == nil:
+			t.Logf("    the API server is ready after %v", time.Since(began).Round(time.Millisecond))
+			return
+		case !c.server.Running():
+			t.Fatalf("kube-apiserver ended: %v", c.server.State())
+		case time.Now().After(deadline):
+			t.Fatalf("kube-apiserver is not ready: %v", err)
+		}
+		pause(t.Context(), 100*time.Millisecond)
+	}
+}
+
+// KillServer ends kube-apiserver as a crash would. The controllers end with it:
+// left alone they would come back late, and the test would wait for them.
+func (c *Cluster) KillServer(t *testing.T) {
+	t.Helper()
+	for _, p := range []*Process{c.server, c.controllers} {
+		if err := p.Stop(syscall.SIGKILL, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// pause waits, or returns early when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

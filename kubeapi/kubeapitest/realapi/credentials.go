@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package realapi
+
+import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Token asks for a token of a ServiceAccount, as "kubectl create token" does.
+func (c *Cluster) Token(t *testing.T, namespace, account string) string {
+	t.Helper()
+	var answer struct {
+		Status struct{ Token string }
+	}
+	path := "/api/v1/namespaces/" + namespace + "/serviceaccounts/" + account + "/token"
+	err := c.Admin.Do(t.Context(), http.MethodPost, path, JSON, Object{
+		"apiVersion": "authentication.k8s.io/v1",
+		"kind":       "TokenRequest",
+		"spec":       Object{"expirationSeconds": 3600},
+	}, &answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.Status.Token
+}
+
+// Expiring returns token, signed anew with another end: what TokenRequest gives
+// lives for ten minutes at least. The API server takes a token for a minute
+// after its end, and for ten seconds more what it took before.
+func (c *Cluster) Expiring(t *testing.T, token string, at time.Time) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("a token of %d parts", len(parts))
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := Object{}
+	if err := json.Unmarshal(text, &claims); err != nil {
+		t.Fatal(err)
+	}
+	claims["iat"], claims["nbf"], claims["exp"] = at.Add(-time.Hour).Unix(), at.Add(-time.Hour).Unix(), at.Unix()
+	if text, err = json.Marshal(claims); err != nil {
+		t.Fatal(err)
+	}
+	signed := parts[0] + "." + base64.RawURLEncoding.EncodeToString(text)
+	hash := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, c.issuer, hash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := make([]byte, 64) // ES256, RFC 7518 section 3.4
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// As returns a Client that asks with a token instead of the administrator's
+// certificate.
+func (c *Cluster) As(t *testing.T, token string) *Client {
+	t.Helper()
+	roots := x509.NewCertPool()
+	text, err := os.ReadFile(c.CAFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots.AppendCertsFromPEM(text)
+	return &Client{base: URL, http: httpClient(&tls.Config{RootCAs: roots}), token: token}
+}
+
+// credentials writes the CA, the server's and the administrator's certificates,
+// the key that signs the tokens and the controllers' kubeconfig.
+func (c *Cluster) credentials(t *testing.T) *Client {
+	t.Helper()
+	ca := newAuthority(t)
+	c.write(t, "ca.crt", ca.certPEM())
+	server, serverKey := ca.issue(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "kube-apiserver"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	c.write(t, "server.crt", server)
+	c.write(t, "server.key", serverKey)
+	admin, adminKey := ca.issue(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	c.write(t, "admin.crt", admin)
+	c.write(t, "admin.key", adminKey)
+	issuer, accounts := newKey(t)
+	c.issuer = issuer
+	c.write(t, "accounts.key", accounts)
+	c.write(t, "admin.kubeconfig", fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+current-context: admin
+clusters: [{name: test, cluster: {server: %q, certificate-authority: ca.crt}}]
+users: [{name: admin, user: {client-certificate: admin.crt, client-key: admin.key}}]
+contexts: [{name: admin, context: {cluster: test, user: admin}}]
+`, URL))
+
+	pair, err := tls.X509KeyPair(admin, adminKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Client{base: URL, http: ca.client(pair)}
+}
+
+func (c *Cluster) write(t *testing.T, name string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(c.file(name), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

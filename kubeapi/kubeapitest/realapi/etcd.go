@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package realapi
+
+import (
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	etcdURL = "http://127.0.0.1:2379"
+	peerURL = "http://127.0.0.1:2380"
+)
+
+// StartEtcd starts etcd with the data that it had, or with none.
+func (c *Cluster) StartEtcd(t *testing.T) {
+	t.Helper()
+	c.etcd = StartProcess(c.t, c.folder, "etcd", c.binary, "etcd",
+		"--data-dir="+c.file("etcd"),
+		"--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
+		"--listen-peer-urls="+peerURL, "--initial-advertise-peer-urls="+peerURL,
+		"--initial-cluster=default="+peerURL,
+		"--unsafe-no-fsync", "--log-level=warn")
+}
+
+// StopEtcd ends etcd as systemd does.
+func (c *Cluster) StopEtcd(t *testing.T) {
+	t.Helper()
+	if err := c.etcd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Backup copies what etcd holds, while it is stopped, and returns the folder of
+// the copy.
+func (c *Cluster) Backup(t *testing.T) string {
+	t.Helper()
+	copied := c.file("backup")
+	if err := os.CopyFS(copied, os.DirFS(c.file("etcd"))); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// Restore gives etcd, while it is stopped, what Backup copied to a folder.
+func (c *Cluster) Restore(t *testing.T, backup string) {
+	t.Helper()
+	if err := os.RemoveAll(c.file("etcd")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(c.file("etcd"), os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Compact makes etcd forget everything but the present, as it does after five
+// minutes by itself (kube-apiserver --etcd-compaction-interval).
+func (c *Cluster) Compact(t *testing.T) {
+	t.Helper()
+	etcd := &Client{base: etcdURL, http: http.DefaultClient}
+	var answer struct {
+		Header struct{ Revision string }
+	}
+	if err := etcd.Do(t.Context(), http.MethodPost, "/v3/kv/range", JSON, Object{"key": "AA=="}, &answer); err != nil {
+		t.Fatal(err)
+	}
+	compaction := Object{"revision": answer.Header.Revision, "physical": true}
+	if err := etcd.Do(t.Context(), http.MethodPost, "/v3/kv/compaction", JSON, compaction, nil); err != nil {
+		t.Fatal(err)
+	}
+}
