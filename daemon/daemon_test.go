@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -351,8 +352,8 @@ func (tw *town) awaitReloads(want ...string) {
 		if len(got) == 0 {
 			return errors.New("none yet")
 		}
-		if diff := cmp.Diff(want, got[1:]); diff != "" {
-			return fmt.Errorf("(-want +got):\n%s", diff)
+		if !slices.Equal(want, got[1:]) {
+			return fmt.Errorf("(-want +got):\n%s", cmp.Diff(want, got[1:]))
 		}
 		return nil
 	})

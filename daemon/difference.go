@@ -42,7 +42,7 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	}
 	want := compile.Compile(c, cluster, nil).State
 	e := newEdge(c, slog.New(slog.DiscardHandler))
-	if err := e.look(ctx, want); err != nil {
+	if err := e.look(ctx, want, new(Pass)); err != nil {
 		return nil, err
 	}
 	differences := e.processDifferences(want)
@@ -63,6 +63,9 @@ func (e *edge) processDifferences(want haproxy.State) []Difference {
 	plan := haproxy.Diff(e.have, want)
 	for _, change := range slices.Concat(plan.Add, plan.Leave) {
 		differences = append(differences, Difference{"process", "runtime", change.String()})
+	}
+	for _, name := range plan.Expel {
+		differences = append(differences, Difference{"process", "runtime", "expel " + name})
 	}
 	for _, m := range plan.Maps {
 		i := slices.Index(haproxy.MapNames(), m.Name)

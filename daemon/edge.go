@@ -91,7 +91,7 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 }
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
-	if err := e.look(ctx, want); err != nil {
+	if err := e.look(ctx, want, pass); err != nil {
 		return errors.Join(err, e.writeDesired(ctx, want))
 	}
 	possible := e.quarantine.filter(want, e.have.Loaded)
@@ -159,7 +159,7 @@ func (e *edge) status() string {
 // look makes sure that have is what the process that answers now serves. It
 // reads everything back where the process is another one than before, and every
 // resync.
-func (e *edge) look(ctx context.Context, want haproxy.State) error {
+func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 	process, err := e.runtime.Process(ctx)
 	if err != nil {
 		e.process = runtime.Process{}
@@ -178,7 +178,7 @@ func (e *edge) look(ctx context.Context, want haproxy.State) error {
 		return err
 	}
 	if same {
-		e.tellDrift(before)
+		pass.Drift += e.tellDrift(before)
 	}
 	e.process = process
 	return nil
@@ -202,7 +202,7 @@ func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 
 // observe reads back everything of ours.
 func (e *edge) observe(ctx context.Context) error {
-	servers, err := e.runtime.Servers(ctx, nil)
+	observed, err := e.runtime.Observe(ctx)
 	if err != nil {
 		return err
 	}
@@ -212,27 +212,36 @@ func (e *edge) observe(ctx context.Context) error {
 	}
 	e.have.Maps = loadedMaps
 	e.have.Servers = make(map[string][]haproxy.Server, len(e.have.Loaded.Backends))
+	e.have.Strangers = map[string][]string{}
 	for _, b := range e.have.Loaded.Backends {
-		e.have.Servers[b.Name] = servers[b.Name]
+		e.have.Servers[b.Name] = observed.Servers[b.Name]
+		if names := observed.Strangers[b.Name]; len(names) > 0 {
+			e.have.Strangers[b.Name] = names
+		}
 	}
 	e.observeAt = time.Now().Add(e.resyncInterval)
 	return nil
 }
 
-// tellDrift tells where HAProxy serves something else than we left it with:
-// somebody else changed it, or our picture of it was wrong. The Diff that
-// follows repairs it.
-func (e *edge) tellDrift(before haproxy.Running) {
+// tellDrift tells where HAProxy serves something else than we left it with, and
+// counts it: somebody else changed it, or our picture of it was wrong. The Diff
+// that follows repairs it.
+func (e *edge) tellDrift(before haproxy.Running) (count int) {
 	for _, b := range e.have.Loaded.Backends {
-		if !slices.Equal(before.Servers[b.Name], e.have.Servers[b.Name]) {
-			e.log.Warn("drift found", "backend", b.Name, "have", e.have.Servers[b.Name], "want", before.Servers[b.Name])
+		have, left := e.have.Servers[b.Name], before.Servers[b.Name]
+		strangers := e.have.Strangers[b.Name]
+		if !slices.Equal(left, have) || len(strangers) > 0 {
+			e.log.Warn("drift found", "backend", b.Name, "have", have, "want", left, "strangers", strangers)
+			count++
 		}
 	}
 	for i, m := range e.have.Maps {
 		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
 			e.log.Warn("drift found", "map", m.Name)
+			count++
 		}
 	}
+	return count
 }
 
 // change does what the runtime API can do. What HAProxy refuses of it stops
@@ -281,6 +290,11 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	if done.count(plan); !done.Empty() {
 		pass.count(plan)
 		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "took", time.Since(began))
+	}
+	if len(plan.Expel) > 0 {
+		e.log.Warn("servers of others are taken out", "servers", plan.Expel)
+		e.observeAt = time.Now().Add(lookInterval) // some may have connections yet
+		e.have.Strangers = nil
 	}
 	if len(applied.Refused) > 0 {
 		refused = fmt.Errorf("change HAProxy: %s", applied.Refused[0])

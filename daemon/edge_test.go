@@ -3,6 +3,7 @@
 package daemon_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -39,6 +40,7 @@ type town struct {
 	log     *logBuffer
 	hangup  chan os.Signal // what podgate takes for SIGHUP
 	errors  string         // haproxy.error_files of podgate.toml
+	resync  time.Duration  // shorter than podgate.toml may have it; zero leaves that
 	stop    func()
 	passes  *passes
 	slices  map[string]map[string]bool // names, by Service
@@ -106,6 +108,7 @@ func (tw *town) start() {
 	if err != nil {
 		tw.t.Fatal(err)
 	}
+	c.Kubernetes.ResyncInterval = cmp.Or(tw.resync, c.Kubernetes.ResyncInterval)
 	ctx, cancel := context.WithCancel(context.Background())
 	passed := make(chan daemon.Pass)
 	d := &daemon.Daemon{
@@ -152,6 +155,16 @@ func (p *passes) reloads() (reasons []string) {
 		}
 	}
 	return reasons
+}
+
+// drift is how much of it was found so far.
+func (p *passes) drift() (count int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pass := range p.all {
+		count += pass.Drift
+	}
+	return count
 }
 
 // logBuffer is a log that is read while it is written.

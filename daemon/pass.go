@@ -13,6 +13,7 @@ type Pass struct {
 	Added  int           // servers added, or made ready again
 	Maps   int           // maps swapped
 	Left   int           // servers drained, taken out or deleted
+	Drift  int           // backends and maps that were not as podgate had left them, and were repaired
 	Reload []string      // why HAProxy was reloaded, a reason each; empty if it was not
 	Took   time.Duration // of all that
 	Err    error         // what went wrong; it is tried again
@@ -20,7 +21,7 @@ type Pass struct {
 
 // Empty reports whether the pass did nothing.
 func (p Pass) Empty() bool {
-	return p.Added+p.Maps+p.Left == 0 && len(p.Reload) == 0 && p.Err == nil
+	return p.Added+p.Maps+p.Left+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
 }
 
 func (p *Pass) count(plan haproxy.Plan) {

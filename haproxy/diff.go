@@ -20,6 +20,9 @@ type Running struct {
 	Servers map[string][]Server
 	// Maps are those observed, in the order of MapNames.
 	Maps []Map
+	// Strangers are servers in Backends of ours that somebody else put there, by
+	// backend: their names are no addresses.
+	Strangers map[string][]string
 }
 
 // Plan leads from what runs to what is wanted. Its parts are carried out in
@@ -33,13 +36,15 @@ type Plan struct {
 	Add    []ServerChange
 	Maps   []Map // each replaces the whole map of its name
 	Leave  []ServerChange
+	// Expel names servers of others in backends of ours, "backend/server", sorted.
+	Expel []string
 }
 
 // Empty reports whether there is nothing to do.
 func (p Plan) Empty() bool { return len(p.Reload) == 0 && !p.Runtime() }
 
 // Runtime reports whether the runtime API has something to do.
-func (p Plan) Runtime() bool { return len(p.Add)+len(p.Maps)+len(p.Leave) > 0 }
+func (p Plan) Runtime() bool { return len(p.Add)+len(p.Maps)+len(p.Leave)+len(p.Expel) > 0 }
 
 // Op is what happens to a server.
 type Op string
@@ -78,6 +83,9 @@ func Diff(have Running, want State) Plan {
 		var servers []Server
 		if w != nil {
 			servers = w.Servers
+		}
+		for _, name := range have.Strangers[b.Name] {
+			p.Expel = append(p.Expel, b.Name+"/"+name)
 		}
 		leaving := len(p.Leave)
 		p.diffServers(b, have.Servers[b.Name], servers)

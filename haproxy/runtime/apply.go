@@ -42,7 +42,7 @@ func (a *Applied) refuseMap(name, reply string) {
 }
 
 // Apply carries out the parts of the plan that need no reload: plan.Add, then
-// plan.Maps, then plan.Leave. What HAProxy refuses is told in Applied and stops
+// plan.Maps, then plan.Leave and plan.Expel. What HAProxy refuses is told in Applied and stops
 // only what relies on it: no server leaves a backend that was refused a new one,
 // and none leaves at all where a map could not be swapped, because requests may
 // still be led there. An error means that HAProxy could not be spoken to; the work is
@@ -69,7 +69,25 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 	if err := c.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
+	if err := c.expel(ctx, plan.Expel, &a); err != nil {
+		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
 	return a, nil
+}
+
+// expel takes servers of others out of backends of ours. One that has
+// connections stays, takes nothing new and is seen again by the next Observe.
+func (c *Client) expel(ctx context.Context, servers []string, a *Applied) error {
+	var commands []string
+	for _, name := range servers {
+		if err := checkWord("server", name); err != nil {
+			continue // HAProxy takes no such name itself
+		}
+		commands = append(commands, "set server "+name+" state maint", "del server "+name)
+	}
+	a.Commands += len(commands)
+	_, err := c.worker.exchangeAll(ctx, commands)
+	return err
 }
 
 // safeToLeave is what of leave is in no backend that was refused a server.

@@ -35,7 +35,7 @@ func newOrder(c haproxy.ServerChange) (order, error) {
 		if c.Server.State != haproxy.Maint {
 			// Its name is its address, whatever became of it since.
 			addr := c.Server.Addr
-			o.rest = append(o.rest, fmt.Sprintf("set server %s addr %s port %d", server, addr.Addr(), addr.Port()))
+			o.rest = append(o.rest, fmt.Sprintf("set server %s addr %s port %d", server, addr.Addr(), addr.Port()), "set server "+server+" weight 100%")
 		}
 		o.rest = append(o.rest, state)
 	case haproxy.DeleteServer:
@@ -159,7 +159,7 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 			return
 		}
 	case haproxy.SetServer:
-		if len(r.rest) == 2 && addrIsSet(r.rest[0]) {
+		if len(r.rest) > 1 && addrIsSet(r.rest[0]) {
 			r.rest = r.rest[1:]
 		}
 	case haproxy.DeleteServer:

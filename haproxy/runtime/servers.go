@@ -19,7 +19,8 @@ import (
 // servers of ours, or that HAProxy does not have, is not in the map.
 //
 // The name is the server's identity. One that was given another address than
-// its name says serves nothing that it should, and is told as haproxy.Maint, so
+// its name says, or another weight than it began with, does not serve as it
+// should, and is told as haproxy.Maint, so
 // that the next Plan sets it right or deletes it.
 func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]haproxy.Server, error) {
 	commands := []string{"show servers state"}
@@ -36,19 +37,52 @@ func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]h
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
-	servers := map[string][]haproxy.Server{}
+	o := newObserved()
 	for i, reply := range replies {
 		if reply == "Can't find backend." {
 			continue
 		}
-		if err := parseServers(servers, reply); err != nil {
+		if err := o.parse(reply); err != nil {
 			return nil, fmt.Errorf("observe HAProxy: %s: %w", commands[i], err)
 		}
 	}
-	for _, list := range servers {
+	o.sort()
+	return o.Servers, nil
+}
+
+// Observed is what all backends hold.
+type Observed struct {
+	Servers   map[string][]haproxy.Server // as Client.Servers returns them
+	Strangers map[string][]string         // names of the servers that are not ours, by backend, sorted
+}
+
+// Observe returns the servers of all backends, those that are not ours too
+// (management.txt "show servers state").
+func (c *Client) Observe(ctx context.Context) (Observed, error) {
+	const command = "show servers state"
+	replies, err := c.worker.exchange(ctx, []string{command})
+	if err != nil {
+		return Observed{}, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	o := newObserved()
+	if err := o.parse(replies[0]); err != nil {
+		return Observed{}, fmt.Errorf("observe HAProxy: %s: %w", command, err)
+	}
+	o.sort()
+	return *o, nil
+}
+
+func newObserved() *Observed {
+	return &Observed{Servers: map[string][]haproxy.Server{}, Strangers: map[string][]string{}}
+}
+
+func (o *Observed) sort() {
+	for _, list := range o.Servers {
 		slices.SortFunc(list, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
 	}
-	return servers, nil
+	for _, list := range o.Strangers {
+		slices.Sort(list)
+	}
 }
 
 // The columns of "show servers state" in version 1, the only one.
@@ -58,11 +92,13 @@ const (
 	columnAddr       = 4
 	columnOpState    = 5
 	columnAdminState = 6
+	columnWeight     = 7
+	columnOwnWeight  = 8
 	columnCheckState = 13
 	columnPort       = 18
 )
 
-func parseServers(into map[string][]haproxy.Server, reply string) error {
+func (o *Observed) parse(reply string) error {
 	version, rest, _ := strings.Cut(reply, "\n")
 	if version != "1" {
 		return fmt.Errorf("HAProxy answered %q", version)
@@ -77,6 +113,7 @@ func parseServers(into map[string][]haproxy.Server, reply string) error {
 		}
 		addr, ours := haproxy.ParseServerName(row[columnServer])
 		if !ours {
+			o.Strangers[row[columnBackend]] = append(o.Strangers[row[columnBackend]], row[columnServer])
 			continue
 		}
 		admin, err := strconv.ParseUint(row[columnAdminState], 10, 32)
@@ -84,10 +121,10 @@ func parseServers(into map[string][]haproxy.Server, reply string) error {
 			return fmt.Errorf("srv_admin_state %q is not a number", row[columnAdminState])
 		}
 		state := serverState(admin)
-		if !hasAddr(row, addr) {
+		if !hasAddr(row, addr) || row[columnWeight] != row[columnOwnWeight] {
 			state = haproxy.Maint
 		}
-		into[row[columnBackend]] = append(into[row[columnBackend]], haproxy.Server{Addr: addr, State: state})
+		o.Servers[row[columnBackend]] = append(o.Servers[row[columnBackend]], haproxy.Server{Addr: addr, State: state})
 	}
 	return nil
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDriftIsRepairedAndTold changes the running HAProxy by hand, as an
+// operator would at night, and leaves podgate to notice.
+func TestDriftIsRepairedAndTold(t *testing.T) {
+	tw := newTown(t)
+	tw.resync = 300 * time.Millisecond
+	theirs := "\nbackend theirs\n  mode http\n  server mine 127.0.0.1:9 weight 7 disabled\n"
+	base, err := os.ReadFile(tw.haproxy.Base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(tw.haproxy.Base, append(base, theirs...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	one, two := newPod(t, "one"), newPod(t, "two")
+	tw.service("cart", nil, one, two)
+	tw.start()
+	tw.awaitServers("shop_cart_80", one, two)
+	tw.awaitAnswer("any", "/cart/", "200 one /")
+	tw.awaitReloads() // the pass that served this is over
+	operators := tw.say(t, "show servers state theirs")
+
+	for _, row := range []struct{ name, command string }{
+		{"a server has another address", "set server shop_cart_80/ONE addr 127.0.0.9"},
+		{"a server has another weight", "set server shop_cart_80/ONE weight 50%"},
+		{"a server is out of service", "set server shop_cart_80/ONE state maint"},
+		{"a server drains", "set server shop_cart_80/TWO state drain"},
+		{"a server is gone", "set server shop_cart_80/TWO state maint;del server shop_cart_80/TWO"},
+		{"a server of somebody else is there", "add server shop_cart_80/web1 127.0.0.1:9;enable server shop_cart_80/web1"},
+		{"a route is gone", "del map " + tw.haproxy.Folder + "/routes.map */cart/"},
+		{"a route leads elsewhere", "set map " + tw.haproxy.Folder + "/routes.map */cart/ theirs"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			counted := tw.passes.drift()
+			command := strings.NewReplacer("ONE", one.addr.String(), "TWO", two.addr.String()).Replace(row.command)
+			tw.say(t, command)
+			eventually(t, "the drift is counted", func() error {
+				if tw.passes.drift() == counted {
+					return errors.New("it is not")
+				}
+				return nil
+			})
+			eventually(t, "it is repaired", func() error {
+				rows := tw.say(t, "show servers state shop_cart_80")
+				for _, want := range []string{
+					fmt.Sprintf(" %s %s 2 0 1 1 ", one.addr, one.addr.Addr()),
+					fmt.Sprintf(" %s %s 2 0 1 1 ", two.addr, two.addr.Addr()),
+				} {
+					if !strings.Contains(rows, want) {
+						return fmt.Errorf("no %q in\n%s", want, rows)
+					}
+				}
+				if strings.Contains(rows, "web1") {
+					return fmt.Errorf("web1 is in\n%s", rows)
+				}
+				if entries := tw.say(t, "show map "+tw.haproxy.Folder+"/routes.map"); !strings.Contains(entries, "*/cart/ shop_cart_80|5|/cart") {
+					return fmt.Errorf("the map holds %q", entries)
+				}
+				return nil
+			})
+		})
+	}
+	if strings.Count(tw.log.String(), "drift found") < 8 {
+		t.Error("drift was not told each time")
+	}
+	if got := tw.say(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
+		t.Errorf("the operator's section changed from\n%sto\n%s", operators, got)
+	}
+	if got := tw.passes.reloads(); len(got) != 1 {
+		t.Errorf("reloads: %q", got)
+	}
+}
+
+// withoutClock leaves out how long ago a server last changed.
+func withoutClock(rows string) string {
+	var kept []string
+	for _, row := range strings.Split(rows, "\n") {
+		if fields := strings.Fields(row); len(fields) > 9 {
+			fields[9] = "-"
+			kept = append(kept, strings.Join(fields, " "))
+		}
+	}
+	return strings.Join(kept, "\n")
+}
