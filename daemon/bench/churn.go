@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -11,31 +12,24 @@ import (
 )
 
 const (
-	churnTime      = 30 * time.Second
-	churnRate      = 100 // endpoint changes a second
-	churnYardstick = 50
+	churnTime = 30 * time.Second
+	churnRate = 100 // endpoint changes a second
 )
 
 // churn replaces the pods of all Services in turn: from each write to the API
 // server to the first 200 from the new pod, and what podgate takes for it. The
-// yardstick is "add server" by itself, before.
+// yardstick is "add server" by itself, meanwhile.
 func churn(ctx context.Context, e *edge) (line, error) {
-	var yardstick []time.Duration
-	for range churnYardstick {
-		took, err := e.addServer(ctx)
-		if err != nil {
-			return nil, err
-		}
-		yardstick = append(yardstick, took)
-	}
 	reloads := e.podgate.reloads()
 	before, err := e.podgate.cpu()
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
+	yardstick := e.startYardstick(ctx)
 	lags, err := e.replacePods(ctx)
-	if err != nil {
+	bare, yardstickErr := yardstick.stop()
+	if err := errors.Join(err, yardstickErr); err != nil {
 		return nil, err
 	}
 	after, err := e.podgate.cpu()
@@ -47,7 +41,7 @@ func churn(ctx context.Context, e *edge) (line, error) {
 		{"podgate_cpu_percent", round(100 * float64(after-before) / float64(time.Since(began)))},
 		{"reloads", e.podgate.reloads() - reloads},
 	}
-	return slices.Concat(figures("", lags), figures("yardstick_", yardstick), cpu), nil
+	return slices.Concat(figures("", lags), figures("yardstick_", bare), cpu), nil
 }
 
 // replacePods changes one Service after the other, at churnRate, and returns how

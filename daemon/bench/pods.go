@@ -9,18 +9,19 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 )
 
 // podHeader tells, in an answer, the address of the pod.
 const podHeader = "Pod"
 
 // pods are HTTP servers at any number of addresses in 127.64.0.0/10, all of
-// them one listener. One goroutine at a time may ask for the next.
+// them one listener.
 type pods struct {
 	listener net.Listener
 	server   *http.Server
 	served   chan struct{} // closed when server has ended
-	given    uint32
+	given    atomic.Uint32
 }
 
 func startPods() (*pods, error) {
@@ -60,9 +61,8 @@ func (p *pods) port() uint16 { return uint16(p.listener.Addr().(*net.TCPAddr).Po
 func (p *pods) next(n int) []netip.AddrPort {
 	addrs := make([]netip.AddrPort, n)
 	for i := range addrs {
-		p.given++
 		var ip [4]byte
-		binary.BigEndian.PutUint32(ip[:], 127<<24|64<<16|p.given)
+		binary.BigEndian.PutUint32(ip[:], 127<<24|64<<16|p.given.Add(1))
 		addrs[i] = netip.AddrPortFrom(netip.AddrFrom4(ip), p.port())
 	}
 	return addrs

@@ -62,6 +62,41 @@ func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
+// yardstickPause is between two servers that are added beside something else.
+const yardstickPause = 100 * time.Millisecond
+
+// yardstick adds servers beside something else.
+type yardstick struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has ended
+	times  []time.Duration
+	err    error
+}
+
+func (e *edge) startYardstick(ctx context.Context) *yardstick {
+	ctx, cancel := context.WithCancel(ctx)
+	y := &yardstick{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(y.done)
+		for pause(ctx, yardstickPause) {
+			took, err := e.addServer(context.WithoutCancel(ctx))
+			if err != nil {
+				y.err = err
+				return
+			}
+			y.times = append(y.times, took)
+		}
+	}()
+	return y
+}
+
+// stop ends it and returns how long each server took.
+func (y *yardstick) stop() ([]time.Duration, error) {
+	y.cancel()
+	<-y.done
+	return y.times, y.err
+}
+
 // command sends commands to HAProxy's stats socket in one line and returns all
 // that it answers.
 func (e *edge) command(commands ...string) (string, error) {
