@@ -79,6 +79,8 @@ func benchmarks() []benchmark {
 		{"endpoint_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, endpointToFirst200},
 		{"service_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, serviceToFirst200},
 		{"service_burst", []size{{1000, 10}}, serviceBurst},
+		{"rolling_update", []size{{10, 10}}, rollingUpdate},
+		{"haproxy_memory", []size{{1000, 10}}, haproxyMemory},
 		{"churn", []size{{1000, 1}}, churn},
 	}
 }

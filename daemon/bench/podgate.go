@@ -16,7 +16,8 @@ import (
 // podgate is a podgate in a process of its own.
 type podgate struct {
 	cmd  *exec.Cmd
-	file string // its log
+	file string  // its log
+	rss  float64 // in megabytes, when it was stopped
 }
 
 func startPodgate(binary, toml, file string) (*podgate, error) {
@@ -39,6 +40,7 @@ func (p *podgate) stop() error {
 	if p.cmd.ProcessState != nil {
 		return nil
 	}
+	p.rss = p.memory()
 	kill := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer kill.Stop()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -82,10 +84,10 @@ func (p *podgate) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * tick, err
 }
 
-// memory is its resident memory in megabytes, zero when it has ended.
+// memory is its resident memory in megabytes, now or when it was stopped.
 func (p *podgate) memory() float64 {
 	if p.cmd.ProcessState != nil {
-		return 0
+		return p.rss
 	}
 	return residentMB(p.cmd.Process.Pid)
 }
