@@ -52,6 +52,7 @@ type edge struct {
 
 	quarantine quarantine
 	noRelay    string // why there is no relay; "" while there is
+	viaMaster  bool   // it has been told that the admin socket is dead
 }
 
 func newEdge(c *config.Config, log *slog.Logger) *edge {
@@ -165,6 +166,7 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 		e.process = runtime.Process{}
 		return err
 	}
+	e.tellAdminSocket(e.runtime.AdminSocket())
 	same := process.Pid == e.process.Pid && process.Generation == e.process.Generation
 	if same && time.Now().Before(e.observeAt) {
 		return nil
@@ -182,6 +184,18 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 	}
 	e.process = process
 	return nil
+}
+
+// tellAdminSocket logs when HAProxy begins, and ceases, to answer through its
+// master alone.
+func (e *edge) tellAdminSocket(err error) {
+	switch {
+	case err != nil && !e.viaMaster:
+		e.log.Warn("admin socket is dead, HAProxy is reached through its master", "err", err)
+	case err == nil && e.viaMaster:
+		e.log.Info("admin socket answers again")
+	}
+	e.viaMaster = err != nil
 }
 
 // adopt finds out what configuration a process that we did not load has: the

@@ -246,6 +246,23 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 	})
 }
 
+func TestADeadAdminSocketIsDoneWithout(t *testing.T) {
+	tw, l := streets(t)
+	if err := os.Remove(tw.haproxy.Admin); err != nil {
+		t.Fatal(err)
+	}
+	p := newPod(t, "cart-2")
+	tw.endpoints("cart", p)
+	tw.awaitAnswer("any", "/cart/", "200 cart-2 /")
+	tw.awaitLog("admin socket is dead, HAProxy is reached through its master")
+	tw.service("more", nil, newPod(t, "more-0"))
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	l.check(t)
+	if n := strings.Count(tw.log.String(), "admin socket is dead"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
 // say says a command to HAProxy.
 func (tw *town) say(t *testing.T, command string) string {
 	t.Helper()

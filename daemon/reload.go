@@ -185,7 +185,8 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 func (e *edge) reloadWithState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
 	state, err := e.runtime.StateFile(ctx, want)
 	if err != nil {
-		return runtime.Process{}, err
+		e.log.Warn("servers that are down come up for a moment", "err", err)
+		state = runtime.EmptyStateFile()
 	}
 	if err := e.folder.writeState(state); err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
