@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build test lint e2e conformance demo bench microbench deb clean haproxy
+.PHONY: build test test-haproxy lint e2e conformance demo bench microbench deb clean haproxy
 
 build:
 	go build -trimpath -buildmode=pie -ldflags '$(LDFLAGS)' -o bin/podgate ./cmd/podgate
@@ -22,6 +22,17 @@ build:
 test: export CGO_ENABLED = 1
 test: haproxy compiler
 	go test -race -count=1 -timeout 5m ./...
+
+# The tests that run HAProxy, with each of the versions that podgate speaks to.
+VERSIONS ?= 2.6 3.0 3.2 3.4
+test-haproxy: export CGO_ENABLED = 1
+test-haproxy: compiler
+	@failed=; for version in $(VERSIONS); do \
+	 haproxy=$$(testdata/haproxy/fetch.sh $$version) && "$$haproxy" -v | head -n 1 && \
+	 HAPROXY=$$haproxy go test -race -count=1 -timeout 5m ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate || \
+	 failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make test-haproxy: failed with HAProxy$$failed" >&2; exit 1; fi
 
 # The whole of podgate between a fake API server and a real HAProxy.
 e2e: export CGO_ENABLED = 1
