@@ -79,7 +79,7 @@ func newFollower(c *Client, sources []source) *follower {
 	f := &follower{
 		c:        c,
 		store:    newStore(),
-		health:   health{log: c.log, server: c.Server, conditions: make(map[source]condition)},
+		health:   newHealth(c.log, c.Server),
 		sources:  sources,
 		unlisted: make(map[source]bool),
 		told:     make(map[source]map[Key]string),

@@ -5,6 +5,8 @@ package kubeapi
 import (
 	"log/slog"
 	"net/http"
+	"slices"
+	"time"
 )
 
 // condition is what keeps a source from being followed; the zero value is
@@ -45,31 +47,71 @@ func conditionOf(src source, err error) condition {
 	return condition{kind: unreachable}
 }
 
-// health tells, once each, when a condition begins and when its last source is
-// followed again.
+// starting is how long a server that comes up may refuse a source: kube-apiserver
+// answers before it has read its roles, and with 403 until then.
+const starting = 10 * time.Second
+
+// health tells, once each, when a condition begins, and when a source is followed
+// again that ends it.
 type health struct {
-	log        *slog.Logger
-	server     func() string
-	conditions map[source]condition // of the sources that are not fine
+	log          *slog.Logger
+	server       func() string
+	conditions   map[source]condition // of the sources that are not fine
+	open         []condition          // whose beginning was told, and whose end was not
+	refusedSince map[source]time.Time // of the sources that a server refuses as it comes up
+}
+
+func newHealth(log *slog.Logger, server func() string) health {
+	return health{
+		log:          log,
+		server:       server,
+		conditions:   make(map[source]condition),
+		refusedSince: make(map[source]time.Time),
+	}
 }
 
 // report takes in how the last request for src ended.
 func (h *health) report(src source, err error) {
 	old, now := h.conditions[src], conditionOf(src, err)
-	if old == now {
+	if h.comesUp(src, old, now) || old == now {
 		return
 	}
-	delete(h.conditions, src)
 	if now.kind == fine {
-		if !h.holds(old) {
-			h.ended(old)
-		}
+		delete(h.conditions, src)
+		h.end(src)
 		return
-	}
-	if !h.holds(now) {
-		h.began(now, err)
 	}
 	h.conditions[src] = now
+	if !slices.Contains(h.open, now) {
+		h.open = append(h.open, now)
+		h.began(now, err)
+	}
+}
+
+// comesUp reports whether src is refused because the server is not quite there
+// yet.
+func (h *health) comesUp(src source, old, now condition) bool {
+	if old.kind != unreachable || now.kind != refused {
+		delete(h.refusedSince, src)
+		return false
+	}
+	since, known := h.refusedSince[src]
+	if !known {
+		h.refusedSince[src] = time.Now()
+		return true
+	}
+	return time.Since(since) < starting
+}
+
+// end tells the end of what cannot hold any more once src is followed.
+func (h *health) end(src source) {
+	h.open = slices.DeleteFunc(h.open, func(c condition) bool {
+		over := !h.holds(c) && (c.src == source{} || c.src == src)
+		if over {
+			h.ended(c)
+		}
+		return over
+	})
 }
 
 // holds reports whether c is the condition of any source.

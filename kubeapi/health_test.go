@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -39,7 +41,15 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 		{
 			"a server that comes up and knows us not",
 			[]report{{a, down}, {b, down}, {a, denied}, {b, denied}, {b, nil}, {a, nil}},
-			[]string{"WARN API server unreachable", "ERROR API server refuses the credentials", "INFO API server accepts the credentials"},
+			[]string{
+				"WARN API server unreachable", "ERROR API server refuses the credentials",
+				"INFO API server reachable", "INFO API server accepts the credentials",
+			},
+		},
+		{
+			"a server that comes up and has yet to read its roles",
+			[]report{{a, down}, {b, down}, {a, forbidden}, {b, forbidden}, {a, forbidden}, {a, nil}, {b, nil}},
+			[]string{"WARN API server unreachable", "INFO API server reachable"},
 		},
 		{
 			"what is forbidden is told of each source",
@@ -50,7 +60,7 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var logs bytes.Buffer
 			log := slog.New(slog.NewTextHandler(&logs, nil))
-			h := health{log: log, server: func() string { return "https://10.0.0.1" }, conditions: make(map[source]condition)}
+			h := newHealth(log, func() string { return "https://10.0.0.1" })
 			for _, r := range tt.reports {
 				h.report(r.src, r.err)
 			}
@@ -66,4 +76,23 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestHealthTellsWhatStaysForbiddenAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs bytes.Buffer
+		h := newHealth(slog.New(slog.NewTextHandler(&logs, nil)), func() string { return "https://10.0.0.1" })
+		a := source{services, "shop"}
+		h.report(a, errors.New("dial: refused"))
+		for range 4 {
+			h.report(a, &statusError{code: 403})
+			time.Sleep(5 * time.Second)
+		}
+		h.report(a, nil)
+		for _, message := range []string{"API server unreachable", "API server refuses a list", "API server reachable", "API server allows the list"} {
+			if got := strings.Count(logs.String(), `msg="`+message); got != 1 {
+				t.Errorf("%q is told %d times, want once", message, got)
+			}
+		}
+	})
 }
