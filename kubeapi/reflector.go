@@ -147,13 +147,16 @@ func (r *reflector) watch(ctx context.Context) {
 // goesOn reports whether the source is watched again after a watch ended, or
 // must be listed.
 func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
-	if ctx.Err() != nil || !time.Now().Before(r.due) {
-		return false // it is over, or the list is due
+	if ctx.Err() != nil {
+		return false
 	}
-	switch {
-	case end.progress:
+	if end.progress {
 		r.works()
-	case !isUnreadable(end.err): // the watch is not to blame for that
+	}
+	if !time.Now().Before(r.due) {
+		return false
+	}
+	if !end.progress && !isUnreadable(end.err) { // the watch is not to blame for that
 		r.failures++
 	}
 	switch code := statusCode(end.err); {

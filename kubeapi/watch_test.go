@@ -217,6 +217,17 @@ func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
 	}
 }
 
+func TestWatchThatWorksAgainIsToldOfAQuietCluster(t *testing.T) {
+	s := serve(t, "cart")
+	s.Misbehave(kubeapitest.Forbid("watch", "services", ""))
+	cfg := watching(s)
+	cfg.ResyncInterval = 1500 * time.Millisecond // the watch lasts more than a second
+	f := follow(t, cfg)
+	eventually(t, "it is told", func() bool { return len(f.logs.lines("watch refused, polling")) == 1 })
+	s.Behave()
+	eventually(t, "its end is told", func() bool { return len(f.logs.lines("watch works, polling ended")) == 1 })
+}
+
 func TestWatchIsResynced(t *testing.T) {
 	_, f := watched(t, func(cfg *kubeapi.Config) { cfg.ResyncInterval = 100 * time.Millisecond })
 	f.until("a second complete list", func(s *kubeapi.Snapshot) bool { return s.Complete >= 2 })
