@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,9 +36,13 @@ func Check(ctx context.Context, h config.HAProxy, s haproxy.State) error {
 	if err != nil {
 		return fmt.Errorf("check configuration: %w", err)
 	}
-	f := folder(staging)
-	if err := errors.Join(f.writeMaps(files.Maps), f.writeState(runtime.EmptyStateFile()), f.replace(cfgfile.ConfigFile, files.Config)); err != nil {
-		return fmt.Errorf("check configuration: %w", err)
+	texts := maps.Clone(files.Maps)
+	texts[cfgfile.ServerStateFile] = runtime.EmptyStateFile()
+	texts[cfgfile.ConfigFile] = files.Config
+	for name, text := range texts { // none of which need outlast a power cut
+		if err := os.WriteFile(filepath.Join(staging, name), text, 0o600); err != nil {
+			return fmt.Errorf("check configuration: %w", err)
+		}
 	}
 	return checkFiles(ctx, h, staging)
 }

@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// gatherDelay lets a burst of changes become one reload.
-	gatherDelay = 200 * time.Millisecond
+	// A burst of changes becomes one reload: it is due when its reasons have been
+	// the same for gatherQuiet, or gatherMost after the first.
+	gatherQuiet = 50 * time.Millisecond
+	gatherMost  = 500 * time.Millisecond
 	// refusalPause is how long a configuration that could not be loaded is not
 	// tried again, unless another one is wanted.
 	refusalPause = time.Minute
@@ -28,6 +30,7 @@ const (
 // reloadPlan says when HAProxy is to be reloaded next.
 type reloadPlan struct {
 	at      time.Time // when it is due; zero when none is wanted
+	since   time.Time // when the first of the reasons came
 	reasons []string
 	last    time.Time // when we reloaded it last
 	refused refusal
@@ -41,21 +44,29 @@ type refusal struct {
 }
 
 // due takes the present reasons for a reload, and reports whether it is time
-// for it: a moment after the first of them, and not before interval has passed
-// since the last one.
+// for it: when no more of them come, and not before interval has passed since
+// the last one.
 func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
+	now := time.Now()
+	same := slices.Equal(reasons, r.reasons)
 	r.reasons = reasons
-	if len(reasons) == 0 {
+	switch {
+	case len(reasons) == 0:
 		r.at = time.Time{}
 		return false
+	case r.at.IsZero():
+		r.since = now
+	case same || !now.Before(r.at):
+		return !now.Before(r.at)
 	}
-	if r.at.IsZero() {
-		r.at = time.Now().Add(gatherDelay)
-		if earliest := r.last.Add(interval); r.at.Before(earliest) {
-			r.at = earliest
-		}
+	r.at = now.Add(gatherQuiet)
+	if latest := r.since.Add(gatherMost); latest.Before(r.at) {
+		r.at = latest
 	}
-	return !time.Now().Before(r.at)
+	if earliest := r.last.Add(interval); r.at.Before(earliest) {
+		r.at = earliest
+	}
+	return !now.Before(r.at)
 }
 
 func (e *edge) reloadReasons(want haproxy.State) []string {
@@ -113,13 +124,14 @@ func brief(reasons []string) string {
 // a whole is not tried again for a while.
 func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, error) {
 	want := e.quarantine.filter(asked, e.have.Loaded)
-	files, err := cfgfile.Render(want, string(e.folder))
+	files, err := cfgfile.Render(structure(want), string(e.folder)) // for its Generation
 	if err != nil {
 		return want, err
 	}
 	if r := e.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
 		return want, r.err
 	}
+	check := func(s haproxy.State) error { return Check(ctx, e.haproxy, untried(s, e.have)) }
 	taken, err := preflight(e.have.Loaded.Frontends, want.Frontends)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
@@ -127,13 +139,11 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 		}
 		e.quarantine.add(asked, taken)
 		want = e.quarantine.filter(asked, e.have.Loaded)
-		err = Check(ctx, e.haproxy, want)
+		err = check(want)
 	}
 	var operators *OperatorError
 	if err != nil && !errors.As(err, &operators) && ctx.Err() == nil {
-		reasons := culprits(want, e.have.Loaded, suspects(e.have.Loaded, want), func(s haproxy.State) error {
-			return Check(ctx, e.haproxy, s)
-		})
+		reasons := culprits(want, e.have.Loaded, suspects(e.have.Loaded, want), check)
 		if len(reasons) > 0 && ctx.Err() == nil {
 			e.quarantine.add(asked, reasons)
 			return e.quarantine.filter(asked, e.have.Loaded), nil
@@ -143,6 +153,20 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
 	}
 	return want, err
+}
+
+// untried is s without the servers of the backends that HAProxy has just as they
+// are wanted: it takes them again, and they are most of what is to be checked.
+func untried(s haproxy.State, have haproxy.Running) haproxy.State {
+	s.Backends = slices.Clone(s.Backends)
+	for i := range s.Backends {
+		b := &s.Backends[i]
+		loaded, ok := have.Loaded.Backend(b.Name)
+		if ok && loaded.Policy == b.Policy && loaded.Options == b.Options && slices.Equal(have.Servers[b.Name], b.Servers) {
+			b.Servers = nil
+		}
+	}
+	return s
 }
 
 // tellRelay logs why there is no relay, when that begins.
