@@ -72,6 +72,9 @@ func serviceBurst(ctx context.Context, e *edge) (line, error) {
 
 // bareReloads ends podgate and reloads HAProxy with what is there.
 func (e *edge) bareReloads(ctx context.Context) ([]time.Duration, error) {
+	if !pause(ctx, settleTime) {
+		return nil, context.Cause(ctx)
+	}
 	if err := e.podgate.stop(); err != nil {
 		return nil, err
 	}
