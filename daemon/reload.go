@@ -18,7 +18,7 @@ import (
 const (
 	// A burst of changes becomes one reload: it is due when its reasons have been
 	// the same for gatherQuiet, or gatherMost after the first.
-	gatherQuiet = 50 * time.Millisecond
+	gatherQuiet = 100 * time.Millisecond
 	gatherMost  = 500 * time.Millisecond
 	// refusalPause is how long a configuration that could not be loaded is not
 	// tried again, unless another one is wanted.
