@@ -32,6 +32,7 @@ type timeouts struct {
 	answer  time.Duration // the head of a watch's answer
 	initial time.Duration // the next event of a streamed list
 	silence time.Duration // the next event or bookmark of a watch
+	watch   time.Duration // a whole watch, less up to half of it by chance
 }
 
 // defaultTimeouts leaves the API server time to give up by itself, which it does
@@ -44,6 +45,7 @@ func defaultTimeouts() timeouts {
 		answer:  30 * time.Second,
 		initial: 10 * time.Second,
 		silence: 4 * time.Minute,
+		watch:   10 * time.Minute,
 	}
 }
 

@@ -11,8 +11,12 @@ import (
 
 // SetTimeouts shortens how long a test waits for a server that hangs.
 func (c *Client) SetTimeouts(page, answer time.Duration) {
-	c.timeouts = timeouts{page: page, answer: answer, initial: answer, silence: c.timeouts.silence}
+	c.timeouts.page, c.timeouts.answer, c.timeouts.initial = page, answer, answer
 }
+
+// SetWatchTimeout shortens the watches that are asked for: two seconds at least,
+// or the server is asked for none.
+func (c *Client) SetWatchTimeout(d time.Duration) { c.timeouts.watch = d }
 
 // SetSilence shortens how long a test waits for a watch that fell silent.
 func (c *Client) SetSilence(d time.Duration) {

@@ -92,7 +92,7 @@ func TestWatchThatFallsSilentIsAskedForAgain(t *testing.T) {
 
 func TestConnectionThatVanishesIsFoundByPings(t *testing.T) {
 	s := serveTLS(t)
-	front := kubeapitest.RunFront(t, s)
+	front := kubeapitest.RunFront(t, s.URL())
 	cfg := watching(s)
 	cfg.Server = "https://" + front.Addr()
 	cfg.CAFile = filepath.Join(t.TempDir(), "ca.crt")
@@ -109,7 +109,7 @@ func TestConnectionThatVanishesIsFoundByPings(t *testing.T) {
 
 func TestServerThatAcceptsAndNeverAnswers(t *testing.T) {
 	s := serve(t, "cart")
-	front := kubeapitest.RunFront(t, s)
+	front := kubeapitest.RunFront(t, s.URL())
 	front.Freeze()
 	cfg := watching(s)
 	cfg.Server = "http://" + front.Addr()

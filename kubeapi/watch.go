@@ -13,14 +13,9 @@ import (
 	"time"
 )
 
-const (
-	// watchTimeout is the longest that the server is asked to keep a watch, less
-	// up to half of it by chance.
-	watchTimeout = 10 * time.Minute
-	// steady is how long a watch without events must have lasted to count as
-	// one that works.
-	steady = time.Second
-)
+// steady is how long a watch without events must have lasted to count as one that
+// works.
+const steady = time.Second
 
 var (
 	// errAtOnce is of a watch that the server ended before it was of any use.
@@ -156,7 +151,7 @@ func (w *watch) query() url.Values {
 	query := w.r.c.query(w.r.src)
 	query.Set("watch", "true")
 	query.Set("allowWatchBookmarks", "true")
-	query.Set("timeoutSeconds", strconv.Itoa(int(jitter(watchTimeout, 2).Seconds())))
+	query.Set("timeoutSeconds", strconv.Itoa(int(jitter(w.r.c.timeouts.watch, 2).Seconds())))
 	if w.gathered == nil {
 		query.Set("resourceVersion", w.r.version)
 		return query

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Front stands before a Server as a network does, and may swallow everything
+// Front stands before a server as a network does, and may swallow everything
 // like a firewall that has forgotten its connections. The zero value is not
 // usable; see RunFront.
 type Front struct {
@@ -23,14 +23,14 @@ type Front struct {
 	conns  []net.Conn
 }
 
-// RunFront returns a Front of s, which was started, until the test ends.
-func RunFront(t TB, s *Server) *Front {
+// RunFront returns a Front of the server at url, until the test ends.
+func RunFront(t TB, url string) *Front {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, address, _ := strings.Cut(s.URL(), "://")
+	_, address, _ := strings.Cut(url, "://")
 	f := &Front{listener: listener, backend: address}
 	f.thawed = sync.NewCond(&f.mu)
 	f.running.Go(f.accept)
@@ -38,7 +38,7 @@ func RunFront(t TB, s *Server) *Front {
 	return f
 }
 
-// Addr returns host and port to be asked in the Server's place.
+// Addr returns host and port to be asked in the server's place.
 func (f *Front) Addr() string { return f.listener.Addr().String() }
 
 // Freeze swallows what comes from now on, over connections that are there and
