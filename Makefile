@@ -43,7 +43,7 @@ e2e: haproxy compiler
 # cache, in a network namespace of its own.
 conformance: build haproxy iproute
 	KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
-	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance ./cmd/podgate
+	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
 demo: build haproxy
 	bin/podgate demo $(ARGS)
@@ -58,8 +58,7 @@ microbench:
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	go vet ./...
-	go vet -tags conformance ./cmd/podgate
-	cd testdata/kubernetes && gofmt -l .
+	go vet -tags conformance ./kubeapi ./cmd/podgate
 	go run $(STATICCHECK) -checks all -tags conformance ./...
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: skipped, its database cannot be reached from here"; fi

@@ -47,6 +47,8 @@ func runInNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"-test.run=^" + t.Name() + "$", "-test.count=1"}
+	// Parallel tests wait for the control plane and not for a processor.
+	args = append(args, "-test.parallel=32")
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}

@@ -1,0 +1,176 @@
+//go:build conformance
+
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest/realapi"
+)
+
+// eachResource is what is told of Services and of EndpointSlices.
+func eachResource(messages ...string) []string { return append(messages, messages...) }
+
+func accessWithdrawn(t *testing.T, s *space) {
+	cfg := s.config()
+	cfg.ResyncInterval = 2 * time.Second // a watch that is allowed goes on
+	f := s.follow(cfg)
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	f.sees(s.answers("cart", pod+":8080"))
+	f.seesTruth()
+
+	s.remove("rbac.authorization.k8s.io/v1", "RoleBinding", "podgate")
+	f.tells(refusedWithin, "API server refuses a list", 2)
+	s.service("pay", nil)
+	f.keeps("cart")
+
+	s.bind("ClusterRole", "podgate")
+	f.sees(stands("cart", "pay"))
+	f.tells(refusedWithin, "API server allows the list", 2)
+	f.seesTruth()
+	f.told(eachResource("API server refuses a list", "API server allows the list")...)
+	if got := f.logs.lines("refuses a list"); !strings.Contains(got[0], "its role needs the rule {apiGroups: ") {
+		t.Errorf("log %q, want the rule that is missing", got[0])
+	}
+}
+
+// keeps fails if a Service is missing from a Snapshot of the next seconds.
+func (f *follower) keeps(service string) {
+	f.t.Helper()
+	for end := time.After(5 * time.Second); ; {
+		select {
+		case f.last = <-f.out:
+			if !slices.Contains(serviceNames(f.last), service) {
+				f.t.Fatalf("a Snapshot without %s: %s", service, describe(f.last))
+			}
+		case <-end:
+			return
+		}
+	}
+}
+
+func watchNotAllowed(_ *testing.T, s *space) {
+	role := func(verbs ...string) object {
+		return object{"rules": []object{
+			{"apiGroups": []string{""}, "resources": []string{"services"}, "verbs": verbs},
+			{"apiGroups": []string{"discovery.k8s.io"}, "resources": []string{"endpointslices"}, "verbs": verbs},
+		}}
+	}
+	s.create("rbac.authorization.k8s.io/v1", "Role", "lists", role("get", "list"))
+	s.remove("rbac.authorization.k8s.io/v1", "RoleBinding", "podgate")
+	s.bind("Role", "lists")
+	s.refusedTo(http.MethodGet, s.path("v1", "Service")+"?watch=true", http.StatusForbidden, s.token())
+
+	cfg := s.config()
+	cfg.ResyncInterval = 3 * time.Second
+	f := s.follow(cfg)
+	f.tells(seenWithin, "watch refused, polling", 2)
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	f.sees(s.answers("cart", pod+":8080"))
+	f.seesTruth()
+	f.told(eachResource("watch refused, polling")...)
+
+	s.patch("rbac.authorization.k8s.io/v1", "Role", "lists", role("get", "list", "watch"))
+	f.tells(seenWithin, "watch works, polling ended", 2)
+	s.service("pay", nil)
+	f.sees(stands("cart", "pay"))
+	f.seesTruth()
+	f.told(eachResource("watch refused, polling", "watch works, polling ended")...)
+}
+
+// refusedTo waits until a token is refused with this status: RBAC and the
+// server's caches take a while.
+func (s *space) refusedTo(method, path string, status int, token string) {
+	s.t.Helper()
+	client := s.cluster.As(s.t, token)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(refusedWithin); ; {
+		err := client.Do(s.t.Context(), method, path+"&timeoutSeconds=1", "", nil, nil)
+		if realapi.StatusCode(err) == status {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("%s %s is never answered with %d: %v", method, path, status, err)
+		}
+	}
+}
+
+// soon is an end that lies in the past by less than the minute that the API
+// server adds to it: a token with it lives for 15 seconds, and for up to 10 more
+// where the server has just seen it.
+func soon() time.Time { return time.Now().Add(-45 * time.Second) }
+
+// tokenExpires: the watch outlives the token, the next list does not.
+func tokenExpires(t *testing.T, s *space) {
+	cfg := s.config()
+	cfg.ResyncInterval = 3 * time.Second
+	write(t, cfg.TokenFile, s.cluster.Expiring(t, s.token(), soon()))
+	f := s.follow(cfg)
+	s.service("cart", nil)
+	f.sees(stands("cart"))
+
+	f.tells(refusedWithin, "API server refuses the credentials", 1)
+	s.service("pay", nil)
+	f.keeps("cart")
+
+	write(t, cfg.TokenFile, s.token())
+	f.sees(stands("cart", "pay"))
+	f.tells(seenWithin, "API server accepts the credentials", 1)
+	f.seesTruth()
+	f.told("API server refuses the credentials", "API server accepts the credentials")
+	if got := f.logs.lines("refuses the credentials"); !strings.Contains(got[0], cfg.TokenFile) {
+		t.Errorf("log %q, want it to name %s", got[0], cfg.TokenFile)
+	}
+}
+
+func tokenRotated(t *testing.T, s *space) {
+	cfg := s.config()
+	cfg.ResyncInterval = 3 * time.Second
+	first := s.cluster.Expiring(t, s.token(), soon())
+	write(t, cfg.TokenFile, first)
+	f := s.follow(cfg)
+	s.service("cart", nil)
+	f.sees(stands("cart"))
+
+	write(t, cfg.TokenFile, s.token())
+	s.refusedTo(http.MethodGet, s.path("v1", "Service")+"?watch=true", http.StatusUnauthorized, first)
+	lists := f.last.Complete
+	f.sees("two more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= lists+2 })
+	s.service("pay", nil)
+	f.sees(stands("cart", "pay"))
+	f.seesTruth()
+	f.told()
+}
+
+// accountCreatedAnew: a token is for the account that was, not for its name.
+func accountCreatedAnew(t *testing.T, s *space) {
+	cfg := s.config()
+	cfg.ResyncInterval = 2 * time.Second
+	f := s.follow(cfg)
+	s.service("cart", nil)
+	f.sees(stands("cart"))
+
+	s.remove("v1", "ServiceAccount", conformanceAccount)
+	f.tells(refusedWithin, "API server refuses the credentials", 1)
+	s.createAccount()
+	s.service("pay", nil)
+	f.keeps("cart")
+
+	write(t, cfg.TokenFile, s.token())
+	f.sees(stands("cart", "pay"))
+	f.tells(seenWithin, "API server accepts the credentials", 1)
+	f.seesTruth()
+	f.told("API server refuses the credentials", "API server accepts the credentials")
+}

@@ -1,0 +1,213 @@
+//go:build conformance
+
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+	"podgate/kubeapi/kubeapitest/realapi"
+)
+
+// watchTimeouts: a watch after the other, each from where the last one ended.
+func watchTimeouts(t *testing.T, s *space) {
+	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(2 * time.Second) })
+	f.sees(stands())
+	standing := make([]bool, 8)
+	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
+		i := rand.IntN(len(standing))
+		name := fmt.Sprintf("cart-%d", i)
+		switch {
+		case !standing[i]:
+			s.service(name, object{"selector": nil})
+			s.slice(name, name, object{"endpoints": []object{{"addresses": []string{"192.0.2.1"}}}})
+			standing[i] = true
+		case rand.IntN(2) == 0:
+			s.remove("v1", "Service", name)
+			s.remove("discovery.k8s.io/v1", "EndpointSlice", name)
+			standing[i] = false
+		default:
+			address := fmt.Sprintf("192.0.2.%d", 1+rand.IntN(250))
+			s.patch("discovery.k8s.io/v1", "EndpointSlice", name, object{"endpoints": []object{{"addresses": []string{address}}}})
+		}
+	}
+	if got := f.seesTruth(); got.Complete != 1 {
+		t.Errorf("%d complete lists, want one: watches went on from their versions", got.Complete)
+	}
+	f.told()
+}
+
+func serverKilled(t *testing.T, s *space) {
+	f := s.follow(s.config())
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	f.sees(s.answers("cart", pod+":8080"))
+	s.service("pay", nil)
+	s.cluster.KillServer(t)
+	f.tells(seenWithin, "API server unreachable", 1)
+	f.keeps("cart")
+	s.cluster.StartServer(t)
+	s.service("zoo", nil)
+	f.seesWithin(seenAfterAnOutage, "every Service", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 3 })
+	f.seesTruth()
+	f.tells(seenWithin, "API server reachable", 1)
+	f.told("API server unreachable", "API server reachable")
+}
+
+// etcdAway: the API server answers without being able to say anything.
+func etcdAway(t *testing.T, s *space) {
+	cfg := s.config()
+	cfg.ResyncInterval = 2 * time.Second
+	f := s.follow(cfg)
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	f.sees(s.answers("cart", pod+":8080"))
+	s.cluster.StopEtcd(t)
+	f.keeps("cart")
+	s.cluster.StartEtcd(t)
+	s.eventuallyService("pay")
+	f.seesWithin(seenAfterAnOutage, "the new Service", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
+	f.seesTruth()
+	if began, ended := len(f.logs.lines("API server unreachable")), len(f.logs.lines("API server reachable")); began > 1 || began != ended {
+		t.Errorf("told %d times that it is unreachable and %d times that it is not, want once each at most", began, ended)
+	}
+}
+
+// eventuallyService creates a Service as soon as the API server can.
+func (s *space) eventuallyService(name string) {
+	s.t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(seenAfterAnOutage); ; {
+		err := s.cluster.Admin.Create(s.t.Context(), s.path("v1", "Service"), object{
+			"apiVersion": "v1", "kind": "Service",
+			"metadata": object{"name": name},
+			"spec":     object{"ports": []object{{"port": 80}}},
+		})
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// behind is a follower over connections that last while the API server behind
+// them is another one: a frozen network shows nothing of what happens.
+func (s *space) behind(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
+	s.t.Helper()
+	front := kubeapitest.RunFront(s.t, realapi.URL)
+	cfg.Server = "https://" + front.Addr()
+	// No ping gives the connections up while they are frozen.
+	return s.follow(cfg, func(c *kubeapi.Client) { c.SetPings(2*time.Minute, time.Minute) }), front
+}
+
+// tooOldForTheServer: its watch cache begins with what etcd held when it started.
+// The answer is HTTP 200 with one event of code 410.
+func tooOldForTheServer(t *testing.T, s *space) {
+	f, front := s.behind(s.config())
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	f.sees(s.answers("cart", pod+":8080"))
+	f.seesTruth()
+
+	front.Freeze()
+	s.service("pay", object{"selector": nil})
+	s.create("v1", "ConfigMap", "later", nil) // a version that no watch here sees
+	s.cluster.KillServer(t)
+	s.cluster.StartServer(t)
+	s.remove("v1", "Service", "cart")
+	front.Thaw()
+
+	f.seesWithin(seenAfterAnOutage, "the Service of the outage alone", func(snapshot *kubeapi.Snapshot) bool {
+		return len(snapshot.Services) == 1 && snapshot.Services[0].Name == "pay"
+	})
+	f.seesTruth()
+	if got := f.logs.lines("410 Gone"); len(got) == 0 {
+		t.Errorf("no 410 was met: %q", f.logs.lines(""))
+	}
+	f.told()
+}
+
+// etcdRestored: the silent case. The watches go on from versions that the API
+// server has yet to reach, and are told nothing of what happens up to there.
+func etcdRestored(t *testing.T, s *space) {
+	s.service("cart", nil)
+	s.service("old", nil)
+	s.cluster.KillServer(t)
+	s.cluster.StopEtcd(t)
+	backup := s.cluster.Backup(t)
+	s.cluster.StartEtcd(t)
+	s.cluster.StartServer(t)
+
+	cfg := s.config()
+	cfg.ResyncInterval = 30 * time.Second
+	f, front := s.behind(cfg)
+	s.remove("v1", "Service", "old")
+	for i := range 50 {
+		s.slice(fmt.Sprintf("cart-%d", i), "cart", nil)
+	}
+	s.service("lost", nil) // with the backup
+	f.sees(stands("cart", "lost"))
+	f.seesTruth()
+
+	front.Freeze()
+	s.cluster.KillServer(t)
+	s.cluster.StopEtcd(t)
+	s.cluster.Restore(t, backup)
+	s.cluster.StartEtcd(t)
+	s.cluster.StartServer(t)
+	s.service("new", nil)
+	front.Thaw()
+
+	f.seesWithin(seenAfterAnOutage, "what etcd holds now", func(snapshot *kubeapi.Snapshot) bool {
+		return slices.Contains(serviceNames(snapshot), "new")
+	})
+	if got := f.logs.lines(`msg="resource version went backwards" op="list services`); len(got) != 1 {
+		t.Error("no list brought the change: this is not the silent case that the test is for")
+	}
+	f.seesTruth()
+	f.tells(cfg.ResyncInterval, "resource version went backwards", 2)
+	s.service("newer", nil)
+	f.sees(stands("cart", "new", "newer", "old"))
+	f.seesTruth()
+	f.told(eachResource("resource version went backwards")...)
+}
+
+// etcdCompacted: without a watch cache the API server asks etcd, which has
+// forgotten the version that the next watch begins with.
+func etcdCompacted(t *testing.T, s *space) {
+	s.cluster.KillServer(t)
+	s.cluster.StartServer(t, "--watch-cache-sizes=services#0,endpointslices.discovery.k8s.io#0")
+	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(2 * time.Second) })
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	f.sees(s.answers("cart", pod+":8080"))
+	f.seesTruth()
+	for range 2 {
+		lists := f.last.Complete
+		for range 5 {
+			s.podReady("cart-1", true) // a version more, of another resource
+			s.podStatus("cart-1", object{"message": fmt.Sprint(rand.Int())})
+		}
+		s.cluster.Compact(t)
+		f.sees("another list", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete > lists })
+	}
+	if got := f.logs.lines("410 Gone"); len(got) == 0 {
+		t.Errorf("no 410 was met: %q", f.logs.lines(""))
+	}
+	s.service("pay", nil)
+	f.sees(stands("cart", "pay"))
+	f.seesTruth()
+	f.told()
+}
