@@ -175,7 +175,7 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if !same {
 		e.adopt(process, want)
 	}
-	if err := e.observe(ctx); err != nil {
+	if err := e.observe(ctx, want); err != nil {
 		e.process = runtime.Process{}
 		return err
 	}
@@ -215,7 +215,7 @@ func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 }
 
 // observe reads back everything of ours.
-func (e *edge) observe(ctx context.Context) error {
+func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 	observed, err := e.runtime.Observe(ctx)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (e *edge) observe(ctx context.Context) error {
 	e.have.Servers = make(map[string][]haproxy.Server, len(e.have.Loaded.Backends))
 	e.have.Strangers = map[string][]string{}
 	for _, b := range e.have.Loaded.Backends {
-		e.have.Servers[b.Name] = observed.Servers[b.Name]
+		e.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.Name], want)
 		if names := observed.Strangers[b.Name]; len(names) > 0 {
 			e.have.Strangers[b.Name] = names
 		}
@@ -286,7 +286,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		e.process = runtime.Process{} // how much of it was done only HAProxy knows
 		return nil, err
 	}
-	if err := e.readBack(ctx, plan); err != nil {
+	if err := e.readBack(ctx, plan, want); err != nil {
 		e.process = runtime.Process{}
 		return nil, err
 	}
@@ -331,7 +331,7 @@ func (e *edge) withoutLeft(leave []haproxy.ServerChange) []haproxy.ServerChange 
 
 // readBack replaces what have says of the backends and maps that plan touched
 // by what HAProxy shows.
-func (e *edge) readBack(ctx context.Context, plan haproxy.Plan) error {
+func (e *edge) readBack(ctx context.Context, plan haproxy.Plan, want haproxy.State) error {
 	touched := map[string]bool{}
 	for _, c := range slices.Concat(plan.Add, plan.Leave) {
 		touched[c.Backend.Name] = true
@@ -343,7 +343,7 @@ func (e *edge) readBack(ctx context.Context, plan haproxy.Plan) error {
 			return err
 		}
 		for _, name := range names {
-			e.have.Servers[name] = servers[name]
+			e.have.Servers[name] = shared(name, servers[name], want)
 		}
 	}
 	if len(plan.Maps) > 0 {
@@ -354,4 +354,13 @@ func (e *edge) readBack(ctx context.Context, plan haproxy.Plan) error {
 		e.have.Maps = loadedMaps
 	}
 	return nil
+}
+
+// shared returns the servers of a backend as want holds them, if they are the
+// same: two lists that are one need not be compared in every pass.
+func shared(backend string, servers []haproxy.Server, want haproxy.State) []haproxy.Server {
+	if b, ok := want.Backend(backend); ok && slices.Equal(servers, b.Servers) {
+		return b.Servers
+	}
+	return servers
 }

@@ -101,7 +101,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	}
 	e.process, e.ours, e.have.Loaded = process, true, structure(want)
 	e.writeAt = time.Now() // servers may have changed since
-	if err := e.observe(ctx); err != nil {
+	if err := e.observe(ctx, want); err != nil {
 		e.process = runtime.Process{}
 		return want, err
 	}
