@@ -5,11 +5,11 @@ package haproxy
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -192,7 +192,8 @@ func (s Server) Name() string { return ServerName(s.Addr) }
 
 // ServerName is the name of the server at addr.
 func ServerName(addr netip.AddrPort) string {
-	return fmt.Sprintf("%s:%d", addr.Addr(), addr.Port())
+	name := addr.Addr().AppendTo(make([]byte, 0, len("255.255.255.255:65535")))
+	return string(strconv.AppendUint(append(name, ':'), uint64(addr.Port()), 10))
 }
 
 // ServerID is the "id" of the server at addr, equal on every edge node and over

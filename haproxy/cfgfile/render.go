@@ -134,9 +134,8 @@ func (w *backendWriter) head(b haproxy.Backend) string {
 func (w *backendWriter) writeServers(t *bytes.Buffer, b haproxy.Backend) {
 	params := w.serverParams(b.Options)
 	for _, s := range b.Servers {
-		t.WriteString("  server ")
-		t.WriteString(serverLine(params, s.Addr))
-		t.WriteByte('\n')
+		line := appendServerLine(append(t.AvailableBuffer(), "  server "...), params, s.Addr)
+		t.Write(append(line, '\n'))
 	}
 }
 

@@ -23,11 +23,14 @@ const poolPurgeDelay = 5 * time.Second
 // Every parameter is written out, because "default-server" does not count for
 // servers that are added at runtime (management.txt "add server").
 func ServerLine(o haproxy.Options, addr netip.AddrPort) string {
-	return serverLine(serverParams(o), addr)
+	return string(appendServerLine(nil, serverParams(o), addr))
 }
 
-func serverLine(params string, addr netip.AddrPort) string {
-	return haproxy.ServerName(addr) + " " + addr.String() + " " + params + " id " + strconv.Itoa(haproxy.ServerID(addr))
+func appendServerLine(line []byte, params string, addr netip.AddrPort) []byte {
+	line = append(line, haproxy.ServerName(addr)...)
+	line = addr.AppendTo(append(line, ' '))
+	line = append(append(line, ' '), params...)
+	return strconv.AppendInt(append(line, " id "...), int64(haproxy.ServerID(addr)), 10)
 }
 
 // serverParams renders what the servers of a backend have in common.
