@@ -40,6 +40,7 @@ type town struct {
 	log     *logBuffer
 	hangup  chan os.Signal // what podgate takes for SIGHUP
 	errors  string         // haproxy.error_files of podgate.toml
+	reloads time.Duration  // haproxy.reload_interval of podgate.toml
 	resync  time.Duration  // shorter than podgate.toml may have it; zero leaves that
 	stop    func()
 	passes  *passes
@@ -49,7 +50,7 @@ type town struct {
 
 // newTown starts all but podgate.
 func newTown(t *testing.T) *town {
-	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), passes: new(passes), slices: map[string]map[string]bool{}, pods: map[string][]*pod{}, stop: func() {}}
+	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), reloads: 100 * time.Millisecond, passes: new(passes), slices: map[string]map[string]bool{}, pods: map[string][]*pod{}, stop: func() {}}
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
 	tw.http, tw.relay = tw.freeAddr(), tw.freeAddr()
 	tw.toml = filepath.Join(t.TempDir(), "podgate.toml")
@@ -91,11 +92,11 @@ master_socket = %q
 binary = %q
 config = [%q]
 error_files = %q
-reload_interval = "100ms"
+reload_interval = %q
 [http]
 bind = [%q]
 relay = %q
-%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.errors, tw.http, tw.relay, more)
+%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.errors, tw.reloads.String(), tw.http, tw.relay, more)
 	if err := os.WriteFile(tw.toml, []byte(text), 0o600); err != nil {
 		tw.t.Fatal(err)
 	}
