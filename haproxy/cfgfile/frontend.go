@@ -35,7 +35,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
 	if f.Relay.IsValid() {
 		rules = relayed(rules)
-		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: "{ stopping }"})
+		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: relays})
 	}
 	d.addRules(f.Name, rules, chosen)
 	if f.Relay.IsValid() {

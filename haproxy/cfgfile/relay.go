@@ -20,11 +20,19 @@ import (
 // A HAProxy that is stopped softly with nobody to follow it has nowhere to hand
 // its last requests to, and answers 503.
 
+// relays is the condition on which a request is handed over. Whether the worker
+// is stopping is asked once for each request: it may begin to between two rules,
+// and would hand over a request whose path it had rewritten.
+const relays = "{ var(txn.podgate_relay) -m found }"
+
 // relayed are the rules of a frontend that relays when it is stopping: then
 // none of them is for it to decide. "option forwardfor" is no rule, and would
 // name the client twice.
 func relayed(rules []models.HTTPRequestRule) []models.HTTPRequestRule {
-	rules = slices.Insert(rules, 0, models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: "{ stopping }"})
+	rules = slices.Insert(rules, 0,
+		models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_relay", VarExpr: "bool(true)", Cond: "if", CondTest: "{ stopping }"},
+		models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: relays},
+	)
 	return append(rules, models.HTTPRequestRule{Type: "add-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"})
 }
 
