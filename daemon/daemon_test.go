@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -197,6 +198,41 @@ allowed_ports = [` + fmt.Sprint(tw.freeAddr().Port()) + "]\n")
 	}
 	if tw.haproxy.Pid() != pid || len(tw.passes.reloads()) != reloads {
 		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+// TestAReloadThatWasCutShortIsFollowed is about a podgate that was killed when
+// it had written the next configuration and HAProxy had not loaded it.
+func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
+	for name, known := range map[string]bool{"what HAProxy has is known": true, "what HAProxy has is not known": false} {
+		t.Run(name, func(t *testing.T) {
+			tw := newTown(t)
+			tw.service("cart", nil, newPod(t, "cart-0"))
+			tw.start()
+			tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+			tw.awaitReloads()
+			tw.stop()
+			loaded, before := filepath.Join(tw.haproxy.Folder, "podgate.loaded.json"), filepath.Join(tw.haproxy.Folder, "podgate.before.json")
+			text, err := os.ReadFile(loaded)
+			if err != nil {
+				t.Fatal(err)
+			}
+			generation := regexp.MustCompile(`"generation":"\w+"`)
+			next := generation.ReplaceAll(text, []byte(`"generation":"next"`))
+			if !known {
+				text = generation.ReplaceAll(text, []byte(`"generation":"lost"`))
+			}
+			if err := errors.Join(os.WriteFile(loaded, next, 0o600), os.WriteFile(before, text, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			tw.service("more", nil, newPod(t, "more-0"))
+			tw.start()
+			tw.awaitAnswer("any", "/more/", "200 more-0 /")
+			tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+			if strings.Contains(tw.log.String(), "not in step") {
+				t.Error("there was trouble")
+			}
+		})
 	}
 }
 
@@ -490,6 +526,37 @@ exec %s "$@"
 	}
 	tw.service("odd", nil, newPod(t, "odd-1"))
 	tw.awaitAnswer("any", "/odd/", "200 odd-1 /")
+}
+
+func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
+	tw, l := streets(t)
+	base, err := os.ReadFile(tw.haproxy.Base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(tw.haproxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.service("new", nil, newPod(t, "new-0"))
+	tw.awaitLog("haproxy -c refuses the operator's files")
+	for n := range 5 { // endpoints follow meanwhile, over several attempts
+		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
+		tw.endpoints("cart", p)
+		tw.awaitServers("shop_cart_80", p)
+		time.Sleep(tw.reloads)
+	}
+	log := tw.log.String()
+	if told, over := strings.Count(log, "HAProxy is not in step"), strings.Count(log, "in step again"); told != 1 || over != 0 {
+		t.Errorf("told %d times, and %d times that it was over", told, over)
+	}
+	if err := os.WriteFile(tw.haproxy.Base, base, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.service("newer", nil, newPod(t, "newer-0"))
+	tw.awaitAnswer("any", "/newer/", "200 newer-0 /")
+	tw.awaitAnswer("any", "/new/", "200 new-0 /")
+	tw.awaitLog("in step again")
+	l.check(t)
 }
 
 // awaitLog waits until podgate's log says so.

@@ -85,7 +85,9 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 	if err != nil {
 		e.retryAt.later()
 	}
-	e.tell(err)
+	if err != nil || !e.reload.waits() {
+		e.tell(err)
+	}
 	pass.Err = err
 	pass.Took = time.Since(began)
 	return pass

@@ -25,6 +25,10 @@ type folder string
 // that run costs a reload. HAProxy reads only *.cfg.
 const loadedFile = "podgate.loaded.json"
 
+// beforeFile is the loadedFile before that. A podgate that is killed in the
+// middle of a reload leaves HAProxy with the one or the other.
+const beforeFile = "podgate.before.json"
+
 type loaded struct {
 	Generation string        `json:"generation"`
 	State      haproxy.State `json:"state"` // without servers and routes
@@ -41,10 +45,34 @@ func (f folder) write(files cfgfile.Files, of haproxy.State) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", loadedFile, err)
 	}
+	if last := f.lastGeneration(); last != "" && last != files.Generation {
+		if err := os.Rename(filepath.Join(string(f), loadedFile), filepath.Join(string(f), beforeFile)); err != nil {
+			return err
+		}
+	}
 	if err := f.replace(loadedFile, append(memory, '\n')); err != nil {
 		return err
 	}
 	return f.replace(cfgfile.ConfigFile, files.Config)
+}
+
+// lastGeneration is that of loadedFile, "" if there is none.
+func (f folder) lastGeneration() string {
+	file, err := os.Open(filepath.Join(string(f), loadedFile))
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	var generation string
+	d := json.NewDecoder(file)
+	for range 3 { // "{", "generation" and what it is: the rest may be megabytes
+		token, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		generation, _ = token.(string)
+	}
+	return generation
 }
 
 func (f folder) writeMaps(texts map[string][]byte) error {
@@ -66,17 +94,29 @@ func structure(s haproxy.State) haproxy.State {
 	return s
 }
 
-// loaded returns what write remembered last, if it is of that generation.
+// loaded returns what write remembered of that generation.
 func (f folder) loaded(generation string) (haproxy.State, bool) {
-	text, err := os.ReadFile(filepath.Join(string(f), loadedFile))
-	if err != nil {
-		return haproxy.State{}, false
+	for _, l := range f.remembered() {
+		if l.Generation == generation {
+			return l.State, true
+		}
 	}
-	var l loaded
-	if err := json.Unmarshal(text, &l); err != nil || l.Generation != generation {
-		return haproxy.State{}, false
+	return haproxy.State{}, false
+}
+
+// remembered is what write remembered last and before.
+func (f folder) remembered() (all []loaded) {
+	for _, name := range []string{loadedFile, beforeFile} {
+		text, err := os.ReadFile(filepath.Join(string(f), name))
+		if err != nil {
+			continue
+		}
+		var l loaded
+		if json.Unmarshal(text, &l) == nil {
+			all = append(all, l)
+		}
 	}
-	return l.State, true
+	return all
 }
 
 // writeState writes what HAProxy is to know of its servers when it next loads.
@@ -84,7 +124,7 @@ func (f folder) writeState(state []byte) error { return f.replace(cfgfile.Server
 
 // names are the files that podgate keeps in the folder.
 func (f folder) names() []string {
-	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile}
+	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile}
 	for _, m := range haproxy.MapNames() {
 		names = append(names, cfgfile.MapFile(m))
 	}

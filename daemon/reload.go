@@ -69,6 +69,10 @@ func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
 	return !now.Before(r.at)
 }
 
+// waits reports whether what is wanted was refused as a whole and is to be tried
+// again: no pass in between puts that right.
+func (r *reloadPlan) waits() bool { return len(r.reasons) > 0 && r.refused.err != nil }
+
 func (e *edge) reloadReasons(want haproxy.State) []string {
 	switch {
 	case e.ours:
@@ -105,6 +109,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 		e.process = runtime.Process{}
 		return want, err
 	}
+	e.reload.reasons, e.reload.refused = nil, refusal{}
 	pass.Reload = reasons
 	e.log.Info("reloaded", "reason", brief(reasons), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
 	return want, nil
@@ -132,7 +137,7 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 		return want, r.err
 	}
 	check := func(s haproxy.State) error { return Check(ctx, e.haproxy, untried(s, e.have)) }
-	taken, err := preflight(e.have.Loaded.Frontends, want.Frontends)
+	taken, err := preflight(e.listening(), want.Frontends)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
 			e.tellRelay(taken[relay])
@@ -167,6 +172,20 @@ func untried(s haproxy.State, have haproxy.Running) haproxy.State {
 		}
 	}
 	return s
+}
+
+// listening are the frontends that HAProxy has, as far as we know. Of a process
+// that we do not know those count that we ever wrote lately: it may be ours all
+// the same.
+func (e *edge) listening() []haproxy.Frontend {
+	if e.ours {
+		return e.have.Loaded.Frontends
+	}
+	var frontends []haproxy.Frontend
+	for _, l := range e.folder.remembered() {
+		frontends = append(frontends, l.State.Frontends...)
+	}
+	return frontends
 }
 
 // tellRelay logs why there is no relay, when that begins.

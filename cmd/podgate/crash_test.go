@@ -173,11 +173,20 @@ func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	podgate := startPodgate(t, b.config, &log)
+	t.Cleanup(func() {
+		podgate.Process.Kill() // if a failure left it running
+		podgate.Wait()
+	})
 	b.awaitAnswer(t, "0")
 
 	var sent, failed int
 	done := make(chan struct{})
 	var loading sync.WaitGroup
+	stop := sync.OnceFunc(func() {
+		close(done)
+		loading.Wait()
+	})
+	t.Cleanup(stop)
 	loading.Go(func() {
 		short := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 		kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
@@ -215,8 +224,7 @@ func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
 		t.Errorf("after SIGTERM: %v", err)
 	}
 	b.awaitAnswer(t, "21")
-	close(done)
-	loading.Wait()
+	stop()
 	t.Logf("requests sent %d, failed %d", sent, failed)
 	halves, err := filepath.Glob(filepath.Join(b.haproxy.Folder, ".*"))
 	if err != nil || len(halves) > 0 {
