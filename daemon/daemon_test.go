@@ -440,6 +440,7 @@ func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {
 	tw.service("cart", nil, newPod(t, "cart-0"))
 	tw.start()
 	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.awaitReloads() // the pass that served this is over
 	if err := tw.haproxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}

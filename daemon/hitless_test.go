@@ -37,6 +37,12 @@ func (tw *town) openStreets() *load {
 	tw.start()
 	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
 	tw.awaitAnswer("any", "/shop/", "200 shop-0 /")
+	eventually(t, "podgate has seen that its first reload is over", func() error {
+		if len(tw.passes.reloads()) == 0 {
+			return errors.New("it has not")
+		}
+		return nil
+	})
 	return tw.startLoad("/cart/a", "/shop/b")
 }
 
