@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"podgate/kubeapi"
-	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // eachResource is what is told of Services and of EndpointSlices.
@@ -57,7 +56,7 @@ func (f *follower) keeps(service string) {
 	}
 }
 
-func watchNotAllowed(_ *testing.T, s *space) {
+func watchNotAllowed(t *testing.T, s *space) {
 	role := func(verbs ...string) object {
 		return object{"rules": []object{
 			{"apiGroups": []string{""}, "resources": []string{"services"}, "verbs": verbs},
@@ -67,7 +66,8 @@ func watchNotAllowed(_ *testing.T, s *space) {
 	s.create("rbac.authorization.k8s.io/v1", "Role", "lists", role("get", "list"))
 	s.remove("rbac.authorization.k8s.io/v1", "RoleBinding", "podgate")
 	s.bind("Role", "lists")
-	s.refusedTo(http.MethodGet, s.path("v1", "Service")+"?watch=true", http.StatusForbidden, s.token())
+	s.cluster.As(t, s.token()).Await(t, s.path("v1", "Service")+"?watch=true&timeoutSeconds=1", http.StatusForbidden)
+	s.mayList()
 
 	cfg := s.config()
 	cfg.ResyncInterval = 3 * time.Second
@@ -87,24 +87,12 @@ func watchNotAllowed(_ *testing.T, s *space) {
 	f.told(eachResource("watch refused, polling", "watch works, polling ended")...)
 }
 
-// refusedTo waits until a token is refused with this status: RBAC and the
-// server's caches take a while.
-func (s *space) refusedTo(method, path string, status int, token string) {
+// mayList waits until the account may list what Follow lists.
+func (s *space) mayList() {
 	s.t.Helper()
-	client := s.cluster.As(s.t, token)
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(refusedWithin); ; {
-		err := client.Do(s.t.Context(), method, path+"&timeoutSeconds=1", "", nil, nil)
-		if realapi.StatusCode(err) == status {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("%s %s is never answered with %d: %v", method, path, status, err)
-		}
-	}
+	account := s.cluster.As(s.t, s.token())
+	account.Await(s.t, s.path("v1", "Service"), http.StatusOK)
+	account.Await(s.t, s.path("discovery.k8s.io/v1", "EndpointSlice"), http.StatusOK)
 }
 
 // soon is an end that lies in the past by less than the minute that the API
@@ -145,7 +133,7 @@ func tokenRotated(t *testing.T, s *space) {
 	f.sees(stands("cart"))
 
 	write(t, cfg.TokenFile, s.token())
-	s.refusedTo(http.MethodGet, s.path("v1", "Service")+"?watch=true", http.StatusUnauthorized, first)
+	s.cluster.As(t, first).Await(t, s.path("v1", "Service"), http.StatusUnauthorized)
 	lists := f.last.Complete
 	f.sees("two more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= lists+2 })
 	s.service("pay", nil)

@@ -43,6 +43,7 @@ func newSpace(t *testing.T, cluster *realapi.Cluster) *space {
 	s.post("/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": s.name}})
 	s.createAccount()
 	s.bind("ClusterRole", "podgate")
+	s.mayList() // a Follow that began before would tell of a refusal
 	return s
 }
 

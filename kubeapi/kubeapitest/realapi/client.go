@@ -113,6 +113,28 @@ func (c *Client) Do(ctx context.Context, method, path, contentType string, body,
 	return json.NewDecoder(content).Decode(answer)
 }
 
+// awaited bounds Await.
+const awaited = 2 * time.Minute
+
+// Await asks for path until the answer has this status: RBAC and the tokens are
+// read from caches, which follow what changed after a while.
+func (c *Client) Await(t *testing.T, path string, status int) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(awaited); ; {
+		err := c.Do(t.Context(), http.MethodGet, path, "", nil, nil)
+		if StatusCode(err) == status {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("GET %s is not answered with %d within %v: %v", path, status, awaited, err)
+		}
+	}
+}
+
 // Create POSTs an object to its collection.
 func (c *Client) Create(ctx context.Context, collection string, o Object) error {
 	return c.Do(ctx, http.MethodPost, collection, JSON, o, nil)
