@@ -63,6 +63,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 
 	d.notifier = newNotifier(d.Log)
+	d.edge.alive = d.notifier.alive
 	d.notifier.ready("waiting for the API server")
 	d.Log.Info("started", "version", d.Version, "file", d.ConfigFile, "server", d.follow.client.Server())
 	wake := time.NewTimer(0)
@@ -81,6 +82,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 			d.reload(ctx, snapshots)
 		case <-wake.C:
 		}
+		d.notifier.alive()
 		d.pass(ctx)
 		wake.Reset(time.Until(d.edge.next()))
 	}

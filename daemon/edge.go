@@ -38,6 +38,7 @@ type edge struct {
 	writer         writer
 	runtime        *runtime.Client
 	log            *slog.Logger
+	alive          func() // tells, before a step that may take a minute, that the loop goes on
 
 	process runtime.Process // what answered last; zero while we do not know what it serves
 	have    haproxy.Running // what it serves; of meaning only while process is known
@@ -65,6 +66,7 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		writer:         writer{folder: folder(h.Folder)},
 		runtime:        runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
 		log:            log,
+		alive:          func() {},
 	}
 }
 

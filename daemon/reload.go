@@ -136,7 +136,10 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 	if r := e.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
 		return want, r.err
 	}
-	check := func(s haproxy.State) error { return Check(ctx, e.haproxy, untried(s, e.have)) }
+	check := func(s haproxy.State) error {
+		e.alive()
+		return Check(ctx, e.haproxy, untried(s, e.have))
+	}
 	taken, err := preflight(e.listening(), want.Frontends)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
@@ -199,6 +202,7 @@ func (e *edge) tellRelay(reason string) {
 // swap puts the files of want in place and has HAProxy load them. On an error
 // the old files are back.
 func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, error) {
+	e.alive()
 	files, err := cfgfile.Render(want, string(e.folder))
 	if err != nil {
 		return runtime.Process{}, err

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+)
+
+// TestTheLoopFeedsTheWatchdog runs podgate as systemd does, without API server
+// and HAProxy: the unit is up all the same, and stays so.
+func TestTheLoopFeedsTheWatchdog(t *testing.T) {
+	told := listenAsSystemd(t)
+	// A tenth of a second makes every pass give its sign of life.
+	t.Setenv("WATCHDOG_USEC", "100000")
+	t.Setenv("WATCHDOG_PID", "")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "podgate.toml")
+	text := "[kubernetes]\nserver = \"http://127.0.0.1:1\"\n[haproxy]\nfolder = \"" + dir + "\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		d := &daemon.Daemon{ConfigFile: file, Config: c, Log: slog.New(slog.DiscardHandler)}
+		ended <- d.Run(ctx)
+	}()
+	for _, want := range []string{"READY=1\nSTATUS=waiting for the API server", "WATCHDOG=1", "WATCHDOG=1"} {
+		if got := <-told; got != want {
+			t.Errorf("systemd is told %q, want %q", got, want)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	last := ""
+	for last != "STOPPING=1" {
+		select {
+		case last = <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("the end is not told, the last was %q", last)
+		}
+	}
+}
+
+// listenAsSystemd makes $NOTIFY_SOCKET, and returns what is sent to it.
+func listenAsSystemd(t *testing.T) <-chan string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "podgate") // sockets have names of 107 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
+	told := make(chan string, 100) // closed when the socket is
+	go func() {
+		defer close(told)
+		for {
+			buffer := make([]byte, 4096)
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			told <- strings.TrimSpace(string(buffer[:n]))
+		}
+	}()
+	return told
+}
