@@ -81,3 +81,5 @@ compiler:
 iproute:
 	@command -v ip >/dev/null || [ -x /usr/sbin/ip ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2; }
+
+include packaging/debian.mk

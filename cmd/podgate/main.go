@@ -29,6 +29,15 @@ func main() {
 
 // run carries out one command line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return root.ExecuteContext(ctx)
+}
+
+// newRoot returns podgate with all its commands.
+func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "podgate",
 		Short: "Keeps HAProxy on an edge box in step with the Services of a Kubernetes cluster",
@@ -40,10 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), checkCommand(), renderCommand(), diffCommand(), demoCommand(), versionCommand())
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	return root.ExecuteContext(ctx)
+	return root
 }
 
 // defaultConfig is where the package and the unit expect podgate.toml.
