@@ -210,7 +210,7 @@ func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 	wrote, _ := e.folder.loaded(process.Generation)
 	for _, s := range []haproxy.State{wrote, want} {
 		if files, err := cfgfile.Render(s, string(e.folder)); err == nil && files.Generation == process.Generation {
-			e.have.Loaded = structure(s)
+			e.have.Loaded = s.Structure()
 			return
 		}
 	}

@@ -41,7 +41,7 @@ func (f folder) write(files cfgfile.Files, of haproxy.State) error {
 	if err := f.writeMaps(files.Maps); err != nil {
 		return err
 	}
-	memory, err := json.Marshal(loaded{files.Generation, structure(of)})
+	memory, err := json.Marshal(loaded{files.Generation, of.Structure()})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", loadedFile, err)
 	}
@@ -82,16 +82,6 @@ func (f folder) writeMaps(texts map[string][]byte) error {
 		}
 	}
 	return nil
-}
-
-// structure is what of s only a reload can change.
-func structure(s haproxy.State) haproxy.State {
-	s.Routes = nil
-	s.Backends = slices.Clone(s.Backends)
-	for i := range s.Backends {
-		s.Backends[i].Servers = nil
-	}
-	return s
 }
 
 // loaded returns what write remembered of that generation.

@@ -103,7 +103,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	if err != nil {
 		return want, err
 	}
-	e.process, e.ours, e.have.Loaded = process, true, structure(want)
+	e.process, e.ours, e.have.Loaded = process, true, want.Structure()
 	e.writeAt = time.Now() // servers may have changed since
 	if err := e.observe(ctx, want); err != nil {
 		e.process = runtime.Process{}
@@ -129,7 +129,7 @@ func brief(reasons []string) string {
 // a whole is not tried again for a while.
 func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, error) {
 	want := e.quarantine.filter(asked, e.have.Loaded)
-	files, err := cfgfile.Render(structure(want), string(e.folder)) // for its Generation
+	files, err := cfgfile.Render(want.Structure(), string(e.folder)) // for its Generation
 	if err != nil {
 		return want, err
 	}
@@ -167,11 +167,12 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 // are wanted: it takes them again, and they are most of what is to be checked.
 func untried(s haproxy.State, have haproxy.Running) haproxy.State {
 	s.Backends = slices.Clone(s.Backends)
-	for i := range s.Backends {
-		b := &s.Backends[i]
+	for i, b := range s.Backends {
 		loaded, ok := have.Loaded.Backend(b.Name)
 		if ok && loaded.Policy == b.Policy && loaded.Options == b.Options && slices.Equal(have.Servers[b.Name], b.Servers) {
-			b.Servers = nil
+			bare := *b
+			bare.Servers = nil
+			s.Backends[i] = &bare
 		}
 	}
 	return s

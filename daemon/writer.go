@@ -65,9 +65,9 @@ func (f folder) writeRunning(have haproxy.Running) error {
 
 // withServers is what was loaded with the servers that are in service now.
 func withServers(have haproxy.Running) haproxy.State {
-	s := structure(have.Loaded)
+	s := have.Loaded.Structure()
 	for i := range s.Backends {
-		b := &s.Backends[i]
+		b := s.Backends[i]
 		for _, srv := range have.Servers[b.Name] {
 			if srv.State != haproxy.Maint {
 				b.Servers = append(b.Servers, srv)

@@ -38,7 +38,7 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 			if old.Policy.Mode == HTTP {
 				old.TimeoutServer = b.TimeoutServer // stands in a map
 			}
-			b = old
+			b = &old
 		}
 		out.Backends = append(out.Backends, b)
 	}

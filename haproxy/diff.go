@@ -98,17 +98,17 @@ func Diff(have Running, want State) Plan {
 
 // pairs walks two lists of backends, both sorted, side by side: those of one
 // name together, nil beside one that only one list has.
-func pairs(have, want []Backend) iter.Seq2[*Backend, *Backend] {
+func pairs(have, want []*Backend) iter.Seq2[*Backend, *Backend] {
 	return func(yield func(h, w *Backend) bool) {
 		for i, j := 0, 0; i < len(have) || j < len(want); {
 			var h, w *Backend
 			switch {
 			case j == len(want) || i < len(have) && have[i].Name < want[j].Name:
-				h = &have[i]
+				h = have[i]
 			case i == len(have) || have[i].Name != want[j].Name:
-				w = &want[j]
+				w = want[j]
 			default:
-				h, w = &have[i], &want[j]
+				h, w = have[i], want[j]
 			}
 			if h != nil {
 				i++
@@ -243,7 +243,7 @@ func diffMaps(have Running, want []Map) []Map {
 // knows no others.
 func (s State) looksUp(name string) bool {
 	if name == TimeoutsMap {
-		return slices.ContainsFunc(s.Backends, func(b Backend) bool { return b.Policy.Mode == HTTP })
+		return slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Policy.Mode == HTTP })
 	}
 	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Mode == HTTP })
 }

@@ -22,7 +22,7 @@ func state(lines ...string) haproxy.State {
 	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:80")}}}}
 	for _, line := range lines {
 		words := strings.Fields(line)
-		b := haproxy.Backend{Name: words[0], Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}
+		b := &haproxy.Backend{Name: words[0], Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}
 		words = words[1:]
 		if len(words) > 0 && words[0] == "tcp" {
 			b.Policy.Mode = haproxy.TCP

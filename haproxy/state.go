@@ -20,7 +20,7 @@ import (
 type State struct {
 	Settings  Settings
 	Frontends []Frontend // by Name
-	Backends  []Backend  // by Name
+	Backends  []*Backend // by Name; States share those that are the same in both
 	Routes    []Route    // by Route.Compare
 }
 
@@ -234,13 +234,24 @@ func ParseServerName(name string) (netip.AddrPort, bool) {
 	return addr, true
 }
 
-// Backend returns the backend of that name.
-func (s State) Backend(name string) (Backend, bool) { return findBackend(s.Backends, name) }
-
-func findBackend(sorted []Backend, name string) (Backend, bool) {
-	i, ok := slices.BinarySearchFunc(sorted, name, func(b Backend, n string) int { return cmp.Compare(b.Name, n) })
+// Backend returns a copy of the backend of that name.
+func (s State) Backend(name string) (Backend, bool) {
+	i, ok := slices.BinarySearchFunc(s.Backends, name, func(b *Backend, n string) int { return cmp.Compare(b.Name, n) })
 	if !ok {
 		return Backend{}, false
 	}
-	return sorted[i], true
+	return *s.Backends[i], true
+}
+
+// Structure is what of s only a reload can change: s without routes and servers.
+func (s State) Structure() State {
+	s.Routes = nil
+	backends := make([]Backend, len(s.Backends)) // in one piece
+	s.Backends = slices.Clone(s.Backends)
+	for i, b := range s.Backends {
+		backends[i] = *b
+		backends[i].Servers = nil
+		s.Backends[i] = &backends[i]
+	}
+	return s
 }

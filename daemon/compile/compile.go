@@ -62,7 +62,7 @@ func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
 // Service returns the Service port that a backend serves. It reports false
 // for a backend that is not in State.
 func (r *Result) Service(backend string) (ServicePort, bool) {
-	i, ok := slices.BinarySearchFunc(r.State.Backends, backend, func(b haproxy.Backend, name string) int {
+	i, ok := slices.BinarySearchFunc(r.State.Backends, backend, func(b *haproxy.Backend, name string) int {
 		return cmp.Compare(b.Name, name)
 	})
 	if !ok {
@@ -105,11 +105,12 @@ func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service
 
 // backends puts the servers of the Services into the backends that they were
 // given.
-func (r *Result) backends() []haproxy.Backend {
-	backends := make([]haproxy.Backend, len(r.merged.backends))
+func (r *Result) backends() []*haproxy.Backend {
+	backends := make([]*haproxy.Backend, len(r.merged.backends))
 	for i, p := range r.merged.backends {
-		backends[i] = p.backend
-		backends[i].Servers = r.services[p.service].servers[p.claim]
+		b := p.backend
+		backends[i] = &b
+		b.Servers = r.services[p.service].servers[p.claim]
 	}
 	return backends
 }

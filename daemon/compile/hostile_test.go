@@ -67,7 +67,7 @@ func without(r *Result, key kubeapi.Key) haproxy.State {
 		p, ok := r.Service(backend)
 		return ok && p.Service == key
 	}
-	state.Backends = slices.DeleteFunc(slices.Clone(state.Backends), func(b haproxy.Backend) bool { return theirs(b.Name) })
+	state.Backends = slices.DeleteFunc(slices.Clone(state.Backends), func(b *haproxy.Backend) bool { return theirs(b.Name) })
 	state.Routes = slices.DeleteFunc(slices.Clone(state.Routes), func(r haproxy.Route) bool { return theirs(r.Backend) })
 	state.Frontends = slices.DeleteFunc(slices.Clone(state.Frontends), func(f haproxy.Frontend) bool { return theirs(f.Backend) })
 	return state

@@ -73,7 +73,7 @@ func told() cmp.Option {
 func checkSorted(t *testing.T, r *Result) {
 	t.Helper()
 	s := r.State
-	byName := func(a, b haproxy.Backend) int { return compareStrictly(a.Name, b.Name) }
+	byName := func(a, b *haproxy.Backend) int { return compareStrictly(a.Name, b.Name) }
 	routes := func(a, b haproxy.Route) int { return strictly(a.Compare(b)) }
 	frontends := func(a, b haproxy.Frontend) int { return compareStrictly(a.Name, b.Name) }
 	if !slices.IsSortedFunc(s.Backends, byName) || !slices.IsSortedFunc(s.Routes, routes) || !slices.IsSortedFunc(s.Frontends, frontends) {

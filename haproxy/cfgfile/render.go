@@ -89,7 +89,7 @@ func (d *document) globalLines(s haproxy.Settings) string {
 }
 
 // classes are the distinct policies, in the order of their names.
-func classes(backends []haproxy.Backend) []haproxy.Policy {
+func classes(backends []*haproxy.Backend) []haproxy.Policy {
 	byName := map[string]haproxy.Policy{}
 	for _, b := range backends {
 		byName[class(b.Policy)] = b.Policy
@@ -118,7 +118,7 @@ func (w *backendWriter) serverParams(o haproxy.Options) string {
 }
 
 // head is the section without its servers.
-func (w *backendWriter) head(b haproxy.Backend) string {
+func (w *backendWriter) head(b *haproxy.Backend) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "\nbackend %s from %s\n", w.doc.word("backend", b.Name), class(b.Policy))
 	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
@@ -131,7 +131,7 @@ func (w *backendWriter) head(b haproxy.Backend) string {
 	return t.String()
 }
 
-func (w *backendWriter) writeServers(t *bytes.Buffer, b haproxy.Backend) {
+func (w *backendWriter) writeServers(t *bytes.Buffer, b *haproxy.Backend) {
 	params := w.serverParams(b.Options)
 	for _, s := range b.Servers {
 		line := appendServerLine(append(t.AvailableBuffer(), "  server "...), params, s.Addr)

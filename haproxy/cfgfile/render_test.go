@@ -30,7 +30,7 @@ func shop() haproxy.State {
 			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0]},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432"},
 		},
-		Backends: []haproxy.Backend{
+		Backends: []*haproxy.Backend{
 			{
 				Name:    "shop_cart_80",
 				Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.LeastConn, Cookie: "SERVERID", CookieKey: "podgate", CheckPath: "/healthz", TimeoutConnect: time.Second},
@@ -160,7 +160,7 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 	}
 	for name, change := range map[string]func(*haproxy.State){
 		"a backend comes": func(s *haproxy.State) {
-			s.Backends = append(s.Backends, haproxy.Backend{Name: "z", Policy: s.Backends[2].Policy})
+			s.Backends = append(s.Backends, &haproxy.Backend{Name: "z", Policy: s.Backends[2].Policy})
 		},
 		"a backend goes":        func(s *haproxy.State) { s.Backends = s.Backends[1:] },
 		"the algorithm changes": func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },

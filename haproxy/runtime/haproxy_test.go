@@ -157,19 +157,19 @@ func settings() haproxy.Settings {
 // every path to it.
 func (b box) shop(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) haproxy.State {
 	t.Helper()
-	backend := haproxy.Backend{
+	backend := &haproxy.Backend{
 		Name:    "shop",
 		Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin},
 		Options: haproxy.Options{Protocol: haproxy.Plain},
 		Servers: servers,
 	}
 	if change != nil {
-		change(&backend)
+		change(backend)
 	}
 	return haproxy.State{
 		Settings:  settings(),
 		Frontends: []haproxy.Frontend{{Name: "http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{b.freeAddr(t)}}},
-		Backends:  []haproxy.Backend{backend},
+		Backends:  []*haproxy.Backend{backend},
 		Routes:    []haproxy.Route{{Backend: "shop"}},
 	}
 }

@@ -134,7 +134,7 @@ func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
 	for i := range 300 {
 		name := strings.Repeat("x", 80) + string(rune('a'+i/100)) + string(rune('a'+i/10%10)) + string(rune('a'+i%10))
 		srv := haproxy.Server{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}), uint16(1000+i)), State: haproxy.Ready}
-		s.Backends = append(s.Backends, haproxy.Backend{
+		s.Backends = append(s.Backends, &haproxy.Backend{
 			Name:    name,
 			Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.LeastConn},
 			Options: haproxy.Options{Protocol: haproxy.Plain},

@@ -81,7 +81,7 @@ func TestIdleClientOverAReload(t *testing.T) {
 		{
 			"follows a route that moved",
 			func(_ box, s *haproxy.State, next haproxy.Server) {
-				s.Backends = append(s.Backends, s.Backends[0])
+				s.Backends = append(s.Backends, new(*s.Backends[0]))
 				s.Backends[1].Name, s.Backends[1].Servers = "shop2", []haproxy.Server{next}
 				s.Routes[1].Backend = "shop2"
 			},
@@ -90,7 +90,7 @@ func TestIdleClientOverAReload(t *testing.T) {
 		{
 			"reaches what is new",
 			func(_ box, s *haproxy.State, next haproxy.Server) {
-				s.Backends = append(s.Backends, s.Backends[0])
+				s.Backends = append(s.Backends, new(*s.Backends[0]))
 				s.Backends[1].Name, s.Backends[1].Servers = "shop2", []haproxy.Server{next}
 				s.Routes = append(s.Routes, haproxy.Route{Path: "/new", Backend: "shop2"})
 			},

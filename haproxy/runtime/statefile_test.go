@@ -90,9 +90,9 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 	undrained, _ := newPod(t)
 	b := newStatefulBox(t)
 	dead := haproxy.Server{Addr: b.freeAddr(t), State: haproxy.Ready}
-	checked := func(servers ...haproxy.Server) haproxy.Backend {
+	checked := func(servers ...haproxy.Server) *haproxy.Backend {
 		slices.SortFunc(servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
-		return haproxy.Backend{
+		return &haproxy.Backend{
 			Name:    "shop",
 			Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin},
 			Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 100 * time.Millisecond},
@@ -104,16 +104,16 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 	b.loadStateful(t, s, runtime.EmptyStateFile())
 	// Some from the file, some by the runtime API.
 	b.apply(t, haproxy.Plan{
-		Add: changes(haproxy.AddServer, &s.Backends[0], dead, draining, undrained),
-		Leave: append(changes(haproxy.SetServer, &s.Backends[0], withState(haproxy.Drain, draining, undrained)...),
-			changes(haproxy.SetServer, &s.Backends[0], withState(haproxy.Maint, leaving)...)...),
+		Add: changes(haproxy.AddServer, s.Backends[0], dead, draining, undrained),
+		Leave: append(changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Drain, draining, undrained)...),
+			changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, leaving)...)...),
 	})
 	b.command(t, "set server theirs/web state drain")
 	b.command(t, "set server theirs/127.0.0.1:9 state maint")
 	eventually(t, "the dead server is down", func() bool { return b.states(t, "shop")[dead.Name()] == "down" })
 
 	want := s
-	want.Backends = []haproxy.Backend{checked(live, dead, added, leaving, undrained, withState(haproxy.Drain, draining)[0])}
+	want.Backends = []*haproxy.Backend{checked(live, dead, added, leaving, undrained, withState(haproxy.Drain, draining)[0])}
 	file, err := b.StateFile(t.Context(), want)
 	if err != nil {
 		t.Fatal(err)

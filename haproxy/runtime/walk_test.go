@@ -149,6 +149,7 @@ func (w *world) next(have haproxy.State) haproxy.State {
 		}
 	}
 	for i := range s.Backends {
+		s.Backends[i] = new(*s.Backends[i])
 		if fresh || w.one(2) {
 			s.Backends[i].Servers = w.servers()
 		}
@@ -163,13 +164,13 @@ func (w *world) next(have haproxy.State) haproxy.State {
 // one is true one time out of n.
 func (w *world) one(n int) bool { return w.rand.IntN(n) == 0 }
 
-func (w *world) backends() []haproxy.Backend {
-	var all []haproxy.Backend
+func (w *world) backends() []*haproxy.Backend {
+	var all []*haproxy.Backend
 	for i, name := range w.names {
 		if w.one(3) {
 			continue
 		}
-		b := haproxy.Backend{Name: name, Options: haproxy.Options{Protocol: haproxy.Plain}}
+		b := &haproxy.Backend{Name: name, Options: haproxy.Options{Protocol: haproxy.Plain}}
 		b.Policy = haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.Balances()[w.rand.IntN(5)]}
 		switch {
 		case i >= 4:
@@ -203,7 +204,7 @@ func (w *world) servers() []haproxy.Server {
 	return all
 }
 
-func (w *world) frontends(backends []haproxy.Backend, have haproxy.State) ([]haproxy.Frontend, []haproxy.Route) {
+func (w *world) frontends(backends []*haproxy.Backend, have haproxy.State) ([]haproxy.Frontend, []haproxy.Route) {
 	binds := w.http[:1]
 	if w.one(10) {
 		binds = w.http

@@ -34,7 +34,7 @@ func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 		t.Errorf("AdminSocket: %v, want that it does not exist", err)
 	}
 	want := s
-	want.Backends = slices.Clone(s.Backends)
+	want.Backends = []*haproxy.Backend{new(*s.Backends[0])}
 	want.Backends[0].Servers = append(manyServers(500), pod)
 	slices.SortFunc(want.Backends[0].Servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
 	want.Routes = routes(3000)
