@@ -5,15 +5,11 @@ package kubeapi
 import (
 	"context"
 	"sync"
-	"time"
 )
 
-// coalesce is how long changes are gathered into one Snapshot: a rollout writes
-// several objects within milliseconds.
-const coalesce = 10 * time.Millisecond
-
 // Follow sends a Snapshot to out after every change and after every complete
-// list, until ctx ends, and returns ctx.Err(). It waits for a server that is not
+// list, until ctx ends, and returns ctx.Err(). A change after a while of none is
+// sent at once, those behind it are gathered. It waits for a server that is not
 // there, and tells so once.
 //
 // Out must have a capacity of 1 and no other sender: a Snapshot that nobody has
@@ -33,17 +29,17 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	}
 
 	f := newFollower(c, sources)
-	var due <-chan time.Time // when to send; nil while there is nothing new
+	var next pace
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case u := <-updates:
-			if f.apply(u) && due == nil {
-				due = time.After(coalesce)
+			if f.apply(u) {
+				next.changed()
 			}
-		case <-due:
-			due = nil
+		case <-next.due:
+			next.sent()
 			offer(out, f.store.snapshot(f.complete))
 		}
 	}
