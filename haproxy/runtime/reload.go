@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -22,6 +23,10 @@ const (
 	// pollInterval is how often a new process, or a socket that refuses, is
 	// tried.
 	pollInterval = 10 * time.Millisecond
+	// watchInterval is how often it is looked whether somebody else reloaded.
+	watchInterval = 100 * time.Millisecond
+	// replyPatience is how long the master's reply may come behind a new process.
+	replyPatience = time.Second
 )
 
 // LoadError is a configuration that HAProxy did not take. It goes on serving
@@ -69,10 +74,13 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 func (c *Client) reload(ctx context.Context, generation string, before Process) (Process, error) {
 	serves := func(p Process) bool { return p.Pid != before.Pid && p.Generation == generation }
 
-	reply, err := c.master.ask(ctx, "reload\n")
-	for errors.Is(err, syscall.ECONNRESET) && ctx.Err() == nil {
-		// The master was loading already and forgot who had connected.
-		reply, err = c.master.ask(ctx, "reload\n")
+	reply, err := c.askReload(ctx, before.Pid)
+	for reply == "" && forgot(err) && ctx.Err() == nil {
+		p, _ := c.process(ctx)
+		if serves(p) {
+			return p, nil // what it loaded is what we asked for
+		}
+		reply, err = c.askReload(ctx, p.Pid)
 	}
 	if err != nil && reply == "" {
 		return Process{}, err
@@ -89,6 +97,67 @@ func (c *Client) reload(ctx context.Context, generation string, before Process) 
 		return Process{}, &LoadError{Log: alerts(log)}
 	}
 	return c.await(ctx, generation, serves, func() bool { return c.loadFailed(ctx) })
+}
+
+// errForgotten is a "reload" that the master never answers.
+var errForgotten = errors.New("the master does not answer")
+
+// forgot reports whether the master was loading already and forgot who had
+// connected.
+func forgot(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, errForgotten)
+}
+
+// askReload says "reload" to the master and returns its reply. A reload by
+// somebody else may come first: the master starts over with it, and newer ones
+// then keep our connection without ever looking at it. So whoever serves is
+// looked at meanwhile. Once it is not the process before, zero if that is not
+// known, the reply is waited for a while yet, because ours may be next, and is
+// then an errForgotten.
+func (c *Client) askReload(ctx context.Context, before int) (string, error) {
+	asked := time.Now()
+	asking, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	var watching sync.WaitGroup
+	if before != 0 {
+		watching.Go(func() {
+			if !c.awaitOther(asking, before) {
+				return
+			}
+			patience := time.NewTimer(replyPatience + time.Since(asked)) // ours takes about as long
+			defer patience.Stop()
+			select {
+			case <-patience.C:
+				giveUp(errForgotten)
+			case <-asking.Done():
+			}
+		})
+	}
+	reply, err := c.master.ask(asking, "reload\n")
+	giveUp(nil)
+	watching.Wait()
+	return reply, err
+}
+
+// awaitOther reports whether, before ctx ends, another process than pid answers
+// on the admin socket.
+func (c *Client) awaitOther(ctx context.Context, pid int) bool {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+		replies, err := c.worker.admin.exchange(ctx, []string{"show info"})
+		if err != nil {
+			continue
+		}
+		if p, err := parseInfo(replies[0]); err == nil && p.Pid != pid {
+			return true
+		}
+	}
 }
 
 // loadFailed asks the master of HAProxy 2.6, which does not answer "reload",

@@ -172,3 +172,25 @@ func TestReloadReadsTheMastersReply(t *testing.T) {
 		})
 	}
 }
+
+// TestReloadThatSomebodyElseOvertakes is about two who reload HAProxy at once
+// and know nothing of each other. The master starts over with the one, and that
+// of 3.2 and newer then keeps the other's connection without ever answering.
+func TestReloadThatSomebodyElseOvertakes(t *testing.T) {
+	b := newBox(t)
+	generation := b.write(t, b.shop(t, nil))
+	other := runtime.New(b.Admin, b.Master, b.Folder)
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var both sync.WaitGroup
+		for _, c := range []*runtime.Client{b.Client, other} {
+			both.Go(func() {
+				if p, err := c.Reload(ctx, generation); err != nil || p.Generation != generation {
+					t.Errorf("%+v, %v", p, err)
+				}
+			})
+		}
+		both.Wait()
+		cancel()
+	}
+}
