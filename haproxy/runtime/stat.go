@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// ServerStat is how HAProxy judges one server (management.txt "show stat").
+type ServerStat struct {
+	Name   string // "10.2.9.103:8080"
+	Status string // "UP", "DOWN", "UP 1/3", "MAINT", "DRAIN", "no check", ...
+	// Check is what the last health check came to: "L7OK", "L4CON", ...; "" without one.
+	Check       string
+	CheckCode   string // of an HTTP check; ""
+	CheckInfo   string // "Connection refused"; ""
+	Sessions    int    // connections and requests that it has now
+	SinceChange time.Duration
+	Weight      int
+}
+
+// Up reports whether HAProxy sends it new clients.
+func (s ServerStat) Up() bool { return strings.HasPrefix(s.Status, "UP") || s.Status == "no check" }
+
+// ServerStats returns how HAProxy judges the servers of a backend, in HAProxy's
+// order. It is nil where HAProxy has no such backend. It may be called
+// concurrently.
+func (c *Client) ServerStats(ctx context.Context, backend string) ([]ServerStat, error) {
+	if err := checkWord("backend", backend); err != nil {
+		return nil, err
+	}
+	const servers = 4
+	command := fmt.Sprintf("show stat %s %d -1", backend, servers)
+	replies, err := c.worker.exchange(ctx, []string{command})
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	if !strings.HasPrefix(replies[0], "# ") {
+		return nil, nil // "No such proxy."
+	}
+	table, err := parseTable(replies[0])
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %s: %w", command, err)
+	}
+	stats := []ServerStat{}
+	for _, row := range table.rows {
+		stats = append(stats, ServerStat{
+			Name:        table.text(row, "svname"),
+			Status:      table.text(row, "status"),
+			Check:       strings.TrimPrefix(table.text(row, "check_status"), "* "), // a check is under way
+			CheckCode:   table.text(row, "check_code"),
+			CheckInfo:   table.text(row, "last_chk"),
+			Sessions:    table.number(row, "scur"),
+			SinceChange: time.Duration(table.number(row, "lastchg")) * time.Second,
+			Weight:      table.number(row, "weight"),
+		})
+	}
+	return stats, nil
+}
+
+// table is a reply of "show stat": a header and rows of the same order, which
+// grows at its end from version to version.
+type table struct {
+	columns map[string]int
+	rows    [][]string
+}
+
+func parseTable(reply string) (table, error) {
+	r := csv.NewReader(strings.NewReader(strings.TrimPrefix(reply, "# ")))
+	r.FieldsPerRecord, r.LazyQuotes = -1, true
+	rows, err := r.ReadAll()
+	if err != nil || len(rows) == 0 {
+		return table{}, fmt.Errorf("HAProxy answered %q", firstLine(reply))
+	}
+	t := table{columns: make(map[string]int, len(rows[0])), rows: rows[1:]}
+	for i, name := range rows[0] {
+		t.columns[name] = i
+	}
+	return t, nil
+}
+
+// text is "" where a version does not have the column.
+func (t table) text(row []string, column string) string {
+	i, ok := t.columns[column]
+	if !ok || i >= len(row) {
+		return ""
+	}
+	return row[i]
+}
+
+func (t table) number(row []string, column string) int {
+	n, _ := strconv.Atoi(t.text(row, column))
+	return n
+}
+
+// The columns of a backend's row that Up reads, the same since 1.4.
+const (
+	statBackend = 0
+	statActive  = 19
+	statColumns = 21
+)
+
+// Up returns how many servers of each backend are up and take new clients, of
+// all backends, those of others among them (management.txt "show stat").
+func (c *Client) Up(ctx context.Context) (map[string]int, error) {
+	const command = "show stat -1 2 -1"
+	replies, err := c.worker.exchange(ctx, []string{command})
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	up := map[string]int{}
+	for line := range strings.Lines(replies[0]) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		// None of the columns up to here is text that could hold a comma.
+		row := strings.SplitN(line, ",", statColumns)
+		if len(row) < statColumns {
+			return nil, fmt.Errorf("observe HAProxy: %s: a row of %d columns: %q", command, len(row), strings.TrimSpace(line))
+		}
+		n, err := strconv.Atoi(row[statActive])
+		if err != nil {
+			return nil, fmt.Errorf("observe HAProxy: %s: act %q is not a number", command, row[statActive])
+		}
+		up[strings.Clone(row[statBackend])] = n // the reply may be megabytes
+	}
+	return up, nil
+}
+
+// RetiredWorkers returns how many workers of earlier configurations still have
+// connections (management.txt "show proc").
+func (c *Client) RetiredWorkers(ctx context.Context) (int, error) {
+	master := c.master
+	master.patience = 0
+	reply, err := master.ask(ctx, "show proc;quit\n")
+	if err != nil {
+		return 0, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	retired, old := 0, false
+	for line := range strings.Lines(reply) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) > 1 && words[0] == "#":
+			old = words[1] == "old"
+		case old && len(words) > 1 && words[1] == "worker":
+			retired++
+		}
+	}
+	return retired, nil
+}
+
+// Found is what HAProxy finds in one of our maps.
+type Found struct {
+	Map   string // one of haproxy.MapNames
+	Key   string // of the entry that matches; "" for none
+	Value string
+}
+
+// Route asks HAProxy which entries of the maps of routes it finds for a host,
+// in lower case, and a path, in the order in which its frontend looks them up:
+// the host itself, its wildcard, any host (management.txt "get map").
+func (c *Client) Route(ctx context.Context, host, path string) ([]Found, error) {
+	hosts := []string{host, "*"}
+	if _, zone, ok := strings.Cut(host, "."); ok {
+		hosts = []string{host, "*." + zone, "*"}
+	}
+	var commands []string
+	var found []Found
+	for _, m := range []struct{ name, path string }{
+		{haproxy.RoutesMap, path}, {haproxy.FoldedRoutesMap, strings.ToLower(path)},
+	} {
+		file := filepath.Join(c.folder, cfgfile.MapFile(m.name))
+		for _, h := range hosts {
+			key := h + m.path + "/"
+			if err := checkLine("map", file+" "+key); err != nil {
+				return nil, err
+			}
+			commands = append(commands, "get map "+file+" "+key)
+			found = append(found, Found{Map: m.name})
+		}
+	}
+	replies, err := c.worker.exchangeAll(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	for i, reply := range replies {
+		found[i].Key, found[i].Value = quotedField(reply, "key"), quotedField(reply, "value")
+	}
+	return found, nil
+}
+
+// quotedField is the text of name="text" in a reply of "get map".
+func quotedField(reply, name string) string {
+	_, rest, ok := strings.Cut(reply, " "+name+`="`)
+	if !ok {
+		return ""
+	}
+	text, _, _ := strings.Cut(rest, `"`)
+	return text
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+func TestServersAreJudgedAsHAProxyJudgesThem(t *testing.T) {
+	b := newBox(t)
+	alive, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close()
+	up := alive.Addr().(*net.TCPAddr).AddrPort()
+	down := netip.AddrPortFrom(netip.MustParseAddr("127.66.1.9"), 1)
+	s := haproxy.State{Backends: []haproxy.Backend{{
+		Name:    "shop_cart_80",
+		Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.RoundRobin},
+		Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 100 * time.Millisecond},
+		Servers: []haproxy.Server{{Addr: up, State: haproxy.Ready}, {Addr: down, State: haproxy.Ready}},
+	}}}
+	b.load(t, s)
+	await(t, "the check fails", func() error {
+		counts, err := b.Up(t.Context())
+		if err != nil || counts["shop_cart_80"] != 1 {
+			return fmt.Errorf("up %v, %v", counts, err)
+		}
+		return nil
+	})
+	stats, err := b.ServerStats(t.Context(), "shop_cart_80")
+	if err != nil || len(stats) != 2 {
+		t.Fatalf("got %v, %v", stats, err)
+	}
+	for _, st := range stats {
+		want := runtime.ServerStat{Name: haproxy.ServerName(up), Status: "UP", Check: "L4OK"}
+		if st.Name != want.Name {
+			want = runtime.ServerStat{Name: haproxy.ServerName(down), Status: "DOWN", Check: "L4CON"}
+		}
+		if st.Name != want.Name || st.Status != want.Status || st.Check != want.Check || st.Up() != (want.Status == "UP") {
+			t.Errorf("got %+v, want %+v", st, want)
+		}
+	}
+	if stats, err := b.ServerStats(t.Context(), "none"); stats != nil || err != nil {
+		t.Errorf("of a backend that is not there: %v, %v", stats, err)
+	}
+}
+
+func TestRetiredWorkersAreCounted(t *testing.T) {
+	b := newBox(t)
+	addr, err := b.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo := startEcho(t)
+	s := haproxy.State{
+		Settings:  haproxy.Settings{TimeoutClient: time.Minute, TimeoutServer: time.Minute, TimeoutConnect: time.Second},
+		Frontends: []haproxy.Frontend{{Name: "podgate_tcp_1", Mode: haproxy.TCP, Binds: []netip.AddrPort{addr}, Backend: "b"}},
+		Backends: []haproxy.Backend{{Name: "b", Policy: haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.RoundRobin},
+			Options: haproxy.Options{Protocol: haproxy.Plain}, Servers: []haproxy.Server{{Addr: echo, State: haproxy.Ready}}}},
+	}
+	b.load(t, s)
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	say := []byte("hello")
+	if _, err := conn.Write(say); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, say); err != nil { // it goes through the worker
+		t.Fatal(err)
+	}
+	if n, err := b.RetiredWorkers(t.Context()); n != 0 || err != nil {
+		t.Errorf("before the reload: %d, %v", n, err)
+	}
+	s.Settings.TimeoutClient = 2 * time.Minute
+	b.load(t, s)
+	await(t, "a retired worker", func() error {
+		if n, err := b.RetiredWorkers(t.Context()); n != 1 || err != nil {
+			return fmt.Errorf("%d, %v", n, err)
+		}
+		return nil
+	})
+}
+
+func startEcho(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn)
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func TestHAProxyTellsWhichRouteItFinds(t *testing.T) {
+	b := newBox(t)
+	addr, err := b.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := haproxy.State{
+		Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{addr}}},
+		Backends:  []haproxy.Backend{{Name: "b", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}},
+		Routes: []haproxy.Route{
+			{Path: "/Old", FoldCase: false, Backend: "b"},
+			{Host: "*.example.com", Path: "/cart", Rewrite: "/", Backend: "b"},
+			{Host: "shop.example.com", Backend: "b"},
+		},
+	}
+	b.load(t, s)
+	for _, row := range []struct{ host, path, want string }{
+		{"shop.example.com", "/cart/x", "routes shop.example.com/ b|20000, routes *.example.com/cart/ b|10005|/cart"},
+		{"other.example.com", "/cart", "routes *.example.com/cart/ b|10005|/cart"},
+		{"any", "/Old/x", "routes */Old/ b|4"},
+		{"any", "/older", ""},
+	} {
+		found, err := b.Route(t.Context(), row.host, row.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range found {
+			if f.Key != "" {
+				got = append(got, f.Map+" "+f.Key+" "+f.Value)
+			}
+		}
+		if diff := cmp.Diff(row.want, strings.Join(got, ", ")); diff != "" {
+			t.Errorf("%s%s (-want +got):\n%s", row.host, row.path, diff)
+		}
+	}
+}
+
+// await is eventually for what says why not.
+func await(t *testing.T, what string, ok func() error) {
+	t.Helper()
+	var err error
+	defer func() {
+		if t.Failed() {
+			t.Logf("%s: %v", what, err)
+		}
+	}()
+	eventually(t, what, func() bool {
+		err = ok()
+		return err == nil
+	})
+}
