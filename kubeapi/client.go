@@ -24,6 +24,7 @@ type Client struct {
 	lists       *retryablehttp.Client // lists, over http
 
 	timeouts timeouts
+	board    statusBoard
 }
 
 // timeouts bound what a server may keep a Client waiting for.
@@ -71,11 +72,11 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		servers:     servers{log: log},
 		credentials: credentials,
 		timeouts:    defaultTimeouts(),
-		http: &http.Client{
-			Transport: &authTransport{credentials: credentials, userAgent: cfg.UserAgent},
-			// A redirect would carry the token to whoever it names.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+	}
+	c.http = &http.Client{
+		Transport: &authTransport{credentials: credentials, userAgent: cfg.UserAgent, board: &c.board},
+		// A redirect would carry the token to whoever it names.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.lists = newListClient(c.http, cfg.PollInterval)
 	if err := c.useServers(); err != nil {

@@ -174,6 +174,7 @@ func (c *credentials) reload() {
 type authTransport struct {
 	credentials *credentials
 	userAgent   string
+	board       *statusBoard // which counts the answers
 }
 
 func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -199,5 +200,7 @@ func (t *authTransport) send(req *http.Request, s session) (*http.Response, erro
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
-	return s.transport.RoundTrip(req)
+	resp, err := s.transport.RoundTrip(req)
+	t.board.answered(resp, err)
+	return resp, err
 }

@@ -5,6 +5,7 @@ package kubeapi
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Follow sends a Snapshot to out after every change and after every complete
@@ -30,6 +31,7 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 
 	f := newFollower(c, sources)
 	var next pace
+	var since time.Time // when the oldest change came that was not sent; zero for none
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,10 +39,15 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 		case u := <-updates:
 			if f.apply(u) {
 				next.changed()
+				if since.IsZero() {
+					since = time.Now()
+				}
 			}
 		case <-next.due:
 			next.sent()
-			offer(out, f.store.snapshot(f.complete))
+			s := f.store.snapshot(f.complete)
+			s.Since, since = since, time.Time{}
+			offer(out, s)
 		}
 	}
 }
@@ -54,7 +61,8 @@ func offer(out chan *Snapshot, s *Snapshot) {
 		default:
 		}
 		select {
-		case <-out:
+		case old := <-out:
+			s.Since = old.Since // nobody has seen what it holds
 		default:
 		}
 	}
@@ -80,6 +88,7 @@ func newFollower(c *Client, sources []source) *follower {
 		unlisted: make(map[source]bool),
 		told:     make(map[source]map[Key]string),
 	}
+	f.health.board = &c.board
 	f.restart()
 	return f
 }
@@ -103,6 +112,7 @@ func (f *follower) apply(u update) bool {
 		delete(f.unlisted, u.src)
 		if len(f.unlisted) == 0 {
 			f.complete++
+			f.c.board.complete()
 			f.restart()
 			return true
 		}

@@ -59,6 +59,7 @@ type health struct {
 	conditions   map[source]condition // of the sources that are not fine
 	open         []condition          // whose beginning was told, and whose end was not
 	refusedSince map[source]time.Time // of the sources that a server refuses as it comes up
+	board        *statusBoard         // where it stands for others to read
 }
 
 func newHealth(log *slog.Logger, server func() string) health {
@@ -67,6 +68,7 @@ func newHealth(log *slog.Logger, server func() string) health {
 		server:       server,
 		conditions:   make(map[source]condition),
 		refusedSince: make(map[source]time.Time),
+		board:        new(statusBoard),
 	}
 }
 
@@ -125,6 +127,7 @@ func (h *health) holds(c condition) bool {
 }
 
 func (h *health) began(c condition, err error) {
+	h.board.began(c, err)
 	switch c.kind {
 	case unreachable:
 		h.log.Warn("API server unreachable", "server", h.server(), "err", err)
@@ -140,6 +143,7 @@ func (h *health) began(c condition, err error) {
 }
 
 func (h *health) ended(c condition) {
+	h.board.ended(c)
 	switch c.kind {
 	case unreachable:
 		h.log.Info("API server reachable", "server", h.server())

@@ -88,6 +88,7 @@ func (c *Client) listPages(ctx context.Context, server *url.URL, src source, lim
 		if err != nil {
 			return nil, err
 		}
+		c.board.read(src, len(l.objects))
 		if next == "" {
 			return l, nil
 		}

@@ -107,6 +107,7 @@ func (r *reflector) adopt(ctx context.Context, l *listing) {
 		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.version, "last", r.version)
 	}
 	r.version, r.strings = l.version, l.strings
+	r.c.board.read(r.src, len(l.objects))
 	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
 	r.send(ctx, update{list: l})
 }
@@ -153,6 +154,7 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 	if end.progress {
 		r.works()
 	}
+	r.c.board.restarted(r.cause(end))
 	if !time.Now().Before(r.due) {
 		return false
 	}
@@ -180,6 +182,29 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 	return true
 }
 
+// cause is which of WatchEnds a watch came to.
+func (r *reflector) cause(end watchEnd) string {
+	code := statusCode(end.err)
+	switch {
+	case !time.Now().Before(r.due):
+		return "relist"
+	case end.err == nil:
+		return "timeout"
+	case code == http.StatusGone:
+		return "gone"
+	case errors.Is(end.err, errSilent), errors.Is(end.err, errNoAnswer):
+		return "silent"
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
+		code == http.StatusMethodNotAllowed, code == http.StatusTooManyRequests:
+		return "refused"
+	case isUnreadable(end.err):
+		return "unreadable"
+	case code == 0:
+		return "disconnected"
+	}
+	return "error"
+}
+
 // mayBeDown reports whether a watch that was refused with code, zero without an
 // answer, leaves open whether the server that was there is there still: another
 // one, or one with an older etcd, may answer next.
@@ -203,6 +228,7 @@ func (r *reflector) works() {
 	r.backoff.reset()
 	if r.polling {
 		r.polling = false
+		r.c.board.polls(r.src, false)
 		r.log.Info("watch works, polling ended", "op", "watch "+r.src.String())
 	}
 }
@@ -212,12 +238,14 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 	r.watchAgain = time.Now().Add(jitter(d, 10))
 	if !r.polling {
 		r.polling = true
+		r.c.board.polls(r.src, true)
 		r.log.Warn(message, "err", err)
 	}
 }
 
 // event passes one event of a watch on, and remembers its version to go on from.
 func (r *reflector) event(ctx context.Context, e watchEvent) {
+	r.c.board.hears()
 	switch e.kind {
 	case "ADDED", "MODIFIED", "DELETED":
 		r.unreadable = false

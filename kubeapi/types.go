@@ -84,4 +84,7 @@ type Snapshot struct {
 	Services []*Service // sorted by Key
 	Slices   SliceIndex // by Service (namespace, kubernetes.io/service-name)
 	Complete int        // how many complete lists of every resource came before it, from 1
+	// Since is when the oldest of the changes came that no Snapshot taken before
+	// has.
+	Since time.Time
 }

@@ -175,6 +175,7 @@ func (w *watch) event(e watchEvent, strings interner) error {
 		delete(w.gathered, e.object.key())
 	case e.object != nil:
 		w.gathered[e.object.key()] = e.object
+		w.r.c.board.read(w.r.src, len(w.gathered))
 	}
 	return nil
 }

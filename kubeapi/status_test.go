@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestASnapshotThatNobodyTookLeavesItsTimeToTheNext(t *testing.T) {
+	out := make(chan *Snapshot, 1)
+	first, second := time.Unix(100, 0), time.Unix(200, 0)
+	offer(out, &Snapshot{Since: first})
+	offer(out, &Snapshot{Since: second, Complete: 2})
+	if got := <-out; got.Since != first || got.Complete != 2 {
+		t.Errorf("got %v of list %d, want %v of list 2", got.Since, got.Complete, first)
+	}
+	offer(out, &Snapshot{Since: second})
+	if got := <-out; got.Since != second {
+		t.Errorf("got %v, want %v", got.Since, second)
+	}
+}
+
+func TestEveryConditionHasAName(t *testing.T) {
+	for i, name := range ConditionKinds() {
+		if got := conditionKind(i + 1).String(); got != name || name == "" {
+			t.Errorf("%d: got %q, want %q", i+1, got, name)
+		}
+	}
+	if got := conditionKind(len(ConditionKinds()) + 1).String(); got != "" || overloaded.String() == "" {
+		t.Errorf("there are kinds without a name")
+	}
+}
+
+func TestEveryWatchEndIsListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reflector{due: time.Now().Add(time.Hour)}
+		named := map[string]bool{}
+		for _, name := range WatchEnds() {
+			named[name] = true
+		}
+		for _, err := range []error{nil, errSilent, errNoAnswer, errAtOnce, &statusError{code: 410}, &statusError{code: 403}, &statusError{code: 500}, &unreadableError{err: errAtOnce}} {
+			if got := r.cause(watchEnd{err: err}); !named[got] {
+				t.Errorf("%v: %q is not listed", err, got)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		if got := r.cause(watchEnd{err: errDue}); got != "relist" {
+			t.Errorf("got %q, want relist", got)
+		}
+	})
+}
