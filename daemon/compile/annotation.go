@@ -42,7 +42,7 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 			continue
 		}
 		tell := func(format string, args ...any) {
-			problems = append(problems, Problem{Service: svc.Key, Key: written, Text: fmt.Sprintf(format, args...)})
+			problems = append(problems, Problem{Kind: Invalid, Service: svc.Key, Key: written, Text: fmt.Sprintf(format, args...)})
 		}
 		rest, prefixed := strings.CutPrefix(rest, "lb.")
 		name, suffix, dotted := strings.Cut(rest, ".")
@@ -77,7 +77,7 @@ func (a annotations) givenTwice(svc *kubeapi.Service) []Problem {
 			}
 			if named, twice := a[slot{note.key, p.Name}]; twice {
 				problems = append(problems, Problem{
-					Service: svc.Key, Port: portLabel(p), Key: note.written,
+					Kind: Invalid, Service: svc.Key, Port: portLabel(p), Key: note.written,
 					Text: fmt.Sprintf("the same port also has %s, which holds", named.written),
 				})
 			}

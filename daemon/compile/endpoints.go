@@ -100,11 +100,11 @@ func endpointProblems(service kubeapi.Key, endpointSlices []*kubeapi.EndpointSli
 	}
 	var problems []Problem
 	if named {
-		problems = append(problems, Problem{Service: service,
+		problems = append(problems, Problem{Kind: Unsupported, Service: service,
 			Text: "its EndpointSlices of addressType FQDN are not served, only IPv4 and IPv6 are"})
 	}
 	if odd {
-		problems = append(problems, Problem{Service: service,
+		problems = append(problems, Problem{Kind: Unsupported, Service: service,
 			Text: "endpoints whose address no server can have are not served"})
 	}
 	return problems

@@ -24,6 +24,14 @@ type merged struct {
 	backends  []placed
 	ports     []ServicePort // by index into backends
 	problems  []Problem     // of claims that another Service or port has
+	conflicts []conflict    // what stands behind those
+}
+
+// conflict is one thing that two claims ask for.
+type conflict struct {
+	loser, winner owner
+	what          string // "route shop.example.com/cart"
+	why           string // "is older"; "" between ports of one Service
 }
 
 // placed is a backend without its servers, and the claim that it serves.
@@ -167,6 +175,7 @@ func (m *merger) freeName(at owner, name string) bool {
 	}
 	if has, natural := m.naturalOwner(name); natural && has != at {
 		m.tell(at, c.named, fmt.Sprintf("backend name %s is that of %s", name, m.port(has)))
+		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: "backend name " + name, why: "has it by its own name"})
 		return false
 	}
 	return true
@@ -196,17 +205,20 @@ func (m *merger) lose(at, has owner, note annotation, what string) {
 			why = "is older"
 		}
 		m.tell(at, note, fmt.Sprintf("%s is taken by %s, which %s", what, m.port(has), why))
+		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what, why: why})
+		return
 	case note.written != "" && note.suffix == "":
 		own := note.written + "." + portLabel(m.claim(at).port)
 		m.tell(at, note, fmt.Sprintf("%s is taken by %s (give each port its own, as in %s)", what, m.port(has), plain(own)))
 	default:
 		m.tell(at, note, fmt.Sprintf("%s is taken by %s", what, m.port(has)))
 	}
+	m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what})
 }
 
 func (m *merger) tell(at owner, note annotation, text string) {
 	m.out.problems = append(m.out.problems, Problem{
-		Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: note.written, Text: text,
+		Kind: Conflict, Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: note.written, Text: text,
 	})
 }
 

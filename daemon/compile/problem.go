@@ -16,10 +16,31 @@ import (
 // Problem is something in the cluster that is not served as written, with the
 // object and, where one is to blame, the annotation.
 type Problem struct {
+	Kind    Kind
 	Service kubeapi.Key
 	Port    string // the port's name, its number where it has none; "" for the whole Service
 	Key     string // the annotation as written, prefix and suffix included; "" where none is to blame
 	Text    string // what is wrong and what becomes of it, one line
+}
+
+// Kind is what sort of Problem one is, for those who count them.
+type Kind string
+
+// The kinds. Those from SetAside on are found out with HAProxy and not by
+// Compile.
+const (
+	Invalid     Kind = "invalid"      // an annotation that cannot be read, or means nothing here
+	Conflict    Kind = "conflict"     // another Service or port has what is asked for
+	NotGranted  Kind = "not-granted"  // podgate.toml does not allow what is asked for
+	Unsupported Kind = "unsupported"  // this podgate cannot serve what is asked for
+	SetAside    Kind = "set-aside"    // HAProxy did not load it
+	NoEndpoints Kind = "no-endpoints" // nothing is there to send requests to
+	Unreachable Kind = "unreachable"  // servers fail their health checks
+)
+
+// Kinds lists every Kind.
+func Kinds() []Kind {
+	return []Kind{Invalid, Conflict, NotGranted, Unsupported, SetAside, NoEndpoints, Unreachable}
 }
 
 // String names the object, then says what is wrong with it. It is one line

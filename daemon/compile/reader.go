@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 
 	"podgate/kubeapi"
@@ -15,6 +16,21 @@ type reader struct {
 	port     kubeapi.ServicePort
 	notes    annotations
 	problems []Problem
+	record   *[]reading // what was read, for who asks to see it; nil for nobody
+}
+
+// reading is an annotation as it was read for one port.
+type reading struct {
+	note  annotation
+	port  string // its label
+	value any    // of no meaning beside err
+	err   error
+}
+
+func (r *reader) recordReading(note annotation, value any, err error) {
+	if r.record != nil {
+		*r.record = append(*r.record, reading{note, portLabel(r.port), value, err})
+	}
 }
 
 // setting is the value of an annotation for one port.
@@ -56,27 +72,38 @@ func readOr[T any](r *reader, k key, parse func(string) (T, error), consequence 
 		return setting[T]{note: note, given: true, bad: true}
 	}
 	value, err := parse(note.value)
+	r.recordReading(note, value, err)
 	if err != nil {
-		r.tell(note, "%s%s", err, consequence)
+		r.tell(note, "%s%s", err, consequence).Kind = kindOf(err)
 		return setting[T]{note: note, given: true, bad: true}
 	}
 	return setting[T]{value: value, note: note, given: true}
 }
 
+// kindOf tells a value that is no good from one that this podgate does not
+// serve.
+func kindOf(err error) Kind {
+	if errors.Is(err, errNotServed) {
+		return Unsupported
+	}
+	return Invalid
+}
+
 // tell reports a Problem of an annotation: of the port where it is for that
-// port alone, else of the Service.
-func (r *reader) tell(note annotation, format string, args ...any) {
-	p := Problem{Service: r.service, Key: note.written, Text: fmt.Sprintf(format, args...)}
+// port alone, else of the Service. It is an Invalid one unless the caller makes
+// it another, before it reports the next.
+func (r *reader) tell(note annotation, format string, args ...any) *Problem {
+	p := Problem{Kind: Invalid, Service: r.service, Key: note.written, Text: fmt.Sprintf(format, args...)}
 	if note.suffix != "" {
 		p.Port = portLabel(r.port)
 	}
 	r.problems = append(r.problems, p)
+	return &r.problems[len(r.problems)-1]
 }
 
-// tellPort reports a Problem of the port, with the annotation to blame or an
-// empty one.
-func (r *reader) tellPort(note annotation, format string, args ...any) {
-	r.problems = append(r.problems, Problem{
-		Service: r.service, Port: portLabel(r.port), Key: note.written, Text: fmt.Sprintf(format, args...),
-	})
+// tellPort is tell of the port, with the annotation to blame or an empty one.
+func (r *reader) tellPort(note annotation, format string, args ...any) *Problem {
+	p := r.tell(note, format, args...)
+	p.Port = portLabel(r.port)
+	return p
 }

@@ -101,7 +101,7 @@ func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, 
 		case err != nil:
 			r.tell(list.note, "%s", err)
 		case !granted(cfg.Grants, r.service.Namespace, host):
-			r.tell(list.note, "host %s is not granted to namespace %s in podgate.toml", host, r.service.Namespace)
+			r.tell(list.note, "host %s is not granted to namespace %s in podgate.toml", host, r.service.Namespace).Kind = NotGranted
 		case !slices.Contains(hosts, host):
 			hosts = append(hosts, host)
 		}

@@ -63,6 +63,12 @@ func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*
 
 // readClaims reads what a Service asks for.
 func readClaims(cfg *config.Config, svc *kubeapi.Service) *claims {
+	return recordClaims(cfg, svc, nil)
+}
+
+// recordClaims is readClaims that keeps what it read in record, unless that is
+// nil.
+func recordClaims(cfg *config.Config, svc *kubeapi.Service, record *[]reading) *claims {
 	notes, problems := parseAnnotations(svc)
 	if why := skipped(cfg, svc, notes); why != "" {
 		if why == skipNamespace {
@@ -75,12 +81,12 @@ func readClaims(cfg *config.Config, svc *kubeapi.Service) *claims {
 		if ignore, _ := parseBool(notes[slot{keyIgnore, ""}].value); ignore {
 			return &claims{skipped: skipIgnored}
 		}
-		c.problems = sortProblems(append(problems, Problem{Service: svc.Key, Text: text}))
+		c.problems = sortProblems(append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text}))
 		return c
 	}
 	ignored := 0
 	for _, p := range svc.Ports {
-		r := &reader{service: svc.Key, port: p, notes: notes}
+		r := &reader{service: svc.Key, port: p, notes: notes, record: record}
 		if ignore := readStrict(r, keyIgnore, parseBool); ignore.or(false) {
 			ignored++
 		} else if !ignore.bad {
@@ -144,7 +150,7 @@ func unservable(svc *kubeapi.Service) string {
 // served; what is to be told of it is in r.
 func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool) {
 	if !isTCP(r.port.Protocol) {
-		r.tellPort(annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol))
+		r.tellPort(annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol)).Kind = Unsupported
 		return claim{}, false
 	}
 	if r.port.Port == 0 {
@@ -179,7 +185,7 @@ func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, boo
 	listen := uint16(tcp.value)
 	allowed := slices.ContainsFunc(cfg.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
 	if !allowed || len(cfg.TCP.Addresses) == 0 {
-		r.tell(tcp.note, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen)
+		r.tell(tcp.note, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen).Kind = NotGranted
 		return 0, false
 	}
 	return listen, true
@@ -191,14 +197,14 @@ func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, boo
 // asks to be reached there.
 func hasFrontend(r *reader, cfg *config.Config, sslTerm setting[bool], routed annotation) bool {
 	if sslTerm.value {
-		r.tellPort(sslTerm.note, "not reachable yet, this podgate has no TLS frontend")
+		r.tellPort(sslTerm.note, "not reachable yet, this podgate has no TLS frontend").Kind = Unsupported
 		return true
 	}
 	if len(cfg.HTTP.Binds) > 0 {
 		return true
 	}
 	if routed.written != "" {
-		r.tellPort(routed, "not served, podgate.toml has no [http] frontend")
+		r.tellPort(routed, "not served, podgate.toml has no [http] frontend").Kind = Unsupported
 	}
 	return false
 }
@@ -224,7 +230,7 @@ func withoutEffect(svc *kubeapi.Service, notes annotations, ports []claim) []Pro
 			}
 		}
 		if tcp > 0 && http == 0 {
-			p := Problem{Service: svc.Key, Key: note.written, Text: "has no effect on a TCP port"}
+			p := Problem{Kind: Invalid, Service: svc.Key, Key: note.written, Text: "has no effect on a TCP port"}
 			if note.suffix != "" {
 				p.Port = label
 			}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/kubeapi"
+)
+
+func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
+	older, younger := exposed("older", 1), exposed("younger", 2)
+	younger.Annotations[Prefix+"host"] = "a.example.com, b.example.com"
+	younger.Annotations[Prefix+"algorithm"] = "fastest"
+	younger.Annotations[Prefix+"check-interval"] = "2m"
+	younger.Annotations[Prefix+"rewrite"] = "true"
+	younger.Annotations[Prefix+"hots"] = "c"
+	endpoint := func(addr string, ready, serving, terminating bool) kubeapi.Endpoint {
+		return kubeapi.Endpoint{Addr: netip.MustParseAddr(addr), Ready: ready, Serving: serving, Terminating: terminating, Pod: "pod-" + addr}
+	}
+	right := &kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "default", Name: "younger-1"}, ResourceVersion: "7", Service: "younger", AddressType: "IPv4",
+		Ports: []kubeapi.EndpointPort{{Port: 8080}},
+		Endpoints: []kubeapi.Endpoint{
+			endpoint("10.0.0.1", true, true, false), endpoint("10.0.0.2", false, true, true),
+			endpoint("10.0.0.3", false, false, false), endpoint("10.0.0.4", false, false, true),
+		},
+	}
+	wrong := &kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "default", Name: "younger-2"}, ResourceVersion: "8", Service: "younger", AddressType: "IPv4",
+		Ports: []kubeapi.EndpointPort{{Name: "web", Port: 80}}, Endpoints: []kubeapi.Endpoint{endpoint("10.0.0.9", true, true, false)},
+	}
+	r := Compile(testConfig(), &kubeapi.Snapshot{
+		Services: []*kubeapi.Service{older, younger},
+		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong}}),
+	}, nil)
+	e, ok := r.Explain(younger.Key)
+	if !ok || e.Object != younger || e.Skipped != "" || len(e.Ports) != 1 || len(e.Contests) != 1 {
+		t.Fatalf("got %+v, %v", e, ok)
+	}
+	if want := (Contest{"route a.example.com/", ServicePort{older.Key, "", 80}, ServicePort{younger.Key, "", 80}, "is older"}); e.Contests[0] != want {
+		t.Errorf("got %+v, want %+v", e.Contests[0], want)
+	}
+	if won, _ := r.Explain(older.Key); !slices.Equal(won.Contests, e.Contests) {
+		t.Errorf("the winner is not told: %+v", won.Contests)
+	}
+	p := e.Ports[0]
+	if p.Backend == nil || p.Backend.Name != "default_younger_80" || len(p.Routes) != 1 || p.Routes[0].Host != "b.example.com" {
+		t.Errorf("got %+v", p)
+	}
+	var endpoints []string
+	for _, x := range p.Endpoints {
+		endpoints = append(endpoints, fmt.Sprintf("%s %s %s@%s: %s: %s", x.Addr, x.Pod, x.Slice, x.Version, x.State, x.Why))
+	}
+	want := []string{
+		`10.0.0.9:0 pod-10.0.0.9 younger-2@8: : its EndpointSlice has no TCP port named "" (it has "web")`,
+		`10.0.0.1:8080 pod-10.0.0.1 younger-1@7: ready: `,
+		`10.0.0.2:8080 pod-10.0.0.2 younger-1@7: drain: its pod is terminating`,
+		`10.0.0.3:8080 pod-10.0.0.3 younger-1@7: : its pod is not ready`,
+		`10.0.0.4:8080 pod-10.0.0.4 younger-1@7: : its pod is terminating and serves no more`,
+	}
+	slices.Sort(want)
+	slices.Sort(endpoints)
+	if diff := cmp.Diff(want, endpoints); diff != "" {
+		t.Errorf("endpoints (-want +got):\n%s", diff)
+	}
+	var notes []string
+	for _, u := range e.Annotations {
+		notes = append(notes, fmt.Sprintf("%s=%s: %s: %s", strings.TrimPrefix(u.Key, Prefix), u.Value, u.Meaning, u.Text))
+	}
+	if diff := cmp.Diff([]string{
+		`algorithm=fastest: : "fastest" is not one of roundrobin, leastconn, first, source, random`,
+		`check-interval=2m: 2m: `,
+		`host=a.example.com, b.example.com: a.example.com, b.example.com: route a.example.com/ is taken by Service default/older port 80, which is older`,
+		`hots=c: : unknown key (did you mean "serviceloadbalancer/lb.host"?)`,
+		`rewrite=true: the matched path is taken away: `,
+	}, notes); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+	if _, ok := r.Explain(kubeapi.Key{Namespace: "default", Name: "gone"}); ok {
+		t.Error("a Service that is not there is explained")
+	}
+}
+
+// TestEveryScenarioCanBeExplained sees that each Problem has a kind, and that an
+// explanation has all that was served.
+func TestEveryScenarioCanBeExplained(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/scenarios/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		s := readScenario(t, file)
+		r := Compile(s.config, s.snapshot, nil)
+		backends, routes, problems := 0, 0, 0
+		for _, o := range r.Overviews() {
+			e, ok := r.Explain(o.Object.Key)
+			if !ok {
+				t.Errorf("%s: %s is not explained", file, o.Object.Key)
+			}
+			problems += len(e.Problems)
+			for _, p := range e.Ports {
+				routes += len(p.Routes)
+				if p.Backend != nil {
+					backends++
+				}
+			}
+			if len(o.Backends) > len(e.Ports) {
+				t.Errorf("%s: %s has %d backends on %d ports", file, o.Object.Key, len(o.Backends), len(e.Ports))
+			}
+		}
+		if backends != len(r.State.Backends) || routes != len(r.State.Routes) || problems != len(r.Problems) {
+			t.Errorf("%s: explained %d backends, %d routes, %d Problems of %d, %d, %d", file,
+				backends, routes, problems, len(r.State.Backends), len(r.State.Routes), len(r.Problems))
+		}
+		for _, p := range r.Problems {
+			if !slices.Contains(Kinds(), p.Kind) {
+				t.Errorf("%s: kind %q of %s", file, p.Kind, p)
+			}
+		}
+	}
+}
