@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// firstBackoff is the longest pause after a first failure.
-const firstBackoff = 200 * time.Millisecond
+const (
+	// firstBackoff is the longest pause after a first failure.
+	firstBackoff = 200 * time.Millisecond
+	// watchBackoff is the longest pause where there is a watch: whoever was in step
+	// within milliseconds is so again soon after an outage.
+	watchBackoff = 1500 * time.Millisecond
+)
 
 // backoff spaces attempts out: each pause is at most double the last one's
 // bound, never above longest, and half of it is chance, so that several edges do
@@ -30,6 +35,12 @@ func (b *backoff) next() time.Duration {
 // jitter returns d less at most one part-th of it by chance.
 func jitter(d time.Duration, part int64) time.Duration {
 	return d - time.Duration(rand.Int64N(int64(d)/part+1))
+}
+
+// stretch returns d and up to half as much by chance: those whom a server told
+// to come back after d do not come together.
+func stretch(d time.Duration) time.Duration {
+	return d + time.Duration(rand.Int64N(int64(d)/2+1))
 }
 
 // pause waits for d or until ctx ends.

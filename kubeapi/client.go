@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -22,6 +23,7 @@ type Client struct {
 	credentials *credentials
 	http        *http.Client          // watches
 	lists       *retryablehttp.Client // lists, over http
+	probes      *retryablehttp.Client // lists of a server that is down: each is asked for once
 
 	timeouts timeouts
 	board    statusBoard
@@ -78,7 +80,8 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		// A redirect would carry the token to whoever it names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	c.lists = newListClient(c.http, cfg.PollInterval)
+	c.lists = newListClient(c.http, cfg.PollInterval, pageRetries)
+	c.probes = newListClient(c.http, cfg.PollInterval, 0)
 	if err := c.useServers(); err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func (c *Client) Server() string { return c.servers.current().String() }
 func (c *Client) List(ctx context.Context) (*Snapshot, error) {
 	s := newStore()
 	for _, src := range c.sources() {
-		l, err := c.list(ctx, src)
+		l, err := c.list(ctx, c.lists, src)
 		if err != nil {
 			return nil, err
 		}
@@ -163,6 +166,13 @@ func (c *Client) query(src source) url.Values {
 	return query
 }
 
-func dialer() *net.Dialer {
-	return &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+// dial makes a connection. An address that does not answer is given up soon, so
+// that the next attempt meets a server that came back; a name may have to wait
+// for a second DNS server, which is asked after 5 seconds.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		d.Timeout = 2 * time.Second
+	}
+	return d.DialContext(ctx, network, address)
 }

@@ -57,8 +57,8 @@ type Config struct {
 	// Watch asks for changes as they happen; false only polls.
 	Watch bool
 	// PollInterval is the pause between two lists where there is no watch, and
-	// the longest pause between two attempts to reach the server. Zero is
-	// 5 seconds.
+	// the longest pause between two attempts to reach the server; with Watch that
+	// is no longer than 1.5 seconds. Zero is 5 seconds.
 	PollInterval time.Duration
 	// ResyncInterval is the time from one list to the next beside a watch, less
 	// up to a tenth of jitter. Zero is 10 minutes.

@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,18 +102,11 @@ func diff(want, got *kubeapi.Snapshot) string {
 	return cmp.Diff(of(want), of(got), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty())
 }
 
-var message = regexp.MustCompile(`level=(?:INFO|WARN|ERROR) msg=("[^"]*"|\S+)`)
-
 // told fails unless the log has these messages and no other, debugging apart, in
 // any order.
 func (f *follower) told(want ...string) {
 	f.t.Helper()
-	var got []string
-	for _, line := range f.logs.lines("") {
-		if m := message.FindStringSubmatch(line); m != nil {
-			got = append(got, strings.Trim(m[1], `"`))
-		}
-	}
+	got := f.logs.messages()
 	slices.Sort(got)
 	slices.Sort(want)
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {

@@ -199,23 +199,3 @@ func TestExecPluginThatFailsIsToldOnce(t *testing.T) {
 		t.Errorf("log %q and %d lists, want none: nobody was asked", got, s.Lists())
 	}
 }
-
-func TestNextServerIsAskedWhenOneFails(t *testing.T) {
-	one, other := serve(t, "cart"), serve(t, "pay")
-	cfg := watching(one)
-	cfg.Servers = []string{other.URL()}
-	f := follow(t, cfg)
-	f.untilServices("cart")
-	one.Stop()
-	f.untilServices("pay")
-	if err := one.Start(""); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "two watches", func() bool { return other.Watching() == 2 })
-	setService(t, other, "zoo")
-	f.untilServices("pay", "zoo") // and not back to the first
-	want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s`, other.URL(), one.URL())
-	if got := f.logs.lines("API server"); len(got) != 1 || got[0] != want {
-		t.Errorf("log %q, want %q alone", got, want)
-	}
-}

@@ -54,13 +54,19 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
+// askedToWait returns what Retry-After of resp says, or zero.
+func askedToWait(resp *http.Response) time.Duration {
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, mostRetryAfter)
+}
+
 // answerError returns what resp says went wrong while verb was done to r. It
 // does not close the body.
 func (c *Client) answerError(resp *http.Response, verb string, r resource) error {
-	e := &statusError{code: resp.StatusCode, message: answerMessage(resp)}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.retryAfter = min(time.Duration(seconds)*time.Second, mostRetryAfter)
-	}
+	e := &statusError{code: resp.StatusCode, message: answerMessage(resp), retryAfter: askedToWait(resp)}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		e.message = "" // "Unauthorized" once more
@@ -71,10 +77,13 @@ func (c *Client) answerError(resp *http.Response, verb string, r resource) error
 	case http.StatusForbidden:
 		e.hint = fmt.Sprintf("its role needs the rule %s", r.rule(verb))
 	case http.StatusNotFound:
-		e.hint = fmt.Sprintf("is %s a Kubernetes API server, 1.21 or newer?", c.Server())
+		e.hint = fmt.Sprintf("is %s a Kubernetes API server, 1.21 or newer?", origin(resp.Request.URL))
 	}
 	return e
 }
+
+// origin names the server that was asked for u.
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
 // answerMessage returns the message of a Status, or the first line of what is
 // not JSON: 429 comes as plain text, and so does what proxies say.
@@ -122,10 +131,14 @@ func (c *Client) requestError(ctx context.Context, err error) error {
 	if context.Cause(ctx) == errNoAnswer {
 		return errNoAnswer
 	}
+	server := c.Server()
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
+		if u, err := url.Parse(e.URL); err == nil {
+			server = origin(u) // of several it may be another one by now
+		}
 	}
-	if told := connectError(err, c.Server(), c.credentials.current()); told != nil {
+	if told := connectError(err, server, c.credentials.current()); told != nil {
 		return told
 	}
 	return err

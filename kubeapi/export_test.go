@@ -4,7 +4,9 @@ package kubeapi
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -26,6 +28,11 @@ func (c *Client) SetSilence(d time.Duration) {
 // SetPings shortens how long a test waits for a connection that is dead.
 func (c *Client) SetPings(every, timeout time.Duration) {
 	c.credentials.transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}
+}
+
+// SetDial makes connections in a test's own way.
+func (c *Client) SetDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	c.credentials.transport.DialContext = dial
 }
 
 // Listing is what a test sees of a list.

@@ -24,6 +24,9 @@ const (
 // they stand in, until ctx ends. The folders and not the files are watched:
 // files are replaced by renaming, and Kubernetes replaces a symbolic link.
 func (c *Client) watchFiles(ctx context.Context) {
+	if len(c.credentials.current().files) == 0 {
+		return // and there will be none: no kubeconfig can name any
+	}
 	changed := make(<-chan fsnotify.Event)
 	var lost <-chan error
 	var folders []string

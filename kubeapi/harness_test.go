@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,18 @@ func (b *logBook) lines(text string) []string {
 		}
 	}
 	return found
+}
+
+var message = regexp.MustCompile(`level=(?:INFO|WARN|ERROR) msg=("[^"]*"|\S+)`)
+
+// messages returns what was told, debugging apart.
+func (b *logBook) messages() (all []string) {
+	for _, line := range b.lines("") {
+		if m := message.FindStringSubmatch(line); m != nil {
+			all = append(all, strings.Trim(m[1], `"`))
+		}
+	}
+	return all
 }
 
 func (b *logBook) logger() *slog.Logger {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -33,58 +34,73 @@ type listing struct {
 
 func newListing() *listing { return &listing{strings: make(interner)} }
 
-// newListClient returns a client that asks again for what failed on the way or
-// by the server's fault, at the time that Retry-After names but no later than
-// longest.
-func newListClient(client *http.Client, longest time.Duration) *retryablehttp.Client {
+// newListClient returns a client that asks again, so many times, for what failed
+// on the way or by the server's fault: no sooner than Retry-After says, unless
+// that is longer than longest.
+func newListClient(client *http.Client, longest time.Duration, retries int) *retryablehttp.Client {
 	return &retryablehttp.Client{
 		HTTPClient:   client,
 		RetryWaitMin: min(100*time.Millisecond, longest),
 		RetryWaitMax: min(time.Second, longest),
-		RetryMax:     pageRetries,
-		CheckRetry:   retryablehttp.DefaultRetryPolicy,
+		RetryMax:     retries,
+		CheckRetry:   mayRetry(longest),
 		Backoff: func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
-			return min(retryablehttp.DefaultBackoff(least, most, attempt, resp), longest)
+			return stretch(retryablehttp.DefaultBackoff(least, most, attempt, resp))
 		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 }
 
-// list returns one complete list of src. Its pages show the state at the first
+// mayRetry says what is asked for again at once: not a server to which there is
+// no way, since another may be next, and not one that wants to be left alone for
+// more than longest, which who asked for the list sees to.
+func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
+	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+			return false, nil
+		}
+		if resp != nil && askedToWait(resp) > longest {
+			return false, nil
+		}
+		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+	}
+}
+
+// list returns one complete list of src, by way of client. Its pages show the state at the first
 // one's version; when that is gone before the last page was fetched, the list
 // is asked for once more in one piece (Kubernetes API concepts, "Retrieving
 // large results sets in chunks"). Of several servers each is asked once.
-func (c *Client) list(ctx context.Context, src source) (*listing, error) {
-	var last error
+func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src source) (*listing, error) {
+	var failures serversError
 	for range c.servers.count() {
 		server := c.servers.current()
-		l, err := c.listPages(ctx, server, src, pageLimit)
+		l, err := c.listPages(ctx, client, server, src, pageLimit)
 		if statusCode(err) == http.StatusGone {
-			l, err = c.listPages(ctx, server, src, 0)
+			l, err = c.listPages(ctx, client, server, src, 0)
 		}
 		if err == nil {
 			c.servers.works(server)
 			return l, nil
 		}
-		last = fmt.Errorf("list %s: %w", src, err)
+		failures.add(server, err)
 		if ctx.Err() != nil || conditionOf(src, err).kind != unreachable {
 			break
 		}
-		c.servers.failed(server)
+		c.servers.failed(server, err)
 	}
-	return nil, last
+	return nil, fmt.Errorf("list %s: %w", src, &failures)
 }
 
 // listPages returns the list in pages of limit objects, or in one without limit
 // when that is zero.
-func (c *Client) listPages(ctx context.Context, server *url.URL, src source, limit int) (*listing, error) {
+func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, server *url.URL, src source, limit int) (*listing, error) {
 	l := newListing()
 	query := c.query(src)
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
 	for {
-		next, err := c.page(ctx, src.resource.url(server, src.namespace, query), src.resource, l)
+		next, err := c.page(ctx, client, src.resource.url(server, src.namespace, query), src.resource, l)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +114,7 @@ func (c *Client) listPages(ctx context.Context, server *url.URL, src source, lim
 
 // page adds the page at url to l and returns the token of the next page, "" after
 // the last.
-func (c *Client) page(ctx context.Context, url string, r resource, l *listing) (string, error) {
+func (c *Client) page(ctx context.Context, client *retryablehttp.Client, url string, r resource, l *listing) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeouts.page, errNoAnswer)
 	defer cancel()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -106,7 +122,7 @@ func (c *Client) page(ctx context.Context, url string, r resource, l *listing) (
 		return "", err
 	}
 	req.Header.Set("Accept", accept)
-	resp, err := c.lists.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", c.requestError(ctx, err)
 	}

@@ -52,12 +52,16 @@ type reflector struct {
 }
 
 func newReflector(c *Client, src source, out chan<- update) *reflector {
+	longest := c.cfg.PollInterval
+	if c.cfg.Watch {
+		longest = min(longest, watchBackoff)
+	}
 	return &reflector{
 		c:       c,
 		src:     src,
 		log:     c.log,
 		out:     out,
-		backoff: backoff{longest: c.cfg.PollInterval},
+		backoff: backoff{longest: longest},
 	}
 }
 
@@ -89,7 +93,11 @@ func (r *reflector) streams() bool {
 
 // list asks for a plain list, and reports whether it came.
 func (r *reflector) list(ctx context.Context) bool {
-	l, err := r.c.list(ctx, r.src)
+	client := r.c.lists
+	if r.down {
+		client = r.c.probes // or an outage would be asked three times over
+	}
+	l, err := r.c.list(ctx, client, r.src)
 	if r.down = err != nil; r.down {
 		r.send(ctx, update{err: err})
 		r.wait(ctx, err)
@@ -216,10 +224,10 @@ func mayBeDown(code int) bool {
 	return false
 }
 
-// wait pauses after err: as long as the server asks for, and no shorter than the
+// wait pauses after err: no shorter than the server asks for, nor than the
 // backoff.
 func (r *reflector) wait(ctx context.Context, err error) {
-	pause(ctx, max(r.backoff.next(), retryAfter(err)))
+	pause(ctx, max(r.backoff.next(), stretch(retryAfter(err))))
 }
 
 // works notes that a watch is of use.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -14,21 +15,25 @@ import (
 type servers struct {
 	log *slog.Logger
 
-	mu       sync.Mutex
-	urls     []*url.URL // one or more
-	at       int        // the one that is asked
-	answered string     // the last one that answered
+	mu    sync.Mutex
+	urls  []*url.URL // one or more
+	at    int        // the one that is asked
+	known string     // the one that was told last to be followed; "" where that was none of urls
+	why   error      // it was left
 }
 
 // use replaces the list; the server that is asked stays if it is part of it.
 func (s *servers) use(urls []*url.URL) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := 0
 	if s.urls != nil {
-		now := s.urls[s.at].String()
-		s.at = max(0, slices.IndexFunc(urls, func(u *url.URL) bool { return u.String() == now }))
+		at = slices.IndexFunc(urls, func(u *url.URL) bool { return u.String() == s.urls[s.at].String() })
 	}
-	s.urls = urls
+	s.urls, s.at = urls, max(0, at)
+	if at < 0 || s.known == "" {
+		s.known, s.why = urls[s.at].String(), nil // as who changed the list knows
+	}
 }
 
 // current returns the server to ask.
@@ -45,26 +50,48 @@ func (s *servers) count() int {
 	return len(s.urls)
 }
 
-// failed moves on to the next server, unless somebody else did.
-func (s *servers) failed(u *url.URL) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.urls[s.at].String() == u.String() {
-		s.at = (s.at + 1) % len(s.urls)
-	}
-}
-
-// works notes that u answered, and tells when another one did before. A late
-// answer of one that was left is nothing.
-func (s *servers) works(u *url.URL) {
+// failed moves on from u, because of err, to the next server, unless somebody
+// else did.
+func (s *servers) failed(u *url.URL, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.urls[s.at].String() != u.String() {
 		return
 	}
-	before := s.answered
-	s.answered = u.String()
-	if before != "" && before != s.answered {
-		s.log.Info("another API server is followed", "server", s.answered, "last", before)
+	s.at = (s.at + 1) % len(s.urls)
+	if u.String() == s.known {
+		s.why = err
 	}
 }
+
+// works notes that u answered, and tells when that is another one than is known
+// to be followed. A late answer of one that was left is nothing.
+func (s *servers) works(u *url.URL) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.urls[s.at].String() != u.String() || u.String() == s.known {
+		return
+	}
+	s.log.Info("another API server is followed", "server", u.String(), "last", s.known, "err", s.why)
+	s.known, s.why = u.String(), nil
+}
+
+// serversError is what each of several servers said that were asked for the same.
+type serversError struct {
+	said []string // "URL: ERROR", in the order in which they were asked
+	last error    // of the last one
+}
+
+func (e *serversError) add(u *url.URL, err error) {
+	e.said, e.last = append(e.said, u.String()+": "+err.Error()), err
+}
+
+func (e *serversError) Error() string {
+	if len(e.said) == 1 {
+		return e.last.Error()
+	}
+	return strings.Join(e.said, "; ")
+}
+
+// Unwrap returns the last one alone: it stopped the search, or nobody answered.
+func (e *serversError) Unwrap() error { return e.last }

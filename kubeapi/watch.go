@@ -37,6 +37,7 @@ type watch struct {
 	r      *reflector
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	server *url.URL // that is asked
 
 	silence *time.Timer // ends the watch when nothing has come for too long
 	due     *time.Timer // ends the watch when the next list is due; nil in a streamed list
@@ -47,14 +48,14 @@ type watch struct {
 
 // stream runs one watch from the reflector's version to its end.
 func (r *reflector) stream(ctx context.Context) watchEnd {
-	w := &watch{r: r}
+	w := &watch{r: r, server: r.c.servers.current()}
 	return w.run(ctx)
 }
 
 // streamList runs a watch that begins with a streamed list (KEP-3157), which is
 // adopted when it is complete.
 func (r *reflector) streamList(ctx context.Context) watchEnd {
-	w := &watch{r: r, gathered: make(map[Key]object)}
+	w := &watch{r: r, server: r.c.servers.current(), gathered: make(map[Key]object)}
 	return w.run(ctx)
 }
 
@@ -131,7 +132,7 @@ func (w *watch) patience() time.Duration {
 // open asks for the watch and returns its answer, a success.
 func (w *watch) open() (*http.Response, error) {
 	c, src := w.r.c, w.r.src
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.resource.url(c.servers.current(), src.namespace, w.query()), nil)
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.resource.url(w.server, src.namespace, w.query()), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +189,7 @@ func (w *watch) listed(version string, strings interner) {
 	}
 	w.gathered = nil
 	w.end.listed = true
+	w.r.c.servers.works(w.server)
 	w.r.adopt(w.ctx, l)
 	w.limit()
 }
