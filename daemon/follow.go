@@ -40,10 +40,9 @@ func (f *follower) start(ctx context.Context, out chan *kubeapi.Snapshot) {
 
 // clientConfig is what podgate.toml says to kubeapi.
 func clientConfig(k config.Kubernetes, userAgent string) kubeapi.Config {
-	return kubeapi.Config{
+	c := kubeapi.Config{
 		Kubeconfig:        k.Kubeconfig,
 		Context:           k.Context,
-		Server:            k.Server,
 		CAFile:            k.CAFile,
 		TokenFile:         k.TokenFile,
 		ClientCertificate: k.ClientCertificate,
@@ -55,6 +54,10 @@ func clientConfig(k config.Kubernetes, userAgent string) kubeapi.Config {
 		ResyncInterval:    k.ResyncInterval,
 		UserAgent:         userAgent,
 	}
+	if len(k.Servers) > 0 {
+		c.Server, c.Servers = k.Servers[0], k.Servers[1:]
+	}
+	return c
 }
 
 // follows reports whether k says what f does already.

@@ -2,7 +2,10 @@
 
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // check refuses what each key allows and their sum does not. It leaves out what
 // rests on a key that was refused already.
@@ -19,10 +22,10 @@ func (d *document) checkConnection(k *Kubernetes) {
 		return
 	}
 	switch {
-	case k.Kubeconfig == "" && k.Server == "":
+	case k.Kubeconfig == "" && len(k.Servers) == 0:
 		d.refuse("kubernetes", "kubernetes", `names no API server (give kubeconfig = "/path/to/kubeconfig", or server = "https://HOST:6443" with ca_file and token_file)`)
 		return
-	case k.Kubeconfig != "" && k.Server != "":
+	case k.Kubeconfig != "" && len(k.Servers) > 0:
 		d.refuse(server, server, "cannot stand beside kubeconfig, which names a server too (remove one of them)")
 		return
 	}
@@ -39,7 +42,7 @@ func (d *document) checkConnection(k *Kubernetes) {
 		case credential.value == "":
 		case k.Kubeconfig != "":
 			d.refuse(credential.key, credential.key, "belongs to server; the kubeconfig brings its own")
-		case strings.HasPrefix(k.Server, "http://"):
+		case slices.ContainsFunc(k.Servers, func(s string) bool { return strings.HasPrefix(s, "http://") }):
 			d.refuse(credential.key, credential.key, "is not used over http, which is readable to others (write server as https://...)")
 		}
 	}

@@ -28,9 +28,9 @@ type Config struct {
 
 // Kubernetes says which API server to follow and what of it.
 type Kubernetes struct {
-	Kubeconfig        string // path; "" where Server is given
-	Context           string // of the kubeconfig; "" for its current one
-	Server            string // https://host:port; "" where Kubeconfig is given
+	Kubeconfig        string   // path; "" where Server is given
+	Context           string   // of the kubeconfig; "" for its current one
+	Servers           []string // key "server": https://host:port, of one cluster; empty where Kubeconfig is given
 	CAFile            string
 	TokenFile         string
 	ClientCertificate string

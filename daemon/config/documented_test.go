@@ -43,7 +43,7 @@ func TestPackagedExampleEqualsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Kubernetes.Server = "https://192.0.2.10:6443"
+	want.Kubernetes.Servers = []string{"https://192.0.2.10:6443"}
 	want.Kubernetes.CAFile = "/etc/podgate/ca.crt"
 	want.Kubernetes.TokenFile = "/etc/podgate/token"
 	if diff := cmp.Diff(want, got, equateAddrs()); diff != "" {

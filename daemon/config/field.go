@@ -73,6 +73,39 @@ func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T
 	}
 }
 
+// oneOrMore is a list in which a single value may stand alone, and nothing as "".
+func oneOrMore[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, finish func(value, []value, []T) []T) field {
+	several := list(p, accepts, read, print, finish)
+	return field{
+		accepts: accepts,
+		set: func(v value) {
+			if !isScalar(v.v) {
+				several.set(v)
+				return
+			}
+			if v.v == "" {
+				*p = nil
+				return
+			}
+			x, err := read(v.v)
+			if err != nil {
+				v.refuse("%v", err)
+				return
+			}
+			*p = []T{x}
+		},
+		print: func() string {
+			switch len(*p) {
+			case 0:
+				return `""`
+			case 1:
+				return print((*p)[0])
+			}
+			return several.print()
+		},
+	}
+}
+
 // distinct is a finish that refuses an entry that means the same as an earlier
 // one.
 func distinct[T comparable](_ value, at []value, xs []T) []T {

@@ -157,7 +157,7 @@ hosts = ["Shop.example.com", "*.shop.example.com"]
 `
 	want := &Config{
 		Kubernetes: Kubernetes{
-			Server:            "https://[2001:db8::1]:6443",
+			Servers:           []string{"https://[2001:db8::1]:6443"},
 			CAFile:            "/k/ca.crt",
 			TokenFile:         "/k/token",
 			ClientCertificate: "/k/tls.crt",
@@ -220,7 +220,7 @@ func TestParseReadsTheDefaultsThatItPrints(t *testing.T) {
 	var lines []string
 	var section string
 	want := Default()
-	want.Kubernetes.Server = "http://localhost"
+	want.Kubernetes.Servers = []string{"http://localhost"}
 	for _, k := range want.keys() {
 		if k.section != section {
 			section = k.section
@@ -300,7 +300,7 @@ func TestRestartNeeded(t *testing.T) {
 	}{
 		{"nothing changed", func(*Config) {}, nil},
 		{"what takes hold at once is not told", func(c *Config) {
-			c.Kubernetes.Server = "https://192.0.2.1"
+			c.Kubernetes.Servers = []string{"https://192.0.2.1"}
 			c.Kubernetes.Namespaces = []string{"*"}
 			c.HAProxy.ReloadInterval = time.Second
 			c.HTTP.Binds = nil
