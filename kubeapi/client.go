@@ -27,6 +27,7 @@ type Client struct {
 
 	timeouts timeouts
 	board    statusBoard
+	relist   chan struct{} // asks Follow for another list; of capacity 1
 }
 
 // timeouts bound what a server may keep a Client waiting for.
@@ -74,6 +75,7 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		servers:     servers{log: log},
 		credentials: credentials,
 		timeouts:    defaultTimeouts(),
+		relist:      make(chan struct{}, 1),
 	}
 	c.http = &http.Client{
 		Transport: &authTransport{credentials: credentials, userAgent: cfg.UserAgent, board: &c.board},

@@ -21,12 +21,14 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	}
 	updates := make(chan update, 64)
 	sources := c.sources()
-	var reflectors sync.WaitGroup
-	defer reflectors.Wait()
-	reflectors.Go(func() { c.watchFiles(ctx) })
-	for _, src := range sources {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { c.watchFiles(ctx) })
+	reflectors := make([]*reflector, len(sources))
+	for i, src := range sources {
 		r := newReflector(c, src, updates)
-		reflectors.Go(func() { r.run(ctx) })
+		reflectors[i] = r
+		running.Go(func() { r.run(ctx) })
 	}
 
 	f := newFollower(c, sources)
@@ -43,12 +45,29 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 					since = time.Now()
 				}
 			}
+		case <-c.relist:
+			f.restart()
+			for _, r := range reflectors {
+				r.hurry()
+			}
 		case <-next.due:
 			next.sent()
 			s := f.store.snapshot(f.complete)
 			s.Since, since = since, time.Time{}
 			offer(out, s)
 		}
+	}
+}
+
+// Relist asks Follow for a complete list of every resource now, beside the
+// watches: the next Snapshot that counts one more in Complete holds what lists
+// of after the call say. Where the server is away, that is when it is back. A
+// call while a list is on its way may have no effect; who waits for the list asks
+// again after a while. It does not wait and may be called concurrently.
+func (c *Client) Relist() {
+	select {
+	case c.relist <- struct{}{}:
+	default:
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -214,6 +215,39 @@ func TestFollowNeverSendsAPartOfTheCluster(t *testing.T) {
 			f.untilServices("cart")
 			if got := f.logs.lines("API server allows the list"); len(got) != 1 {
 				t.Errorf("told %d times that it is over, want once: %q", len(got), got)
+			}
+		})
+	}
+}
+
+func TestRelistAsksForEverythingAgain(t *testing.T) {
+	for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "streamed": watching, "polled": polling} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, "cart")
+			if mode == "streamed" {
+				s = serveStreams(t, "cart")
+			}
+			var c *kubeapi.Client
+			f := follow(t, config(s), func(client *kubeapi.Client) { c = client })
+			first := f.untilServices("cart")
+			s.Misbehave(kubeapitest.Hide("services")) // which no watch tells
+			for n := 1; n <= 3; n++ {
+				eventually(t, "another complete list", func() bool {
+					c.Relist()
+					select {
+					case next := <-f.out:
+						return next.Complete >= first.Complete+n && len(next.Services) == 0
+					case <-time.After(100 * time.Millisecond):
+						return false
+					}
+				})
+			}
+			s.Behave()
+			c.Relist()
+			f.untilServices("cart")
+			if mode != "polled" {
+				eventually(t, "watches again", func() bool { return s.Watching() == 2 })
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,6 +50,8 @@ type reflector struct {
 	watchAgain  time.Time // when a watch is asked for again
 	streamAgain time.Time // when a streamed list is asked for again
 	unreadable  bool      // the last event could not be decoded, which was told
+
+	watching atomic.Pointer[watch] // the watch that a list may cut short; nil while there is none
 }
 
 func newReflector(c *Client, src source, out chan<- update) *reflector {
@@ -77,6 +80,14 @@ func (r *reflector) run(ctx context.Context) {
 			r.backoff.reset()
 			pause(ctx, jitter(r.c.cfg.PollInterval, 10))
 		}
+	}
+}
+
+// hurry makes the next list due now, where the source is watched; else it is
+// listed soon anyway. It may be called concurrently with run.
+func (r *reflector) hurry() {
+	if w := r.watching.Load(); w != nil {
+		w.cancel(errDue)
 	}
 }
 

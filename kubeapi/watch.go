@@ -68,8 +68,12 @@ func (w *watch) run(ctx context.Context) watchEnd {
 		w.limit()
 	}
 	err := w.follow()
+	w.r.watching.Store(nil)
 	if w.due != nil {
 		w.due.Stop()
+	}
+	if context.Cause(w.ctx) == errDue {
+		w.r.due = time.Now()
 	}
 	switch {
 	case err == io.EOF && w.end.progress:
@@ -86,6 +90,7 @@ func (w *watch) run(ctx context.Context) watchEnd {
 // limit makes the watch end when the next list is due.
 func (w *watch) limit() {
 	w.due = time.AfterFunc(time.Until(w.r.due), func() { w.cancel(errDue) })
+	w.r.watching.Store(w)
 }
 
 // follow passes the events on up to the watch's end, which is io.EOF when the

@@ -25,7 +25,8 @@ type faults struct {
 	pageSize   int
 	goneByHTTP bool
 	mute       bool
-	cutStreams int // streamed lists to be cut
+	cutStreams int      // streamed lists to be cut
+	hidden     []string // resources whose lists are empty
 }
 
 type failure struct {
@@ -116,6 +117,12 @@ func MuteWatches() Misbehaviour { return func(f *faults) { f.mute = true } }
 // CutStreamedLists closes the connections of the next n streamed lists before
 // their end.
 func CutStreamedLists(n int) Misbehaviour { return func(f *faults) { f.cutStreams = n } }
+
+// Hide answers lists of these resources, streamed ones as well, as if there were
+// no objects: valid and empty. Watches go on as they are.
+func Hide(resources ...string) Misbehaviour {
+	return func(f *faults) { f.hidden = append(f.hidden, resources...) }
+}
 
 // CutWatches closes the connections of the running watches in the middle of an
 // event.

@@ -213,6 +213,9 @@ func (s *Server) ResourceVersion() string {
 // holds s.mu.
 func (s *Server) selected(r request) []*object {
 	var all []*object
+	if slices.Contains(s.faults.hidden, r.resource.name) {
+		return nil
+	}
 	for key, o := range s.objects {
 		if r.covers(key) && r.selector.matches(o.labels) {
 			all = append(all, o)
