@@ -285,6 +285,34 @@ func TestStopLeavesHAProxyServing(t *testing.T) {
 	tw.awaitAnswer("any", "/cart/", "200 cart-1 /") // the file holds what was last served
 }
 
+// TestAStopAtAnyMomentLeavesWhatRunsInTheFiles stops podgate while it loads its
+// first configuration: what HAProxy serves then it serves when it was started
+// again.
+func TestAStopAtAnyMomentLeavesWhatRunsInTheFiles(t *testing.T) {
+	served := 0
+	for delay := 20 * time.Millisecond; delay < 320*time.Millisecond; delay += 15 * time.Millisecond {
+		tw := newTown(t)
+		tw.service("cart", nil, newPod(t, "cart-0"))
+		tw.start()
+		time.Sleep(delay)
+		tw.stop()
+		before, _, _ := tw.get("any", "/cart/")
+		if before == 200 {
+			served++
+		}
+		if err := tw.haproxy.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if after, _, err := tw.get("any", "/cart/"); before == 200 && after != before {
+			t.Errorf("stopped after %s: status %d, %v", delay, after, err)
+		}
+		if err := tw.haproxy.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("served at %d of 20 stops", served)
+}
+
 func TestAHostileAnnotationIsAProblemOfItsServiceAlone(t *testing.T) {
 	tw := newTown(t)
 	tw.service("cart", nil, newPod(t, "cart-0"))

@@ -201,7 +201,8 @@ func (e *edge) tellRelay(reason string) {
 }
 
 // swap puts the files of want in place and has HAProxy load them. On an error
-// the old files are back.
+// the old files are back, but where we are told to stop: HAProxy may have the new
+// ones then, and would take them in any case.
 func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, error) {
 	e.alive()
 	files, err := cfgfile.Render(want, string(e.folder))
@@ -216,9 +217,13 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 	if err := e.folder.write(files, want); err != nil {
 		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), e.folder.restore(backup))
 	}
-	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	bounded, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
-	process, err := e.reloadWithState(ctx, want, files.Generation)
+	process, err := e.reloadWithState(bounded, want, files.Generation)
+	if err != nil && ctx.Err() != nil {
+		e.process = runtime.Process{}
+		return runtime.Process{}, err
+	}
 	if err != nil {
 		e.process = runtime.Process{} // whichever it is now
 		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
@@ -265,10 +270,10 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 	return e.folder.write(files, want)
 }
 
-// writeRunning has the file follow what runs, when it is time. It does not wait
-// for the disk, and tells what became of the write before.
+// writeRunning has the file follow what runs, when it is time and that is known.
+// It does not wait for the disk, and tells what became of the write before.
 func (e *edge) writeRunning() error {
-	due := !e.writeAt.IsZero() && !time.Now().Before(e.writeAt)
+	due := !e.writeAt.IsZero() && !time.Now().Before(e.writeAt) && e.process.Pid != 0
 	switch {
 	case e.writer.busy():
 		if due {
