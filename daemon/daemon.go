@@ -34,6 +34,8 @@ type Daemon struct {
 	notifier notifier
 	snapshot *kubeapi.Snapshot
 	result   *compile.Result
+	compiled *config.Config // what result was made with
+	moved    bool           // the next Snapshot is of other Services than the last, by the operator's will
 	told     map[compile.Problem]bool
 }
 
@@ -76,6 +78,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 			d.Log.Info("stopped, HAProxy goes on")
 			return nil
 		case d.snapshot = <-snapshots:
+			if d.moved {
+				d.moved = false
+				d.edge.brake.release()
+			}
 		case <-changed:
 			d.reload(ctx, snapshots)
 		case <-d.Hangup:
@@ -96,7 +102,15 @@ func (d *Daemon) pass(ctx context.Context) {
 		return
 	}
 	d.result = compile.Compile(d.Config, d.snapshot, d.result)
+	if d.compiled != d.Config {
+		d.edge.brake.willed(d.result.State)
+		d.compiled = d.Config
+	}
+	d.edge.brake.saw(d.snapshot.Complete)
 	pass := d.edge.bring(ctx, d.result.State)
+	if d.edge.brake.wantsList() {
+		d.follow.client.Relist()
+	}
 	d.tellProblems()
 	d.notifier.status(d.edge.status())
 	if d.Passes != nil && !pass.Empty() {
@@ -158,6 +172,7 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 		if err != nil {
 			return err
 		}
+		d.moved = d.moved || d.follow.selects(next.Kubernetes)
 		d.follow.stop()
 		select {
 		case <-snapshots: // of the old one
@@ -174,6 +189,7 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 	}
 	d.edge.reloadInterval = next.HAProxy.ReloadInterval
 	d.edge.resyncInterval = next.Kubernetes.ResyncInterval
+	d.edge.brake.safety = next.Safety
 	d.Config = next
 	return nil
 }

@@ -51,6 +51,7 @@ type edge struct {
 	deleteAt  backoff   // for servers that left and had connections yet
 	reload    reloadPlan
 
+	brake      brake
 	quarantine quarantine
 	noRelay    string // why there is no relay; "" while there is
 	viaMaster  bool   // it has been told that the admin socket is dead
@@ -67,12 +68,13 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		runtime:        runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
 		log:            log,
 		alive:          func() {},
+		brake:          newBrake(c, log),
 	}
 }
 
 // tidy removes what a podgate that was killed left half done.
 func (e *edge) tidy() error {
-	return errors.Join(e.folder.sweep(), e.folder.writeState(runtime.EmptyStateFile()))
+	return errors.Join(e.folder.sweep(), e.folder.removeHeld(), e.folder.writeState(runtime.EmptyStateFile()))
 }
 
 // bring closes the difference between what HAProxy serves and want, as far as
@@ -97,8 +99,14 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if err := e.look(ctx, want, pass); err != nil {
-		return errors.Join(err, e.writeDesired(ctx, want))
+		e.brake.start(e.folder.serving())
+		return errors.Join(err, e.writeDesired(ctx, e.brake.brake(want)))
 	}
+	if e.ours {
+		e.brake.start(e.have.State())
+	}
+	e.brake.start(e.folder.serving())
+	want = e.brake.brake(want)
 	possible := e.quarantine.filter(want, e.have.Loaded)
 	refused, err := e.change(ctx, possible, pass)
 	if err != nil {
@@ -119,7 +127,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 // next is when bring has something to do although nothing changed.
 func (e *edge) next() time.Time {
 	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deleteAt.at, e.reload.at} {
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deleteAt.at, e.reload.at, e.brake.next()} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -157,6 +165,8 @@ func (e *edge) status() string {
 		return "not in step: " + e.told
 	case !e.reload.at.IsZero():
 		return "a reload of HAProxy is due"
+	case e.brake.hold != nil:
+		return e.brake.status()
 	}
 	return fmt.Sprintf("in step: %d backends, HAProxy %s", len(e.have.Loaded.Backends), e.process.Version)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 
 	"podgate/daemon/config"
 	"podgate/kubeapi"
@@ -64,6 +65,17 @@ func clientConfig(k config.Kubernetes, userAgent string) kubeapi.Config {
 func (f *follower) follows(k config.Kubernetes) bool {
 	k.Expose = f.of.Expose // of no meaning to the API server
 	return reflect.DeepEqual(f.of, k)
+}
+
+// selects reports whether k asks another cluster than f, or for other Services of
+// it. Servers are those of one cluster as long as one of them stays. Namespaces
+// are not looked at: those that are gone from podgate.toml are left out by what
+// is compiled.
+func (f *follower) selects(k config.Kubernetes) bool {
+	o := f.of
+	shared := len(o.Servers) == 0 && len(k.Servers) == 0 ||
+		slices.ContainsFunc(k.Servers, func(s string) bool { return slices.Contains(o.Servers, s) })
+	return k.Kubeconfig != o.Kubeconfig || k.Context != o.Context || k.Selector != o.Selector || !shared
 }
 
 // stop ends the goroutine and waits for it.

@@ -48,7 +48,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), renderCommand(), diffCommand(), demoCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), renderCommand(), diffCommand(), confirmCommand(), demoCommand(), versionCommand())
 	return root
 }
 

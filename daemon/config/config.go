@@ -22,6 +22,7 @@ type Config struct {
 	HTTP       HTTP
 	TCP        TCP
 	Defaults   Defaults
+	Safety     Safety
 	Grants     []Grant
 	Log        Log
 }
@@ -100,6 +101,14 @@ type Defaults struct {
 	TimeoutHTTPRequest time.Duration
 	TimeoutKeepAlive   time.Duration
 	TimeoutTunnel      time.Duration
+}
+
+// Safety says when a removal is not carried out at once, because the cluster
+// seems to say more than it means.
+type Safety struct {
+	MaxRemoval int           // in percent of what is in service; 100 holds nothing
+	FromCount  int           // how many servers, or Services, there must be for MaxRemoval to count
+	HoldTime   time.Duration // how long a removal is held before the cluster is listed again
 }
 
 // Grant lets the Services of one namespace claim hosts. Where there is any

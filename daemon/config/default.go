@@ -52,6 +52,11 @@ func Default() *Config {
 			TimeoutKeepAlive:   60 * time.Second,
 			TimeoutTunnel:      time.Hour,
 		},
+		Safety: Safety{
+			MaxRemoval: 50,
+			FromCount:  10,
+			HoldTime:   5 * time.Minute,
+		},
 		Log: Log{
 			Level:  slog.LevelInfo,
 			Format: LogText,

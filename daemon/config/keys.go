@@ -45,6 +45,7 @@ func (c *Config) keys() []key {
 		c.HTTP.keys(),
 		c.TCP.keys(),
 		c.Defaults.keys(),
+		c.Safety.keys(),
 		c.Log.keys(),
 	)
 }
@@ -154,6 +155,18 @@ func (d *Defaults) keys() []key {
 			"How long an idle client connection waits for its next request; keep it over the idle timeout of a load balancer in front."},
 		{s, "timeout_tunnel", duration(&d.TimeoutTunnel, time.Second, 7*24*time.Hour), atOnce,
 			"How long a WebSocket or a TCP connection may be silent in both directions."},
+	}
+}
+
+func (f *Safety) keys() []key {
+	const s = "safety"
+	return []key{
+		{s, "max_removal", integer(&f.MaxRemoval, 1, 100), atOnce,
+			"How many percent of the servers, or of the Services that have one, may go at once; what is more is held. 100 holds nothing."},
+		{s, "from_count", integer(&f.FromCount, 1, 1_000_000), atOnce,
+			"How many servers, or Services, there must be in service for max_removal to count; fewer may all go."},
+		{s, "hold_time", duration(&f.HoldTime, 0, 24*time.Hour), atOnce,
+			"How long a removal is held; then the cluster is listed once more, and what is missing still goes. \"podgate confirm\" lets it go at once."},
 	}
 }
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+)
+
+// confirmTimeout is longer than podgate takes to look at its folder again, even
+// in the middle of a reload.
+const confirmTimeout = 30 * time.Second
+
+func confirmCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "confirm",
+		Short: "Let go what podgate holds because too much would go at once",
+		Long: `Let go what podgate holds because too much would go at once (podgate.toml,
+[safety]), and return when podgate has taken that. It needs to write to podgate's
+folder: run it as root or as the user podgate. With --show it only tells what is
+held.
+
+Exit code: 0 if it was let go, or shown; 1 if nothing is held, or on an error.`,
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	show := cmd.Flags().Bool("show", false, "tell what is held and change nothing")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := config.Load(*file)
+		if err != nil {
+			return err
+		}
+		held, err := daemon.ReadHeld(c)
+		if err != nil {
+			return err
+		}
+		verb := "lets go"
+		if *show {
+			verb = "holds"
+		} else {
+			ctx, cancel := context.WithTimeout(cmd.Context(), confirmTimeout)
+			defer cancel()
+			if err := daemon.Confirm(ctx, c, held); err != nil {
+				return err
+			}
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate %s the removal of %s, held since %s\n", verb, held.Loss, held.Since.Local().Format(time.DateTime))
+		return err
+	}
+	return cmd
+}

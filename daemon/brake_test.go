@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+// shops is a town with five Services of two pods each, s0 to s4, and one of two
+// in the background of every row: twelve servers.
+func shops(t *testing.T, safety string) *town {
+	tw := newTown(t)
+	tw.configure("[safety]\n" + safety)
+	for i := range 6 {
+		name := fmt.Sprintf("s%d", i)
+		tw.service(name, nil, newPod(t, name+"-0"), newPod(t, name+"-1"))
+	}
+	tw.start()
+	tw.awaitShops()
+	return tw
+}
+
+func (tw *town) awaitShops() {
+	tw.t.Helper()
+	for i := range 6 {
+		name := fmt.Sprintf("s%d", i)
+		tw.awaitServers("shop_"+name+"_80", tw.pods[name]...)
+		eventually(tw.t, "/"+name+"/", func() error {
+			if status, body, err := tw.get("any", "/"+name+"/"); err != nil || status != 200 {
+				return fmt.Errorf("%d %s %v", status, body, err)
+			}
+			return nil
+		})
+	}
+}
+
+// forget makes the API server answer lists of these resources as if there were
+// nothing, and has podgate list again.
+func (tw *town) forget(resources ...string) {
+	tw.api.Misbehave(kubeapitest.Hide(resources...))
+	tw.api.ExpireVersions()
+}
+
+func (tw *town) remember() {
+	tw.api.Behave()
+	tw.api.ExpireVersions()
+}
+
+func allShops() (paths []string) {
+	for i := range 6 {
+		paths = append(paths, fmt.Sprintf("/s%d/", i))
+	}
+	return paths
+}
+
+func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
+	for _, resources := range [][]string{{"services", "endpointslices"}, {"services"}, {"endpointslices"}} {
+		t.Run(strings.Join(resources, " and "), func(t *testing.T) {
+			tw := shops(t, `hold_time = "1h"`)
+			l := tw.startLoad(allShops()...)
+			tw.forget(resources...)
+			tw.awaitLog("removal is held")
+			tw.awaitLog("of 12 servers and ")
+			// What is new is served meanwhile, and what moves is followed.
+			tw.service("late", nil, newPod(t, "late-0"))
+			tw.awaitAnswer("any", "/late/", "200 late-0 /")
+			tw.awaitShops()
+			tw.remember()
+			tw.awaitLog(`"removal is no longer held" reason="what was missing is back"`)
+			tw.endpoints("s0", newPod(t, "s0-2"))
+			tw.awaitShops()
+			l.check(t)
+			if got := tw.passes.reloads(); len(got) != 2 || got[1] != "backend shop_late_80 is new" {
+				t.Errorf("reloads: %q", got)
+			}
+			if _, err := daemon.ReadHeld(tw.config()); !errors.Is(err, daemon.ErrNothingHeld) {
+				t.Errorf("what is held: %v", err)
+			}
+		})
+	}
+}
+
+func (tw *town) config() *config.Config {
+	tw.t.Helper()
+	c, err := config.Load(tw.toml)
+	if err != nil {
+		tw.t.Fatal(err)
+	}
+	return c
+}
+
+func TestARemovalThatLastsGoesAfterAnotherList(t *testing.T) {
+	tw := shops(t, `hold_time = "1s"`)
+	tw.forget("services")
+	tw.awaitLog("removal is held")
+	held := time.Now()
+	tw.awaitLog("removal is no longer held")
+	if !strings.Contains(tw.log.String(), "and listed again") {
+		t.Error("it did not go because of a second list")
+	}
+	t.Logf("let go %s after it was held", time.Since(held).Round(time.Millisecond))
+	for i := range 6 {
+		tw.awaitAnswer("any", fmt.Sprintf("/s%d/", i), notFound)
+	}
+}
+
+func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
+	tw := shops(t, `hold_time = "100ms"`)
+	tw.api.Misbehave(kubeapitest.Hide("endpointslices"))
+	tw.api.ExpireVersions()
+	tw.awaitLog("removal is held")
+	tw.api.Stop()
+	tw.awaitLog("API server unreachable")
+	time.Sleep(time.Second) // ten times the hold time, for what must not happen
+	tw.awaitShops()
+	tw.api.Behave()
+	if err := tw.api.Start(""); err != nil {
+		t.Fatal(err)
+	}
+	tw.awaitLog("what was missing is back")
+}
+
+func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
+	tw := shops(t, `hold_time = "1h"`)
+	tw.forget("services", "endpointslices")
+	var held daemon.Held
+	eventually(t, "what is held is told", func() (err error) {
+		held, err = daemon.ReadHeld(tw.config())
+		return err
+	})
+	if got, want := held.Loss.String(), "12 of 12 servers and 6 of 6 backends"; got != want && held.Loss.Servers < 7 {
+		t.Errorf("held: %s, want %s", got, want)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	wrong := held
+	wrong.Since = held.Since.Add(-time.Second)
+	if err := daemon.Confirm(ctx, tw.config(), wrong); err != nil { // of another removal: that is over
+		t.Error(err)
+	}
+	tw.awaitShops()
+	if err := daemon.Confirm(ctx, tw.config(), held); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		tw.awaitAnswer("any", fmt.Sprintf("/s%d/", i), notFound)
+	}
+	tw.awaitLog(`"removal is no longer held" reason=confirmed`)
+}
+
+func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
+	for name, down := range map[string]bool{"HAProxy runs": false, "HAProxy is down": true} {
+		t.Run(name, func(t *testing.T) {
+			tw := shops(t, `hold_time = "1h"`)
+			tw.stop()
+			if down {
+				if err := tw.haproxy.KillWorker(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tw.forget("services", "endpointslices")
+			tw.start()
+			tw.awaitLog("removal is held")
+			if down {
+				if err := tw.haproxy.Restart(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tw.awaitShops()
+			tw.service("late", nil, newPod(t, "late-0"))
+			tw.awaitAnswer("any", "/late/", "200 late-0 /")
+			tw.awaitShops()
+			tw.remember()
+			tw.awaitLog("what was missing is back")
+			tw.endpoints("s0", newPod(t, "s0-2"))
+			tw.awaitShops()
+		})
+	}
+}
+
+func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
+	change := func(t *testing.T, tw *town, old, new string) {
+		t.Helper()
+		text, err := os.ReadFile(tw.toml)
+		if err != nil || !bytes.Contains(text, []byte(old)) {
+			t.Fatal(err, old)
+		}
+		if err := os.WriteFile(tw.toml, bytes.Replace(text, []byte(old), []byte(new), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, row := range map[string]struct{ old, new string }{
+		"another namespace":    {`namespaces = ["shop"]`, `namespaces = ["bank"]`},
+		"a selector":           {`namespaces = ["shop"]`, "namespaces = [\"shop\"]\nselector = \"none=such\""},
+		"annotated ones alone": {`namespaces = ["shop"]`, "namespaces = [\"shop\"]\nexpose = \"annotated\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tw := shops(t, `hold_time = "1h"`)
+			change(t, tw, row.old, row.new)
+			for i := range 6 {
+				tw.awaitAnswer("any", fmt.Sprintf("/s%d/", i), notFound)
+			}
+			if strings.Contains(tw.log.String(), "removal is held") {
+				t.Error("it was held")
+			}
+		})
+	}
+	t.Run("a change of something else lets nothing go that is held", func(t *testing.T) {
+		tw := shops(t, `hold_time = "1h"`)
+		tw.forget("endpointslices")
+		tw.awaitLog("removal is held")
+		change(t, tw, `poll_interval = "1s"`, `poll_interval = "2s"`)
+		tw.awaitLog("configuration is in force")
+		tw.service("late", nil, newPod(t, "late-0"))
+		tw.awaitAnswer("any", "/late/", "200 late-0 /")
+		tw.awaitShops()
+	})
+}
+
+// TestAServiceScalesDown is about one Service that has most of the servers.
+func TestAServiceScalesDown(t *testing.T) {
+	tw := newTown(t)
+	tw.configure("[safety]\nhold_time = \"1h\"\n")
+	var pods []*pod
+	for i := range 20 {
+		pods = append(pods, newPod(t, fmt.Sprintf("big-%d", i)))
+	}
+	tw.service("big", nil, pods...)
+	tw.service("small", nil, newPod(t, "small-0"))
+	tw.start()
+	tw.awaitServers("shop_big_80", pods...)
+	l := tw.startLoad("/big/", "/small/")
+	for _, p := range pods[2:] { // as Kubernetes ends them
+		err := tw.api.SetSlice(kubeapi.EndpointSlice{
+			Key: kubeapi.Key{Namespace: "shop", Name: "big-" + p.name}, Service: "big", AddressType: "IPv4",
+			Ports:     []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: p.addr.Port()}},
+			Endpoints: []kubeapi.Endpoint{{Addr: p.addr.Addr(), Serving: true, Terminating: true}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "eighteen drain", func() error {
+		servers, err := tw.runtime.Servers(t.Context(), []string{"shop_big_80"})
+		drain := 0
+		for _, s := range servers["shop_big_80"] {
+			if s.State == haproxy.Drain {
+				drain++
+			}
+		}
+		if drain != 18 {
+			err = fmt.Errorf("%d drain: %v, %w", drain, servers, err)
+		}
+		return err
+	})
+	tw.endpoints("big", pods[:2]...)
+	tw.awaitServers("shop_big_80", pods[:2]...)
+	l.check(t)
+	if strings.Contains(tw.log.String(), "removal is held") {
+		t.Error("what was announced was held")
+	}
+}

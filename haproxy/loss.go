@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// Loss is how much of a State another one lacks.
+type Loss struct {
+	Servers    int `json:"servers"`     // that would be gone
+	OfServers  int `json:"of_servers"`  // that are in service
+	Backends   int `json:"backends"`    // that would be left without a server
+	OfBackends int `json:"of_backends"` // that have one
+}
+
+// String is "60 of 100 servers and 3 of 5 backends".
+func (l Loss) String() string {
+	return fmt.Sprintf("%d of %d servers and %d of %d backends", l.Servers, l.OfServers, l.Backends, l.OfBackends)
+}
+
+// Missing returns what to lacks of from, as far as it is a loss: of a backend
+// that has fewer servers than before, those that are no longer there; of one
+// that is gone, all of it with the routes and the TCP frontend that lead to it.
+// No loss is a server that others stand in for, one that drained, since
+// Kubernetes has announced its end, and a backend all of whose servers serve
+// under another name.
+func Missing(from, to State) (State, Loss) {
+	var missing State
+	var loss Loss
+	var present map[netip.AddrPort]bool // in to; made when it is first asked for
+	for f, t := range pairs(from.Backends, to.Backends) {
+		if f == nil || len(f.Servers) == 0 {
+			continue
+		}
+		loss.OfServers += len(f.Servers)
+		loss.OfBackends++
+		if f == t {
+			continue
+		}
+		ready, left := count(f.Servers, Ready), 0
+		if t != nil {
+			left = len(t.Servers)
+		}
+		if left >= ready {
+			continue
+		}
+		if left == 0 {
+			if present == nil {
+				present = addresses(to)
+			}
+			if !slices.ContainsFunc(f.Servers, func(s Server) bool { return !present[s.Addr] }) {
+				continue
+			}
+			loss.Backends++
+		}
+		loss.Servers += ready - left
+		gone := *f
+		if t != nil {
+			gone.Servers = slices.DeleteFunc(slices.Clone(f.Servers), func(s Server) bool { return s.State != Ready || t.has(s.Addr) })
+		}
+		missing.Backends = append(missing.Backends, &gone)
+	}
+	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !gone(missing, to, r.Backend) })
+	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !gone(missing, to, f.Backend) })
+	return missing, loss
+}
+
+// gone reports whether a backend is missing as a whole.
+func gone(missing, to State, name string) bool {
+	_, lost := missing.Backend(name)
+	_, there := to.Backend(name)
+	return lost && !there
+}
+
+func count(servers []Server, state ServerState) (n int) {
+	for _, s := range servers {
+		if s.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+func addresses(s State) map[netip.AddrPort]bool {
+	all := map[netip.AddrPort]bool{}
+	for _, b := range s.Backends {
+		for _, srv := range b.Servers {
+			all[srv.Addr] = true
+		}
+	}
+	return all
+}
+
+func (b *Backend) has(addr netip.AddrPort) bool {
+	_, ok := slices.BinarySearchFunc(b.Servers, addr, func(s Server, a netip.AddrPort) int { return s.Addr.Compare(a) })
+	return ok
+}
+
+// With returns the State with what Missing found beside it. Where both want the
+// same, what s has counts: a route, a listening address, and how a backend is
+// used.
+func (s State) With(missing State) State {
+	if len(missing.Backends) == 0 {
+		return s
+	}
+	backends := make([]*Backend, 0, len(s.Backends)+len(missing.Backends))
+	for b, m := range pairs(s.Backends, missing.Backends) {
+		switch {
+		case b == nil:
+			backends = append(backends, m)
+		case m == nil:
+			backends = append(backends, b)
+		default:
+			both := *b
+			both.Servers = slices.Clone(b.Servers)
+			for _, srv := range m.Servers {
+				if !b.has(srv.Addr) {
+					both.Servers = append(both.Servers, srv)
+				}
+			}
+			slices.SortFunc(both.Servers, func(x, y Server) int { return x.Addr.Compare(y.Addr) })
+			backends = append(backends, &both)
+		}
+	}
+	routes := slices.Clone(s.Routes)
+	for _, r := range missing.Routes {
+		if _, taken := slices.BinarySearchFunc(s.Routes, r, Route.Compare); !taken {
+			routes = append(routes, r)
+		}
+	}
+	slices.SortFunc(routes, Route.Compare)
+	frontends := slices.Clone(s.Frontends)
+	for _, f := range missing.Frontends {
+		if !slices.ContainsFunc(s.Frontends, f.goesOn) {
+			frontends = append(frontends, f)
+		}
+	}
+	slices.SortFunc(frontends, func(x, y Frontend) int { return cmp.Compare(x.Name, y.Name) })
+	return State{Settings: s.Settings, Frontends: frontends, Backends: backends, Routes: routes}
+}
+
+// State is what r serves, as a State: the loaded configuration with the servers
+// that are in service and the routes of its maps.
+func (r Running) State() State {
+	s := r.Loaded
+	s.Backends = slices.Clone(s.Backends)
+	for i, loaded := range s.Backends {
+		b := *loaded
+		b.Servers = slices.DeleteFunc(slices.Clone(r.Servers[b.Name]), func(srv Server) bool { return srv.State == Maint })
+		s.Backends[i] = &b
+	}
+	s.Routes = slices.DeleteFunc(RoutesOf(r.Maps), func(route Route) bool {
+		_, ok := s.Backend(route.Backend)
+		return !ok
+	})
+	return s
+}

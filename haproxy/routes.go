@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"slices"
+	"strings"
+)
+
+// RoutesOf reads the Routes back that State.Maps made entries of. Entries that
+// are none of ours are left out.
+func RoutesOf(maps []Map) []Route {
+	var routes []Route
+	for _, m := range maps {
+		if m.Name != RoutesMap && m.Name != FoldedRoutesMap {
+			continue
+		}
+		for _, e := range m.Entries {
+			if r, ok := parseRoute(e); ok {
+				r.FoldCase = m.Name == FoldedRoutesMap
+				routes = append(routes, r)
+			}
+		}
+	}
+	slices.SortFunc(routes, Route.Compare)
+	return routes
+}
+
+// parseRoute is the inverse of Route.entry.
+func parseRoute(e MapEntry) (Route, bool) {
+	i := strings.IndexByte(e.Key, '/')
+	words := strings.Split(e.Value, "|")
+	if i <= 0 || !strings.HasSuffix(e.Key, "/") || len(words) < 2 {
+		return Route{}, false
+	}
+	r := Route{Host: e.Key[:i], Path: strings.TrimSuffix(e.Key[i:], "/"), Backend: words[0]}
+	if r.Host == "*" {
+		r.Host = ""
+	}
+	switch len(words) {
+	case 2:
+	case 3:
+		r.Rewrite = "/"
+	default:
+		r.Rewrite = Rewrite(words[3])
+	}
+	return r, true
+}
