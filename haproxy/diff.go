@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 )
 
@@ -187,6 +188,8 @@ func ReloadReasons(have, want State) []string {
 			reasons = append(reasons, "frontend "+f.Name+" listens elsewhere")
 		case old.Relay != f.Relay:
 			reasons = append(reasons, "frontend "+f.Name+" takes over from retired workers elsewhere")
+		case !reflect.DeepEqual(old.Health, f.Health):
+			reasons = append(reasons, "frontend "+f.Name+" tells of the node otherwise")
 		case old.Backend != f.Backend:
 			reasons = append(reasons, "frontend "+f.Name+" leads to another backend")
 		case old.Mode != f.Mode:
@@ -229,7 +232,7 @@ func diffMaps(have Running, want []Map) []Map {
 		if slices.Equal(present.Entries, m.Entries) {
 			continue
 		}
-		if m.Name != TimeoutsMap {
+		if leadsToBackends(m.Name) {
 			m.Entries = holdBack(m.Entries, present.Entries, have.Loaded)
 		}
 		if !slices.Equal(present.Entries, m.Entries) {
@@ -242,11 +245,17 @@ func diffMaps(have Running, want []Map) []Map {
 // looksUp reports whether the configuration of s makes use of a map. HAProxy
 // knows no others.
 func (s State) looksUp(name string) bool {
-	if name == TimeoutsMap {
+	switch name {
+	case TimeoutsMap:
 		return slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Policy.Mode == HTTP })
+	case NodeMap:
+		return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Mode == HTTP })
 	}
-	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Mode == HTTP })
+	return slices.ContainsFunc(s.Frontends, Frontend.routes)
 }
+
+// leadsToBackends reports whether the entries of a map name backends.
+func leadsToBackends(name string) bool { return name == RoutesMap || name == FoldedRoutesMap }
 
 func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	var entries []MapEntry
@@ -272,7 +281,7 @@ func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[
 		current[m.Name] = m.Entries
 	}
 	for _, m := range want {
-		if m.Name == TimeoutsMap || slices.Equal(current[m.Name], m.Entries) {
+		if !leadsToBackends(m.Name) || slices.Equal(current[m.Name], m.Entries) {
 			continue
 		}
 		for _, e := range current[m.Name] {

@@ -20,10 +20,12 @@ const (
 	FoldedRoutesMap = "routes-folded"
 	// TimeoutsMap gives the server timeout of a backend, in milliseconds.
 	TimeoutsMap = "timeouts"
+	// NodeMap tells what a load balancer may know of the node: see Node.
+	NodeMap = "node"
 )
 
 // MapNames lists the maps of ours.
-func MapNames() []string { return []string{RoutesMap, FoldedRoutesMap, TimeoutsMap} }
+func MapNames() []string { return []string{RoutesMap, FoldedRoutesMap, TimeoutsMap, NodeMap} }
 
 // Map is the content of one map file.
 type Map struct {
@@ -56,7 +58,7 @@ func (s State) Maps() []Map {
 			timeouts.Entries = append(timeouts.Entries, MapEntry{b.Name, fmt.Sprint(int64(ms))})
 		}
 	}
-	maps := []Map{routes, folded, timeouts}
+	maps := []Map{routes, folded, timeouts, s.Node.Map()}
 	for _, m := range maps {
 		slices.SortFunc(m.Entries, compareKeys)
 	}

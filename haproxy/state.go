@@ -22,6 +22,7 @@ type State struct {
 	Frontends []Frontend // by Name
 	Backends  []*Backend // by Name; States share those that are the same in both
 	Routes    []Route    // by Route.Compare
+	Node      Node
 }
 
 // Mode is how a proxy reads its traffic (configuration.txt "mode").
@@ -69,6 +70,9 @@ type Frontend struct {
 	// claim any client address. It should not move while there are retired
 	// workers.
 	Relay netip.AddrPort
+	// Health makes it a frontend that tells a load balancer of the node, and
+	// serves nothing else; nil in all others.
+	Health *Health
 }
 
 // Route leads requests of the HTTP frontend, or of the TLS frontend, to a

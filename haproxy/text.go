@@ -20,6 +20,9 @@ func (s State) String() string {
 		if f.Backend != "" {
 			fmt.Fprintf(&b, " -> %s", f.Backend)
 		}
+		if h := f.Health; h != nil {
+			b.WriteString(h.describe())
+		}
 		b.WriteByte('\n')
 	}
 	for _, r := range s.Routes {
@@ -56,6 +59,18 @@ func (r Route) String() string {
 		line += fmt.Sprintf(" rewrite=%s", r.Rewrite)
 	}
 	return line
+}
+
+// describe is " health=/healthz", with what narrows it behind.
+func (h *Health) describe() string {
+	text := " health=" + h.Path
+	if h.Proxy {
+		text += " accept-proxy"
+	}
+	if len(h.Sources) > 0 {
+		text += fmt.Sprintf(" sources=%s", h.Sources)
+	}
+	return text
 }
 
 // describe is the backend's name, then its policy and options as far as they

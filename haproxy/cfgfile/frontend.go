@@ -18,6 +18,10 @@ import (
 )
 
 func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
+	if f.Health != nil {
+		d.addHealth(f)
+		return
+	}
 	m := &models.Frontend{Name: f.Name, DefaultBackend: f.Backend}
 	from := tcpDefaults
 	if f.Mode == haproxy.HTTP {
@@ -31,6 +35,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	if f.Mode != haproxy.HTTP {
 		return
 	}
+	d.addLines(parser.Frontends, f.Name, []string{d.closeWhileDraining()})
 	rules := d.routing(s)
 	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
 	if f.Relay.IsValid() {
@@ -50,16 +55,22 @@ func (d *document) addBinds(f haproxy.Frontend) {
 	binds := make([]types.Bind, len(f.Binds))
 	for i, addr := range f.Binds {
 		binds[i] = bind(addr)
+		if f.Health != nil && f.Health.Proxy {
+			binds[i].Params = append(binds[i].Params, acceptProxy())
+		}
 	}
 	if f.Relay.IsValid() {
 		relay := bind(f.Relay)
-		relay.Params = append(relay.Params, &params.BindOptionWord{Name: "accept-proxy"})
+		relay.Params = append(relay.Params, acceptProxy())
 		binds = append(binds, relay)
 	}
 	if err := d.parser.Set(parser.Frontends, f.Name, "bind", binds); err != nil {
 		d.fail(fmt.Errorf("render frontend %s: %w", f.Name, err))
 	}
 }
+
+// acceptProxy has every connection of a bind begin with a PROXY header.
+func acceptProxy() params.BindOption { return &params.BindOptionWord{Name: "accept-proxy"} }
 
 // bind makes an IPv6 listener one for IPv6 alone, so that [::]:80 and
 // 0.0.0.0:80 stand side by side whatever net.ipv6.bindv6only says.

@@ -27,6 +27,8 @@ func shop() haproxy.State {
 	return haproxy.State{
 		Settings: settings(),
 		Frontends: []haproxy.Frontend{
+			{Name: "podgate_health", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:10880", "[::]:10880"), Health: &haproxy.Health{Path: "/healthz", Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}},
+			{Name: "podgate_health_proxy", Mode: haproxy.HTTP, Binds: addrs("10.0.0.7:10881"), Health: &haproxy.Health{Path: "/healthz", Proxy: true}},
 			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0]},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432"},
 		},
@@ -54,6 +56,7 @@ func shop() haproxy.State {
 			{Host: "shop.example.com", Path: "/api", Backend: "shop_h2c_80"},
 			{Host: "tls.example.com", Backend: "shop_tls_443", TLS: true},
 		},
+		Node: haproxy.Node{Served: true, Draining: true},
 	}
 }
 
@@ -108,7 +111,7 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:1]}} {
+	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:3]}} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			files, err := cfgfile.Render(state, folder)
@@ -152,6 +155,7 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 		"a server comes":        func(s *haproxy.State) { s.Backends[0].Servers = servers("10.0.0.1:80") },
 		"all servers leave":     func(s *haproxy.State) { s.Backends[0].Servers = nil },
 		"a route goes":          func(s *haproxy.State) { s.Routes = s.Routes[1:] },
+		"a drain ends":          func(s *haproxy.State) { s.Node.Draining = false },
 		"an HTTP timeout moves": func(s *haproxy.State) { s.Backends[4].TimeoutServer = time.Second },
 	} {
 		if generation(change) != same {
@@ -166,7 +170,8 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 		"the algorithm changes": func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },
 		"stickiness ends":       func(s *haproxy.State) { s.Backends[1].Policy.ClientAffinity = 0 },
 		"server options change of a backend without servers": func(s *haproxy.State) { s.Backends[4].Options.MaxConn = 3 },
-		"the relay goes":          func(s *haproxy.State) { s.Frontends[0].Relay = netip.AddrPort{} },
+		"the relay goes":          func(s *haproxy.State) { s.Frontends[2].Relay = netip.AddrPort{} },
+		"the health path moves":   func(s *haproxy.State) { s.Frontends[0].Health = &haproxy.Health{Path: "/up"} },
 		"a bind changes":          func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
 		"a setting changes":       func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
 		"a TCP timeout changes":   func(s *haproxy.State) { s.Backends[1].TimeoutServer = time.Minute },

@@ -158,7 +158,7 @@ func TestMapsOfAHAProxyThatHasNoneAreEmpty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []haproxy.Map{{Name: haproxy.RoutesMap}, {Name: haproxy.FoldedRoutesMap}, {Name: haproxy.TimeoutsMap}}
+	want := []haproxy.Map{{Name: haproxy.RoutesMap}, {Name: haproxy.FoldedRoutesMap}, {Name: haproxy.TimeoutsMap}, {Name: haproxy.NodeMap}}
 	if d := diff(want, got); d != "" {
 		t.Errorf("Maps (-want +got):\n%s", d)
 	}
