@@ -37,6 +37,7 @@ type Daemon struct {
 	compiled *config.Config // what result was made with
 	moved    bool           // the next Snapshot is of other Services than the last, by the operator's will
 	told     map[compile.Problem]bool
+	draining bool // it was told
 }
 
 // Run keeps HAProxy in step until ctx ends, and leaves it serving then. It
@@ -98,7 +99,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 // first complete Snapshot it leaves HAProxy alone: "API down" must not look
 // like "no pods".
 func (d *Daemon) pass(ctx context.Context) {
+	node := d.node(ctx)
 	if d.snapshot == nil {
+		d.beforeCluster(ctx, node)
 		return
 	}
 	d.result = compile.Compile(d.Config, d.snapshot, d.result)
@@ -107,7 +110,9 @@ func (d *Daemon) pass(ctx context.Context) {
 		d.compiled = d.Config
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
-	pass := d.edge.bring(ctx, d.result.State)
+	want := d.result.State
+	want.Node = node
+	pass := d.edge.bring(ctx, want)
 	if d.edge.brake.wantsList() {
 		d.follow.client.Relist()
 	}

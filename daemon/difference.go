@@ -41,6 +41,8 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 		return nil, err
 	}
 	want := compile.Compile(c, cluster, nil).State
+	_, draining := folder(c.HAProxy.Folder).drain()
+	want.Node = haproxy.Node{Served: true, Draining: draining}
 	e := newEdge(c, slog.New(slog.DiscardHandler))
 	if err := e.look(ctx, want, new(Pass)); err != nil {
 		return nil, err

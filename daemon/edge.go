@@ -194,7 +194,7 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 		return err
 	}
 	if same {
-		pass.Drift += e.tellDrift(before)
+		pass.Drift += e.tellDrift(before, want.Node)
 	}
 	e.process = process
 	return nil
@@ -254,7 +254,7 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 // tellDrift tells where HAProxy serves something else than we left it with, and
 // counts it: somebody else changed it, or our picture of it was wrong. The Diff
 // that follows repairs it.
-func (e *edge) tellDrift(before haproxy.Running) (count int) {
+func (e *edge) tellDrift(before haproxy.Running, node haproxy.Node) (count int) {
 	for _, b := range e.have.Loaded.Backends {
 		have, left := e.have.Servers[b.Name], before.Servers[b.Name]
 		strangers := e.have.Strangers[b.Name]
@@ -264,6 +264,9 @@ func (e *edge) tellDrift(before haproxy.Running) (count int) {
 		}
 	}
 	for i, m := range e.have.Maps {
+		if m.Name == haproxy.NodeMap && haproxy.ParseNode(m) == node {
+			continue // podgate drain tells HAProxy by itself
+		}
 		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
 			e.log.Warn("drift found", "map", m.Name)
 			count++

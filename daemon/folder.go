@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -114,7 +115,7 @@ func (f folder) writeState(state []byte) error { return f.replace(cfgfile.Server
 
 // names are the files that podgate keeps in the folder.
 func (f folder) names() []string {
-	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile}
+	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile}
 	for _, m := range haproxy.MapNames() {
 		names = append(names, cfgfile.MapFile(m))
 	}
@@ -173,13 +174,30 @@ func (f folder) replace(name string, text []byte) error {
 		return err
 	}
 	defer os.Remove(temp.Name()) // gone already if all went well
-	if err := errors.Join(writeSync(temp, text), temp.Close()); err != nil {
+	if err := errors.Join(f.give(temp), writeSync(temp, text), temp.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return err
 	}
 	return f.sync()
+}
+
+// give lets a file that root writes, as by a command, belong to whom the folder
+// belongs to.
+func (f folder) give(file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	owner, err := os.Stat(string(f))
+	if err != nil {
+		return err
+	}
+	of, ok := owner.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return file.Chown(int(of.Uid), int(of.Gid))
 }
 
 func writeSync(file *os.File, text []byte) error {

@@ -28,7 +28,9 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
-	files, err := cfgfile.Render(result.State, c.HAProxy.Folder)
+	want := result.State
+	want.Node.Served = true
+	files, err := cfgfile.Render(want, c.HAProxy.Folder)
 	if err != nil {
 		return err
 	}

@@ -249,7 +249,7 @@ func (s State) Backend(name string) (Backend, bool) {
 
 // Structure is what of s only a reload can change: s without routes and servers.
 func (s State) Structure() State {
-	s.Routes = nil
+	s.Routes, s.Node = nil, Node{}
 	backends := make([]Backend, len(s.Backends)) // in one piece
 	s.Backends = slices.Clone(s.Backends)
 	for i, b := range s.Backends {

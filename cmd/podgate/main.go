@@ -48,7 +48,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), renderCommand(), diffCommand(), confirmCommand(), demoCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), renderCommand(), diffCommand(), confirmCommand(), drainCommand(), undrainCommand(), demoCommand(), versionCommand())
 	return root
 }
 

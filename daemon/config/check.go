@@ -13,6 +13,7 @@ func (d *document) check(c *Config) {
 	d.checkConnection(&c.Kubernetes)
 	d.checkHAProxy(&c.HAProxy)
 	d.checkTCP(c)
+	d.checkCloud(c)
 }
 
 // checkConnection sees that there is one way to the API server.

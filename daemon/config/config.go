@@ -23,6 +23,7 @@ type Config struct {
 	TCP        TCP
 	Defaults   Defaults
 	Safety     Safety
+	Cloud      Cloud
 	Grants     []Grant
 	Log        Log
 }

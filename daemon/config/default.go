@@ -57,6 +57,11 @@ func Default() *Config {
 			FromCount:  10,
 			HoldTime:   5 * time.Minute,
 		},
+		Cloud: Cloud{
+			HealthPath:   "/healthz",
+			DrainWait:    30 * time.Second,
+			DrainTimeout: 5 * time.Minute,
+		},
 		Log: Log{
 			Level:  slog.LevelInfo,
 			Format: LogText,

@@ -46,6 +46,7 @@ func (c *Config) keys() []key {
 		c.TCP.keys(),
 		c.Defaults.keys(),
 		c.Safety.keys(),
+		c.Cloud.keys(),
 		c.Log.keys(),
 	)
 }

@@ -23,7 +23,9 @@ import (
 
 const testFiles = "../../testdata/config"
 
-func equateAddrs() cmp.Option { return cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}) }
+func equateAddrs() cmp.Option {
+	return cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})
+}
 
 // TestParseRefuses holds each invalid-*.toml against the errors that it tells
 // itself, in comments "# want: ERROR".
@@ -148,6 +150,17 @@ timeout_connect = "3s"
 timeout_http_request = "4s"
 timeout_keep_alive = "5s"
 timeout_tunnel = "6h"
+[cloud]
+health_bind = [":10880", "[::]:10880"]
+health_proxy_bind = [":10881"]
+health_path = "/up/2"
+health_sources = ["fd00::/8", "10.0.0.0/8", "10.0.0.9"]
+drain_wait = "40s"
+drain_timeout = "0s"
+[safety]
+max_removal = 30
+from_count = 3
+hold_time = "1m"
 [log]
 level = "debug"
 format = "json"
@@ -203,6 +216,14 @@ hosts = ["Shop.example.com", "*.shop.example.com"]
 			TimeoutHTTPRequest: 4 * time.Second,
 			TimeoutKeepAlive:   5 * time.Second,
 			TimeoutTunnel:      6 * time.Hour,
+		},
+		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute},
+		Cloud: Cloud{
+			HealthBinds:      []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:10880"), netip.MustParseAddrPort("[::]:10880")},
+			HealthProxyBinds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:10881")},
+			HealthPath:       "/up/2",
+			HealthSources:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.0.0.9/32"), netip.MustParsePrefix("fd00::/8")},
+			DrainWait:        40 * time.Second,
 		},
 		Grants: []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"}}},
 		Log:    Log{Level: slog.LevelDebug, Format: LogJSON},

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cloud says how the load balancer in front sees this edge node.
+type Cloud struct {
+	HealthBinds      []netip.AddrPort // key "health_bind"; empty for none
+	HealthProxyBinds []netip.AddrPort // key "health_proxy_bind"; empty for none
+	HealthPath       string
+	HealthSources    []netip.Prefix // sorted; empty for everybody
+	DrainWait        time.Duration  // how long the load balancer goes on sending clients
+	DrainTimeout     time.Duration  // how long their sessions may take to end after that
+}
+
+func (c *Cloud) keys() []key {
+	const s = "cloud"
+	return []key{
+		{s, "health_bind", list(&c.HealthBinds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
+			"Where HAProxy answers the health checks of a load balancer: 200 while this node serves, 503 before and while it drains; empty for nowhere."},
+		{s, "health_proxy_bind", list(&c.HealthProxyBinds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
+			"The same for checks that begin with a PROXY header, which a plain port refuses."},
+		{s, "health_path", text(&c.HealthPath, "path of letters, digits and ._/-", healthPath), atOnce,
+			"The path that is asked for; with /NAME behind it, the backend of that name needs a usable server too."},
+		{s, "health_sources", list(&c.HealthSources, "list of networks", fromString(network), quoteStringer, sortedNetworks), atOnce,
+			"From where health checks come; empty for everywhere."},
+		{s, "drain_wait", duration(&c.DrainWait, 0, time.Hour), atOnce,
+			"How long the load balancer goes on sending clients after its health check failed: its interval times its threshold, and some more."},
+		{s, "drain_timeout", duration(&c.DrainTimeout, 0, 24*time.Hour), atOnce,
+			"How long podgate drain --wait waits, after drain_wait, for the sessions to end."},
+	}
+}
+
+// healthPath is a path without anything that means something to HAProxy.
+func healthPath(s string) (string, error) {
+	if !strings.HasPrefix(s, "/") {
+		return "", fmt.Errorf("%q does not begin with /", s)
+	}
+	return s, wordUpTo(s, "._/-", 128)
+}
+
+// network is a CIDR or an address. Bits behind its length are refused: one of
+// both was not meant.
+func network(s string) (netip.Prefix, error) {
+	if a, err := address(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, fmt.Errorf(`%q is not a network (write it like "10.0.0.0/8" or "fd00::/8")`, s)
+	case p != p.Masked():
+		return netip.Prefix{}, fmt.Errorf("%q has bits behind its length (write %q)", s, p.Masked())
+	case p.Addr().Is4In6():
+		return netip.Prefix{}, errors.New("is an IPv4 network in IPv6 (write it as IPv4)")
+	}
+	return p, nil
+}
+
+// sortedNetworks is a finish that refuses what stands twice, and sorts.
+func sortedNetworks(v value, at []value, networks []netip.Prefix) []netip.Prefix {
+	networks = distinct(v, at, networks)
+	slices.SortFunc(networks, comparePrefixes)
+	return networks
+}
+
+func comparePrefixes(a, b netip.Prefix) int {
+	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+}
+
+// listens are the addresses of the health frontends.
+func (c *Cloud) listens() []netip.AddrPort { return slices.Concat(c.HealthBinds, c.HealthProxyBinds) }
+
+// checkCloud sees that the health frontends have addresses of their own, and
+// says whom they keep from them.
+func (d *document) checkCloud(c *Config) {
+	if d.sound("http.bind") {
+		for i, b := range c.Cloud.listens() {
+			key := "cloud.health_bind"
+			if i >= len(c.Cloud.HealthBinds) {
+				key = "cloud.health_proxy_bind"
+			}
+			others := slices.Concat(c.HTTP.Binds, []netip.AddrPort{c.HTTP.Relay}, c.Cloud.listens()[:i])
+			for _, other := range others {
+				if b.Port() == other.Port() && (b.Addr() == other.Addr() || b.Addr().IsUnspecified() || other.Addr().IsUnspecified()) && b.Addr().Is4() == other.Addr().Is4() {
+					d.refuse(key, key, "%s is in use by %s", printBind(b), printBind(other))
+				}
+			}
+			for _, r := range c.TCP.AllowedPorts {
+				if d.sound("tcp.allowed_ports") && r.Contains(b.Port()) {
+					d.refuse(key, key, "%s is one of tcp.allowed_ports", printBind(b))
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"podgate/daemon"
+	"podgate/daemon/config"
+)
+
+// checked is a town whose load balancer checks its health.
+type checked struct {
+	*town
+	plain, proxy netip.AddrPort
+}
+
+func newChecked(t *testing.T, more string) *checked {
+	tw := newTown(t)
+	c := &checked{tw, tw.freeAddr(), tw.freeAddr()}
+	tw.configure(fmt.Sprintf("[cloud]\nhealth_bind = [%q]\nhealth_proxy_bind = [%q]\n%s", c.plain, c.proxy, more))
+	return c
+}
+
+// exchange sends text and returns the first line of the answer.
+func exchange(conn net.Conn, text string) (string, error) {
+	if _, err := io.WriteString(conn, text); err != nil {
+		return "", err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	status, _, _ := bytes.Cut(answer, []byte("\r\n"))
+	_, body, _ := bytes.Cut(answer, []byte("\r\n\r\n"))
+	if len(answer) == 0 {
+		return "", errors.Join(errors.New("no answer"), err)
+	}
+	return strings.TrimSpace(string(status[len("HTTP/1.1 "):len("HTTP/1.1 200")]) + " " + string(body)), nil
+}
+
+func ask1(addr netip.AddrPort, text string) (string, error) {
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	return exchange(conn, text)
+}
+
+const checkRequest = "GET /healthz HTTP/1.1\r\nHost: lb\r\n\r\n"
+
+// awaitHealth waits until both ports say so.
+func (c *checked) awaitHealth(want string) {
+	c.t.Helper()
+	for addr, text := range map[netip.AddrPort]string{c.plain: checkRequest, c.proxy: "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + checkRequest} {
+		eventually(c.t, "health", func() error {
+			got, err := ask1(addr, text)
+			if err == nil && !strings.HasPrefix(got, want) {
+				err = fmt.Errorf("got %q, want %q", got, want)
+			}
+			return err
+		})
+	}
+}
+
+func (c *checked) drain(o daemon.DrainOptions) string {
+	c.t.Helper()
+	out, err := c.tryDrain(o)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return out
+}
+
+func (c *checked) tryDrain(o daemon.DrainOptions) (string, error) {
+	cfg, err := config.Load(c.toml)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	err = daemon.Drain(c.t.Context(), cfg, o, &out)
+	return out.String(), err
+}
+
+func (c *checked) undrain(ifOver bool) string {
+	c.t.Helper()
+	cfg, err := config.Load(c.toml)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := daemon.Undrain(c.t.Context(), cfg, ifOver, &out); err != nil {
+		c.t.Fatal(err)
+	}
+	return out.String()
+}
+
+func (c *checked) restartHAProxy() {
+	c.t.Helper()
+	if err := c.haproxy.Restart(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func TestHealthIsThatOfTheNode(t *testing.T) {
+	c := newChecked(t, "")
+	c.api.Stop()
+	c.service("cart", nil, newPod(t, "cart-0"))
+	c.service("none", nil)
+	c.start()
+	c.awaitHealth("503 503 never in step")
+	if err := c.api.Start(""); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	c.awaitHealth("200 200 serving")
+
+	for _, row := range []struct{ path, want string }{
+		{"/healthz/shop_cart_80", "200 200 serving"},
+		{"/healthz/shop_none_80", "503 503 no usable server"},
+		{"/healthz/nobody", "503 503 no usable server"},
+		{"/healthzz", "404 404 this is no health check"},
+		{"/", "404 404 this is no health check"},
+	} {
+		got, err := ask1(c.plain, "GET "+row.path+" HTTP/1.1\r\nHost: lb\r\n\r\n")
+		if err != nil || got != row.want {
+			t.Errorf("%s: got %q, %v, want %q", row.path, got, err, row.want)
+		}
+	}
+	if got, err := ask1(c.plain, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"+checkRequest); !strings.HasPrefix(got, "400") {
+		t.Errorf("a PROXY header on the plain port: got %q, %v", got, err)
+	}
+	if got, err := ask1(c.proxy, checkRequest); err == nil {
+		t.Errorf("no PROXY header on the PROXY port: got %q", got)
+	}
+
+	c.api.Stop()
+	c.awaitLog("API server")
+	c.awaitHealth("200 200 serving")
+	c.stop()
+	c.awaitHealth("200 200 serving")
+	c.restartHAProxy()
+	c.awaitHealth("200 200 serving")
+	c.log = new(logBuffer)
+	c.start() // with no API server
+	c.awaitLog("API server")
+	c.awaitHealth("200 200 serving")
+}
+
+func TestHealthChecksFromElsewhereAreDropped(t *testing.T) {
+	c := newChecked(t, "health_sources = [\"127.99.0.0/16\"]\n")
+	c.start()
+	from := func(ip string) (string, error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+		conn, err := d.DialContext(t.Context(), "tcp", c.plain.String())
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		return exchange(conn, checkRequest)
+	}
+	eventually(t, "a listed source is answered", func() error {
+		got, err := from("127.99.1.2")
+		if err == nil && got != "200 200 serving" {
+			err = errors.New(got)
+		}
+		return err
+	})
+	if got, err := from("127.98.1.2"); err == nil {
+		t.Errorf("a source that is not listed got %q", got)
+	}
+}
+
+// A check that is under way when its worker is told to stop is answered by the
+// worker that follows, and fails where there is none.
+func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
+	c := newChecked(t, "")
+	c.service("cart", nil, newPod(t, "cart-0"))
+	c.start()
+	c.awaitHealth("200 200 serving")
+	c.awaitReloads()
+	silent := func() net.Conn {
+		conn, err := net.Dial("tcp", c.plain.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	over := silent()
+	c.service("more", nil, newPod(t, "more-0"))
+	c.awaitReloads("backend shop_more_80 is new")
+	if got, err := exchange(over, checkRequest); got != "200 200 serving" {
+		t.Errorf("over a reload: got %q, %v", got, err)
+	}
+	c.stop()
+	last := silent()
+	awaitAccepted(t, c)
+	if err := syscall.Kill(c.haproxy.Pid(), syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the port is closed", func() error {
+		conn, err := net.Dial("tcp", c.plain.String())
+		if err == nil {
+			conn.Close()
+			return errors.New("it is open")
+		}
+		return nil
+	})
+	if got, err := exchange(last, checkRequest); !strings.HasPrefix(got, "503") {
+		t.Errorf("in a worker that stops: got %q, %v", got, err)
+	}
+}
+
+// awaitAccepted returns when HAProxy has accepted what connected before.
+func awaitAccepted(t *testing.T, c *checked) {
+	t.Helper()
+	if _, err := ask1(c.plain, checkRequest); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
+	c := newChecked(t, "drain_wait = \"0s\"\n")
+	c.service("cart", nil, newPod(t, "cart-0"))
+	c.start()
+	c.awaitHealth("200")
+	if got, want := c.drain(daemon.DrainOptions{}), "health checks fail, the load balancer is to send clients elsewhere\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, err := ask1(c.plain, checkRequest); got != "503 503 draining" { // at once
+		t.Errorf("health: got %q, %v", got, err)
+	}
+	c.awaitLog("draining, health checks fail")
+	c.service("more", nil, newPod(t, "more-0"))
+	c.awaitAnswer("any", "/more/", "200 more-0 /") // over a reload, clients are served
+	c.awaitHealth("503 503 draining")
+	c.restartHAProxy()
+	c.awaitHealth("503 503 draining")
+	c.stop()
+	c.awaitHealth("503 503 draining")
+	c.start()
+	c.service("late", nil, newPod(t, "late-0"))
+	c.awaitAnswer("any", "/late/", "200 late-0 /")
+	c.awaitHealth("503 503 draining")
+	if strings.Contains(c.log.String(), "drift") {
+		t.Error("a drain is drift")
+	}
+	if got := c.undrain(true); got != "the drain goes on\n" {
+		t.Errorf("undrain --if-over: got %q", got)
+	}
+	if got := c.undrain(false); got != "health checks pass again\n" {
+		t.Errorf("undrain: got %q", got)
+	}
+	c.awaitHealth("200")
+	c.awaitLog("drain is over")
+
+	// With podgate and then HAProxy down.
+	c.stop()
+	c.drain(daemon.DrainOptions{})
+	c.awaitHealth("503 503 draining")
+	c.restartHAProxy()
+	c.awaitHealth("503 503 draining")
+	c.undrain(false)
+	c.awaitHealth("200")
+}
+
+func TestADrainEndsByItself(t *testing.T) {
+	c := newChecked(t, "")
+	c.start()
+	c.awaitHealth("200")
+	out := c.drain(daemon.DrainOptions{For: 300 * time.Millisecond})
+	if want := "the drain ends by itself after 300ms, if podgate runs then\n"; !strings.HasSuffix(out, want) {
+		t.Errorf("got %q", out)
+	}
+	c.awaitHealth("200")
+	c.awaitLog("drain is over")
+
+	// One that was to last until the machine is booted again, in another boot.
+	c.drain(daemon.DrainOptions{UntilBoot: true})
+	c.awaitHealth("503")
+	c.stop()
+	file := filepath.Join(c.haproxy.Folder, "podgate.drain")
+	text, err := os.ReadFile(file)
+	if err != nil || !bytes.Contains(text, []byte(`"since":"20`)) {
+		t.Fatalf("%s, %v", text, err)
+	}
+	if err := os.WriteFile(file, bytes.Replace(text, []byte(`"since":"20`), []byte(`"since":"19`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.api.Stop() // the cluster need not be known for it
+	c.start()
+	c.awaitHealth("200")
+}
+
+func TestDrainWaitsForSessions(t *testing.T) {
+	c := newChecked(t, "drain_wait = \"500ms\"\ndrain_timeout = \"10s\"\n")
+	c.service("cart", nil, newPod(t, "cart-0"))
+	c.start()
+	c.awaitHealth("200")
+	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	l := c.startLoad("/cart/a")
+	began := time.Now()
+	drained := make(chan string)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		out, err := c.tryDrain(daemon.DrainOptions{Wait: true})
+		drained <- fmt.Sprint(out, err)
+	})
+	c.awaitHealth("503")
+	// An upgraded connection lasts; the others end with their next answer.
+	conn, err := net.Dial("tcp", c.http.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /cart/ HTTP/1.1\r\nHost: any\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	if _, err := conn.Read(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	l.check(t)
+	select {
+	case out := <-drained:
+		t.Fatalf("it did not wait for the session: %s", out)
+	case <-time.After(time.Until(began.Add(1500 * time.Millisecond))): // for what must not happen
+	}
+	conn.Close()
+	if out := <-drained; !strings.HasSuffix(out, "drained: no sessions are left\n<nil>") {
+		t.Errorf("got %q", out)
+	}
+	waiting.Wait()
+}
+
+func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
+	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"100ms\"\n")
+	c.service("cart", nil, newPod(t, "cart-0"))
+	c.start()
+	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	c.awaitHealth("200")
+	conn, err := net.Dial("tcp", c.http.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	awaitAccepted(t, c)
+	out, err := c.tryDrain(daemon.DrainOptions{Wait: true})
+	var sessions *daemon.SessionsError
+	if !errors.As(err, &sessions) || sessions.Sessions != 1 || !strings.Contains(out, "waiting for 1 sessions to end") && out == "" {
+		t.Errorf("got %q, %v", out, err)
+	}
+	answer, err := exchange(conn, "GET /cart/ HTTP/1.1\r\nHost: any\r\n\r\n") // reads to the end
+	if answer != "200 cart-0 /" {
+		t.Errorf("got %q, %v", answer, err)
+	}
+	if out := c.drain(daemon.DrainOptions{Wait: true}); !strings.HasSuffix(out, "drained: no sessions are left\n") {
+		t.Errorf("got %q", out)
+	}
+}
+
+func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
+	c := newChecked(t, "drain_wait = \"1h\"\n")
+	c.start()
+	c.awaitHealth("200")
+	result := make(chan error, 1)
+	go func() {
+		_, err := c.tryDrain(daemon.DrainOptions{Wait: true})
+		result <- err
+	}()
+	c.awaitHealth("503")
+	c.undrain(false)
+	if err := <-result; !errors.Is(err, daemon.ErrUndrained) {
+		t.Errorf("got %v, want %v", err, daemon.ErrUndrained)
+	}
+	c.awaitHealth("200") // the wait did not drain it again
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("enough"))
+	cfg, err := config.Load(c.toml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Drain(ctx, cfg, daemon.DrainOptions{Wait: true}, io.Discard); err == nil {
+		t.Error("it did not tell that it was interrupted")
+	}
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// node is what the load balancer is to be told once HAProxy is in step. It logs
+// when a drain begins and ends, and ends one that is over by itself.
+func (d *Daemon) node(ctx context.Context) haproxy.Node {
+	at, draining := d.edge.folder.drain()
+	if draining && at.over() {
+		draining, d.draining = false, true
+		if err := Undrain(ctx, d.Config, false, io.Discard); err != nil {
+			d.Log.Error("drain is over and HAProxy is not told", "err", err)
+		}
+	}
+	switch {
+	case draining && !d.draining:
+		d.Log.Info("draining, health checks fail", "since", at.Since)
+	case !draining && d.draining:
+		d.Log.Info("drain is over")
+	}
+	d.draining = draining
+	return haproxy.Node{Served: true, Draining: draining}
+}
+
+// beforeCluster does what can be done while the cluster is not known: where
+// HAProxy has nothing of ours yet, health checks fail. Else it is left alone.
+func (d *Daemon) beforeCluster(ctx context.Context, node haproxy.Node) {
+	want := compile.BeforeCluster(d.Config)
+	if len(want.Frontends) == 0 {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(d.Config.HAProxy.Folder, cfgfile.ConfigFile)); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	want.Node.Draining = node.Draining
+	d.edge.bring(ctx, want)
+	d.edge.reload.last = time.Time{} // what the cluster asks for need not wait
+}
