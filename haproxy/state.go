@@ -122,6 +122,11 @@ type Backend struct {
 	Servers       []Server // by Addr
 }
 
+// SameStructure reports whether the backends differ in nothing but their servers.
+func (b *Backend) SameStructure(o *Backend) bool {
+	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer
+}
+
 // Balance is a load balancing algorithm that accepts servers at runtime
 // (configuration.txt "balance").
 type Balance string

@@ -5,15 +5,20 @@ package kubeapi
 import (
 	"iter"
 	"maps"
+	"slices"
 )
 
 // SliceIndex finds the EndpointSlices of a Service. It is never changed: a
 // change makes another one, which shares all but a 256th part with it. The zero
 // value is empty.
 type SliceIndex struct {
-	parts *[indexParts]map[Key][]*EndpointSlice // nil when empty
+	parts *[indexParts]*indexPart // nil when empty
 	count int
 }
+
+// indexPart is a part of an index: the Services of one hash. Equal pointers mean
+// equal content.
+type indexPart struct{ groups map[Key][]*EndpointSlice }
 
 const indexParts = 256
 
@@ -26,13 +31,21 @@ func IndexSlices(groups map[Key][]*EndpointSlice) SliceIndex {
 	return b.done()
 }
 
+// With returns an index in which these are the EndpointSlices of service, none
+// where group is empty. It shares with x what is the same.
+func (x SliceIndex) With(service Key, group []*EndpointSlice) SliceIndex {
+	b := indexBuilder{index: x}
+	b.set(service, group)
+	return b.done()
+}
+
 // Of returns the EndpointSlices of a Service, sorted by Key; nil when there are
 // none.
 func (x SliceIndex) Of(service Key) []*EndpointSlice {
 	if x.parts == nil {
 		return nil
 	}
-	return x.parts[service.part()][service]
+	return x.parts[service.part()].of(service)
 }
 
 // Len returns how many Services have EndpointSlices.
@@ -45,13 +58,61 @@ func (x SliceIndex) All() iter.Seq2[Key, []*EndpointSlice] {
 			return
 		}
 		for _, part := range x.parts {
-			for service, group := range part {
+			for service, group := range part.all() {
 				if !yield(service, group) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// Changed yields every Service whose EndpointSlices are not those that it has in
+// since, in any order. It costs what changed between the two, where one was made
+// from the other.
+func (x SliceIndex) Changed(since SliceIndex) iter.Seq[Key] {
+	return func(yield func(Key) bool) {
+		if x.parts == since.parts {
+			return
+		}
+		for i := range indexParts {
+			now, before := x.part(i), since.part(i)
+			if now == before {
+				continue
+			}
+			for service, group := range now.all() {
+				if !slices.Equal(group, before.of(service)) && !yield(service) {
+					return
+				}
+			}
+			for service := range before.all() {
+				if now.of(service) == nil && !yield(service) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (x SliceIndex) part(i int) *indexPart {
+	if x.parts == nil {
+		return nil
+	}
+	return x.parts[i]
+}
+
+func (p *indexPart) of(service Key) []*EndpointSlice {
+	if p == nil {
+		return nil
+	}
+	return p.groups[service]
+}
+
+func (p *indexPart) all() map[Key][]*EndpointSlice {
+	if p == nil {
+		return nil
+	}
+	return p.groups
 }
 
 // indexBuilder makes one index after the other. The zero value has none.
@@ -84,7 +145,7 @@ func (b *indexBuilder) set(service Key, group []*EndpointSlice) {
 // ownPart returns a part that may be changed.
 func (b *indexBuilder) ownPart(i int) map[Key][]*EndpointSlice {
 	if !b.any {
-		parts := new([indexParts]map[Key][]*EndpointSlice)
+		parts := new([indexParts]*indexPart)
 		if b.index.parts != nil {
 			*parts = *b.index.parts
 		}
@@ -92,12 +153,13 @@ func (b *indexBuilder) ownPart(i int) map[Key][]*EndpointSlice {
 	}
 	if !b.own[i] {
 		b.own[i] = true
-		b.index.parts[i] = maps.Clone(b.index.parts[i])
+		groups := maps.Clone(b.index.parts[i].all())
+		if groups == nil {
+			groups = make(map[Key][]*EndpointSlice)
+		}
+		b.index.parts[i] = &indexPart{groups}
 	}
-	if b.index.parts[i] == nil {
-		b.index.parts[i] = make(map[Key][]*EndpointSlice)
-	}
-	return b.index.parts[i]
+	return b.index.parts[i].groups
 }
 
 // part returns which part of an index the key belongs to (FNV-1a).

@@ -4,6 +4,7 @@ package kubeapi
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -51,10 +52,39 @@ func TestStoreWalk(t *testing.T) {
 		all = append(all, taken{s.snapshot(1), snapshotOf(svcs, slcs)})
 	}
 	for i, tk := range all {
+		since := all[max(0, i-1-random.IntN(3))].got.Slices
+		if diff := cmp.Diff(changedBetween(since, tk.got.Slices), keySet(tk.got.Slices.Changed(since))); diff != "" {
+			t.Fatalf("what changed in Snapshot %d (-want +got):\n%s", i, diff)
+		}
 		if diff := cmp.Diff(tk.want, tk.got, plainIndexes(), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("Snapshot %d (-want +got):\n%s", i, diff)
 		}
 	}
+}
+
+// changedBetween compares two indexes Service by Service.
+func changedBetween(before, now SliceIndex) map[Key]bool {
+	changed := make(map[Key]bool)
+	for _, x := range []SliceIndex{before, now} {
+		for service := range x.All() {
+			if !slices.Equal(before.Of(service), now.Of(service)) {
+				changed[service] = true
+			}
+		}
+	}
+	return changed
+}
+
+// keySet holds each key of seq, which yields none twice.
+func keySet(seq iter.Seq[Key]) map[Key]bool {
+	set := make(map[Key]bool)
+	for key := range seq {
+		if set[key] {
+			panic(key.String() + " was yielded twice")
+		}
+		set[key] = true
+	}
+	return set
 }
 
 func snapshotOf(svcs map[Key]*Service, slcs map[Key]*EndpointSlice) *Snapshot {

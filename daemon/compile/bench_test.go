@@ -4,7 +4,6 @@ package compile
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -33,9 +32,7 @@ func BenchmarkOneEndpointChanged(b *testing.B) {
 	endpointSlice := *snap.Slices.Of(key)[0]
 	endpointSlice.Endpoints = slices.Clone(endpointSlice.Endpoints[1:])
 	changed := *snap
-	groups := maps.Collect(snap.Slices.All())
-	groups[key] = []*kubeapi.EndpointSlice{&endpointSlice}
-	changed.Slices = kubeapi.IndexSlices(groups)
+	changed.Slices = snap.Slices.With(key, []*kubeapi.EndpointSlice{&endpointSlice})
 	for b.Loop() {
 		Compile(cfg, &changed, prev)
 	}
@@ -48,6 +45,20 @@ func BenchmarkOneServiceChanged(b *testing.B) {
 	changed.Services = slices.Clone(snap.Services)
 	svc := *changed.Services[benchServices/2]
 	svc.Annotations = map[string]string{Prefix + "host": "new.example.com"}
+	changed.Services[benchServices/2] = &svc
+	for b.Loop() {
+		Compile(cfg, &changed, prev)
+	}
+}
+
+// BenchmarkOneServiceTouched is of a change that asks for nothing else.
+func BenchmarkOneServiceTouched(b *testing.B) {
+	cfg, snap := testConfig(), benchSnapshot()
+	prev := Compile(cfg, snap, nil)
+	changed := *snap
+	changed.Services = slices.Clone(snap.Services)
+	svc := *changed.Services[benchServices/2]
+	svc.ResourceVersion = "2"
 	changed.Services[benchServices/2] = &svc
 	for b.Loop() {
 		Compile(cfg, &changed, prev)

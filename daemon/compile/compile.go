@@ -20,6 +20,7 @@ type Result struct {
 	Ports    []ServicePort // Ports[i] is what State.Backends[i] serves
 
 	config   *config.Config
+	snapshot *kubeapi.Snapshot
 	services []*service // sorted by Key
 	merged   *merged
 }
@@ -40,10 +41,13 @@ func (p ServicePort) Label() string { return cmp.Or(p.Name, strconv.Itoa(int(p.N
 // never fails; what cannot be served is a Problem. It may be called
 // concurrently.
 func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
-	if prev == nil || prev.config != cfg {
+	switch {
+	case prev == nil || prev.config != cfg:
 		prev = &Result{}
+	case onlySlicesChanged(prev.snapshot, snap):
+		return prev.withSlices(snap)
 	}
-	r := &Result{config: cfg, services: compileServices(cfg, snap, prev.services)}
+	r := &Result{config: cfg, snapshot: snap, services: compileServices(cfg, snap, prev.services)}
 	if prev.config == cfg && slices.Equal(r.services, prev.services) {
 		return prev
 	}
@@ -51,10 +55,10 @@ func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
 	r.State = haproxy.State{
 		Settings:  settings(cfg),
 		Frontends: r.merged.frontends,
-		Backends:  r.backends(),
+		Backends:  r.backends(prev),
 		Routes:    r.merged.routes,
 	}
-	r.Problems = r.problems(prev)
+	r.Problems = r.problems()
 	r.Ports = r.merged.ports
 	return r
 }
@@ -74,11 +78,16 @@ func (r *Result) Service(backend string) (ServicePort, bool) {
 // Skipped says why a Service is not served without that being a Problem, and
 // "" where it is served, or is a Problem, or is not in the Snapshot.
 func (r *Result) Skipped(key kubeapi.Key) string {
-	i, ok := slices.BinarySearchFunc(r.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
+	i, ok := r.search(key)
 	if !ok {
 		return ""
 	}
 	return r.services[i].claims.skipped
+}
+
+// search finds a Service.
+func (r *Result) search(key kubeapi.Key) (int, bool) {
+	return slices.BinarySearchFunc(r.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
 }
 
 // compileServices compiles every Service by itself. Both lists are sorted by
@@ -94,35 +103,38 @@ func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service
 		for len(prev) > 0 && prev[0].object.Compare(svc.Key) < 0 {
 			prev = prev[1:]
 		}
-		var same *service
-		if len(prev) > 0 && prev[0].object == svc {
-			same = prev[0]
+		var before *service
+		if len(prev) > 0 && prev[0].object.Key == svc.Key {
+			before = prev[0]
 		}
-		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), same)
+		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), before)
 	}
 	return services
 }
 
 // backends puts the servers of the Services into the backends that they were
-// given.
-func (r *Result) backends() []*haproxy.Backend {
+// given. Those that are as prev has them are prev's.
+func (r *Result) backends(prev *Result) []*haproxy.Backend {
 	backends := make([]*haproxy.Backend, len(r.merged.backends))
+	old := prev.State.Backends
 	for i, p := range r.merged.backends {
+		servers := r.services[p.service].servers[p.claim]
+		for len(old) > 0 && old[0].Name < p.backend.Name {
+			old = old[1:]
+		}
+		if len(old) > 0 && old[0].SameStructure(&r.merged.backends[i].backend) && equal(old[0].Servers, servers) {
+			backends[i] = old[0]
+			continue
+		}
 		b := p.backend
+		b.Servers = servers
 		backends[i] = &b
-		b.Servers = r.services[p.service].servers[p.claim]
 	}
 	return backends
 }
 
-// problems gathers what is told of the Services, which are prev's where
-// neither claims nor slices have any that are new.
-func (r *Result) problems(prev *Result) []Problem {
-	if r.merged == prev.merged && slices.EqualFunc(r.services, prev.services, func(a, b *service) bool {
-		return a == b || slices.Equal(a.problems, b.problems)
-	}) {
-		return prev.Problems
-	}
+// problems gathers what is told of the Services.
+func (r *Result) problems() []Problem {
 	problems := slices.Clone(r.merged.problems)
 	for _, s := range r.services {
 		problems = append(problems, s.claims.problems...)

@@ -22,6 +22,7 @@ type merged struct {
 	frontends []haproxy.Frontend
 	routes    []haproxy.Route
 	backends  []placed
+	placed    [][]int       // index into backends, by Service and claim; -1 for a claim without one
 	ports     []ServicePort // by index into backends
 	problems  []Problem     // of claims that another Service or port has
 	conflicts []conflict    // what stands behind those
@@ -40,6 +41,9 @@ type placed struct {
 	service int // index into the sorted Services
 	claim   int // index into its claims
 }
+
+// backendOf returns the index of a claim's backend, -1 where it has none.
+func (m *merged) backendOf(c owner) int { return m.placed[c.service][c.claim] }
 
 // merge gives the Services what they ask for, the oldest first: who comes
 // later and asks for the same is told who has it, and has it when that one
@@ -241,12 +245,28 @@ func (m *merger) finish(cfg *config.Config) *merged {
 	slices.SortFunc(out.frontends, func(a, b haproxy.Frontend) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(out.routes, haproxy.Route.Compare)
 	slices.SortFunc(out.backends, func(a, b placed) int { return cmp.Compare(a.backend.Name, b.backend.Name) })
+	out.placed = m.unplaced()
 	out.ports = make([]ServicePort, len(out.backends))
 	for i, b := range out.backends {
+		out.placed[b.service][b.claim] = i
 		p := m.claim(owner{b.service, b.claim}).port
 		out.ports[i] = ServicePort{Service: m.services[b.service].object.Key, Name: p.Name, Number: p.Port}
 	}
 	return out
+}
+
+// unplaced is merged.placed of no backend.
+func (m *merger) unplaced() [][]int {
+	total := 0
+	for _, s := range m.services {
+		total += len(s.claims.ports)
+	}
+	all := slices.Repeat([]int{-1}, total) // in one piece
+	placed := make([][]int, len(m.services))
+	for i, s := range m.services {
+		placed[i], all = all[:len(s.claims.ports)], all[len(s.claims.ports):]
+	}
+	return placed
 }
 
 func (m *merger) claim(at owner) *claim { return &m.services[at.service].claims.ports[at.claim] }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
 	for seed := range uint64(20) {
 		c := newCluster(seed)
 		var prev *Result
+		var snap *kubeapi.Snapshot
 		for step := range 60 {
 			for range 1 + c.IntN(3) {
 				c.change()
@@ -47,8 +49,9 @@ func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
 				cfg = testConfig()
 				cfg.Defaults.Algorithm = haproxy.Random
 			}
-			snap := c.snapshot()
+			snap = c.next(snap)
 			got := Compile(cfg, snap, prev)
+			checkShared(t, got, prev)
 			if diff := cmp.Diff(Compile(cfg, snap, nil), got, told()); diff != "" {
 				t.Fatalf("seed %d step %d (-whole +changed):\n%s", seed, step, diff)
 			}
@@ -57,6 +60,20 @@ func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
 				t.Fatalf("seed %d step %d: nothing changed, and the Result is a new one", seed, step)
 			}
 			prev = got
+		}
+	}
+}
+
+// checkShared holds that what is the same in both Results is one.
+func checkShared(t *testing.T, r, prev *Result) {
+	t.Helper()
+	if prev == nil || r.config != prev.config {
+		return
+	}
+	for _, b := range r.State.Backends {
+		i, ok := slices.BinarySearchFunc(prev.State.Backends, b.Name, func(b *haproxy.Backend, name string) int { return strings.Compare(b.Name, name) })
+		if ok && prev.State.Backends[i] != b && cmp.Equal(prev.State.Backends[i], b, told()) {
+			t.Fatalf("backend %s is the same, and another value", b.Name)
 		}
 	}
 }
@@ -212,6 +229,23 @@ func (c *cluster) slice(service kubeapi.Key) *kubeapi.EndpointSlice {
 		s.Endpoints = append(s.Endpoints, e)
 	}
 	return s
+}
+
+// next is the Snapshot behind prev, which shares with it what is the same.
+func (c *cluster) next(prev *kubeapi.Snapshot) *kubeapi.Snapshot {
+	snap := c.snapshot()
+	if prev == nil {
+		return snap
+	}
+	slicesNow := prev.Slices
+	for key := range snap.Slices.Changed(prev.Slices) {
+		slicesNow = slicesNow.With(key, snap.Slices.Of(key))
+	}
+	snap.Slices = slicesNow
+	if slices.Equal(snap.Services, prev.Services) {
+		snap.Services = prev.Services
+	}
+	return snap
 }
 
 func (c *cluster) snapshot() *kubeapi.Snapshot {

@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"reflect"
 	"slices"
 
 	"podgate/daemon/config"
@@ -15,7 +16,7 @@ import (
 type service struct {
 	object   *kubeapi.Service
 	slices   []*kubeapi.EndpointSlice
-	claims   *claims            // the same as long as object and Config are
+	claims   *claims            // the same as long as what it asks for, its age and Config are
 	servers  [][]haproxy.Server // by index into claims.ports
 	problems []Problem          // of the slices
 }
@@ -39,16 +40,21 @@ type claim struct {
 }
 
 // compileService compiles one Service, with the work of prev, which is of the
-// same object or nil.
+// same name or nil.
 func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, prev *service) *service {
-	if prev != nil && slices.Equal(prev.slices, endpointSlices) {
+	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) {
 		return prev
 	}
 	s := &service{object: svc, slices: endpointSlices}
-	if prev != nil {
-		s.claims = prev.claims
-	} else {
+	switch {
+	case prev == nil:
 		s.claims = readClaims(cfg, svc)
+	case prev.object != svc:
+		if s.claims = readClaims(cfg, svc); svc.Created.Equal(prev.object.Created) && reflect.DeepEqual(s.claims, prev.claims) {
+			s.claims = prev.claims
+		}
+	default:
+		s.claims = prev.claims
 	}
 	if len(s.claims.ports) == 0 {
 		return s
@@ -56,6 +62,9 @@ func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*
 	s.servers = make([][]haproxy.Server, len(s.claims.ports))
 	for i, c := range s.claims.ports {
 		s.servers[i] = serversOf(c.port, endpointSlices)
+		if prev != nil && i < len(prev.servers) && slices.Equal(s.servers[i], prev.servers[i]) {
+			s.servers[i] = prev.servers[i]
+		}
 	}
 	s.problems = endpointProblems(svc.Key, endpointSlices)
 	return s
