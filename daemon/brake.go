@@ -57,11 +57,7 @@ func (b *brake) saw(complete int) {
 }
 
 // start says what is in service when podgate begins.
-func (b *brake) start(serving haproxy.State) {
-	if !b.known {
-		b.base, b.known = serving, true
-	}
-}
+func (b *brake) start(serving haproxy.State) { b.base, b.known = serving, true }
 
 // willed takes what a new podgate.toml makes of the same cluster: what it takes
 // away is no loss. What is held stays so.

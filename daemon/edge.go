@@ -43,6 +43,7 @@ type edge struct {
 	process runtime.Process // what answered last; zero while we do not know what it serves
 	have    haproxy.Running // what it serves; of meaning only while process is known
 	ours    bool            // it has loaded a configuration of ours, which is have.Loaded
+	differ  haproxy.Differ  // compares have with what is wanted
 	told    string          // the last thing that went wrong; "" while nothing does
 
 	observeAt time.Time // when to read everything back again
@@ -99,13 +100,10 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if err := e.look(ctx, want, pass); err != nil {
-		e.brake.start(e.folder.serving())
+		e.startBrake()
 		return errors.Join(err, e.writeDesired(ctx, e.brake.brake(want)))
 	}
-	if e.ours {
-		e.brake.start(e.have.State())
-	}
-	e.brake.start(e.folder.serving())
+	e.startBrake()
 	want = e.brake.brake(want)
 	possible := e.quarantine.filter(want, e.have.Loaded)
 	refused, err := e.change(ctx, possible, pass)
@@ -122,6 +120,17 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 		}
 	}
 	return errors.Join(refused, e.writeRunning())
+}
+
+// startBrake tells the brake, once, what is in service when podgate begins.
+func (e *edge) startBrake() {
+	switch {
+	case e.brake.known:
+	case e.ours && e.process.Pid != 0:
+		e.brake.start(e.have.State())
+	default:
+		e.brake.start(e.folder.serving())
+	}
 }
 
 // next is when bring has something to do although nothing changed.
@@ -282,7 +291,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	if !e.ours {
 		return nil, nil
 	}
-	plan := haproxy.Diff(e.have, want)
+	plan := e.differ.Diff(e.have, want)
 	deleting := !time.Now().Before(e.deleteAt.at)
 	if !deleting {
 		plan.Leave = e.withoutLeft(plan.Leave)

@@ -76,7 +76,7 @@ func (r *reloadPlan) waits() bool { return len(r.reasons) > 0 && r.refused.err !
 func (e *edge) reloadReasons(want haproxy.State) []string {
 	switch {
 	case e.ours:
-		return haproxy.ReloadReasons(e.have.Loaded, want)
+		return e.differ.ReloadReasons(e.have, want)
 	case e.process.Generation == "":
 		return []string{"HAProxy has not loaded podgate's configuration yet"}
 	}

@@ -104,6 +104,8 @@ func pairs(have, want []*Backend) iter.Seq2[*Backend, *Backend] {
 		for i, j := 0, 0; i < len(have) || j < len(want); {
 			var h, w *Backend
 			switch {
+			case i < len(have) && j < len(want) && have[i] == want[j]: // no need to look
+				h, w = have[i], want[j]
 			case j == len(want) || i < len(have) && have[i].Name < want[j].Name:
 				h = have[i]
 			case i == len(have) || have[i].Name != want[j].Name:
@@ -126,7 +128,7 @@ func pairs(have, want []*Backend) iter.Seq2[*Backend, *Backend] {
 
 // diffServers merges the two sorted lists of one backend.
 func (p *Plan) diffServers(b *Backend, have, want []Server) {
-	if len(have) == len(want) && (len(have) == 0 || &have[0] == &want[0]) {
+	if same(have, want) {
 		return
 	}
 	for len(have) > 0 || len(want) > 0 {

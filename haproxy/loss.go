@@ -64,6 +64,9 @@ func Missing(from, to State) (State, Loss) {
 		}
 		missing.Backends = append(missing.Backends, &gone)
 	}
+	if len(missing.Backends) == 0 {
+		return missing, loss
+	}
 	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !gone(missing, to, r.Backend) })
 	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !gone(missing, to, f.Backend) })
 	return missing, loss

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"podgate/haproxy"
+)
+
+// TestDifferWalk goes from State to State, as pods come and go and now and then
+// anything changes, does more or less of each Plan, and holds every Plan against
+// Diff's.
+func TestDifferWalk(t *testing.T) {
+	total := 0
+	for seed := range uint64(50) {
+		w := differWalk{Rand: rand.New(rand.NewPCG(seed, 1)), addrs: servers("1", "2", "3", "4", "5", "6!", "7")}
+		w.want = state("a 1", "b 2", "c tcp 3")
+		w.observe(w.want)
+		var d haproxy.Differ
+		for step := range 200 {
+			w.change()
+			want := haproxy.Diff(w.have, w.want)
+			got := d.Diff(w.have, w.want)
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+				t.Fatalf("seed %d step %d (-Diff +Differ):\n%s", seed, step, diff)
+			}
+			w.apply(got)
+			reasons := haproxy.ReloadReasons(w.have.Loaded, w.want)
+			if diff := cmp.Diff(reasons, d.ReloadReasons(w.have, w.want)); diff != "" {
+				t.Fatalf("seed %d step %d (-ReloadReasons +Differ):\n%s", seed, step, diff)
+			}
+			if len(got.Add)+len(got.Leave) > 0 {
+				total++
+			}
+		}
+	}
+	if total < 1000 {
+		t.Errorf("only %d Plans had something to do with servers", total)
+	}
+}
+
+// differWalk is a HAProxy and what is wanted of it.
+type differWalk struct {
+	*rand.Rand
+	addrs []haproxy.Server
+	have  haproxy.Running
+	want  haproxy.State
+}
+
+// one is true one time out of n.
+func (w *differWalk) one(n int) bool { return w.IntN(n) == 0 }
+
+// change makes another State of want, which shares with it what is the same, or
+// has have observed anew.
+func (w *differWalk) change() {
+	i := w.IntN(len(w.want.Backends))
+	switch w.IntN(28) {
+	default:
+		w.replace(i, func(b *haproxy.Backend) { b.Servers = w.servers() })
+	case 0:
+		w.replace(i, func(b *haproxy.Backend) { b.Servers = slices.Clone(b.Servers) })
+	case 1:
+		w.replace(i, func(b *haproxy.Backend) { b.Policy.Balance = haproxy.Balances()[w.IntN(2)] })
+	case 2:
+		w.replace(i, func(b *haproxy.Backend) { b.TimeoutServer = time.Duration(w.IntN(2)) * time.Minute })
+	case 3:
+		w.want.Routes = slices.Clone(w.want.Routes)
+		for i := range w.want.Routes {
+			w.want.Routes[i].Backend = []string{"a", "b"}[w.IntN(2)]
+		}
+	case 4:
+		w.want.Frontends = slices.Clone(w.want.Frontends)
+		w.want.Frontends[0].Relay = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(w.IntN(2)))
+	case 5:
+		w.want.Settings.HardStopAfter = time.Duration(w.IntN(2)) * time.Hour
+	case 6:
+		others := [][]string{{"a 1", "b 2", "c tcp 3"}, {"a 1", "b 2", "c tcp 3", "d 4"}, {"a 1", "b 2"}}
+		w.want = state(others[w.IntN(len(others))]...)
+	case 7:
+		w.observe(w.have.Loaded)
+	case 8:
+		w.observe(w.have.Loaded)
+		w.have.Servers["a"] = w.servers() // drift
+	case 9:
+		w.observe(w.have.Loaded)
+		w.have.Strangers = map[string][]string{"b": {"x"}}
+	case 10, 11, 12:
+		w.observe(w.want) // a reload
+	case 13:
+		w.have.Loaded = state("a 1", "c tcp 3").Structure()
+	case 14:
+		w.have.Maps = state("a 1").Maps()
+	case 15:
+		w.have.Strangers = map[string][]string{"a": {"y"}}
+	}
+}
+
+func (w *differWalk) replace(i int, change func(*haproxy.Backend)) {
+	w.want.Backends = slices.Clone(w.want.Backends)
+	w.want.Backends[i] = new(*w.want.Backends[i])
+	change(w.want.Backends[i])
+}
+
+func (w *differWalk) servers() []haproxy.Server {
+	return slices.DeleteFunc(slices.Clone(w.addrs), func(haproxy.Server) bool { return w.one(2) })
+}
+
+// observe reads everything back from a HAProxy that has loaded s.
+func (w *differWalk) observe(s haproxy.State) {
+	have := haproxy.Running{Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
+	for _, b := range s.Backends {
+		if list := w.have.Servers[b.Name]; list != nil {
+			have.Servers[b.Name] = slices.Clone(list)
+		}
+	}
+	w.have = have
+}
+
+// apply does what the Plan says, or nothing of it, and may leave a server for
+// later that is to be deleted.
+func (w *differWalk) apply(p haproxy.Plan) {
+	if w.one(8) {
+		return
+	}
+	touched := map[string]map[netip.AddrPort]haproxy.Server{}
+	for _, c := range slices.Concat(p.Add, p.Leave) {
+		name := c.Backend.Name
+		if touched[name] == nil {
+			touched[name] = map[netip.AddrPort]haproxy.Server{}
+			for _, s := range w.have.Servers[name] {
+				touched[name][s.Addr] = s
+			}
+		}
+		if c.Op != haproxy.DeleteServer {
+			touched[name][c.Server.Addr] = c.Server
+		} else if !w.one(3) {
+			delete(touched[name], c.Server.Addr)
+		}
+	}
+	for name, byAddr := range touched {
+		list := slices.SortedFunc(maps.Values(byAddr), func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
+		if b, ok := w.want.Backend(name); ok && slices.Equal(list, b.Servers) {
+			list = b.Servers
+		}
+		w.have.Servers[name] = list
+	}
+	if len(p.Maps) > 0 {
+		w.have.Maps = slices.Clone(w.want.Maps())
+		for i, m := range w.have.Maps {
+			for _, planned := range p.Maps {
+				if planned.Name == m.Name {
+					w.have.Maps[i] = planned
+				}
+			}
+		}
+	}
+	w.have.Strangers = nil
+}
+
+// BenchmarkDiffer is of one endpoint that comes and goes among 5,000 backends of
+// 20 servers.
+func BenchmarkDiffer(b *testing.B) {
+	var lines []string
+	for i := range 5000 {
+		lines = append(lines, fmt.Sprintf("shop_svc%04d_80 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20", i))
+	}
+	before := state(lines...)
+	after := before
+	after.Backends = slices.Clone(before.Backends)
+	after.Backends[7] = new(*before.Backends[7])
+	after.Backends[7].Servers = after.Backends[7].Servers[1:]
+	have := running(before)
+	for name, diff := range map[string]func(haproxy.Running, haproxy.State) haproxy.Plan{
+		"Differ": new(haproxy.Differ).Diff, "Diff": haproxy.Diff,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, want := range []haproxy.State{after, before} {
+					if p := diff(have, want); len(p.Leave)+len(p.Add) == 0 {
+						b.Fatal("nothing to do")
+					}
+					changed := want.Backends[7]
+					have.Servers[changed.Name] = changed.Servers
+					if p := diff(have, want); !p.Empty() {
+						b.Fatal(p)
+					}
+				}
+			}
+		})
+	}
+}
