@@ -49,7 +49,11 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 		k := key(name)
 		switch {
 		case !prefixed || !k.known():
-			if near := suggest(name); near != "" {
+			near := key("")
+			if len(svc.Annotations) <= maxProblems { // it takes a while for each
+				near = suggest(name)
+			}
+			if near != "" {
 				tell("unknown key (did you mean %q?)", Prefix+string(near))
 			} else {
 				tell("unknown key")

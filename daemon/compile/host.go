@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"podgate/daemon/config"
 )
 
 // parseHost reads a DNS name (RFC 1123 section 2.1), or one with "*." in
@@ -58,24 +56,4 @@ func checkLabel(label string) error {
 // demands of namespaces and Services.
 func isLabel(name string) bool {
 	return checkLabel(name) == nil && name == strings.ToLower(name)
-}
-
-// granted reports whether podgate.toml lets Services of a namespace claim a
-// host. Without any grant everything is granted.
-func granted(grants []config.Grant, namespace, host string) bool {
-	if len(grants) == 0 {
-		return true
-	}
-	for _, g := range grants {
-		if g.Namespace != namespace {
-			continue
-		}
-		for _, pattern := range g.Hosts {
-			below, wildcard := strings.CutPrefix(pattern, "*")
-			if host == pattern || wildcard && strings.HasSuffix(host, below) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -57,6 +57,7 @@ func merge(cfg *config.Config, services []*service, prev *merged) *merged {
 		routes:   make(map[haproxy.Route]owner, len(services)),
 		listens:  map[uint16]owner{},
 		names:    make(map[string]owner, len(services)),
+		shares:   map[string]share{},
 	}
 	m.out.routes = make([]haproxy.Route, 0, len(services))
 	m.out.backends = make([]placed, 0, len(services))
@@ -102,6 +103,7 @@ type merger struct {
 	routes   map[haproxy.Route]owner // without Rewrite and Backend
 	listens  map[uint16]owner
 	names    map[string]owner
+	shares   map[string]share // by namespace
 	out      merged
 }
 
@@ -112,6 +114,9 @@ func (m *merger) place(cfg *config.Config, at owner) {
 	natural := c.backend.Name
 	if has, taken := m.names[natural]; taken {
 		m.lose(at, has, annotation{}, "not served, the backend name "+natural)
+		return
+	}
+	if !m.allow(cfg, at) {
 		return
 	}
 	routes := m.freeRoutes(at)
@@ -127,6 +132,7 @@ func (m *merger) place(cfg *config.Config, at owner) {
 	if listens {
 		m.out.frontends = append(m.out.frontends, tcpFrontend(cfg, c.listen, name))
 	}
+	m.took(at, len(routes))
 	backend := c.backend
 	backend.Name = name
 	m.out.backends = append(m.out.backends, placed{backend: backend, service: at.service, claim: at.claim})
@@ -182,7 +188,22 @@ func (m *merger) freeName(at owner, name string) bool {
 		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: "backend name " + name, why: "has it by its own name"})
 		return false
 	}
+	if theirs, natural := naturalNamespace(name); natural && theirs != m.services[at.service].object.Namespace {
+		m.tell(at, c.named, fmt.Sprintf("backend name %s is kept for a Service of namespace %s", name, theirs))
+		return false
+	}
 	return true
+}
+
+// naturalNamespace returns the namespace of which a Service could have that name
+// by nature, now or later.
+func naturalNamespace(name string) (string, bool) {
+	parts := strings.Split(name, "_")
+	if len(parts) != 3 || !isLabel(parts[0]) || !isLabel(parts[1]) {
+		return "", false
+	}
+	port, err := strconv.ParseUint(parts[2], 10, 16)
+	return parts[0], err == nil && parts[2] == strconv.FormatUint(port, 10)
 }
 
 // naturalOwner returns the claim whose backend has that name by nature.

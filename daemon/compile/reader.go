@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 
+	"podgate/daemon/config"
 	"podgate/kubeapi"
 )
 
 // reader reads the annotations that hold for one port of a Service and gathers
 // what is wrong with them.
 type reader struct {
+	cfg      *config.Config
 	service  kubeapi.Key
 	port     kubeapi.ServicePort
 	notes    annotations
@@ -66,6 +68,12 @@ func readOr[T any](r *reader, k key, parse func(string) (T, error), consequence 
 	note, ok := r.notes.forPort(k, r.port)
 	if !ok {
 		return setting[T]{}
+	}
+	if k != keyIgnore && !r.cfg.GrantsAnnotation(r.service.Namespace, string(k)) {
+		err := fmt.Errorf("is not granted to namespace %s in podgate.toml", r.service.Namespace)
+		r.recordReading(note, nil, err)
+		r.tell(note, "%s%s", err, consequence).Kind = NotGranted
+		return setting[T]{note: note, given: true, bad: true}
 	}
 	if len(note.value) > maxValue {
 		r.tell(note, "%s is longer than %d bytes%s", quote(note.value), maxValue, consequence)

@@ -43,6 +43,9 @@ func readRoutes(r *reader, cfg *config.Config, tls bool) (claimed, bool) {
 	}
 	if hosts == nil {
 		hosts = []string{""}
+		if paths = grantedPaths(r, cfg, c.note, paths); paths == nil {
+			return claimed{}, false
+		}
 	}
 	if rewrite.or("") != "" && rewrite.value != "/" && slices.ContainsFunc(paths, pathMatch.everything) {
 		r.tell(rewrite.note, "%s has no path to replace where every path is taken", quote(string(rewrite.value)))
@@ -56,6 +59,24 @@ func readRoutes(r *reader, cfg *config.Config, tls bool) (claimed, bool) {
 		c.routes[i].TLS = tls
 	}
 	return c, true
+}
+
+// grantedPaths are those paths that the namespace may claim under any host, nil
+// where there are none. One that matches in any case needs a grant for what it is
+// in lower case.
+func grantedPaths(r *reader, cfg *config.Config, note annotation, paths []pathMatch) []pathMatch {
+	var granted []pathMatch
+	for _, p := range paths {
+		if cfg.GrantsPath(r.service.Namespace, p.path) {
+			granted = append(granted, p)
+			continue
+		}
+		r.tellPort(note, "path %s/ without a host is not granted to namespace %s in podgate.toml", p.path, r.service.Namespace).Kind = NotGranted
+	}
+	if granted == nil {
+		r.tellPort(note, "no path is left; the port is not served").Kind = NotGranted
+	}
+	return granted
 }
 
 // routesTo makes a route of every host with every path.
@@ -100,7 +121,7 @@ func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, 
 		switch {
 		case err != nil:
 			r.tell(list.note, "%s", err)
-		case !granted(cfg.Grants, r.service.Namespace, host):
+		case !cfg.GrantsHost(r.service.Namespace, host):
 			r.tell(list.note, "host %s is not granted to namespace %s in podgate.toml", host, r.service.Namespace).Kind = NotGranted
 		case !slices.Contains(hosts, host):
 			hosts = append(hosts, host)

@@ -61,12 +61,14 @@ func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*
 	}
 	s.servers = make([][]haproxy.Server, len(s.claims.ports))
 	for i, c := range s.claims.ports {
-		s.servers[i] = serversOf(c.port, endpointSlices)
+		var problems []Problem
+		s.servers[i], problems = limitServers(cfg, svc.Key, portLabel(c.port), serversOf(c.port, endpointSlices))
+		s.problems = append(s.problems, problems...)
 		if prev != nil && i < len(prev.servers) && slices.Equal(s.servers[i], prev.servers[i]) {
 			s.servers[i] = prev.servers[i]
 		}
 	}
-	s.problems = endpointProblems(svc.Key, endpointSlices)
+	s.problems = append(s.problems, endpointProblems(svc.Key, endpointSlices)...)
 	return s
 }
 
@@ -83,19 +85,19 @@ func recordClaims(cfg *config.Config, svc *kubeapi.Service, record *[]reading) *
 		if why == skipNamespace {
 			problems = nil
 		}
-		return &claims{skipped: why, problems: sortProblems(problems)}
+		return &claims{skipped: why, problems: limitProblems(svc.Key, sortProblems(problems))}
 	}
 	c := &claims{}
 	if text := unservable(svc); text != "" {
 		if ignore, _ := parseBool(notes[slot{keyIgnore, ""}].value); ignore {
 			return &claims{skipped: skipIgnored}
 		}
-		c.problems = sortProblems(append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text}))
+		c.problems = limitProblems(svc.Key, sortProblems(append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text})))
 		return c
 	}
 	ignored := 0
 	for _, p := range svc.Ports {
-		r := &reader{service: svc.Key, port: p, notes: notes, record: record}
+		r := &reader{cfg: cfg, service: svc.Key, port: p, notes: notes, record: record}
 		if ignore := readStrict(r, keyIgnore, parseBool); ignore.or(false) {
 			ignored++
 		} else if !ignore.bad {
@@ -109,7 +111,7 @@ func recordClaims(cfg *config.Config, svc *kubeapi.Service, record *[]reading) *
 		return &claims{skipped: skipIgnored}
 	}
 	problems = append(problems, withoutEffect(svc, notes, c.ports)...)
-	c.problems = sortProblems(problems)
+	c.problems = limitProblems(svc.Key, sortProblems(problems))
 	return c
 }
 
@@ -195,6 +197,10 @@ func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, boo
 	allowed := slices.ContainsFunc(cfg.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
 	if !allowed || len(cfg.TCP.Addresses) == 0 {
 		r.tell(tcp.note, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen).Kind = NotGranted
+		return 0, false
+	}
+	if !cfg.GrantsTCPPort(r.service.Namespace, listen) {
+		r.tell(tcp.note, "port %d is not granted to namespace %s in podgate.toml; the port is not served", listen, r.service.Namespace).Kind = NotGranted
 		return 0, false
 	}
 	return listen, true

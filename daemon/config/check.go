@@ -112,12 +112,18 @@ func (d *document) checkTCP(c *Config) {
 	}
 }
 
-// checkGrant sees that a [[grant]] holds both of its keys.
+// checkGrant sees that a [[grant]] says to whom, and what.
 func (d *document) checkGrant(v value) {
 	table, _ := v.v.(map[string]any)
+	names := 0
 	for _, k := range grantKeys(new(Grant)) {
-		if _, ok := table[k.name]; !ok {
-			d.refuse(v.path, join(v.key, k.name), "is missing")
+		if _, ok := table[k.name]; ok {
+			names++
 		}
+	}
+	if _, ok := table["namespace"]; !ok {
+		d.refuse(v.path, join(v.key, "namespace"), "is missing")
+	} else if names == 1 {
+		d.refuse(v.path, v.key, "grants nothing (give hosts, paths, tcp_ports or annotations)")
 	}
 }

@@ -104,19 +104,17 @@ type Defaults struct {
 	TimeoutTunnel      time.Duration
 }
 
-// Safety says when a removal is not carried out at once, because the cluster
-// seems to say more than it means.
+// Safety bounds what the cluster can do to the edge: how much of it can go at
+// once, and how much of it one namespace can have.
 type Safety struct {
 	MaxRemoval int           // in percent of what is in service; 100 holds nothing
 	FromCount  int           // how many servers, or Services, there must be for MaxRemoval to count
 	HoldTime   time.Duration // how long a removal is held before the cluster is listed again
-}
 
-// Grant lets the Services of one namespace claim hosts. Where there is any
-// Grant, a host without one may be claimed by nobody.
-type Grant struct {
-	Namespace string
-	Hosts     []string // lower case; "*.example.com" grants every name below it, and that wildcard
+	MaxBackends  int            // of one namespace
+	MaxRoutes    int            // of one namespace
+	MaxEndpoints int            // of one port of a Service
+	Networks     []netip.Prefix // that endpoints must be in; empty for any
 }
 
 // Log says how podgate logs.

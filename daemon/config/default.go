@@ -56,6 +56,10 @@ func Default() *Config {
 			MaxRemoval: 50,
 			FromCount:  10,
 			HoldTime:   5 * time.Minute,
+
+			MaxBackends:  10_000,
+			MaxRoutes:    50_000,
+			MaxEndpoints: 5_000,
 		},
 		Cloud: Cloud{
 			HealthPath:   "/healthz",

@@ -63,6 +63,15 @@ func finishHosts(v value, at []value, hosts []string) []string {
 	return distinct(v, at, hosts)
 }
 
+// finishGranted sees that a list of a grant holds something: an empty one would
+// look like a grant of nothing, and be none.
+func finishGranted(v value, at []value, names []string) []string {
+	if entries, _ := v.entries(); len(entries) == 0 {
+		v.refuse("is empty")
+	}
+	return distinct(v, at, names)
+}
+
 // isDNSName reports whether s is an RFC 1123 subdomain of lower case.
 func isDNSName(s string) bool {
 	if len(s) > 253 {

@@ -63,7 +63,13 @@ func TestPackagedExampleWithoutCommentSigns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"}}}
+	want := []Grant{{
+		Namespace:   "shop",
+		Hosts:       []string{"shop.example.com", "*.shop.example.com"},
+		Paths:       []string{"/shop"},
+		TCPPorts:    []PortRange{{5432, 5432}},
+		Annotations: []string{"host", "path", "tcp"},
+	}}
 	if diff := cmp.Diff(want, got.Grants); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -168,6 +168,14 @@ func (f *Safety) keys() []key {
 			"How many servers, or Services, there must be in service for max_removal to count; fewer may all go."},
 		{s, "hold_time", duration(&f.HoldTime, 0, 24*time.Hour), atOnce,
 			"How long a removal is held; then the cluster is listed once more, and what is missing still goes. \"podgate confirm\" lets it go at once."},
+		{s, "max_backends", integer(&f.MaxBackends, 1, 1_000_000), atOnce,
+			"How many ports of Services one namespace may have served; the oldest Services come first."},
+		{s, "max_routes", integer(&f.MaxRoutes, 1, 1_000_000), atOnce,
+			"How many routes, hosts times paths, one namespace may have; the oldest Services come first."},
+		{s, "max_endpoints", integer(&f.MaxEndpoints, 1, 1_000_000), atOnce,
+			"How many servers one port of a Service may have; those that are ready come first."},
+		{s, "networks", list(&f.Networks, "list of networks", fromString(network), quoteStringer, sortedNetworks), atOnce,
+			"The networks that pods are in; an endpoint elsewhere is served for nobody. Empty for everywhere."},
 	}
 }
 
@@ -175,10 +183,16 @@ func (f *Safety) keys() []key {
 func grantKeys(g *Grant) []key {
 	const s = grantSection
 	return []key{
-		{s, "namespace", text(&g.Namespace, "namespace, required", namespace), atOnce,
-			"The namespace whose Services may claim the hosts."},
-		{s, "hosts", list(&g.Hosts, "list of host names, required", fromString(host), quote, finishHosts), atOnce,
-			"The hosts; \"*.example.com\" is every name below example.com. With any grant, a host without one is served for nobody."},
+		{s, "namespace", text(&g.Namespace, `namespace, or "*" for all, required`, namespaceOrAll), atOnce,
+			"The namespace whose Services may claim what is listed."},
+		{s, "hosts", list(&g.Hosts, "list of host names", fromString(host), quote, finishHosts), atOnce,
+			"Hosts; \"*.example.com\" is every name below example.com. With any grant of hosts, a host without one is served for nobody."},
+		{s, "paths", list(&g.Paths, "list of path prefixes", fromString(pathPrefix), printPath, finishGranted), atOnce,
+			"Paths below which Services without a host may be reached, their own names among them. With any grant of paths, such a path without one is served for nobody."},
+		{s, "tcp_ports", list(&g.TCPPorts, `list of ports, 1 to 65535, and ranges like "7000-7100"`, ports, printPorts, finishGrantedPorts), atOnce,
+			"Ports of tcp.allowed_ports. With any grant of ports, a port without one is served for nobody."},
+		{s, "annotations", list(&g.Annotations, "list of annotations, without prefix and port", fromString(annotationName), quote, finishGranted), atOnce,
+			"Annotations. With any grant of annotations, one without it is told and does not count; ignore always does."},
 	}
 }
 

@@ -81,7 +81,9 @@ func changes(c *Config) []string {
 	}
 	for _, g := range c.Grants {
 		for _, k := range grantKeys(&g) {
-			lines = append(lines, fmt.Sprintf("%s.%s = %s", k.section, k.name, k.field.print()))
+			if printed := k.field.print(); printed != "[]" {
+				lines = append(lines, fmt.Sprintf("%s.%s = %s", k.section, k.name, printed))
+			}
 		}
 	}
 	return lines
@@ -161,12 +163,19 @@ drain_timeout = "0s"
 max_removal = 30
 from_count = 3
 hold_time = "1m"
+max_backends = 4
+max_routes = 5
+max_endpoints = 6
+networks = ["10.0.0.0/8"]
 [log]
 level = "debug"
 format = "json"
 [[grant]]
 namespace = "shop"
 hosts = ["Shop.example.com", "*.shop.example.com"]
+paths = ["/shop/"]
+tcp_ports = [5432]
+annotations = ["tcp"]
 `
 	want := &Config{
 		Kubernetes: Kubernetes{
@@ -217,7 +226,8 @@ hosts = ["Shop.example.com", "*.shop.example.com"]
 			TimeoutKeepAlive:   5 * time.Second,
 			TimeoutTunnel:      6 * time.Hour,
 		},
-		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute},
+		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,
+			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Cloud: Cloud{
 			HealthBinds:      []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:10880"), netip.MustParseAddrPort("[::]:10880")},
 			HealthProxyBinds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:10881")},
@@ -225,8 +235,9 @@ hosts = ["Shop.example.com", "*.shop.example.com"]
 			HealthSources:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.0.0.9/32"), netip.MustParsePrefix("fd00::/8")},
 			DrainWait:        40 * time.Second,
 		},
-		Grants: []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"}}},
-		Log:    Log{Level: slog.LevelDebug, Format: LogJSON},
+		Grants: []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"},
+			Paths: []string{"/shop"}, TCPPorts: []PortRange{{5432, 5432}}, Annotations: []string{"tcp"}}},
+		Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 	}
 	got, err := Parse("podgate.toml", []byte(text))
 	if err != nil {

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// TestNothingIsTakenFromAnOlderService has Services of another namespace come,
+// change and go in any order, and ask for all that those of shop have.
+func TestNothingIsTakenFromAnOlderService(t *testing.T) {
+	cfg := testConfig()
+	tried := 0
+	for seed := range uint64(60) {
+		c := newCluster(seed)
+		theirs := map[kubeapi.Key]*kubeapi.Service{}
+		for i := range 4 {
+			key := kubeapi.Key{Namespace: "shop", Name: fmt.Sprintf("svc%d", i)}
+			svc := c.greedy(key, 0)
+			c.services[key], theirs[key] = svc, svc
+			s := c.slice(key)
+			c.slices[s.Key] = s
+		}
+		of := func(r *Result) []string { return belongings(r, "shop") }
+		want := of(Compile(cfg, c.snapshot(), nil))
+		var prev *Result
+		for step := range 40 {
+			key := kubeapi.Key{Namespace: "default", Name: fmt.Sprintf("svc%d", c.IntN(6))}
+			if c.IntN(4) == 0 {
+				delete(c.services, key)
+			} else {
+				c.services[key] = c.greedy(key, int64(1+step))
+				tried++
+			}
+			if c.IntN(2) == 0 {
+				s := c.slice(key)
+				c.slices[s.Key] = s
+			}
+			prev = Compile(cfg, c.snapshot(), prev)
+			if diff := cmp.Diff(want, of(prev)); diff != "" {
+				t.Fatalf("seed %d step %d: namespace default changed what is shop's (-want +got):\n%s", seed, step, diff)
+			}
+		}
+	}
+	t.Logf("%d Services of another namespace tried", tried)
+}
+
+// greedy is a Service that asks for what others have.
+func (c *cluster) greedy(key kubeapi.Key, created int64) *kubeapi.Service {
+	svc := &kubeapi.Service{
+		Key: key, Created: time.Unix(created, 0).UTC(), Type: "ClusterIP", Annotations: map[string]string{},
+		Ports: []kubeapi.ServicePort{{Name: "http", Port: 80}, {Name: "admin", Port: 8081}}[:1+c.IntN(2)],
+	}
+	for range c.IntN(5) {
+		k := pick(c, keyHost, keyPath, keyACLMatch, keyBackendName, keyTCP, keyCookie, keyRewrite, keyAlgorithm)
+		svc.Annotations[Prefix+string(k)+pick(c, "", "", ".http", ".8081")] = pick(c, append(plausible(k),
+			"shop_svc1_80", "shop_svc2_8081", "default_svc1_80", "a.example.com", "/svc1", "/svc2:8081", "/a/b/c", "-i /SVC1", "5001", "podgate", "SERVERID")...)
+	}
+	return svc
+}
+
+// belongings are the backends of a namespace, and all that leads to them, in the
+// words of HAProxy.
+func belongings(r *Result, namespace string) []string {
+	mine := func(backend string) bool {
+		p, ok := r.Service(backend)
+		return ok && p.Service.Namespace == namespace
+	}
+	s := r.State
+	s.Backends = slices.DeleteFunc(slices.Clone(s.Backends), func(b *haproxy.Backend) bool { return !mine(b.Name) })
+	s.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r haproxy.Route) bool { return !mine(r.Backend) })
+	s.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f haproxy.Frontend) bool { return !mine(f.Backend) })
+	return strings.Split(s.String(), "\n")
+}
+
+// TestGrantsHoldInAnyOrder has Services of both namespaces, of any age, ask for
+// everything: a namespace never has what only the other is granted, not even
+// while the other asks for nothing.
+func TestGrantsHoldInAnyOrder(t *testing.T) {
+	cfg := testConfig()
+	cfg.Grants = []config.Grant{
+		{Namespace: "shop", Hosts: []string{"a.example.com"}, Paths: []string{"/a"}, TCPPorts: []config.PortRange{{First: 5000, Last: 5000}}},
+		{Namespace: "default", Hosts: []string{"b.example.com"}, Paths: []string{"/svc1", "/svc2:8081"}, TCPPorts: []config.PortRange{{First: 5001, Last: 5009}}},
+	}
+	routes, frontends := 0, 0
+	for seed := range uint64(60) {
+		c := newCluster(seed)
+		var prev *Result
+		for step := range 40 {
+			key := kubeapi.Key{Namespace: pick(c, "default", "shop"), Name: fmt.Sprintf("svc%d", c.IntN(6))}
+			if c.IntN(3) == 0 {
+				delete(c.services, key)
+			} else {
+				c.services[key] = c.greedy(key, int64(c.IntN(5)))
+			}
+			prev = Compile(cfg, c.snapshot(), prev)
+			for _, r := range prev.State.Routes {
+				p, _ := prev.Service(r.Backend)
+				routes++
+				granted := r.Host != "" && map[string]string{"a.example.com": "shop", "b.example.com": "default"}[r.Host] == p.Service.Namespace ||
+					r.Host == "" && (p.Service.Namespace == "shop") == (r.Path == "/a" || len(r.Path) > 3 && r.Path[:3] == "/a/")
+				if !granted {
+					t.Fatalf("seed %d step %d: %s has %s", seed, step, p.Service, r)
+				}
+			}
+			for _, f := range prev.State.Frontends {
+				if p, ok := prev.Service(f.Backend); ok {
+					frontends++
+					if (p.Service.Namespace == "shop") != (f.Binds[0].Port() == 5000) {
+						t.Fatalf("seed %d step %d: %s has port %d", seed, step, p.Service, f.Binds[0].Port())
+					}
+				}
+			}
+		}
+	}
+	if routes == 0 || frontends == 0 {
+		t.Errorf("%d routes, %d TCP frontends: nothing was granted", routes, frontends)
+	}
+	t.Logf("%d routes and %d TCP frontends held against their grants", routes, frontends)
+}
+
+func TestGrantsMayNameEveryAnnotationButIgnore(t *testing.T) {
+	var want []string
+	for _, k := range keys() {
+		if k != keyIgnore {
+			want = append(want, string(k))
+		}
+	}
+	if diff := cmp.Diff(want, config.AnnotationNames()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestProblemsOfOneServiceAreBounded(t *testing.T) {
+	svc := &kubeapi.Service{
+		Key: kubeapi.Key{Namespace: "default", Name: "noisy"}, Annotations: map[string]string{},
+		Ports: []kubeapi.ServicePort{{Port: 80}},
+	}
+	for i := range 10_000 {
+		svc.Annotations[fmt.Sprintf("%snonsense-%d", Prefix, i)] = "x"
+	}
+	r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+	if len(r.Problems) != maxProblems+1 || !slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Text == "and 9950 more problems" }) {
+		t.Errorf("%d problems are told, the last %v", len(r.Problems), r.Problems[len(r.Problems)-1])
+	}
+}

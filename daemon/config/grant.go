@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Grant lets the Services of one namespace, or of all, claim what few may have.
+// What no Grant mentions may be claimed by all: with any Grant of hosts, a host
+// without one is nobody's, and so on for each of the lists.
+type Grant struct {
+	Namespace   string      // "*" for every one
+	Hosts       []string    // lower case; "*.example.com" grants every name below it, and that wildcard
+	Paths       []string    // prefixes of whole segments, for what is reached under any host; "" is "/"
+	TCPPorts    []PortRange // sorted
+	Annotations []string    // without prefix and port suffix
+}
+
+// holds reports whether the Grant is one for namespace.
+func (g Grant) holds(namespace string) bool {
+	return g.Namespace == namespace || g.Namespace == allNamespaces
+}
+
+// granted reports whether grants of a kind, lists of them, let a namespace have
+// what has finds in a list.
+func granted[T any](grants []Grant, namespace string, list func(Grant) []T, has func(T) bool) bool {
+	any := false
+	for _, g := range grants {
+		any = any || len(list(g)) > 0
+		if g.holds(namespace) && slices.ContainsFunc(list(g), has) {
+			return true
+		}
+	}
+	return !any
+}
+
+// GrantsHost reports whether Services of a namespace may claim a host, in lower
+// case.
+func (c *Config) GrantsHost(namespace, host string) bool {
+	return granted(c.Grants, namespace, func(g Grant) []string { return g.Hosts }, func(pattern string) bool {
+		below, wildcard := strings.CutPrefix(pattern, "*")
+		return host == pattern || wildcard && strings.HasSuffix(host, below)
+	})
+}
+
+// GrantsPath reports whether Services of a namespace may claim a path prefix, ""
+// for all, under whatever host.
+func (c *Config) GrantsPath(namespace, path string) bool {
+	return granted(c.Grants, namespace, func(g Grant) []string { return g.Paths }, func(prefix string) bool {
+		return path == prefix || strings.HasPrefix(path, prefix+"/")
+	})
+}
+
+// GrantsTCPPort reports whether Services of a namespace may claim a port that
+// tcp.allowed_ports allows.
+func (c *Config) GrantsTCPPort(namespace string, port uint16) bool {
+	return granted(c.Grants, namespace, func(g Grant) []PortRange { return g.TCPPorts }, func(r PortRange) bool { return r.Contains(port) })
+}
+
+// GrantsAnnotation reports whether Services of a namespace may carry an
+// annotation of that name.
+func (c *Config) GrantsAnnotation(namespace, name string) bool {
+	return granted(c.Grants, namespace, func(g Grant) []string { return g.Annotations }, func(a string) bool { return a == name })
+}
+
+// AnnotationNames are the annotations that a Grant may name: all but ignore,
+// which takes away nothing from others.
+func AnnotationNames() []string {
+	return []string{
+		"host", "path", "aclMatch", "rewrite", "sslTerm", "backend-protocol", "backend-verify", "cookie-sticky-session", "algorithm",
+		"backend-name", "tcp", "upstream", "check", "check-path", "check-interval", "timeout-server", "timeout-connect", "maxconn",
+		"slowstart", "allow-source", "redirect-https", "hsts", "send-proxy", "passthrough",
+	}
+}
+
+func annotationName(s string) (string, error) { return s, oneOf(s, AnnotationNames()) }
+
+// pathPrefix is a path of whole segments, without the slash at its end.
+func pathPrefix(s string) (string, error) {
+	if !strings.HasPrefix(s, "/") {
+		return "", fmt.Errorf("%q is not a path (begin with /)", s)
+	}
+	trimmed := strings.TrimSuffix(s, "/")
+	if strings.Contains(trimmed, "//") {
+		return "", fmt.Errorf("%q has an empty segment", s)
+	}
+	return trimmed, wordOf(trimmed, "-._~:@+=%/")
+}
+
+// finishGrantedPorts is mergePorts of a grant, which is not empty.
+func finishGrantedPorts(v value, at []value, ranges []PortRange) []PortRange {
+	if entries, _ := v.entries(); len(entries) == 0 {
+		v.refuse("is empty")
+	}
+	return mergePorts(v, at, ranges)
+}
+
+func printPath(s string) string { return quote(s + "/") }
