@@ -10,9 +10,19 @@ import (
 
 // WithoutRelay returns the State with no Frontend that has a Relay.
 func (s State) WithoutRelay() State {
+	s.Settings.RelaySecret = ""
 	s.Frontends = slices.Clone(s.Frontends)
 	for i := range s.Frontends {
 		s.Frontends[i].Relay = netip.AddrPort{}
+	}
+	return s
+}
+
+// WithRelaySecret returns the State with what a worker shows at a Relay, if it
+// has one.
+func (s State) WithRelaySecret(secret string) State {
+	if slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Relay.IsValid() }) {
+		s.Settings.RelaySecret = secret
 	}
 	return s
 }

@@ -190,6 +190,8 @@ func ReloadReasons(have, want State) []string {
 			reasons = append(reasons, "frontend "+f.Name+" listens elsewhere")
 		case old.Relay != f.Relay:
 			reasons = append(reasons, "frontend "+f.Name+" takes over from retired workers elsewhere")
+		case old.ExpectProxy != f.ExpectProxy:
+			reasons = append(reasons, "frontend "+f.Name+" takes PROXY headers otherwise")
 		case !reflect.DeepEqual(old.Health, f.Health):
 			reasons = append(reasons, "frontend "+f.Name+" tells of the node otherwise")
 		case old.Backend != f.Backend:

@@ -46,6 +46,16 @@ type Settings struct {
 	RetiredWorkers     int           // "mworker-max-reloads"; zero leaves it to HAProxy
 	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
 	ErrorFiles         []ErrorFile   // by Code
+	ClientKeepAlive    time.Duration // how long a silent client is left alone before TCP probes it; zero is the system's time
+	// Trusted are the load balancers in front, sorted: what they say of a client
+	// is believed, and what all others say is not.
+	Trusted []netip.Prefix
+	// ForwardedHops says which entry of X-Forwarded-For is the client, from the
+	// end, in what Trusted send: 1 is the last. Zero believes none.
+	ForwardedHops int
+	// RelaySecret is what a worker shows at the Relay of the next one; "" where
+	// there is no Relay. All workers have the same.
+	RelaySecret string
 }
 
 func (s Settings) equal(o Settings) bool { return reflect.DeepEqual(s, o) }
@@ -66,10 +76,13 @@ type Frontend struct {
 	// that its predecessor in a retired worker still gets. The zero AddrPort
 	// means that a retired worker answers them itself, with the routes and
 	// servers that it had: HAProxy changes no server in a worker that is
-	// stopping ("Proxy is disabled."). Whoever may connect to it on this box can
-	// claim any client address. It should not move while there are retired
-	// workers.
+	// stopping ("Proxy is disabled."). Who connects to it may name any client
+	// address, and so needs Settings.RelaySecret. It should not move while there
+	// are retired workers.
 	Relay netip.AddrPort
+	// ExpectProxy takes a PROXY header, v1 or v2, from Settings.Trusted, whose
+	// connections must begin with one. From others none is understood.
+	ExpectProxy bool
 	// Health makes it a frontend that tells a load balancer of the node, and
 	// serves nothing else; nil in all others.
 	Health *Health
@@ -154,6 +167,23 @@ type Policy struct {
 	ClientAffinity time.Duration // keep a client address on its server for so long after its last connection; zero for not at all
 	CheckPath      string        // path of an HTTP health check; "" for a connection only
 	TimeoutConnect time.Duration // zero takes that of Settings
+	AllowSource    Sources       // who else is answered 403, or dropped in TCP mode; "" is nobody
+}
+
+// Sources is a list of networks, as Policy can hold it: sorted, with a blank
+// between any two.
+type Sources string
+
+// NewSources sorts the networks and takes those out that stand twice.
+func NewSources(networks []netip.Prefix) Sources {
+	words := make([]string, len(networks))
+	sorted := slices.SortedFunc(slices.Values(networks), func(a, b netip.Prefix) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	})
+	for i, p := range sorted {
+		words[i] = p.String()
+	}
+	return Sources(strings.Join(slices.Compact(words), " "))
 }
 
 // Protocol is how servers are spoken to.
@@ -175,7 +205,18 @@ type Options struct {
 	Check         bool
 	CheckInterval time.Duration // "inter"; of no meaning without Check
 	MaxConn       int           // connections per server; zero is without limit
+	SendProxy     SendProxy     // tells a server the client's address in a PROXY header; "" for not
+	SlowStart     time.Duration // how long a server that comes up takes to its full share; zero for at once
 }
+
+// SendProxy is a version of the PROXY protocol (proxy-protocol.txt).
+type SendProxy string
+
+// The versions: a line of text, or binary.
+const (
+	ProxyV1 SendProxy = "v1"
+	ProxyV2 SendProxy = "v2"
+)
 
 // ServerState is the administrative state of a server (management.txt "set
 // server").

@@ -20,6 +20,9 @@ func (s State) String() string {
 		if f.Backend != "" {
 			fmt.Fprintf(&b, " -> %s", f.Backend)
 		}
+		if f.ExpectProxy {
+			b.WriteString(" expect-proxy")
+		}
 		if h := f.Health; h != nil {
 			b.WriteString(h.describe())
 		}
@@ -100,6 +103,13 @@ func (b Backend) describe() string {
 	addDuration("timeout-server", b.TimeoutServer)
 	if b.Options.MaxConn != 0 {
 		add("maxconn", fmt.Sprint(b.Options.MaxConn))
+	}
+	addDuration("slowstart", b.Options.SlowStart)
+	if b.Options.SendProxy != "" {
+		add("send-proxy", string(b.Options.SendProxy))
+	}
+	if b.Policy.AllowSource != "" {
+		add("allow-source", strings.ReplaceAll(string(b.Policy.AllowSource), " ", ","))
 	}
 	return strings.Join(words, " ")
 }

@@ -26,6 +26,9 @@ const (
 func class(p haproxy.Policy) string {
 	p.ClientAffinity = 0
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", p.Mode, p.Balance, p.Cookie, p.CookieKey, p.CheckPath, p.TimeoutConnect))
+	if p.AllowSource != "" {
+		sum = sha256.Sum256(append(sum[:], p.AllowSource...))
+	}
 	return fmt.Sprintf("podgate-%s-%s-%x", p.Mode, p.Balance, sum[:4])
 }
 
@@ -44,7 +47,7 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		LoadServerStateFromFile: "global",
 		Redispatch:              &models.Redispatch{Enabled: ptr("enabled"), Interval: ptr(int64(1))},
 		Retries:                 ptr(int64(3)),
-	}, "log global")
+	}, append([]string{"log global"}, clientKeepAlive(s)...)...)
 
 	http := &models.Defaults{
 		Name:                httpDefaults,
@@ -68,6 +71,21 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 	})
 }
 
+// clientKeepAlive has TCP probe clients that are silent, before what stands
+// between forgets the connection: then it would not tell them when it ends. The
+// first probe is the one that counts; the others find a dead client.
+func clientKeepAlive(s haproxy.Settings) []string {
+	if s.ClientKeepAlive == 0 {
+		return nil
+	}
+	return []string{
+		"option clitcpka",
+		fmt.Sprintf("clitcpka-idle %ds", int(s.ClientKeepAlive.Seconds())),
+		fmt.Sprintf("clitcpka-intvl %ds", max(1, int(s.ClientKeepAlive.Seconds())/4)),
+		"clitcpka-cnt 3",
+	}
+}
+
 // addClass renders what is common to the backends of one Policy.
 func (d *document) addClass(p haproxy.Policy) {
 	m := &models.Defaults{
@@ -79,7 +97,7 @@ func (d *document) addClass(p haproxy.Policy) {
 	if p.Balance == haproxy.Source {
 		m.HashType = &models.HashType{Method: "consistent"} // the other refuses servers at runtime
 	}
-	var rules []string
+	rules := allowSource(p)
 	if p.CheckPath != "" {
 		m.AdvCheck = "httpchk"
 		m.HttpchkParams = &models.HttpchkParams{Method: "GET", URI: d.word("check path", p.CheckPath)}

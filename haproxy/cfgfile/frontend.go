@@ -26,17 +26,22 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	from := tcpDefaults
 	if f.Mode == haproxy.HTTP {
 		from = httpDefaults
-		if !f.Relay.IsValid() {
-			m.Forwardfor = &models.Forwardfor{Enabled: ptr("enabled")}
-		}
 	}
 	d.addSection(parser.Frontends, f.Name, from, m)
 	d.addBinds(f)
+	connections := expectProxy(f, s)
 	if f.Mode != haproxy.HTTP {
+		d.addConnectionRules(f.Name, connections)
 		return
 	}
-	d.addLines(parser.Frontends, f.Name, []string{d.closeWhileDraining()})
-	rules := d.routing(s)
+	lines := []string{d.closeWhileDraining()}
+	if f.Relay.IsValid() && s.RelaySecret != "" {
+		connections = append(connections, d.guardRelay(s))
+		lines = append(lines, "unique-id-format "+s.RelaySecret)
+	}
+	d.addConnectionRules(f.Name, connections)
+	d.addLines(parser.Frontends, f.Name, lines)
+	rules := append(clientRules(s, "http"), d.routing(s)...)
 	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
 	if f.Relay.IsValid() {
 		rules = relayed(rules)
@@ -44,7 +49,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	}
 	d.addRules(f.Name, rules, chosen)
 	if f.Relay.IsValid() {
-		d.addRelay(f)
+		d.addRelay(f, s)
 	}
 }
 
@@ -61,7 +66,7 @@ func (d *document) addBinds(f haproxy.Frontend) {
 	}
 	if f.Relay.IsValid() {
 		relay := bind(f.Relay)
-		relay.Params = append(relay.Params, acceptProxy())
+		relay.Params = append(relay.Params, acceptProxy(), &params.BindOptionValue{Name: "name", Value: relayName})
 		binds = append(binds, relay)
 	}
 	if err := d.parser.Set(parser.Frontends, f.Name, "bind", binds); err != nil {
@@ -131,7 +136,6 @@ func (d *document) routing(s haproxy.Settings) []models.HTTPRequestRule {
 			PathFmt: `'%[var(txn.podgate_to)]%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1","",i)]'`,
 			Cond:    "if", CondTest: has("from") + " " + has("to"),
 		},
-		models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Proto", HdrFormat: "http"},
 	)
 	return rules
 }

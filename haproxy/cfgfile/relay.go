@@ -3,6 +3,7 @@
 package cfgfile
 
 import (
+	"fmt"
 	"slices"
 
 	parser "github.com/haproxytech/client-native/v5/config-parser"
@@ -26,22 +27,36 @@ import (
 const relays = "{ var(txn.podgate_relay) -m found }"
 
 // relayed are the rules of a frontend that relays when it is stopping: then
-// none of them is for it to decide. "option forwardfor" is no rule, and would
-// name the client twice.
+// none of them is for it to decide.
 func relayed(rules []models.HTTPRequestRule) []models.HTTPRequestRule {
-	rules = slices.Insert(rules, 0,
+	return slices.Insert(rules, 0,
 		models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_relay", VarExpr: "bool(true)", Cond: "if", CondTest: "{ stopping }"},
 		models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: relays},
 	)
-	return append(rules, models.HTTPRequestRule{Type: "add-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"})
 }
 
 func relayBackend(f haproxy.Frontend) string { return "podgate-relay-" + f.Name }
 
+// relayName is what a bind for retired workers is called within HAProxy.
+const relayName = "podgate-relay"
+
+// guardRelay lets nobody in at the Relay but workers of ours: whoever may run
+// something on this box could name any client address there. They show the secret
+// as the unique ID of the connection in the PROXY header (proxy-protocol.txt 2.2.6,
+// PP2_TYPE_UNIQUE_ID), before anything of what follows is believed.
+func (d *document) guardRelay(s haproxy.Settings) models.TCPRequestRule {
+	test := fmt.Sprintf("{ so_name %s } !{ fc_pp_unique_id -m str %s }", relayName, d.word("relay secret", s.RelaySecret))
+	return models.TCPRequestRule{Type: "session", Action: "reject", Cond: "if", CondTest: test}
+}
+
 // addRelay adds the backend that leads to the same frontend of the next worker.
 // Connections to it are not kept: each belongs to one client.
-func (d *document) addRelay(f haproxy.Frontend) {
+func (d *document) addRelay(f haproxy.Frontend, s haproxy.Settings) {
 	name := relayBackend(f)
+	server := "server next " + f.Relay.String() + " send-proxy-v2 pool-max-conn 0"
+	if s.RelaySecret != "" {
+		server += " proxy-v2-options unique-id"
+	}
 	d.addSection(parser.Backends, name, httpDefaults, &models.Backend{Name: name})
-	d.addLines(parser.Backends, name, []string{"server next " + f.Relay.String() + " send-proxy-v2 pool-max-conn 0"})
+	d.addLines(parser.Backends, name, []string{server})
 }

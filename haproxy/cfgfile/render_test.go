@@ -27,22 +27,22 @@ func shop() haproxy.State {
 	return haproxy.State{
 		Settings: settings(),
 		Frontends: []haproxy.Frontend{
-			{Name: "podgate_health", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:10880", "[::]:10880"), Health: &haproxy.Health{Path: "/healthz", Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}},
+			{Name: "podgate_health", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:10880", "[::]:10880"), Health: &haproxy.Health{Path: "/healthz", Sources: networks("10.0.0.0/8")}},
 			{Name: "podgate_health_proxy", Mode: haproxy.HTTP, Binds: addrs("10.0.0.7:10881"), Health: &haproxy.Health{Path: "/healthz", Proxy: true}},
-			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0]},
-			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432"},
+			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0], ExpectProxy: true},
+			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432", ExpectProxy: true},
 		},
 		Backends: []*haproxy.Backend{
 			{
 				Name:    "shop_cart_80",
-				Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.LeastConn, Cookie: "SERVERID", CookieKey: "podgate", CheckPath: "/healthz", TimeoutConnect: time.Second},
-				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 5 * time.Second, MaxConn: 50},
+				Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.LeastConn, Cookie: "SERVERID", CookieKey: "podgate", CheckPath: "/healthz", TimeoutConnect: time.Second, AllowSource: haproxy.NewSources(networks("10.0.0.0/8", "fd00::/8"))},
+				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 5 * time.Second, MaxConn: 50, SendProxy: haproxy.ProxyV2, SlowStart: 30 * time.Second},
 				Servers: servers("10.2.9.103:8080", "[fd00::7]:8080"),
 			},
 			{
 				Name:    "shop_db_5432",
-				Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.Source, ClientAffinity: 3 * time.Hour},
-				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: time.Second},
+				Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.Source, ClientAffinity: 3 * time.Hour, AllowSource: "192.0.2.0/24"},
+				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: time.Second, SendProxy: haproxy.ProxyV1},
 				Servers: servers("10.2.9.5:5432"), TimeoutServer: time.Hour,
 			},
 			{Name: "shop_h2_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2}, Servers: servers("10.2.9.6:8443")},
@@ -65,7 +65,15 @@ func settings() haproxy.Settings {
 		TimeoutClient: 50 * time.Second, TimeoutServer: 50 * time.Second, TimeoutConnect: 5 * time.Second,
 		TimeoutHTTPRequest: 10 * time.Second, TimeoutKeepAlive: time.Minute, TimeoutTunnel: time.Hour,
 		HardStopAfter: time.Hour, RetiredWorkers: 20,
+		ClientKeepAlive: 2 * time.Minute, Trusted: networks("10.0.0.0/16", "fd00:1::/32"), ForwardedHops: 2, RelaySecret: "shown-at-the-relay",
 	}
+}
+
+func networks(texts ...string) (list []netip.Prefix) {
+	for _, t := range texts {
+		list = append(list, netip.MustParsePrefix(t))
+	}
+	return list
 }
 
 func addrs(texts ...string) (list []netip.AddrPort) {

@@ -46,6 +46,16 @@ func serverParams(o haproxy.Options) string {
 	if o.MaxConn != 0 {
 		p.Maxconn = ptr(int64(o.MaxConn))
 	}
+	p.Slowstart = milliseconds(o.SlowStart)
+	switch o.SendProxy {
+	case haproxy.ProxyV1:
+		p.SendProxy = "enabled"
+	case haproxy.ProxyV2:
+		p.SendProxyV2 = "enabled"
+	}
+	if o.SendProxy != "" && o.Check {
+		p.CheckSendProxy = "enabled"
+	}
 	switch o.Protocol {
 	case haproxy.TLS:
 		p.Ssl, p.Verify = "enabled", "none"
