@@ -28,10 +28,14 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
+	show := cmd.Flags().Bool("print", false, "print the whole configuration, defaults as comments, with what cloud.profile stands for")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
 		if err != nil {
 			return err
+		}
+		if *show {
+			fmt.Fprint(cmd.OutOrStdout(), c)
 		}
 		err = daemon.CheckEmpty(cmd.Context(), c)
 		var theirs *daemon.OperatorError

@@ -8,12 +8,20 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // Cloud says how the load balancer in front sees this edge node.
 type Cloud struct {
+	Profile Profile
+	// Proxy are the listeners that take a PROXY header from TrustedSources:
+	// ProxyHTTP, ProxyHTTPS, ProxyTCP, or a TCP port as text; sorted.
+	Proxy            []string
+	TrustedSources   []netip.Prefix   // the load balancers, sorted
+	ForwardedHops    int              // which X-Forwarded-For entry of theirs is the client, from the end; zero for none
+	TCPKeepAlive     time.Duration    // zero is the system's
 	HealthBinds      []netip.AddrPort // key "health_bind"; empty for none
 	HealthProxyBinds []netip.AddrPort // key "health_proxy_bind"; empty for none
 	HealthPath       string
@@ -25,6 +33,16 @@ type Cloud struct {
 func (c *Cloud) keys() []key {
 	const s = "cloud"
 	return []key{
+		{s, "profile", profile(&c.Profile), atOnce,
+			"The load balancer in front, which stands for values of other keys; \"podgate check --print\" shows them, and each can be given otherwise."},
+		{s, "proxy", list(&c.Proxy, "list of \"http\", \"https\", \"tcp\" and TCP ports", listener, quote, sortedListeners), atOnce,
+			"The listeners on which connections from trusted_sources begin with a PROXY header, version 1 or 2; \"tcp\" is every TCP port."},
+		{s, "trusted_sources", list(&c.TrustedSources, "list of networks", fromString(network), quoteStringer, sortedNetworks), atOnce,
+			"From where the load balancer connects: its PROXY headers, and with forwarded_hops its X-Forwarded headers, are believed, and nobody else's."},
+		{s, "forwarded_hops", integer(&c.ForwardedHops, 0, 10), atOnce,
+			"Which entry of X-Forwarded-For is the client, from the end: 1 is the last; 0 believes none."},
+		{s, "tcp_keep_alive", duration(&c.TCPKeepAlive, 0, 2*time.Hour), atOnce,
+			"How long a client may be silent before TCP probes it; keep it under the idle timeout of a load balancer in front. 0s is the system's time."},
 		{s, "health_bind", list(&c.HealthBinds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
 			"Where HAProxy answers the health checks of a load balancer: 200 while this node serves, 503 before and while it drains; empty for nowhere."},
 		{s, "health_proxy_bind", list(&c.HealthProxyBinds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
@@ -38,6 +56,37 @@ func (c *Cloud) keys() []key {
 		{s, "drain_timeout", duration(&c.DrainTimeout, 0, 24*time.Hour), atOnce,
 			"How long podgate drain --wait waits, after drain_wait, for the sessions to end."},
 	}
+}
+
+// The listeners by name.
+const (
+	ProxyHTTP  = "http"
+	ProxyHTTPS = "https"
+	ProxyTCP   = "tcp"
+)
+
+// listener is one of the names, or a port.
+func listener(v any) (string, error) {
+	if s, ok := v.(string); ok && (s == ProxyHTTP || s == ProxyHTTPS || s == ProxyTCP) {
+		return s, nil
+	}
+	r, err := ports(v)
+	if err != nil || r.First != r.Last {
+		return "", fmt.Errorf(`%s is none of "http", "https", "tcp" and no port`, literal(v))
+	}
+	return strconv.Itoa(int(r.First)), nil
+}
+
+func sortedListeners(v value, at []value, names []string) []string {
+	names = distinct(v, at, names)
+	slices.Sort(names)
+	return names
+}
+
+// ExpectsProxy reports whether the HTTP, HTTPS or TCP listener of that name, on
+// that port, takes PROXY headers. The port counts for TCP alone.
+func (c *Cloud) ExpectsProxy(name string, port uint16) bool {
+	return slices.Contains(c.Proxy, name) || name == ProxyTCP && slices.Contains(c.Proxy, strconv.Itoa(int(port)))
 }
 
 // healthPath is a path without anything that means something to HAProxy.
@@ -66,9 +115,17 @@ func network(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
+// maxNetworks is how many networks a list holds: HAProxy takes no more than 64
+// words in a line.
+const maxNetworks = 50
+
 // sortedNetworks is a finish that refuses what stands twice, and sorts.
 func sortedNetworks(v value, at []value, networks []netip.Prefix) []netip.Prefix {
 	networks = distinct(v, at, networks)
+	if len(networks) > maxNetworks {
+		v.refuse("holds %d networks, more than %d", len(networks), maxNetworks)
+		networks = networks[:maxNetworks]
+	}
 	slices.SortFunc(networks, comparePrefixes)
 	return networks
 }
@@ -100,6 +157,14 @@ func (d *document) checkCloud(c *Config) {
 					d.refuse(key, key, "%s is one of tcp.allowed_ports", printBind(b))
 				}
 			}
+		}
+	}
+	if d.sound("cloud.trusted_sources", "cloud.proxy", "cloud.forwarded_hops") && len(c.Cloud.TrustedSources) == 0 {
+		switch {
+		case c.Cloud.ForwardedHops > 0:
+			d.refuse("cloud", "cloud.trusted_sources", "is empty; with forwarded_hops = %d, give the networks from which the load balancer connects", c.Cloud.ForwardedHops)
+		case len(c.Cloud.Proxy) > 0:
+			d.refuse("cloud", "cloud.trusted_sources", "is empty; with proxy, give the networks from which the load balancer connects")
 		}
 	}
 }

@@ -40,6 +40,7 @@ func Parse(file string, text []byte) (*Config, error) {
 // that was refused.
 func (d *document) config() *Config {
 	c := Default()
+	d.profile().apply(c) // first: the file beats it
 	keys := c.keys()
 	for name, v := range d.tree {
 		path := join("", name)

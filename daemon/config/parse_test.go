@@ -153,6 +153,10 @@ timeout_http_request = "4s"
 timeout_keep_alive = "5s"
 timeout_tunnel = "6h"
 [cloud]
+proxy = ["tcp", 5432, "http"]
+trusted_sources = ["10.1.0.0/24"]
+forwarded_hops = 2
+tcp_keep_alive = "3m"
 health_bind = [":10880", "[::]:10880"]
 health_proxy_bind = [":10881"]
 health_path = "/up/2"
@@ -229,6 +233,10 @@ annotations = ["tcp"]
 		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Cloud: Cloud{
+			Proxy:            []string{"5432", "http", "tcp"},
+			TrustedSources:   []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")},
+			ForwardedHops:    2,
+			TCPKeepAlive:     3 * time.Minute,
 			HealthBinds:      []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:10880"), netip.MustParseAddrPort("[::]:10880")},
 			HealthProxyBinds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:10881")},
 			HealthPath:       "/up/2",

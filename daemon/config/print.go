@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// String is the whole configuration as podgate.toml: every key, those with their
+// default as comments, and which values a profile stands for. The cookie's key is
+// left out: who knows it can tell which server a cookie names.
+func (c *Config) String() string {
+	plain, profiled := Default(), Default()
+	c.Cloud.Profile.apply(profiled)
+	defaults, byProfile := plain.keys(), profiled.keys()
+	var b strings.Builder
+	section := ""
+	for i, k := range c.keys() {
+		if k.section != section {
+			if section != "" {
+				b.WriteByte('\n')
+			}
+			section = k.section
+			fmt.Fprintf(&b, "[%s]\n", section)
+		}
+		value := k.field.print()
+		switch {
+		case value == defaults[i].field.print() && value == byProfile[i].field.print():
+			fmt.Fprintf(&b, "#%s = %s\n", k.name, value)
+		case k.name == "cookie_key":
+			b.WriteString("# cookie_key is given\n")
+		case k.name != "profile" && value == byProfile[i].field.print():
+			fmt.Fprintf(&b, "%s = %s # profile %s\n", k.name, value, c.Cloud.Profile)
+		default:
+			fmt.Fprintf(&b, "%s = %s\n", k.name, value)
+		}
+	}
+	for i := range c.Grants {
+		fmt.Fprintf(&b, "\n[[%s]]\n", grantSection)
+		for _, k := range grantKeys(&c.Grants[i]) {
+			fmt.Fprintf(&b, "%s = %s\n", k.name, k.field.print())
+		}
+	}
+	return b.String()
+}
