@@ -110,7 +110,7 @@ func (d *Daemon) pass(ctx context.Context) {
 		d.compiled = d.Config
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
-	want := d.result.State
+	want := d.edge.secured(d.result.State)
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
 	if d.edge.brake.wantsList() {

@@ -41,6 +41,11 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 		return nil, err
 	}
 	want := compile.Compile(c, cluster, nil).State
+	secret, err := folder(c.HAProxy.Folder).secret()
+	if err != nil {
+		return nil, fmt.Errorf("compare with what is written: %w", err)
+	}
+	want = want.WithRelaySecret(secret)
 	_, draining := folder(c.HAProxy.Folder).drain()
 	want.Node = haproxy.Node{Served: true, Draining: draining}
 	e := newEdge(c, slog.New(slog.DiscardHandler))

@@ -54,6 +54,7 @@ type edge struct {
 
 	brake      brake
 	quarantine quarantine
+	secret     string // of the relay; "" until it is needed
 	noRelay    string // why there is no relay; "" while there is
 	viaMaster  bool   // it has been told that the admin socket is dead
 }

@@ -28,7 +28,7 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
-	want := result.State
+	want := result.State.WithRelaySecret("SECRET") // each edge has its own, and shows it to nobody
 	want.Node.Served = true
 	files, err := cfgfile.Render(want, c.HAProxy.Folder)
 	if err != nil {

@@ -159,5 +159,8 @@ func settings(cfg *config.Config) haproxy.Settings {
 		RetiredWorkers:     cfg.HAProxy.RetiredWorkers,
 		NotFound:           cfg.HTTP.NotFound,
 		ErrorFiles:         errorFiles,
+		ClientKeepAlive:    cfg.Cloud.TCPKeepAlive,
+		Trusted:            cfg.Cloud.TrustedSources,
+		ForwardedHops:      cfg.Cloud.ForwardedHops,
 	}
 }

@@ -31,3 +31,19 @@ func healthFrontends(cfg *config.Config) []haproxy.Frontend {
 	add("health_proxy", cfg.Cloud.HealthProxyBinds, true)
 	return frontends
 }
+
+// expectProxy marks the frontends that take PROXY headers. All binds of a TCP
+// frontend have one port.
+func expectProxy(cfg *config.Config, frontends []haproxy.Frontend) {
+	for i := range frontends {
+		f := &frontends[i]
+		name, port := config.ProxyTCP, f.Binds[0].Port()
+		switch f.Name {
+		case reservedName + "_http":
+			name = config.ProxyHTTP
+		case reservedName + "_https":
+			name = config.ProxyHTTPS
+		}
+		f.ExpectProxy = cfg.Cloud.ExpectsProxy(name, port)
+	}
+}

@@ -262,6 +262,7 @@ func (m *merger) finish(cfg *config.Config) *merged {
 	if len(cfg.HTTP.Binds) > 0 {
 		out.frontends = append(out.frontends, httpFrontend(cfg))
 	}
+	expectProxy(cfg, out.frontends)
 	out.frontends = append(out.frontends, healthFrontends(cfg)...)
 	slices.SortFunc(out.frontends, func(a, b haproxy.Frontend) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(out.routes, haproxy.Route.Compare)

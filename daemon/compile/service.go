@@ -179,12 +179,13 @@ func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool)
 		listen, ok := allowedListen(r, cfg, tcp)
 		c.listen, c.note = listen, tcp.note
 		c.backend = readBackend(r, cfg, svc, haproxy.TCP, false)
-		return c, open && ok
+		return c, readClient(r, &c.backend) && open && ok
 	}
 	sslTerm := readStrict(r, keySSLTerm, parseBool)
 	routes, ok := readRoutes(r, cfg, sslTerm.or(false))
 	c.routes, c.note = routes.routes, routes.note
 	c.backend = readBackend(r, cfg, svc, haproxy.HTTP, sslTerm.or(false))
+	open = readClient(r, &c.backend) && open
 	if !open || !ok || sslTerm.bad {
 		return claim{}, false
 	}

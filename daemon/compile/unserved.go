@@ -4,7 +4,6 @@ package compile
 
 import (
 	"fmt"
-	"time"
 )
 
 const (
@@ -22,8 +21,6 @@ func (e textError) Error() string { return string(e) }
 // must not be served without them.
 func readUnserved(r *reader, http bool) bool {
 	read(r, keyUpstream, parseUpstream)
-	read(r, keySendProxy, parseSendProxy)
-	read(r, keySlowStart, unless(parseDuration(0, 24*time.Hour), 0))
 	if http {
 		read(r, keyRedirectHTTPS, unless(parseBool, false))
 		read(r, keyHSTS, unless(parseNumber(0, 1<<31-1), 0))
@@ -31,7 +28,7 @@ func readUnserved(r *reader, http bool) bool {
 			return false
 		}
 	}
-	return !readStrict(r, keyAllowSource, parseAllowSource).given
+	return true
 }
 
 // unless turns a parser into one that refuses every good value but the one
@@ -46,35 +43,12 @@ func unless[T comparable](parse func(string) (T, error), nothing T) func(string)
 	}
 }
 
-// parseAllowSource refuses every value: who asks for a door with a guard is
-// not given one without.
-func parseAllowSource(value string) (struct{}, error) {
-	if _, err := parseSources(value); err != nil {
-		return struct{}{}, err
-	}
-	return struct{}{}, errNotServed
-}
-
 func parseUpstream(value string) (string, error) {
 	v, err := parseOneOf("pod", "nodeport", "clusterip")(value)
 	if err == nil && v != "pod" {
 		return "", fmt.Errorf("%s is not served by this version, which uses pods", quote(value))
 	}
 	return v, err
-}
-
-func parseSendProxy(value string) (string, error) {
-	if value == "v1" || value == "v2" {
-		return "", errNotServed
-	}
-	send, err := parseBool(value)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%s is not true, false, v1 or v2", quote(value))
-	case send:
-		return "", errNotServed
-	}
-	return "", nil
 }
 
 func parseVerify(value string) (string, error) {

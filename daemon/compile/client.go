@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// maxSources is how many networks one allow-source holds: HAProxy takes no more
+// than 64 words in a line.
+const maxSources = 50
+
+// readClient reads who may be a client of a port, and how its servers are told
+// who is. It reports false for a port that must not be served: who asks for a
+// door with a guard is not given one without.
+func readClient(r *reader, b *haproxy.Backend) bool {
+	b.Options.SendProxy = read(r, keySendProxy, parseSendProxy).or("")
+	b.Options.SlowStart = read(r, keySlowStart, parseDuration(0, 24*time.Hour)).or(0)
+	allowed := readStrict(r, keyAllowSource, parseAllowSource)
+	b.Policy.AllowSource = haproxy.NewSources(allowed.or(nil))
+	return !allowed.bad
+}
+
+func parseAllowSource(value string) ([]netip.Prefix, error) {
+	sources, err := parseSources(value)
+	if err == nil && len(sources) > maxSources {
+		err = fmt.Errorf("%s has more than %d networks", quote(value), maxSources)
+	}
+	return sources, err
+}
+
+// parseSendProxy takes a version, or a bool: the ancestor of both is the line of
+// text.
+func parseSendProxy(value string) (haproxy.SendProxy, error) {
+	switch v := haproxy.SendProxy(value); v {
+	case haproxy.ProxyV1, haproxy.ProxyV2:
+		return v, nil
+	}
+	send, err := parseBool(value)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s is not true, false, v1 or v2", quote(value))
+	case send:
+		return haproxy.ProxyV1, nil
+	}
+	return "", nil
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"podgate/haproxy"
+)
+
+// secretFile holds what one worker of HAProxy shows the next one at http.relay.
+// It is readable by podgate and HAProxy alone, as the configuration is that
+// repeats it, and outlives both.
+const secretFile = "podgate.secret"
+
+// secret returns what secretFile holds, "" if there is none.
+func (f folder) secret() (string, error) {
+	text, err := os.ReadFile(filepath.Join(string(f), secretFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(text)), err
+}
+
+// makeSecret returns the secret, which it makes up where there is none.
+func (f folder) makeSecret() (string, error) {
+	secret, err := f.secret()
+	if err != nil || secret != "" {
+		return secret, err
+	}
+	secret = rand.Text()
+	return secret, f.replace(secretFile, []byte(secret+"\n"))
+}
+
+// secured returns want with the secret of its relay. Without a secret there is
+// no relay: whoever can connect to it could claim to be anybody.
+func (e *edge) secured(want haproxy.State) haproxy.State {
+	if e.secret == "" {
+		secret, err := e.folder.makeSecret()
+		if err != nil {
+			e.tellRelay(fmt.Sprintf("there is no secret for it: %v", err))
+			return want.WithoutRelay()
+		}
+		e.secret = secret
+	}
+	return want.WithRelaySecret(e.secret)
+}
