@@ -17,7 +17,7 @@ import (
 // connections on all the others. It returns what can be done without, with the
 // reason: the backends of TCP frontends that cannot listen, and relay where that
 // address is taken. The error tells of a frontend that many Services share.
-func preflight(loaded, want []haproxy.Frontend) (map[string]string, error) {
+func preflight(loaded, want []haproxy.Frontend, try func(netip.AddrPort) error) (map[string]string, error) {
 	held := map[netip.AddrPort]bool{}
 	for _, f := range loaded {
 		for _, addr := range f.Binds {
@@ -28,7 +28,7 @@ func preflight(loaded, want []haproxy.Frontend) (map[string]string, error) {
 	taken := map[string]string{}
 	for _, f := range want {
 		if f.Relay.IsValid() && !held[f.Relay] {
-			if err := tryListen(f.Relay); err != nil {
+			if err := try(f.Relay); err != nil {
 				taken[relay] = fmt.Sprintf("preflight: %v", err)
 			}
 		}
@@ -36,7 +36,7 @@ func preflight(loaded, want []haproxy.Frontend) (map[string]string, error) {
 			if held[addr] {
 				continue
 			}
-			err := tryListen(addr)
+			err := try(addr)
 			switch {
 			case err == nil:
 			case f.Backend == "":
@@ -49,17 +49,49 @@ func preflight(loaded, want []haproxy.Frontend) (map[string]string, error) {
 	return taken, nil
 }
 
+// tryListen listens on addr for a moment. A port that only root may take, as
+// HAProxy's master does, cannot be tried.
 func tryListen(addr netip.AddrPort) error {
+	err := listen(addr)
+	if errors.Is(err, syscall.EACCES) {
+		return nil
+	}
+	return err
+}
+
+// tryListenOrLook is tryListen that looks at the sockets of this machine where
+// it may not try.
+func tryListenOrLook(addr netip.AddrPort) error {
+	err := listen(addr)
+	if errors.Is(err, syscall.EACCES) {
+		return lookForListener(addr)
+	}
+	return err
+}
+
+func listen(addr netip.AddrPort) error {
 	network := "tcp4"
 	if addr.Addr().Is6() {
 		network = "tcp6"
 	}
 	listener, err := net.Listen(network, addr.String())
-	switch {
-	case errors.Is(err, syscall.EACCES): // a port that only root may take, as HAProxy's master does
-		return nil
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	return listener.Close()
+}
+
+// lookForListener returns what listening on addr would end with, as far as that
+// can be seen: whether a socket on "::" takes IPv4 too cannot.
+func lookForListener(addr netip.AddrPort) error {
+	listeners, err := Listeners("/proc/self/net")
+	if err != nil {
+		return nil // HAProxy will tell
+	}
+	for _, l := range listeners {
+		if l.Addr.Addr().Is4() == addr.Addr().Is4() && Overlap(l.Addr, addr) {
+			return fmt.Errorf("listen tcp %s: %w", addr, syscall.EADDRINUSE)
+		}
+	}
+	return nil
 }

@@ -140,7 +140,11 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 		e.alive()
 		return Check(ctx, e.haproxy, untried(s, e.have))
 	}
-	taken, err := preflight(e.listening(), want.Frontends)
+	try := tryListenOrLook
+	if !e.ours && e.process.Generation != "" {
+		try = tryListen // the sockets may be those of a configuration of ours that is forgotten
+	}
+	taken, err := preflight(e.listening(), want.Frontends, try)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
 			e.tellRelay(taken[relay])
