@@ -2,6 +2,7 @@
 #
 # make demo   everything in one terminal: a cluster, HAProxy, podgate, a client
 # make test   all tests but the conformance suite, with the real HAProxy
+# make deb    the Debian packages, in dist/
 
 VERSION := 0.1.0
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
@@ -13,7 +14,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build test test-haproxy lint e2e conformance demo bench microbench deb clean haproxy
+.PHONY: build test test-haproxy lint e2e conformance demo bench microbench clean haproxy
 
 build:
 	go build -trimpath -buildmode=pie -ldflags '$(LDFLAGS)' -o bin/podgate ./cmd/podgate
@@ -62,9 +63,6 @@ lint:
 	go run $(STATICCHECK) -checks all -tags conformance ./...
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: skipped, its database cannot be reached from here"; fi
-
-deb:
-	@echo "make deb: there is no Debian package yet" >&2; exit 1
 
 clean:
 	rm -rf bin dist

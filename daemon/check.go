@@ -47,6 +47,9 @@ func Check(ctx context.Context, h config.HAProxy, s haproxy.State) error {
 	return checkFiles(ctx, h, staging)
 }
 
+// CheckFolder is Check of what stands in the folder of ours.
+func CheckFolder(ctx context.Context, h config.HAProxy) error { return checkFiles(ctx, h, h.Folder) }
+
 func checkFiles(ctx context.Context, h config.HAProxy, staging string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"podgate/daemon/compile"
@@ -59,4 +60,17 @@ func readCluster(ctx context.Context, c *config.Config, version string, objects 
 // CheckEmpty is Check of what c says by itself, with no Service in the cluster.
 func CheckEmpty(ctx context.Context, c *config.Config) error {
 	return Check(ctx, c.HAProxy, compile.Compile(c, &kubeapi.Snapshot{}, nil).State)
+}
+
+// Listens are the addresses that c asks for by itself, with no Service in the
+// cluster.
+func Listens(c *config.Config) []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for _, f := range compile.Compile(c, &kubeapi.Snapshot{}, nil).State.Frontends {
+		addrs = append(addrs, f.Binds...)
+		if f.Relay.IsValid() {
+			addrs = append(addrs, f.Relay)
+		}
+	}
+	return addrs
 }

@@ -41,14 +41,31 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "podgate",
 		Short: "Keeps HAProxy on an edge box in step with the Services of a Kubernetes cluster",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `podgate follows the API server of a cluster that this box is no part of, computes
+the frontends and backends that HAProxy should have from Services, their
+annotations and their pods' addresses, and brings HAProxy there without dropping
+a request: through its runtime API where HAProxy can, by a verified seamless
+reload where it cannot.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Errors are printed once, by main; a wrong flag needs no page of usage.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), renderCommand(), diffCommand(), confirmCommand(), drainCommand(), undrainCommand(), demoCommand(), versionCommand())
+	root.AddCommand(
+		runCommand(),
+		checkCommand(),
+		renderCommand(),
+		diffCommand(),
+		confirmCommand(),
+		drainCommand(),
+		undrainCommand(),
+		setupCommand(),
+		demoCommand(),
+		versionCommand(),
+		referenceCommand(),
+	)
 	return root
 }
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// TestReferenceTellsEveryCommand holds the page against the tree that --help
+// is made of.
+func TestReferenceTellsEveryCommand(t *testing.T) {
+	page, stderr, code := podgate(t, "reference")
+	if code != 0 || stderr != "" {
+		t.Fatalf("code %d, %s", code, stderr)
+	}
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		if !cmd.IsAvailableCommand() {
+			return
+		}
+		_, section, ok := strings.Cut(page, "\n## "+literal(cmd.UseLine())+"\n")
+		if !ok {
+			t.Errorf("%s is missing", cmd.CommandPath())
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		if first, _, _ := strings.Cut(cmd.Long, "\n"); !strings.Contains(section, literal(first)) {
+			t.Errorf("%s: what it does is missing", cmd.CommandPath())
+		}
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden && !strings.Contains(section, "**--"+f.Name+"**") {
+				t.Errorf("%s: --%s is missing", cmd.CommandPath(), f.Name)
+			}
+		})
+		for _, below := range cmd.Commands() {
+			look(below)
+		}
+	}
+	for _, cmd := range newRoot().Commands() {
+		look(cmd)
+	}
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# build-deb.sh ARCH FOLDER VERSION COMMIT
+#
+# Builds the package of this tree for amd64 or arm64 into FOLDER. The tree is
+# copied, because debhelper wants debian/ at its top; modules come from the
+# cache alone.
+set -eu
+arch=$1 out=$2 version=$3 commit=$4
+cd "$(dirname "$0")/.."
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+packaged=$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)
+if [ "$packaged" != "$version" ]; then
+    echo "build-deb.sh: packaging/debian/changelog is of $packaged, the Makefile of $version" >&2
+    exit 1
+fi
+
+stage=$out/build-$arch
+rm -rf "$stage"
+mkdir -p "$stage/podgate-$version"
+tar --exclude=./.git --exclude=./bin --exclude=./dist -cf - . | tar -xf - -C "$stage/podgate-$version"
+cd "$stage/podgate-$version"
+cp -R packaging/debian debian
+for kind in service sysusers tmpfiles; do
+    cp "systemd/podgate.$kind" debian/
+done
+
+GOMODCACHE=$(go env GOMODCACHE) GOCACHE=$(go env GOCACHE) COMMIT=$commit
+export GOMODCACHE GOCACHE COMMIT
+# -d: Go need not come from a package, and arm64 needs no cross compiler.
+if ! dpkg-buildpackage -d -b -us -uc "-a$arch" >"$stage/log" 2>&1; then
+    cat "$stage/log" >&2
+    exit 1
+fi
+mv "$stage/podgate_${version}_$arch".* "$out/"
+rm -rf "$stage"

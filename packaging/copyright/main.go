@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command copyright writes debian/copyright: what stands on standard input, and
+// a paragraph for each Go module that is linked into podgate, made of the
+// licence in the module. It is for the build of the package and no part of it.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout, "./cmd/podgate"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(own io.Reader, out io.Writer, program string) error {
+	if _, err := io.Copy(out, own); err != nil {
+		return err
+	}
+	all, err := modules(program)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		text, err := os.ReadFile(m.licence)
+		if err != nil {
+			return err
+		}
+		notice, err := os.ReadFile(filepath.Join(filepath.Dir(m.licence), "NOTICE"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if _, err := io.WriteString(out, paragraph(m.path, string(text), string(notice))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// module is one that the program is linked with.
+type module struct{ path, licence string }
+
+// modules lists those of others, by path.
+func modules(program string) ([]module, error) {
+	cmd := exec.Command("go", "list", "-deps", "-json=Module", program)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	found := map[string]string{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			Module *struct {
+				Path, Dir string
+				Main      bool
+			}
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if p.Module != nil && !p.Module.Main {
+			found[p.Module.Path] = p.Module.Dir
+		}
+	}
+	var all []module
+	for path, dir := range found {
+		licences, err := filepath.Glob(filepath.Join(dir, "LICEN[SC]E*"))
+		if err != nil {
+			return nil, err
+		}
+		more, err := filepath.Glob(filepath.Join(dir, "COPYING*"))
+		if err != nil {
+			return nil, err
+		}
+		licences = append(licences, more...)
+		if len(licences) == 0 {
+			return nil, fmt.Errorf("module %s has no licence in %s", path, dir)
+		}
+		all = append(all, module{path, licences[0]})
+	}
+	slices.SortFunc(all, func(a, b module) int { return strings.Compare(a.path, b.path) })
+	return all, nil
+}
+
+// paragraph is what debian/copyright says of a module with that licence, and
+// with that notice, which may be empty. Licences that Debian has in
+// /usr/share/common-licenses are named, the others given in full.
+func paragraph(path, licence, notice string) string {
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "\nFiles: vendor/%s/*\nCopyright: %s\n", path, strings.Join(holders(path, licence+"\n"+notice), "\n "))
+	switch {
+	case strings.Contains(licence, "Mozilla Public License") && strings.Contains(licence, "2.0"):
+		b.WriteString("License: MPL-2.0\n")
+	case strings.Contains(licence, "Apache License") && strings.Contains(licence, "Version 2.0"):
+		b.WriteString("License: Apache-2.0\n")
+	default:
+		fmt.Fprintf(b, "License: of-%s\n%s", strings.ReplaceAll(path, "/", "-"), indented(licence))
+	}
+	if notice != "" {
+		fmt.Fprintf(b, "Comment: its NOTICE says\n%s", indented(notice))
+	}
+	return b.String()
+}
+
+// holders are those that the text names behind "Copyright", without the
+// placeholder that the Apache licence ends with.
+func holders(path, text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		holder, ok := strings.CutPrefix(strings.TrimSpace(line), "Copyright ")
+		holder = strings.TrimPrefix(holder, "(c) ")
+		if ok && !strings.ContainsAny(holder, "[{") && strings.ContainsAny(holder, "0123456789©") && !slices.Contains(all, holder) {
+			all = append(all, holder)
+		}
+	}
+	if len(all) == 0 {
+		all = []string{"The authors of " + path}
+	}
+	return all
+}
+
+// indented is text as a field of debian/copyright goes on: a blank before each
+// line, and a dot for an empty one.
+func indented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		line = strings.TrimRight(line, " \t\r\n")
+		if line == "" {
+			line = "."
+		}
+		b.WriteString(" " + line + "\n")
+	}
+	return b.String()
+}
