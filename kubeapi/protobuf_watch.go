@@ -17,7 +17,8 @@ type protoEvents struct {
 
 func newProtoEvents(body io.Reader, r resource, strings interner) *protoEvents {
 	return &protoEvents{
-		p:       &protoReader{r: bufio.NewReader(body)},
+		// Every read from HTTP/2 tells the server how much more it may send.
+		p:       &protoReader{r: bufio.NewReaderSize(body, 32<<10)},
 		decoder: protoDecoder{resource: r, strings: strings},
 	}
 }
