@@ -49,7 +49,8 @@ conformance: build haproxy iproute
 demo: build haproxy
 	bin/podgate demo $(ARGS)
 
-# A JSON object a line on standard output. ARGS="-run churn" for some of it.
+# A JSON object a line on standard output. ARGS="-run churn" for some of it; sync
+# builds the real API server first, as conformance does.
 bench: build haproxy
 	go run ./daemon/bench $(ARGS)
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -29,6 +30,28 @@ func (l line) String() string {
 		fields[i] = fmt.Sprintf("%q:%s", f.key, value)
 	}
 	return "{" + strings.Join(fields, ",") + "}"
+}
+
+// readLine reads what String wrote.
+func readLine(text []byte) (line, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if _, err := dec.Token(); err != nil {
+		return nil, fmt.Errorf("read %q: %w", text, err)
+	}
+	var l line
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		var f field
+		f.key, _ = key.(string) // a key always is
+		if err := dec.Decode(&f.value); err != nil {
+			return nil, err
+		}
+		l = append(l, f)
+	}
+	return l, nil
 }
 
 // figures are p50, p99 and the worst of times, their keys behind prefix, and

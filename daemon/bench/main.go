@@ -3,7 +3,8 @@
 // Command bench measures podgate between a fake API server and a real HAProxy
 // ($HAPROXY, or that of $PATH) and writes a JSON object a line. Everything is
 // measured beside a yardstick in the same run: what HAProxy itself takes for
-// the same.
+// the same. What podgate's client takes is measured at a real API server, beside
+// client-go.
 //
 // It judges nothing, and is no part of what is shipped.
 package main
@@ -20,8 +21,8 @@ import (
 	"time"
 )
 
-// runTimeout bounds a whole run.
-const runTimeout = 15 * time.Minute
+// runTimeout bounds one benchmark at one size.
+const runTimeout = 10 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,8 +34,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
-	defer cancel()
+	if len(args) > 0 && args[0] == "sync-apart" {
+		return syncApart(ctx, args[1:], out)
+	}
+	if len(args) == 2 && readers()[args[0]] != nil {
+		return readers()[args[0]](ctx, args[1])
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pattern := flags.String("run", ".", "run the benchmarks whose name matches this `regexp`")
 	services := flags.Int("services", 0, "how many Services there are, instead of each benchmark's own sizes")
@@ -72,21 +77,32 @@ type benchmark struct {
 	name  string
 	sizes []size
 	run   func(context.Context, *edge) (line, error)
+	apart func(context.Context, size) (line, error) // instead, without an edge
 }
 
 func benchmarks() []benchmark {
 	return []benchmark{
-		{"endpoint_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, endpointToFirst200},
-		{"service_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, serviceToFirst200},
-		{"service_burst", []size{{1000, 10}}, serviceBurst},
-		{"rolling_update", []size{{10, 10}}, rollingUpdate},
-		{"haproxy_memory", []size{{1000, 10}}, haproxyMemory},
-		{"churn", []size{{1000, 1}}, churn},
+		{"endpoint_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, endpointToFirst200, nil},
+		{"service_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, serviceToFirst200, nil},
+		{"service_burst", []size{{1000, 10}}, serviceBurst, nil},
+		{"rolling_update", []size{{10, 10}}, rollingUpdate, nil},
+		{"haproxy_memory", []size{{1000, 10}}, haproxyMemory, nil},
+		{"churn", []size{{1000, 1}}, churn, nil},
+		{"sync", []size{{5000, 20}}, nil, synced},
 	}
 }
 
 // measure runs one benchmark on an edge of its own and writes its line.
 func measure(ctx context.Context, b benchmark, s size, podgate string, out io.Writer) error {
+	if b.apart != nil {
+		l, err := b.apart(ctx, s)
+		if err == nil {
+			_, err = fmt.Fprintln(out, append(line{{"name", b.name}, {"services", s.services}, {"pods_per_service", s.pods}}, l...))
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
 	e, err := openEdge(ctx, s, podgate)
 	if err != nil {
 		return err

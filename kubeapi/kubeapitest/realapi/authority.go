@@ -12,7 +12,6 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net/http"
-	"testing"
 	"time"
 )
 
@@ -22,7 +21,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t TB) *authority {
 	t.Helper()
 	key, _ := newKey(t)
 	template := &x509.Certificate{
@@ -48,7 +47,7 @@ func newAuthority(t *testing.T) *authority {
 func (a *authority) certPEM() []byte { return encodePEM("CERTIFICATE", a.cert.Raw) }
 
 // issue signs a certificate for a new key and returns both as PEM.
-func (a *authority) issue(t *testing.T, template *x509.Certificate) (cert, key []byte) {
+func (a *authority) issue(t TB, template *x509.Certificate) (cert, key []byte) {
 	t.Helper()
 	private, key := newKey(t)
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
@@ -72,7 +71,7 @@ func httpClient(config *tls.Config) *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 16}}
 }
 
-func newKey(t *testing.T) (*ecdsa.PrivateKey, []byte) {
+func newKey(t TB) (*ecdsa.PrivateKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

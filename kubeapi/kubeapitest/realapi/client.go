@@ -13,7 +13,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -118,7 +117,7 @@ const awaited = 2 * time.Minute
 
 // Await asks for path until the answer has this status: RBAC and the tokens are
 // read from caches, which follow what changed after a while.
-func (c *Client) Await(t *testing.T, path string, status int) {
+func (c *Client) Await(t TB, path string, status int) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -157,7 +156,7 @@ var (
 
 // Apply does what "kubectl apply --server-side -f file" does. The YAML goes to
 // the server as it stands.
-func (c *Client) Apply(t *testing.T, file string) {
+func (c *Client) Apply(t TB, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {

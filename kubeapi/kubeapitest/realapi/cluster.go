@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -42,9 +41,9 @@ type Config struct {
 type Cluster struct {
 	Admin *Client // in group system:masters
 
-	t      *testing.T // that its processes end with
-	binary string     // testdata/kubernetes
-	folder string     // logs, keys and etcd's data
+	t      TB     // that its processes end with
+	binary string // testdata/kubernetes
+	folder string // logs, keys and etcd's data
 	config Config
 	issuer *ecdsa.PrivateKey // signs the tokens
 
@@ -53,7 +52,7 @@ type Cluster struct {
 
 // Start starts a control plane that lives as long as the test. It returns when
 // the API server is ready.
-func Start(t *testing.T, binary string, config Config) *Cluster {
+func Start(t TB, binary string, config Config) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, binary: binary, folder: t.TempDir(), config: config}
 	c.Admin = c.credentials(t)
@@ -68,7 +67,7 @@ func Start(t *testing.T, binary string, config Config) *Cluster {
 
 // Binary returns the absolute path of the program that an environment variable
 // names; "make conformance" sets it.
-func Binary(t *testing.T, variable string) string {
+func Binary(t TB, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
@@ -87,11 +86,15 @@ func Binary(t *testing.T, variable string) string {
 // CAFile returns the path of the CA that signed the API server's certificate.
 func (c *Cluster) CAFile() string { return c.file("ca.crt") }
 
+// Kubeconfig returns the path of the administrator's kubeconfig, beside which his
+// certificate, admin.crt, and its key, admin.key, stand.
+func (c *Cluster) Kubeconfig() string { return c.file("admin.kubeconfig") }
+
 func (c *Cluster) file(name string) string { return filepath.Join(c.folder, name) }
 
 // StartServer starts kube-apiserver, with further flags for this one time, waits
 // until it is ready and starts the controllers. What etcd holds is there again.
-func (c *Cluster) StartServer(t *testing.T, flags ...string) {
+func (c *Cluster) StartServer(t TB, flags ...string) {
 	t.Helper()
 	args := []string{
 		"kube-apiserver",
@@ -122,7 +125,7 @@ func (c *Cluster) StartServer(t *testing.T, flags ...string) {
 		"--leader-elect=false", "--secure-port=0")
 }
 
-func (c *Cluster) waitReady(t *testing.T) {
+func (c *Cluster) waitReady(t TB) {
 	t.Helper()
 	began := time.Now()
 	deadline := began.Add(2 * time.Minute)
@@ -145,7 +148,7 @@ func (c *Cluster) waitReady(t *testing.T) {
 
 // KillServer ends kube-apiserver as a crash would. The controllers end with it:
 // left alone they would come back late, and the test would wait for them.
-func (c *Cluster) KillServer(t *testing.T) {
+func (c *Cluster) KillServer(t TB) {
 	t.Helper()
 	for _, p := range []*Process{c.server, c.controllers} {
 		if err := p.Stop(syscall.SIGKILL, 10*time.Second); err != nil {

@@ -16,12 +16,11 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"testing"
 	"time"
 )
 
 // Token asks for a token of a ServiceAccount, as "kubectl create token" does.
-func (c *Cluster) Token(t *testing.T, namespace, account string) string {
+func (c *Cluster) Token(t TB, namespace, account string) string {
 	t.Helper()
 	var answer struct {
 		Status struct{ Token string }
@@ -41,7 +40,7 @@ func (c *Cluster) Token(t *testing.T, namespace, account string) string {
 // Expiring returns token, signed anew with another end: what TokenRequest gives
 // lives for ten minutes at least. The API server takes a token for a minute
 // after its end, and for ten seconds more what it took before.
-func (c *Cluster) Expiring(t *testing.T, token string, at time.Time) string {
+func (c *Cluster) Expiring(t TB, token string, at time.Time) string {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -73,7 +72,7 @@ func (c *Cluster) Expiring(t *testing.T, token string, at time.Time) string {
 
 // As returns a Client that asks with a token instead of the administrator's
 // certificate.
-func (c *Cluster) As(t *testing.T, token string) *Client {
+func (c *Cluster) As(t TB, token string) *Client {
 	t.Helper()
 	roots := x509.NewCertPool()
 	text, err := os.ReadFile(c.CAFile())
@@ -86,7 +85,7 @@ func (c *Cluster) As(t *testing.T, token string) *Client {
 
 // credentials writes the CA, the server's and the administrator's certificates,
 // the key that signs the tokens and the controllers' kubeconfig.
-func (c *Cluster) credentials(t *testing.T) *Client {
+func (c *Cluster) credentials(t TB) *Client {
 	t.Helper()
 	ca := newAuthority(t)
 	c.write(t, "ca.crt", ca.certPEM())
@@ -121,7 +120,7 @@ contexts: [{name: admin, context: {cluster: test, user: admin}}]
 	return &Client{base: URL, http: ca.client(pair)}
 }
 
-func (c *Cluster) write(t *testing.T, name string, content []byte) {
+func (c *Cluster) write(t TB, name string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(c.file(name), content, 0o600); err != nil {
 		t.Fatal(err)

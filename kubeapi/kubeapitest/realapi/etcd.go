@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -16,7 +15,7 @@ const (
 )
 
 // StartEtcd starts etcd with the data that it had, or with none.
-func (c *Cluster) StartEtcd(t *testing.T) {
+func (c *Cluster) StartEtcd(t TB) {
 	t.Helper()
 	c.etcd = StartProcess(c.t, c.folder, "etcd", c.binary, "etcd",
 		"--data-dir="+c.file("etcd"),
@@ -27,7 +26,7 @@ func (c *Cluster) StartEtcd(t *testing.T) {
 }
 
 // StopEtcd ends etcd as systemd does.
-func (c *Cluster) StopEtcd(t *testing.T) {
+func (c *Cluster) StopEtcd(t TB) {
 	t.Helper()
 	if err := c.etcd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
 		t.Fatal(err)
@@ -36,7 +35,7 @@ func (c *Cluster) StopEtcd(t *testing.T) {
 
 // Backup copies what etcd holds, while it is stopped, and returns the folder of
 // the copy.
-func (c *Cluster) Backup(t *testing.T) string {
+func (c *Cluster) Backup(t TB) string {
 	t.Helper()
 	copied := c.file("backup")
 	if err := os.CopyFS(copied, os.DirFS(c.file("etcd"))); err != nil {
@@ -46,7 +45,7 @@ func (c *Cluster) Backup(t *testing.T) string {
 }
 
 // Restore gives etcd, while it is stopped, what Backup copied to a folder.
-func (c *Cluster) Restore(t *testing.T, backup string) {
+func (c *Cluster) Restore(t TB, backup string) {
 	t.Helper()
 	if err := os.RemoveAll(c.file("etcd")); err != nil {
 		t.Fatal(err)
@@ -58,7 +57,7 @@ func (c *Cluster) Restore(t *testing.T, backup string) {
 
 // Compact makes etcd forget everything but the present, as it does after five
 // minutes by itself (kube-apiserver --etcd-compaction-interval).
-func (c *Cluster) Compact(t *testing.T) {
+func (c *Cluster) Compact(t TB) {
 	t.Helper()
 	etcd := &Client{base: etcdURL, http: http.DefaultClient}
 	var answer struct {

@@ -4,6 +4,7 @@ package realapi
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -26,6 +27,14 @@ func InNamespace(t *testing.T, ranges ...string) bool {
 		runInNamespace(t)
 		return false
 	}
+	if err := Local(ranges...); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+// Local makes loopback and these ranges local in a network namespace of our own.
+func Local(ranges ...string) error {
 	lines := []string{"ip link set lo up"}
 	for _, r := range ranges {
 		lines = append(lines, "ip route add local "+r+" dev lo")
@@ -33,14 +42,13 @@ func InNamespace(t *testing.T, ranges ...string) bool {
 	for _, line := range lines {
 		args := strings.Fields(line)
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s(is iproute2 installed?)", line, err, out)
+			return fmt.Errorf("%s: %v: %s(is iproute2 installed?)", line, err, out)
 		}
 	}
-	return true
+	return nil
 }
 
-// runInNamespace runs the same test again, in a network namespace of its own:
-// as root right away, as anyone else by way of a user namespace.
+// runInNamespace runs the same test again, apart.
 func runInNamespace(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -58,6 +66,14 @@ func runInNamespace(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := RunApart(cmd); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// RunApart runs cmd in a network namespace of its own: as root right away, as
+// anyone else by way of a user namespace. It ends with whoever runs it.
+func RunApart(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET,
 		Pdeathsig:  syscall.SIGKILL,
@@ -67,12 +83,13 @@ func runInNamespace(t *testing.T) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
-	err = cmd.Run()
+	err := cmd.Run()
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		t.Fatalf("make a network namespace: %v (run as root, or allow unprivileged user namespaces: "+
+		return fmt.Errorf("make a network namespace: %v (run as root, or allow unprivileged user namespaces: "+
 			"sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)", err)
 	case err != nil:
-		t.Fatalf("the run in the network namespace: %v", err)
+		return fmt.Errorf("the run in the network namespace: %v", err)
 	}
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -24,7 +23,7 @@ type Process struct {
 
 // StartProcess runs a program until the test's end. Its log is a file in folder,
 // and a further one where it is started again.
-func StartProcess(t *testing.T, folder, name, path string, args ...string) *Process {
+func StartProcess(t TB, folder, name, path string, args ...string) *Process {
 	t.Helper()
 	log, err := os.CreateTemp(folder, name+"-*.log")
 	if err != nil {

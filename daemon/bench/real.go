@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"podgate/kubeapi/kubeapitest/realapi"
+)
+
+// fillWriters is how many write to a real API server at a time.
+const fillWriters = 8
+
+// fillReal puts all Services and their pods into a real API server. The
+// EndpointSlices are like those that its controller writes.
+func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
+	type object = realapi.Object
+	err := admin.Create(ctx, "/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": namespace}})
+	if err != nil {
+		return err
+	}
+	create := func(i int) error {
+		name := serviceName(i)
+		err := admin.Create(ctx, "/api/v1/namespaces/"+namespace+"/services", object{
+			"apiVersion": "v1", "kind": "Service",
+			"metadata": object{"name": name, "labels": object{"app": name}, "annotations": object{"serviceloadbalancer/lb.host": name + ".example.com"}},
+			"spec":     object{"ports": []object{{"name": portName, "port": 80, "targetPort": portName}}},
+		})
+		if err != nil {
+			return err
+		}
+		var endpoints []object
+		for n := range s.pods {
+			endpoints = append(endpoints, object{
+				"addresses":  []string{fmt.Sprintf("10.%d.%d.%d", i>>8, i&0xff, n+1)},
+				"conditions": object{"ready": true, "serving": true, "terminating": false},
+				"nodeName":   fmt.Sprintf("node-%03d", (i+n)%200),
+				"targetRef":  object{"kind": "Pod", "namespace": namespace, "name": fmt.Sprintf("%s-6d4b75cb6d-%05d", name, n), "uid": fmt.Sprintf("5c1f4b1e-0000-4000-8000-%06d%06d", i, n)},
+				"zone":       fmt.Sprintf("zone-%d", n%3),
+			})
+		}
+		return admin.Create(ctx, "/apis/discovery.k8s.io/v1/namespaces/"+namespace+"/endpointslices", object{
+			"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+			"metadata": object{
+				"name": name + "-abcde", "generateName": name + "-",
+				"labels": object{"app": name, "endpointslice.kubernetes.io/managed-by": "bench", "kubernetes.io/service-name": name},
+			},
+			"ports":     []object{{"name": portName, "protocol": "TCP", "port": 8080}},
+			"endpoints": endpoints,
+		})
+	}
+	var next atomic.Int64
+	errs := make([]error, fillWriters)
+	var writers sync.WaitGroup
+	for w := range errs {
+		writers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < s.services && errs[w] == nil; i = int(next.Add(1)) - 1 {
+				errs[w] = create(i)
+			}
+		})
+	}
+	writers.Wait()
+	return errors.Join(errs...)
+}
+
+// scope is what a test is to realapi.
+type scope struct {
+	ctx     context.Context
+	cleanup []func()
+	failed  bool
+}
+
+// fatal is what Fatal panics with.
+type fatal string
+
+// within runs do with a scope, which ends with it.
+func within(ctx context.Context, do func(*scope) error) (err error) {
+	s := &scope{ctx: ctx}
+	defer func() {
+		if text, ok := recover().(fatal); ok {
+			err = errors.New(string(text))
+		}
+		s.failed = err != nil
+		for _, f := range s.cleanup {
+			defer f()
+		}
+	}()
+	return do(s)
+}
+
+func (s *scope) Helper()                           {}
+func (s *scope) Cleanup(f func())                  { s.cleanup = append(s.cleanup, f) }
+func (s *scope) Context() context.Context          { return s.ctx }
+func (s *scope) Failed() bool                      { return s.failed }
+func (s *scope) Logf(format string, args ...any)   { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func (s *scope) Fatal(args ...any)                 { panic(fatal(fmt.Sprint(args...))) }
+func (s *scope) Fatalf(format string, args ...any) { panic(fatal(fmt.Sprintf(format, args...))) }
+
+func (s *scope) TempDir() string {
+	dir, err := os.MkdirTemp("", "podgate-bench")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}

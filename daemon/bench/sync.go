@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"podgate/kubeapi/kubeapitest/realapi"
+)
+
+const (
+	syncTrials = 5
+	// syncTimeout bounds one program's start to its end.
+	syncTimeout = 2 * time.Minute
+)
+
+// synced is how a real API server is read by several programs: from a program's
+// start until it has everything. The yardsticks are client-go's informers and
+// the transfer of the same bytes to one who drops them. All of it runs apart,
+// in a network namespace of its own; see syncApart.
+func synced(ctx context.Context, s size) (line, error) {
+	kubernetes, err := build(ctx, "testdata/kubernetes/build.sh")
+	if err != nil {
+		return nil, err
+	}
+	clientgo, err := build(ctx, "testdata/clientgo/build.sh")
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, self, "sync-apart", kubernetes, clientgo, strconv.Itoa(s.services), strconv.Itoa(s.pods))
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := realapi.RunApart(cmd); err != nil {
+		return nil, err
+	}
+	return readLine(out.Bytes())
+}
+
+// build runs a script that prints the path of a binary, and builds it first if
+// it is missing.
+func build(ctx context.Context, script string) (string, error) {
+	cmd := exec.CommandContext(ctx, script)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", script, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// syncApart is what stands in the network namespace.
+func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
+	if len(args) != 4 {
+		return errors.New("sync-apart is not for you")
+	}
+	services, pods := atoi(args[2]), atoi(args[3])
+	if err := realapi.Local(); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return within(ctx, func(t *scope) error {
+		cluster := realapi.Start(t, args[0], realapi.Config{})
+		if err := fillReal(ctx, cluster.Admin, size{services, pods}); err != nil {
+			return err
+		}
+		config := cluster.Kubeconfig()
+		programs := []*program{
+			{key: "", command: []string{self, "follow", config}},
+			{key: "listed_", command: []string{self, "list", config}},
+			{key: "clientgo_", command: []string{args[1], config, namespace}},
+			{key: "transfer_", command: []string{self, "transfer", config}},
+		}
+		// The first round fills the server's caches and counts for nothing.
+		for range 1 + syncTrials {
+			for _, p := range programs {
+				if err := p.run(ctx); err != nil {
+					return fmt.Errorf("%s: %w", p.command[1:], err)
+				}
+			}
+		}
+		var l line
+		for _, p := range programs {
+			l = append(l, p.line()...)
+		}
+		follow, clientgo, transfer := programs[0], programs[2], programs[3]
+		l = append(l,
+			field{"wall_to_transfer", round(follow.wall() / transfer.wall())},
+			field{"cpu_to_clientgo", round(follow.cpu() / clientgo.cpu())})
+		_, err := fmt.Fprintln(out, l)
+		return err
+	})
+}
+
+func atoi(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err) // we wrote it
+	}
+	return n
+}
+
+// program is one that reads the API server, says so and ends with its standard
+// input.
+type program struct {
+	key     string // before those of its figures
+	command []string
+	runs    []reading
+}
+
+// reading is what it took.
+type reading struct {
+	wall, cpu time.Duration
+	bytes     int     // over the network, TLS and all
+	rss       float64 // in megabytes
+}
+
+func (p *program) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	word := make([]byte, len("synced\n"))
+	if _, err := io.ReadFull(stdout, word); err != nil {
+		return errors.Join(err, cmd.Wait())
+	}
+	r := reading{wall: time.Since(began), bytes: received(cmd.Process.Pid)}
+	pause(ctx, settleTime)
+	r.rss = residentMB(cmd.Process.Pid)
+	stdin.Close()
+	if err := cmd.Wait(); err != nil {
+		return err
+	}
+	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	p.runs = append(p.runs, r)
+	return nil
+}
+
+// received is how many bytes a process has read, from its network but for a few
+// small files (proc_pid_io(5): rchar).
+func received(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	for l := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(l, "rchar: "); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(value))
+			return n
+		}
+	}
+	return 0
+}
+
+// line returns the medians of all runs but the first.
+func (p *program) line() line {
+	return line{
+		{p.key + "wall_ms", p.wall()},
+		{p.key + "cpu_ms", p.cpu()},
+		{p.key + "mb", p.median(func(r reading) float64 { return round(float64(r.bytes) / 1e6) })},
+		{p.key + "rss_mb", p.median(func(r reading) float64 { return r.rss })},
+		{p.key + "n", len(p.runs) - 1},
+	}
+}
+
+func (p *program) wall() float64 { return p.median(func(r reading) float64 { return ms(r.wall) }) }
+func (p *program) cpu() float64  { return p.median(func(r reading) float64 { return ms(r.cpu) }) }
+
+func (p *program) median(of func(reading) float64) float64 {
+	var all []float64
+	for _, r := range p.runs[1:] {
+		all = append(all, of(r))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
