@@ -46,6 +46,16 @@ conformance: build haproxy iproute
 	KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
+# What tries to break it: see packaging/doc/internals.md.
+.PHONY: fuzz
+# Every fuzzer for FUZZTIME. What it finds lies in the package's testdata then.
+FUZZTIME ?= 1m
+fuzz: haproxy
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z]+' . | sort | while IFS=: read -r file target; do \
+	 name=$${target#func }; echo "fuzz $$(dirname $$file) $$name"; \
+	 go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname $$file)" </dev/null || exit 1; \
+	done
+
 demo: build haproxy
 	bin/podgate demo $(ARGS)
 

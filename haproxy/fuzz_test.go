@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"net/netip"
+	"testing"
+)
+
+func FuzzServerName(f *testing.F) {
+	for _, name := range []string{"10.2.9.103:8080", "2001:db8::1:80", "::ffff:10.0.0.1:80", "[::1]:80", "10.0.0.1:080", ":80", "a:80", "fe80::1%eth0:80", "10.0.0.1:65536"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		addr, ours := ParseServerName(name)
+		if !ours {
+			return
+		}
+		if ServerName(addr) != name {
+			t.Errorf("%q is the name of %s, whose name is %q", name, addr, ServerName(addr))
+		}
+		if id := ServerID(addr); id < 1 {
+			t.Errorf("%q has id %d", name, id)
+		}
+		if again, err := netip.ParseAddrPort(addr.String()); err != nil || again != addr {
+			t.Errorf("%q is %s, which reads as %s, %v", name, addr, again, err)
+		}
+	})
+}
+
+func FuzzMapEntry(f *testing.F) {
+	f.Add("a.example.com/x/", "shop_cart_80|20002|/x|/new")
+	f.Add("*/", "b|0")
+	f.Add("/", "|")
+	f.Add("x//", "a|1|/")
+	f.Fuzz(func(t *testing.T, key, value string) {
+		for _, name := range MapNames() {
+			for _, r := range RoutesOf([]Map{{name, []MapEntry{{key, value}}}}) {
+				again := RoutesOf([]Map{{name, []MapEntry{r.entry()}}})
+				if len(again) != 1 || again[0].Compare(r) != 0 || again[0].Backend != r.Backend {
+					t.Errorf("%q %q is %v, and that is %v", key, value, r, again)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"podgate/haproxy"
+)
+
+// FuzzReplies asserts that no reply of HAProxy, whole or cut, makes a reader of
+// it panic, and that none becomes something that HAProxy did not say.
+func FuzzReplies(f *testing.F) {
+	const row = "1 shop_cart_80 1 10.0.0.1:80 10.0.0.1 2 0 1 1 100 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"
+	for _, reply := range []string{
+		"", "\n", "1", "1\n", "1\n# be_id be_name\n" + row + "\n", "1\n" + row[:40], "1\n" + row + "\n" + strings.Replace(row, "10.0.0.1:80", "theirs", 1) + "\n",
+		"Name: HAProxy\nVersion: 2.6.12\nPid: 12\nUptime_sec: 3\ndescription: x gen=abc y\n", "Pid: -1\n", "Pid: 99999999999999999999",
+		"0x55e5afa6b440 a.example.com/x/ shop_cart_80|20002\n0x0 a b c\n0x1", "2.6.12\n\n2.6.12\n\n", "2.6.12\nUnknown command.\n\n2.6.12\n\n",
+		"# pxname,svname,status,\nshop_cart_80,\"10.0.0.1:80\",UP,\n", "# a,a\n\"", "Success=0\n--\n[ALERT] x\n",
+	} {
+		f.Add(reply)
+	}
+	addr := netip.MustParseAddrPort("10.0.0.1:80")
+	want := haproxy.State{Backends: []*haproxy.Backend{{Name: "shop_cart_80", Servers: []haproxy.Server{{Addr: addr, State: haproxy.Drain}}}}}
+	f.Fuzz(func(t *testing.T, reply string) {
+		if p, err := parseInfo(reply); err == nil && (p.Pid == 0 || strings.ContainsAny(p.Generation, " \n")) {
+			t.Errorf("a process without id, or a strange generation: %+v", p)
+		}
+		o := newObserved()
+		if o.parse(reply) == nil {
+			o.sort()
+			for backend, servers := range o.Servers {
+				for _, s := range servers {
+					if !strings.Contains(reply, s.Name()) || !strings.Contains(reply, backend) {
+						t.Errorf("%s/%s is made up", backend, s.Name())
+					}
+				}
+			}
+		}
+		if entries, err := parseMap(reply); err == nil && !slices.IsSortedFunc(entries, compareKeys) {
+			t.Errorf("not sorted: %q", entries)
+		}
+		if file, err := stateFile(reply, want); err == nil {
+			for line := range strings.Lines(string(file)) {
+				words := strings.Fields(line)
+				if len(words) > columnPort && words[0] != "#" && words[columnBackend] == "shop_cart_80" && words[columnServer] != "10.0.0.1:80" {
+					t.Errorf("HAProxy is told of a server that is not wanted: %q", line)
+				}
+			}
+		}
+		if table, err := parseTable(reply); err == nil {
+			for _, row := range table.rows {
+				_ = table.text(row, "svname")
+			}
+		}
+		for _, n := range []int{0, 1, 2} {
+			if answered(n)([]byte(reply)) && !noTarget([]byte(reply)) && len(split(reply)) != n {
+				t.Errorf("%d answers are %q", n, split(reply))
+			}
+		}
+		_ = alerts(reply)
+	})
+}
