@@ -21,6 +21,9 @@ const (
 	// lookInterval is how often we look whether HAProxy still is the process
 	// that we know.
 	lookInterval = 2 * time.Second
+	// lookPause is how long we take it for the same while changes go on: asking
+	// costs as much as changing.
+	lookPause = 100 * time.Millisecond
 	// writeDelay gathers changes of servers, which HAProxy has already, before
 	// they are written to the file.
 	writeDelay = time.Second
@@ -46,6 +49,8 @@ type edge struct {
 	differ  haproxy.Differ  // compares have with what is wanted
 	told    string          // the last thing that went wrong; "" while nothing does
 
+	looked    time.Time // when HAProxy was last asked which process it is
+	lookAt    time.Time // when it is to be asked, because a pass did not; else zero
 	observeAt time.Time // when to read everything back again
 	writeAt   time.Time // when the file must follow what runs; zero when it does
 	retryAt   backoff   // for what HAProxy did not take
@@ -137,7 +142,7 @@ func (e *edge) startBrake() {
 // next is when bring has something to do although nothing changed.
 func (e *edge) next() time.Time {
 	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deleteAt.at, e.reload.at, e.brake.next()} {
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deleteAt.at, e.reload.at, e.brake.next(), e.lookAt} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -185,6 +190,12 @@ func (e *edge) status() string {
 // reads everything back where the process is another one than before, and every
 // resync.
 func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
+	now := time.Now()
+	if e.process.Pid != 0 && now.Before(e.looked.Add(lookPause)) && now.Before(e.observeAt) {
+		e.lookAt = e.looked.Add(lookPause)
+		return nil
+	}
+	e.looked, e.lookAt = now, time.Time{}
 	process, err := e.runtime.Process(ctx)
 	if err != nil {
 		e.process = runtime.Process{}

@@ -18,29 +18,25 @@ import (
 type Differ struct {
 	have  Running
 	want  State
-	quiet bool     // the last Plan had nothing but changes of servers
-	open  []string // the backends of those, sorted
+	quiet bool   // the last Plan had nothing but changes of servers
+	open  []pair // the backends of those, in their order
 }
+
+// pair is one backend: its index in Loaded and in what is wanted, there -1 where
+// it is not.
+type pair struct{ have, want int }
 
 // Diff returns what Diff does.
 func (d *Differ) Diff(have Running, want State) Plan {
-	changed, ok := d.changed(have, want)
 	var p Plan
-	if ok {
-		p = d.diffServers(have, want, changed)
+	if changed, ok := d.changed(have, want); ok {
+		d.open = p.diffPairs(union(d.open, changed), have, want)
 	} else {
 		p = Diff(have, want)
+		d.open = p.pairs(have, want)
 	}
 	d.have, d.want = have, want
 	d.quiet = p.onlyServers()
-	d.open = d.open[:0]
-	for _, changes := range [][]ServerChange{p.Add, p.Leave} {
-		for _, c := range changes {
-			d.open = append(d.open, c.Backend.Name)
-		}
-	}
-	slices.Sort(d.open)
-	d.open = slices.Compact(d.open)
 	return p
 }
 
@@ -52,23 +48,53 @@ func (d *Differ) ReloadReasons(have Running, want State) []string {
 	return ReloadReasons(have.Loaded, want)
 }
 
-// diffServers is Diff where only the servers of the named backends can differ.
-func (d *Differ) diffServers(have Running, want State, names []string) Plan {
-	names = slices.Concat(names, d.open)
-	slices.Sort(names)
-	var p Plan
-	for _, name := range slices.Compact(names) {
-		i, ok := slices.BinarySearchFunc(have.Loaded.Backends, name, compareName)
-		if !ok {
-			continue
-		}
-		wanted, _ := want.Backend(name)
-		p.diffServers(have.Loaded.Backends[i], have.Servers[name], wanted.Servers)
-	}
-	return p
+// union returns all of a and b, in their order.
+func union(a, b []pair) []pair {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y pair) int { return cmp.Compare(x.have, y.have) })
+	return slices.Compact(all)
 }
 
-func compareName(b *Backend, name string) int { return cmp.Compare(b.Name, name) }
+// diffPairs adds to the Plan what is to be done about the servers of some
+// backends, and returns those that have any.
+func (p *Plan) diffPairs(some []pair, have Running, want State) []pair {
+	open := some[:0]
+	for _, x := range some {
+		b := have.Loaded.Backends[x.have]
+		var wanted []Server
+		if x.want >= 0 {
+			wanted = want.Backends[x.want].Servers
+		}
+		before := len(p.Add) + len(p.Leave)
+		p.diffServers(b, have.Servers[b.Name], wanted)
+		if len(p.Add)+len(p.Leave) > before {
+			open = append(open, x)
+		}
+	}
+	return open
+}
+
+// pairs returns the backends whose servers the Plan changes.
+func (p *Plan) pairs(have Running, want State) []pair {
+	var all []pair
+	for _, c := range slices.Concat(p.Add, p.Leave) {
+		if x, ok := pairOf(c.Backend.Name, have, want); ok {
+			all = append(all, x)
+		}
+	}
+	return union(all, nil)
+}
+
+// pairOf reports false for a backend that was not loaded.
+func pairOf(name string, have Running, want State) (pair, bool) {
+	compare := func(b *Backend, name string) int { return cmp.Compare(b.Name, name) }
+	i, loaded := slices.BinarySearchFunc(have.Loaded.Backends, name, compare)
+	j, wanted := slices.BinarySearchFunc(want.Backends, name, compare)
+	if !wanted {
+		j = -1
+	}
+	return pair{i, j}, loaded
+}
 
 // onlyServers reports whether the Plan has nothing but changes of servers.
 func (p Plan) onlyServers() bool {
@@ -79,7 +105,7 @@ func (p Plan) onlyServers() bool {
 // changed returns the backends whose servers are wanted otherwise than in the
 // last call. It reports false where it cannot be told that this is all that
 // changed, or where something else was to be done already.
-func (d *Differ) changed(have Running, want State) (names []string, ok bool) {
+func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 	if !d.quiet || !d.sameRunning(have) || !d.sameButBackends(want) || len(want.Backends) != len(d.want.Backends) {
 		return nil, false
 	}
@@ -94,9 +120,11 @@ func (d *Differ) changed(have Running, want State) (names []string, ok bool) {
 		if !b.SameStructure(old) {
 			return nil, false
 		}
-		names = append(names, b.Name)
+		if x, loaded := pairOf(b.Name, have, want); loaded {
+			changed = append(changed, x)
+		}
 	}
-	return names, true
+	return changed, true
 }
 
 // sameRunning reports whether have is what it was. What is long is looked at

@@ -5,20 +5,22 @@ package compile
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
 
 // onlySlicesChanged reports whether two Snapshots differ in nothing but their
-// EndpointSlices, without looking at what lists hold that are one.
+// EndpointSlices, and when they were made. It does not look at what lists hold
+// that are one.
 func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
 	if !same(a.Services, b.Services) {
 		return false
 	}
 	x, y := *a, *b
 	for _, s := range []*kubeapi.Snapshot{&x, &y} {
-		s.Services, s.Slices, s.Complete = nil, kubeapi.SliceIndex{}, 0
+		s.Services, s.Slices, s.Complete, s.Since = nil, kubeapi.SliceIndex{}, 0, time.Time{}
 	}
 	return reflect.DeepEqual(x, y)
 }

@@ -32,6 +32,9 @@ func serversOf(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice) [
 			servers = append(servers, haproxy.Server{Addr: netip.AddrPortFrom(e.Addr.Unmap(), port), State: state})
 		}
 	}
+	if len(servers) == 0 {
+		return nil // and not a list of none: equal States are deeply equal
+	}
 	servers = dedupe(servers)
 	if !anyReady {
 		for i := range servers {

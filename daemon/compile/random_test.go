@@ -245,6 +245,7 @@ func (c *cluster) next(prev *kubeapi.Snapshot) *kubeapi.Snapshot {
 	if slices.Equal(snap.Services, prev.Services) {
 		snap.Services = prev.Services
 	}
+	snap.Complete, snap.Since = prev.Complete+c.IntN(2), prev.Since.Add(time.Second)
 	return snap
 }
 

@@ -194,13 +194,16 @@ func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) b
 
 // dial connects, again and again while the socket refuses and patience lasts.
 func (s socket) dial(ctx context.Context) (net.Conn, error) {
+	if s.patience == 0 {
+		return (&net.Dialer{}).DialContext(ctx, "unix", s.path)
+	}
 	patience := time.NewTimer(s.patience)
 	defer patience.Stop()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", s.path)
-		if s.patience == 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+		if !errors.Is(err, syscall.ECONNREFUSED) {
 			return conn, err
 		}
 		select {
