@@ -222,8 +222,15 @@ func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
 		tw := shops(t, `hold_time = "1h"`)
 		tw.forget("endpointslices")
 		tw.awaitLog("removal is held")
+		watches := tw.api.Watches()
 		change(t, tw, `poll_interval = "1s"`, `poll_interval = "2s"`)
 		tw.awaitLog("configuration is in force")
+		eventually(t, "it watches again", func() error { // a list would not hold what is new
+			if got := tw.api.Watches() - watches; got < 2 || tw.api.Watching() != 2 {
+				return fmt.Errorf("%d watches more, %d are running", got, tw.api.Watching())
+			}
+			return nil
+		})
 		tw.service("late", nil, newPod(t, "late-0"))
 		tw.awaitAnswer("any", "/late/", "200 late-0 /")
 		tw.awaitShops()
