@@ -25,6 +25,7 @@ type Config struct {
 	Safety     Safety
 	Cloud      Cloud
 	Grants     []Grant
+	Admin      Admin
 	Log        Log
 }
 
@@ -115,6 +116,14 @@ type Safety struct {
 	MaxRoutes    int            // of one namespace
 	MaxEndpoints int            // of one port of a Service
 	Networks     []netip.Prefix // that endpoints must be in; empty for any
+}
+
+// Admin says where operators are answered.
+type Admin struct {
+	Listen  []netip.AddrPort // of the page, JSON and metrics; empty for nowhere
+	Hosts   []string         // names under which they are asked for, lower case; addresses need not be named
+	Socket  string           // of podgate status and explain; "" for none
+	History string           // file of what happened; "" keeps it in memory alone
 }
 
 // Log says how podgate logs.

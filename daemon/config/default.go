@@ -66,6 +66,11 @@ func Default() *Config {
 			DrainWait:    30 * time.Second,
 			DrainTimeout: 5 * time.Minute,
 		},
+		Admin: Admin{
+			Listen:  []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9180")},
+			Socket:  "/run/podgate/podgate.sock",
+			History: "/var/lib/podgate/history.json",
+		},
 		Log: Log{
 			Level:  slog.LevelInfo,
 			Format: LogText,

@@ -56,6 +56,14 @@ func host(s string) (string, error) {
 	return "", fmt.Errorf("%q is not a host name", s)
 }
 
+// ownName is a host name of this machine.
+func ownName(s string) (string, error) {
+	if strings.HasPrefix(s, "*") {
+		return "", fmt.Errorf("%q is not a host name (wildcards are not for this machine's names)", s)
+	}
+	return host(s)
+}
+
 func finishHosts(v value, at []value, hosts []string) []string {
 	if entries, _ := v.entries(); len(entries) == 0 {
 		v.refuse("names no host")

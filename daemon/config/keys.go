@@ -47,6 +47,7 @@ func (c *Config) keys() []key {
 		c.Defaults.keys(),
 		c.Safety.keys(),
 		c.Cloud.keys(),
+		c.Admin.keys(),
 		c.Log.keys(),
 	)
 }
@@ -193,6 +194,20 @@ func grantKeys(g *Grant) []key {
 			"Ports of tcp.allowed_ports. With any grant of ports, a port without one is served for nobody."},
 		{s, "annotations", list(&g.Annotations, "list of annotations, without prefix and port", fromString(annotationName), quote, finishGranted), atOnce,
 			"Annotations. With any grant of annotations, one without it is told and does not count; ignore always does."},
+	}
+}
+
+func (a *Admin) keys() []key {
+	const s = "admin"
+	return []key{
+		{s, "listen", list(&a.Listen, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), afterRestart,
+			"Where the status page, JSON and metrics are served, read-only and without TLS or passwords; an empty list nowhere."},
+		{s, "hosts", list(&a.Hosts, "list of host names", fromString(ownName), quote, distinct[string]), afterRestart,
+			"Further names under which the page may be asked for; localhost, this machine's name and addresses are known."},
+		{s, "socket", text(&a.Socket, "absolute path, or empty", orEmpty(absolutePath)), afterRestart,
+			"The control socket, on which podgate status and podgate explain ask; empty for none."},
+		{s, "history", text(&a.History, "absolute path, or empty", orEmpty(absolutePath)), afterRestart,
+			"The file that keeps what happened over a restart; empty to forget it."},
 	}
 }
 

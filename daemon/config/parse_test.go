@@ -171,6 +171,12 @@ max_backends = 4
 max_routes = 5
 max_endpoints = 6
 networks = ["10.0.0.0/8"]
+[admin]
+listen = ["10.0.0.2:9999", "[::1]:9999"]
+hosts = ["Edge.example.com"]
+socket = "/run/p.sock"
+history = ""
+
 [log]
 level = "debug"
 format = "json"
@@ -245,6 +251,11 @@ annotations = ["tcp"]
 		},
 		Grants: []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"},
 			Paths: []string{"/shop"}, TCPPorts: []PortRange{{5432, 5432}}, Annotations: []string{"tcp"}}},
+		Admin: Admin{
+			Listen: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:9999"), netip.MustParseAddrPort("[::1]:9999")},
+			Hosts:  []string{"edge.example.com"},
+			Socket: "/run/p.sock",
+		},
 		Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 	}
 	got, err := Parse("podgate.toml", []byte(text))
