@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Client asks the podgate that runs, on its control socket. It may be used
+// concurrently.
+type Client struct{ socket string }
+
+// NewClient returns a Client of the podgate whose control socket that is.
+func NewClient(socket string) *Client { return &Client{socket: socket} }
+
+// Status asks how podgate does, with that many Services at most; all if it is
+// negative.
+func (c *Client) Status(ctx context.Context, services int) (Status, error) {
+	query := url.Values{}
+	if services >= 0 {
+		query.Set("services", strconv.Itoa(services))
+	}
+	var s Status
+	return s, c.ask(ctx, "/api/v1/status?"+query.Encode(), &s)
+}
+
+// History asks what happened.
+func (c *Client) History(ctx context.Context) (History, error) {
+	var h History
+	return h, c.ask(ctx, "/api/v1/history", &h)
+}
+
+// Explain asks about a Service, a URL or an address.
+func (c *Client) Explain(ctx context.Context, of string) (Explanation, error) {
+	var x Explanation
+	return x, c.ask(ctx, "/api/v1/explain?"+url.Values{"of": {of}}.Encode(), &x)
+}
+
+// NoAnswerError is of a podgate that cannot be asked.
+type NoAnswerError struct{ err error }
+
+func (e *NoAnswerError) Error() string { return "ask podgate: " + e.err.Error() }
+
+func (e *NoAnswerError) Unwrap() error { return e.err }
+
+func (c *Client) ask(ctx context.Context, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://podgate"+path, nil)
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", c.socket)
+	}}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return &NoAnswerError{c.explain(err)}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return answerError(resp)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return &NoAnswerError{fmt.Errorf("%s: %w", c.socket, err)}
+	}
+	return nil
+}
+
+// explain adds what to look at.
+func (c *Client) explain(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w (are you root, or in the group of podgate's process?)", err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w (does it run? systemctl status podgate)", err)
+	}
+	return err
+}
+
+func answerError(resp *http.Response) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	var said struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &said) == nil && said.Error != "" {
+		return errors.New(said.Error)
+	}
+	return fmt.Errorf("podgate answered %s", resp.Status)
+}

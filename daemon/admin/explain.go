@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"podgate/daemon/config"
+	"podgate/kubeapi"
+)
+
+// Explanation answers podgate explain, as JSON. One of Service, URL and Servers
+// is there.
+type Explanation struct {
+	SchemaVersion int               `json:"schema_version"`
+	Of            string            `json:"of"`
+	Service       *ExplainedService `json:"service,omitempty"`
+	URL           *ExplainedURL     `json:"url,omitempty"`
+	Servers       []FoundServer     `json:"servers,omitempty"` // of an address
+}
+
+// FoundServer is a Service that has a server at the address that was asked for.
+type FoundServer struct {
+	Service string        `json:"service"`
+	Port    ExplainedPort `json:"port"`
+}
+
+var errNotRead = errors.New("podgate has not read the cluster yet")
+
+// Explain says of a Service ("shop/cart", or "cart" where one namespace has it),
+// a URL, a host, or a server's address why it is served as it is. It asks HAProxy
+// how it sees that. The error is for who asked.
+func Explain(ctx context.Context, v *View, of string) (Explanation, error) {
+	x := Explanation{SchemaVersion: SchemaVersion, Of: of}
+	if v == nil || v.Result == nil {
+		return x, errNotRead
+	}
+	of = strings.TrimSpace(of)
+	if addr, ok := parseAddr(of); ok {
+		if x.Servers = findServers(ctx, v, addr); x.Servers != nil {
+			return x, nil
+		}
+		if addr.Port() == 0 {
+			return x, fmt.Errorf("no Service has a server at %s", addr.Addr())
+		}
+	}
+	first, _, _ := strings.Cut(of, "/")
+	if strings.Contains(of, "://") || strings.HasPrefix(of, "/") || strings.ContainsAny(first, ".[") {
+		u, err := parseURL(of)
+		if err != nil {
+			return x, err
+		}
+		x.URL = explainURL(ctx, v, u)
+		return x, nil
+	}
+	key, err := findService(v, of)
+	if err != nil {
+		return x, err
+	}
+	x.Service, err = explainService(ctx, v, key)
+	return x, err
+}
+
+// parseAddr reads "10.2.9.103:8080", or an address alone, which has the port 0.
+func parseAddr(text string) (netip.AddrPort, bool) {
+	if addr, err := netip.ParseAddrPort(text); err == nil {
+		return addr, true
+	}
+	addr, err := netip.ParseAddr(text)
+	return netip.AddrPortFrom(addr, 0), err == nil
+}
+
+func parseURL(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a URL", text)
+	}
+	switch u.Scheme {
+	case "http", "https", "tcp":
+		return u, nil
+	}
+	return nil, fmt.Errorf("%q: podgate serves http, https and tcp", text)
+}
+
+// findService finds the Service that is meant, or says which others may be.
+func findService(v *View, text string) (kubeapi.Key, error) {
+	namespace, name, whole := strings.Cut(text, "/")
+	if !whole {
+		namespace, name = "", text
+	}
+	name, _, _ = strings.Cut(name, ":")
+	var found []kubeapi.Key
+	var names []string
+	for _, o := range v.Result.Overviews() {
+		k := o.Object.Key
+		if k.Name == name && (!whole || k.Namespace == namespace) {
+			found = append(found, k)
+		}
+		names = append(names, k.Name)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		all := make([]string, len(found))
+		for i, k := range found {
+			all[i] = k.String()
+		}
+		return kubeapi.Key{}, fmt.Errorf("several namespaces have a Service %s: %s", name, strings.Join(all, ", "))
+	}
+	k := v.Config.Kubernetes
+	hint := fmt.Sprintf("podgate follows namespaces %s", strings.Join(k.Namespaces, ", "))
+	if whole && !slices.Contains(k.Namespaces, namespace) && !slices.Contains(k.Namespaces, "*") {
+		hint = fmt.Sprintf("namespace %s is not among kubernetes.namespaces in podgate.toml: %s", namespace, strings.Join(k.Namespaces, ", "))
+	}
+	if k.Selector != "" {
+		hint += ", and Services with the labels " + k.Selector
+	}
+	if near := config.Nearest(name, names); near != "" && near != name {
+		hint += fmt.Sprintf("; did you mean %s?", near)
+	}
+	return kubeapi.Key{}, fmt.Errorf("no Service %s (%s)", text, hint)
+}
+
+// findServers finds who has a server at an address; of port 0, on any port.
+func findServers(ctx context.Context, v *View, addr netip.AddrPort) (found []FoundServer) {
+	const most = 20
+	for i, b := range v.Result.State.Backends {
+		if len(found) == most {
+			break
+		}
+		for _, s := range b.Servers {
+			if s.Addr.Addr() != addr.Addr() || addr.Port() != 0 && s.Addr.Port() != addr.Port() {
+				continue
+			}
+			key := v.Result.Ports[i].Service
+			x, ok := v.Result.Explain(key)
+			if !ok {
+				continue
+			}
+			for _, p := range x.Ports {
+				if p.Backend == nil || p.Backend.Name != b.Name {
+					continue
+				}
+				port, _ := explainPort(ctx, v, p)
+				port.Servers = slices.DeleteFunc(port.Servers, func(e ExplainedServer) bool { return e.Addr != s.Addr.String() })
+				found = append(found, FoundServer{Service: key.String(), Port: port})
+			}
+		}
+	}
+	return found
+}
+
+// quoted shows a value from the cluster on one line.
+func quoted(value string) string {
+	const most = 200
+	if len(value) > most {
+		return fmt.Sprintf("%q... (%d bytes)", value[:most], len(value))
+	}
+	return fmt.Sprintf("%q", value)
+}
+
+func orNone(s string) string { return cmp.Or(s, "none") }

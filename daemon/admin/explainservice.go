@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+	"podgate/kubeapi"
+)
+
+// ExplainedService is one Service.
+type ExplainedService struct {
+	Service         string                `json:"service"`
+	State           RowState              `json:"state"`
+	Why             string                `json:"why"` // a sentence
+	ResourceVersion string                `json:"resource_version"`
+	Created         time.Time             `json:"created"`
+	Type            string                `json:"type"`
+	Ports           []ExplainedPort       `json:"ports"`
+	Annotations     []ExplainedAnnotation `json:"annotations"`
+	Problems        []StatusProblem       `json:"problems"`
+	Conflicts       []ExplainedConflict   `json:"conflicts"`
+	Lines           []string              `json:"haproxy_lines"`     // as podgate writes them
+	Trouble         string                `json:"trouble,omitempty"` // why HAProxy could not be asked
+}
+
+// ExplainedPort is one port of a Service.
+type ExplainedPort struct {
+	Name    string            `json:"name,omitempty"`
+	Number  uint16            `json:"number"`
+	Backend string            `json:"backend,omitempty"` // "" where it is not served
+	Policy  string            `json:"policy,omitempty"`
+	Routes  []ExplainedRoute  `json:"routes"`
+	Listens []string          `json:"listens,omitempty"` // of a TCP port
+	Pending string            `json:"pending,omitempty"` // why HAProxy does not have it yet
+	Servers []ExplainedServer `json:"servers"`
+	Note    string            `json:"note,omitempty"` // why it has none
+}
+
+// Label is the port's name, else its number.
+func (p ExplainedPort) Label() string {
+	if p.Name != "" {
+		return fmt.Sprintf("%s (%d)", p.Name, p.Number)
+	}
+	return fmt.Sprint(p.Number)
+}
+
+// ExplainedRoute is where a port is reached.
+type ExplainedRoute struct {
+	URL     string `json:"url"`
+	Rewrite string `json:"rewrite,omitempty"` // what becomes of the path
+}
+
+// ExplainedServer is an endpoint, a server of HAProxy's, or both.
+type ExplainedServer struct {
+	Addr     string              `json:"address"`
+	Wanted   haproxy.ServerState `json:"wanted,omitempty"`  // "" where it should be no server
+	HAProxy  string              `json:"haproxy,omitempty"` // HAProxy's own word; "" where it has no such server
+	Check    string              `json:"check,omitempty"`   // what the last health check met
+	Since    Seconds             `json:"since_seconds,omitempty"`
+	Sessions int                 `json:"sessions"`
+	Pod      string              `json:"pod,omitempty"`
+	Node     string              `json:"node,omitempty"`
+	Slice    string              `json:"endpoint_slice,omitempty"`
+	Version  string              `json:"resource_version,omitempty"`
+	Why      string              `json:"why,omitempty"`
+
+	up bool // HAProxy sends it new clients
+}
+
+// ExplainedAnnotation is one annotation as podgate reads it.
+type ExplainedAnnotation struct {
+	Key     string   `json:"key"`
+	Value   string   `json:"value"`
+	Ports   []string `json:"ports"` // for which it was read
+	Meaning string   `json:"meaning,omitempty"`
+	Problem string   `json:"problem,omitempty"`
+}
+
+// ExplainedConflict is what two ports ask for.
+type ExplainedConflict struct {
+	What   string `json:"what"`
+	Winner string `json:"winner"`
+	Loser  string `json:"loser"`
+	Why    string `json:"why,omitempty"` // the winner has it
+}
+
+func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedService, error) {
+	e, ok := v.Result.Explain(key)
+	if !ok {
+		return nil, fmt.Errorf("no Service %s", key)
+	}
+	x := &ExplainedService{
+		Service: key.String(), ResourceVersion: e.Object.ResourceVersion, Created: e.Object.Created, Type: e.Object.Type,
+		Ports: []ExplainedPort{}, Annotations: []ExplainedAnnotation{}, Problems: []StatusProblem{}, Conflicts: []ExplainedConflict{}, Lines: []string{},
+	}
+	var backends []*haproxy.Backend
+	for _, p := range e.Ports {
+		port, trouble := explainPort(ctx, v, p)
+		x.Ports = append(x.Ports, port)
+		if trouble != nil {
+			x.Trouble = trouble.Error()
+		}
+		if p.Backend != nil {
+			backends = append(backends, p.Backend)
+		}
+	}
+	for _, a := range e.Annotations {
+		x.Annotations = append(x.Annotations, ExplainedAnnotation{a.Key, a.Value, append([]string{}, a.Ports...), a.Meaning, a.Text})
+	}
+	for _, p := range v.Problems {
+		if p.Service == key {
+			x.Problems = append(x.Problems, StatusProblem{p.Kind, key.String(), p.Port, p.Key, p.Text, p.Since})
+		}
+	}
+	for _, c := range e.Contests {
+		x.Conflicts = append(x.Conflicts, ExplainedConflict{c.What, portText(c.Winner), portText(c.Loser), c.Why})
+	}
+	x.judge(e)
+	x.Lines = linesOf(v, backends)
+	return x, nil
+}
+
+func portText(p compile.ServicePort) string { return fmt.Sprintf("%s port %s", p.Service, p.Label()) }
+
+// judge counts what HAProxy has just said, or all servers where it could not be
+// asked.
+func (x *ExplainedService) judge(e compile.Explanation) {
+	row := Row{}
+	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
+	for i, p := range e.Ports {
+		if p.Backend == nil {
+			continue
+		}
+		o.Backends = append(o.Backends, i)
+		ready := ReadyServers(p.Backend)
+		row.Ready += ready
+		row.Drain += len(p.Backend.Servers) - ready
+		for _, s := range x.Ports[i].Servers {
+			if s.Wanted == haproxy.Ready && (s.up || x.Trouble != "") {
+				row.Up++
+			}
+		}
+	}
+	row.judge(o)
+	x.State = row.State
+	switch row.State {
+	case Skipped:
+		x.Why = "not served: " + e.Skipped
+	case NotServed:
+		x.Why = "not served: none of its ports has a route or a port of the edge; the problems below say why"
+	case NoEndpoints:
+		x.Why = "served, but it has no endpoints: clients get 503"
+	case Down:
+		x.Why = "served, but no server passes its health check: clients get 503"
+	case Weakened:
+		x.Why = fmt.Sprintf("served by %d of %d servers, the others fail their health checks", row.Up, row.Ready)
+	default:
+		x.Why = fmt.Sprintf("served by %d servers", row.Ready)
+		if row.Ready == 1 {
+			x.Why = "served by 1 server"
+		}
+	}
+	for _, p := range x.Ports {
+		if p.Pending != "" {
+			x.Why = "not as it should be yet: " + p.Pending
+		}
+	}
+}
+
+func explainPort(ctx context.Context, v *View, p compile.PortExplanation) (ExplainedPort, error) {
+	x := ExplainedPort{Name: p.Port.Name, Number: p.Port.Number, Routes: []ExplainedRoute{}, Servers: []ExplainedServer{}, Note: p.Note}
+	for _, r := range p.Routes {
+		x.Routes = append(x.Routes, ExplainedRoute{RouteURL(r) + caseNote(r), rewriteText(r)})
+	}
+	for _, f := range p.Frontends {
+		x.Listens = append(x.Listens, listenURLs(f)...)
+	}
+	for _, e := range p.Endpoints {
+		x.Servers = append(x.Servers, endpointOf(e))
+	}
+	if p.Backend == nil {
+		return x, nil
+	}
+	x.Backend, x.Policy = p.Backend.Name, policyText(p.Backend)
+	for _, reason := range v.Edge.ReloadReasons {
+		if strings.HasPrefix(reason, "backend "+x.Backend+" ") {
+			x.Pending = reason + ": HAProxy is reloaded for it at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
+		}
+	}
+	stats, err := v.Edge.Runtime.ServerStats(ctx, x.Backend)
+	if err != nil {
+		return x, err
+	}
+	x.addStats(stats)
+	return x, nil
+}
+
+func caseNote(r haproxy.Route) string {
+	if r.FoldCase {
+		return " (in any case)"
+	}
+	return ""
+}
+
+func rewriteText(r haproxy.Route) string {
+	switch r.Rewrite {
+	case "":
+		return ""
+	case "/":
+		return r.Path + " is taken away"
+	}
+	return r.Path + " becomes " + string(r.Rewrite)
+}
+
+func endpointOf(e compile.EndpointExplanation) ExplainedServer {
+	s := ExplainedServer{Wanted: e.State, Pod: e.Pod, Node: e.Node, Slice: e.Slice, Version: e.Version, Why: e.Why}
+	switch {
+	case !e.Addr.IsValid():
+		s.Addr = "-"
+	case e.Addr.Port() == 0:
+		s.Addr = e.Addr.Addr().String()
+	default:
+		s.Addr = e.Addr.String()
+	}
+	return s
+}
+
+// addStats puts HAProxy's words beside the endpoints. A server that is no
+// endpoint has left, or is somebody else's.
+func (p *ExplainedPort) addStats(stats []runtime.ServerStat) {
+	for _, st := range stats {
+		name := st.Name
+		addr, ours := haproxy.ParseServerName(name)
+		if ours {
+			name = addr.String()
+		}
+		i := slices.IndexFunc(p.Servers, func(s ExplainedServer) bool { return s.Addr == name && s.Wanted != "" })
+		if i < 0 {
+			why := "no endpoint any more; it goes when its last connection ends"
+			if !ours {
+				why = "somebody else put it here"
+			}
+			p.Servers = append(p.Servers, ExplainedServer{Addr: name, Why: why})
+			i = len(p.Servers) - 1
+		}
+		s := &p.Servers[i]
+		s.HAProxy, s.Check, s.Sessions, s.Since = st.Status, checkText(st), st.Sessions, Seconds(st.SinceChange)
+		s.up = st.Up()
+	}
+}
+
+func checkText(s runtime.ServerStat) string {
+	text := s.Check
+	if text == "INI" {
+		return "not checked yet"
+	}
+	if s.CheckCode != "" && s.CheckCode != "0" {
+		text += "/" + s.CheckCode
+	}
+	if s.CheckInfo != "" {
+		text += " " + s.CheckInfo
+	}
+	// Some of it is what a pod answered.
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+// policyText is how the servers of a backend are used.
+func policyText(b *haproxy.Backend) string {
+	words := []string{string(b.Policy.Balance)}
+	if b.Policy.Mode == haproxy.TCP {
+		words = append(words, "TCP")
+	}
+	if b.Options.Protocol != haproxy.Plain {
+		words = append(words, "pods by "+string(b.Options.Protocol))
+	}
+	if b.Policy.Cookie != "" {
+		words = append(words, "cookie "+b.Policy.Cookie+" keeps a client on its server")
+	}
+	if b.Policy.ClientAffinity != 0 {
+		words = append(words, "a client address stays on its server for "+config.FormatDuration(b.Policy.ClientAffinity))
+	}
+	switch {
+	case !b.Options.Check:
+		words = append(words, "no health checks")
+	case b.Policy.CheckPath != "":
+		words = append(words, fmt.Sprintf("GET %s every %s", b.Policy.CheckPath, config.FormatDuration(b.Options.CheckInterval)))
+	default:
+		words = append(words, "TCP check every "+config.FormatDuration(b.Options.CheckInterval))
+	}
+	if b.TimeoutServer != 0 {
+		words = append(words, "server timeout "+config.FormatDuration(b.TimeoutServer))
+	}
+	if b.Policy.TimeoutConnect != 0 {
+		words = append(words, "connect timeout "+config.FormatDuration(b.Policy.TimeoutConnect))
+	}
+	if b.Options.MaxConn != 0 {
+		words = append(words, fmt.Sprintf("at most %d connections a server", b.Options.MaxConn))
+	}
+	return strings.Join(words, ", ")
+}
+
+// linesOf are the sections and map lines of some backends, as they stand in the
+// files.
+func linesOf(v *View, backends []*haproxy.Backend) []string {
+	if len(backends) == 0 {
+		return []string{}
+	}
+	part := haproxy.State{Settings: v.Result.State.Settings}
+	names := map[string]bool{}
+	for _, b := range backends {
+		names[b.Name] = true
+	}
+	for _, b := range v.Result.State.Backends {
+		if names[b.Name] {
+			part.Backends = append(part.Backends, b)
+		}
+	}
+	for _, r := range v.Result.State.Routes {
+		if names[r.Backend] {
+			part.Routes = append(part.Routes, r)
+		}
+	}
+	files, err := cfgfile.Render(part, v.Config.HAProxy.Folder)
+	if err != nil {
+		return []string{"# " + err.Error()}
+	}
+	lines := classAndBackends(string(files.Config))
+	for _, name := range slices.Sorted(maps.Keys(files.Maps)) {
+		for line := range strings.Lines(string(files.Maps[name])) {
+			lines = append(lines, name+": "+strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return lines
+}
+
+// classAndBackends leaves out what stands before the classes of the backends:
+// the global section, and the defaults that all share.
+func classAndBackends(text string) []string {
+	var lines []string
+	keep := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if line != "" && !strings.HasPrefix(line, " ") {
+			class := strings.HasPrefix(line, "defaults podgate-") && strings.Contains(line, " from podgate-")
+			keep = class || strings.HasPrefix(line, "backend ") || strings.HasPrefix(line, "frontend ")
+		}
+		if keep && line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}

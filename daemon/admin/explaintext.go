@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// Print writes the explanation for a person.
+func (x Explanation) Print(w io.Writer, style Style) {
+	p := printer{w, style}
+	switch {
+	case x.Service != nil:
+		p.service(x.Service)
+	case x.URL != nil:
+		p.url(x.URL)
+	}
+	for _, s := range x.Servers {
+		p.line("%s port %s", p.paint(bold, "Service "+s.Service), s.Port.Label())
+		p.port(s.Port)
+	}
+}
+
+func (p printer) service(s *ExplainedService) {
+	p.line("%s: %s", p.paint(bold, "Service "+s.Service), p.paint(s.State.color(), s.Why))
+	about := "resource version " + orNone(s.ResourceVersion)
+	if !s.Created.IsZero() {
+		about += ", created " + s.Created.UTC().Format(time.RFC3339)
+	}
+	if s.Type != "" {
+		about += ", type " + s.Type
+	}
+	p.line("  %s", about)
+	if s.Trouble != "" {
+		p.line("  %s", p.paint(red, s.Trouble))
+	}
+	if len(s.Problems) > 0 {
+		p.head("Problems")
+		for _, x := range s.Problems {
+			fmt.Fprintln(p.w, "  "+string(p.paint(yellow, strings.TrimPrefix(x.String(), s.Service+": ")))) // as in "no endpoints"
+		}
+	}
+	for _, port := range s.Ports {
+		p.head("Port " + port.Label())
+		p.port(port)
+	}
+	p.annotations(s.Annotations)
+	if len(s.Conflicts) > 0 {
+		p.head("Conflicts")
+		for _, c := range s.Conflicts {
+			why := ""
+			if c.Why != "" {
+				why = ", which " + c.Why
+			}
+			p.line("  %s: %s has it%s; %s does not", c.What, c.Winner, why, c.Loser)
+		}
+	}
+	if len(s.Lines) > 0 {
+		p.head("In HAProxy's files")
+		for _, line := range s.Lines {
+			fmt.Fprintln(p.w, "  "+string(p.paint(faint, line)))
+		}
+	}
+}
+
+func (p printer) annotations(all []ExplainedAnnotation) {
+	if len(all) == 0 {
+		return
+	}
+	p.head("Annotations")
+	for _, a := range all {
+		p.line("  %s: %s", a.Key, quoted(a.Value))
+		switch {
+		case a.Problem != "":
+			fmt.Fprintln(p.w, "      "+string(p.paint(yellow, a.Problem)))
+			if a.Meaning != "" {
+				p.line("      understood as %s", a.Meaning)
+			}
+		case a.Meaning != "" && len(a.Ports) > 0:
+			p.line("      understood as %s, for port %s", a.Meaning, strings.Join(a.Ports, ", "))
+		case len(a.Ports) == 0:
+			p.line("      has no effect here")
+		}
+	}
+}
+
+func (p printer) port(x ExplainedPort) {
+	if x.Backend == "" {
+		p.line("  %s", p.paint(red, "not served"))
+	} else {
+		p.line("  backend   %s", x.Backend)
+		p.line("  uses      %s", x.Policy)
+	}
+	for i, r := range x.Routes {
+		label := "reached   "
+		if i > 0 {
+			label = "          "
+		}
+		text := r.URL
+		if r.Rewrite != "" {
+			text += "   (" + r.Rewrite + ")"
+		}
+		p.line("  %s%s", label, text)
+	}
+	for _, l := range x.Listens {
+		p.line("  reached   %s", l)
+	}
+	if x.Pending != "" {
+		p.line("  %s", p.paint(yellow, x.Pending))
+	}
+	p.servers(x)
+}
+
+func (p printer) servers(x ExplainedPort) {
+	if x.Note != "" {
+		p.line("  %s", p.paint(red, x.Note))
+	}
+	if len(x.Servers) == 0 {
+		return
+	}
+	rows := make([][]string, len(x.Servers))
+	for i, s := range x.Servers {
+		rows[i] = []string{s.Addr, wantedText(s), s.haproxyText(), sessionsText(s), s.about()}
+	}
+	p.table([]string{"ENDPOINT", "PODGATE", "HAPROXY", "SESSIONS", "ABOUT"}, rows, func(row []string) string {
+		switch {
+		case strings.HasPrefix(row[2], "DOWN"), row[1] != "-" && row[2] == "not there" && x.Backend != "":
+			return red
+		case row[1] == "-":
+			return faint
+		}
+		return "0"
+	})
+}
+
+func wantedText(s ExplainedServer) string {
+	if s.Wanted == "" {
+		return "-"
+	}
+	return string(s.Wanted)
+}
+
+func (s ExplainedServer) haproxyText() string {
+	switch {
+	case s.HAProxy == "" && s.Wanted == haproxy.Ready, s.HAProxy == "" && s.Wanted == haproxy.Drain:
+		return "not there"
+	case s.HAProxy == "":
+		return "-"
+	}
+	text := s.HAProxy
+	if s.Check != "" {
+		text += " " + s.Check
+	}
+	return text + ", for " + ago(time.Duration(s.Since))
+}
+
+func sessionsText(s ExplainedServer) string {
+	if s.HAProxy == "" {
+		return "-"
+	}
+	return fmt.Sprint(s.Sessions)
+}
+
+func (s ExplainedServer) about() string {
+	var words []string
+	if s.Why != "" {
+		words = append(words, s.Why)
+	}
+	if s.Pod != "" {
+		words = append(words, "pod "+s.Pod)
+	}
+	if s.Node != "" {
+		words = append(words, "node "+s.Node)
+	}
+	if s.Slice != "" {
+		words = append(words, "slice "+s.Slice+" at "+s.Version)
+	}
+	return strings.Join(words, ", ")
+}
+
+func (p printer) url(x *ExplainedURL) {
+	p.line("%s %s", p.paint(bold, x.URL), x.Verdict)
+	if x.Frontend != "" {
+		p.line("  frontend  %s on %s", x.Frontend, strings.Join(x.Binds, ", "))
+	}
+	if x.Path != "" {
+		p.line("  the pod sees the path %s", x.Path)
+	}
+	if x.HAProxy != "" {
+		p.line("  HAProxy   %s", x.HAProxy)
+	}
+	if len(x.Matches) > 0 {
+		p.head("Routes that fit")
+		rows := make([][]string, len(x.Matches))
+		for i, m := range x.Matches {
+			rows[i] = []string{m.Route, "Service " + m.Service, m.Why}
+		}
+		p.table(nil, rows, nil)
+	}
+	if len(x.Near) > 0 {
+		p.head("Perhaps")
+		for _, n := range x.Near {
+			p.line("  %s", n)
+		}
+	}
+	if x.Port != nil {
+		p.head("Service " + x.Service + " port " + x.Port.Label())
+		p.port(*x.Port)
+	}
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"net/http"
+	goruntime "runtime"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"podgate/daemon/compile"
+	"podgate/kubeapi"
+)
+
+// newMetrics serves what s knows to Prometheus.
+func newMetrics(s *Server) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		&collector{s},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// collector makes the metrics of the View that is there when they are asked for.
+// The labels are from lists of ours, so that no cluster can make them many.
+type collector struct{ server *Server }
+
+// metric is one that we have.
+type metric struct {
+	*prometheus.Desc
+	kind prometheus.ValueType
+}
+
+func gauge(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc("podgate_"+name, help, labels, nil), prometheus.GaugeValue}
+}
+
+func counter(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc("podgate_"+name, help, labels, nil), prometheus.CounterValue}
+}
+
+// histogram has no value type: there is but one way to tell it.
+func histogram(name, help string, labels ...string) metric {
+	return metric{Desc: prometheus.NewDesc("podgate_"+name, help, labels, nil)}
+}
+
+// metrics are all of ours.
+type metrics struct {
+	build, inStep, config, haproxyUp, apiUp, apiCondition, listed, heard, applied   metric
+	problems, services, servers, backends, routes, oldWorkers                       metric
+	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest metric
+}
+
+func newMetricNames() metrics {
+	return metrics{
+		build:         gauge("build_info", "Always 1; the labels say which podgate this is.", "version", "commit", "goversion"),
+		inStep:        gauge("in_step", "1 while HAProxy serves what cluster and configuration say, else 0."),
+		config:        gauge("configuration_in_force", "1 while podgate.toml is in force as it is now, 0 while it is refused and an older one is."),
+		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
+		apiUp:         gauge("api_server_up", "1 while the API server is followed, else 0."),
+		apiCondition:  gauge("api_server_condition", "1 while this keeps podgate from following the API server, else 0.", "kind"),
+		listed:        gauge("last_sync_timestamp_seconds", "When every resource of the cluster was last listed completely, or 0 for never."),
+		heard:         gauge("last_heard_timestamp_seconds", "When the API server last sent a list, an event or a bookmark, or 0 for never."),
+		applied:       gauge("last_apply_timestamp_seconds", "When HAProxy last took a change, or 0 for never since podgate was started."),
+		problems:      gauge("problems", "Problems of Services by kind.", "kind"),
+		services:      gauge("services", "Services of the cluster by state.", "state"),
+		servers:       gauge("servers", "Servers by state: up and down are of those that should take new clients.", "state"),
+		backends:      gauge("backends", "Backends that HAProxy should have."),
+		routes:        gauge("routes", "Routes that HAProxy should have."),
+		oldWorkers:    gauge("haproxy_old_workers", "Workers of earlier configurations that still have connections."),
+		latency:       histogram("event_to_applied_seconds", "Time from the event of a change to the end of its apply, by method.", "method"),
+		applies:       counter("applies_total", "Changes of HAProxy by method and result.", "method", "result"),
+		reloads:       counter("reloads_total", "Reloads of HAProxy by the weightiest of their reasons.", "reason"),
+		driftFound:    counter("drift_found_total", "Backends and maps that somebody else had changed in HAProxy."),
+		driftRepaired: counter("drift_repaired_total", "Of the drift that was found, what was repaired."),
+		watchRestarts: counter("watch_restarts_total", "Watches that ended, by cause; timeout is how a healthy one does.", "cause"),
+		apiRequest:    counter("api_requests_total", "Requests to the API server by HTTP status code, none for no answer.", "code"),
+	}
+}
+
+// Describe names no metric, which makes the collector an unchecked one: what
+// there is to tell depends on the View.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect tells the metrics of the present View.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	v := c.server.View()
+	if v == nil {
+		return
+	}
+	m := newMetricNames()
+	tell := func(x metric, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(x.Desc, x.kind, value, labels...)
+	}
+	tell(m.build, 1, v.Version, v.Commit, goruntime.Version())
+	tell(m.inStep, truth(v.Edge.InStep))
+	tell(m.config, truth(v.ConfigError == ""))
+	tell(m.haproxyUp, truth(v.Edge.Answers))
+	tell(m.applied, timestamp(v.Counters.LastApply))
+	m.tellAPI(v.API.Status(), tell)
+	m.tellServed(v, tell)
+	m.tellCounters(v.Counters, tell)
+	for i, method := range Methods() {
+		out <- v.Counters.Latency[i].metric(m.latency.Desc, method)
+	}
+}
+
+func (m metrics) tellAPI(st kubeapi.Status, tell func(metric, float64, ...string)) {
+	tell(m.apiUp, truth(len(st.Conditions) == 0 && !st.Heard.IsZero()))
+	tell(m.listed, timestamp(st.Listed))
+	tell(m.heard, timestamp(st.Heard))
+	conditions := map[string]bool{}
+	for _, c := range st.Conditions {
+		conditions[c.Kind] = true
+	}
+	for _, kind := range kubeapi.ConditionKinds() {
+		tell(m.apiCondition, truth(conditions[kind]), kind)
+	}
+	restarts := map[string]int{}
+	for _, r := range st.Restarts {
+		restarts[r.Cause] = r.Count
+	}
+	for _, cause := range kubeapi.WatchEnds() {
+		tell(m.watchRestarts, float64(restarts[cause]), cause)
+	}
+	for _, r := range st.Requests {
+		code := "none"
+		if r.Code != 0 {
+			code = strconv.Itoa(r.Code)
+		}
+		tell(m.apiRequest, float64(r.Count), code)
+	}
+}
+
+func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
+	problems := map[compile.Kind]int{}
+	for _, p := range v.Problems {
+		problems[p.Kind]++
+	}
+	for _, kind := range compile.Kinds() {
+		tell(m.problems, float64(problems[kind]), string(kind))
+	}
+	states := countStates(v)
+	for _, state := range rowStates() {
+		tell(m.services, float64(states[state]), string(state))
+	}
+	n := CountServers(v)
+	tell(m.servers, float64(n.Up), "up")
+	tell(m.servers, float64(n.Down), "down")
+	tell(m.servers, float64(n.Drain), "drain")
+	tell(m.servers, float64(n.Leaving), "leaving")
+	if v.Result != nil {
+		tell(m.backends, float64(len(v.Result.State.Backends)))
+		tell(m.routes, float64(len(v.Result.State.Routes)))
+	}
+	if v.Health != nil {
+		tell(m.oldWorkers, float64(v.Health.Retired))
+	}
+}
+
+func (m metrics) tellCounters(c Counters, tell func(metric, float64, ...string)) {
+	for i, method := range Methods() {
+		for j, outcome := range Outcomes() {
+			tell(m.applies, float64(c.Applies[i][j]), method, outcome)
+		}
+	}
+	for i, reason := range ReloadReasons() {
+		tell(m.reloads, float64(c.Reloads[i]), reason)
+	}
+	tell(m.driftFound, float64(c.DriftFound))
+	tell(m.driftRepaired, float64(c.DriftRepaired))
+}
+
+// metric is the histogram in the words of Prometheus, whose buckets hold all
+// that is shorter.
+func (h Histogram) metric(desc *prometheus.Desc, method string) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(h.Counts))
+	var total uint64
+	for i, bound := range Buckets() {
+		total += h.Counts[i]
+		buckets[bound.Seconds()] = total
+	}
+	total += h.Counts[len(h.Counts)-1]
+	return prometheus.MustNewConstHistogram(desc, total, h.Sum.Seconds(), buckets, method)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func timestamp(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"bytes"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+func scrape(t testing.TB, s *Server) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.routes().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
+	v := viewOf(t, 3, 2)
+	v.Counters.Latency[Runtime].Observe(7 * time.Millisecond)
+	v.Counters.Latency[Runtime].Observe(2 * time.Hour)
+	v.Counters.Reloads[ReloadReason([]string{"backend x is new", "settings changed"})]++
+	text := scrape(t, serverOf(v))
+	problems, err := promlint.New(bytes.NewBufferString(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "podgate_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	for _, want := range []string{
+		"podgate_in_step 1\n",
+		`podgate_servers{state="up"} 6` + "\n",
+		`podgate_services{state="up"} 3` + "\n",
+		`podgate_reloads_total{reason="settings"} 1` + "\n",
+		`podgate_event_to_applied_seconds_bucket{method="runtime",le="0.005"} 0` + "\n",
+		`podgate_event_to_applied_seconds_bucket{method="runtime",le="0.01"} 1` + "\n",
+		`podgate_event_to_applied_seconds_bucket{method="runtime",le="60"} 1` + "\n",
+		`podgate_event_to_applied_seconds_count{method="runtime"} 2` + "\n",
+		`podgate_problems{kind="conflict"} 0` + "\n",
+		`podgate_build_info{commit="",goversion="go`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no line %q in\n%s", want, text)
+		}
+	}
+}
+
+// TestNoClusterMakesMetricsMany sees that the labels do not grow with what is
+// followed.
+func TestNoClusterMakesMetricsMany(t *testing.T) {
+	few, many := scrape(t, serverOf(viewOf(t, 1, 1))), scrape(t, serverOf(viewOf(t, 300, 3)))
+	if a, b := ours(few), ours(many); a != b {
+		t.Errorf("%d lines for a Service, %d for 300", a, b)
+	}
+}
+
+func ours(text string) (n int) {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "podgate_") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestEveryReasonForAReloadHasAKind(t *testing.T) {
+	for text, want := range map[string]string{
+		"HAProxy has not loaded podgate's configuration yet":               "first-load",
+		"HAProxy runs configuration abc, which this podgate did not write": "foreign-configuration",
+		"settings changed":                        "settings",
+		"frontend podgate_tcp_5432 is new":        "frontend",
+		"backend shop_cart_80 changed its policy": "backend-changed",
+		"backend shop_cart_80 is new":             "backend-new",
+		"the moon is full":                        "other",
+	} {
+		if got := ReloadReasons()[ReloadReason([]string{text})]; got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+func BenchmarkScrape5000x20(b *testing.B) {
+	s := serverOf(viewOf(b, 5000, 20))
+	handler := s.routes()
+	for b.Loop() {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
+	}
+}

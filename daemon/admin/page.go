@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"bytes"
+	"cmp"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed web
+var web embed.FS
+
+const (
+	refreshSeconds = 10
+	pageServices   = 100 // on one page
+	pageProblems   = 50
+	pageChanges    = 10
+)
+
+func newTemplates() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"servers": serversText,
+		"urls":    func(r Row) string { return cmp.Or(urlsText(r.URLs), r.Why) },
+		"class":   func(s RowState) string { return strings.ReplaceAll(string(s), " ", "-") },
+	}).ParseFS(web, "web/page.html"))
+}
+
+// frame is what is around every page.
+type frame struct {
+	Title, Version, Here string
+	At                   string
+	Refresh              int    // in seconds; zero for not
+	Still                string // where it is the other way; "" for nowhere
+}
+
+func (s *Server) frame(r *http.Request, title string) frame {
+	f := frame{Title: title + " - podgate", Here: r.URL.Path, At: time.Now().UTC().Format(time.RFC3339), Refresh: refreshSeconds}
+	if v := s.view.Load(); v != nil {
+		f.Version = v.Version
+	}
+	query := r.URL.Query()
+	if query.Get("refresh") == "off" {
+		f.Refresh = 0
+		query.Del("refresh")
+	} else {
+		query.Set("refresh", "off")
+	}
+	f.Still = r.URL.Path + "?" + query.Encode()
+	return f
+}
+
+// change is a Change on a page.
+type change struct{ At, When, How, Waited, Text string }
+
+func changesOf(all []*Change) []change {
+	changes := make([]change, len(all))
+	for i, c := range all {
+		changes[i] = change{c.At.UTC().Format(time.RFC3339), c.At.UTC().Format("Jan _2 15:04:05"), string(c.How), waitedText(c), c.text()}
+	}
+	return changes
+}
+
+// statusPage is the page at /.
+type statusPage struct {
+	frame
+	Status                             Status
+	Step, API, HAProxy, Config, Serves string
+	Extra                              []fact
+	Problems                           []StatusProblem
+	MoreProblems                       int
+	List                               Listing
+	Shown                              string
+	States                             []choice
+	Columns                            []column
+	Previous, Next                     string // links; "" for none
+	Changes                            []change
+}
+
+type (
+	fact   struct{ Name, Text string }
+	choice struct {
+		Name     string
+		Selected bool
+	}
+	column struct{ Name, Link, Order string }
+)
+
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	v := s.view.Load()
+	status := StatusOf(v, time.Now())
+	p := statusPage{
+		frame: s.frame(r, string(status.Level)), Status: status,
+		Step: strings.ToUpper(status.stepText()[:1]) + status.stepText()[1:],
+		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(),
+		Problems: limit(status.Problems, pageProblems), Changes: changesOf(limit(status.Changes, pageChanges)),
+	}
+	p.MoreProblems = len(status.Problems) - len(p.Problems)
+	p.List = Listing{Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}.fill(status.Services, r.FormValue("state"), number(r, "from", 0), pageServices)
+	p.Status.Services = nil
+	p.shown(r.URL.Query())
+	s.write(w, "page", p)
+}
+
+// shown says what of the Services is on this page, and how to get to the rest.
+func (p *statusPage) shown(query url.Values) {
+	l := p.List
+	to := l.From + len(l.Services)
+	switch {
+	case l.Total == 0:
+		p.Shown = "There are no Services."
+	case l.Matches == 0:
+		p.Shown = fmt.Sprintf("None of %d Services is like that.", l.Total)
+	case l.Matches == l.Total:
+		p.Shown = fmt.Sprintf("%d to %d of %d", l.From+1, to, l.Total)
+	default:
+		p.Shown = fmt.Sprintf("%d to %d of %d that match, of %d", l.From+1, to, l.Matches, l.Total)
+	}
+	link := func(key, value string) string {
+		next := url.Values{}
+		for k := range query {
+			next.Set(k, query.Get(k))
+		}
+		next.Set(key, value)
+		if key != "from" {
+			next.Del("from")
+		}
+		return "/?" + next.Encode()
+	}
+	if l.From > 0 {
+		p.Previous = link("from", strconv.Itoa(max(0, l.From-pageServices)))
+	}
+	if to < l.Matches {
+		p.Next = link("from", strconv.Itoa(to))
+	}
+	for _, state := range rowStates() {
+		p.States = append(p.States, choice{string(state), query.Get("state") == string(state)})
+	}
+	for _, c := range []struct{ name, by string }{{"State", "state"}, {"Service", "service"}, {"Up", "servers"}, {"Reached at", "url"}, {"Problems", "problems"}} {
+		col := column{Name: c.name, Link: link("sort", c.by)}
+		switch l.Sort {
+		case c.by:
+			col.Order, col.Link = "ascending", link("sort", "-"+c.by)
+		case "-" + c.by:
+			col.Order = "descending"
+		}
+		p.Columns = append(p.Columns, col)
+	}
+}
+
+func (s *Server) historyPage(w http.ResponseWriter, r *http.Request) {
+	s.write(w, "history", struct {
+		frame
+		Changes []change
+	}{s.frame(r, "history"), changesOf(HistoryOf(s.view.Load()).Changes)})
+}
+
+func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
+	p := struct {
+		frame
+		Of, Text, Error string
+	}{frame: s.frame(r, "explain"), Of: r.FormValue("of")}
+	p.Refresh, p.Still = 0, ""
+	if p.Of != "" {
+		x, err := Explain(r.Context(), s.view.Load(), p.Of)
+		var text bytes.Buffer
+		if err != nil {
+			p.Error = err.Error()
+		} else {
+			x.Print(&text, Style{})
+		}
+		p.Text = text.String()
+	}
+	s.write(w, "explain", p)
+}
+
+// write makes the whole page before any of it is sent.
+func (s *Server) write(w http.ResponseWriter, name string, p any) {
+	var text bytes.Buffer
+	if err := s.templates.ExecuteTemplate(&text, name, p); err != nil {
+		s.log.Error("page cannot be made", "op", name, "err", err)
+		http.Error(w, "the page cannot be made, podgate's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(text.Bytes()) // who asked has gone
+}
+
+// asset serves a file of the page.
+func (s *Server) asset(name, contentType string) http.HandlerFunc {
+	text, err := web.ReadFile("web/" + name)
+	if err != nil {
+		panic(err) // it was built without it
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Cache-Control", "max-age=300")
+		_, _ = w.Write(text) // who asked has gone
+	}
+}

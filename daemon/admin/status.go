@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"fmt"
+	"time"
+
+	"podgate/daemon/compile"
+)
+
+// SchemaVersion is that of Status, Listing, History and Explanation in JSON.
+// Fields may come; one that goes or changes its meaning makes it another.
+const SchemaVersion = 1
+
+// Status is everything that one screen shows, as JSON.
+type Status struct {
+	SchemaVersion int             `json:"schema_version"`
+	Version       string          `json:"version"`
+	Commit        string          `json:"commit"`
+	Started       time.Time       `json:"started"`
+	At            time.Time       `json:"at"`
+	Level         Level           `json:"level"`
+	Reasons       []string        `json:"reasons"` // why Level is not ok, the worst first
+	InStep        bool            `json:"in_step"`
+	Since         time.Time       `json:"since"` // since when InStep is so
+	API           StatusAPI       `json:"api_server"`
+	HAProxy       StatusHAProxy   `json:"haproxy"`
+	Config        StatusConfig    `json:"configuration"`
+	Count         StatusCount     `json:"count"`
+	Problems      []StatusProblem `json:"problems"`
+	Services      []Row           `json:"services"`
+	Changes       []*Change       `json:"changes"` // the newest first
+}
+
+// Level is how bad it is.
+type Level string
+
+// The levels, which are also the exit codes of podgate status, 0 to 2.
+const (
+	Healthy  Level = "ok"
+	Degraded Level = "degraded" // all that was served is served, but something is wrong
+	Critical Level = "critical" // HAProxy does not serve what it should
+)
+
+// ExitCode is that of podgate status.
+func (l Level) ExitCode() int {
+	switch l {
+	case Healthy:
+		return 0
+	case Degraded:
+		return 1
+	}
+	return 2
+}
+
+// StatusAPI is how following the API server goes.
+type StatusAPI struct {
+	Server     string            `json:"server"`
+	Conditions []StatusCondition `json:"conditions"` // empty while all is followed
+	Listed     *time.Time        `json:"listed"`     // null before the first complete list
+	Heard      *time.Time        `json:"heard"`
+	Polling    bool              `json:"polling"`
+}
+
+// StatusCondition is a kubeapi.Condition.
+type StatusCondition struct {
+	Kind  string    `json:"kind"`
+	Text  string    `json:"text"`
+	Since time.Time `json:"since"`
+}
+
+// StatusHAProxy is the HAProxy beside podgate.
+type StatusHAProxy struct {
+	Answers       bool       `json:"answers"`
+	Version       string     `json:"version"`
+	Pid           int        `json:"pid"`
+	Generation    string     `json:"generation"`
+	OldWorkers    int        `json:"old_workers"`
+	Trouble       string     `json:"trouble"`
+	ViaMaster     string     `json:"via_master"`
+	NoRelay       string     `json:"no_relay"`
+	ReloadAt      *time.Time `json:"reload_at"` // null where none is due
+	ReloadReasons []string   `json:"reload_reasons"`
+}
+
+// StatusConfig is podgate.toml.
+type StatusConfig struct {
+	File  string    `json:"file"`
+	Error string    `json:"error"` // why it is not in force as it is now
+	Since time.Time `json:"since"`
+}
+
+// StatusCount says how much there is.
+type StatusCount struct {
+	Services     int                  `json:"services"` // of the cluster, as far as it is followed
+	Served       int                  `json:"served"`
+	Backends     int                  `json:"backends"`
+	Routes       int                  `json:"routes"`
+	Servers      Servers              `json:"servers"`
+	Problems     int                  `json:"problems"`
+	ProblemKinds map[compile.Kind]int `json:"problem_kinds"`
+}
+
+// Servers are how many there are by state. Up and Down are of those that should
+// take new clients; while HAProxy does not answer, none is known to be Down.
+type Servers struct {
+	Up      int `json:"up"`
+	Down    int `json:"down"`
+	Drain   int `json:"drain"`
+	Leaving int `json:"leaving"` // out of service, with connections yet
+}
+
+// StatusProblem is a Problem.
+type StatusProblem struct {
+	Kind       compile.Kind `json:"kind"`
+	Service    string       `json:"service"`
+	Port       string       `json:"port,omitempty"`
+	Annotation string       `json:"annotation,omitempty"`
+	Text       string       `json:"text"`
+	Since      time.Time    `json:"since"`
+}
+
+// String names the object, then says what is wrong with it.
+func (p StatusProblem) String() string {
+	text := p.Service
+	if p.Port != "" {
+		text += " port " + p.Port
+	}
+	text += ": "
+	if p.Annotation != "" {
+		text += "annotation " + p.Annotation + ": "
+	}
+	return text + p.Text
+}
+
+// StatusOf tells what v shows. It may be called concurrently; v may be nil,
+// before the first pass.
+func StatusOf(v *View, now time.Time) Status {
+	s := Status{
+		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{},
+		Count: StatusCount{ProblemKinds: map[compile.Kind]int{}},
+	}
+	s.API.Conditions = []StatusCondition{}
+	if v == nil {
+		s.Level, s.Reasons = Degraded, []string{"podgate begins"}
+		return s
+	}
+	s.Version, s.Commit, s.Started, s.InStep, s.Since = v.Version, v.Commit, v.Started, v.Edge.InStep, v.Edge.Since
+	s.Config = StatusConfig{v.ConfigFile, v.ConfigError, v.ConfigSince}
+	s.API = apiOf(v)
+	s.HAProxy = haproxyOf(v)
+	for _, p := range v.Problems {
+		s.Problems = append(s.Problems, StatusProblem{p.Kind, p.Service.String(), p.Port, p.Key, p.Text, p.Since})
+		s.Count.ProblemKinds[p.Kind]++
+	}
+	s.Count.Problems = len(v.Problems)
+	s.Services = RowsOf(v)
+	s.Count.Services = len(s.Services)
+	for _, r := range s.Services {
+		if r.Served() {
+			s.Count.Served++
+		}
+	}
+	if v.Result != nil {
+		s.Count.Backends, s.Count.Routes = len(v.Result.State.Backends), len(v.Result.State.Routes)
+	}
+	s.Count.Servers = CountServers(v)
+	s.Changes = HistoryOf(v).Changes
+	s.Level, s.Reasons = judge(v, s, now)
+	return s
+}
+
+func apiOf(v *View) StatusAPI {
+	st := v.API.Status()
+	a := StatusAPI{Server: st.Server, Conditions: []StatusCondition{}, Listed: timeOrNil(st.Listed), Heard: timeOrNil(st.Heard), Polling: st.Polling}
+	for _, c := range st.Conditions {
+		a.Conditions = append(a.Conditions, StatusCondition(c))
+	}
+	return a
+}
+
+func haproxyOf(v *View) StatusHAProxy {
+	h := StatusHAProxy{
+		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
+		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay,
+		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: append([]string{}, v.Edge.ReloadReasons...),
+	}
+	if v.Health != nil {
+		h.OldWorkers = v.Health.Retired
+	}
+	return h
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// unsettled is how long a change may wait for its reload before that is worth a
+// word.
+const unsettled = time.Minute
+
+// judge says how bad it is, and why.
+func judge(v *View, s Status, now time.Time) (Level, []string) {
+	level, reasons := Healthy, []string{}
+	add := func(l Level, format string, args ...any) {
+		if l.ExitCode() > level.ExitCode() {
+			level = l
+		}
+		reasons = append(reasons, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case v.Edge.Trouble != "":
+		add(Critical, "HAProxy is not in step: %s", v.Edge.Trouble)
+	case v.Result == nil && len(s.API.Conditions) > 0:
+		add(Critical, "podgate has not read the cluster since it was started; HAProxy serves what it served before")
+	case v.Result == nil:
+		add(Degraded, "podgate reads the cluster for the first time")
+	case !s.InStep && now.Sub(s.Since) > unsettled:
+		add(Critical, "HAProxy is not in step since %s", s.Since.UTC().Format(time.RFC3339))
+	}
+	for _, c := range s.API.Conditions {
+		add(Degraded, "API server %s: %s; HAProxy serves the last state", c.Kind, c.Text)
+	}
+	if v.ConfigError != "" {
+		add(Degraded, "podgate.toml is refused, the old one stays in force: %s", v.ConfigError)
+	}
+	if v.Edge.ViaMaster != "" {
+		add(Degraded, "HAProxy's admin socket is dead, its master answers: %s", v.Edge.ViaMaster)
+	}
+	if n := len(v.Problems); n == 1 {
+		add(Degraded, "1 problem of a Service")
+	} else if n > 1 {
+		add(Degraded, "%d problems of Services", n)
+	}
+	return level, reasons
+}
+
+// History is what happened, as JSON.
+type History struct {
+	SchemaVersion int       `json:"schema_version"`
+	Changes       []*Change `json:"changes"` // the newest first
+}
+
+// HistoryOf tells what v holds.
+func HistoryOf(v *View) History {
+	h := History{SchemaVersion: SchemaVersion, Changes: []*Change{}}
+	if v == nil {
+		return h
+	}
+	for i := len(v.Changes) - 1; i >= 0; i-- {
+		h.Changes = append(h.Changes, v.Changes[i])
+	}
+	return h
+}
+
+// Progress is what podgate does on its way into step, "" once it is.
+func Progress(v *View) string {
+	switch {
+	case v == nil:
+		return "begins"
+	case v.Edge.InStep:
+		return ""
+	case v.Result == nil:
+		st := v.API.Status()
+		if len(st.Conditions) > 0 {
+			return fmt.Sprintf("waits for the API server: %s", st.Conditions[0].Text)
+		}
+		return fmt.Sprintf("reads the cluster: %d Services, %d EndpointSlices so far", st.Reading.Services, st.Reading.EndpointSlices)
+	case v.Edge.Trouble != "":
+		return "HAProxy is not in step: " + v.Edge.Trouble
+	case len(v.Edge.ReloadReasons) > 0:
+		return fmt.Sprintf("loads %d backends and %d routes into HAProxy", len(v.Result.State.Backends), len(v.Result.State.Routes))
+	}
+	return "asks HAProxy what it serves"
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Style says how text is printed. The zero value is plain.
+type Style struct {
+	Color bool // with the escapes of a terminal
+	Width int  // of it, in columns; zero does not cut lines
+	All   bool // every Service and Problem instead of one screen
+}
+
+// What fits one screen.
+const (
+	screenProblems = 8
+	screenServices = 12
+	screenChanges  = 6
+)
+
+// The colours (ECMA-48 SGR).
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
+	faint  = "2"
+)
+
+// painted is text that may hold escapes of ours.
+type painted string
+
+func (s Style) paint(code, text string) painted {
+	text = clean(text)
+	if !s.Color || text == "" {
+		return painted(text)
+	}
+	return painted("\x1b[" + code + "m" + text + "\x1b[0m")
+}
+
+// clean keeps what comes from the cluster, or from a pod, from moving the cursor.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// cut shortens a line to what the terminal holds.
+func (s Style) cut(line string) string {
+	if s.Width == 0 || s.All || utf8.RuneCountInString(line) <= s.Width {
+		return line
+	}
+	runes := []rune(line)
+	return string(runes[:s.Width-1]) + "…"
+}
+
+func (l Level) color() string {
+	switch l {
+	case Healthy:
+		return green
+	case Degraded:
+		return yellow
+	}
+	return red
+}
+
+// printer writes lines; who reads them may have gone.
+type printer struct {
+	w io.Writer
+	Style
+}
+
+func (p printer) line(format string, args ...any) {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clean(text)
+		}
+	}
+	fmt.Fprintln(p.w, p.cut(fmt.Sprintf(format, args...)))
+}
+
+func (p printer) head(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint(bold, text)) }
+
+// table writes rows in columns. What colours a cell would count as its width, so
+// color is given the whole line, and its first cell.
+func (p printer) table(header []string, rows [][]string, color func(row []string) string) {
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		if row != nil {
+			cells := make([]string, len(row))
+			for i, cell := range row {
+				cells[i] = clean(cell)
+			}
+			fmt.Fprintln(t, "  "+strings.Join(cells, "\t"))
+		}
+	}
+	_ = t.Flush() // into memory
+	i := -1
+	if header == nil {
+		i = 0
+	}
+	for line := range strings.Lines(text.String()) {
+		line = p.cut(strings.TrimRight(line, " \n"))
+		switch {
+		case i < 0:
+			fmt.Fprintln(p.w, p.paint(faint, line))
+		case color != nil:
+			fmt.Fprintln(p.w, p.paint(color(rows[i]), line))
+		default:
+			fmt.Fprintln(p.w, line)
+		}
+		i++
+	}
+}
+
+// Print writes the status as one screen.
+func (s Status) Print(w io.Writer, style Style) {
+	p := printer{w, style}
+	p.line("%s  podgate %s, %s", p.paint(s.Level.color(), strings.ToUpper(string(s.Level))), s.Version, s.stepText())
+	for _, r := range s.Reasons {
+		fmt.Fprintln(p.w, "  "+clean(r)) // never cut: it is what one came for
+	}
+	p.line("")
+	rows := [][]string{
+		{"API server", s.API.text(s.At)},
+		{"HAProxy", s.HAProxy.text(s.At)},
+		{"podgate.toml", s.Config.File + ", " + s.Config.text()},
+		{"serves", s.Count.text()},
+	}
+	p.table(nil, rows, nil)
+	p.problems(s.Problems)
+	p.services(s)
+	p.changes(s.Changes, screenChanges, "LAST CHANGES")
+}
+
+func (s Status) stepText() string {
+	step := "not in step"
+	if s.Level == Healthy {
+		step = "not in step yet"
+	}
+	if s.InStep {
+		step = "in step"
+	}
+	if s.Since.IsZero() {
+		return step
+	}
+	return step + " for " + ago(s.At.Sub(s.Since))
+}
+
+func (a StatusAPI) text(now time.Time) string {
+	text := a.Server
+	switch {
+	case len(a.Conditions) > 0:
+		text += fmt.Sprintf(", %s for %s", a.Conditions[0].Kind, ago(now.Sub(a.Conditions[0].Since)))
+	case a.Polling:
+		text += ", polled"
+	default:
+		text += ", followed"
+	}
+	if a.Heard == nil {
+		return text + ", never heard"
+	}
+	return text + ", heard " + ago(now.Sub(*a.Heard)) + " ago"
+}
+
+func (h StatusHAProxy) text(now time.Time) string {
+	if !h.Answers {
+		return "does not answer"
+	}
+	text := fmt.Sprintf("%s, process %d", h.Version, h.Pid)
+	if h.Generation != "" {
+		text += ", configuration " + h.Generation
+	}
+	if h.OldWorkers > 0 {
+		text += fmt.Sprintf(", %d old workers", h.OldWorkers)
+	}
+	if h.ReloadAt != nil {
+		text += ", a reload is due in " + ago(max(0, h.ReloadAt.Sub(now)))
+	}
+	return text
+}
+
+func (c StatusConfig) text() string {
+	if c.Error != "" {
+		return "refused as it is now"
+	}
+	return "in force"
+}
+
+func (c StatusCount) text() string {
+	s := c.Servers
+	text := fmt.Sprintf("%d of %d Services, %d routes, servers: %d up", c.Served, c.Services, c.Routes, s.Up)
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{s.Down, "down"}, {s.Drain, "drain"}, {s.Leaving, "leaving"}} {
+		if part.n > 0 {
+			text += fmt.Sprintf(", %d %s", part.n, part.word)
+		}
+	}
+	return text
+}
+
+func (p printer) problems(problems []StatusProblem) {
+	if len(problems) == 0 {
+		return
+	}
+	p.head(fmt.Sprintf("PROBLEMS (%d)", len(problems)))
+	shown := problems
+	if !p.All {
+		shown = limit(problems, screenProblems)
+	}
+	for _, x := range shown {
+		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, x.String())))
+	}
+	p.more(len(problems)-len(shown), "podgate status --all")
+}
+
+func (p printer) more(left int, command string) {
+	if left > 0 {
+		p.line("  and %d more: %s", left, command)
+	}
+}
+
+func (p printer) services(s Status) {
+	if len(s.Services) == 0 {
+		return
+	}
+	p.head("SERVICES")
+	rows := append([]Row{}, s.Services...)
+	sortRows(rows, "state")
+	if !p.All {
+		rows = limit(rows, screenServices)
+	}
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		cells[i] = []string{string(r.State), r.Service, serversText(r), cmp.Or(urlsText(r.URLs), r.Why)}
+	}
+	p.table([]string{"STATE", "SERVICE", "UP", "REACHED AT"}, cells, func(row []string) string { return RowState(row[0]).color() })
+	p.more(s.Count.Services-len(rows), "podgate status --all")
+}
+
+func urlsText(urls []string) string {
+	const most = 3
+	if more := len(urls) - most; more > 0 {
+		return strings.Join(urls[:most], " ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(urls, " ")
+}
+
+func (r RowState) color() string {
+	switch r {
+	case Up:
+		return "0"
+	case Skipped:
+		return faint
+	case Weakened:
+		return yellow
+	}
+	return red
+}
+
+// Print writes all that happened, the newest first.
+func (h History) Print(w io.Writer, style Style) {
+	p := printer{w, style}
+	if len(h.Changes) == 0 {
+		p.line("nothing has happened yet")
+		return
+	}
+	p.changes(h.Changes, len(h.Changes), "CHANGES")
+}
+
+func (p printer) changes(changes []*Change, most int, title string) {
+	if len(changes) == 0 {
+		return
+	}
+	p.head(title)
+	changes = limit(changes, most)
+	rows := make([][]string, len(changes))
+	for i, c := range changes {
+		rows[i] = []string{c.At.Local().Format("Jan _2 15:04:05"), string(c.How), waitedText(c), c.text()}
+	}
+	p.table([]string{"WHEN", "HOW", "AFTER", "WHAT"}, rows, nil)
+}
+
+func waitedText(c *Change) string {
+	if c.Waited == 0 {
+		return ""
+	}
+	return short(time.Duration(c.Waited))
+}
+
+// text says what happened, to what, and why.
+func (c *Change) text() string {
+	text := c.What
+	if c.Service != "" {
+		text = c.Service + ": " + text
+	}
+	if c.Object != "" {
+		text += " (" + c.Object
+		if c.Version != "" {
+			text += " at " + c.Version
+		}
+		text += ")"
+	}
+	if c.Why != "" {
+		text += ": " + c.Why
+	}
+	return text
+}
+
+// ago is a duration as people tell it: "3s", "5m12s", "2h5m", "3d4h".
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "0s"
+	case d < time.Hour:
+		return d.Truncate(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	}
+	days := d / (24 * time.Hour)
+	return fmt.Sprintf("%dd%dh", days, (d-days*24*time.Hour)/time.Hour)
+}
+
+// short is a duration to three digits or so.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return ago(d)
+}

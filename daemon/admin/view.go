@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+	"podgate/kubeapi"
+)
+
+// View is podgate as it was at the end of one pass of its loop. It is not
+// changed once it was published; it refers to what the loop holds and copies
+// nothing that grows with the cluster.
+type View struct {
+	Version string
+	Commit  string
+	Started time.Time
+	At      time.Time // of the pass
+
+	Config      *config.Config
+	ConfigFile  string
+	ConfigError string    // why the file as it is now is not in force; "" where it is
+	ConfigSince time.Time // since when that is so
+
+	API      *kubeapi.Client   // for its Status
+	Snapshot *kubeapi.Snapshot // nil before the first complete list
+	Result   *compile.Result   // what Snapshot came to; nil as long
+	Problems []Problem         // sorted by compile.Problem.Compare
+	Edge     Edge
+	Health   *Health   // nil before it was first asked for
+	Changes  []*Change // the oldest first
+	Counters Counters
+}
+
+// Problem is a compile.Problem, or one that was found with HAProxy's help.
+type Problem struct {
+	compile.Problem
+	Since time.Time
+}
+
+// Edge is the HAProxy beside podgate.
+type Edge struct {
+	Answers    bool // it did when it was last asked; else Version to Generation are empty
+	InStep     bool // it serves what cluster and configuration say
+	Since      time.Time
+	Trouble    string // why it is not in step and does not get there; "" for nothing
+	Version    string // of HAProxy
+	Pid        int
+	Generation string
+	ViaMaster  string // why the admin socket is not used; "" while it is
+	NoRelay    string // why retired workers answer by themselves; "" while they do not
+	// ReloadAt is when HAProxy is to be reloaded next, zero for never, and
+	// ReloadReasons are why.
+	ReloadAt      time.Time
+	ReloadReasons []string
+	Leaving       int // servers that take nothing new, and have connections yet
+
+	Runtime *runtime.Client // for questions; it changes nothing here
+}
+
+// Health is how HAProxy judged the servers when it was last asked.
+type Health struct {
+	At      time.Time
+	Up      map[string]int // servers that take new clients, by backend; nil if it did not answer
+	Retired int            // workers of earlier configurations that still have connections
+	// Before is what was wanted when HAProxy was asked the time before: what
+	// changed since may not have been there to be judged. Nil judges nothing.
+	Before *compile.Result
+}
+
+// Of is how many of the servers of a backend are up, at most ready. It reports
+// false where HAProxy did not say, or said it of other servers.
+func (h *Health) Of(b *haproxy.Backend, ready int) (int, bool) {
+	if h == nil || h.Up == nil || h.Before == nil {
+		return 0, false
+	}
+	before, ok := h.Before.State.Backend(b.Name)
+	if n := len(b.Servers); !ok || n != len(before.Servers) || n > 0 && &before.Servers[0] != &b.Servers[0] {
+		return 0, false
+	}
+	up, known := h.Up[b.Name]
+	return min(up, ready), known
+}
+
+// Change is something that happened: podgate did something to HAProxy, or a
+// state began or ended.
+type Change struct {
+	At      time.Time `json:"at"` // when it was done
+	Service string    `json:"service,omitempty"`
+	What    string    `json:"what"`
+	Object  string    `json:"object,omitempty"`           // what it came from: "EndpointSlice shop/cart-x7k2"
+	Version string    `json:"resource_version,omitempty"` // of Object
+	How     How       `json:"how"`
+	Why     string    `json:"why,omitempty"` // why HAProxy was reloaded, or what went wrong
+	// Waited is from the event to the end of what was done, Took of the doing
+	// alone; zero where nothing was done.
+	Waited Seconds `json:"waited_seconds,omitempty"`
+	Took   Seconds `json:"took_seconds,omitempty"`
+}
+
+// How says how a Change came to HAProxy.
+type How string
+
+// The ways. Told is a state that began or ended.
+const (
+	ByRuntime How = "runtime"
+	ByReload  How = "reload"
+	Told      How = "-"
+)
+
+// Seconds is a duration that is a number of seconds in JSON.
+type Seconds time.Duration
+
+// MarshalJSON writes seconds, to the millisecond.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, time.Duration(s).Round(time.Millisecond).Seconds(), 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Seconds) UnmarshalJSON(text []byte) error {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of seconds", text)
+	}
+	*s = Seconds(f * float64(time.Second))
+	return nil
+}
