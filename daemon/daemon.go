@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"podgate/daemon/admin"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/kubeapi"
@@ -22,12 +23,15 @@ type Daemon struct {
 	ConfigFile string         // path of podgate.toml, watched while running
 	Config     *config.Config // what it holds now
 	Version    string         // for the User-Agent
+	Commit     string         // that it was built from, for who asks
 	Log        *slog.Logger
 	Level      *slog.LevelVar   // follows log.level; nil leaves the level alone
 	Hangup     <-chan os.Signal // a value reads ConfigFile again; nil for never
 	// Passes takes what every pass that changed something did; nil for nobody.
 	// Run sends and does not close it; it waits for the receiver.
 	Passes chan<- Pass
+	// Admin is told of every pass, and answers operators; nil for nobody.
+	Admin *admin.Server
 
 	follow   *follower
 	edge     *edge
@@ -36,8 +40,13 @@ type Daemon struct {
 	result   *compile.Result
 	compiled *config.Config // what result was made with
 	moved    bool           // the next Snapshot is of other Services than the last, by the operator's will
-	told     map[compile.Problem]bool
-	draining bool // it was told
+	draining bool           // it was told
+	health   *admin.Health
+	judged   *compile.Result // that was wanted when health came
+	looking  looking
+	lonely   healthProblems
+	told     map[compile.Problem]time.Time // since when
+	view     view
 }
 
 // Run keeps HAProxy in step until ctx ends, and leaves it serving then. It
@@ -65,6 +74,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 	})
 
+	if d.looking == (looking{}) {
+		d.looking = usualLooking()
+	}
+	healths := make(chan *admin.Health, 1)
+	watchingHealth := false
+	d.view.begin(d)
+	if d.Admin != nil {
+		watching.Go(func() { d.Admin.Serve(ctx) })
+	}
+
 	d.notifier = newNotifier(d.Log)
 	d.edge.alive = d.notifier.alive
 	d.notifier.ready("waiting for the API server")
@@ -72,10 +91,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	for {
+		var since time.Time
 		select {
 		case <-ctx.Done():
 			d.notifier.stopping()
 			d.edge.close()
+			d.view.chronicle.tell(told("podgate stopped, HAProxy goes on", ""))
+			d.publish()
+			d.saveHistory()
 			d.Log.Info("stopped, HAProxy goes on")
 			return nil
 		case d.snapshot = <-snapshots:
@@ -83,6 +106,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 				d.moved = false
 				d.edge.brake.release()
 			}
+			since = d.snapshot.Since
+		case h := <-healths:
+			d.judge(h)
 		case <-changed:
 			d.reload(ctx, snapshots)
 		case <-d.Hangup:
@@ -90,15 +116,20 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case <-wake.C:
 		}
 		d.notifier.alive()
-		d.pass(ctx)
+		d.pass(ctx, since)
+		if d.result != nil && !watchingHealth { // before, HAProxy is left alone
+			watchingHealth = true
+			watching.Go(func() { watchHealth(ctx, d.edge.runtime, d.looking.interval, healths) })
+		}
+		d.publish()
 		wake.Reset(time.Until(d.edge.next()))
 	}
 }
 
 // pass brings HAProxy to what cluster and configuration say now. Before the
 // first complete Snapshot it leaves HAProxy alone: "API down" must not look
-// like "no pods".
-func (d *Daemon) pass(ctx context.Context) {
+// like "no pods". Since is when the Snapshot came, if it is a new one.
+func (d *Daemon) pass(ctx context.Context, since time.Time) {
 	node := d.node(ctx)
 	if d.snapshot == nil {
 		d.beforeCluster(ctx, node)
@@ -117,6 +148,7 @@ func (d *Daemon) pass(ctx context.Context) {
 		d.follow.client.Relist()
 	}
 	d.tellProblems()
+	d.view.chronicle.pass(d.result, since, pass, d.edge)
 	d.notifier.status(d.edge.status())
 	if d.Passes != nil && !pass.Empty() {
 		select {
@@ -126,13 +158,23 @@ func (d *Daemon) pass(ctx context.Context) {
 	}
 }
 
-// problems are those of the cluster, and what HAProxy could not load of it.
+// judge takes what HAProxy says of its servers.
+func (d *Daemon) judge(h *admin.Health) {
+	h.Before, d.judged = d.judged, d.result
+	d.health = h
+	if d.result != nil {
+		d.lonely.look(d.result, h, d.looking.patience)
+	}
+}
+
+// problems are those of the cluster, what HAProxy could not load of it, and what
+// its servers lack.
 func (d *Daemon) problems() []compile.Problem {
-	problems := slices.Clone(d.result.Problems)
+	problems := slices.Concat(d.result.Problems, d.lonely.told)
 	for name, a := range d.edge.quarantine.aside {
 		if port, ok := d.result.Service(name); ok {
 			text := fmt.Sprintf("set aside, what was served of it stays: %s", a.reason)
-			problems = append(problems, compile.Problem{Service: port.Service, Port: port.Label(), Text: text})
+			problems = append(problems, compile.Problem{Kind: compile.SetAside, Service: port.Service, Port: port.Label(), Text: text})
 		}
 	}
 	slices.SortFunc(problems, compile.Problem.Compare)
@@ -142,19 +184,35 @@ func (d *Daemon) problems() []compile.Problem {
 // tellProblems logs each Problem when it begins and when it ends.
 func (d *Daemon) tellProblems() {
 	problems := d.problems()
-	now := make(map[compile.Problem]bool, len(problems))
+	if len(problems) == len(d.told) && !slices.ContainsFunc(problems, func(p compile.Problem) bool { return d.told[p].IsZero() }) {
+		return
+	}
+	began := d.told != nil // else they are as old as podgate
+	now := make(map[compile.Problem]time.Time, len(problems))
+	var changes []*admin.Change
 	for _, p := range problems {
-		now[p] = true
-		if !d.told[p] {
+		since := d.told[p]
+		if since.IsZero() {
+			since = time.Now()
 			d.Log.Warn("problem", "service", p.Service, "reason", p)
+			changes = append(changes, &admin.Change{At: since, Service: p.Service.String(), What: "problem: " + string(p.Kind), How: admin.Told, Why: p.String()})
 		}
+		now[p] = since
 	}
 	for p := range d.told {
-		if !now[p] {
+		if now[p].IsZero() {
 			d.Log.Info("problem is gone", "service", p.Service, "reason", p)
+			changes = append(changes, &admin.Change{At: time.Now(), Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.Told, Why: p.String()})
 		}
 	}
 	d.told = now
+	d.view.problemsChanged(problems, now)
+	if left := len(changes) - mostTold; left > 0 {
+		changes = append(changes[:mostTold], told(fmt.Sprintf("%d more problems began or ended", left), ""))
+	}
+	if began {
+		d.view.chronicle.tell(changes...)
+	}
 }
 
 // reload takes the configuration file as it is now. What is wrong with it is
@@ -164,6 +222,7 @@ func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
 	if err == nil {
 		err = d.take(ctx, next, snapshots)
 	}
+	d.view.configured(err)
 	if err != nil {
 		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", err)
 		return

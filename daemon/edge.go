@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -62,6 +63,10 @@ type edge struct {
 	secret     string // of the relay; "" until it is needed
 	noRelay    string // why there is no relay; "" while there is
 	viaMaster  bool   // it has been told that the admin socket is dead
+	leaving    int    // servers that waited for their last connection when it was last looked
+
+	count    admin.Counters
+	drifting int // of count.DriftFound, not repaired yet
 }
 
 func newEdge(c *config.Config, log *slog.Logger) *edge {
@@ -101,6 +106,12 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 	}
 	pass.Err = err
 	pass.Took = time.Since(began)
+	e.drifting += pass.Drift
+	e.count.DriftFound += uint64(pass.Drift)
+	if err == nil {
+		e.count.DriftRepaired += uint64(e.drifting)
+		e.drifting = 0
+	}
 	return pass
 }
 
@@ -312,6 +323,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		e.retryAt.reset()
 		if deleting {
 			e.deleteAt.reset()
+			e.leaving = 0
 		}
 		return nil, nil
 	}
@@ -320,6 +332,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		return nil, err
 	}
 	applied, err := e.runtime.Apply(ctx, plan)
+	e.countApply(admin.Runtime, err != nil || len(applied.Refused) > 0)
 	if err != nil {
 		e.process = runtime.Process{} // how much of it was done only HAProxy knows
 		return nil, err
@@ -338,6 +351,9 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	case deleting:
 		e.deleteAt.reset()
 	}
+	if deleting {
+		e.leaving = len(applied.Pending)
+	}
 	var done Pass
 	if done.count(plan); !done.Empty() {
 		pass.count(plan)
@@ -355,6 +371,15 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		}
 	}
 	return refused, nil
+}
+
+func (e *edge) countApply(m admin.Method, failed bool) {
+	if failed {
+		e.count.Applies[m][admin.Failed]++
+		return
+	}
+	e.count.Applies[m][admin.OK]++
+	e.count.LastApply = time.Now()
 }
 
 // withoutLeft leaves out the deletes of servers that took nothing new already

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"podgate/daemon"
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
 	"podgate/haproxy/haproxytest"
 	"podgate/haproxy/runtime"
@@ -42,6 +43,9 @@ type town struct {
 	errors  string         // haproxy.error_files of podgate.toml
 	reloads time.Duration  // haproxy.reload_interval of podgate.toml
 	resync  time.Duration  // shorter than podgate.toml may have it; zero leaves that
+	socket  string         // podgate's control socket
+	page    netip.AddrPort // podgate's status page; invalid for none
+	hurry   bool           // health is asked for often, and problems are told at once
 	stop    func()
 	passes  *passes
 	slices  map[string]map[string]bool // names, by Service
@@ -53,6 +57,7 @@ func newTown(t *testing.T) *town {
 	tw := &town{t: t, api: kubeapitest.Run(t), haproxy: haproxytest.Run(t, haproxytest.Options{}), log: new(logBuffer), hangup: make(chan os.Signal), errors: t.TempDir(), reloads: 100 * time.Millisecond, passes: new(passes), slices: map[string]map[string]bool{}, pods: map[string][]*pod{}, stop: func() {}}
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
 	tw.http, tw.relay = tw.freeAddr(), tw.freeAddr()
+	tw.socket = filepath.Join(filepath.Dir(tw.haproxy.Base), "podgate.sock") // a short path
 	tw.toml = filepath.Join(t.TempDir(), "podgate.toml")
 	tw.configure("")
 	t.Cleanup(func() {
@@ -112,9 +117,16 @@ func (tw *town) start() {
 	c.Kubernetes.ResyncInterval = cmp.Or(tw.resync, c.Kubernetes.ResyncInterval)
 	ctx, cancel := context.WithCancel(context.Background())
 	passed := make(chan daemon.Pass)
+	log := slog.New(slog.NewTextHandler(tw.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Admin = config.Admin{Socket: tw.socket, History: tw.history()}
+	if tw.page.IsValid() {
+		c.Admin.Listen = []netip.AddrPort{tw.page}
+	}
 	d := &daemon.Daemon{
-		ConfigFile: tw.toml, Config: c, Version: "test", Passes: passed, Hangup: tw.hangup,
-		Log: slog.New(slog.NewTextHandler(tw.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		ConfigFile: tw.toml, Config: c, Version: "test", Passes: passed, Hangup: tw.hangup, Log: log, Admin: admin.New(c.Admin, log),
+	}
+	if tw.hurry {
+		d.Hurry()
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -133,6 +145,8 @@ func (tw *town) start() {
 		running.Wait()
 	})
 }
+
+func (tw *town) history() string { return filepath.Join(filepath.Dir(tw.toml), "history.json") }
 
 // passes collects what podgate says it did.
 type passes struct {

@@ -17,7 +17,12 @@ type Pass struct {
 	Reload []string      // why HAProxy was reloaded, a reason each; empty if it was not
 	Took   time.Duration // of all that
 	Err    error         // what went wrong; it is tried again
+
+	servers map[string]*delta // what Added and Left are, by backend
 }
+
+// delta is how the servers of one backend changed.
+type delta struct{ in, out int }
 
 // Empty reports whether the pass did nothing.
 func (p Pass) Empty() bool {
@@ -27,9 +32,25 @@ func (p Pass) Empty() bool {
 func (p *Pass) count(plan haproxy.Plan) {
 	p.Added += len(plan.Add)
 	p.Maps += len(plan.Maps)
+	for _, c := range plan.Add {
+		p.delta(c.Backend.Name).in++
+	}
 	for _, c := range plan.Leave {
 		if c.Op == haproxy.SetServer {
 			p.Left++
+			p.delta(c.Backend.Name).out++
 		}
 	}
+}
+
+func (p *Pass) delta(backend string) *delta {
+	if p.servers == nil {
+		p.servers = map[string]*delta{}
+	}
+	d := p.servers[backend]
+	if d == nil {
+		d = new(delta)
+		p.servers[backend] = d
+	}
+	return d
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/admin"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/runtime"
@@ -100,6 +101,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 		return want, nil
 	}
 	process, err := e.swap(ctx, want)
+	e.countApply(admin.Reload, err != nil)
 	if err != nil {
 		return want, err
 	}
@@ -111,6 +113,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	}
 	e.reload.reasons, e.reload.refused = nil, refusal{}
 	pass.Reload = reasons
+	e.count.Reloads[admin.ReloadReason(reasons)]++
 	e.log.Info("reloaded", "reason", brief(reasons), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
 	return want, nil
 }
@@ -162,6 +165,9 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 		}
 	}
 	if err != nil {
+		if ctx.Err() == nil {
+			e.countApply(admin.Reload, true)
+		}
 		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
 	}
 	return want, err

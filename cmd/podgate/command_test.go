@@ -186,7 +186,7 @@ func TestREADMEIsTrue(t *testing.T) {
 			t.Errorf("annotations: nothing rendered has %q:\n%s", want, stdout)
 		}
 	}
-	for _, command := range []string{"run", "check", "render", "diff", "confirm", "setup haproxy", "demo", "version"} {
+	for _, command := range []string{"run", "check", "render", "diff", "status", "explain", "confirm", "setup haproxy", "demo", "version"} {
 		if !strings.Contains(string(text), "| `podgate "+command+"` |") {
 			t.Errorf("podgate %s is not in the table of commands", command)
 		}

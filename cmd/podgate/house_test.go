@@ -45,12 +45,13 @@ func goList(t *testing.T, args ...string) (packages []goPackage) {
 // may know whom. A package that is not listed has no place in the house yet.
 func TestNobodyImportsThroughAWall(t *testing.T) {
 	mayImport := map[string][]string{
-		"podgate/cmd/podgate":                 {"podgate/daemon", "podgate/daemon/config", "podgate/daemon/demo", "podgate/daemon/setup"},
-		"podgate/daemon":                      {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
+		"podgate/cmd/podgate":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/config", "podgate/daemon/demo", "podgate/daemon/setup"},
+		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
+		"podgate/daemon/admin":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/bench":                {"podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/kubeapi/kubeapitest/realapi"},
 		"podgate/daemon/compile":              {"podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy"},
 		"podgate/daemon/config":               {"podgate/haproxy"},
-		"podgate/daemon/demo":                 {"podgate/daemon", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/haproxy/haproxytest"},
+		"podgate/daemon/demo":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/haproxy/haproxytest"},
 		"podgate/daemon/setup":                {"podgate/daemon", "podgate/daemon/config"},
 		"podgate/kubeapi":                     {},
 		"podgate/packaging/man":               {},

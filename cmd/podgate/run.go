@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"podgate/daemon"
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
 )
 
@@ -42,13 +43,16 @@ Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
 		defer signal.Stop(hangup)
 		level := new(slog.LevelVar)
 		level.Set(c.Log.Level)
+		log := newLogger(cmd.ErrOrStderr(), c.Log.Format, level)
 		d := &daemon.Daemon{
 			ConfigFile: *file,
 			Config:     c,
 			Version:    version,
-			Log:        newLogger(cmd.ErrOrStderr(), c.Log.Format, level),
+			Commit:     commit,
+			Log:        log,
 			Level:      level,
 			Hangup:     hangup,
+			Admin:      admin.New(c.Admin, log),
 		}
 		if err := d.Run(cmd.Context()); err != nil {
 			return exitError{exitConfig, err}

@@ -20,7 +20,7 @@ import (
 func viewOf(t testing.TB, services, pods int) *View {
 	t.Helper()
 	c := config.Default()
-	c.Kubernetes.Server = "http://127.0.0.1:1"
+	c.Kubernetes.Servers = []string{"http://127.0.0.1:1"}
 	c.Kubernetes.Namespaces = []string{"shop"}
 	snapshot := &kubeapi.Snapshot{}
 	groups := map[kubeapi.Key][]*kubeapi.EndpointSlice{}
@@ -42,7 +42,7 @@ func viewOf(t testing.TB, services, pods int) *View {
 		groups[key] = []*kubeapi.EndpointSlice{slice}
 	}
 	snapshot.Slices = kubeapi.IndexSlices(groups)
-	client, err := kubeapi.New(kubeapi.Config{Server: c.Kubernetes.Server, Namespaces: c.Kubernetes.Namespaces}, slog.New(slog.DiscardHandler))
+	client, err := kubeapi.New(kubeapi.Config{Server: c.Kubernetes.Servers[0], Namespaces: c.Kubernetes.Namespaces}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

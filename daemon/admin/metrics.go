@@ -52,9 +52,9 @@ func histogram(name, help string, labels ...string) metric {
 
 // metrics are all of ours.
 type metrics struct {
-	build, inStep, config, haproxyUp, apiUp, apiCondition, listed, heard, applied   metric
-	problems, services, servers, backends, routes, oldWorkers                       metric
-	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest metric
+	build, inStep, config, held, draining, haproxyUp, apiUp, apiCondition, listed, heard, applied metric
+	problems, services, servers, backends, routes, oldWorkers                                     metric
+	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest               metric
 }
 
 func newMetricNames() metrics {
@@ -62,6 +62,8 @@ func newMetricNames() metrics {
 		build:         gauge("build_info", "Always 1; the labels say which podgate this is.", "version", "commit", "goversion"),
 		inStep:        gauge("in_step", "1 while HAProxy serves what cluster and configuration say, else 0."),
 		config:        gauge("configuration_in_force", "1 while podgate.toml is in force as it is now, 0 while it is refused and an older one is."),
+		held:          gauge("removal_held", "1 while a removal is held because too much would go at once, else 0."),
+		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
 		apiUp:         gauge("api_server_up", "1 while the API server is followed, else 0."),
 		apiCondition:  gauge("api_server_condition", "1 while this keeps podgate from following the API server, else 0.", "kind"),
@@ -101,6 +103,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	tell(m.build, 1, v.Version, v.Commit, goruntime.Version())
 	tell(m.inStep, truth(v.Edge.InStep))
 	tell(m.config, truth(v.ConfigError == ""))
+	tell(m.held, truth(v.Edge.Held != ""))
+	tell(m.draining, truth(v.Edge.Draining))
 	tell(m.haproxyUp, truth(v.Edge.Answers))
 	tell(m.applied, timestamp(v.Counters.LastApply))
 	m.tellAPI(v.API.Status(), tell)

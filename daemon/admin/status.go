@@ -82,6 +82,8 @@ type StatusHAProxy struct {
 	NoRelay       string     `json:"no_relay"`
 	ReloadAt      *time.Time `json:"reload_at"` // null where none is due
 	ReloadReasons []string   `json:"reload_reasons"`
+	Held          string     `json:"held"` // which removal is held; "" for none
+	Draining      bool       `json:"draining"`
 }
 
 // StatusConfig is podgate.toml.
@@ -185,6 +187,7 @@ func haproxyOf(v *View) StatusHAProxy {
 		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
 		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay,
 		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: append([]string{}, v.Edge.ReloadReasons...),
+		Held: v.Edge.Held, Draining: v.Edge.Draining,
 	}
 	if v.Health != nil {
 		h.OldWorkers = v.Health.Retired
@@ -221,6 +224,12 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 		add(Degraded, "podgate reads the cluster for the first time")
 	case !s.InStep && now.Sub(s.Since) > unsettled:
 		add(Critical, "HAProxy is not in step since %s", s.Since.UTC().Format(time.RFC3339))
+	}
+	if v.Edge.Held != "" {
+		add(Degraded, "podgate %s", v.Edge.Held)
+	}
+	if v.Edge.Draining {
+		add(Degraded, "this node drains: its health checks fail until podgate undrain")
 	}
 	for _, c := range s.API.Conditions {
 		add(Degraded, "API server %s: %s; HAProxy serves the last state", c.Kind, c.Text)

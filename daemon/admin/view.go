@@ -59,7 +59,9 @@ type Edge struct {
 	// ReloadReasons are why.
 	ReloadAt      time.Time
 	ReloadReasons []string
-	Leaving       int // servers that take nothing new, and have connections yet
+	Held          string // which removal is held, and until when; "" for none
+	Draining      bool   // load balancers are told to send nobody here
+	Leaving       int    // servers that take nothing new, and have connections yet
 
 	Runtime *runtime.Client // for questions; it changes nothing here
 }

@@ -16,14 +16,16 @@ import (
 	"time"
 
 	"podgate/daemon"
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
 	"podgate/haproxy/haproxytest"
 )
 
 // The ports of the edge, where they are free.
 const (
-	httpPort = 8080
-	tcpPort  = 9000
+	httpPort  = 8080
+	tcpPort   = 9000
+	adminPort = 9180
 )
 
 // edge is the box at the edge of the cluster: HAProxy, and podgate beside it.
@@ -31,6 +33,8 @@ type edge struct {
 	haproxy *haproxytest.HAProxy
 	http    netip.AddrPort // HAProxy's HTTP frontend
 	tcp     uint16         // the one port that Services may ask for
+	admin   netip.AddrPort // podgate's status page
+	socket  string         // podgate's control socket
 	toml    string         // path of podgate.toml
 	log     *os.File       // podgate's
 
@@ -62,12 +66,14 @@ func (e *edge) startPodgate(ctx context.Context, folder, server string, d *demo)
 		return err
 	}
 	passes := make(chan daemon.Pass) // closed when podgate has ended
+	log := newLogger(e.log, d.screen)
 	podgate := &daemon.Daemon{
 		ConfigFile: e.toml,
 		Config:     c,
 		Version:    d.Version,
-		Log:        newLogger(e.log, d.screen),
+		Log:        log,
 		Passes:     passes,
+		Admin:      admin.New(c.Admin, log),
 	}
 	ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	e.running.Go(func() {
@@ -102,6 +108,10 @@ func (e *edge) configure(server string) (*config.Config, error) {
 		return nil, err
 	}
 	e.tcp = tcp.Port()
+	if e.admin, err = freePort(adminPort); err != nil {
+		return nil, err
+	}
+	e.socket = filepath.Join(filepath.Dir(e.toml), "podgate.sock")
 	relay, err := e.haproxy.FreeAddr()
 	if err != nil {
 		return nil, err
@@ -127,7 +137,12 @@ relay = %q
 [tcp]
 addresses = [%q]
 allowed_ports = [%d]
-`, server, namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, e.http, relay, e.http.Addr(), e.tcp)
+
+[admin]
+listen = [%q]
+socket = %q
+history = %q
+`, server, namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, e.http, relay, e.http.Addr(), e.tcp, e.admin, e.socket, filepath.Join(filepath.Dir(e.toml), "history.json"))
 	if err := os.WriteFile(e.toml, []byte(text), 0o644); err != nil {
 		return nil, err
 	}

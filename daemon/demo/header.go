@@ -15,15 +15,18 @@ func (d *demo) header(e *edge, server string) string {
 		fmt.Fprintf(&b, "  %-56s %s\n", command(e, k), k.hint)
 	}
 	fmt.Fprintf(&b, `
-  podgate.toml    %s
-  podgate's log   %s
-  HAProxy's files %s
-  its socket      %s
-  API server      curl %s/api/v1/namespaces/%s/services
+  status page     http://%s/
+  in a terminal   podgate status --socket %s
+                  podgate explain --socket %[2]s cart
+  podgate.toml    %[3]s
+  podgate's log   %[4]s
+  HAProxy's files %[5]s
+  its socket      %[6]s
+  API server      curl %[7]s/api/v1/namespaces/%[8]s/services
 
 The pods roll, scale and move the whole time, Services come and go. End: Ctrl-C.
 
-`, e.toml, e.log.Name(), e.haproxy.Folder, e.haproxy.Admin, server, namespace)
+`, e.admin, e.socket, e.toml, e.log.Name(), e.haproxy.Folder, e.haproxy.Admin, server, namespace)
 	return b.String()
 }
 

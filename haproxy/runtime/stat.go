@@ -137,26 +137,8 @@ func (c *Client) Up(ctx context.Context) (map[string]int, error) {
 }
 
 // RetiredWorkers returns how many workers of earlier configurations still have
-// connections (management.txt "show proc").
-func (c *Client) RetiredWorkers(ctx context.Context) (int, error) {
-	master := c.master
-	master.patience = 0
-	reply, err := master.ask(ctx, "show proc;quit\n")
-	if err != nil {
-		return 0, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	retired, old := 0, false
-	for line := range strings.Lines(reply) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) > 1 && words[0] == "#":
-			old = words[1] == "old"
-		case old && len(words) > 1 && words[1] == "worker":
-			retired++
-		}
-	}
-	return retired, nil
-}
+// connections, 0 where the master does not say (management.txt "show proc").
+func (c *Client) RetiredWorkers(ctx context.Context) int { return len(c.retired(ctx)) }
 
 // Found is what HAProxy finds in one of our maps.
 type Found struct {

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"podgate/daemon/admin"
+	"podgate/daemon/config"
+)
+
+// exitUnknown is that of status where podgate cannot be asked, as Nagios has it.
+const exitUnknown = 3
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show whether podgate is in step, and what it serves",
+		Long: `Show whether podgate is in step, and what it serves: one screen, what is wrong
+first. It asks the podgate that runs, on its control socket.
+
+Exit code: 0 if all is well; 1 if something is wrong, but all that was served is
+served (a problem of a Service, the API server away); 2 if HAProxy does not serve
+what it should; 3 if podgate does not answer.`,
+		Example: `  podgate status
+  podgate status -o json | jq .count
+  podgate status --history`,
+		Args: cobra.NoArgs,
+	}
+	file := configFlag(cmd)
+	socket := socketFlag(cmd)
+	output := outputFlag(cmd)
+	history := cmd.Flags().Bool("history", false, "show what happened, the newest first")
+	all := cmd.Flags().Bool("all", false, "show every Service and problem")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return exitError{exitUnknown, err}
+		}
+		client := admin.NewClient(controlSocket(*socket, *file))
+		style := styleOf(cmd.OutOrStdout())
+		style.All = *all
+		if *history {
+			h, err := client.History(cmd.Context())
+			if err != nil {
+				return exitError{exitUnknown, err}
+			}
+			style.All = true
+			return show(cmd, *output, h, style)
+		}
+		s, err := client.Status(cmd.Context(), -1)
+		if err != nil {
+			return exitError{exitUnknown, err}
+		}
+		if err := show(cmd, *output, s, style); err != nil {
+			return exitError{exitUnknown, err}
+		}
+		if code := s.Level.ExitCode(); code != 0 {
+			return exitError{code, errors.New("")} // all has been said
+		}
+		return nil
+	}
+	return cmd
+}
+
+// printed is what prints itself for a person, and is JSON for a program.
+type printed interface {
+	Print(io.Writer, admin.Style)
+}
+
+func show(cmd *cobra.Command, output string, v printed, style admin.Style) error {
+	if output == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	}
+	v.Print(cmd.OutOrStdout(), style)
+	return nil
+}
+
+func outputFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().StringP("output", "o", "text", "text, or json")
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return fmt.Errorf("output %q is not one of text, json", output)
+	}
+	return nil
+}
+
+func socketFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("socket", "", "control socket of the podgate to ask, instead of admin.socket of podgate.toml")
+}
+
+// controlSocket is the one that was named, else that of podgate.toml. A file
+// that is broken now, or that not everybody may read, must not keep anybody from
+// asking.
+func controlSocket(named, file string) string {
+	if named != "" {
+		return named
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		c = config.Default()
+	}
+	return c.Admin.Socket
+}
+
+// styleOf colours on a terminal alone (no-color.org).
+func styleOf(out io.Writer) admin.Style {
+	width := terminalWidth(out)
+	return admin.Style{Color: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width}
+}
+
+// terminalWidth is how many columns out has, zero if it is no terminal.
+func terminalWidth(out io.Writer) int {
+	file, ok := out.(interface{ Fd() uintptr })
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	switch {
+	case err != nil:
+		return 0
+	case size.Col == 0:
+		return 80 // it does not know either
+	}
+	return int(size.Col)
+}

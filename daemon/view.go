@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"time"
+
+	"podgate/daemon/admin"
+	"podgate/daemon/compile"
+	"podgate/haproxy/runtime"
+)
+
+// view is what of an admin.View outlives a pass.
+type view struct {
+	chronicle   chronicle
+	started     time.Time
+	inStep      bool
+	since       time.Time // since when inStep is so
+	problems    []admin.Problem
+	configError string
+	configSince time.Time
+}
+
+func (v *view) begin(d *Daemon) {
+	v.started = time.Now()
+	v.since, v.configSince = v.started, v.started
+	if d.Admin != nil {
+		v.chronicle.changes = d.Admin.History()
+	}
+	v.chronicle.tell(told("podgate "+d.Version+" started", ""))
+}
+
+// configured takes note of podgate.toml as it was read again.
+func (v *view) configured(err error) {
+	text, what := "", "podgate.toml is in force"
+	if err != nil {
+		text, what = err.Error(), "podgate.toml is refused, the old one stays in force"
+	}
+	if text != v.configError {
+		v.configSince = time.Now()
+	}
+	v.configError = text
+	v.chronicle.tell(told(what, text))
+}
+
+func (v *view) problemsChanged(problems []compile.Problem, since map[compile.Problem]time.Time) {
+	v.problems = make([]admin.Problem, len(problems)) // the old ones were handed out
+	for i, p := range problems {
+		v.problems[i] = admin.Problem{Problem: p, Since: since[p]}
+	}
+}
+
+// saveHistory writes the last of what happened. What goes wrong with it was told
+// before.
+func (d *Daemon) saveHistory() {
+	if d.Admin == nil {
+		return
+	}
+	if err := d.Admin.SaveHistory(); err != nil {
+		d.Log.Debug("history is not kept", "err", err)
+	}
+}
+
+// publish hands out how everything is now.
+func (d *Daemon) publish() {
+	v := &d.view
+	v.chronicle.api(d.follow.client.Status().Conditions)
+	e := d.edge
+	answers := e.process != runtime.Process{}
+	inStep := d.result != nil && answers && e.ours && e.told == "" && len(e.reload.reasons) == 0
+	if inStep != v.inStep {
+		v.inStep, v.since = inStep, time.Now()
+	}
+	if d.Admin == nil {
+		return
+	}
+	counters := e.count
+	counters.Latency = v.chronicle.latency
+	viaMaster := ""
+	if err := e.runtime.AdminSocket(); err != nil {
+		viaMaster = err.Error()
+	}
+	d.Admin.Publish(&admin.View{
+		Version: d.Version, Commit: d.Commit, Started: v.started, At: time.Now(),
+		Config: d.Config, ConfigFile: d.ConfigFile, ConfigError: v.configError, ConfigSince: v.configSince,
+		API: d.follow.client, Snapshot: d.snapshot, Result: d.result, Problems: v.problems,
+		Edge: admin.Edge{
+			Answers: answers, InStep: inStep, Since: v.since, Trouble: e.told,
+			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
+			ViaMaster: viaMaster, NoRelay: e.noRelay,
+			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.leaving, Held: e.brake.status(), Draining: d.draining,
+			Runtime: e.runtime,
+		},
+		Health: d.health, Changes: v.chronicle.changes, Counters: counters,
+	})
+}
