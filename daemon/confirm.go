@@ -55,10 +55,17 @@ func ReadHeld(c *config.Config) (Held, error) {
 func Confirm(ctx context.Context, c *config.Config, h Held) error {
 	file := filepath.Join(c.HAProxy.Folder, confirmFile)
 	temp := file + ".new"
-	if err := os.WriteFile(temp, []byte(stamp(h.Since)+"\n"), 0o644); err != nil {
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Chmod(temp, 0o644); err != nil { // whatever the umask: podgate must read it
+	// Not through a link, which podgate could have put there for root to follow.
+	out, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = out.WriteString(stamp(h.Since) + "\n")
+	// Whatever the umask: podgate must read it.
+	if err := errors.Join(err, out.Chmod(0o644), out.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, file); err != nil {

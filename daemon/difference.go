@@ -52,10 +52,26 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	if err := e.look(ctx, want, new(Pass)); err != nil {
 		return nil, err
 	}
-	want = want.KeepUnknown(e.have.Servers)
 	differences := e.processDifferences(want)
 	inFile, err := fileDifferences(c.HAProxy.Folder, want)
-	return append(differences, inFile...), err
+	differences = append(differences, inFile...)
+	for i := range differences {
+		differences[i].What = withoutSecrets(differences[i].What, secret)
+	}
+	return differences, err
+}
+
+// withoutSecrets takes out of a line what only podgate and HAProxy know: it is
+// shown, and put into tickets.
+func withoutSecrets(line, secret string) string {
+	if secret != "" {
+		line = strings.ReplaceAll(line, secret, "(secret)")
+	}
+	const key = "dynamic-cookie-key "
+	if i := strings.Index(line, key); i >= 0 {
+		line = line[:i+len(key)] + "(secret)"
+	}
+	return line
 }
 
 // processDifferences tells the Plan. Of a process that has loaded another's

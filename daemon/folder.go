@@ -166,6 +166,18 @@ func (f folder) restore(files map[string][]byte) error {
 // content, whole, even after a power cut.
 func (f folder) replace(name string, text []byte) error {
 	path := filepath.Join(string(f), name)
+	err := f.replaceBy(path, name, text)
+	// The temporary file has another name each time; what is told is the same.
+	if half, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("write %s: %w", path, half.Err)
+	}
+	if half, ok := errors.AsType[*os.LinkError](err); ok {
+		return fmt.Errorf("write %s: %w", path, half.Err)
+	}
+	return err
+}
+
+func (f folder) replaceBy(path, name string, text []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}

@@ -19,13 +19,26 @@ import (
 // repeats it, and outlives both.
 const secretFile = "podgate.secret"
 
-// secret returns what secretFile holds, "" if there is none.
+// secret returns what secretFile holds, "" if there is none or the file was
+// harmed.
 func (f folder) secret() (string, error) {
 	text, err := os.ReadFile(filepath.Join(string(f), secretFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	return strings.TrimSpace(string(text)), err
+	secret := strings.TrimSpace(string(text))
+	if !isSecret(secret) {
+		return "", err
+	}
+	return secret, err
+}
+
+// isSecret reports whether s is as rand.Text makes one.
+func isSecret(s string) bool {
+	const least = 26
+	return len(s) >= least && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < '2' || r > '7')
+	})
 }
 
 // makeSecret returns the secret, which it makes up where there is none.

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestAFileThatCannotBeWrittenIsToldTheSameWayEachTime(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "conf")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := folder(dir)
+	if err := os.Mkdir(filepath.Join(dir, "podgate.cfg"), 0o700); err != nil { // no file can be renamed to it
+		t.Fatal(err)
+	}
+	first, second := f.replace("podgate.cfg", []byte("x")), f.replace("podgate.cfg", []byte("y"))
+	if first == nil || first.Error() != second.Error() {
+		t.Errorf("told as %q, then as %q", first, second)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	gone, again := f.replace("podgate.cfg", []byte("x")), f.replace("podgate.cfg", []byte("y"))
+	if gone == nil || gone.Error() != again.Error() {
+		t.Errorf("told as %q, then as %q", gone, again)
+	}
+	if want := "write " + filepath.Join(dir, "podgate.cfg") + ": no such file or directory"; gone.Error() != want {
+		t.Errorf("got %q, want %q", gone, want)
+	}
+}
+
+func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
+	f := folder(t.TempDir())
+	secret, err := f.makeSecret()
+	if err != nil || !isSecret(secret) {
+		t.Fatal(secret, err)
+	}
+	if again, err := f.makeSecret(); again != secret || err != nil {
+		t.Errorf("it is another the second time: %q, %v", again, err)
+	}
+	for name, text := range map[string]string{
+		"cut": secret[:9], "empty": "", "two lines": secret[:20] + "\n" + secret[20:], "binary": "\xff" + secret[1:], "another's": strings.Repeat("a b", 10),
+	} {
+		if err := os.WriteFile(filepath.Join(string(f), secretFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := f.makeSecret(); err != nil || !isSecret(got) || got == text {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
