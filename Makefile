@@ -47,7 +47,7 @@ conformance: build haproxy iproute
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
 # What tries to break it: see packaging/doc/internals.md.
-.PHONY: fuzz
+.PHONY: fuzz chaos
 # Every fuzzer for FUZZTIME. What it finds lies in the package's testdata then.
 FUZZTIME ?= 1m
 fuzz: haproxy
@@ -55,6 +55,12 @@ fuzz: haproxy
 	 name=$${target#func }; echo "fuzz $$(dirname $$file) $$name"; \
 	 go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname $$file)" </dev/null || exit 1; \
 	done
+
+# Harm under load, for DURATION, the same for the same SEED. As root also the
+# disk: filled, and made read-only.
+DURATION ?= 1m
+chaos: build haproxy
+	go run ./daemon/chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED)) $(ARGS)
 
 demo: build haproxy
 	bin/podgate demo $(ARGS)

@@ -86,8 +86,7 @@ type protoMeta struct {
 	name, namespace, uid, version []byte
 
 	created     time.Time
-	service     []byte // label kubernetes.io/service-name
-	excluded    bool   // label excludeLabel stands there
+	service     []byte // label kubernetes.io/service-name, the only one that is read
 	annotations []protoEntry
 }
 
@@ -115,11 +114,8 @@ func (w *protoMeta) read(b []byte) error {
 		case 11:
 			var label protoEntry
 			label, err = readEntry(m.bytes)
-			switch string(label.key) {
-			case serviceNameLabel:
+			if string(label.key) == serviceNameLabel {
 				w.service = label.value
-			case excludeLabel:
-				w.excluded = true
 			}
 		case 12:
 			var annotation protoEntry

@@ -93,10 +93,9 @@ func (c *Client) Status() Status {
 		s.Conditions = append(s.Conditions, o.Condition)
 	}
 	for src, n := range b.reading {
-		switch src.resource {
-		case services:
+		if src.resource == services {
 			s.Reading.Services += n
-		case endpointSlices:
+		} else {
 			s.Reading.EndpointSlices += n
 		}
 	}

@@ -49,6 +49,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/admin":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/bench":                {"podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/kubeapi/kubeapitest/realapi"},
+		"podgate/daemon/chaos":                {"podgate/daemon", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest"},
 		"podgate/daemon/compile":              {"podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy"},
 		"podgate/daemon/config":               {"podgate/haproxy"},
 		"podgate/daemon/demo":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/haproxy/haproxytest"},

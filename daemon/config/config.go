@@ -24,7 +24,6 @@ type Config struct {
 	Defaults   Defaults
 	Safety     Safety
 	Cloud      Cloud
-	Upstream   Upstream
 	Grants     []Grant
 	Admin      Admin
 	Log        Log

@@ -48,7 +48,6 @@ func (c *Config) keys() []key {
 		c.Safety.keys(),
 		c.Cloud.keys(),
 		c.Admin.keys(),
-		c.Upstream.keys(),
 		c.Log.keys(),
 	)
 }

@@ -3,6 +3,7 @@
 package cfgfile
 
 import (
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -18,21 +19,17 @@ import (
 const poolPurgeDelay = 5 * time.Second
 
 // ServerLine is what follows "server " in the file and "add server BACKEND/"
-// on the runtime API for a server: its name, address and parameters.
+// on the runtime API for the server at addr: its name, address and parameters.
 // Every parameter is written out, because "default-server" does not count for
 // servers that are added at runtime (management.txt "add server").
-func ServerLine(o haproxy.Options, s haproxy.Server) string {
-	return string(appendServerLine(nil, serverParams(o), s))
+func ServerLine(o haproxy.Options, addr netip.AddrPort) string {
+	return string(appendServerLine(nil, serverParams(o), addr))
 }
 
-func appendServerLine(line []byte, params string, s haproxy.Server) []byte {
-	addr := s.Addr
+func appendServerLine(line []byte, params string, addr netip.AddrPort) []byte {
 	line = append(line, haproxy.ServerName(addr)...)
 	line = addr.AppendTo(append(line, ' '))
 	line = append(append(line, ' '), params...)
-	if s.Weight != 0 {
-		line = strconv.AppendInt(append(line, " weight "...), int64(s.Weight), 10)
-	}
 	return strconv.AppendInt(append(line, " id "...), int64(haproxy.ServerID(addr)), 10)
 }
 

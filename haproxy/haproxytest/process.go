@@ -135,6 +135,16 @@ func (h *HAProxy) KillWorker() error {
 	return nil
 }
 
+// KillMaster ends the master the hard way, and its workers with it, as the unit
+// of HAProxy does. Restart runs it again.
+func (h *HAProxy) KillMaster() error {
+	if err := syscall.Kill(h.process.pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	h.process.stop()
+	return nil
+}
+
 // ask sends the command and returns what is behind prefix in the first line
 // that begins with it.
 func ask(ctx context.Context, socket, command, prefix string) (string, error) {

@@ -5,6 +5,7 @@ package kubeapitest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,8 +26,10 @@ type faults struct {
 	pageSize   int
 	goneByHTTP bool
 	mute       bool
-	cutStreams int      // streamed lists to be cut
-	hidden     []string // resources whose lists are empty
+	cutStreams int                   // streamed lists to be cut
+	hidden     []string              // resources whose lists are empty
+	stale      map[objectKey]*object // what lists show; nil for what there is
+	repeat     bool                  // every event of a watch is sent twice
 }
 
 type failure struct {
@@ -123,6 +126,17 @@ func CutStreamedLists(n int) Misbehaviour { return func(f *faults) { f.cutStream
 func Hide(resources ...string) Misbehaviour {
 	return func(f *faults) { f.hidden = append(f.hidden, resources...) }
 }
+
+// Stale answers lists, streamed ones as well, with what there is now, whatever
+// changes: a cache that no longer follows. Watches go on as they are.
+func (s *Server) Stale() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults.stale = maps.Clone(s.objects)
+}
+
+// Repeat sends every event of a watch twice.
+func Repeat() Misbehaviour { return func(f *faults) { f.repeat = true } }
 
 // CutWatches closes the connections of the running watches in the middle of an
 // event.

@@ -60,7 +60,7 @@ type change struct {
 }
 
 // Apply creates or replaces the objects in text, YAML documents or JSON, as
-// `kubectl apply` does: Services, EndpointSlices, Nodes and Lists of them. An object
+// `kubectl apply` does: Services, EndpointSlices and Lists of them. An object
 // without a namespace goes to "default". On an error the objects before it were
 // applied.
 func (s *Server) Apply(text string) error {
@@ -104,9 +104,6 @@ func (s *Server) ApplyObject(o map[string]any) error {
 	}
 	namespace, _ := meta["namespace"].(string)
 	key := objectKey{r, kubeapi.Key{Namespace: cmp.Or(namespace, "default"), Name: name}}
-	if r == nodesResource() {
-		key.Namespace = ""
-	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,9 +116,7 @@ func (s *Server) put(key objectKey, o, meta map[string]any) error {
 	o, meta = maps.Clone(o), maps.Clone(meta)
 	o["metadata"] = meta
 	o["apiVersion"] = key.resource.apiVersion
-	if key.Namespace != "" {
-		meta["namespace"] = key.Namespace
-	}
+	meta["namespace"] = key.Namespace
 	meta["resourceVersion"] = strconv.Itoa(s.version + 1)
 	for name, fallback := range map[string]string{
 		"uid":               fmt.Sprintf("00000000-0000-4000-8000-%012d", s.version+1),
@@ -221,7 +216,11 @@ func (s *Server) selected(r request) []*object {
 	if slices.Contains(s.faults.hidden, r.resource.name) {
 		return nil
 	}
-	for key, o := range s.objects {
+	objects := s.objects
+	if s.faults.stale != nil {
+		objects = s.faults.stale
+	}
+	for key, o := range objects {
 		if r.covers(key) && r.selector.matches(o.labels) {
 			all = append(all, o)
 		}

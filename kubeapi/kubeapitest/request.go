@@ -24,20 +24,14 @@ func slicesResource() resource {
 	return resource{"endpointslices", "EndpointSlice", "discovery.k8s.io/v1"}
 }
 
-func nodesResource() resource { return resource{"nodes", "Node", "v1"} }
-
-func allResources() []resource {
-	return []resource{servicesResource(), slicesResource(), nodesResource()}
-}
-
 // resourceOf returns the resource of a kind.
 func resourceOf(kind string) (resource, error) {
-	for _, r := range allResources() {
+	for _, r := range []resource{servicesResource(), slicesResource()} {
 		if kind == r.kind {
 			return r, nil
 		}
 	}
-	return resource{}, fmt.Errorf("kind %q is neither Service, EndpointSlice nor Node", kind)
+	return resource{}, fmt.Errorf("kind %q is neither Service nor EndpointSlice", kind)
 }
 
 // request is a list or a watch.
@@ -72,7 +66,7 @@ func parseRequest(req *http.Request) (request, error) {
 	var r request
 	r.parseAccept(req.Header)
 	path := req.URL.Path
-	for _, known := range allResources() {
+	for _, known := range []resource{servicesResource(), slicesResource()} {
 		prefix := "/api/"
 		if strings.Contains(known.apiVersion, "/") {
 			prefix = "/apis/"

@@ -173,6 +173,9 @@ func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals
 			wt.version = c.version
 			if e, ok := c.event(wt.request); ok {
 				events = append(events, e)
+				if s.faults.repeat {
+					events = append(events, e)
+				}
 			}
 		}
 		signals = s.signals[wt.signal:]
