@@ -77,7 +77,8 @@ lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	go vet ./...
 	go vet -tags conformance ./kubeapi ./cmd/podgate
-	go run $(STATICCHECK) -checks all -tags conformance ./...
+	go vet -tags lifecycle ./packaging/lifecycle
+	go run $(STATICCHECK) -checks all -tags conformance,lifecycle ./...
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: skipped, its database cannot be reached from here"; fi
 

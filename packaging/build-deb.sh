@@ -24,9 +24,8 @@ mkdir -p "$stage/podgate-$version"
 tar --exclude=./.git --exclude=./bin --exclude=./dist -cf - . | tar -xf - -C "$stage/podgate-$version"
 cd "$stage/podgate-$version"
 cp -R packaging/debian debian
-for kind in service sysusers tmpfiles; do
-    cp "systemd/podgate.$kind" debian/
-done
+cp systemd/podgate.* debian/
+cp systemd/podgate-drain.service debian/podgate.podgate-drain.service
 
 GOMODCACHE=$(go env GOMODCACHE) GOCACHE=$(go env GOCACHE) COMMIT=$commit
 export GOMODCACHE GOCACHE COMMIT

@@ -2,8 +2,9 @@
 #
 # make unit   podgate's unit is closed
 # make deb    dist/podgate_VERSION_{amd64,arm64}.deb, which lintian has nothing against
+# make test-deb   install, upgrade, remove, purge under load, on real Debians; as root
 
-.PHONY: unit deb deb-reproducible
+.PHONY: unit deb deb-reproducible test-deb
 
 # At most 1.5 of 10, as "systemd-analyze security" counts what a unit leaves open.
 unit: systemd
@@ -32,10 +33,23 @@ deb-reproducible: deb
 	 echo "podgate_$(VERSION)_$$arch.deb is the same twice" || exit 1; done; \
 	rm -rf dist/again
 
-.PHONY: systemd debhelper
+# The package's life, under load, on Debians that are booted with a systemd of
+# their own; with haproxy.service as Debian has it and closed by our drop-in.
+SUITES ?= bookworm trixie
+NATIVE := $(shell dpkg --print-architecture 2>/dev/null)
+test-deb: debhelper nspawn
+	packaging/build-deb.sh $(NATIVE) dist $(VERSION) $(COMMIT)
+	for suite in $(SUITES); do \
+	 packaging/lifecycle/run.sh $$suite dist/podgate_$(VERSION)_$(NATIVE).deb && \
+	 HARDENED=1 packaging/lifecycle/run.sh $$suite dist/podgate_$(VERSION)_$(NATIVE).deb || exit 1; done
+
+.PHONY: systemd debhelper nspawn
 APT_INSTALL := { $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends
 systemd:
 	@command -v systemd-analyze >/dev/null || $(APT_INSTALL) systemd; }
 debhelper:
 	@command -v dh >/dev/null && command -v lintian >/dev/null || \
 	 $(APT_INSTALL) debhelper lintian; }
+nspawn:
+	@command -v systemd-nspawn >/dev/null && command -v debootstrap >/dev/null || \
+	 $(APT_INSTALL) systemd-container debootstrap; }

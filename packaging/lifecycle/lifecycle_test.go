@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lifecycle
+
+// Package lifecycle leads the package through its life on a Debian with a real
+// systemd, under load. "make test-deb" runs it there; it takes the machine that
+// it runs on apart.
+package lifecycle
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/kubeapi/kubeapitest"
+)
+
+const (
+	operatorConfig = "/etc/haproxy/haproxy.cfg"
+	dropinFolder   = "/etc/systemd/system/haproxy.service.d"
+	configFile     = "/etc/podgate/podgate.toml"
+	tokenFile      = "/etc/podgate/token"
+)
+
+// TestLifecycle: fresh install, setup, a Service, upgrades, removal, reinstall,
+// purge.
+func TestLifecycle(t *testing.T) {
+	packages := packagesOf(t)
+	own := newPod(t, "own")
+	edge := appendFile(t, operatorConfig, fmt.Sprintf(`
+frontend own
+	bind 127.0.0.1:8081
+	default_backend own
+backend own
+	server own %s
+`, own.addr))
+	if os.Getenv("HARDENED") != "" {
+		harden(t)
+	}
+	run(t, "systemctl", "restart", "haproxy")
+	first := invocation(t, "haproxy")
+
+	t.Log("install")
+	install(t, packages[0])
+	want(t, "podgate.service is enabled", output("systemctl", "is-enabled", "podgate"), "enabled")
+	want(t, "podgate.service waits for its configuration", output("systemctl", "show", "podgate", "--property=ActiveState,ConditionResult"), "ActiveState=inactive\nConditionResult=no")
+	want(t, "podgate-drain.service is the operator's choice", output("systemctl", "is-enabled", "podgate-drain"), "disabled")
+	want(t, "user podgate is in group haproxy", output("id", "-nG", "podgate"), "podgate haproxy")
+	want(t, "owner of the folder", output("stat", "-c", "%U:%G %a", "/var/lib/podgate/haproxy"), "podgate:haproxy 750")
+	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
+
+	t.Log("configure")
+	cluster := newCluster(t)
+	one := newPod(t, "cart")
+	cluster.serve("cart", one)
+	writeFile(t, "/etc/podgate/ca.crt", string(cluster.api.CertificatePEM()), 0o644)
+	cluster.rotateToken(t, "first")
+	config := fmt.Sprintf("[kubernetes]\nserver = %q\nca_file = \"/etc/podgate/ca.crt\"\ntoken_file = %q\n[haproxy]\nreload_interval = \"1s\"\n", cluster.api.URL(), tokenFile)
+	writeFile(t, configFile, config, 0o644)
+	run(t, "podgate", "check")
+
+	t.Log("setup")
+	writeFile(t, operatorConfig, edge+"frontend web\n\tbind *:80\n\thttp-request return status 200\n", 0o644)
+	said, err := combined("podgate", "setup", "haproxy", "--restart")
+	if err == nil || !strings.Contains(said, operatorConfig+":") || !strings.Contains(said, "bind *:80, and podgate.toml has 0.0.0.0:80") {
+		t.Errorf("a frontend on podgate's port: %v, %s", err, said)
+	}
+	writeFile(t, operatorConfig, edge, 0o644)
+	if said, err := combined("podgate", "setup", "haproxy", "--check"); err == nil || !strings.Contains(said, "to do: write ") {
+		t.Errorf("check before setup: %v, %s", err, said)
+	}
+	run(t, "podgate", "setup", "haproxy")
+	want(t, "haproxy.service is not restarted unasked", invocation(t, "haproxy"), first)
+	run(t, "podgate", "setup", "haproxy", "--undo")
+	if _, err := os.Stat(dropinFolder + "/podgate.conf"); !os.IsNotExist(err) {
+		t.Errorf("after --undo: %v", err)
+	}
+	run(t, "podgate", "setup", "haproxy", "--restart")
+	haproxy := invocation(t, "haproxy")
+	if haproxy == first {
+		t.Error("haproxy.service is not restarted although that was asked for")
+	}
+	run(t, "podgate", "setup", "haproxy", "--restart")
+	want(t, "haproxy.service is restarted once", invocation(t, "haproxy"), haproxy)
+	run(t, "podgate", "setup", "haproxy", "--check")
+
+	t.Log("start")
+	run(t, "systemctl", "start", "podgate")
+	await(t, "http://127.0.0.1/cart/", "cart")
+	run(t, "systemctl", "enable", "--now", "podgate-drain")
+	l := startLoad(t, "http://127.0.0.1/cart/", "http://127.0.0.1:8081/")
+
+	t.Log("everything in the sandbox")
+	two := newPod(t, "cart")
+	cluster.serve("cart", one, two)
+	await(t, "http://127.0.0.1/cart/?who", two.addr.String())
+	cluster.serve("cart", two)
+	for range 3 { // each is a reload, with haproxy -c before it
+		cluster.newService(t)
+	}
+	cluster.rotateToken(t, "second")
+	cluster.newService(t)
+	run(t, "systemctl", "reload", "podgate")
+	reloadHAProxy(t)
+	run(t, "runuser", "-u", "podgate", "--", "podgate", "diff", "-o", "json")
+
+	t.Log("upgrade, configuration untouched")
+	worker := workerPid(t)
+	before := invocation(t, "podgate")
+	install(t, packages[1])
+	if invocation(t, "podgate") == before {
+		t.Error("podgate goes on in its old version")
+	}
+	cluster.serve("cart", one, two)
+	await(t, "http://127.0.0.1/cart/?who", one.addr.String())
+	want(t, "an upgrade reloads nothing: worker", workerPid(t), worker)
+	cluster.newService(t)
+
+	t.Log("upgrade, configuration edited")
+	edited := config + "[log]\nlevel = \"debug\"\n"
+	writeFile(t, configFile, edited, 0o600)
+	run(t, "chown", "podgate:", configFile)
+	install(t, packages[2])
+	want(t, "podgate.toml", readFile(t, configFile), edited)
+	want(t, "mode of podgate.toml", output("stat", "-c", "%U %a", configFile), "podgate 600")
+	cluster.newService(t)
+
+	want(t, "podgate-drain.service stands by through upgrades", output("systemctl", "is-active", "podgate-drain"), "active")
+
+	t.Log("remove")
+	run(t, "apt-get", "remove", "--yes", "podgate")
+	want(t, "podgate.service", output("systemctl", "is-active", "podgate"), "inactive")
+	reloadHAProxy(t)
+	await(t, "http://127.0.0.1/cart/", "cart")
+
+	t.Log("reinstall")
+	worker = workerPid(t)
+	install(t, packages[2])
+	want(t, "podgate.service", output("systemctl", "is-active", "podgate"), "active")
+	cluster.serve("cart", two)
+	await(t, "http://127.0.0.1/cart/?who", two.addr.String())
+	want(t, "a reinstallation reloads nothing: worker", workerPid(t), worker)
+	cluster.newService(t)
+	run(t, "podgate", "setup", "haproxy", "--check")
+	l.tell(t)
+	toldNothingBad(t)
+
+	t.Log("purge")
+	run(t, "apt-get", "purge", "--yes", "podgate")
+	for _, gone := range []string{"/var/lib/podgate", dropinFolder + "/podgate.conf", "/usr/sbin/podgate", "/etc/systemd/system/multi-user.target.wants/podgate.service", "/etc/systemd/system/multi-user.target.wants/podgate-drain.service"} {
+		if _, err := os.Lstat(gone); !os.IsNotExist(err) {
+			t.Errorf("%s is left: %v", gone, err)
+		}
+	}
+	want(t, "podgate.toml is the operator's", readFile(t, configFile), edited)
+	await(t, "http://127.0.0.1/cart/", "cart")
+	run(t, "systemctl", "reload", "haproxy") // its master still asks for the folder, and so nothing changes
+	await(t, "http://127.0.0.1/cart/", "cart")
+	l.check(t)
+	want(t, "haproxy.service has gone on through all of it", invocation(t, "haproxy"), haproxy)
+
+	run(t, "systemctl", "restart", "haproxy")
+	await(t, "http://127.0.0.1:8081/", "own")
+	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
+}
+
+// harden puts the packaged drop-in in force, which the package need not be
+// there for.
+func harden(t *testing.T) {
+	t.Helper()
+	text := readFile(t, os.Getenv("HARDENED"))
+	writeFile(t, dropinFolder+"/hardening.conf", text, 0o644)
+	run(t, "systemctl", "daemon-reload")
+}
+
+// packagesOf are three versions of the package, older ones first.
+func packagesOf(t *testing.T) []string {
+	t.Helper()
+	packages, err := filepath.Glob(os.Getenv("PACKAGES"))
+	if err != nil || len(packages) != 3 {
+		t.Fatalf("$PACKAGES=%s is %q, not three packages: %v", os.Getenv("PACKAGES"), packages, err)
+	}
+	return packages
+}
+
+func install(t *testing.T, file string) {
+	t.Helper()
+	run(t, "apt-get", "install", "--yes", "--no-install-recommends", file)
+	version := strings.Split(filepath.Base(file), "_")[1]
+	want(t, "installed version", output("dpkg-query", "-W", "-f", "${Version} ${Status}", "podgate"), version+" install ok installed")
+}
+
+// toldNothingBad looks for what the sandbox may have forbidden, in what podgate
+// and systemd said.
+func toldNothingBad(t *testing.T) {
+	t.Helper()
+	log := output("journalctl", "--unit=podgate", "--output=cat")
+	bad := regexp.MustCompile(`(?m)^.*(level=(ERROR|WARN)|not permitted|[Pp]ermission denied|Read-only|watchdog|Watchdog|SIG[A-Z]+).*$`)
+	for _, line := range bad.FindAllString(log, -1) {
+		t.Errorf("the log has: %s", line)
+	}
+	want(t, "restarts of podgate by systemd", output("systemctl", "show", "podgate", "--property=NRestarts"), "NRestarts=0")
+	t.Logf("reloads of HAProxy by podgate: %d", strings.Count(log, "msg=reloaded"))
+}
+
+// invocation is another with each start of the unit.
+func invocation(t *testing.T, unit string) string {
+	t.Helper()
+	return output("systemctl", "show", unit, "--property=InvocationID", "--value")
+}
+
+// reloadHAProxy does it as the operator does, and waits until it is done.
+func reloadHAProxy(t *testing.T) {
+	t.Helper()
+	before := workerPid(t)
+	run(t, "systemctl", "reload", "haproxy")
+	for deadline := time.Now().Add(10 * time.Second); workerPid(t) == before; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("HAProxy is not reloaded\n%s", journal())
+		}
+	}
+}
+
+// workerPid is that of the HAProxy that serves.
+func workerPid(t *testing.T) string {
+	t.Helper()
+	pid := regexp.MustCompile(`(?m)^Pid: (\d+)$`).FindString(showInfo(t))
+	if pid == "" {
+		t.Fatal("HAProxy does not say its pid")
+	}
+	return pid
+}
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	began := time.Now()
+	said, err := combined(name, args...)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s\n%s", name, strings.Join(args, " "), err, said, journal())
+	}
+	t.Logf("%5d ms  %s %s", time.Since(began).Milliseconds(), name, strings.Join(args, " "))
+	if name == "podgate" {
+		t.Log(said)
+	}
+}
+
+func combined(name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+func output(name string, args ...string) string {
+	said, _ := combined(name, args...)
+	return said
+}
+
+func journal() string {
+	return output("journalctl", "--no-pager", "--lines=40", "--output=cat", "--unit=podgate")
+}
+
+func want(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %q, want %q\n%s", what, got, want, journal())
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// writeFile puts a file in place at once, as editors and configuration
+// management do.
+func writeFile(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path+".new", []byte(text), mode)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendFile(t *testing.T, path, text string) string {
+	t.Helper()
+	text = readFile(t, path) + text
+	writeFile(t, path, text, 0o644)
+	return text
+}
+
+// cluster is a fake API server, over TLS, that wants a token.
+type cluster struct {
+	api      *kubeapitest.Server
+	t        *testing.T
+	services int
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{api: kubeapitest.New(), t: t}
+	if err := c.api.StartTLS("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.api.Stop)
+	return c
+}
+
+// rotateToken has the API server take the new token alone, after podgate has
+// been given it as README.Debian says.
+func (c *cluster) rotateToken(t *testing.T, token string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	writeFile(t, file, token, 0o600)
+	run(t, "install", "-o", "podgate", "-g", "podgate", "-m", "0600", file, tokenFile)
+	c.api.Misbehave(kubeapitest.RequireToken(token))
+}
+
+// serve makes those pods the endpoints of the Service.
+func (c *cluster) serve(name string, pods ...*pod) {
+	c.t.Helper()
+	text := fmt.Sprintf(`
+apiVersion: v1
+kind: Service
+metadata: {name: %[1]s, namespace: default}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: %[1]s-1, namespace: default, labels: {kubernetes.io/service-name: %[1]s}}
+addressType: IPv4
+ports: [{name: http, port: %[2]d}]
+endpoints:
+`, name, pods[0].addr.Port())
+	for _, p := range pods {
+		text += fmt.Sprintf("- {addresses: [%s]}\n", p.addr.Addr())
+	}
+	if err := c.api.Apply(text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// newService brings one that only a reload of HAProxy can bring, before 3.4.
+func (c *cluster) newService(t *testing.T) {
+	t.Helper()
+	c.services++
+	name := fmt.Sprintf("extra-%d", c.services)
+	c.serve(name, newPod(t, name))
+	await(t, "http://127.0.0.1/"+name+"/", name)
+}

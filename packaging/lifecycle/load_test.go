@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lifecycle
+
+package lifecycle
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// pod is an HTTP server on a loopback address of its own. It answers with its
+// name, and its address where that is asked for by ?who.
+type pod struct{ addr netip.AddrPort }
+
+// podPort is that of every pod: their addresses tell them apart.
+const podPort = 8080
+
+var lastPod atomic.Uint32
+
+func newPod(t *testing.T, name string) *pod {
+	t.Helper()
+	n := lastPod.Add(1)
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 77, byte(n >> 8), byte(n)}), podPort)
+	listener, err := net.Listen("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "sleep") {
+			time.Sleep(100 * time.Millisecond)
+		}
+		said := name
+		if strings.Contains(r.URL.RawQuery, "who") {
+			said = addr.String()
+		}
+		fmt.Fprint(w, said)
+	})}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	return &pod{addr}
+}
+
+// await asks until the answer is want.
+func await(t *testing.T, url, want string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	var got string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if got = get(client, url); got == want {
+			return
+		}
+	}
+	t.Fatalf("%s: the last answer was %q, want %q\n%s", url, got, want, journal())
+}
+
+// get is the body of an answer with status 200, anything else in words.
+func get(client *http.Client, url string) string {
+	resp, err := client.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return err.Error()
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Sprintf("status %d: %s", resp.StatusCode, body)
+	}
+	return string(body)
+}
+
+// load is clients that never stop, over short and kept connections.
+type load struct {
+	sent, failed atomic.Int64
+	mu           sync.Mutex
+	causes       []string
+	stop         func()
+}
+
+// startLoad asks for each of urls; a right answer is "cart" or "own".
+func startLoad(t *testing.T, urls ...string) *load {
+	l := new(load)
+	done := make(chan struct{})
+	var workers sync.WaitGroup
+	for i := range 4 {
+		workers.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}, Timeout: 10 * time.Second}
+			defer client.CloseIdleConnections()
+			for n := i; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				url := urls[n%len(urls)]
+				if n%50 == 0 {
+					url += "?sleep"
+				}
+				l.sent.Add(1)
+				if got := get(client, url); got != "cart" && got != "own" {
+					l.failed.Add(1)
+					l.mu.Lock()
+					l.causes = append(l.causes, fmt.Sprintf("%s %s: %s", time.Now().Format("15:04:05.000"), url, got))
+					l.mu.Unlock()
+				}
+			}
+		})
+	}
+	l.stop = sync.OnceFunc(func() {
+		close(done)
+		workers.Wait()
+	})
+	t.Cleanup(l.stop)
+	return l
+}
+
+func (l *load) tell(t *testing.T) {
+	t.Helper()
+	t.Logf("requests sent %d, failed %d", l.sent.Load(), l.failed.Load())
+}
+
+// check stops the load, and fails the test if a request failed.
+func (l *load) check(t *testing.T) {
+	t.Helper()
+	l.stop()
+	l.tell(t)
+	if l.failed.Load() > 0 {
+		t.Errorf("%d requests failed:\n%s", l.failed.Load(), strings.Join(l.causes[:min(10, len(l.causes))], "\n"))
+	}
+	if l.sent.Load() < 1000 {
+		t.Error("hardly a request was sent")
+	}
+}
+
+// showInfo is what HAProxy says of itself.
+func showInfo(t *testing.T) string {
+	t.Helper()
+	conn, err := net.Dial("unix", "/run/haproxy/admin.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintln(conn, "show info")
+	said, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(said)
+}

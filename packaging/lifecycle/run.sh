@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh SUITE PACKAGE.deb
+# run.sh --can-boot          exit code 0 if this machine lets us
+#
+# Boots a Debian of that suite with its own systemd (systemd-nspawn, no network),
+# leads the package through its life there, and forgets the machine. The suite is
+# debootstrap'd once, from where this machine's apt gets its packages, and kept in
+# the user's cache. As root. HARDENED=1 closes haproxy.service by the packaged
+# drop-in first.
+set -euo pipefail
+
+# A tree of control groups of its own makes it the same on machines with and
+# without systemd, and with cgroups of either kind.
+cgroup='umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && group=/sys/fs/cgroup/podgate-$$ && mkdir "$group"'
+alone() { exec unshare --mount --propagation private bash -c "$@"; }
+if [ "$1" = --can-boot ]; then
+    [ "$(id -u)" = 0 ] && alone "$cgroup && rmdir \"\$group\"" 2>/dev/null
+    exit
+fi
+
+suite=$1 package=$(realpath "$2")
+cd "$(dirname "$0")/../.."
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/podgate/debian
+root=$cache/$suite
+if [ ! -d "$root" ]; then
+    mirror=$(awk '/^URIs:/ {print $2; exit} /^deb / {for (i = 2; i <= NF; i++) if ($i ~ /^http/) {print $i; exit}}' \
+        /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null || true)
+    mkdir -p "$cache"
+    rm -rf "$root.part"
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,procps,haproxy,ca-certificates \
+        "$suite" "$root.part" "${mirror:-http://deb.debian.org/debian}" >&2
+    mv "$root.part" "$root"
+fi
+
+work=$(mktemp -d)
+nspawn=
+finish() {
+    if [ -n "$nspawn" ]; then
+        leader=$(pgrep -P "$nspawn" || true)
+        [ -z "$leader" ] || kill -RTMIN+4 "$leader" # poweroff
+        timeout 30 tail --pid="$nspawn" -f /dev/null || kill -KILL "$nspawn"
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+
+# Three versions of the package, the same but for their numbers.
+version=$(dpkg-deb -f "$package" Version)
+dpkg-deb -R "$package" "$work/tree"
+for number in "$version.1" "$version.2" "$version.3"; do
+    sed -i "s/^Version: .*/Version: $number/" "$work/tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Znone -b "$work/tree" "$work/podgate_${number}_test.deb" >/dev/null
+done
+rm -rf "$work/tree"
+cp systemd/haproxy.service.d/hardening.conf "$work/"
+CGO_ENABLED=0 go test -c -tags lifecycle -o "$work/lifecycle" ./packaging/lifecycle
+chmod -R a+rX "$work"
+
+alone "$cgroup"' && echo $$ >"$group/cgroup.procs" &&
+    exec systemd-nspawn --quiet --register=no --keep-unit --private-network --volatile=overlay \
+        --machine="podgate-$$" --bind-ro="$2:/podgate" --directory="$1" --console=pipe --boot' \
+    - "$root" "$work" </dev/null >"$work/boot" 2>&1 &
+nspawn=$!
+
+# inside runs a command on the machine, once it has booted.
+inside() { nsenter --all --target "$(pgrep -P "$nspawn")" "$@"; }
+booted=
+for _ in $(seq 300); do
+    if inside systemctl is-system-running 2>/dev/null | grep -qE 'running|degraded'; then
+        booted=yes
+        break
+    fi
+    kill -0 "$nspawn" 2>/dev/null || break
+    sleep 0.2
+done
+[ -n "$booted" ] || { cat "$work/boot" >&2; exit 1; }
+hardened=${HARDENED:+/podgate/hardening.conf}
+echo "== $suite, $(inside haproxy -v | head -n 1), $(inside systemctl --version | head -n 1)${HARDENED:+, haproxy.service hardened}"
+inside env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root HARDENED="$hardened" PACKAGES="/podgate/podgate_*.deb" \
+    /podgate/lifecycle -test.v -test.timeout 5m
