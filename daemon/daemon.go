@@ -55,7 +55,7 @@ type Daemon struct {
 func (d *Daemon) Run(ctx context.Context) error {
 	snapshots := make(chan *kubeapi.Snapshot, 1)
 	var err error
-	if d.follow, err = newFollower(d.Config.Kubernetes, userAgent(d.Version), d.Log); err != nil {
+	if d.follow, err = newFollower(d.Config.Kubernetes, nodesByDefault(d.Config), userAgent(d.Version), d.Log); err != nil {
 		return err
 	}
 	d.follow.start(ctx, snapshots)
@@ -122,6 +122,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 			watching.Go(func() { watchHealth(ctx, d.edge.runtime, d.looking.interval, healths) })
 		}
 		d.publish()
+		d.followNodes(ctx, snapshots)
 		wake.Reset(time.Until(d.edge.next()))
 	}
 }
@@ -232,7 +233,7 @@ func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
 
 func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *kubeapi.Snapshot) error {
 	if !d.follow.follows(next.Kubernetes) {
-		f, err := newFollower(next.Kubernetes, userAgent(d.Version), d.Log)
+		f, err := newFollower(next.Kubernetes, d.follow.nodes || nodesByDefault(next), userAgent(d.Version), d.Log)
 		if err != nil {
 			return err
 		}

@@ -275,8 +275,9 @@ func TestStopLeavesHAProxyServing(t *testing.T) {
 	tw.service("cart", nil, newPod(t, "cart-0"))
 	tw.start()
 	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	tw.endpoints("cart", newPod(t, "cart-1"))
-	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	next := newPod(t, "cart-1")
+	tw.endpoints("cart", next)
+	tw.awaitServers("shop_cart_80", next) // and not cart-0 as well
 	tw.stop()
 	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
 	if err := tw.haproxy.Restart(t.Context()); err != nil {

@@ -52,6 +52,7 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	if err := e.look(ctx, want, new(Pass)); err != nil {
 		return nil, err
 	}
+	want = want.KeepUnknown(e.have.Servers)
 	differences := e.processDifferences(want)
 	inFile, err := fileDifferences(c.HAProxy.Folder, want)
 	differences = append(differences, inFile...)

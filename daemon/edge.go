@@ -117,9 +117,13 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if err := e.look(ctx, want, pass); err != nil {
+		if want.HasUnknown() {
+			return err // the files stay as they are: they hold the servers that want lacks
+		}
 		e.startBrake()
 		return errors.Join(err, e.writeDesired(ctx, e.brake.brake(want)))
 	}
+	want = want.KeepUnknown(e.have.Servers)
 	e.startBrake()
 	want = e.brake.brake(want)
 	possible := e.quarantine.filter(want, e.have.Loaded)

@@ -15,19 +15,22 @@ import (
 // follower follows one API server in a goroutine of its own.
 type follower struct {
 	of     config.Kubernetes
+	nodes  bool // it follows Nodes too
 	client *kubeapi.Client
 	cancel context.CancelFunc
 	done   chan struct{} // closed by the goroutine when it ends
 }
 
 // newFollower reads the credentials that k names. The error says what is wrong
-// with them.
-func newFollower(k config.Kubernetes, userAgent string, log *slog.Logger) (*follower, error) {
-	client, err := kubeapi.New(clientConfig(k, userAgent), log)
+// with them. With nodes, it follows the cluster's Nodes as well.
+func newFollower(k config.Kubernetes, nodes bool, userAgent string, log *slog.Logger) (*follower, error) {
+	c := clientConfig(k, userAgent)
+	c.Nodes = nodes
+	client, err := kubeapi.New(c, log)
 	if err != nil {
 		return nil, err
 	}
-	return &follower{of: k, client: client, done: make(chan struct{})}, nil
+	return &follower{of: k, nodes: nodes, client: client, done: make(chan struct{})}, nil
 }
 
 // start begins to send Snapshots to out, until stop or until ctx ends.

@@ -50,7 +50,18 @@ func readCluster(ctx context.Context, c *config.Config, version string, objects 
 	if objects != nil {
 		return kubeapi.Decode(objects)
 	}
-	client, err := kubeapi.New(clientConfig(c.Kubernetes, userAgent(version)), slog.New(slog.DiscardHandler))
+	k := clientConfig(c.Kubernetes, userAgent(version))
+	k.Nodes = nodesByDefault(c)
+	snapshot, err := listOnce(ctx, k)
+	if err != nil || k.Nodes || !compile.Compile(c, snapshot, nil).NeedsNodes() {
+		return snapshot, err
+	}
+	k.Nodes = true
+	return listOnce(ctx, k)
+}
+
+func listOnce(ctx context.Context, k kubeapi.Config) (*kubeapi.Snapshot, error) {
+	client, err := kubeapi.New(k, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -149,7 +149,7 @@ func (p *Plan) diffServers(b *Backend, have, want []Server) {
 			p.Add = append(p.Add, ServerChange{AddServer, b, want[0]})
 			want = want[1:]
 		default:
-			if change := (ServerChange{SetServer, b, want[0]}); have[0].State != want[0].State {
+			if change := (ServerChange{SetServer, b, want[0]}); !have[0].as(want[0]) {
 				if want[0].State == Ready {
 					p.Add = append(p.Add, change)
 				} else {
@@ -161,8 +161,14 @@ func (p *Plan) diffServers(b *Backend, have, want []Server) {
 	}
 }
 
+// as reports whether a server of one address serves as another one. The weight
+// of one in maint does not count.
+func (s Server) as(o Server) bool {
+	return s.State == o.State && (s.State == Maint || s.Weight == o.Weight)
+}
+
 func (p *Plan) leave(b *Backend, s Server) {
-	gone := Server{s.Addr, Maint}
+	gone := Server{Addr: s.Addr, State: Maint}
 	if s.State != Maint {
 		p.Leave = append(p.Leave, ServerChange{SetServer, b, gone})
 	}

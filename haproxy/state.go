@@ -133,9 +133,13 @@ type Backend struct {
 	// of Settings. In HTTP mode it is changed at runtime.
 	TimeoutServer time.Duration
 	Servers       []Server // by Addr
+	// Unknown says that nobody can tell its Servers now: those that HAProxy has
+	// stay.
+	Unknown bool
 }
 
-// SameStructure reports whether the backends differ in nothing but their servers.
+// SameStructure reports whether the backends differ in nothing but their servers,
+// and whether these are known.
 func (b *Backend) SameStructure(o *Backend) bool {
 	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer
 }
@@ -234,6 +238,9 @@ const (
 type Server struct {
 	Addr  netip.AddrPort
 	State ServerState // Ready or Drain where it is wanted; any where it was observed
+	// Weight is its share of the load beside the other servers of its backend, 2
+	// to 256; zero is HAProxy's default, 1.
+	Weight uint16
 }
 
 // Name is the server's name in HAProxy: its address and port, without the

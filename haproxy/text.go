@@ -35,7 +35,11 @@ func (s State) String() string {
 	for _, be := range s.Backends {
 		fmt.Fprintf(&b, "backend %s\n", be.describe())
 		for _, srv := range be.Servers {
-			fmt.Fprintf(&b, "  server %s %s\n", srv.Name(), srv.State)
+			fmt.Fprintf(&b, "  server %s %s", srv.Name(), srv.State)
+			if srv.Weight != 0 {
+				fmt.Fprintf(&b, " weight=%d", srv.Weight)
+			}
+			b.WriteByte('\n')
 		}
 	}
 	return b.String()
@@ -110,6 +114,9 @@ func (b Backend) describe() string {
 	}
 	if b.Policy.AllowSource != "" {
 		add("allow-source", strings.ReplaceAll(string(b.Policy.AllowSource), " ", ","))
+	}
+	if b.Unknown {
+		words = append(words, "unknown")
 	}
 	return strings.Join(words, " ")
 }

@@ -156,6 +156,9 @@ func (c *Client) sources() []source {
 		}
 		all = append(all, source{services, namespace}, source{endpointSlices, namespace})
 	}
+	if c.cfg.Nodes {
+		all = append(all, source{resource: nodes})
+	}
 	return all
 }
 

@@ -54,6 +54,10 @@ type Config struct {
 	// every Service. EndpointSlices carry other labels and are never selected.
 	Selector string
 
+	// Nodes follows the cluster's Nodes too. While they cannot be listed, which is
+	// told, the rest is followed without them.
+	Nodes bool
+
 	// Watch asks for changes as they happen; false only polls.
 	Watch bool
 	// PollInterval is the pause between two lists where there is no watch, and

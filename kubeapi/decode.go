@@ -126,6 +126,8 @@ func (d *objectDecoder) object(text []byte, apiVersion, kind string) error {
 		r = services
 	case apiVersion == "discovery.k8s.io/v1" && kind == "EndpointSlice":
 		r = endpointSlices
+	case apiVersion == "v1" && kind == "Node":
+		r = nodes
 	default:
 		return nil
 	}

@@ -128,11 +128,11 @@ func (f *follower) apply(u update) bool {
 	case u.list != nil:
 		changed = f.store.replace(u.src, u.list)
 		f.tell(u.src, u.list.unread)
-		delete(f.unlisted, u.src)
-		if len(f.unlisted) == 0 {
-			f.complete++
-			f.c.board.complete()
-			f.restart()
+		if f.listed(u.src) {
+			return true
+		}
+	case u.src.resource == nodes && u.err != nil && u.object == nil:
+		if f.listed(u.src) { // as far as the others are concerned
 			return true
 		}
 	case u.object != nil && u.deleted:
@@ -141,6 +141,19 @@ func (f *follower) apply(u update) bool {
 		changed = f.store.put(u.object)
 	}
 	return changed && f.complete > 0
+}
+
+// listed notes that a source was listed, and reports whether it was the last one
+// of a complete list.
+func (f *follower) listed(src source) bool {
+	delete(f.unlisted, src)
+	if len(f.unlisted) > 0 {
+		return false
+	}
+	f.complete++
+	f.c.board.complete()
+	f.restart()
+	return true
 }
 
 // tell logs the objects of a list that could not be decoded, each once as long

@@ -86,7 +86,8 @@ type protoMeta struct {
 	name, namespace, uid, version []byte
 
 	created     time.Time
-	service     []byte // label kubernetes.io/service-name, the only one that is read
+	service     []byte // label kubernetes.io/service-name
+	excluded    bool   // label excludeLabel stands there
 	annotations []protoEntry
 }
 
@@ -114,8 +115,11 @@ func (w *protoMeta) read(b []byte) error {
 		case 11:
 			var label protoEntry
 			label, err = readEntry(m.bytes)
-			if string(label.key) == serviceNameLabel {
+			switch string(label.key) {
+			case serviceNameLabel:
 				w.service = label.value
+			case excludeLabel:
+				w.excluded = true
 			}
 		case 12:
 			var annotation protoEntry

@@ -25,6 +25,13 @@ func (d *protoDecoder) object(b []byte) (object, Key, error) {
 		}
 		return s, s.Key, nil
 	}
+	if d.resource == nodes {
+		n, err := d.node(b)
+		if err != nil {
+			return nil, d.meta.key(), err
+		}
+		return n, n.key(), nil
+	}
 	s, err := d.slice(b)
 	if err != nil {
 		return nil, d.meta.key(), err
@@ -82,6 +89,8 @@ func (d *protoDecoder) serviceSpec(b []byte, s *Service) error {
 			s.Type = d.strings.ofBytes(m.bytes)
 		case 7:
 			s.Affinity = d.strings.ofBytes(m.bytes)
+		case 11:
+			s.Local = string(m.bytes) == localPolicy
 		case 14:
 			s.AffinityTimeout, err = affinityTimeout(m.bytes)
 		}

@@ -9,25 +9,29 @@ import (
 	"net/url"
 )
 
-// resource is one of the two collections that are followed.
+// resource is one of the collections that are followed.
 type resource int
 
 const (
 	services resource = iota
 	endpointSlices
+	nodes // of no namespace, and followed only where Config.Nodes asks for it
 )
 
 // String returns the plural, as RBAC rules and kubectl spell it.
 func (r resource) String() string {
-	if r == services {
+	switch r {
+	case services:
 		return "services"
+	case nodes:
+		return "nodes"
 	}
 	return "endpointslices"
 }
 
 // group returns the API group, "" for core.
 func (r resource) group() string {
-	if r == services {
+	if r != endpointSlices {
 		return ""
 	}
 	return "discovery.k8s.io"
@@ -40,8 +44,11 @@ func (r resource) rule(verb string) string {
 
 // logKey returns the slog key of one object of the collection.
 func (r resource) logKey() string {
-	if r == services {
+	switch r {
+	case services:
 		return "service"
+	case nodes:
+		return "node"
 	}
 	return "slice"
 }
@@ -60,7 +67,7 @@ func (r resource) url(base *url.URL, namespace string, query url.Values) string 
 	return u.String()
 }
 
-// object is a *Service or an *EndpointSlice.
+// object is a *Service, an *EndpointSlice or a *Node.
 type object interface {
 	key() Key
 	version() string
@@ -75,12 +82,19 @@ func (s *EndpointSlice) version() string { return s.ResourceVersion }
 // from JSON. On a typeError the key is what could be read of it, possibly none:
 // encoding/json goes on after a value of the wrong type.
 func (r resource) decode(unmarshal func(any) error, in interner) (object, Key, error) {
-	if r == services {
+	switch r {
+	case services:
 		var w wireService
 		if err := unmarshal(&w); err != nil {
 			return nil, w.key(), plainError(err)
 		}
 		return w.service(in), w.key(), nil
+	case nodes:
+		var w wireNode
+		if err := unmarshal(&w); err != nil {
+			return nil, w.key(), plainError(err)
+		}
+		return w.node(), w.key(), nil
 	}
 	var w wireSlice
 	if err := unmarshal(&w); err != nil {

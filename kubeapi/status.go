@@ -93,9 +93,10 @@ func (c *Client) Status() Status {
 		s.Conditions = append(s.Conditions, o.Condition)
 	}
 	for src, n := range b.reading {
-		if src.resource == services {
+		switch src.resource {
+		case services:
 			s.Reading.Services += n
-		} else {
+		case endpointSlices:
 			s.Reading.EndpointSlices += n
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // part that changed.
 type store struct {
 	services []*Service             // sorted by Key
+	nodes    []*Node                // sorted by Name; nil before they were listed; never changed in place
 	groups   indexBuilder           // each group sorted by Key
 	slices   map[Key]*EndpointSlice // by Key; those of no Service as well
 
@@ -26,7 +27,7 @@ func newStore() *store {
 // snapshot returns the present state.
 func (s *store) snapshot(complete int) *Snapshot {
 	s.servicesShared = true
-	return &Snapshot{Services: s.services, Slices: s.groups.done(), Complete: complete}
+	return &Snapshot{Services: s.services, Nodes: s.nodes, Slices: s.groups.done(), Complete: complete}
 }
 
 // replace makes l the whole state of src and reports whether that changed
@@ -37,6 +38,9 @@ func (s *store) replace(src source, l *listing) bool {
 		present[key] = true
 	}
 	changed := false
+	if src.resource == nodes && s.nodes == nil {
+		s.nodes, changed = []*Node{}, true
+	}
 	for _, o := range l.objects {
 		present[o.key()] = true
 		if s.put(o) {
@@ -59,7 +63,13 @@ func (s *store) keys(src source) []Key {
 			keys = append(keys, key)
 		}
 	}
-	if src.resource == services {
+	switch src.resource {
+	case nodes:
+		for _, n := range s.nodes {
+			keys = append(keys, n.key())
+		}
+		return keys
+	case services:
 		for _, svc := range s.services {
 			add(svc.Key)
 		}
@@ -79,14 +89,19 @@ func (s *store) put(o object) bool {
 		return s.putService(o)
 	case *EndpointSlice:
 		return s.putSlice(o)
+	case *Node:
+		return s.putNode(o)
 	}
 	return false
 }
 
 // remove deletes the object of r named key, and reports whether there was one.
 func (s *store) remove(r resource, key Key) bool {
-	if r == services {
+	switch r {
+	case services:
 		return s.removeService(key)
+	case nodes:
+		return s.removeNode(key.Name)
 	}
 	return s.removeSlice(key)
 }
@@ -176,7 +191,7 @@ func (s *store) ownServices() {
 func (s *Service) equal(t *Service) bool {
 	return s.Key == t.Key && s.UID == t.UID && s.ResourceVersion == t.ResourceVersion &&
 		s.Created.Equal(t.Created) && s.Type == t.Type && s.ClusterIP == t.ClusterIP &&
-		s.Affinity == t.Affinity && s.AffinityTimeout == t.AffinityTimeout &&
+		s.Affinity == t.Affinity && s.Local == t.Local && s.AffinityTimeout == t.AffinityTimeout &&
 		maps.Equal(s.Annotations, t.Annotations) && slices.Equal(s.Ports, t.Ports)
 }
 

@@ -34,6 +34,7 @@ type Service struct {
 	ClusterIP       string            // spec.clusterIP; "None" for a headless Service
 	Affinity        string            // spec.sessionAffinity: "", "None" or "ClientIP"
 	AffinityTimeout time.Duration     // spec.sessionAffinityConfig.clientIP.timeoutSeconds; zero when absent
+	Local           bool              // spec.externalTrafficPolicy is Local: a node port leads to pods of that node alone
 	Ports           []ServicePort
 }
 
@@ -82,6 +83,7 @@ type Endpoint struct {
 // equal content.
 type Snapshot struct {
 	Services []*Service // sorted by Key
+	Nodes    []*Node    // sorted by Name; nil where they are not followed, or cannot be listed
 	Slices   SliceIndex // by Service (namespace, kubernetes.io/service-name)
 	Complete int        // how many complete lists of every resource came before it, from 1
 	// Since is when the oldest of the changes came that no Snapshot taken before

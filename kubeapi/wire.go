@@ -10,6 +10,9 @@ import (
 const (
 	// serviceNameLabel says which Service an EndpointSlice belongs to.
 	serviceNameLabel = "kubernetes.io/service-name"
+	// localPolicy is spec.externalTrafficPolicy of a Service whose node ports do
+	// not lead to pods of other nodes.
+	localPolicy = "Local"
 	// lastApplied is the annotation in which kubectl keeps a second copy of the
 	// whole object; it is not read.
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -36,6 +39,7 @@ type wireService struct {
 		Type                  string            `json:"type"`
 		ClusterIP             string            `json:"clusterIP"`
 		SessionAffinity       string            `json:"sessionAffinity"`
+		ExternalTrafficPolicy string            `json:"externalTrafficPolicy"`
 		SessionAffinityConfig wireAffinity      `json:"sessionAffinityConfig"`
 		Ports                 []wireServicePort `json:"ports"`
 	} `json:"spec"`
@@ -101,6 +105,7 @@ func (w *wireService) service(in interner) *Service {
 		Type:            in.of(w.Spec.Type),
 		ClusterIP:       w.Spec.ClusterIP,
 		Affinity:        in.of(w.Spec.SessionAffinity),
+		Local:           w.Spec.ExternalTrafficPolicy == localPolicy,
 		AffinityTimeout: time.Duration(w.Spec.SessionAffinityConfig.ClientIP.TimeoutSeconds) * time.Second,
 	}
 	delete(w.Metadata.Annotations, lastApplied)

@@ -44,7 +44,7 @@ Exit code: 0, with Problems too; 1 if nothing could be rendered.`,
 }
 
 func fromFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("from", "", "read the cluster from a file, as kubectl get services,endpointslices -o json or -o yaml prints it; - is standard input")
+	return cmd.Flags().String("from", "", "read the cluster from a file, as kubectl get services,endpointslices,nodes -o json or -o yaml prints it; - is standard input")
 }
 
 // openObjects returns nil where the cluster itself is to be asked.

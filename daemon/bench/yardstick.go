@@ -46,7 +46,7 @@ func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	if _, err := c.get("/"); err != nil { // the connection is there already
 		return 0, err
 	}
-	commands := []string{"add server yardstick/" + cfgfile.ServerLine(options, addr)}
+	commands := []string{"add server yardstick/" + cfgfile.ServerLine(options, haproxy.Server{Addr: addr})}
 	if e.check {
 		commands = append(commands, "enable health "+server)
 	}

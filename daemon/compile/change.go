@@ -38,7 +38,7 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 			continue
 		}
 		old := r.services[i]
-		s := compileService(r.config, old.object, snap.Slices.Of(key), old)
+		s := compileService(r.config, old.object, snap.Slices.Of(key), snap.Nodes, old)
 		if s == old {
 			continue
 		}
@@ -66,14 +66,15 @@ func (r *Result) backendsWith(changed []int) []*haproxy.Backend {
 	for _, i := range changed {
 		for claim, servers := range r.services[i].servers {
 			at := r.merged.backendOf(owner{i, claim})
-			if at < 0 || equal(backends[at].Servers, servers) {
+			unknown := r.services[i].unknown(claim)
+			if at < 0 || equal(backends[at].Servers, servers) && backends[at].Unknown == unknown {
 				continue
 			}
 			if !own {
 				backends, own = slices.Clone(backends), true
 			}
 			b := *backends[at]
-			b.Servers = servers
+			b.Servers, b.Unknown = servers, unknown
 			backends[at] = &b
 		}
 	}

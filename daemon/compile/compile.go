@@ -107,7 +107,7 @@ func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service
 		if len(prev) > 0 && prev[0].object.Key == svc.Key {
 			before = prev[0]
 		}
-		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), before)
+		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), snap.Nodes, before)
 	}
 	return services
 }
@@ -118,16 +118,16 @@ func (r *Result) backends(prev *Result) []*haproxy.Backend {
 	backends := make([]*haproxy.Backend, len(r.merged.backends))
 	old := prev.State.Backends
 	for i, p := range r.merged.backends {
-		servers := r.services[p.service].servers[p.claim]
+		servers, unknown := r.services[p.service].servers[p.claim], r.services[p.service].unknown(p.claim)
 		for len(old) > 0 && old[0].Name < p.backend.Name {
 			old = old[1:]
 		}
-		if len(old) > 0 && old[0].SameStructure(&r.merged.backends[i].backend) && equal(old[0].Servers, servers) {
+		if len(old) > 0 && old[0].SameStructure(&r.merged.backends[i].backend) && equal(old[0].Servers, servers) && old[0].Unknown == unknown {
 			backends[i] = old[0]
 			continue
 		}
 		b := p.backend
-		b.Servers = servers
+		b.Servers, b.Unknown = servers, unknown
 		backends[i] = &b
 	}
 	return backends

@@ -17,6 +17,7 @@ type service struct {
 	object   *kubeapi.Service
 	slices   []*kubeapi.EndpointSlice
 	claims   *claims            // the same as long as what it asks for, its age and Config are
+	nodes    []*kubeapi.Node    // nil where they are not known, and where nobody asks for them
 	servers  [][]haproxy.Server // by index into claims.ports
 	problems []Problem          // of the slices
 }
@@ -37,12 +38,14 @@ type claim struct {
 	listen  uint16          // port of a TCP frontend; zero for an HTTP port
 	routes  []haproxy.Route // of an HTTP port, without Backend
 	note    annotation      // which asked for listen or routes; zero where the Service's name did
+	mode    config.UpstreamMode
 }
 
 // compileService compiles one Service, with the work of prev, which is of the
 // same name or nil.
-func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, prev *service) *service {
-	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) {
+func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node, prev *service) *service {
+	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) &&
+		(!prev.claims.needNodes() || sameNodes(prev.nodes, nodes)) {
 		return prev
 	}
 	s := &service{object: svc, slices: endpointSlices}
@@ -59,10 +62,13 @@ func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*
 	if len(s.claims.ports) == 0 {
 		return s
 	}
+	if s.claims.needNodes() {
+		s.nodes = nodes
+	}
 	s.servers = make([][]haproxy.Server, len(s.claims.ports))
 	for i, c := range s.claims.ports {
 		var problems []Problem
-		s.servers[i], problems = limitServers(cfg, svc.Key, portLabel(c.port), serversOf(c.port, endpointSlices))
+		s.servers[i], problems = limitServers(cfg, svc.Key, portLabel(c.port), upstreamServers(svc, c, endpointSlices, s.nodes))
 		s.problems = append(s.problems, problems...)
 		if prev != nil && i < len(prev.servers) && slices.Equal(s.servers[i], prev.servers[i]) {
 			s.servers[i] = prev.servers[i]
@@ -175,6 +181,10 @@ func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool)
 	open := readUnserved(r, !tcp.given)
 	name := read(r, keyBackendName, parseBackendName)
 	c := claim{port: r.port, name: name.or(""), named: name.note}
+	var reachable bool
+	if c.mode, reachable = readUpstream(r, cfg, svc); !reachable {
+		return claim{}, false
+	}
 	if tcp.given {
 		listen, ok := allowedListen(r, cfg, tcp)
 		c.listen, c.note = listen, tcp.note

@@ -20,7 +20,6 @@ func (e textError) Error() string { return string(e) }
 // not serve, where they ask for something. It reports false where the port
 // must not be served without them.
 func readUnserved(r *reader, http bool) bool {
-	read(r, keyUpstream, parseUpstream)
 	if http {
 		read(r, keyRedirectHTTPS, unless(parseBool, false))
 		read(r, keyHSTS, unless(parseNumber(0, 1<<31-1), 0))
@@ -41,14 +40,6 @@ func unless[T comparable](parse func(string) (T, error), nothing T) func(string)
 		}
 		return v, err
 	}
-}
-
-func parseUpstream(value string) (string, error) {
-	v, err := parseOneOf("pod", "nodeport", "clusterip")(value)
-	if err == nil && v != "pod" {
-		return "", fmt.Errorf("%s is not served by this version, which uses pods", quote(value))
-	}
-	return v, err
 }
 
 func parseVerify(value string) (string, error) {

@@ -24,6 +24,7 @@ type Config struct {
 	Defaults   Defaults
 	Safety     Safety
 	Cloud      Cloud
+	Upstream   Upstream
 	Grants     []Grant
 	Admin      Admin
 	Log        Log

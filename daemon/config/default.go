@@ -61,6 +61,7 @@ func Default() *Config {
 			MaxRoutes:    50_000,
 			MaxEndpoints: 5_000,
 		},
+		Upstream: Upstream{Mode: UpstreamPod},
 		Cloud: Cloud{
 			HealthPath:   "/healthz",
 			DrainWait:    30 * time.Second,

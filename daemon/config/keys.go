@@ -48,6 +48,7 @@ func (c *Config) keys() []key {
 		c.Safety.keys(),
 		c.Cloud.keys(),
 		c.Admin.keys(),
+		c.Upstream.keys(),
 		c.Log.keys(),
 	)
 }

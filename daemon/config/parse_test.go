@@ -152,6 +152,8 @@ timeout_connect = "3s"
 timeout_http_request = "4s"
 timeout_keep_alive = "5s"
 timeout_tunnel = "6h"
+[upstream]
+mode = "clusterip"
 [cloud]
 proxy = ["tcp", 5432, "http"]
 trusted_sources = ["10.1.0.0/24"]
@@ -238,6 +240,7 @@ annotations = ["tcp"]
 		},
 		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+		Upstream: Upstream{Mode: UpstreamClusterIP},
 		Cloud: Cloud{
 			Proxy:            []string{"5432", "http", "tcp"},
 			TrustedSources:   []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")},

@@ -134,7 +134,7 @@ func (w *backendWriter) head(b *haproxy.Backend) string {
 func (w *backendWriter) writeServers(t *bytes.Buffer, b *haproxy.Backend) {
 	params := w.serverParams(b.Options)
 	for _, s := range b.Servers {
-		line := appendServerLine(append(t.AvailableBuffer(), "  server "...), params, s.Addr)
+		line := appendServerLine(append(t.AvailableBuffer(), "  server "...), params, s)
 		t.Write(append(line, '\n'))
 	}
 }

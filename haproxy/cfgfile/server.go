@@ -3,7 +3,6 @@
 package cfgfile
 
 import (
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -19,17 +18,21 @@ import (
 const poolPurgeDelay = 5 * time.Second
 
 // ServerLine is what follows "server " in the file and "add server BACKEND/"
-// on the runtime API for the server at addr: its name, address and parameters.
+// on the runtime API for a server: its name, address and parameters.
 // Every parameter is written out, because "default-server" does not count for
 // servers that are added at runtime (management.txt "add server").
-func ServerLine(o haproxy.Options, addr netip.AddrPort) string {
-	return string(appendServerLine(nil, serverParams(o), addr))
+func ServerLine(o haproxy.Options, s haproxy.Server) string {
+	return string(appendServerLine(nil, serverParams(o), s))
 }
 
-func appendServerLine(line []byte, params string, addr netip.AddrPort) []byte {
+func appendServerLine(line []byte, params string, s haproxy.Server) []byte {
+	addr := s.Addr
 	line = append(line, haproxy.ServerName(addr)...)
 	line = addr.AppendTo(append(line, ' '))
 	line = append(append(line, ' '), params...)
+	if s.Weight != 0 {
+		line = strconv.AppendInt(append(line, " weight "...), int64(s.Weight), 10)
+	}
 	return strconv.AppendInt(append(line, " id "...), int64(haproxy.ServerID(addr)), 10)
 }
 

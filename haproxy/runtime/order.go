@@ -35,7 +35,7 @@ func newOrder(c haproxy.ServerChange) (order, error) {
 		if c.Server.State != haproxy.Maint {
 			// Its name is its address, whatever became of it since.
 			addr := c.Server.Addr
-			o.rest = append(o.rest, fmt.Sprintf("set server %s addr %s port %d", server, addr.Addr(), addr.Port()), "set server "+server+" weight 100%")
+			o.rest = append(o.rest, fmt.Sprintf("set server %s addr %s port %d", server, addr.Addr(), addr.Port()), fmt.Sprintf("set server %s weight %d", server, max(1, c.Server.Weight)))
 		}
 		o.rest = append(o.rest, state)
 	case haproxy.DeleteServer:
@@ -50,7 +50,7 @@ func newOrder(c haproxy.ServerChange) (order, error) {
 // gives it a cookie only when the key is set again.
 func (o *order) addServer(server, state string) error {
 	b := o.change.Backend
-	line := cfgfile.ServerLine(b.Options, o.change.Server.Addr)
+	line := cfgfile.ServerLine(b.Options, o.change.Server)
 	if err := checkLine("server", line); err != nil {
 		return err
 	}

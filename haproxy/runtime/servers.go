@@ -19,9 +19,8 @@ import (
 // servers of ours, or that HAProxy does not have, is not in the map.
 //
 // The name is the server's identity. One that was given another address than
-// its name says, or another weight than it began with, does not serve as it
-// should, and is told as haproxy.Maint, so
-// that the next Plan sets it right or deletes it.
+// its name says, or no weight at all, does not serve as it should, and is told as
+// haproxy.Maint, so that the next Plan sets it right or deletes it.
 func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]haproxy.Server, error) {
 	commands := []string{"show servers state"}
 	if backends != nil {
@@ -93,7 +92,6 @@ const (
 	columnOpState    = 5
 	columnAdminState = 6
 	columnWeight     = 7
-	columnOwnWeight  = 8
 	columnCheckState = 13
 	columnPort       = 18
 )
@@ -121,10 +119,14 @@ func (o *Observed) parse(reply string) error {
 			return fmt.Errorf("srv_admin_state %q is not a number", row[columnAdminState])
 		}
 		state := serverState(admin)
-		if !hasAddr(row, addr) || row[columnWeight] != row[columnOwnWeight] {
+		weight, err := strconv.ParseUint(row[columnWeight], 10, 16)
+		if err != nil || weight == 0 || !hasAddr(row, addr) {
 			state = haproxy.Maint
 		}
-		o.Servers[row[columnBackend]] = append(o.Servers[row[columnBackend]], haproxy.Server{Addr: addr, State: state})
+		if weight == 1 {
+			weight = 0
+		}
+		o.Servers[row[columnBackend]] = append(o.Servers[row[columnBackend]], haproxy.Server{Addr: addr, State: state, Weight: uint16(weight)})
 	}
 	return nil
 }

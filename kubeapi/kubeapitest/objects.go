@@ -60,7 +60,7 @@ type change struct {
 }
 
 // Apply creates or replaces the objects in text, YAML documents or JSON, as
-// `kubectl apply` does: Services, EndpointSlices and Lists of them. An object
+// `kubectl apply` does: Services, EndpointSlices, Nodes and Lists of them. An object
 // without a namespace goes to "default". On an error the objects before it were
 // applied.
 func (s *Server) Apply(text string) error {
@@ -104,6 +104,9 @@ func (s *Server) ApplyObject(o map[string]any) error {
 	}
 	namespace, _ := meta["namespace"].(string)
 	key := objectKey{r, kubeapi.Key{Namespace: cmp.Or(namespace, "default"), Name: name}}
+	if r == nodesResource() {
+		key.Namespace = ""
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +119,9 @@ func (s *Server) put(key objectKey, o, meta map[string]any) error {
 	o, meta = maps.Clone(o), maps.Clone(meta)
 	o["metadata"] = meta
 	o["apiVersion"] = key.resource.apiVersion
-	meta["namespace"] = key.Namespace
+	if key.Namespace != "" {
+		meta["namespace"] = key.Namespace
+	}
 	meta["resourceVersion"] = strconv.Itoa(s.version + 1)
 	for name, fallback := range map[string]string{
 		"uid":               fmt.Sprintf("00000000-0000-4000-8000-%012d", s.version+1),

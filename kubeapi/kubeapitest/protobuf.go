@@ -75,10 +75,13 @@ func fieldsOf(v any) fields {
 	return f
 }
 
-// encodeObject returns a Service or an EndpointSlice in protobuf.
+// encodeObject returns a Service, an EndpointSlice or a Node in protobuf.
 func encodeObject(r resource, f fields) proto {
-	if r == slicesResource() {
+	switch r {
+	case slicesResource():
 		return encodeSlice(f)
+	case nodesResource():
+		return encodeNode(f)
 	}
 	return encodeService(f)
 }
@@ -100,6 +103,7 @@ func encodeService(f fields) proto {
 			text(3, f["clusterIP"]).
 			text(4, f["type"]).
 			text(7, f["sessionAffinity"]).
+			text(11, f["externalTrafficPolicy"]).
 			one(14, f["sessionAffinityConfig"], func(f fields) proto {
 				return proto(nil).one(1, f["clientIP"], func(f fields) proto { return proto(nil).number(1, f["timeoutSeconds"]) })
 			})
@@ -108,6 +112,14 @@ func encodeService(f fields) proto {
 
 func encodeServicePort(f fields) proto {
 	return proto(nil).text(1, f["name"]).text(2, f["protocol"]).number(3, f["port"]).number(5, f["nodePort"]).text(6, f["appProtocol"])
+}
+
+func encodeNode(f fields) proto {
+	return proto(nil).one(1, f["metadata"], encodeMeta).one(3, f["status"], func(f fields) proto {
+		return proto(nil).
+			each(4, f["conditions"], func(f fields) proto { return proto(nil).text(1, f["type"]).text(2, f["status"]) }).
+			each(5, f["addresses"], func(f fields) proto { return proto(nil).text(1, f["type"]).text(2, f["address"]) })
+	})
 }
 
 func encodeSlice(f fields) proto {

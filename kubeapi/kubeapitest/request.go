@@ -24,14 +24,20 @@ func slicesResource() resource {
 	return resource{"endpointslices", "EndpointSlice", "discovery.k8s.io/v1"}
 }
 
+func nodesResource() resource { return resource{"nodes", "Node", "v1"} }
+
+func allResources() []resource {
+	return []resource{servicesResource(), slicesResource(), nodesResource()}
+}
+
 // resourceOf returns the resource of a kind.
 func resourceOf(kind string) (resource, error) {
-	for _, r := range []resource{servicesResource(), slicesResource()} {
+	for _, r := range allResources() {
 		if kind == r.kind {
 			return r, nil
 		}
 	}
-	return resource{}, fmt.Errorf("kind %q is neither Service nor EndpointSlice", kind)
+	return resource{}, fmt.Errorf("kind %q is neither Service, EndpointSlice nor Node", kind)
 }
 
 // request is a list or a watch.
@@ -66,7 +72,7 @@ func parseRequest(req *http.Request) (request, error) {
 	var r request
 	r.parseAccept(req.Header)
 	path := req.URL.Path
-	for _, known := range []resource{servicesResource(), slicesResource()} {
+	for _, known := range allResources() {
 		prefix := "/api/"
 		if strings.Contains(known.apiVersion, "/") {
 			prefix = "/apis/"

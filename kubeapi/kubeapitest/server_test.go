@@ -176,7 +176,7 @@ func TestDeleteSaysWhetherThereWasOne(t *testing.T) {
 func TestApplyErrors(t *testing.T) {
 	s := kubeapitest.New()
 	for text, want := range map[string]string{
-		"kind: Pod\nmetadata: {name: a}": `apply: kind "Pod" is neither Service nor EndpointSlice`,
+		"kind: Pod\nmetadata: {name: a}": `apply: kind "Pod" is neither Service, EndpointSlice nor Node`,
 		"kind: Service":                  "apply: Service without a name",
 	} {
 		if err := s.Apply(text); err == nil || err.Error() != want {

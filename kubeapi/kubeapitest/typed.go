@@ -26,6 +26,9 @@ func (s *Server) SetService(svc kubeapi.Service) error {
 	setText(spec, "type", svc.Type)
 	setText(spec, "clusterIP", svc.ClusterIP)
 	setText(spec, "sessionAffinity", svc.Affinity)
+	if svc.Local {
+		spec["externalTrafficPolicy"] = "Local"
+	}
 	if svc.AffinityTimeout != 0 {
 		spec["sessionAffinityConfig"] = map[string]any{
 			"clientIP": map[string]any{"timeoutSeconds": int(svc.AffinityTimeout.Seconds())},
@@ -47,6 +50,28 @@ func servicePorts(ports []kubeapi.ServicePort) []any {
 		all = append(all, port)
 	}
 	return all
+}
+
+// SetNode creates or replaces a Node. Its resourceVersion is ignored.
+func (s *Server) SetNode(n kubeapi.Node) error {
+	meta := map[string]any{"name": n.Name}
+	if n.Excluded {
+		meta["labels"] = map[string]any{"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+	}
+	ready := "False"
+	if n.Ready {
+		ready = "True"
+	}
+	status := map[string]any{"conditions": []any{
+		map[string]any{"type": "MemoryPressure", "status": "False"},
+		map[string]any{"type": "Ready", "status": ready},
+	}}
+	addresses := []any{map[string]any{"type": "Hostname", "address": n.Name}}
+	if n.Addr.IsValid() {
+		addresses = append(addresses, map[string]any{"type": "InternalIP", "address": n.Addr.String()})
+	}
+	status["addresses"] = addresses
+	return s.ApplyObject(map[string]any{"kind": "Node", "metadata": meta, "status": status})
 }
 
 // SetSlice creates or replaces an EndpointSlice. Its resourceVersion is ignored;

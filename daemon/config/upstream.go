@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+// Upstream says what the servers of a backend are where a Service does not.
+type Upstream struct {
+	Mode UpstreamMode
+}
+
+// UpstreamMode is what the servers of a backend are.
+type UpstreamMode string
+
+// The modes: pods by their own addresses, nodes by the Service's node port, or
+// the Service's cluster IP.
+const (
+	UpstreamPod       UpstreamMode = "pod"
+	UpstreamNodePort  UpstreamMode = "nodeport"
+	UpstreamClusterIP UpstreamMode = "clusterip"
+)
+
+// UpstreamModes lists the modes in the order in which they are told to users.
+func UpstreamModes() []UpstreamMode {
+	return []UpstreamMode{UpstreamPod, UpstreamNodePort, UpstreamClusterIP}
+}
+
+func (u *Upstream) keys() []key {
+	return []key{
+		{"upstream", "mode", choice(&u.Mode, UpstreamModes()...), atOnce,
+			"What is reached of a Service: its pods, the node port on the cluster's nodes, or its cluster IP."},
+	}
+}
