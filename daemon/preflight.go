@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"syscall"
 
 	"podgate/haproxy"
@@ -47,6 +49,21 @@ func preflight(loaded, want []haproxy.Frontend, try func(netip.AddrPort) error) 
 		}
 	}
 	return taken, nil
+}
+
+// withPeer adds the address on which HAProxy will listen for other edge nodes, as
+// a frontend that cannot be done without.
+func withPeer(frontends []haproxy.Frontend, s haproxy.Settings) []haproxy.Frontend {
+	host, err := os.Hostname()
+	if err != nil {
+		return frontends
+	}
+	for _, p := range s.Peers {
+		if p.Name == host {
+			frontends = append(slices.Clone(frontends), haproxy.Frontend{Name: "peers", Binds: []netip.AddrPort{p.Addr}})
+		}
+	}
+	return frontends
 }
 
 // tryListen listens on addr for a moment. A port that only root may take, as

@@ -147,7 +147,7 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 	if !e.ours && e.process.Generation != "" {
 		try = tryListen // the sockets may be those of a configuration of ours that is forgotten
 	}
-	taken, err := preflight(e.listening(), want.Frontends, try)
+	taken, err := preflight(e.listening(), withPeer(want.Frontends, want.Settings), try)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
 			e.tellRelay(taken[relay])
@@ -193,11 +193,11 @@ func untried(s haproxy.State, have haproxy.Running) haproxy.State {
 // the same.
 func (e *edge) listening() []haproxy.Frontend {
 	if e.ours {
-		return e.have.Loaded.Frontends
+		return withPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings)
 	}
 	var frontends []haproxy.Frontend
 	for _, l := range e.folder.remembered() {
-		frontends = append(frontends, l.State.Frontends...)
+		frontends = append(frontends, withPeer(l.State.Frontends, l.State.Settings)...)
 	}
 	return frontends
 }

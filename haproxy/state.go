@@ -56,6 +56,15 @@ type Settings struct {
 	// RelaySecret is what a worker shows at the Relay of the next one; "" where
 	// there is no Relay. All workers have the same.
 	RelaySecret string
+	// Peers are all edge nodes that share stick tables, by Name, this one among
+	// them; nil for none (configuration.txt "peers").
+	Peers []Peer
+}
+
+// Peer is an edge node. HAProxy knows itself by the host's name.
+type Peer struct {
+	Name string
+	Addr netip.AddrPort
 }
 
 func (s Settings) equal(o Settings) bool { return reflect.DeepEqual(s, o) }

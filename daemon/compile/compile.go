@@ -162,5 +162,6 @@ func settings(cfg *config.Config) haproxy.Settings {
 		ClientKeepAlive:    cfg.Cloud.TCPKeepAlive,
 		Trusted:            cfg.Cloud.TrustedSources,
 		ForwardedHops:      cfg.Cloud.ForwardedHops,
+		Peers:              cfg.Peers.Nodes,
 	}
 }

@@ -25,6 +25,7 @@ type Config struct {
 	Safety     Safety
 	Cloud      Cloud
 	Upstream   Upstream
+	Peers      Peers
 	Grants     []Grant
 	Admin      Admin
 	Log        Log

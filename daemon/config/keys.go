@@ -49,6 +49,7 @@ func (c *Config) keys() []key {
 		c.Cloud.keys(),
 		c.Admin.keys(),
 		c.Upstream.keys(),
+		c.Peers.keys(),
 		c.Log.keys(),
 	)
 }

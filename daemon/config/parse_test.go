@@ -154,6 +154,8 @@ timeout_keep_alive = "5s"
 timeout_tunnel = "6h"
 [upstream]
 mode = "clusterip"
+[peers]
+nodes = ["edge2=10.0.0.2:10024", "edge1=[fd00::1]:10024"]
 [cloud]
 proxy = ["tcp", 5432, "http"]
 trusted_sources = ["10.1.0.0/24"]
@@ -241,6 +243,10 @@ annotations = ["tcp"]
 		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Upstream: Upstream{Mode: UpstreamClusterIP},
+		Peers: Peers{Nodes: []haproxy.Peer{
+			{Name: "edge1", Addr: netip.MustParseAddrPort("[fd00::1]:10024")},
+			{Name: "edge2", Addr: netip.MustParseAddrPort("10.0.0.2:10024")},
+		}},
 		Cloud: Cloud{
 			Proxy:            []string{"5432", "http", "tcp"},
 			TrustedSources:   []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")},

@@ -49,16 +49,20 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	var config bytes.Buffer
 	structure := sha256.New()
 	backends := backendWriter{doc: d, params: map[haproxy.Options]string{}}
+	if len(s.Settings.Peers) > 0 {
+		backends.shared = " peers " + peersSection
+	}
 	for _, b := range s.Backends {
 		head := backends.head(b)
 		fmt.Fprintf(structure, "%s%s\n", head, backends.serverParams(b.Options))
 		config.WriteString(head)
 		backends.writeServers(&config, b)
 	}
+	peers := d.peers(s.Settings)
 	if d.err != nil {
 		return Files{}, d.err
 	}
-	sections := d.parser.String()
+	sections := peers + d.parser.String()
 	global := d.globalLines(s.Settings)
 	structure.Write([]byte(global + sections))
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
@@ -88,6 +92,21 @@ func (d *document) globalLines(s haproxy.Settings) string {
 	return lines
 }
 
+// peersSection is the name of the peers, the same on every edge node.
+const peersSection = "podgate"
+
+// peers is the section of those that share stick tables.
+func (d *document) peers(s haproxy.Settings) string {
+	if len(s.Peers) == 0 {
+		return ""
+	}
+	text := "\npeers " + peersSection + "\n"
+	for _, p := range s.Peers {
+		text += fmt.Sprintf("  peer %s %s\n", d.word("peer", p.Name), p.Addr)
+	}
+	return text
+}
+
 // classes are the distinct policies, in the order of their names.
 func classes(backends []*haproxy.Backend) []haproxy.Policy {
 	byName := map[string]haproxy.Policy{}
@@ -106,6 +125,7 @@ func classes(backends []*haproxy.Backend) []haproxy.Policy {
 type backendWriter struct {
 	doc    *document
 	params map[haproxy.Options]string
+	shared string // behind a stick table that the peers share
 }
 
 func (w *backendWriter) serverParams(o haproxy.Options) string {
@@ -125,7 +145,7 @@ func (w *backendWriter) head(b *haproxy.Backend) string {
 		fmt.Fprintf(&t, "  timeout server %d\n", b.TimeoutServer.Milliseconds())
 	}
 	if b.Policy.ClientAffinity != 0 {
-		fmt.Fprintf(&t, "  stick-table type ipv6 size 100k expire %d\n", b.Policy.ClientAffinity.Milliseconds())
+		fmt.Fprintf(&t, "  stick-table type ipv6 size 100k expire %d%s\n", b.Policy.ClientAffinity.Milliseconds(), w.shared)
 		t.WriteString("  stick on src\n")
 	}
 	return t.String()

@@ -66,6 +66,7 @@ func settings() haproxy.Settings {
 		TimeoutHTTPRequest: 10 * time.Second, TimeoutKeepAlive: time.Minute, TimeoutTunnel: time.Hour,
 		HardStopAfter: time.Hour, RetiredWorkers: 20,
 		ClientKeepAlive: 2 * time.Minute, Trusted: networks("10.0.0.0/16", "fd00:1::/32"), ForwardedHops: 2, RelaySecret: "shown-at-the-relay",
+		Peers: []haproxy.Peer{{Name: "edge1", Addr: addrs("10.0.0.1:10024")[0]}, {Name: "edge2", Addr: addrs("[fd00::2]:10024")[0]}},
 	}
 }
 
@@ -133,7 +134,7 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 			write(t, filepath.Join(folder, cfgfile.ServerStateFile), []byte("1\n"))
 			base := filepath.Join(t.TempDir(), "base.cfg")
 			write(t, base, []byte("global\n  log 127.0.0.1 local0\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n"))
-			out, err := exec.CommandContext(t.Context(), binary, "-c", "-f", base, "-f", folder).CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), binary, "-L", "edge1", "-c", "-f", base, "-f", folder).CombinedOutput()
 			if err != nil || strings.Contains(string(out), "[WARNING]") {
 				t.Errorf("haproxy -c: %v\n%s\n%s", err, out, files.Config)
 			}

@@ -21,6 +21,7 @@ import (
 // Options say how HAProxy is run. The zero value is of use.
 type Options struct {
 	Global []string          // more lines of the global section
+	Name   string            // by which its peers know it (haproxy -L); "" is the host's
 	Files  map[string][]byte // by name, in Folder before HAProxy starts
 }
 
@@ -33,6 +34,7 @@ type HAProxy struct {
 	Master string // master CLI
 
 	dir     string
+	args    []string
 	process *process
 
 	mu    sync.Mutex
@@ -54,6 +56,7 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 		Admin:  filepath.Join(dir, "admin.sock"),
 		Master: filepath.Join(dir, "master.sock"),
 		dir:    dir,
+		args:   localPeer(o.Name),
 		ip:     netip.AddrFrom4([4]byte{127, byte(1 + rand.N(254)), byte(rand.N(256)), byte(1 + rand.N(254))}),
 		given:  map[uint16]bool{},
 	}
@@ -64,6 +67,13 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return h, nil
+}
+
+func localPeer(name string) []string {
+	if name == "" {
+		return nil
+	}
+	return []string{"-L", name}
 }
 
 func (h *HAProxy) prepare(o Options) error {

@@ -43,7 +43,7 @@ func (h *HAProxy) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "-W", "-S", h.Master, "-f", h.Base, "-f", h.Folder)
+	cmd := exec.Command(binary, append([]string{"-W", "-S", h.Master, "-f", h.Base, "-f", h.Folder}, h.args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if h.process, err = run(cmd); err != nil {

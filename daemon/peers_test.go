@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"podgate/haproxy/haproxytest"
+	"podgate/haproxy/runtime"
+	"podgate/kubeapi"
+)
+
+// neighbour is another edge node of the same cluster.
+func (tw *town) neighbour(name string) *town {
+	other := newTown(tw.t)
+	other.api = tw.api
+	other.rename(name)
+	return other
+}
+
+// rename runs HAProxy as an edge node of that name.
+func (tw *town) rename(name string) {
+	tw.haproxy = haproxytest.Run(tw.t, haproxytest.Options{Name: name})
+	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
+	tw.configure("")
+}
+
+// answerer is the pod that answers a client of that address.
+func (tw *town) answerer(ip string) (string, error) {
+	got, err := from(ip, tw.http, "", "/cart/")
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(got, "200 ") {
+		return "", errors.New(got)
+	}
+	return strings.Fields(got)[1], nil
+}
+
+func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
+	one := newTown(t)
+	one.rename("edge1")
+	two := one.neighbour("edge2")
+	at1, at2 := one.freeAddr(), two.freeAddr()
+	for _, tw := range []*town{one, two} {
+		tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\", \"edge2=%s\"]\n", at1, at2))
+	}
+	var pods []*pod
+	for n := range 4 {
+		pods = append(pods, newPod(t, fmt.Sprintf("cart-%d", n)))
+	}
+	err := one.api.SetService(kubeapi.Service{
+		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, Affinity: "ClientIP",
+		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.endpoints("cart", pods...)
+	one.start()
+	two.start()
+	want := map[string]string{}
+	for n := range 20 {
+		ip := netip.AddrFrom4([4]byte{127, 95, 0, byte(n + 1)}).String()
+		eventually(t, "edge one answers", func() (err error) { want[ip], err = one.answerer(ip); return err })
+	}
+	two.awaitTable(len(want))
+	for ip, pod := range want {
+		if got, err := two.answerer(ip); got != pod {
+			t.Errorf("through edge two, %s reaches %s, %v, want %s", ip, got, err, pod)
+		}
+	}
+}
+
+// awaitTable waits until HAProxy knows so many clients of cart.
+func (tw *town) awaitTable(entries int) {
+	tw.t.Helper()
+	eventually(tw.t, "the stick table", func() error {
+		conn, err := net.Dial("unix", tw.haproxy.Admin)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "show table shop_cart_80\n"); err != nil {
+			return err
+		}
+		reply, err := io.ReadAll(conn)
+		if n := strings.Count(string(reply), "key="); err == nil && n < entries {
+			err = fmt.Errorf("%d entries", n)
+		}
+		return err
+	})
+}
