@@ -3,10 +3,11 @@
 package main
 
 import (
-	"io"
+	"context"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ func runCommand() *cobra.Command {
 		Long: `Follow the cluster and keep HAProxy in step, until SIGTERM.
 
 SIGHUP, and every change of the configuration file, reads it again. HAProxy goes
-on serving when podgate ends, for whatever reason.
+on serving when podgate ends, for whatever reason. On a terminal it shows how far
+it is until HAProxy is in step.
 
 Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
 		Args: cobra.NoArgs,
@@ -43,7 +45,13 @@ Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
 		defer signal.Stop(hangup)
 		level := new(slog.LevelVar)
 		level.Set(c.Log.Level)
-		log := newLogger(cmd.ErrOrStderr(), c.Log.Format, level)
+		stderr := cmd.ErrOrStderr()
+		screen := &terminal{out: stderr, width: func() int { return terminalWidth(stderr) }}
+		interactive := screen.width() > 0
+		if interactive {
+			stderr = screen
+		}
+		log := newLogger(stderr, c.Log.Format, level)
 		d := &daemon.Daemon{
 			ConfigFile: *file,
 			Config:     c,
@@ -54,28 +62,17 @@ Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
 			Hangup:     hangup,
 			Admin:      admin.New(c.Admin, log),
 		}
+		if interactive {
+			ctx, cancel := context.WithCancel(cmd.Context())
+			var showing sync.WaitGroup
+			showing.Go(func() { screen.follow(ctx, d.Admin) })
+			defer showing.Wait()
+			defer cancel()
+		}
 		if err := d.Run(cmd.Context()); err != nil {
 			return exitError{exitConfig, err}
 		}
 		return nil
 	}
 	return cmd
-}
-
-// newLogger writes as podgate.toml says, without the time where journald adds
-// its own.
-func newLogger(w io.Writer, format config.LogFormat, level slog.Leveler) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if os.Getenv("JOURNAL_STREAM") != "" {
-		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	if format == config.LogJSON {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

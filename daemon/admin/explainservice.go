@@ -201,11 +201,17 @@ func explainPort(ctx context.Context, v *View, p compile.PortExplanation) (Expla
 	}
 	stats, err := v.Edge.Runtime.ServerStats(ctx, x.Backend)
 	if err != nil {
+		for i := range x.Servers {
+			x.Servers[i].HAProxy = unknown
+		}
 		return x, err
 	}
 	x.addStats(stats)
 	return x, nil
 }
+
+// unknown is how HAProxy judges a server when it does not answer.
+const unknown = "unknown"
 
 func caseNote(r haproxy.Route) string {
 	if r.FoldCase {

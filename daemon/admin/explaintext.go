@@ -147,6 +147,8 @@ func wantedText(s ExplainedServer) string {
 
 func (s ExplainedServer) haproxyText() string {
 	switch {
+	case s.HAProxy == unknown:
+		return unknown
 	case s.HAProxy == "" && s.Wanted == haproxy.Ready, s.HAProxy == "" && s.Wanted == haproxy.Drain:
 		return "not there"
 	case s.HAProxy == "":

@@ -90,7 +90,10 @@ type (
 		Name     string
 		Selected bool
 	}
-	column struct{ Name, Link, Order string }
+	column struct {
+		Name, Link, Order string
+		Number            bool
+	}
 )
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
@@ -143,8 +146,11 @@ func (p *statusPage) shown(query url.Values) {
 	for _, state := range rowStates() {
 		p.States = append(p.States, choice{string(state), query.Get("state") == string(state)})
 	}
-	for _, c := range []struct{ name, by string }{{"State", "state"}, {"Service", "service"}, {"Up", "servers"}, {"Reached at", "url"}, {"Problems", "problems"}} {
-		col := column{Name: c.name, Link: link("sort", c.by)}
+	for _, c := range []struct {
+		name, by string
+		number   bool
+	}{{"State", "state", false}, {"Service", "service", false}, {"Up", "servers", true}, {"Reached at", "url", false}, {"Problems", "problems", true}} {
+		col := column{Name: c.name, Link: link("sort", c.by), Number: c.number}
 		switch l.Sort {
 		case c.by:
 			col.Order, col.Link = "ascending", link("sort", "-"+c.by)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"podgate/daemon/admin"
+)
+
+// progressInterval is how often a terminal shows how far podgate is.
+const progressInterval = 200 * time.Millisecond
+
+// terminal shows a line of progress below the log. Its methods may be called
+// concurrently.
+type terminal struct {
+	mu    sync.Mutex
+	out   io.Writer
+	width func() int
+	line  string // that is shown now; "" for none
+}
+
+const eraseLine = "\r\x1b[K"
+
+// Write prints lines of the log.
+func (t *terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.line == "" {
+		return t.out.Write(p)
+	}
+	if _, err := io.WriteString(t.out, eraseLine+string(p)+t.line); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// show replaces the line; "" takes it away. One that the terminal would wrap is
+// cut, because it could not be erased.
+func (t *terminal) show(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if runes := []rune(line); len(runes) >= t.width() {
+		line = string(runes[:max(0, t.width()-1)])
+	}
+	if line == t.line {
+		return
+	}
+	t.line = line
+	_, _ = io.WriteString(t.out, eraseLine+line) // who reads it may have gone
+}
+
+// follow shows the progress until HAProxy is in step, or ctx ends.
+func (t *terminal) follow(ctx context.Context, s *admin.Server) {
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	defer t.show("")
+	for {
+		progress := admin.Progress(s.View())
+		if progress == "" {
+			return
+		}
+		t.show("podgate " + progress)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
