@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"podgate/daemon/compile"
+)
+
+const (
+	rulesFile     = "../../packaging/prometheus/podgate.rules.yml"
+	rulesTestFile = "../../packaging/prometheus/podgate.rules.test.yml"
+	dashboardFile = "../../packaging/grafana/podgate.json"
+)
+
+// promtool runs Prometheus' own tool, of Debian's package prometheus, where it
+// is there; CI has it.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	binary, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("no promtool (apt-get install prometheus)")
+	}
+	if out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %s: %v\n%s", args, err, out)
+	}
+}
+
+func TestAlertsComeWhenTheyShould(t *testing.T) {
+	promtool(t, "check", "rules", rulesFile)
+	promtool(t, "test", "rules", rulesTestFile)
+}
+
+// queries are the expressions of the dashboard, with Grafana's variables put in.
+func queries(t *testing.T) []string {
+	t.Helper()
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	text, err := os.ReadFile(dashboardFile)
+	if err == nil {
+		err = json.Unmarshal(text, &dashboard)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			all = append(all, strings.NewReplacer("$__rate_interval", "5m", "$instance", ".*").Replace(target.Expr))
+		}
+	}
+	if len(all) < 10 {
+		t.Fatalf("%s has %d queries", dashboardFile, len(all))
+	}
+	return all
+}
+
+func TestTheDashboardsQueriesAreQueries(t *testing.T) {
+	var rules strings.Builder
+	rules.WriteString("groups:\n- name: dashboard\n  rules:\n")
+	for i, q := range queries(t) {
+		fmt.Fprintf(&rules, "  - {record: \"panel:%d\", expr: %q}\n", i, q)
+	}
+	file := filepath.Join(t.TempDir(), "dashboard.yml")
+	if err := os.WriteFile(file, []byte(rules.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "check", "rules", file)
+}
+
+// TestEveryMetricThatIsNamedExists looks for the metrics and label values of
+// rules, dashboard and manual in what podgate serves.
+func TestEveryMetricThatIsNamedExists(t *testing.T) {
+	v := viewOf(t, 1, 1)
+	v.Problems = []Problem{{Problem: compile.Problem{Kind: compile.Invalid}}}
+	served := scrape(t, serverOf(v))
+	text := strings.Join(queries(t), "\n")
+	for _, file := range []string{rulesFile, rulesTestFile, "../../packaging/doc/operations.md"} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(content)
+	}
+	found := regexp.MustCompile(`\b(podgate|process)_[a-z0-9_]+`).FindAllString(text, -1)
+	if len(found) < 20 {
+		t.Fatalf("found %d metrics", len(found))
+	}
+	for _, name := range found {
+		if name == "podgate_api_requests_total" { // there was no request yet
+			continue
+		}
+		if !strings.Contains(served, "\n"+name+"{") && !strings.Contains(served, "\n"+name+" ") {
+			t.Errorf("%s is named and not served", name)
+		}
+	}
+	for _, label := range regexp.MustCompile(`\b(state|method|result|reason|kind)="[^"]+"`).FindAllString(text, -1) {
+		if !strings.Contains(served, label) {
+			t.Errorf("%s is named and not served", label)
+		}
+	}
+}
