@@ -21,7 +21,7 @@ build:
 
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
-test: haproxy compiler
+test: haproxy compiler promtool
 	go test -race -count=1 -timeout 5m ./...
 
 # The tests that run HAProxy, with each of the versions that podgate speaks to.
@@ -87,13 +87,16 @@ clean:
 
 # What a fresh Debian lacks, from apt: as root, or by sudo.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
-.PHONY: compiler iproute
+.PHONY: compiler iproute promtool
 haproxy:
 	@[ -n "$$HAPROXY" ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends haproxy; }
 compiler:
 	@command -v $${CC:-cc} >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends gcc libc6-dev; }
+promtool:
+	@command -v promtool >/dev/null || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends prometheus; }
 iproute:
 	@command -v ip >/dev/null || [ -x /usr/sbin/ip ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2; }

@@ -46,6 +46,7 @@ type Settings struct {
 	RetiredWorkers     int           // "mworker-max-reloads"; zero leaves it to HAProxy
 	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
 	ErrorFiles         []ErrorFile   // by Code
+	AccessLog          AccessLog     // how HAProxy logs requests and connections
 	ClientKeepAlive    time.Duration // how long a silent client is left alone before TCP probes it; zero is the system's time
 	// Trusted are the load balancers in front, sorted: what they say of a client
 	// is believed, and what all others say is not.
@@ -68,6 +69,15 @@ type Peer struct {
 }
 
 func (s Settings) equal(o Settings) bool { return reflect.DeepEqual(s, o) }
+
+// AccessLog is a format of the lines that HAProxy logs of its traffic.
+type AccessLog string
+
+// The formats. The zero value is HTTPLog.
+const (
+	HTTPLog AccessLog = "httplog" // HAProxy's own (configuration.txt 8.2)
+	JSONLog AccessLog = "json"    // an object a line that names namespace, Service and pod
+)
 
 // ErrorFile is one "errorfile CODE PATH" line.
 type ErrorFile struct {

@@ -157,6 +157,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		TimeoutTunnel:      d.TimeoutTunnel,
 		HardStopAfter:      cfg.HAProxy.HardStopAfter,
 		RetiredWorkers:     cfg.HAProxy.RetiredWorkers,
+		AccessLog:          accessLog(cfg.HAProxy.AccessLog),
 		NotFound:           cfg.HTTP.NotFound,
 		ErrorFiles:         errorFiles,
 		ClientKeepAlive:    cfg.Cloud.TCPKeepAlive,
@@ -164,4 +165,13 @@ func settings(cfg *config.Config) haproxy.Settings {
 		ForwardedHops:      cfg.Cloud.ForwardedHops,
 		Peers:              cfg.Peers.Nodes,
 	}
+}
+
+// accessLog leaves HAProxy's own format unsaid: States of before the choice there
+// was are the same.
+func accessLog(l haproxy.AccessLog) haproxy.AccessLog {
+	if l == haproxy.HTTPLog {
+		return ""
+	}
+	return l
 }

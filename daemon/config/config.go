@@ -70,6 +70,7 @@ type HAProxy struct {
 	ReloadInterval time.Duration       // the least time between two reloads
 	HardStopAfter  time.Duration       // how long a retired worker may live; zero is without limit
 	RetiredWorkers int                 // how many of them may live
+	AccessLog      haproxy.AccessLog   // how it logs requests and connections
 }
 
 // HTTP is the plain HTTP frontend.

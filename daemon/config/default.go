@@ -31,6 +31,7 @@ func Default() *Config {
 			ReloadInterval: 5 * time.Second,
 			HardStopAfter:  time.Hour,
 			RetiredWorkers: 20,
+			AccessLog:      haproxy.HTTPLog,
 		},
 		HTTP: HTTP{
 			Binds: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},

@@ -107,6 +107,8 @@ func (h *HAProxy) keys() []key {
 			"How long a worker that a reload retired may live for its last connections, which are closed then; 0s is without limit."},
 		{s, "retired_workers", integer(&h.RetiredWorkers, 1, 1000), atOnce,
 			"How many reloads a retired worker may survive, and so how many there may be; each takes as much memory as the one that serves."},
+		{s, "access_log", choice(&h.AccessLog, haproxy.HTTPLog, haproxy.JSONLog), atOnce,
+			"How HAProxy logs requests and connections: in its own format, or as a JSON object a line that names namespace, Service and the pod's address."},
 	}
 }
 

@@ -132,6 +132,7 @@ error_files = "/h/errors"
 reload_interval = "0s"
 hard_stop_after = "2h"
 retired_workers = 7
+access_log = "json"
 [http]
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
 not_found = "/h/404.html"
@@ -213,6 +214,7 @@ annotations = ["tcp"]
 			ErrorFolder:    "/h/errors",
 			HardStopAfter:  2 * time.Hour,
 			RetiredWorkers: 7,
+			AccessLog:      haproxy.JSONLog,
 		},
 		HTTP: HTTP{
 			Binds: []netip.AddrPort{

@@ -53,22 +53,22 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		Name:                httpDefaults,
 		From:                baseDefaults,
 		Mode:                string(haproxy.HTTP),
-		Httplog:             true,
+		Httplog:             s.AccessLog != haproxy.JSONLog,
 		IdleCloseOnResponse: "enabled", // else a reload resets idle keep-alive clients
 	}
 	for _, e := range s.ErrorFiles {
 		http.ErrorFiles = append(http.ErrorFiles, &models.Errorfile{Code: int64(e.Code), File: d.word("error file", e.Path)})
 	}
-	d.addDefaults(http)
+	d.addDefaults(http, logFormat(s, httpLogFields)...)
 
 	d.addDefaults(&models.Defaults{
 		Name:     tcpDefaults,
 		From:     baseDefaults,
 		Mode:     string(haproxy.TCP),
-		Tcplog:   true,
+		Tcplog:   s.AccessLog != haproxy.JSONLog,
 		Clitcpka: "enabled",
 		Srvtcpka: "enabled",
-	})
+	}, logFormat(s, "")...)
 }
 
 // clientKeepAlive has TCP probe clients that are silent, before what stands
