@@ -167,7 +167,7 @@ allowed_ports = [` + fmt.Sprint(tw.freeAddr().Port()) + "]\n")
 	tw.service("old", nil, old)
 	tw.start()
 	tw.awaitServers("shop_old_80", old)
-	tw.api.Delete("Service", "shop", "old") // its backend stays in the process
+	tw.api.Delete("Service", "shop", "old") // its backend may stay in the process
 	tw.awaitAnswer("any", "/old/", notFound)
 	eventually(t, "old-0 is deleted", func() error {
 		servers, err := tw.runtime.Servers(t.Context(), []string{"shop_old_80"})
@@ -176,6 +176,7 @@ allowed_ports = [` + fmt.Sprint(tw.freeAddr().Port()) + "]\n")
 		}
 		return err
 	})
+	tw.awaitNoBackend("shop_old_80") // where HAProxy gives it up
 	tw.stop()
 	pid, reloads := tw.haproxy.Pid(), len(tw.passes.reloads())
 
@@ -379,7 +380,7 @@ func (tw *town) filesWithout(service string) string {
 			if !strings.HasPrefix(line, " ") {
 				skip = strings.Contains(line, service)
 			}
-			if !skip {
+			if !skip && line != "\n" {
 				kept.WriteString(line)
 			}
 		}
@@ -567,7 +568,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 	if err := os.WriteFile(tw.haproxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tw.service("new", nil, newPod(t, "new-0"))
+	tw.reloading("new", newPod(t, "new-0"))
 	tw.awaitLog("haproxy -c refuses the operator's files")
 	for n := range 5 { // endpoints follow meanwhile, over several attempts
 		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
@@ -582,7 +583,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 	if err := os.WriteFile(tw.haproxy.Base, base, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tw.service("newer", nil, newPod(t, "newer-0"))
+	tw.reloading("newer", newPod(t, "newer-0"))
 	tw.awaitAnswer("any", "/newer/", "200 newer-0 /")
 	tw.awaitAnswer("any", "/new/", "200 new-0 /")
 	tw.awaitLog("in step again")

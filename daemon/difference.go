@@ -86,6 +86,16 @@ func (e *edge) processDifferences(want haproxy.State) []Difference {
 		return differences
 	}
 	plan := haproxy.Diff(e.have, want)
+	for _, name := range plan.Publish {
+		what := "publish backend " + name
+		if _, ok := e.have.Loaded.Backend(name); !ok {
+			what = "add backend " + name
+		}
+		differences = append(differences, Difference{"process", "runtime", what})
+	}
+	for _, b := range plan.OldBackends {
+		differences = append(differences, Difference{"process", "runtime", "delete backend " + b.Name})
+	}
 	for _, change := range slices.Concat(plan.Add, plan.Leave) {
 		differences = append(differences, Difference{"process", "runtime", change.String()})
 	}

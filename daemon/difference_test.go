@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +72,10 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 		"file write: routes.map: - */cart/ shop_cart_80|5|/cart",
 		"file write: routes.map: + */basket/ shop_cart_80|7",
 		"file write: routes.map: + */new/ shop_new_80|4|/new",
+	}
+	if tw.takesBackends() {
+		want[0] = "process runtime: add backend shop_new_80"
+		want = slices.Insert(want, 6, "process runtime: map routes: + */new/ shop_new_80|4|/new")
 	}
 	got := tw.differences()
 	for i, line := range got {

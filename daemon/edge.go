@@ -44,11 +44,12 @@ type edge struct {
 	log            *slog.Logger
 	alive          func() // tells, before a step that may take a minute, that the loop goes on
 
-	process runtime.Process // what answered last; zero while we do not know what it serves
-	have    haproxy.Running // what it serves; of meaning only while process is known
-	ours    bool            // it has loaded a configuration of ours, which is have.Loaded
-	differ  haproxy.Differ  // compares have with what is wanted
-	told    string          // the last thing that went wrong; "" while nothing does
+	process runtime.Process         // what answered last; zero while we do not know what it serves
+	have    haproxy.Running         // what it serves; of meaning only while process is known
+	ours    bool                    // it has loaded a configuration of ours, which is have.Loaded
+	added   map[string]addedBackend // what addedFile holds
+	differ  haproxy.Differ          // compares have with what is wanted
+	told    string                  // the last thing that went wrong; "" while nothing does
 
 	looked    time.Time // when HAProxy was last asked which process it is
 	lookAt    time.Time // when it is to be asked, because a pass did not; else zero
@@ -116,6 +117,7 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 }
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
+	want.RuntimeBackends = e.have.TakesBackends // as of the last HAProxy that we knew
 	if err := e.look(ctx, want, pass); err != nil {
 		if want.HasUnknown() {
 			return err // the files stay as they are: they hold the servers that want lacks
@@ -126,6 +128,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	want = want.KeepUnknown(e.have.Servers)
 	e.startBrake()
 	want = e.brake.brake(want)
+	want.RuntimeBackends = e.have.TakesBackends
 	possible := e.quarantine.filter(want, e.have.Loaded)
 	refused, err := e.change(ctx, possible, pass)
 	if err != nil {
@@ -223,6 +226,11 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 	}
 	before := e.have
 	if !same {
+		if e.have.TakesBackends, err = e.runtime.TakesBackends(ctx); err != nil {
+			e.process = runtime.Process{}
+			return err
+		}
+		want.RuntimeBackends = e.have.TakesBackends
 		e.adopt(process, want)
 	}
 	if err := e.observe(ctx, want); err != nil {
@@ -253,10 +261,12 @@ func (e *edge) tellAdminSocket(err error) {
 func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 	e.writeAt = time.Now() // the file may miss what was changed last
 	e.ours = true
+	e.have.Refused = nil
 	wrote, _ := e.folder.loaded(process.Generation)
 	for _, s := range []haproxy.State{wrote, want} {
 		if files, err := cfgfile.Render(s, string(e.folder)); err == nil && files.Generation == process.Generation {
 			e.have.Loaded = s.Structure()
+			e.adoptAdded(process.Generation)
 			return
 		}
 	}
@@ -275,6 +285,9 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 		return err
 	}
 	e.have.Maps = loadedMaps
+	if err := e.observeBackends(ctx, nil); err != nil {
+		return err
+	}
 	e.have.Servers = make(map[string][]haproxy.Server, len(e.have.Loaded.Backends))
 	e.have.Strangers = map[string][]string{}
 	for _, b := range e.have.Loaded.Backends {
@@ -291,6 +304,7 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 // counts it: somebody else changed it, or our picture of it was wrong. The Diff
 // that follows repairs it.
 func (e *edge) tellDrift(before haproxy.Running, node haproxy.Node) (count int) {
+	count = e.tellBackendDrift(before)
 	for _, b := range e.have.Loaded.Backends {
 		have, left := e.have.Servers[b.Name], before.Servers[b.Name]
 		strangers := e.have.Strangers[b.Name]
@@ -321,7 +335,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	plan := e.differ.Diff(e.have, want)
 	deleting := !time.Now().Before(e.deleteAt.at)
 	if !deleting {
-		plan.Leave = e.withoutLeft(plan.Leave)
+		plan.Leave, plan.OldBackends = e.withoutLeft(plan.Leave), nil
 	}
 	if !plan.Runtime() {
 		e.retryAt.reset()
@@ -332,7 +346,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		return nil, nil
 	}
 	began := time.Now()
-	if err := e.writePlannedMaps(plan); err != nil {
+	if err := errors.Join(e.announce(plan.NewBackends), e.writePlannedMaps(plan)); err != nil {
 		return nil, err
 	}
 	applied, err := e.runtime.Apply(ctx, plan)
@@ -341,7 +355,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		e.process = runtime.Process{} // how much of it was done only HAProxy knows
 		return nil, err
 	}
-	if err := e.readBack(ctx, plan, want); err != nil {
+	if err := errors.Join(e.takeBackends(ctx, plan, applied), e.readBack(ctx, plan, want)); err != nil {
 		e.process = runtime.Process{}
 		return nil, err
 	}
@@ -350,7 +364,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	}
 	e.retryAt.reset()
 	switch {
-	case deleting && len(applied.Pending) > 0:
+	case deleting && len(applied.Pending)+len(applied.Lingering) > 0:
 		e.deleteAt.later()
 	case deleting:
 		e.deleteAt.reset()
@@ -361,16 +375,16 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	var done Pass
 	if done.count(plan); !done.Empty() {
 		pass.count(plan)
-		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "took", time.Since(began))
+		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "took", time.Since(began))
 	}
 	if len(plan.Expel) > 0 {
 		e.log.Warn("servers of others are taken out", "servers", plan.Expel)
 		e.observeAt = time.Now().Add(lookInterval) // some may have connections yet
 		e.have.Strangers = nil
 	}
-	if len(applied.Refused) > 0 {
-		refused = fmt.Errorf("change HAProxy: %s", applied.Refused[0])
-		if more := len(applied.Refused) - 1; more > 0 {
+	if troubles := e.troubles(applied.Refused); len(troubles) > 0 {
+		refused = fmt.Errorf("change HAProxy: %s", troubles[0])
+		if more := len(troubles) - 1; more > 0 {
 			refused = fmt.Errorf("%w (and %d more)", refused, more)
 		}
 	}

@@ -47,6 +47,7 @@ type town struct {
 	page    netip.AddrPort // podgate's status page; invalid for none
 	hurry   bool           // health is asked for often, and problems are told at once
 	stop    func()
+	classes int // of backends that reloading made up
 	passes  *passes
 	slices  map[string]map[string]bool // names, by Service
 	pods    map[string][]*pod          // by Service

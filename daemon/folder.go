@@ -115,7 +115,7 @@ func (f folder) writeState(state []byte) error { return f.replace(cfgfile.Server
 
 // names are the files that podgate keeps in the folder.
 func (f folder) names() []string {
-	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile, secretFile}
+	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile, addedFile, secretFile}
 	for _, m := range haproxy.MapNames() {
 		names = append(names, cfgfile.MapFile(m))
 	}

@@ -202,8 +202,7 @@ func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
 		return conn
 	}
 	over := silent()
-	c.service("more", nil, newPod(t, "more-0"))
-	c.awaitReloads("backend shop_more_80 is new")
+	c.awaitReloads(c.reloading("more", newPod(t, "more-0")))
 	if got, err := exchange(over, checkRequest); got != "200 200 serving" {
 		t.Errorf("over a reload: got %q, %v", got, err)
 	}

@@ -50,7 +50,7 @@ func TestTwentyReloadsUnderLoad(t *testing.T) {
 	tw, l := streets(t)
 	for n := range 20 {
 		name := fmt.Sprintf("new-%d", n)
-		tw.service(name, nil, newPod(t, name))
+		tw.reloading(name, newPod(t, name))
 		tw.awaitAnswer("any", "/"+name+"/", "200 "+name+" /")
 	}
 	l.check(t)
@@ -172,7 +172,7 @@ func TestALongConnectionOutlivesEverything(t *testing.T) {
 	tw.endpoints("socket", newPod(t, "socket-1")) // its pod leaves
 	tw.awaitAnswer("any", "/socket/", "200 socket-1 /")
 	echo(t, conn, "behind a server that left")
-	tw.service("more", nil, newPod(t, "more-0"))
+	tw.reloading("more", newPod(t, "more-0"))
 	tw.awaitAnswer("any", "/more/", "200 more-0 /")
 	echo(t, conn, "behind a worker that was retired")
 	tw.stop()
@@ -192,7 +192,7 @@ func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := tw.haproxy.Pid()
-	tw.service("more", nil, newPod(t, "more-0"))
+	tw.reloading("more", newPod(t, "more-0"))
 	tw.awaitAnswer("any", "/more/", "200 more-0 /")
 	if tw.haproxy.Pid() == before {
 		t.Fatal("HAProxy was not reloaded")
@@ -241,7 +241,7 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 	}
 	eventually(t, "cart-0 is down and cart-1 drains", states)
 	before := tw.haproxy.Pid()
-	tw.service("more", nil, newPod(t, "more-0"))
+	tw.reloading("more", newPod(t, "more-0"))
 	eventually(t, "HAProxy is reloaded", func() error {
 		if tw.haproxy.Pid() == before {
 			return errors.New("it is not")
@@ -269,7 +269,7 @@ func TestADeadAdminSocketIsDoneWithout(t *testing.T) {
 	tw.endpoints("cart", p)
 	tw.awaitAnswer("any", "/cart/", "200 cart-2 /")
 	tw.awaitLog("admin socket is dead, HAProxy is reached through its master")
-	tw.service("more", nil, newPod(t, "more-0"))
+	tw.reloading("more", newPod(t, "more-0"))
 	tw.awaitAnswer("any", "/more/", "200 more-0 /")
 	l.check(t)
 	if n := strings.Count(tw.log.String(), "admin socket is dead"); n != 1 {
@@ -303,7 +303,7 @@ func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
 	tw.service("cart", nil, newPod(t, "cart-0"))
 	tw.start()
 	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	tw.service("new", nil, newPod(t, "new-0"))
+	tw.reloading("new", newPod(t, "new-0"))
 	tw.awaitAnswer("any", "/new/", "200 new-0 /")
 	tw.awaitLog("http.relay is set aside")
 	if n := strings.Count(tw.log.String(), "http.relay is set aside"); n != 1 {

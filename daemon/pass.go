@@ -10,13 +10,16 @@ import (
 
 // Pass is what one pass of the loop did to HAProxy.
 type Pass struct {
-	Added  int           // servers added, or made ready again
-	Maps   int           // maps swapped
-	Left   int           // servers drained, taken out or deleted
-	Drift  int           // backends and maps that were not as podgate had left them, and were repaired
-	Reload []string      // why HAProxy was reloaded, a reason each; empty if it was not
-	Took   time.Duration // of all that
-	Err    error         // what went wrong; it is tried again
+	Added int // servers added, or made ready again
+	Maps  int // maps swapped
+	Left  int // servers drained, taken out or deleted
+	// Backends are those that HAProxy took or gave up, or led requests to again,
+	// without a reload.
+	Backends int
+	Drift    int           // backends and maps that were not as podgate had left them, and were repaired
+	Reload   []string      // why HAProxy was reloaded, a reason each; empty if it was not
+	Took     time.Duration // of all that
+	Err      error         // what went wrong; it is tried again
 
 	servers map[string]*delta // what Added and Left are, by backend
 }
@@ -26,7 +29,7 @@ type delta struct{ in, out int }
 
 // Empty reports whether the pass did nothing.
 func (p Pass) Empty() bool {
-	return p.Added+p.Maps+p.Left+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
+	return p.Added+p.Maps+p.Left+p.Backends+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
 }
 
 func (p *Pass) count(plan haproxy.Plan) {
@@ -35,6 +38,7 @@ func (p *Pass) count(plan haproxy.Plan) {
 	for _, c := range plan.Add {
 		p.delta(c.Backend.Name).in++
 	}
+	p.Backends += len(plan.Publish) + len(plan.OldBackends)
 	for _, c := range plan.Leave {
 		if c.Op == haproxy.SetServer {
 			p.Left++

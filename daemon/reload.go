@@ -106,6 +106,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 		return want, err
 	}
 	e.process, e.ours, e.have.Loaded = process, true, want.Structure()
+	e.have.Refused, e.added = nil, nil
 	e.writeAt = time.Now() // servers may have changed since
 	if err := e.observe(ctx, want); err != nil {
 		e.process = runtime.Process{}

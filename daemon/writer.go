@@ -16,6 +16,8 @@ type writer struct {
 	folder folder
 	done   chan error // of the write under way, a value and no more; nil while there is none
 	err    error      // of the last write that ended
+	writes int        // begun so far
+	wrote  int        // of these, the last that ended well
 }
 
 // busy reports whether a write is under way.
@@ -24,8 +26,8 @@ func (w *writer) busy() bool {
 		return false
 	}
 	select {
-	case w.err = <-w.done:
-		w.done = nil
+	case err := <-w.done:
+		w.end(err)
 	default:
 	}
 	return w.done != nil
@@ -34,8 +36,14 @@ func (w *writer) busy() bool {
 // wait returns when no write is under way: nobody else may write till then.
 func (w *writer) wait() {
 	if w.done != nil {
-		w.err = <-w.done
-		w.done = nil
+		w.end(<-w.done)
+	}
+}
+
+func (w *writer) end(err error) {
+	w.done, w.err = nil, err
+	if err == nil {
+		w.wrote = w.writes
 	}
 }
 
@@ -44,6 +52,7 @@ func (w *writer) start(have haproxy.Running) {
 	have.Servers = maps.Clone(have.Servers) // the rest of it is never changed
 	done := make(chan error, 1)
 	w.done = done
+	w.writes++
 	go func() { done <- w.folder.writeRunning(have) }()
 }
 

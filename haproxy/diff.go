@@ -24,6 +24,15 @@ type Running struct {
 	// Strangers are servers in Backends of ours that somebody else put there, by
 	// backend: their names are no addresses.
 	Strangers map[string][]string
+
+	// TakesBackends tells that the process takes whole backends while it runs. The
+	// rest is of meaning only then.
+	TakesBackends bool
+	// Unpublished are backends of Loaded that HAProxy leads no request to.
+	Unpublished map[string]bool
+	// Refused are backends that HAProxy did not take or give up at runtime, with
+	// its words. Only a reload makes good for them.
+	Refused map[string]string
 }
 
 // Plan leads from what runs to what is wanted. Its parts are carried out in
@@ -33,19 +42,24 @@ type Running struct {
 type Plan struct {
 	// Reload tells why a new configuration must be loaded, a reason each,
 	// sorted; empty if none need be.
-	Reload []string
-	Add    []ServerChange
-	Maps   []Map // each replaces the whole map of its name
-	Leave  []ServerChange
+	Reload      []string
+	NewBackends []*Backend // their servers are among Add
+	Add         []ServerChange
+	Publish     []string // names of backends that requests may be led to from now on
+	Maps        []Map    // each replaces the whole map of its name
+	Leave       []ServerChange
 	// Expel names servers of others in backends of ours, "backend/server", sorted.
-	Expel []string
+	Expel       []string
+	OldBackends []*Backend // without servers
 }
 
 // Empty reports whether there is nothing to do.
 func (p Plan) Empty() bool { return len(p.Reload) == 0 && !p.Runtime() }
 
 // Runtime reports whether the runtime API has something to do.
-func (p Plan) Runtime() bool { return len(p.Add)+len(p.Maps)+len(p.Leave)+len(p.Expel) > 0 }
+func (p Plan) Runtime() bool {
+	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Maps)+len(p.Leave)+len(p.Expel)+len(p.OldBackends) > 0
+}
 
 // Op is what happens to a server.
 type Op string
@@ -70,10 +84,11 @@ func (c ServerChange) String() string {
 }
 
 // Diff returns the Plan from have to want. Backends that are no longer wanted
-// are emptied and stay behind in the process until it is next reloaded for
-// another reason.
+// are emptied. Where HAProxy does not give them up while it runs, they stay
+// behind in the process until it is next reloaded for another reason.
 func Diff(have Running, want State) Plan {
-	p := Plan{Reload: ReloadReasons(have.Loaded, want)}
+	p := Plan{Reload: ReloadReasons(have, want)}
+	have.Loaded = p.diffBackends(have, want)
 	maps := want.Maps()
 	p.Maps = diffMaps(have, maps)
 	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
@@ -92,6 +107,9 @@ func Diff(have Running, want State) Plan {
 		p.diffServers(b, have.Servers[b.Name], servers)
 		if waiting[b.Name] && !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Ready }) {
 			p.Leave = p.Leave[:leaving]
+		}
+		if w == nil && have.gone(b) && !waiting[b.Name] {
+			p.OldBackends = append(p.OldBackends, b)
 		}
 	}
 	return p
@@ -177,7 +195,8 @@ func (p *Plan) leave(b *Backend, s Server) {
 
 // ReloadReasons compares what only a new configuration can change: it is
 // Plan.Reload by itself.
-func ReloadReasons(have, want State) []string {
+func ReloadReasons(running Running, want State) []string {
+	have := running.Loaded
 	var reasons []string
 	if !have.Settings.equal(want.Settings) {
 		reasons = append(reasons, "settings changed")
@@ -213,7 +232,9 @@ func ReloadReasons(have, want State) []string {
 		switch {
 		case b == nil: // is emptied
 		case old == nil:
-			reasons = append(reasons, "backend "+b.Name+" is new")
+			if reason := running.reasonForNew(b); reason != "" {
+				reasons = append(reasons, reason)
+			}
 		case old.Policy != b.Policy:
 			reasons = append(reasons, "backend "+b.Name+" changed its policy")
 		case old.Options != b.Options:
@@ -257,6 +278,9 @@ func diffMaps(have Running, want []Map) []Map {
 func (s State) looksUp(name string) bool {
 	switch name {
 	case TimeoutsMap:
+		if slices.ContainsFunc(s.Classes, func(p Policy) bool { return p.Mode == HTTP }) {
+			return true
+		}
 		return slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Policy.Mode == HTTP })
 	case NodeMap:
 		return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Mode == HTTP })

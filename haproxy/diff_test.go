@@ -70,8 +70,14 @@ func tell(p haproxy.Plan) (lines []string) {
 	for _, r := range p.Reload {
 		lines = append(lines, "reload: "+r)
 	}
+	for _, b := range p.NewBackends {
+		lines = append(lines, "new backend "+b.Name)
+	}
 	for _, c := range p.Add {
 		lines = append(lines, c.String())
+	}
+	for _, name := range p.Publish {
+		lines = append(lines, "publish "+name)
 	}
 	for _, m := range p.Maps {
 		line := "map " + m.Name
@@ -85,6 +91,9 @@ func tell(p haproxy.Plan) (lines []string) {
 	}
 	for _, name := range p.Expel {
 		lines = append(lines, "expel "+name)
+	}
+	for _, b := range p.OldBackends {
+		lines = append(lines, "old backend "+b.Name)
 	}
 	return lines
 }

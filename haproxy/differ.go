@@ -45,7 +45,7 @@ func (d *Differ) ReloadReasons(have Running, want State) []string {
 	if _, ok := d.changed(have, want); ok {
 		return nil
 	}
-	return ReloadReasons(have.Loaded, want)
+	return ReloadReasons(have, want)
 }
 
 // union returns all of a and b, in their order.
@@ -56,7 +56,8 @@ func union(a, b []pair) []pair {
 }
 
 // diffPairs adds to the Plan what is to be done about the servers of some
-// backends, and returns those that have any.
+// backends, and about those that have lost their last, and returns those of which
+// servers change.
 func (p *Plan) diffPairs(some []pair, have Running, want State) []pair {
 	open := some[:0]
 	for _, x := range some {
@@ -69,6 +70,9 @@ func (p *Plan) diffPairs(some []pair, have Running, want State) []pair {
 		p.diffServers(b, have.Servers[b.Name], wanted)
 		if len(p.Add)+len(p.Leave) > before {
 			open = append(open, x)
+		}
+		if x.want < 0 && have.gone(b) {
+			p.OldBackends = append(p.OldBackends, b)
 		}
 	}
 	return open

@@ -21,10 +21,10 @@ import (
 // anything changes, does more or less of each Plan, and holds every Plan against
 // Diff's.
 func TestDifferWalk(t *testing.T) {
-	total := 0
+	total, backends := 0, 0
 	for seed := range uint64(50) {
-		w := differWalk{Rand: rand.New(rand.NewPCG(seed, 1)), addrs: servers("1", "2", "3", "4", "5", "6!", "7")}
-		w.want = state("a 1", "b 2", "c tcp 3")
+		w := differWalk{Rand: rand.New(rand.NewPCG(seed, 1)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), takes: seed%2 == 1}
+		w.want = w.state("a 1", "b 2", "c tcp 3")
 		w.observe(w.want)
 		var d haproxy.Differ
 		for step := range 200 {
@@ -35,17 +35,21 @@ func TestDifferWalk(t *testing.T) {
 				t.Fatalf("seed %d step %d (-Diff +Differ):\n%s", seed, step, diff)
 			}
 			w.apply(got)
-			reasons := haproxy.ReloadReasons(w.have.Loaded, w.want)
+			reasons := haproxy.ReloadReasons(w.have, w.want)
 			if diff := cmp.Diff(reasons, d.ReloadReasons(w.have, w.want)); diff != "" {
 				t.Fatalf("seed %d step %d (-ReloadReasons +Differ):\n%s", seed, step, diff)
 			}
 			if len(got.Add)+len(got.Leave) > 0 {
 				total++
 			}
+			backends += len(got.NewBackends) + len(got.OldBackends)
 		}
 	}
 	if total < 1000 {
 		t.Errorf("only %d Plans had something to do with servers", total)
+	}
+	if backends < 100 {
+		t.Errorf("only %d backends came or went without a reload", backends)
 	}
 }
 
@@ -55,6 +59,14 @@ type differWalk struct {
 	addrs []haproxy.Server
 	have  haproxy.Running
 	want  haproxy.State
+	takes bool // HAProxy takes whole backends
+}
+
+// state is that of the package's tests, for this HAProxy.
+func (w *differWalk) state(lines ...string) haproxy.State {
+	s := state(lines...)
+	s.RuntimeBackends = w.takes
+	return s
 }
 
 // one is true one time out of n.
@@ -64,7 +76,7 @@ func (w *differWalk) one(n int) bool { return w.IntN(n) == 0 }
 // has have observed anew.
 func (w *differWalk) change() {
 	i := w.IntN(len(w.want.Backends))
-	switch w.IntN(28) {
+	switch w.IntN(32) {
 	default:
 		w.replace(i, func(b *haproxy.Backend) { b.Servers = w.servers() })
 	case 0:
@@ -85,7 +97,7 @@ func (w *differWalk) change() {
 		w.want.Settings.HardStopAfter = time.Duration(w.IntN(2)) * time.Hour
 	case 6:
 		others := [][]string{{"a 1", "b 2", "c tcp 3"}, {"a 1", "b 2", "c tcp 3", "d 4"}, {"a 1", "b 2"}}
-		w.want = state(others[w.IntN(len(others))]...)
+		w.want = w.state(others[w.IntN(len(others))]...)
 	case 7:
 		w.observe(w.have.Loaded)
 	case 8:
@@ -97,10 +109,14 @@ func (w *differWalk) change() {
 	case 10, 11, 12:
 		w.observe(w.want) // a reload
 	case 13:
-		w.have.Loaded = state("a 1", "c tcp 3").Structure()
+		w.have.Loaded = w.state("a 1", "c tcp 3").Structure()
 	case 14:
 		w.have.Maps = state("a 1").Maps()
 	case 15:
+		w.have.Unpublished = map[string]bool{"b": w.one(2)}
+	case 16:
+		w.have.Refused = map[string]string{"d": "no"}
+	case 17:
 		w.have.Strangers = map[string][]string{"a": {"y"}}
 	}
 }
@@ -117,7 +133,7 @@ func (w *differWalk) servers() []haproxy.Server {
 
 // observe reads everything back from a HAProxy that has loaded s.
 func (w *differWalk) observe(s haproxy.State) {
-	have := haproxy.Running{Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
+	have := haproxy.Running{TakesBackends: w.takes, Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
 	for _, b := range s.Backends {
 		if list := w.have.Servers[b.Name]; list != nil {
 			have.Servers[b.Name] = slices.Clone(list)
@@ -165,6 +181,14 @@ func (w *differWalk) apply(p haproxy.Plan) {
 		}
 	}
 	w.have.Strangers = nil
+	if len(p.NewBackends)+len(p.Publish)+len(p.OldBackends) > 0 && !w.one(3) {
+		gone := map[string]bool{}
+		for _, b := range p.OldBackends {
+			gone[b.Name] = true
+		}
+		w.have.Loaded = w.have.Loaded.WithBackends(p.NewBackends, gone)
+		w.have.Unpublished = nil
+	}
 }
 
 // BenchmarkDiffer is of one endpoint that comes and goes among 5,000 backends of

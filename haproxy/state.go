@@ -23,6 +23,16 @@ type State struct {
 	Backends  []*Backend // by Name; States share those that are the same in both
 	Routes    []Route    // by Route.Compare
 	Node      Node
+
+	// RuntimeBackends tells that light backends come and go while HAProxy runs,
+	// and so are no part of the generation.
+	RuntimeBackends bool
+	// Classes of backends that are there although no backend may be of them now,
+	// sorted. Only with RuntimeBackends.
+	Classes []Policy
+	// Edition tells generations apart that began with other light backends. It is
+	// "" until Pinned. Only with RuntimeBackends.
+	Edition string
 }
 
 // Mode is how a proxy reads its traffic (configuration.txt "mode").
@@ -319,8 +329,10 @@ func (s State) Backend(name string) (Backend, bool) {
 	return *s.Backends[i], true
 }
 
-// Structure is what of s only a reload can change: s without routes and servers.
+// Structure is what of s its configuration file keeps until the next reload:
+// Pinned, without routes and servers.
 func (s State) Structure() State {
+	s = s.Pinned()
 	s.Routes, s.Node = nil, Node{}
 	backends := make([]Backend, len(s.Backends)) // in one piece
 	s.Backends = slices.Clone(s.Backends)

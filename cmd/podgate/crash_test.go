@@ -164,6 +164,29 @@ func (b *box) awaitAnswer(t *testing.T, want string) {
 	}
 }
 
+// awaitNoDifference waits until "podgate diff" finds that HAProxy and its files
+// are as the cluster wants, but for servers that have idle connections yet.
+func (b *box) awaitNoDifference(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		stdout, stderr, code := podgate(t, "diff", "--config", b.config)
+		var differences []string
+		for line := range strings.Lines(stdout) {
+			if !strings.HasPrefix(line, "process runtime: delete ") {
+				differences = append(differences, line)
+			}
+		}
+		if code != exitTrouble && len(differences) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("podgate diff: code %d\n%s%s", code, stdout, stderr)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // TestPodgateIsKilledAtAnyMoment kills it with no warning while endpoints
 // change and Services come, so in the middle of runtime commands, files and
 // reloads. Whoever comes next goes on from there.
@@ -179,10 +202,10 @@ func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(b.haproxy.Folder, ".podgate.cfg.123"), []byte("glo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	podgate := startPodgate(t, b.config, &log)
+	running := startPodgate(t, b.config, &log)
 	t.Cleanup(func() {
-		podgate.Process.Kill() // if a failure left it running
-		podgate.Wait()
+		running.Process.Kill() // if a failure left it running
+		running.Wait()
 	})
 	b.awaitAnswer(t, "0")
 
@@ -218,16 +241,20 @@ func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
 		if n%2 == 0 {
 			b.service(t, fmt.Sprintf("new-%d", n))
 		}
+		if n%5 == 0 {
+			b.api.Delete("Service", "default", fmt.Sprintf("new-%d", n-1))
+		}
 		time.Sleep(time.Duration(n) * 13 * time.Millisecond) // from before it has looked to after the reload
-		podgate.Process.Kill()
-		podgate.Wait()
-		podgate = startPodgate(t, b.config, &log)
+		running.Process.Kill()
+		running.Wait()
+		running = startPodgate(t, b.config, &log)
 		b.awaitAnswer(t, fmt.Sprint(n))
 	}
 	b.endpoints(t, newPod(t, 21)) // for the last podgate, which may still be starting
 	b.awaitAnswer(t, "21")
-	podgate.Process.Signal(syscall.SIGTERM)
-	if err := podgate.Wait(); err != nil {
+	b.awaitNoDifference(t)
+	running.Process.Signal(syscall.SIGTERM)
+	if err := running.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
 	b.awaitAnswer(t, "21")

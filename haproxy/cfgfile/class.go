@@ -20,11 +20,11 @@ const (
 	tcpDefaults  = "podgate-tcp"
 )
 
-// class is the named defaults section that stands for p. ClientAffinity is no
-// part of it: a stick table cannot stand in defaults (configuration.txt
+// Class is the name of the defaults section that stands for p. ClientAffinity is
+// no part of it: a stick table cannot stand in defaults (configuration.txt
 // "stick-table").
-func class(p haproxy.Policy) string {
-	p.ClientAffinity = 0
+func Class(p haproxy.Policy) string {
+	p = p.Class()
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", p.Mode, p.Balance, p.Cookie, p.CookieKey, p.CheckPath, p.TimeoutConnect))
 	if p.AllowSource != "" {
 		sum = sha256.Sum256(append(sum[:], p.AllowSource...))
@@ -89,7 +89,7 @@ func clientKeepAlive(s haproxy.Settings) []string {
 // addClass renders what is common to the backends of one Policy.
 func (d *document) addClass(p haproxy.Policy) {
 	m := &models.Defaults{
-		Name:           class(p),
+		Name:           Class(p),
 		From:           tcpDefaults,
 		Balance:        &models.Balance{Algorithm: ptr(string(p.Balance))},
 		ConnectTimeout: milliseconds(p.TimeoutConnect),

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"podgate/haproxy"
 )
@@ -29,7 +30,8 @@ func MapFile(name string) string { return name + ".map" }
 type Files struct {
 	Config []byte
 	// Generation is a hash of all that only a reload can change: of Config
-	// without its servers. HAProxy shows it in "show info" as "gen=...".
+	// without its servers, and without light backends where these come and go at
+	// runtime. HAProxy shows it in "show info" as "gen=...".
 	Generation string
 	Maps       map[string][]byte // by file name
 }
@@ -38,9 +40,10 @@ type Files struct {
 // absolute path of the folder that will hold them. The error names what in s
 // cannot be rendered; there are no Files then. It may be called concurrently.
 func Render(s haproxy.State, folder string) (Files, error) {
+	s = s.Pinned()
 	d := newDocument(folder)
 	d.addBaseDefaults(s.Settings)
-	for _, p := range classes(s.Backends) {
+	for _, p := range classes(s) {
 		d.addClass(p)
 	}
 	for _, f := range s.Frontends {
@@ -54,9 +57,14 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	}
 	for _, b := range s.Backends {
 		head := backends.head(b)
-		fmt.Fprintf(structure, "%s%s\n", head, backends.serverParams(b.Options))
+		if !s.RuntimeBackends || !b.Light() {
+			fmt.Fprintf(structure, "%s%s\n", head, backends.serverParams(b.Options))
+		}
 		config.WriteString(head)
 		backends.writeServers(&config, b)
+	}
+	if s.RuntimeBackends {
+		fmt.Fprintf(structure, "edition %s\n%s", s.Edition, backends.sample())
 	}
 	peers := d.peers(s.Settings)
 	if d.err != nil {
@@ -108,10 +116,13 @@ func (d *document) peers(s haproxy.Settings) string {
 }
 
 // classes are the distinct policies, in the order of their names.
-func classes(backends []*haproxy.Backend) []haproxy.Policy {
+func classes(s haproxy.State) []haproxy.Policy {
 	byName := map[string]haproxy.Policy{}
-	for _, b := range backends {
-		byName[class(b.Policy)] = b.Policy
+	for _, p := range s.Classes {
+		byName[Class(p)] = p
+	}
+	for _, b := range s.Backends {
+		byName[Class(b.Policy)] = b.Policy
 	}
 	var policies []haproxy.Policy
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
@@ -140,7 +151,7 @@ func (w *backendWriter) serverParams(o haproxy.Options) string {
 // head is the section without its servers.
 func (w *backendWriter) head(b *haproxy.Backend) string {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\nbackend %s from %s\n", w.doc.word("backend", b.Name), class(b.Policy))
+	fmt.Fprintf(&t, "\nbackend %s from %s\n", w.doc.word("backend", b.Name), Class(b.Policy))
 	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
 		fmt.Fprintf(&t, "  timeout server %d\n", b.TimeoutServer.Milliseconds())
 	}
@@ -149,6 +160,16 @@ func (w *backendWriter) head(b *haproxy.Backend) string {
 		t.WriteString("  stick on src\n")
 	}
 	return t.String()
+}
+
+// sample stands for all light backends: it changes when a podgate renders them
+// otherwise than the one before.
+func (w *backendWriter) sample() string {
+	text := w.head(&haproxy.Backend{Name: "sample", Policy: haproxy.Policy{Mode: haproxy.HTTP}})
+	for _, p := range []haproxy.Protocol{haproxy.Plain, haproxy.TLS, haproxy.H2, haproxy.H2C} {
+		text += w.serverParams(haproxy.Options{Protocol: p, Check: true, CheckInterval: time.Second, MaxConn: 1}) + "\n"
+	}
+	return text
 }
 
 func (w *backendWriter) writeServers(t *bytes.Buffer, b *haproxy.Backend) {

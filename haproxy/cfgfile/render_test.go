@@ -193,6 +193,53 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 	}
 }
 
+// TestLightBackendsAreNoPartOfTheGeneration is about a HAProxy that takes whole
+// backends while it runs.
+func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
+	began := shop()
+	began.RuntimeBackends = true
+	began = began.Pinned()
+	render := func(s haproxy.State) cfgfile.Files {
+		files, err := cfgfile.Render(s, "/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	same := render(began)
+	cart, _ := began.Backend("shop_cart_80")
+	another := cart
+	another.Name = "shop_another_80"
+	withAnother := began.WithBackends([]*haproxy.Backend{&another}, nil)
+	if got := render(withAnother); got.Generation != same.Generation {
+		t.Errorf("a light backend came: generation %s, want %s", got.Generation, same.Generation)
+	} else if text := string(got.Config); !strings.Contains(text, "\nbackend shop_another_80 from "+cfgfile.Class(cart.Policy)) {
+		t.Errorf("the file does not have it:\n%s", text)
+	}
+	without := render(began.WithBackends(nil, map[string]bool{"shop_cart_80": true}))
+	if without.Generation != same.Generation {
+		t.Errorf("a light backend went: generation %s, want %s", without.Generation, same.Generation)
+	}
+	if !strings.Contains(string(without.Config), "\ndefaults "+cfgfile.Class(cart.Policy)) {
+		t.Errorf("its class went with it:\n%s", without.Config)
+	}
+
+	for name, change := range map[string]func(*haproxy.State){
+		"it begins with another light backend":  func(s *haproxy.State) { *s = s.WithBackends([]*haproxy.Backend{&another}, nil) },
+		"a light backend's policy changes":      func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },
+		"a light backend's options change":      func(s *haproxy.State) { s.Backends[0].Options.MaxConn = 99 },
+		"a backend with a stick table goes":     func(s *haproxy.State) { *s = s.WithBackends(nil, map[string]bool{"shop_db_5432": true}) },
+		"light backends are loaded with others": func(s *haproxy.State) { s.RuntimeBackends = false },
+	} {
+		s := shop()
+		s.RuntimeBackends = true
+		change(&s)
+		if render(s).Generation == same.Generation {
+			t.Errorf("%s: the generation did not change", name)
+		}
+	}
+}
+
 func TestRenderRefusesWhatWouldBreakOutOfALine(t *testing.T) {
 	for name, change := range map[string]func(*haproxy.State){
 		`backend "a\n b": not a word of HAProxy's configuration`:            func(s *haproxy.State) { s.Backends[0].Name = "a\n b" },

@@ -14,21 +14,27 @@ import (
 type Applied struct {
 	Commands int                    // sent to HAProxy, refused ones among them
 	Pending  []haproxy.ServerChange // deletes that wait for a server's last connection
-	Refused  []Refusal
+	// Lingering are the names of backends that HAProxy is not done with yet.
+	Lingering []string
+	Refused   []Refusal
 }
 
 // Refusal is what HAProxy did not take of a Plan, or what was not sent because
 // it would not have been one command.
 type Refusal struct {
-	Change haproxy.ServerChange // of no meaning where Map is set
-	Map    string               // one of haproxy.MapNames; "" for a server
-	Reply  string               // HAProxy's own words
+	Change  haproxy.ServerChange // of no meaning where Map or Backend is set
+	Map     string               // one of haproxy.MapNames
+	Backend string               // name of a whole backend
+	Reply   string               // HAProxy's own words
 }
 
 // String is "add shop_cart_80/10.1.2.3:8080 ready: No such backend.".
 func (r Refusal) String() string {
-	if r.Map != "" {
+	switch {
+	case r.Map != "":
 		return fmt.Sprintf("swap map %s: %s", r.Map, r.Reply)
+	case r.Backend != "":
+		return fmt.Sprintf("backend %s: %s", r.Backend, r.Reply)
 	}
 	return fmt.Sprintf("%s: %s", r.Change, r.Reply)
 }
@@ -41,11 +47,16 @@ func (a *Applied) refuseMap(name, reply string) {
 	a.Refused = append(a.Refused, Refusal{Map: name, Reply: reply})
 }
 
-// Apply carries out the parts of the plan that need no reload: plan.Add, then
-// plan.Maps, then plan.Leave and plan.Expel. What HAProxy refuses is told in Applied and stops
+func (a *Applied) refuseBackend(name, reply string) {
+	a.Refused = append(a.Refused, Refusal{Backend: name, Reply: reply})
+}
+
+// Apply carries out the parts of the plan that need no reload, in the order of
+// its fields. What HAProxy refuses is told in Applied and stops
 // only what relies on it: no server leaves a backend that was refused a new one,
 // and none leaves at all where a map could not be swapped, because requests may
-// still be led there. An error means that HAProxy could not be spoken to; the work is
+// still be led there. A new backend that was refused, or refused a server, is
+// left to a reload, and so is all behind it in the plan. An error means that HAProxy could not be spoken to; the work is
 // part-done then and Applied tells what is known of it. What HAProxy shows
 // afterwards, not what it answered, is the truth: observe again.
 //
@@ -53,7 +64,16 @@ func (a *Applied) refuseMap(name, reply string) {
 // does nothing.
 func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) {
 	var a Applied
+	refused, err := c.addBackends(ctx, plan.NewBackends, &a)
+	if err != nil {
+		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
+	plan = withoutRefused(plan, refused)
 	if err := c.changeServers(ctx, plan.Add, &a); err != nil {
+		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
+	plan = withoutRefused(plan, a.refuseUnfilled(plan.NewBackends))
+	if err := c.publish(ctx, plan.Publish, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	leave := a.safeToLeave(plan.Leave)
@@ -63,13 +83,16 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 			return a, fmt.Errorf("apply to HAProxy: map %s: %w", m.Name, err)
 		}
 		if !swapped {
-			leave = nil
+			leave, plan.OldBackends = nil, nil
 		}
 	}
 	if err := c.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	if err := c.expel(ctx, plan.Expel, &a); err != nil {
+		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
+	if err := c.deleteBackends(ctx, plan.OldBackends, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	return a, nil
@@ -94,7 +117,9 @@ func (c *Client) expel(ctx context.Context, servers []string, a *Applied) error 
 func (a *Applied) safeToLeave(leave []haproxy.ServerChange) []haproxy.ServerChange {
 	refused := map[string]bool{}
 	for _, r := range a.Refused {
-		refused[r.Change.Backend.Name] = true
+		if r.Change.Backend != nil {
+			refused[r.Change.Backend.Name] = true
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool { return refused[c.Backend.Name] })
 }

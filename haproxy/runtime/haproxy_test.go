@@ -97,7 +97,30 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return haproxy.Running{Loaded: loaded, Servers: servers, Maps: maps}
+	have := haproxy.Running{Loaded: loaded.Structure(), Servers: servers, Maps: maps}
+	if !b.takesBackends(t) {
+		return have
+	}
+	have.TakesBackends, have.Unpublished = true, map[string]bool{}
+	published, err := b.Published(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, backend := range loaded.Backends {
+		if open, ok := published[backend.Name]; ok && !open {
+			have.Unpublished[backend.Name] = true
+		}
+	}
+	return have
+}
+
+func (b box) takesBackends(t *testing.T) bool {
+	t.Helper()
+	takes, err := b.TakesBackends(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return takes
 }
 
 // command speaks to the admin socket past the Client.

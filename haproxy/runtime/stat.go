@@ -102,9 +102,10 @@ func (t table) number(row []string, column string) int {
 	return n
 }
 
-// The columns of a backend's row that Up reads, the same since 1.4.
+// The columns of a backend's row that are read, the same since 1.4.
 const (
 	statBackend = 0
+	statStatus  = 17
 	statActive  = 19
 	statColumns = 21
 )
@@ -118,15 +119,11 @@ func (c *Client) Up(ctx context.Context) (map[string]int, error) {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
 	up := map[string]int{}
-	for line := range strings.Lines(replies[0]) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		// None of the columns up to here is text that could hold a comma.
-		row := strings.SplitN(line, ",", statColumns)
-		if len(row) < statColumns {
-			return nil, fmt.Errorf("observe HAProxy: %s: a row of %d columns: %q", command, len(row), strings.TrimSpace(line))
-		}
+	rows, err := backendRows(replies[0])
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %s: %w", command, err)
+	}
+	for _, row := range rows {
 		n, err := strconv.Atoi(row[statActive])
 		if err != nil {
 			return nil, fmt.Errorf("observe HAProxy: %s: act %q is not a number", command, row[statActive])
@@ -134,6 +131,22 @@ func (c *Client) Up(ctx context.Context) (map[string]int, error) {
 		up[strings.Clone(row[statBackend])] = n // the reply may be megabytes
 	}
 	return up, nil
+}
+
+// backendRows are the first statColumns columns of each row of "show stat" of
+// backends, and the rest. None of these is text that could hold a comma.
+func backendRows(reply string) (rows [][]string, err error) {
+	for line := range strings.Lines(reply) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		row := strings.SplitN(line, ",", statColumns)
+		if len(row) < statColumns {
+			return nil, fmt.Errorf("a row of %d columns: %q", len(row), strings.TrimSpace(line))
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // RetiredWorkers returns how many workers of earlier configurations still have

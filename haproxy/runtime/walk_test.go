@@ -37,10 +37,10 @@ func TestRandomWalk(t *testing.T) {
 
 	b := newBox(t)
 	w := &walk{box: b, world: newWorld(t, b, seed)}
-	w.loaded = w.world.next(haproxy.State{})
-	b.load(t, w.loaded)
-	w.reach(t, w.loaded)
-	have := w.loaded
+	have := w.world.next(haproxy.State{})
+	w.loaded = have.Structure()
+	b.load(t, have)
+	w.reach(t, have)
 	for i := range *walkSteps {
 		want := w.world.next(have)
 		watch := newWatch(have, want)
@@ -57,10 +57,10 @@ func TestRandomWalk(t *testing.T) {
 	}
 	eventually(t, "servers that left are deleted", func() bool {
 		plan := haproxy.Diff(b.observe(t, w.loaded), have)
-		b.apply(t, plan)
+		w.apply(t, plan)
 		return plan.Empty()
 	})
-	t.Logf("%d steps, %d reloads, %d plans, %d requests", *walkSteps, w.reloads, w.plans, w.requests)
+	t.Logf("%d steps, %d reloads, %d plans, %d requests, %d backends at runtime", *walkSteps, w.reloads, w.plans, w.requests, w.backends)
 }
 
 // walk does what the daemon does.
@@ -69,6 +69,19 @@ type walk struct {
 	world                    *world
 	loaded                   haproxy.State
 	reloads, plans, requests int
+	backends                 int // that came and went without a reload
+}
+
+// apply is that of box, and notes which backends there are then.
+func (w *walk) apply(t *testing.T, plan haproxy.Plan) {
+	t.Helper()
+	applied := w.box.apply(t, plan)
+	gone := map[string]bool{}
+	for _, b := range plan.OldBackends {
+		gone[b.Name] = !slices.Contains(applied.Lingering, b.Name)
+	}
+	w.loaded = w.loaded.WithBackends(plan.NewBackends, gone)
+	w.backends += len(plan.NewBackends) + len(plan.OldBackends) - len(applied.Lingering)
 }
 
 func (w *walk) reach(t *testing.T, want haproxy.State) {
@@ -85,7 +98,7 @@ func (w *walk) reach(t *testing.T, want haproxy.State) {
 		if len(plan.Reload) > 0 {
 			w.reloads++
 			w.load(t, want)
-			w.loaded = want
+			w.loaded = want.Structure()
 		}
 	}
 	plan := haproxy.Diff(w.observe(t, w.loaded), want)
@@ -97,7 +110,7 @@ func (w *walk) reach(t *testing.T, want haproxy.State) {
 // onlyWaits reports whether all that is left are servers with connections.
 func onlyWaits(p haproxy.Plan) bool {
 	others := slices.ContainsFunc(p.Leave, func(c haproxy.ServerChange) bool { return c.Op != haproxy.DeleteServer })
-	return len(p.Reload)+len(p.Add)+len(p.Maps) == 0 && !others
+	return len(p.Reload)+len(p.Add)+len(p.Publish)+len(p.Maps) == 0 && !others
 }
 
 // world makes States up.
@@ -108,12 +121,14 @@ type world struct {
 	tcp   []netip.AddrPort
 	pods  []netip.AddrPort
 	names []string
+	takes bool // HAProxy takes whole backends
 }
 
 func newWorld(t *testing.T, b box, seed uint64) *world {
 	t.Helper()
 	w := &world{
 		rand:  rand.New(rand.NewPCG(seed, 0)),
+		takes: b.takesBackends(t),
 		names: []string{"shop_a_80", "shop_b_80", "shop_c_80", "shop_d_80", "shop_e_80", "shop_f_80"},
 	}
 	for range 8 {
@@ -132,13 +147,16 @@ func newWorld(t *testing.T, b box, seed uint64) *world {
 // next is another State: mostly have with other servers and routes, as pods
 // come and go, now and then anything.
 func (w *world) next(have haproxy.State) haproxy.State {
-	var s haproxy.State
-	s.Settings = have.Settings
+	s := haproxy.State{RuntimeBackends: w.takes, Settings: have.Settings}
 	if w.one(10) || len(have.Backends) == 0 {
 		s.Settings = settings()
 		s.Settings.TimeoutClient += time.Duration(w.rand.IntN(3)) * time.Second
 	}
-	fresh := len(have.Backends) == 0 || w.one(3)
+	rarely := 3
+	if w.takes {
+		rarely = 6 // its classes stay a while, so that backends of them come
+	}
+	fresh := len(have.Backends) == 0 || w.one(rarely)
 	if fresh {
 		s.Backends = w.backends()
 	} else {
@@ -146,6 +164,9 @@ func (w *world) next(have haproxy.State) haproxy.State {
 		if len(s.Backends) > 1 && w.one(4) {
 			i := w.rand.IntN(len(s.Backends))
 			s.Backends = slices.Delete(s.Backends, i, i+1)
+		}
+		if w.one(3) {
+			s = w.withBackend(s)
 		}
 	}
 	for i := range s.Backends {
@@ -163,6 +184,22 @@ func (w *world) next(have haproxy.State) haproxy.State {
 
 // one is true one time out of n.
 func (w *world) one(n int) bool { return w.rand.IntN(n) == 0 }
+
+// withBackend is s with one more HTTP backend, like one that is there.
+func (w *world) withBackend(s haproxy.State) haproxy.State {
+	name := w.names[w.rand.IntN(4)]
+	if _, ok := s.Backend(name); ok {
+		return s
+	}
+	for _, b := range s.Backends {
+		if b.Light() {
+			another := *b
+			another.Name = name
+			return s.WithBackends([]*haproxy.Backend{&another}, nil)
+		}
+	}
+	return s
+}
 
 func (w *world) backends() []*haproxy.Backend {
 	var all []*haproxy.Backend

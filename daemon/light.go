@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+// addedFile names the backends that were given to the running HAProxy and that
+// loadedFile may miss: it is written before HAProxy is told, so that whoever
+// comes after a podgate that was killed knows which backends are ours.
+const addedFile = "podgate.added.json"
+
+// addedBackend is one that loadedFile may miss.
+type addedBackend struct {
+	*haproxy.Backend     // without servers
+	writes           int // of loadedFile that had begun when it was added
+}
+
+type added struct {
+	Generation string             `json:"generation"`
+	Backends   []*haproxy.Backend `json:"backends"` // by Name, without servers
+}
+
+// writeAdded does not wait for the disk: a machine that goes down takes HAProxy,
+// and what was added to it, with it.
+func (f folder) writeAdded(a added) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", addedFile, err)
+	}
+	temp, err := os.CreateTemp(string(f), "."+addedFile+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // gone already if all went well
+	_, err = temp.Write(append(text, '\n'))
+	if closed := temp.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), filepath.Join(string(f), addedFile))
+}
+
+// added returns what writeAdded wrote of that generation.
+func (f folder) added(generation string) []*haproxy.Backend {
+	var a added
+	text, err := os.ReadFile(filepath.Join(string(f), addedFile))
+	if err != nil || json.Unmarshal(text, &a) != nil || a.Generation != generation {
+		return nil
+	}
+	return a.Backends
+}
+
+// announce writes down which backends HAProxy is about to be given, beside
+// those that may not stand in loadedFile yet.
+func (e *edge) announce(backends []*haproxy.Backend) error {
+	if len(backends) == 0 {
+		return nil
+	}
+	maps.DeleteFunc(e.added, func(_ string, b addedBackend) bool { return e.writer.wrote > b.writes })
+	if e.added == nil {
+		e.added = map[string]addedBackend{}
+	}
+	for _, b := range backends {
+		bare := *b
+		bare.Servers = nil
+		e.added[b.Name] = addedBackend{&bare, e.writer.writes}
+	}
+	a := added{Generation: e.process.Generation}
+	for _, name := range slices.Sorted(maps.Keys(e.added)) {
+		a.Backends = append(a.Backends, e.added[name].Backend)
+	}
+	return e.folder.writeAdded(a)
+}
+
+// adoptAdded takes the backends of addedFile for loaded too. Those that HAProxy
+// does not show are none, as observeBackends finds.
+func (e *edge) adoptAdded(generation string) {
+	backends := e.folder.added(generation)
+	e.added = map[string]addedBackend{}
+	for _, b := range backends {
+		e.added[b.Name] = addedBackend{b, e.writer.writes}
+	}
+	if len(backends) > 0 {
+		e.have.Loaded = e.have.Loaded.WithBackends(backends, nil)
+	}
+}
+
+// observeBackends finds out which of the named backends the process has, of
+// those that we think it has, and to which of them it leads requests; nil stands
+// for all.
+func (e *edge) observeBackends(ctx context.Context, names []string) error {
+	if !e.have.TakesBackends || names != nil && len(names) == 0 {
+		return nil
+	}
+	published, err := e.runtime.Published(ctx, names)
+	if err != nil {
+		return err
+	}
+	gone, unpublished := map[string]bool{}, map[string]bool{}
+	if names == nil {
+		for _, b := range e.have.Loaded.Backends {
+			names = append(names, b.Name)
+		}
+	} else {
+		unpublished = maps.Clone(e.have.Unpublished)
+	}
+	for _, name := range names {
+		open, ok := published[name]
+		delete(unpublished, name)
+		switch {
+		case !ok:
+			gone[name] = true
+			delete(e.have.Servers, name)
+		case !open:
+			unpublished[name] = true
+		}
+	}
+	e.have.Unpublished = unpublished
+	if len(gone) > 0 {
+		e.have.Loaded = e.have.Loaded.WithBackends(nil, gone)
+	}
+	return nil
+}
+
+// takeBackends has have follow what became of the backends of a plan.
+func (e *edge) takeBackends(ctx context.Context, plan haproxy.Plan, applied runtime.Applied) error {
+	var touched []string
+	for _, b := range slices.Concat(plan.NewBackends, plan.OldBackends) {
+		touched = append(touched, b.Name)
+	}
+	refused := maps.Clone(e.have.Refused)
+	if refused == nil {
+		refused = map[string]string{}
+	}
+	for _, r := range applied.Refused {
+		if slices.Contains(touched, r.Backend) {
+			refused[r.Backend] = r.Reply
+		}
+	}
+	e.have.Refused = refused
+	taken := slices.DeleteFunc(slices.Clone(plan.NewBackends), func(b *haproxy.Backend) bool { return refused[b.Name] != "" })
+	if len(taken) > 0 {
+		e.have.Loaded = e.have.Loaded.WithBackends(taken, nil)
+	}
+	return e.observeBackends(ctx, append(touched, plan.Publish...))
+}
+
+// troubles are the refusals that no reload makes good for.
+func (e *edge) troubles(refused []runtime.Refusal) []runtime.Refusal {
+	return slices.DeleteFunc(slices.Clone(refused), func(r runtime.Refusal) bool {
+		name := r.Backend
+		if r.Change.Backend != nil {
+			name = r.Change.Backend.Name
+		}
+		return e.have.Refused[name] != ""
+	})
+}
+
+// tellBackendDrift tells which backends are gone, or have nothing led to them,
+// that we left otherwise, and counts them.
+func (e *edge) tellBackendDrift(before haproxy.Running) (count int) {
+	for _, b := range before.Loaded.Backends {
+		_, there := e.have.Loaded.Backend(b.Name)
+		switch {
+		case !there:
+			e.log.Warn("drift found", "backend", b.Name, "have", "deleted")
+		case e.have.Unpublished[b.Name] && !before.Unpublished[b.Name]:
+			e.log.Warn("drift found", "backend", b.Name, "have", "unpublished")
+		default:
+			continue
+		}
+		count++
+	}
+	return count
+}

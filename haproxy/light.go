@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+)
+
+// Light reports whether the named defaults section of the backend's Policy, its
+// class, holds all of it that stands neither in its servers nor in a map. HAProxy
+// 3.4 and newer take such a backend, and give it up, while they run (management.txt
+// "add backend"). A stick table cannot stand in defaults; a TCP backend comes and
+// goes with its frontend, by a reload.
+func (b *Backend) Light() bool { return b.Policy.Mode == HTTP && b.Policy.ClientAffinity == 0 }
+
+// Class is what of p its named defaults section holds.
+func (p Policy) Class() Policy {
+	p.ClientAffinity = 0
+	return p
+}
+
+// Pinned is s as a process that loads it is remembered from then on: with the
+// Classes and the Edition that it begins with. Where light backends are loaded
+// with all others, and in a State that is pinned, that is s.
+func (s State) Pinned() State {
+	if !s.RuntimeBackends || s.Edition != "" {
+		return s
+	}
+	s.Classes, s.Edition = s.classes(), s.edition()
+	return s
+}
+
+// classes are those of all backends and Classes, sorted.
+func (s State) classes() []Policy {
+	known := map[Policy]bool{}
+	var all []Policy
+	add := func(p Policy) {
+		if p = p.Class(); !known[p] {
+			known[p] = true
+			all = append(all, p)
+		}
+	}
+	for _, p := range s.Classes {
+		add(p)
+	}
+	for _, b := range s.Backends {
+		add(b.Policy)
+	}
+	slices.SortFunc(all, func(a, b Policy) int { return cmp.Compare(fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b)) })
+	return all
+}
+
+func (s State) edition() string {
+	sum := sha256.New()
+	for _, b := range s.Backends {
+		if b.Light() {
+			fmt.Fprintf(sum, "%s %+v %+v\n", b.Name, b.Policy, b.Options)
+		}
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:6])
+}
+
+// WithBackends returns s with the backends of add, without servers, and without
+// those named in gone.
+func (s State) WithBackends(add []*Backend, gone map[string]bool) State {
+	kept := slices.DeleteFunc(slices.Clone(s.Backends), func(b *Backend) bool { return gone[b.Name] })
+	for _, b := range add {
+		bare := *b
+		bare.Servers = nil
+		i, found := slices.BinarySearchFunc(kept, b.Name, func(b *Backend, n string) int { return cmp.Compare(b.Name, n) })
+		if found {
+			kept[i] = &bare
+		} else {
+			kept = slices.Insert(kept, i, &bare)
+		}
+	}
+	s.Backends = kept
+	return s
+}
+
+// atRuntime reports whether light backends come and go while the process runs.
+func (r Running) atRuntime() bool { return r.TakesBackends && r.Loaded.RuntimeBackends }
+
+// diffBackends plans the backends that the process has yet to take or is to lead
+// requests to again. It returns what is loaded then.
+func (p *Plan) diffBackends(have Running, want State) State {
+	if !have.atRuntime() {
+		return have.Loaded
+	}
+	for b, w := range pairs(have.Loaded.Backends, want.Backends) {
+		switch {
+		case w == nil:
+		case b == nil && have.reasonForNew(w) == "":
+			p.NewBackends = append(p.NewBackends, w)
+			p.Publish = append(p.Publish, w.Name)
+		case b != nil && have.Unpublished[b.Name]:
+			p.Publish = append(p.Publish, b.Name)
+		}
+	}
+	if len(p.NewBackends) == 0 {
+		return have.Loaded
+	}
+	return have.Loaded.WithBackends(p.NewBackends, nil)
+}
+
+// gone reports whether a backend that is not wanted can be taken out of the
+// process: nothing is left in it.
+func (have Running) gone(b *Backend) bool {
+	return have.atRuntime() && b.Light() && have.Refused[b.Name] == "" && len(have.Servers[b.Name])+len(have.Strangers[b.Name]) == 0
+}
+
+// reasonForNew is why a backend that the process does not have needs a reload;
+// "" if it does not.
+func (have Running) reasonForNew(b *Backend) string {
+	reason := "backend " + b.Name + " is new"
+	switch {
+	case !have.atRuntime():
+	case have.Refused[b.Name] != "":
+		reason += ", and HAProxy did not take it at runtime: " + have.Refused[b.Name]
+	case b.Policy.Mode != HTTP:
+	case !b.Light():
+		reason += ", with a stick table"
+	case !slices.Contains(have.Loaded.Classes, b.Policy.Class()):
+		reason += ", and no other was like it"
+	default:
+		return ""
+	}
+	return reason
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// TakesBackends asks whether the process takes whole backends while it runs, as
+// HAProxy 3.4 and newer do (management.txt "add backend").
+func (c *Client) TakesBackends(ctx context.Context) (bool, error) {
+	replies, err := c.worker.exchange(ctx, []string{"help add backend"})
+	if err != nil {
+		return false, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	return strings.Contains(replies[0], "\n  add backend "), nil
+}
+
+// Published returns which of the named backends there are, or of all if names is
+// nil, and whether requests may be led to them (management.txt "show stat",
+// "publish backend"). It is of use where HAProxy TakesBackends.
+func (c *Client) Published(ctx context.Context, names []string) (map[string]bool, error) {
+	const ofBackends = " 2 -1"
+	commands := []string{"show stat -1" + ofBackends}
+	if names != nil {
+		commands = nil
+		for _, name := range names {
+			if err := checkWord("backend", name); err != nil {
+				return nil, err
+			}
+			commands = append(commands, "show stat "+name+ofBackends)
+		}
+	}
+	replies, err := c.worker.exchangeAll(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	published := map[string]bool{}
+	for i, reply := range replies {
+		if strings.HasPrefix(reply, "No such proxy") {
+			continue
+		}
+		rows, err := backendRows(reply)
+		if err != nil {
+			return nil, fmt.Errorf("observe HAProxy: %s: %w", commands[i], err)
+		}
+		for _, row := range rows {
+			published[strings.Clone(row[statBackend])] = !strings.HasSuffix(row[statStatus], "(UNPUB)")
+		}
+	}
+	return published, nil
+}
+
+// addBackends adds the backends, to which nothing is led yet, and returns the
+// names of those that were refused.
+func (c *Client) addBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) (map[string]bool, error) {
+	refused := map[string]bool{}
+	var commands []string
+	var asked []*haproxy.Backend
+	for _, b := range backends {
+		if err := checkWord("backend", b.Name); err != nil {
+			refused[b.Name] = true
+			a.refuseBackend(b.Name, err.Error())
+			continue
+		}
+		asked = append(asked, b)
+		commands = append(commands, "add backend "+b.Name+" from "+cfgfile.Class(b.Policy))
+	}
+	a.Commands += len(commands)
+	replies, err := c.worker.exchangeAll(ctx, commands)
+	if err != nil {
+		return nil, err
+	}
+	for i, reply := range replies {
+		if !strings.Contains(reply, "New backend registered.") {
+			refused[asked[i].Name] = true
+			a.refuseBackend(asked[i].Name, firstLine(reply))
+		}
+	}
+	return refused, nil
+}
+
+// publish lets requests be led to the backends.
+func (c *Client) publish(ctx context.Context, names []string, a *Applied) error {
+	var commands []string
+	for _, name := range names {
+		commands = append(commands, "publish backend "+name)
+	}
+	a.Commands += len(commands)
+	replies, err := c.worker.exchangeAll(ctx, commands)
+	if err != nil {
+		return err
+	}
+	for i, reply := range replies {
+		if !strings.Contains(reply, "Backend published.") {
+			a.refuseBackend(names[i], firstLine(reply))
+		}
+	}
+	return nil
+}
+
+// deleteBackends takes away backends that have no server and that nothing leads
+// to. One that HAProxy is not done with yet is Lingering.
+func (c *Client) deleteBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) error {
+	var commands []string
+	for _, b := range backends {
+		commands = append(commands, "unpublish backend "+b.Name, "del backend "+b.Name)
+	}
+	a.Commands += len(commands)
+	replies, err := c.worker.exchangeAll(ctx, commands)
+	if err != nil {
+		return err
+	}
+	for i, b := range backends {
+		switch reply := replies[2*i+1]; {
+		case strings.Contains(reply, "Backend deleted."), strings.Contains(reply, "No such backend."):
+		case strings.Contains(reply, "cannot be removed at runtime"):
+			a.refuseBackend(b.Name, firstLine(reply))
+		default:
+			a.Lingering = append(a.Lingering, b.Name)
+		}
+	}
+	return nil
+}
+
+// withoutRefused takes what belongs to refused backends out of the plan, and all
+// that relies on what was refused: a map could lead to it.
+func withoutRefused(plan haproxy.Plan, refused map[string]bool) haproxy.Plan {
+	if len(refused) == 0 {
+		return plan
+	}
+	plan.Add = slices.DeleteFunc(slices.Clone(plan.Add), func(c haproxy.ServerChange) bool { return refused[c.Backend.Name] })
+	plan.Publish = slices.DeleteFunc(slices.Clone(plan.Publish), func(name string) bool { return refused[name] })
+	plan.Maps, plan.Leave, plan.OldBackends = nil, nil, nil
+	return plan
+}
+
+// refuseUnfilled refuses those of the new backends that were refused a server:
+// what these need, as a certificate of an authority, a reload loads.
+func (a *Applied) refuseUnfilled(added []*haproxy.Backend) map[string]bool {
+	refused := map[string]bool{}
+	for _, r := range slices.Clone(a.Refused) {
+		isNew := r.Change.Backend != nil && slices.ContainsFunc(added, func(b *haproxy.Backend) bool { return b.Name == r.Change.Backend.Name })
+		if isNew && !refused[r.Change.Backend.Name] {
+			refused[r.Change.Backend.Name] = true
+			a.refuseBackend(r.Change.Backend.Name, r.String())
+		}
+	}
+	return refused
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// newLightBox runs HAProxy with the shop, or skips the test where HAProxy takes
+// no backends while it runs. Path /more/ leads to backend more, whether there is
+// one or not.
+func newLightBox(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) (box, haproxy.State) {
+	t.Helper()
+	b := newBox(t)
+	if !b.takesBackends(t) {
+		t.Skip("this HAProxy takes no backends while it runs")
+	}
+	s := b.shop(t, change, servers...)
+	s.RuntimeBackends = true
+	s.Routes = append(s.Routes, haproxy.Route{Path: "/more", Backend: "more"})
+	b.load(t, s)
+	return b, s
+}
+
+// like is a backend of another name and servers.
+func like(b *haproxy.Backend, name string, servers ...haproxy.Server) *haproxy.Backend {
+	another := *b
+	another.Name, another.Servers = name, servers
+	return &another
+}
+
+func TestApplyABackendThatComesAndGoes(t *testing.T) {
+	for name, change := range map[string]func(*haproxy.Backend){
+		"a plain one": nil,
+		"one with a cookie": func(b *haproxy.Backend) {
+			b.Policy.Cookie, b.Policy.CookieKey = "SERVERID", "secret"
+		},
+		"one with checks": func(b *haproxy.Backend) {
+			b.Policy.CheckPath, b.Options.Check, b.Options.CheckInterval = "/", true, settings().TimeoutConnect
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod, _ := newPod(t)
+			b, s := newLightBox(t, change, pod)
+			frontend := s.Frontends[0].Binds[0]
+			more := like(s.Backends[0], "more", pod)
+			a := b.apply(t, haproxy.Plan{
+				NewBackends: []*haproxy.Backend{more},
+				Add:         changes(haproxy.AddServer, more, pod),
+			})
+			if a.Commands == 0 {
+				t.Error("no command was sent")
+			}
+			if r := mustGet(t, frontend, "/more"); r.Status != 503 {
+				t.Errorf("before it is published: %d, want 503", r.Status)
+			}
+			b.apply(t, haproxy.Plan{Publish: []string{"more"}})
+			r := mustGet(t, frontend, "/more")
+			if r.Status != 200 || r.Body != pod.Addr.String() {
+				t.Errorf("got %d %q, want 200 %q", r.Status, r.Body, pod.Addr)
+			}
+			if (len(r.Cookies) > 0) != (more.Policy.Cookie != "") {
+				t.Errorf("cookies %v", r.Cookies)
+			}
+			if published, err := b.Published(t.Context(), []string{"more", "shop", "none"}); diff(map[string]bool{"more": true, "shop": true}, published) != "" {
+				t.Errorf("Published: %v, %v", published, err)
+			}
+
+			b.apply(t, haproxy.Plan{Leave: changes(haproxy.SetServer, more, withState(haproxy.Maint, pod)...)})
+			eventually(t, "its server is deleted", func() bool {
+				return len(b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, more, pod)}).Pending) == 0
+			})
+			eventually(t, "it is deleted", func() bool {
+				return len(b.apply(t, haproxy.Plan{OldBackends: []*haproxy.Backend{more}}).Lingering) == 0
+			})
+			if published, err := b.Published(t.Context(), nil); err != nil || !published["shop"] {
+				t.Errorf("Published: %v, %v", published, err)
+			} else if _, there := published["more"]; there {
+				t.Error("it is there yet")
+			}
+		})
+	}
+}
+
+func TestApplyABackendThatIsRefused(t *testing.T) {
+	pod, _ := newPod(t)
+	gone := ready("127.0.0.1:8001")
+	b, s := newLightBox(t, nil, pod)
+	shop := s.Backends[0]
+	other := like(shop, "more", pod)
+	other.Policy.Balance = haproxy.LeastConn
+	unlike := like(shop, "more", pod)
+	unlike.Options.Check, unlike.Options.CheckInterval = true, 10_000*time.Hour
+	for _, row := range []struct {
+		name   string
+		new    *haproxy.Backend
+		before string // said to HAProxy
+		reply  string
+	}{
+		{"its class is not loaded", other, "", "Cannot find default proxy"},
+		{"its name is taken", like(shop, "shop", pod), "", "name is already used by other proxy"},
+		{"its name is no word", like(shop, "a b", pod), "", "does not go on a command line"},
+		{"its server is refused", unlike, "", "add more/" + pod.Addr.String() + " ready: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a, err := b.Apply(t.Context(), haproxy.Plan{
+				NewBackends: []*haproxy.Backend{row.new},
+				Add:         changes(haproxy.AddServer, row.new, pod),
+				Publish:     []string{row.new.Name},
+				Maps:        []haproxy.Map{{Name: haproxy.RoutesMap}},
+				Leave:       changes(haproxy.SetServer, shop, haproxy.Server{Addr: gone.Addr, State: haproxy.Maint}),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := a.Refused[len(a.Refused)-1]
+			if last.Backend != row.new.Name || !strings.Contains(last.Reply, row.reply) {
+				t.Errorf("refused %v, want backend %s with %q", a.Refused, row.new.Name, row.reply)
+			}
+			if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
+				t.Errorf("the map was swapped: %d", r.Status)
+			}
+		})
+	}
+}
+
+func TestBackendsByTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
+	pod, _ := newPod(t)
+	b, s := newLightBox(t, nil, pod)
+	if err := os.Remove(b.Admin); err != nil {
+		t.Fatal(err)
+	}
+	if !b.takesBackends(t) {
+		t.Error("it does not take backends any more")
+	}
+	more := like(s.Backends[0], "more", pod)
+	b.apply(t, haproxy.Plan{NewBackends: []*haproxy.Backend{more}, Add: changes(haproxy.AddServer, more, pod), Publish: []string{"more"}})
+	if published, err := b.Published(t.Context(), nil); diff(map[string]bool{"more": true, "shop": true}, published) != "" {
+		t.Errorf("Published: %v, %v", published, err)
+	}
+	if r := mustGet(t, s.Frontends[0].Binds[0], "/more"); r.Status != 200 {
+		t.Errorf("got %d, want 200", r.Status)
+	}
+}
+
+func TestTakesBackendsIsAskedOfHAProxy(t *testing.T) {
+	b := newBox(t)
+	reply := b.command(t, "add backend podgate from podgate-none")
+	if takes := b.takesBackends(t); takes != strings.Contains(reply, "Cannot find default proxy") {
+		t.Errorf("TakesBackends: %v, HAProxy says %q", takes, reply)
+	}
+}
