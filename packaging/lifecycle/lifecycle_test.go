@@ -60,7 +60,8 @@ backend own
 	cluster.serve("cart", one)
 	writeFile(t, "/etc/podgate/ca.crt", string(cluster.api.CertificatePEM()), 0o644)
 	cluster.rotateToken(t, "first")
-	config := fmt.Sprintf("[kubernetes]\nserver = %q\nca_file = \"/etc/podgate/ca.crt\"\ntoken_file = %q\n[haproxy]\nreload_interval = \"1s\"\n", cluster.api.URL(), tokenFile)
+	config, steps := readme(t)
+	config = strings.Replace(config, "https://192.0.2.10:6443", cluster.api.URL(), 1) + "[haproxy]\nreload_interval = \"1s\"\n"
 	writeFile(t, configFile, config, 0o644)
 	run(t, "podgate", "check")
 
@@ -80,7 +81,9 @@ backend own
 	if _, err := os.Stat(dropinFolder + "/podgate.conf"); !os.IsNotExist(err) {
 		t.Errorf("after --undo: %v", err)
 	}
-	run(t, "podgate", "setup", "haproxy", "--restart")
+	for _, line := range steps {
+		run(t, "sh", "-ec", line)
+	}
 	haproxy := invocation(t, "haproxy")
 	if haproxy == first {
 		t.Error("haproxy.service is not restarted although that was asked for")
@@ -89,8 +92,7 @@ backend own
 	want(t, "haproxy.service is restarted once", invocation(t, "haproxy"), haproxy)
 	run(t, "podgate", "setup", "haproxy", "--check")
 
-	t.Log("start")
-	run(t, "systemctl", "start", "podgate")
+	t.Log("serve")
 	await(t, "http://127.0.0.1/cart/", "cart")
 	run(t, "systemctl", "enable", "--now", "podgate-drain")
 	l := startLoad(t, "http://127.0.0.1/cart/", "http://127.0.0.1:8081/")
@@ -150,6 +152,10 @@ backend own
 	l.tell(t)
 	toldNothingBad(t)
 
+	t.Log("a podgate that hangs")
+	hang(t)
+	await(t, "http://127.0.0.1/cart/", "cart")
+
 	t.Log("purge")
 	run(t, "apt-get", "purge", "--yes", "podgate")
 	for _, gone := range []string{"/var/lib/podgate", dropinFolder + "/podgate.conf", "/usr/sbin/podgate", "/etc/systemd/system/multi-user.target.wants/podgate.service", "/etc/systemd/system/multi-user.target.wants/podgate-drain.service"} {
@@ -167,6 +173,26 @@ backend own
 	run(t, "systemctl", "restart", "haproxy")
 	await(t, "http://127.0.0.1:8081/", "own")
 	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
+}
+
+// readme is what README's section on installation has for podgate.toml, and the
+// steps behind it, to the letter but for sudo.
+func readme(t *testing.T) (config string, steps []string) {
+	t.Helper()
+	_, section, _ := strings.Cut(readFile(t, os.Getenv("README")), "\n## Install\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, config, ok := strings.Cut(section, "\n```toml\n")
+	config, rest, ok2 := strings.Cut(config, "```\n")
+	_, console, ok3 := strings.Cut(rest, "\n```console\n")
+	console, _, ok4 := strings.Cut(console, "```\n")
+	if !ok || !ok2 || !ok3 || !ok4 {
+		t.Fatal("README's section on installation has no podgate.toml with steps behind it")
+	}
+	for line := range strings.Lines(console) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
+		steps = append(steps, strings.TrimPrefix(line, "sudo "))
+	}
+	return config, steps
 }
 
 // harden puts the packaged drop-in in force, which the package need not be
@@ -206,6 +232,25 @@ func toldNothingBad(t *testing.T) {
 	}
 	want(t, "restarts of podgate by systemd", output("systemctl", "show", "podgate", "--property=NRestarts"), "NRestarts=0")
 	t.Logf("reloads of HAProxy by podgate: %d", strings.Count(log, "msg=reloaded"))
+}
+
+// hang stops podgate in its tracks, with a shorter watchdog than the package's,
+// and waits until systemd has put another in its place.
+func hang(t *testing.T) {
+	t.Helper()
+	writeFile(t, "/run/systemd/system/podgate.service.d/watchdog.conf", "[Service]\nWatchdogSec=6s\nTimeoutStopSec=1s\n", 0o644)
+	run(t, "systemctl", "daemon-reload")
+	run(t, "systemctl", "restart", "podgate")
+	before := invocation(t, "podgate")
+	run(t, "systemctl", "kill", "--kill-whom=main", "--signal=STOP", "podgate")
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if invocation(t, "podgate") != before && output("systemctl", "is-active", "podgate") == "active" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("systemd lets it hang\n%s", journal())
+		}
+	}
 }
 
 // invocation is another with each start of the unit.

@@ -55,7 +55,7 @@ for number in "$version.1" "$version.2" "$version.3"; do
     dpkg-deb --root-owner-group -Znone -b "$work/tree" "$work/podgate_${number}_test.deb" >/dev/null
 done
 rm -rf "$work/tree"
-cp systemd/haproxy.service.d/hardening.conf "$work/"
+cp systemd/haproxy.service.d/hardening.conf README.md "$work/"
 CGO_ENABLED=0 go test -c -tags lifecycle -o "$work/lifecycle" ./packaging/lifecycle
 chmod -R a+rX "$work"
 
@@ -79,5 +79,5 @@ done
 [ -n "$booted" ] || { cat "$work/boot" >&2; exit 1; }
 hardened=${HARDENED:+/podgate/hardening.conf}
 echo "== $suite, $(inside haproxy -v | head -n 1), $(inside systemctl --version | head -n 1)${HARDENED:+, haproxy.service hardened}"
-inside env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root HARDENED="$hardened" PACKAGES="/podgate/podgate_*.deb" \
+inside env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root README=/podgate/README.md HARDENED="$hardened" PACKAGES="/podgate/podgate_*.deb" \
     /podgate/lifecycle -test.v -test.timeout 5m
