@@ -175,6 +175,22 @@ backend own
 	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
 }
 
+// TestDrainStandsBy leaves the machine so that its shutdown drains it; run.sh
+// shuts it down then, and looks.
+func TestDrainStandsBy(t *testing.T) {
+	install(t, packagesOf(t)[2])
+	config := "[kubernetes]\nserver = \"http://127.0.0.1:1\"\n[cloud]\nhealth_bind = [\"127.0.0.1:8404\"]\ndrain_wait = \"2s\"\n"
+	writeFile(t, configFile, config, 0o644)
+	run(t, "podgate", "setup", "haproxy", "--restart")
+	run(t, "systemctl", "restart", "podgate")
+	run(t, "systemctl", "enable", "--now", "podgate-drain")
+	run(t, "systemctl", "stop", "podgate-drain")
+	if _, err := os.Stat("/var/lib/podgate/haproxy/podgate.drain"); !os.IsNotExist(err) {
+		t.Errorf("the node drains although the machine goes on: %v", err)
+	}
+	run(t, "systemctl", "start", "podgate-drain")
+}
+
 // readme is what README's section on installation has for podgate.toml, and the
 // steps behind it, to the letter but for sudo.
 func readme(t *testing.T) (config string, steps []string) {

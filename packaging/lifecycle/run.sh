@@ -57,11 +57,12 @@ done
 rm -rf "$work/tree"
 cp systemd/haproxy.service.d/hardening.conf README.md "$work/"
 CGO_ENABLED=0 go test -c -tags lifecycle -o "$work/lifecycle" ./packaging/lifecycle
+mkdir "$work/journal"
 chmod -R a+rX "$work"
 
 alone "$cgroup"' && echo $$ >"$group/cgroup.procs" &&
     exec systemd-nspawn --quiet --register=no --keep-unit --private-network --volatile=overlay \
-        --machine="podgate-$$" --bind-ro="$2:/podgate" --directory="$1" --console=pipe --boot' \
+        --machine="podgate-$$" --bind-ro="$2:/podgate" --bind="$2/journal:/var/log/journal" --directory="$1" --console=pipe --boot' \
     - "$root" "$work" </dev/null >"$work/boot" 2>&1 &
 nspawn=$!
 
@@ -79,5 +80,19 @@ done
 [ -n "$booted" ] || { cat "$work/boot" >&2; exit 1; }
 hardened=${HARDENED:+/podgate/hardening.conf}
 echo "== $suite, $(inside haproxy -v | head -n 1), $(inside systemctl --version | head -n 1)${HARDENED:+, haproxy.service hardened}"
-inside env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root README=/podgate/README.md HARDENED="$hardened" PACKAGES="/podgate/podgate_*.deb" \
-    /podgate/lifecycle -test.v -test.timeout 5m
+lifecycle() {
+    inside env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root README=/podgate/README.md HARDENED="$hardened" \
+        PACKAGES="/podgate/podgate_*.deb" /podgate/lifecycle -test.v -test.timeout 5m -test.run "$1"
+}
+lifecycle TestLifecycle
+lifecycle TestDrainStandsBy
+
+# The shutdown: the drain first, then podgate, then HAProxy.
+inside systemctl poweroff 2>/dev/null || true # the answer may get lost
+timeout 60 tail --pid="$nspawn" -f /dev/null
+nspawn=
+order=$(journalctl --directory="$work/journal" --no-pager --output=cat |
+    grep -oE 'drained: no sessions are left|(Stopped|Stopping) (podgate|haproxy)\.service' | tail -n 5 | paste -sd,)
+want='drained: no sessions are left,Stopping podgate.service,Stopped podgate.service,Stopping haproxy.service,Stopped haproxy.service'
+echo "shutdown: $order"
+[ "$order" = "$want" ] || { echo "shutdown: want $want" >&2; exit 1; }
