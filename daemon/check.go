@@ -32,13 +32,17 @@ func Check(ctx context.Context, h config.HAProxy, s haproxy.State) error {
 		return fmt.Errorf("check configuration: %w", err)
 	}
 	defer os.RemoveAll(staging)
-	files, err := cfgfile.Render(s, staging)
+	files, err := cfgfile.Render(s.WithoutDefaultCertificate(), staging) // there are no certificates in it
 	if err != nil {
 		return fmt.Errorf("check configuration: %w", err)
 	}
 	texts := maps.Clone(files.Maps)
 	texts[cfgfile.ServerStateFile] = runtime.EmptyStateFile()
 	texts[cfgfile.ConfigFile] = files.Config
+	if files.CrtList != nil { // certificates are vetted by themselves
+		texts[cfgfile.CrtListFile] = nil
+		texts[cfgfile.TicketKeysFile] = newTicketKeys()
+	}
 	for name, text := range texts { // none of which need outlast a power cut
 		if err := os.WriteFile(filepath.Join(staging, name), text, 0o600); err != nil {
 			return fmt.Errorf("check configuration: %w", err)
@@ -71,7 +75,14 @@ func checkFiles(ctx context.Context, h config.HAProxy, staging string) error {
 		return &OperatorError{said}
 	}
 	said = strings.ReplaceAll(said, staging+string(filepath.Separator), "")
-	return fmt.Errorf("check configuration: haproxy -c refuses what podgate would write: %s", said)
+	return &refusedError{said}
+}
+
+// refusedError is what "haproxy -c" has against what we would write.
+type refusedError struct{ said string }
+
+func (e *refusedError) Error() string {
+	return "check configuration: haproxy -c refuses what podgate would write: " + e.said
 }
 
 // OperatorError is what "haproxy -c" has against the files that are not ours.

@@ -133,8 +133,9 @@ func (tw *town) checkClients(addr netip.AddrPort, rows []clientRow) {
 			}
 			continue
 		}
-		if first, _, _ := strings.Cut(got, "\n"); first != row.want {
-			tw.t.Errorf("%s: got %q, %v, want %q", row.name, got, err, row.want)
+		want := strings.ReplaceAll(row.want, "=EDGE", fmt.Sprintf("=%d", addr.Port()))
+		if first, _, _ := strings.Cut(got, "\n"); first != want {
+			tw.t.Errorf("%s: got %q, %v, want %q", row.name, got, err, want)
 		}
 	}
 }
@@ -171,18 +172,18 @@ trusted_sources = ["127.98.0.0/16"]
 	})
 	forged := []string{"X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6"}
 	tw.checkClients(tw.http, []clientRow{
-		{"a listed source names the client", listed, proxied, "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http"},
-		{"in version 2 too", listed, proxiedV2(), "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http"},
-		{"and the client's headers are not believed", listed, proxied, "/cart/", forged, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http"},
+		{"a listed source names the client", listed, proxied, "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
+		{"in version 2 too", listed, proxiedV2(), "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
+		{"and the client's headers are not believed", listed, proxied, "/cart/", forged, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
 		{"a listed source without a header is not served", listed, "", "/cart/", nil, ""},
-		{"an unlisted source is its own client", unlisted, "", "/cart/", forged, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Proto=http"},
+		{"an unlisted source is its own client", unlisted, "", "/cart/", forged, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 		{"a header of an unlisted source is no request", unlisted, proxied, "/cart/", nil, "400 <html><body><h1>400 Bad request</h1>"},
 		{"in version 2 neither", unlisted, proxiedV2(), "/cart/", nil, "400 <html><body><h1>400 Bad request</h1>"},
-		{"a pod is told by a line", listed, proxied, "/v1/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http v1=192.0.2.1"},
-		{"a pod is told in binary", listed, proxied, "/v2/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http v2=192.0.2.1"},
-		{"the guard sees the client", listed, proxied, "/guarded/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http"},
+		{"a pod is told by a line", listed, proxied, "/v1/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http v1=192.0.2.1"},
+		{"a pod is told in binary", listed, proxied, "/v2/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http v2=192.0.2.1"},
+		{"the guard sees the client", listed, proxied, "/guarded/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
 		{"and not who forges", unlisted, "", "/guarded/", forged, "403 <html><body><h1>403 Forbidden</h1>"},
-		{"a listed address passes", "127.96.0.1", "", "/guarded/", nil, "200 X-Forwarded-For=127.96.0.1 X-Forwarded-Proto=http"},
+		{"a listed address passes", "127.96.0.1", "", "/guarded/", nil, "200 X-Forwarded-For=127.96.0.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 	})
 	tw.checkClients(tcp, []clientRow{
 		{"a TCP port takes a header", listed, proxied, "/", nil, "200"},
@@ -215,7 +216,7 @@ trusted_sources = ["127.98.0.0/16"]
 	}
 	tw.service("more", nil, newPod(t, "more-0"))
 	tw.awaitReloads("backend shop_more_80 is new")
-	if got, err := exchange(conn, "GET /guarded/ HTTP/1.1\r\nHost: any\r\n\r\n"); got != "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http" {
+	if got, err := exchange(conn, "GET /guarded/ HTTP/1.1\r\nHost: any\r\n\r\n"); got != "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http" {
 		t.Errorf("over a reload: got %q, %v", got, err)
 	}
 }
@@ -227,15 +228,15 @@ func TestXForwardedForIsBelievedFromListedSourcesAlone(t *testing.T) {
 	}{
 		{1, []clientRow{
 			{"the last entry is the client", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Host=shop X-Forwarded-Proto=https"},
-			{"over several headers", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 192.0.2.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http"},
-			{"the guard and the pod see it", listed, "", "/guarded/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http v2=192.0.2.1"},
+			{"over several headers", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 192.0.2.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"the guard and the pod see it", listed, "", "/guarded/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http v2=192.0.2.1"},
 			{"the guard refuses others", listed, "", "/guarded/", []string{"X-Forwarded-For: 192.0.2.1, 6.6.6.6"}, "403 <html><body><h1>403 Forbidden</h1>"},
-			{"an unlisted source is its own client", unlisted, "", "/cart/", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Proto=http"},
+			{"an unlisted source is its own client", unlisted, "", "/cart/", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 			{"the guard does not believe it", unlisted, "", "/guarded/", []string{"X-Forwarded-For: 192.0.2.1"}, "403 <html><body><h1>403 Forbidden</h1>"},
-			{"without an entry the load balancer is the client", listed, "", "/cart/", nil, "200 X-Forwarded-For=127.98.0.7 X-Forwarded-Proto=http"},
+			{"without an entry the load balancer is the client", listed, "", "/cart/", nil, "200 X-Forwarded-For=127.98.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 		}},
 		{2, []clientRow{
-			{"the last but one is the client", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Proto=http"},
+			{"the last but one is the client", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 		}},
 	} {
 		tw := newTown(t)

@@ -34,6 +34,7 @@ type Daemon struct {
 	Admin *admin.Server
 
 	follow   *follower
+	material *material
 	edge     *edge
 	notifier notifier
 	snapshot *kubeapi.Snapshot
@@ -64,6 +65,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.edge.tidy(); err != nil {
 		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
 	}
+	d.followMaterial(ctx)
+	defer func() { d.material.stop() }()
 
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
@@ -109,6 +112,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 			since = d.snapshot.Since
 		case h := <-healths:
 			d.judge(h)
+		case set := <-d.material.out:
+			d.material.take(set)
+			d.takeMaterial()
 		case <-changed:
 			d.reload(ctx, snapshots)
 		case <-d.Hangup:
@@ -142,13 +148,14 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 		d.compiled = d.Config
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
-	want := d.edge.secured(d.result.State)
+	want := d.edge.secured(d.material.wanted(d.result))
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
 	if d.edge.brake.wantsList() {
 		d.follow.client.Relist()
 	}
 	d.tellProblems()
+	d.tellMaterial()
 	d.view.chronicle.pass(d.result, since, pass, d.edge)
 	d.notifier.status(d.edge.status())
 	if d.Passes != nil && !pass.Empty() {
@@ -255,7 +262,10 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 	d.edge.reloadInterval = next.HAProxy.ReloadInterval
 	d.edge.resyncInterval = next.Kubernetes.ResyncInterval
 	d.edge.brake.safety = next.Safety
+	d.edge.tickets.interval = next.HTTPS.TicketKeyInterval
+	next.HTTPS.Material = d.Config.HTTPS.Material
 	d.Config = next
+	d.followMaterial(ctx)
 	return nil
 }
 

@@ -40,7 +40,8 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	if err != nil {
 		return nil, err
 	}
-	want := compile.Compile(c, cluster, nil).State
+	m := readMaterial(c)
+	want := m.wanted(compile.Compile(m.in(c), cluster, nil))
 	secret, err := folder(c.HAProxy.Folder).secret()
 	if err != nil {
 		return nil, fmt.Errorf("compare with what is written: %w", err)
@@ -102,6 +103,9 @@ func (e *edge) processDifferences(want haproxy.State) []Difference {
 	for _, name := range plan.Expel {
 		differences = append(differences, Difference{"process", "runtime", "expel " + name})
 	}
+	for _, change := range slices.Concat(plan.Certificates, plan.DropCertificates) {
+		differences = append(differences, Difference{"process", "runtime", change.String()})
+	}
 	for _, m := range plan.Maps {
 		i := slices.Index(haproxy.MapNames(), m.Name)
 		for _, line := range lineDifferences(mapLines(e.have.Maps[i]), mapLines(m)) {
@@ -129,6 +133,9 @@ func fileDifferences(folder string, want haproxy.State) ([]Difference, error) {
 	}
 	texts := files.Maps
 	texts[cfgfile.ConfigFile] = files.Config
+	if files.CrtList != nil {
+		texts[cfgfile.CrtListFile] = files.CrtList
+	}
 	var differences []Difference
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		written, err := os.ReadFile(filepath.Join(folder, name))

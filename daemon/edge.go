@@ -60,6 +60,9 @@ type edge struct {
 	reload    reloadPlan
 
 	brake      brake
+	vetted     vetted
+	bundles    map[string][]byte // authorities that are wanted, by file name
+	tickets    tickets
 	quarantine quarantine
 	secret     string // of the relay; "" until it is needed
 	noRelay    string // why there is no relay; "" while there is
@@ -82,6 +85,7 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		log:            log,
 		alive:          func() {},
 		brake:          newBrake(c, log),
+		tickets:        tickets{interval: c.HTTPS.TicketKeyInterval},
 	}
 }
 
@@ -123,11 +127,11 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 			return err // the files stay as they are: they hold the servers that want lacks
 		}
 		e.startBrake()
-		return errors.Join(err, e.writeDesired(ctx, e.brake.brake(want)))
+		return errors.Join(err, e.writeDesired(ctx, e.vet(ctx, e.brake.brake(want))))
 	}
 	want = want.KeepUnknown(e.have.Servers)
 	e.startBrake()
-	want = e.brake.brake(want)
+	want = e.vet(ctx, e.brake.brake(want))
 	want.RuntimeBackends = e.have.TakesBackends
 	possible := e.quarantine.filter(want, e.have.Loaded)
 	refused, err := e.change(ctx, possible, pass)
@@ -143,7 +147,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 			return err
 		}
 	}
-	return errors.Join(refused, e.writeRunning())
+	return errors.Join(refused, e.rotateTickets(ctx), e.writeRunning())
 }
 
 // startBrake tells the brake, once, what is in service when podgate begins.
@@ -296,6 +300,9 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 			e.have.Strangers[b.Name] = names
 		}
 	}
+	if err := e.observeCertificates(ctx); err != nil {
+		return err
+	}
 	e.observeAt = time.Now().Add(e.resyncInterval)
 	return nil
 }
@@ -322,7 +329,7 @@ func (e *edge) tellDrift(before haproxy.Running, node haproxy.Node) (count int) 
 			count++
 		}
 	}
-	return count
+	return count + e.tellCertificateDrift(before.Certificates)
 }
 
 // change does what the runtime API can do. What HAProxy refuses of it stops
@@ -349,6 +356,10 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	if err := errors.Join(e.announce(plan.NewBackends), e.writePlannedMaps(plan)); err != nil {
 		return nil, err
 	}
+	undo, err := e.writePlannedCertificates(plan, want)
+	if err != nil {
+		return nil, err
+	}
 	applied, err := e.runtime.Apply(ctx, plan)
 	e.countApply(admin.Runtime, err != nil || len(applied.Refused) > 0)
 	if err != nil {
@@ -357,6 +368,9 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	}
 	if err := errors.Join(e.takeBackends(ctx, plan, applied), e.readBack(ctx, plan, want)); err != nil {
 		e.process = runtime.Process{}
+		return nil, err
+	}
+	if err := e.settleCertificates(plan, applied, undo); err != nil {
 		return nil, err
 	}
 	if e.writeAt.IsZero() {
@@ -375,7 +389,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	var done Pass
 	if done.count(plan); !done.Empty() {
 		pass.count(plan)
-		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "took", time.Since(began))
+		e.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "certificates", done.Certificates, "took", time.Since(began))
 	}
 	if len(plan.Expel) > 0 {
 		e.log.Warn("servers of others are taken out", "servers", plan.Expel)
@@ -433,6 +447,9 @@ func (e *edge) readBack(ctx context.Context, plan haproxy.Plan, want haproxy.Sta
 			return err
 		}
 		e.have.Maps = loadedMaps
+	}
+	if len(plan.Certificates)+len(plan.DropCertificates) > 0 {
+		return e.observeCertificates(ctx)
 	}
 	return nil
 }

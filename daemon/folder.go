@@ -42,6 +42,9 @@ func (f folder) write(files cfgfile.Files, of haproxy.State) error {
 	if err := f.writeMaps(files.Maps); err != nil {
 		return err
 	}
+	if err := f.writeTLS(files.CrtList, of.Certificates); err != nil {
+		return err
+	}
 	memory, err := json.Marshal(loaded{files.Generation, of.Structure()})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", loadedFile, err)
@@ -115,7 +118,7 @@ func (f folder) writeState(state []byte) error { return f.replace(cfgfile.Server
 
 // names are the files that podgate keeps in the folder.
 func (f folder) names() []string {
-	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile, addedFile, secretFile}
+	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile, addedFile, secretFile, cfgfile.CrtListFile, cfgfile.TicketKeysFile}
 	for _, m := range haproxy.MapNames() {
 		names = append(names, cfgfile.MapFile(m))
 	}
@@ -131,6 +134,13 @@ func (f folder) sweep() error {
 		for _, half := range halves {
 			errs = append(errs, os.Remove(half))
 		}
+	}
+	staging, err := filepath.Glob(filepath.Join(string(f), stagingPrefix+"*"))
+	errs = append(errs, err)
+	halves, err := filepath.Glob(filepath.Join(string(f.certificateFolder()), ".*"))
+	errs = append(errs, err)
+	for _, left := range append(staging, halves...) {
+		errs = append(errs, os.RemoveAll(left))
 	}
 	return errors.Join(errs...)
 }
@@ -165,8 +175,16 @@ func (f folder) restore(files map[string][]byte) error {
 // replace writes a file so that whoever opens it finds the old or the new
 // content, whole, even after a power cut.
 func (f folder) replace(name string, text []byte) error {
+	mode := fs.FileMode(0o640)
+	if name == cfgfile.TicketKeysFile {
+		mode = 0o600
+	}
+	return f.replaceWith(name, text, mode)
+}
+
+func (f folder) replaceWith(name string, text []byte, mode fs.FileMode) error {
 	path := filepath.Join(string(f), name)
-	err := f.replaceBy(path, name, text)
+	err := f.replaceBy(path, name, text, mode)
 	// The temporary file has another name each time; what is told is the same.
 	if half, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("write %s: %w", path, half.Err)
@@ -177,7 +195,7 @@ func (f folder) replace(name string, text []byte) error {
 	return err
 }
 
-func (f folder) replaceBy(path, name string, text []byte) error {
+func (f folder) replaceBy(path, name string, text []byte, mode fs.FileMode) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
@@ -186,7 +204,7 @@ func (f folder) replaceBy(path, name string, text []byte) error {
 		return err
 	}
 	defer os.Remove(temp.Name()) // gone already if all went well
-	if err := errors.Join(f.give(temp), writeSync(temp, text), temp.Close()); err != nil {
+	if err := errors.Join(f.give(temp), writeSync(temp, text, mode), temp.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {
@@ -212,11 +230,11 @@ func (f folder) give(file *os.File) error {
 	return file.Chown(int(of.Uid), int(of.Gid))
 }
 
-func writeSync(file *os.File, text []byte) error {
+func writeSync(file *os.File, text []byte, mode fs.FileMode) error {
 	if _, err := file.Write(text); err != nil {
 		return err
 	}
-	if err := file.Chmod(0o640); err != nil {
+	if err := file.Chmod(mode); err != nil {
 		return err
 	}
 	return file.Sync()

@@ -16,10 +16,12 @@ type Pass struct {
 	// Backends are those that HAProxy took or gave up, or led requests to again,
 	// without a reload.
 	Backends int
-	Drift    int           // backends and maps that were not as podgate had left them, and were repaired
-	Reload   []string      // why HAProxy was reloaded, a reason each; empty if it was not
-	Took     time.Duration // of all that
-	Err      error         // what went wrong; it is tried again
+	// Certificates that came, changed or went.
+	Certificates int
+	Drift        int           // backends, maps and certificates that were not as podgate had left them, and were repaired
+	Reload       []string      // why HAProxy was reloaded, a reason each; empty if it was not
+	Took         time.Duration // of all that
+	Err          error         // what went wrong; it is tried again
 
 	servers map[string]*delta // what Added and Left are, by backend
 }
@@ -29,12 +31,13 @@ type delta struct{ in, out int }
 
 // Empty reports whether the pass did nothing.
 func (p Pass) Empty() bool {
-	return p.Added+p.Maps+p.Left+p.Backends+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
+	return p.Added+p.Maps+p.Left+p.Backends+p.Certificates+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
 }
 
 func (p *Pass) count(plan haproxy.Plan) {
 	p.Added += len(plan.Add)
 	p.Maps += len(plan.Maps)
+	p.Certificates += len(plan.Certificates) + len(plan.DropCertificates)
 	for _, c := range plan.Add {
 		p.delta(c.Backend.Name).in++
 	}

@@ -25,7 +25,7 @@ func preflight(loaded, want []haproxy.Frontend, try func(netip.AddrPort) error) 
 		for _, addr := range f.Binds {
 			held[addr] = true
 		}
-		held[f.Relay] = true
+		held[f.Relay], held[f.Inner] = true, true
 	}
 	taken := map[string]string{}
 	for _, f := range want {
@@ -34,7 +34,7 @@ func preflight(loaded, want []haproxy.Frontend, try func(netip.AddrPort) error) 
 				taken[relay] = fmt.Sprintf("preflight: %v", err)
 			}
 		}
-		for _, addr := range f.Binds {
+		for _, addr := range append(inner(f), f.Binds...) {
 			if held[addr] {
 				continue
 			}
@@ -64,6 +64,13 @@ func withPeer(frontends []haproxy.Frontend, s haproxy.Settings) []haproxy.Fronte
 		}
 	}
 	return frontends
+}
+
+func inner(f haproxy.Frontend) []netip.AddrPort {
+	if f.Inner.IsValid() {
+		return []netip.AddrPort{f.Inner}
+	}
+	return nil
 }
 
 // tryListen listens on addr for a moment. A port that only root may take, as

@@ -113,6 +113,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 		return want, err
 	}
 	e.reload.reasons, e.reload.refused = nil, refusal{}
+	e.tidyCertificates(want)
 	pass.Reload = reasons
 	e.count.Reloads[admin.ReloadReason(reasons)]++
 	e.log.Info("reloaded", "reason", brief(reasons), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))

@@ -25,15 +25,22 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	if err != nil {
 		return err
 	}
-	result := compile.Compile(c, cluster, nil)
+	m := readMaterial(c)
+	result := compile.Compile(m.in(c), cluster, nil)
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
-	want := result.State.WithRelaySecret("SECRET") // each edge has its own, and shows it to nobody
+	want := m.wanted(result).WithRelaySecret("SECRET") // each edge has its own, and shows it to nobody
 	want.Node.Served = true
 	files, err := cfgfile.Render(want, c.HAProxy.Folder)
 	if err != nil {
 		return err
+	}
+	for _, p := range slices.Concat(m.set.Problems, m.problems) {
+		fmt.Fprintln(problems, p)
+	}
+	if files.CrtList != nil {
+		files.Maps[cfgfile.CrtListFile] = files.CrtList
 	}
 	if _, err := fmt.Fprintf(out, "==> %s <==\n%s", cfgfile.ConfigFile, files.Config); err != nil {
 		return err

@@ -59,7 +59,9 @@ func (w *writer) start(have haproxy.Running) {
 // writeRunning writes the loaded configuration with its present servers and
 // maps.
 func (f folder) writeRunning(have haproxy.Running) error {
-	files, err := cfgfile.Render(withServers(have), string(f))
+	running := withServers(have)
+	running.Certificates = f.present(have.Certificates)
+	files, err := cfgfile.Render(running, string(f))
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ func (s State) WithoutRelay() State {
 	return s
 }
 
-// WithRelaySecret returns the State with what a worker shows at a Relay, if it
-// has one.
+// WithRelaySecret returns the State with what a worker shows at a Relay or an
+// Inner, if it has one.
 func (s State) WithRelaySecret(secret string) State {
-	if slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Relay.IsValid() }) {
+	if slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Relay.IsValid() || f.Inner.IsValid() }) {
 		s.Settings.RelaySecret = secret
 	}
 	return s
@@ -46,7 +46,7 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 			}
 			old.Servers = b.Servers
 			if old.Policy.Mode == HTTP {
-				old.TimeoutServer = b.TimeoutServer // stands in a map
+				old.TimeoutServer, old.HSTS = b.TimeoutServer, b.HSTS // stand in maps
 			}
 			b = &old
 		}

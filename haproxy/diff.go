@@ -21,6 +21,9 @@ type Running struct {
 	Servers map[string][]Server
 	// Maps are those observed, in the order of MapNames.
 	Maps []Map
+	// Certificates are those observed, by Name. One that is not in our folder
+	// has the whole path for a Name.
+	Certificates []Certificate
 	// Strangers are servers in Backends of ours that somebody else put there, by
 	// backend: their names are no addresses.
 	Strangers map[string][]string
@@ -42,15 +45,17 @@ type Running struct {
 type Plan struct {
 	// Reload tells why a new configuration must be loaded, a reason each,
 	// sorted; empty if none need be.
-	Reload      []string
-	NewBackends []*Backend // their servers are among Add
-	Add         []ServerChange
-	Publish     []string // names of backends that requests may be led to from now on
-	Maps        []Map    // each replaces the whole map of its name
-	Leave       []ServerChange
+	Reload       []string
+	NewBackends  []*Backend // their servers are among Add
+	Add          []ServerChange
+	Publish      []string            // names of backends that requests may be led to from now on
+	Certificates []CertificateChange // those that come or change
+	Maps         []Map               // each replaces the whole map of its name
+	Leave        []ServerChange
 	// Expel names servers of others in backends of ours, "backend/server", sorted.
-	Expel       []string
-	OldBackends []*Backend // without servers
+	Expel            []string
+	OldBackends      []*Backend          // without servers
+	DropCertificates []CertificateChange // those that go
 }
 
 // Empty reports whether there is nothing to do.
@@ -58,7 +63,7 @@ func (p Plan) Empty() bool { return len(p.Reload) == 0 && !p.Runtime() }
 
 // Runtime reports whether the runtime API has something to do.
 func (p Plan) Runtime() bool {
-	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Maps)+len(p.Leave)+len(p.Expel)+len(p.OldBackends) > 0
+	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Certificates)+len(p.Maps)+len(p.Leave)+len(p.Expel)+len(p.OldBackends)+len(p.DropCertificates) > 0
 }
 
 // Op is what happens to a server.
@@ -88,6 +93,9 @@ func (c ServerChange) String() string {
 // behind in the process until it is next reloaded for another reason.
 func Diff(have Running, want State) Plan {
 	p := Plan{Reload: ReloadReasons(have, want)}
+	if have.Loaded.EndsTLS() && want.EndsTLS() {
+		p.diffCertificates(have.Certificates, want.Certificates)
+	}
 	have.Loaded = p.diffBackends(have, want)
 	maps := want.Maps()
 	p.Maps = diffMaps(have, maps)
@@ -219,6 +227,10 @@ func ReloadReasons(running Running, want State) []string {
 			reasons = append(reasons, "frontend "+f.Name+" takes PROXY headers otherwise")
 		case !reflect.DeepEqual(old.Health, f.Health):
 			reasons = append(reasons, "frontend "+f.Name+" tells of the node otherwise")
+		case old.TLS != f.TLS:
+			reasons = append(reasons, "frontend "+f.Name+" ends TLS otherwise")
+		case old.Inner != f.Inner:
+			reasons = append(reasons, "frontend "+f.Name+" passes TLS through otherwise")
 		case old.Backend != f.Backend:
 			reasons = append(reasons, "frontend "+f.Name+" leads to another backend")
 		case old.Mode != f.Mode:
@@ -276,25 +288,38 @@ func diffMaps(have Running, want []Map) []Map {
 // looksUp reports whether the configuration of s makes use of a map. HAProxy
 // knows no others.
 func (s State) looksUp(name string) bool {
-	switch name {
-	case TimeoutsMap:
-		if slices.ContainsFunc(s.Classes, func(p Policy) bool { return p.Mode == HTTP }) {
-			return true
-		}
-		return slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Policy.Mode == HTTP })
-	case NodeMap:
-		return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Mode == HTTP })
+	if name == TimeoutsMap {
+		return slices.ContainsFunc(s.Classes, func(p Policy) bool { return p.Mode == HTTP }) ||
+			slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Policy.Mode == HTTP })
 	}
-	return slices.ContainsFunc(s.Frontends, Frontend.routes)
+	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool {
+		switch name {
+		case RoutesMap, FoldedRoutesMap:
+			return f.routes() && f.TLS == Termination{}
+		case TLSRoutesMap, FoldedTLSRoutesMap, HSTSMap:
+			return f.routes() && f.TLS != Termination{}
+		case PassthroughMap:
+			return f.Inner.IsValid()
+		case NodeMap:
+			return f.Mode == HTTP
+		}
+		return false
+	})
 }
 
 // leadsToBackends reports whether the entries of a map name backends.
-func leadsToBackends(name string) bool { return name == RoutesMap || name == FoldedRoutesMap }
+func leadsToBackends(name string) bool {
+	switch name {
+	case RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap:
+		return true
+	}
+	return false
+}
 
 func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	var entries []MapEntry
 	for _, e := range want {
-		if _, ok := loaded.Backend(e.backend()); !ok {
+		if _, ok := loaded.Backend(e.backend()); !ok && e.Value != TerminateHere {
 			i, found := slices.BinarySearchFunc(present, e, compareKeys)
 			if !found {
 				continue

@@ -13,8 +13,11 @@ import (
 // class, holds all of it that stands neither in its servers nor in a map. HAProxy
 // 3.4 and newer take such a backend, and give it up, while they run (management.txt
 // "add backend"). A stick table cannot stand in defaults; a TCP backend comes and
-// goes with its frontend, by a reload.
-func (b *Backend) Light() bool { return b.Policy.Mode == HTTP && b.Policy.ClientAffinity == 0 }
+// goes with its frontend, by a reload; and authorities are read from their file
+// when that is loaded.
+func (b *Backend) Light() bool {
+	return b.Policy.Mode == HTTP && b.Policy.ClientAffinity == 0 && b.Options.CAFile == ""
+}
 
 // Class is what of p its named defaults section holds.
 func (p Policy) Class() Policy {

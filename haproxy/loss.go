@@ -143,7 +143,8 @@ func (s State) With(missing State) State {
 		}
 	}
 	slices.SortFunc(frontends, func(x, y Frontend) int { return cmp.Compare(x.Name, y.Name) })
-	return State{Settings: s.Settings, Frontends: frontends, Backends: backends, Routes: routes}
+	s.Frontends, s.Backends, s.Routes = frontends, backends, routes
+	return s
 }
 
 // State is what r serves, as a State: the loaded configuration with the servers

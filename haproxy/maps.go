@@ -4,7 +4,6 @@ package haproxy
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,14 @@ const (
 	RoutesMap = "routes"
 	// FoldedRoutesMap is the same for the lower-cased path.
 	FoldedRoutesMap = "routes-folded"
+	// TLSRoutesMap and FoldedTLSRoutesMap are the same for the TLS frontend.
+	TLSRoutesMap       = "routes-tls"
+	FoldedTLSRoutesMap = "routes-tls-folded"
+	// PassthroughMap leads the name that a TLS client asks for to a Backend, or
+	// to TerminateHere.
+	PassthroughMap = "passthrough"
+	// HSTSMap gives the max-age of Strict-Transport-Security of a backend.
+	HSTSMap = "hsts"
 	// TimeoutsMap gives the server timeout of a backend, in milliseconds.
 	TimeoutsMap = "timeouts"
 	// NodeMap tells what a load balancer may know of the node: see Node.
@@ -25,7 +32,17 @@ const (
 )
 
 // MapNames lists the maps of ours.
-func MapNames() []string { return []string{RoutesMap, FoldedRoutesMap, TimeoutsMap, NodeMap} }
+func MapNames() []string {
+	return []string{RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, NodeMap}
+}
+
+// RedirectPrefix stands in a routes map before a backend where the client is sent
+// to the same address in https, where that is. TerminateHere stands in PassthroughMap for a
+// host below a wildcard that is passed through, while its own TLS is ended here.
+const (
+	RedirectPrefix = "!https:"
+	TerminateHere  = "!terminate"
+)
 
 // Map is the content of one map file.
 type Map struct {
@@ -42,33 +59,72 @@ const routeRank = 10_000
 
 // Maps returns what the maps hold in this State, in the order of MapNames.
 func (s State) Maps() []Map {
-	routes, folded, timeouts := Map{Name: RoutesMap}, Map{Name: FoldedRoutesMap}, Map{Name: TimeoutsMap}
+	entries := map[string][]MapEntry{PassthroughMap: s.passthrough(), NodeMap: s.Node.entries()}
+	add := func(name string, e MapEntry) { entries[name] = append(entries[name], e) }
 	for _, r := range s.Routes {
-		switch {
-		case r.TLS: // no frontend looks these up yet
-		case r.FoldCase:
-			folded.Entries = append(folded.Entries, r.entry())
-		default:
-			routes.Entries = append(routes.Entries, r.entry())
+		if !r.Passthrough {
+			add(r.mapName(), r.entry())
 		}
 	}
 	for _, b := range s.Backends {
 		if b.Policy.Mode == HTTP && b.TimeoutServer != 0 {
 			ms := b.TimeoutServer / time.Millisecond
-			timeouts.Entries = append(timeouts.Entries, MapEntry{b.Name, fmt.Sprint(int64(ms))})
+			add(TimeoutsMap, MapEntry{b.Name, strconv.FormatInt(int64(ms), 10)})
+		}
+		if b.HSTS != "" {
+			add(HSTSMap, MapEntry{b.Name, b.HSTS})
 		}
 	}
-	maps := []Map{routes, folded, timeouts, s.Node.Map()}
-	for _, m := range maps {
-		slices.SortFunc(m.Entries, compareKeys)
+	names := MapNames()
+	maps := make([]Map, len(names))
+	for i, name := range names {
+		maps[i] = Map{Name: name, Entries: entries[name]}
+		slices.SortFunc(maps[i].Entries, compareKeys)
 	}
 	return maps
 }
 
+// mapName is the map that the route stands in.
+func (r Route) mapName() string {
+	switch {
+	case r.TLS && r.FoldCase:
+		return FoldedTLSRoutesMap
+	case r.TLS:
+		return TLSRoutesMap
+	case r.FoldCase:
+		return FoldedRoutesMap
+	}
+	return RoutesMap
+}
+
+// passthrough are the entries of PassthroughMap.
+func (s State) passthrough() []MapEntry {
+	passed := map[string]bool{}
+	var entries []MapEntry
+	for _, r := range s.Routes {
+		if r.Passthrough {
+			passed[r.Host] = true
+			entries = append(entries, r.entry())
+		}
+	}
+	for _, r := range s.Routes {
+		_, zone, _ := strings.Cut(r.Host, ".")
+		if r.TLS && passed["*."+zone] && !passed[r.Host] {
+			passed[r.Host] = true
+			entries = append(entries, MapEntry{r.Host, TerminateHere})
+		}
+	}
+	return entries
+}
+
 // entry is the route as a line of a map: "host/path/" and
 // "backend|rank|path|new", where path and new stand only if the path is
-// rewritten: path alone is taken away, with new it is replaced.
+// rewritten: path alone is taken away, with new it is replaced. One that is
+// passed through is "host" and "backend".
 func (r Route) entry() MapEntry {
+	if r.Passthrough {
+		return MapEntry{Key: r.Host, Value: r.Backend}
+	}
 	host, rank := r.Host, 2*routeRank
 	switch {
 	case host == "":
@@ -76,7 +132,11 @@ func (r Route) entry() MapEntry {
 	case strings.HasPrefix(host, "*."):
 		rank = routeRank
 	}
-	value := r.Backend + "|" + strconv.Itoa(rank+len(r.Path))
+	target := r.Backend
+	if r.Redirect {
+		target = RedirectPrefix + r.Backend
+	}
+	value := target + "|" + strconv.Itoa(rank+len(r.Path))
 	switch {
 	case r.Rewrite == "" || r.Path == "":
 	case r.Rewrite == "/":
@@ -90,7 +150,7 @@ func (r Route) entry() MapEntry {
 // backend is where an entry of a routes map leads.
 func (e MapEntry) backend() string {
 	name, _, _ := strings.Cut(e.Value, "|")
-	return name
+	return strings.TrimPrefix(name, RedirectPrefix)
 }
 
 func compareKeys(a, b MapEntry) int { return cmp.Compare(a.Key, b.Key) }

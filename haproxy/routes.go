@@ -12,12 +12,17 @@ import (
 func RoutesOf(maps []Map) []Route {
 	var routes []Route
 	for _, m := range maps {
-		if m.Name != RoutesMap && m.Name != FoldedRoutesMap {
+		if !leadsToBackends(m.Name) {
 			continue
 		}
 		for _, e := range m.Entries {
-			if r, ok := parseRoute(e); ok {
-				r.FoldCase = m.Name == FoldedRoutesMap
+			if m.Name == PassthroughMap {
+				if e.Value != TerminateHere {
+					routes = append(routes, Route{TLS: true, Host: e.Key, Backend: e.Value, Passthrough: true})
+				}
+			} else if r, ok := parseRoute(e); ok {
+				r.FoldCase = m.Name == FoldedRoutesMap || m.Name == FoldedTLSRoutesMap
+				r.TLS = m.Name == TLSRoutesMap || m.Name == FoldedTLSRoutesMap
 				routes = append(routes, r)
 			}
 		}
@@ -37,6 +42,7 @@ func parseRoute(e MapEntry) (Route, bool) {
 	if r.Host == "*" {
 		r.Host = ""
 	}
+	r.Backend, r.Redirect = strings.CutPrefix(r.Backend, RedirectPrefix)
 	switch len(words) {
 	case 2:
 	case 3:

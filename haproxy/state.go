@@ -33,6 +33,8 @@ type State struct {
 	// Edition tells generations apart that began with other light backends. It is
 	// "" until Pinned. Only with RuntimeBackends.
 	Edition string
+	// Certificates are by Name; none where no Frontend ends TLS.
+	Certificates []Certificate
 }
 
 // Mode is how a proxy reads its traffic (configuration.txt "mode").
@@ -66,7 +68,8 @@ type Settings struct {
 	ForwardedHops int
 	// RelaySecret is what a worker shows at the Relay of the next one; "" where
 	// there is no Relay. All workers have the same.
-	RelaySecret string
+	RelaySecret  string
+	RedirectPort uint16 // where Routes with Redirect send clients to; zero is 443
 	// Peers are all edge nodes that share stick tables, by Name, this one among
 	// them; nil for none (configuration.txt "peers").
 	Peers []Peer
@@ -115,6 +118,14 @@ type Frontend struct {
 	// Health makes it a frontend that tells a load balancer of the node, and
 	// serves nothing else; nil in all others.
 	Health *Health
+	TLS    Termination // of what clients say
+	// Inner is a loopback address on which an HTTP frontend ends TLS for what
+	// its Binds, which then read the name that a client asks for before they do
+	// anything else, do not pass through to a Backend. The zero AddrPort means
+	// that nothing is passed through, and the Binds end TLS themselves. The
+	// client's address comes by the PROXY protocol, so who may connect to it on
+	// this box can claim any.
+	Inner netip.AddrPort
 }
 
 // Route leads requests of the HTTP frontend, or of the TLS frontend, to a
@@ -127,6 +138,12 @@ type Route struct {
 	FoldCase bool    // Path is lower case and matches without regard to case
 	Rewrite  Rewrite // what becomes of Path in the request
 	Backend  string
+	// Redirect answers with the same address in https instead, where the Backend
+	// is reached; not with TLS.
+	Redirect bool
+	// Passthrough leads whole connections to a TCP backend, by the name that the
+	// client asks for, before TLS is ended; with TLS and a Host, without a Path.
+	Passthrough bool
 }
 
 // Rewrite is what stands for the matched path in the request that a server
@@ -161,7 +178,10 @@ type Backend struct {
 	// TimeoutServer is "timeout server" of this backend alone; zero takes that
 	// of Settings. In HTTP mode it is changed at runtime.
 	TimeoutServer time.Duration
-	Servers       []Server // by Addr
+	// HSTS is the "max-age" of Strict-Transport-Security in seconds, where
+	// clients came by TLS; "" sends none. It is changed at runtime.
+	HSTS    string
+	Servers []Server // by Addr
 	// Unknown says that nobody can tell its Servers now: those that HAProxy has
 	// stay.
 	Unknown bool
@@ -170,7 +190,7 @@ type Backend struct {
 // SameStructure reports whether the backends differ in nothing but their servers,
 // and whether these are known.
 func (b *Backend) SameStructure(o *Backend) bool {
-	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer
+	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.HSTS == o.HSTS
 }
 
 // Balance is a load balancing algorithm that accepts servers at runtime
@@ -223,7 +243,7 @@ func NewSources(networks []netip.Prefix) Sources {
 type Protocol string
 
 // The protocols on offer. Plain is HTTP/1.1 in an HTTP backend and bytes in a
-// TCP backend. TLS does not verify the server's certificate.
+// TCP backend. The server's certificate is verified where Options has a CAFile.
 const (
 	Plain Protocol = "plain"
 	TLS   Protocol = "tls" // HTTP/1.1 over TLS
@@ -240,6 +260,10 @@ type Options struct {
 	MaxConn       int           // connections per server; zero is without limit
 	SendProxy     SendProxy     // tells a server the client's address in a PROXY header; "" for not
 	SlowStart     time.Duration // how long a server that comes up takes to its full share; zero for at once
+	// CAFile holds the authorities that servers' certificates are verified with,
+	// absolute, and ServerName is the name that they must have and are asked for
+	// (SNI); of a Protocol with TLS alone. "" verifies nothing and sends no name.
+	CAFile, ServerName string
 }
 
 // SendProxy is a version of the PROXY protocol (proxy-protocol.txt).
@@ -333,7 +357,7 @@ func (s State) Backend(name string) (Backend, bool) {
 // Pinned, without routes and servers.
 func (s State) Structure() State {
 	s = s.Pinned()
-	s.Routes, s.Node = nil, Node{}
+	s.Routes, s.Certificates, s.Node = nil, nil, Node{}
 	backends := make([]Backend, len(s.Backends)) // in one piece
 	s.Backends = slices.Clone(s.Backends)
 	for i, b := range s.Backends {

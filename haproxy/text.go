@@ -17,6 +17,10 @@ func (s State) String() string {
 		for _, addr := range f.Binds {
 			fmt.Fprintf(&b, " %s", addr)
 		}
+		b.WriteString(f.TLS.describe())
+		if f.Inner.IsValid() {
+			fmt.Fprintf(&b, " inner=%s", f.Inner)
+		}
 		if f.Backend != "" {
 			fmt.Fprintf(&b, " -> %s", f.Backend)
 		}
@@ -31,6 +35,9 @@ func (s State) String() string {
 	for _, r := range s.Routes {
 		b.WriteString(r.String())
 		b.WriteByte('\n')
+	}
+	for _, c := range s.Certificates {
+		fmt.Fprintf(&b, "certificate %s\n", c)
 	}
 	for _, be := range s.Backends {
 		fmt.Fprintf(&b, "backend %s\n", be.describe())
@@ -58,7 +65,14 @@ func (r Route) String() string {
 	if path == "" {
 		path = "/"
 	}
-	line := fmt.Sprintf("route %s %s%s -> %s", frontend, host, path, r.Backend)
+	target := r.Backend
+	if r.Redirect {
+		target = "https"
+	}
+	line := fmt.Sprintf("route %s %s%s -> %s", frontend, host, path, target)
+	if r.Passthrough {
+		line += " passthrough"
+	}
 	if r.FoldCase {
 		line += " fold-case"
 	}
@@ -80,6 +94,21 @@ func (h *Health) describe() string {
 	return text
 }
 
+// describe is " tls", with what differs from nothing behind it; "" of the zero
+// Termination.
+func (t Termination) describe() string {
+	if t == (Termination{}) {
+		return ""
+	}
+	text := " tls=" + t.MinVersion
+	for _, v := range []struct{ key, value string }{{"alpn", t.ALPN}, {"default", t.Default}, {"client-ca", t.ClientCA}, {"client", string(t.ClientVerify)}} {
+		if v.value != "" {
+			text += " " + v.key + "=" + v.value
+		}
+	}
+	return text
+}
+
 // describe is the backend's name, then its policy and options as far as they
 // differ from nothing.
 func (b Backend) describe() string {
@@ -92,6 +121,13 @@ func (b Backend) describe() string {
 	}
 	if b.Options.Protocol != Plain {
 		add("protocol", string(b.Options.Protocol))
+	}
+	if b.Options.CAFile != "" {
+		add("verify", b.Options.CAFile)
+		add("name", b.Options.ServerName)
+	}
+	if b.HSTS != "" {
+		add("hsts", b.HSTS)
 	}
 	if b.Policy.Cookie != "" {
 		add("cookie", b.Policy.Cookie)

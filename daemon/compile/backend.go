@@ -31,8 +31,9 @@ const (
 )
 
 // readBackend reads how the servers of a port are used. The backend has its
-// natural name and no servers yet.
-func readBackend(r *reader, cfg *config.Config, svc *kubeapi.Service, mode haproxy.Mode, sslTerm bool) haproxy.Backend {
+// natural name and no servers yet. It reports false for one whose servers cannot
+// be verified as they should.
+func readBackend(r *reader, cfg *config.Config, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
 	d := cfg.Defaults
 	b := haproxy.Backend{
 		Name: naturalName(svc.Key, r.port.Port),
@@ -49,18 +50,21 @@ func readBackend(r *reader, cfg *config.Config, svc *kubeapi.Service, mode hapro
 	}
 	readCheck(r, d, &b)
 	sticky := false
+	if !sec.passthrough {
+		b.Options.Protocol = readProtocol(r, mode, sec.sslTerm)
+	}
 	if mode == haproxy.HTTP {
-		b.Options.Protocol = readProtocol(r, sslTerm)
-		read(r, keyBackendVerify, parseVerify)
+		b.HSTS = sec.hsts
 		sticky = read(r, keyCookie, parseBool).or(false)
 	}
+	verified := readVerify(r, cfg, &b.Options)
 	switch {
 	case sticky:
 		b.Policy.Cookie, b.Policy.CookieKey = d.Cookie, d.CookieKey
 	case svc.Affinity == "ClientIP":
 		b.Policy.ClientAffinity = affinityTimeout(svc)
 	}
-	return b
+	return b, verified
 }
 
 // naturalName is the name of a port's backend that has no other.
@@ -87,10 +91,16 @@ func affinityTimeout(svc *kubeapi.Service) time.Duration {
 	return defaultAffinity
 }
 
-// readProtocol reads how the pods of an HTTP port are spoken to.
-func readProtocol(r *reader, sslTerm bool) haproxy.Protocol {
-	p := read(r, keyBackendProtocol, parseProtocol)
-	switch p.or(defaultProtocol(r.port, sslTerm)) {
+// readProtocol reads how the pods of a port are spoken to.
+func readProtocol(r *reader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
+	parse, fallback := parseProtocol, defaultProtocol(r.port, sslTerm)
+	if mode == haproxy.TCP {
+		parse = parseTCPProtocol
+		if !sslTerm || fallback != protocolHTTPS {
+			fallback = protocolTCP // who brings TLS to a TCP port speaks it with the pod
+		}
+	}
+	switch read(r, keyBackendProtocol, parse).or(fallback) {
 	case protocolHTTPS:
 		return haproxy.TLS
 	case protocolH2:
@@ -107,6 +117,15 @@ func parseProtocol(value string) (protocol, error) {
 	p, err := parseOneOf(protocolHTTP, protocolHTTPS, protocolH2, protocolH2C, protocolTCP)(value)
 	if p == protocolTCP {
 		return "", errTCPNeedsPort
+	}
+	return p, err
+}
+
+// parseTCPProtocol takes those of a TCP port.
+func parseTCPProtocol(value string) (protocol, error) {
+	p, err := parseOneOf(protocolHTTP, protocolHTTPS, protocolH2, protocolH2C, protocolTCP)(value)
+	if err == nil && p != protocolTCP && p != protocolHTTPS {
+		return "", errNoHTTPOnTCP
 	}
 	return p, err
 }

@@ -18,6 +18,7 @@ type Result struct {
 	State    haproxy.State
 	Problems []Problem     // sorted by Problem.Compare, each once
 	Ports    []ServicePort // Ports[i] is what State.Backends[i] serves
+	Secrets  []Secret      // that certificates are to come from, sorted by Key
 
 	config   *config.Config
 	snapshot *kubeapi.Snapshot
@@ -60,6 +61,7 @@ func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
 	}
 	r.Problems = r.problems()
 	r.Ports = r.merged.ports
+	r.Secrets = r.merged.secrets
 	return r
 }
 
@@ -159,6 +161,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		RetiredWorkers:     cfg.HAProxy.RetiredWorkers,
 		AccessLog:          accessLog(cfg.HAProxy.AccessLog),
 		NotFound:           cfg.HTTP.NotFound,
+		RedirectPort:       uint16(cfg.HTTPS.RedirectPort),
 		ErrorFiles:         errorFiles,
 		ClientKeepAlive:    cfg.Cloud.TCPKeepAlive,
 		Trusted:            cfg.Cloud.TrustedSources,

@@ -40,6 +40,7 @@ const (
 	keyHSTS            key = "hsts"
 	keySendProxy       key = "send-proxy"
 	keyPassthrough     key = "passthrough"
+	keyTLSSecret       key = "tls-secret"
 )
 
 // keys lists every key, in the order of the documentation.
@@ -59,7 +60,7 @@ func (k key) known() bool { return slices.Contains(keys(), k) }
 // frontend.
 func (k key) httpOnly() bool {
 	switch k {
-	case keyHost, keyPath, keyACLMatch, keyRewrite, keySSLTerm, keyBackendProtocol, keyBackendVerify,
+	case keyHost, keyPath, keyACLMatch, keyRewrite,
 		keyCookie, keyRedirectHTTPS, keyHSTS, keyPassthrough:
 		return true
 	}

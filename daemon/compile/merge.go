@@ -26,6 +26,7 @@ type merged struct {
 	ports     []ServicePort // by index into backends
 	problems  []Problem     // of claims that another Service or port has
 	conflicts []conflict    // what stands behind those
+	secrets   []Secret      // that certificates are to come from
 }
 
 // conflict is one thing that two claims ask for.
@@ -58,6 +59,7 @@ func merge(cfg *config.Config, services []*service, prev *merged) *merged {
 		listens:  map[uint16]owner{},
 		names:    make(map[string]owner, len(services)),
 		shares:   map[string]share{},
+		tlsHosts: map[string]tlsHost{},
 	}
 	m.out.routes = make([]haproxy.Route, 0, len(services))
 	m.out.backends = make([]placed, 0, len(services))
@@ -104,6 +106,7 @@ type merger struct {
 	listens  map[uint16]owner
 	names    map[string]owner
 	shares   map[string]share // by namespace
+	tlsHosts map[string]tlsHost
 	out      merged
 }
 
@@ -125,12 +128,13 @@ func (m *merger) place(cfg *config.Config, at owner) {
 		return
 	}
 	name := m.name(at)
+	m.wantSecret(at, routes)
 	for _, r := range routes {
 		r.Backend = name
 		m.out.routes = append(m.out.routes, r)
 	}
 	if listens {
-		m.out.frontends = append(m.out.frontends, tcpFrontend(cfg, c.listen, name))
+		m.out.frontends = append(m.out.frontends, tcpFrontend(cfg, c.listen, name, c.secure))
 	}
 	m.took(at, len(routes))
 	backend := c.backend
@@ -143,16 +147,28 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 	c := m.claim(at)
 	routes := make([]haproxy.Route, 0, len(c.routes))
 	for _, r := range c.routes {
-		id := r
-		id.Rewrite, id.Backend = "", ""
-		if has, taken := m.routes[id]; taken {
-			m.lose(at, has, c.note, "route "+describe(r))
-			continue
+		if m.takeTLSHost(at, r) && m.takeRoute(at, r, c.note) {
+			routes = append(routes, r)
+			if c.secure.redirect.written != "" {
+				plain := haproxy.Route{Host: r.Host, Path: r.Path, FoldCase: r.FoldCase, Redirect: true}
+				if m.takeRoute(at, plain, c.secure.redirect) {
+					routes = append(routes, plain)
+				}
+			}
 		}
-		m.routes[id] = at
-		routes = append(routes, r)
 	}
 	return routes
+}
+
+// takeRoute takes one route, if nobody has it.
+func (m *merger) takeRoute(at owner, r haproxy.Route, note annotation) bool {
+	id := haproxy.Route{TLS: r.TLS, Host: r.Host, Path: r.Path, FoldCase: r.FoldCase}
+	if has, taken := m.routes[id]; taken {
+		m.lose(at, has, note, "route "+describe(r))
+		return false
+	}
+	m.routes[id] = at
+	return true
 }
 
 // listen takes the port of a TCP frontend.
@@ -264,8 +280,12 @@ func (m *merger) finish(cfg *config.Config) *merged {
 	}
 	expectProxy(cfg, out.frontends)
 	out.frontends = append(out.frontends, healthFrontends(cfg)...)
+	if endsTLS(cfg) {
+		out.frontends = append(out.frontends, httpsFrontend(cfg, out.routes))
+	}
 	slices.SortFunc(out.frontends, func(a, b haproxy.Frontend) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(out.routes, haproxy.Route.Compare)
+	slices.SortFunc(out.secrets, compareSecrets)
 	slices.SortFunc(out.backends, func(a, b placed) int { return cmp.Compare(a.backend.Name, b.backend.Name) })
 	out.placed = m.unplaced()
 	out.ports = make([]ServicePort, len(out.backends))
@@ -311,11 +331,16 @@ func httpFrontend(cfg *config.Config) haproxy.Frontend {
 	return haproxy.Frontend{Name: reservedName + "_http", Mode: haproxy.HTTP, Binds: binds, Relay: cfg.HTTP.Relay}
 }
 
-func tcpFrontend(cfg *config.Config, port uint16, backend string) haproxy.Frontend {
+func tcpFrontend(cfg *config.Config, port uint16, backend string, sec secure) haproxy.Frontend {
 	binds := make([]netip.AddrPort, len(cfg.TCP.Addresses))
 	for i, addr := range cfg.TCP.Addresses {
 		binds[i] = netip.AddrPortFrom(addr, port)
 	}
 	slices.SortFunc(binds, netip.AddrPort.Compare)
-	return haproxy.Frontend{Name: fmt.Sprintf("%s_tcp_%d", reservedName, port), Mode: haproxy.TCP, Binds: binds, Backend: backend}
+	f := haproxy.Frontend{Name: fmt.Sprintf("%s_tcp_%d", reservedName, port), Mode: haproxy.TCP, Binds: binds, Backend: backend}
+	if sec.sslTerm {
+		f.TLS = termination(cfg)
+		f.TLS.ALPN = "" // whatever is spoken within is not known
+	}
+	return f
 }

@@ -3,7 +3,6 @@
 package compile
 
 import (
-	"errors"
 	"fmt"
 
 	"podgate/daemon/config"
@@ -82,19 +81,10 @@ func readOr[T any](r *reader, k key, parse func(string) (T, error), consequence 
 	value, err := parse(note.value)
 	r.recordReading(note, value, err)
 	if err != nil {
-		r.tell(note, "%s%s", err, consequence).Kind = kindOf(err)
+		r.tell(note, "%s%s", err, consequence)
 		return setting[T]{note: note, given: true, bad: true}
 	}
 	return setting[T]{value: value, note: note, given: true}
-}
-
-// kindOf tells a value that is no good from one that this podgate does not
-// serve.
-func kindOf(err error) Kind {
-	if errors.Is(err, errNotServed) {
-		return Unsupported
-	}
-	return Invalid
 }
 
 // tell reports a Problem of an annotation: of the port where it is for that

@@ -21,12 +21,15 @@ type claimed struct {
 // readRoutes reads where an HTTP port is reached. It reports false for a port
 // that must not be reached at all: a host or a path that cannot be used never
 // becomes a route that takes more than it did.
-func readRoutes(r *reader, cfg *config.Config, tls bool) (claimed, bool) {
+func readRoutes(r *reader, cfg *config.Config, sec secure) (claimed, bool) {
 	hosts, hostNote, hostsOK := readHosts(r, cfg)
 	paths, pathNote, pathsOK := readPaths(r)
 	rewrite := read(r, keyRewrite, parseRewrite)
 	if !hostsOK || !pathsOK {
 		return claimed{}, false
+	}
+	if sec.passthrough {
+		return passedThrough(r, sec, hosts, hostNote)
 	}
 	c := claimed{note: hostNote}
 	defaultRewrite := haproxy.Rewrite("")
@@ -56,7 +59,7 @@ func readRoutes(r *reader, cfg *config.Config, tls bool) (claimed, bool) {
 	}
 	c.routes = routesTo(hosts, paths, rewrite.or(defaultRewrite))
 	for i := range c.routes {
-		c.routes[i].TLS = tls
+		c.routes[i].TLS = sec.sslTerm
 	}
 	return c, true
 }

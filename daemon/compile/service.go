@@ -39,6 +39,7 @@ type claim struct {
 	routes  []haproxy.Route // of an HTTP port, without Backend
 	note    annotation      // which asked for listen or routes; zero where the Service's name did
 	mode    config.UpstreamMode
+	secure  secure
 }
 
 // compileService compiles one Service, with the work of prev, which is of the
@@ -178,28 +179,34 @@ func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool)
 	if tcp.bad {
 		return claim{}, false
 	}
-	open := readUnserved(r, !tcp.given)
 	name := read(r, keyBackendName, parseBackendName)
 	c := claim{port: r.port, name: name.or(""), named: name.note}
 	var reachable bool
 	if c.mode, reachable = readUpstream(r, cfg, svc); !reachable {
 		return claim{}, false
 	}
+	sec, secured := readSecure(r, cfg, tcp.given)
+	c.secure = sec
 	if tcp.given {
 		listen, ok := allowedListen(r, cfg, tcp)
 		c.listen, c.note = listen, tcp.note
-		c.backend = readBackend(r, cfg, svc, haproxy.TCP, false)
-		return c, readClient(r, &c.backend) && open && ok
+		backend, verified := readBackend(r, cfg, svc, haproxy.TCP, sec)
+		c.backend = backend
+		return c, readClient(r, &c.backend) && ok && secured && verified
 	}
-	sslTerm := readStrict(r, keySSLTerm, parseBool)
-	routes, ok := readRoutes(r, cfg, sslTerm.or(false))
+	routes, ok := readRoutes(r, cfg, sec)
 	c.routes, c.note = routes.routes, routes.note
-	c.backend = readBackend(r, cfg, svc, haproxy.HTTP, sslTerm.or(false))
-	open = readClient(r, &c.backend) && open
-	if !open || !ok || sslTerm.bad {
+	mode := haproxy.HTTP
+	if sec.passthrough {
+		mode = haproxy.TCP
+	}
+	backend, verified := readBackend(r, cfg, svc, mode, sec)
+	c.backend = backend
+	open := readClient(r, &c.backend)
+	if !open || !ok || !secured || !verified {
 		return claim{}, false
 	}
-	return c, hasFrontend(r, cfg, sslTerm, routes.note)
+	return c, hasFrontend(r, cfg, sec, routes.note)
 }
 
 // allowedListen checks the port that a TCP frontend is asked for on.
@@ -218,15 +225,10 @@ func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, boo
 }
 
 // hasFrontend reports whether there is a frontend that carries the port's
-// routes. A port that is reached through TLS is told and kept: it needs
-// nothing but a frontend. Without the HTTP frontend, a port is told where it
-// asks to be reached there.
-func hasFrontend(r *reader, cfg *config.Config, sslTerm setting[bool], routed annotation) bool {
-	if sslTerm.value {
-		r.tellPort(sslTerm.note, "not reachable yet, this podgate has no TLS frontend").Kind = Unsupported
-		return true
-	}
-	if len(cfg.HTTP.Binds) > 0 {
+// routes. Without the HTTP frontend, a port is told where it asks to be reached
+// there.
+func hasFrontend(r *reader, cfg *config.Config, sec secure, routed annotation) bool {
+	if sec.edge() || len(cfg.HTTP.Binds) > 0 {
 		return true
 	}
 	if routed.written != "" {

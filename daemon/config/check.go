@@ -12,6 +12,8 @@ import (
 func (d *document) check(c *Config) {
 	d.checkConnection(&c.Kubernetes)
 	d.checkHAProxy(&c.HAProxy)
+	d.checkListeners(c)
+	d.checkHTTPS(&c.HTTPS)
 	d.checkTCP(c)
 	d.checkCloud(c)
 }
@@ -78,21 +80,11 @@ func (d *document) checkHAProxy(h *HAProxy) {
 }
 
 // checkTCP sees that Services can listen where they may, and cannot take a
-// port of the HTTP frontend.
+// port of the HTTP and TLS frontends.
 func (d *document) checkTCP(c *Config) {
 	const key = "tcp.allowed_ports"
 	if d.sound("tcp.addresses") && len(c.TCP.Addresses) == 0 && len(c.TCP.AllowedPorts) > 0 {
 		d.refuse("tcp.addresses", "tcp.addresses", "is empty, so that nothing listens on the allowed_ports")
-	}
-	if !d.sound("http.bind") {
-		return
-	}
-	if relay := c.HTTP.Relay; relay.IsValid() && d.sound("http.relay") {
-		for _, b := range c.HTTP.Binds {
-			if b.Port() == relay.Port() && (b.Addr() == relay.Addr() || b.Addr().IsUnspecified()) {
-				d.refuse("http.relay", "http.relay", "%s is in use by http.bind %s", printRelay(relay), printBind(b))
-			}
-		}
 	}
 	section, _ := d.tree["tcp"].(map[string]any)
 	entries, _ := value{d, key, key, section["allowed_ports"]}.entries()
@@ -101,13 +93,10 @@ func (d *document) checkTCP(c *Config) {
 		if err != nil {
 			continue
 		}
-		for _, b := range c.HTTP.Binds {
-			if r.Contains(b.Port()) {
-				e.refuse("%s is in use by http.bind %s", printPorts(PortRange{b.Port(), b.Port()}), printBind(b))
+		for _, l := range c.listeners() {
+			if p := l.addr.Port(); r.Contains(p) && d.sound(l.key) {
+				e.refuse("%s is in use by %s %s", printPorts(PortRange{p, p}), l.key, l.print(l.addr))
 			}
-		}
-		if relay := c.HTTP.Relay; relay.IsValid() && r.Contains(relay.Port()) {
-			e.refuse("%s is in use by http.relay %s", printPorts(PortRange{relay.Port(), relay.Port()}), printRelay(relay))
 		}
 	}
 }

@@ -146,7 +146,10 @@ func (d *document) checkCloud(c *Config) {
 			if i >= len(c.Cloud.HealthBinds) {
 				key = "cloud.health_proxy_bind"
 			}
-			others := slices.Concat(c.HTTP.Binds, []netip.AddrPort{c.HTTP.Relay}, c.Cloud.listens()[:i])
+			others := slices.Clone(c.Cloud.listens()[:i])
+			for _, l := range c.listeners() {
+				others = append(others, l.addr)
+			}
 			for _, other := range others {
 				if b.Port() == other.Port() && (b.Addr() == other.Addr() || b.Addr().IsUnspecified() || other.Addr().IsUnspecified()) && b.Addr().Is4() == other.Addr().Is4() {
 					d.refuse(key, key, "%s is in use by %s", printBind(b), printBind(other))

@@ -20,6 +20,7 @@ type Config struct {
 	Kubernetes Kubernetes
 	HAProxy    HAProxy
 	HTTP       HTTP
+	HTTPS      HTTPS
 	TCP        TCP
 	Defaults   Defaults
 	Safety     Safety

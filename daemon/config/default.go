@@ -37,6 +37,7 @@ func Default() *Config {
 			Binds: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},
 			Relay: netip.MustParseAddrPort("127.0.0.1:10801"),
 		},
+		HTTPS: defaultHTTPS(),
 		TCP: TCP{
 			Addresses: []netip.Addr{netip.IPv4Unspecified()},
 		},

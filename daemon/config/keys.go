@@ -43,6 +43,7 @@ func (c *Config) keys() []key {
 		c.Kubernetes.keys(),
 		c.HAProxy.keys(),
 		c.HTTP.keys(),
+		c.HTTPS.keys(),
 		c.TCP.keys(),
 		c.Defaults.keys(),
 		c.Safety.keys(),

@@ -137,6 +137,21 @@ access_log = "json"
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
 not_found = "/h/404.html"
 relay = "127.0.0.1:7777"
+[https]
+bind = [":443", "[::]:443"]
+certificates = ["/c/one.pem", "/c/more"]
+default_certificate = "/c/default.pem"
+min_version = "TLSv1.3"
+ciphers = "ECDHE-RSA-AES128-GCM-SHA256:!aNULL"
+cipher_suites = "TLS_AES_128_GCM_SHA256"
+alpn = ["http/1.1"]
+client_ca = "/c/clients.pem"
+client_certificate = "required"
+backend_ca_folder = "/c/backends"
+relay = "127.0.0.1:7778"
+inner = "[::1]:7779"
+redirect_port = 8443
+ticket_key_interval = "90m"
 [tcp]
 addresses = ["10.0.0.1", "::1"]
 allowed_ports = ["7000-7100", 5432, "7101", "7050-7080"]
@@ -224,6 +239,22 @@ annotations = ["tcp"]
 			},
 			NotFound: "/h/404.html",
 			Relay:    netip.MustParseAddrPort("127.0.0.1:7777"),
+		},
+		HTTPS: HTTPS{
+			Binds:              []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443"), netip.MustParseAddrPort("[::]:443")},
+			Certificates:       []string{"/c/one.pem", "/c/more"},
+			DefaultCertificate: "/c/default.pem",
+			MinVersion:         "TLSv1.3",
+			Ciphers:            "ECDHE-RSA-AES128-GCM-SHA256:!aNULL",
+			CipherSuites:       "TLS_AES_128_GCM_SHA256",
+			ALPN:               []string{"http/1.1"},
+			ClientCA:           "/c/clients.pem",
+			ClientCertificate:  ClientRequired,
+			BackendCAFolder:    "/c/backends",
+			Relay:              netip.MustParseAddrPort("127.0.0.1:7778"),
+			Inner:              netip.MustParseAddrPort("[::1]:7779"),
+			RedirectPort:       8443,
+			TicketKeyInterval:  90 * time.Minute,
 		},
 		TCP: TCP{
 			Addresses:    []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::1")},

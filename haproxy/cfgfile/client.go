@@ -25,13 +25,19 @@ const forwarded = "{ var(txn.podgate_forwarded) -m found }"
 // A server sees the client alone in X-Forwarded-For: what stands before it there
 // was written by whoever liked to. Of all other X-Forwarded- headers only those
 // of whom is believed are passed on.
-func clientRules(s haproxy.Settings, proto string) []models.HTTPRequestRule {
+func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	var rules []models.HTTPRequestRule
+	proto := "http"
+	if f.TLS != (haproxy.Termination{}) {
+		proto = "https"
+	}
 	ownProto := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Proto", HdrFormat: proto}
+	ownPort := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Port", HdrFormat: "%[dst_port]"}
 	strange := []models.HTTPRequestRule{
 		{Type: "del-header", HdrName: "X-Forwarded-", HdrMethod: "beg"},
 		{Type: "del-header", HdrName: "Forwarded"},
 		{Type: "del-header", HdrName: "X-Real-IP"},
+		{Type: "del-header", HdrName: clientCertificateHeaders, HdrMethod: "beg"},
 	}
 	if len(s.Trusted) > 0 && s.ForwardedHops > 0 {
 		rules = append(rules,
@@ -42,12 +48,33 @@ func clientRules(s haproxy.Settings, proto string) []models.HTTPRequestRule {
 			strange[i].Cond, strange[i].CondTest = "unless", forwarded
 		}
 		ownProto.Cond, ownProto.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found }"
+		ownPort.Cond, ownPort.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found } or "+forwarded+" { req.hdr(x-forwarded-port) -m found }"
 	}
 	rules = append(rules, strange...)
-	return append(rules,
+	rules = append(rules,
 		models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"},
+		ownPort, // before it: another's scheme does not go with our port
 		ownProto,
 	)
+	return append(rules, certified(f)...)
+}
+
+// clientCertificateHeaders begins the names of the headers that tell servers whom
+// the certificate of a client names.
+const clientCertificateHeaders = "X-SSL-Client-"
+
+// certified tells servers whom the certificate of a client names, where it was
+// verified: the name as a whole, escaped as RFC 2253 has it, and the common name
+// by itself, which is not.
+func certified(f haproxy.Frontend) []models.HTTPRequestRule {
+	if f.TLS.ClientCA == "" {
+		return nil
+	}
+	const verified = "{ ssl_c_used } { ssl_c_verify 0 }"
+	return []models.HTTPRequestRule{
+		{Type: "set-header", HdrName: clientCertificateHeaders + "DN", HdrFormat: "%[ssl_c_s_dn(,0,rfc2253)]", Cond: "if", CondTest: verified},
+		{Type: "set-header", HdrName: clientCertificateHeaders + "CN", HdrFormat: "%[ssl_c_s_dn(cn)]", Cond: "if", CondTest: verified + " !{ ssl_c_s_dn(cn) -m reg [[:cntrl:]] }"},
+	}
 }
 
 func fromTrusted(s haproxy.Settings) string { return "{ src " + prefixes(s.Trusted) + " }" }

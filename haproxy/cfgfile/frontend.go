@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	parser "github.com/haproxytech/client-native/v5/config-parser"
 	"github.com/haproxytech/client-native/v5/config-parser/params"
@@ -22,12 +23,14 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 		d.addHealth(f)
 		return
 	}
-	m := &models.Frontend{Name: f.Name, DefaultBackend: f.Backend}
 	from := tcpDefaults
 	if f.Mode == haproxy.HTTP {
 		from = httpDefaults
 	}
-	d.addSection(parser.Frontends, f.Name, from, m)
+	if f.Inner.IsValid() {
+		d.addPassthrough(f, s)
+	}
+	d.addSection(parser.Frontends, f.Name, from, &models.Frontend{Name: f.Name, DefaultBackend: f.Backend})
 	d.addBinds(f)
 	connections := expectProxy(f, s)
 	if f.Mode != haproxy.HTTP {
@@ -35,28 +38,43 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 		return
 	}
 	lines := []string{d.closeWhileDraining()}
-	if f.Relay.IsValid() && s.RelaySecret != "" {
-		connections = append(connections, d.guardRelay(s))
+	if f.Inner.IsValid() {
+		connections = nil // the frontend before it takes them
+	}
+	if s.RelaySecret != "" && (f.Relay.IsValid() || f.Inner.IsValid()) {
+		connections = append(connections, d.guard(f, s)...)
 		lines = append(lines, "unique-id-format "+s.RelaySecret)
 	}
 	d.addConnectionRules(f.Name, connections)
-	d.addLines(parser.Frontends, f.Name, lines)
-	rules := append(clientRules(s, "http"), d.routing(s)...)
+	rules := append(clientRules(f, s), d.routing(f, s)...)
 	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
 	if f.Relay.IsValid() {
 		rules = relayed(rules)
 		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: relays})
 	}
-	d.addRules(f.Name, rules, chosen)
+	d.addRules(f.Name, rules)
+	d.setUseBackends(f.Name, chosen)
+	if f.TLS != (haproxy.Termination{}) {
+		lines = append(lines, d.hsts())
+	}
+	d.addLines(parser.Frontends, f.Name, lines)
 	if f.Relay.IsValid() {
 		d.addRelay(f, s)
 	}
 }
 
 func (d *document) addBinds(f haproxy.Frontend) {
-	if d.err != nil {
-		return
+	binds := bindsOf(f)
+	if f.TLS != (haproxy.Termination{}) {
+		binds = []types.Bind{d.tlsBind(f)}
 	}
+	if f.Relay.IsValid() {
+		binds = append(binds, proxied(f.Relay, relayName))
+	}
+	d.setBinds(f.Name, binds)
+}
+
+func bindsOf(f haproxy.Frontend) []types.Bind {
 	binds := make([]types.Bind, len(f.Binds))
 	for i, addr := range f.Binds {
 		binds[i] = bind(addr)
@@ -64,14 +82,44 @@ func (d *document) addBinds(f haproxy.Frontend) {
 			binds[i].Params = append(binds[i].Params, acceptProxy())
 		}
 	}
-	if f.Relay.IsValid() {
-		relay := bind(f.Relay)
-		relay.Params = append(relay.Params, acceptProxy(), &params.BindOptionValue{Name: "name", Value: relayName})
-		binds = append(binds, relay)
+	return binds
+}
+
+// tlsBind is one bind for all addresses of a frontend: each further one would
+// have certificates of its own in HAProxy's memory.
+func (d *document) tlsBind(f haproxy.Frontend) types.Bind {
+	var b types.Bind
+	if f.Inner.IsValid() {
+		b = proxied(f.Inner, innerName)
+	} else {
+		var paths []string
+		for _, one := range bindsOf(f) {
+			paths = append(paths, one.Path)
+			if len(one.Params) > 0 {
+				b.Params = one.Params
+			}
+		}
+		b.Path = strings.Join(paths, ",")
 	}
-	if err := d.parser.Set(parser.Frontends, f.Name, "bind", binds); err != nil {
-		d.fail(fmt.Errorf("render frontend %s: %w", f.Name, err))
+	b.Params = append(b.Params, d.tlsParams(f.TLS)...)
+	return b
+}
+
+func (d *document) setBinds(frontend string, binds []types.Bind) {
+	if d.err != nil {
+		return
 	}
+	if err := d.parser.Set(parser.Frontends, frontend, "bind", binds); err != nil {
+		d.fail(fmt.Errorf("render frontend %s: %w", frontend, err))
+	}
+}
+
+// proxied is a bind whose connections begin with a PROXY header, under a name
+// within HAProxy.
+func proxied(addr netip.AddrPort, name string) types.Bind {
+	b := bind(addr)
+	b.Params = append(b.Params, acceptProxy(), &params.BindOptionValue{Name: "name", Value: name})
+	return b
 }
 
 // acceptProxy has every connection of a bind begin with a PROXY header.
@@ -94,9 +142,12 @@ func bind(addr netip.AddrPort) types.Bind {
 // makes the longest prefix (map_beg) one of whole segments. The value is
 // "backend|rank|path|new"; the higher rank of the plain and the case-folded
 // lookup wins.
-func (d *document) routing(s haproxy.Settings) []models.HTTPRequestRule {
+func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	const found = "{ var(txn.podgate_%s) -m found }"
 	routes, folded := d.mapFile(haproxy.RoutesMap), d.mapFile(haproxy.FoldedRoutesMap)
+	if f.TLS != (haproxy.Termination{}) {
+		routes, folded = d.mapFile(haproxy.TLSRoutesMap), d.mapFile(haproxy.FoldedTLSRoutesMap)
+	}
 	set := func(name, expr, cond, test string) models.HTTPRequestRule {
 		return models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_" + name, VarExpr: expr, Cond: cond, CondTest: test}
 	}
@@ -124,6 +175,11 @@ func (d *document) routing(s haproxy.Settings) []models.HTTPRequestRule {
 		set("rank", `var(txn.podgate_route),field(2,|)`, "if", has("route")),
 		set("route", `var(txn.podgate_folded)`, "if", has("folded")+" { var(txn.podgate_folded),field(2,|),sub(txn.podgate_rank) gt 0 }"),
 		d.notFound(s, "unless", has("route")),
+	)
+	if f.TLS == (haproxy.Termination{}) {
+		rules = append(rules, redirect(s, "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" } !{ req.hdr(x-forwarded-proto) -m str -i https }"))
+	}
+	rules = append(rules,
 		set("from", `var(txn.podgate_route),field(3,|)`, "", ""),
 		set("to", `var(txn.podgate_route),field(4,|)`, "", ""),
 		models.HTTPRequestRule{
@@ -138,6 +194,20 @@ func (d *document) routing(s haproxy.Settings) []models.HTTPRequestRule {
 		},
 	)
 	return rules
+}
+
+// redirect sends the client to the same address in https, unless a load balancer
+// in front says that it came by that.
+func redirect(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
+	port := ""
+	if s.RedirectPort != 0 && s.RedirectPort != 443 {
+		port = fmt.Sprintf(":%d", s.RedirectPort)
+	}
+	return models.HTTPRequestRule{
+		Type: "redirect", RedirType: "location", RedirCode: ptr(int64(308)),
+		RedirValue: "https://%[var(txn.podgate_host)]" + port + "%[pathq]",
+		Cond:       cond, CondTest: test,
+	}
 }
 
 // notFound answers where no route matches.
@@ -167,8 +237,7 @@ func contentType(file string) string {
 	return "text/html"
 }
 
-// addRules adds the rules and the backends that they choose.
-func (d *document) addRules(frontend string, rules []models.HTTPRequestRule, chosen []types.UseBackend) {
+func (d *document) addRules(frontend string, rules []models.HTTPRequestRule) {
 	for i, rule := range rules {
 		if d.err != nil {
 			return
@@ -180,6 +249,12 @@ func (d *document) addRules(frontend string, rules []models.HTTPRequestRule, cho
 		if err != nil {
 			d.fail(fmt.Errorf("render frontend %s: http-request %s: %w", frontend, rule.Type, err))
 		}
+	}
+}
+
+func (d *document) setUseBackends(frontend string, chosen []types.UseBackend) {
+	if d.err != nil {
+		return
 	}
 	if err := d.parser.Set(parser.Frontends, frontend, "use_backend", chosen); err != nil {
 		d.fail(fmt.Errorf("render frontend %s: use_backend: %w", frontend, err))

@@ -4,6 +4,7 @@ package cfgfile
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	parser "github.com/haproxytech/client-native/v5/config-parser"
@@ -40,23 +41,38 @@ func relayBackend(f haproxy.Frontend) string { return "podgate-relay-" + f.Name 
 // relayName is what a bind for retired workers is called within HAProxy.
 const relayName = "podgate-relay"
 
-// guardRelay lets nobody in at the Relay but workers of ours: whoever may run
-// something on this box could name any client address there. They show the secret
-// as the unique ID of the connection in the PROXY header (proxy-protocol.txt 2.2.6,
-// PP2_TYPE_UNIQUE_ID), before anything of what follows is believed.
-func (d *document) guardRelay(s haproxy.Settings) models.TCPRequestRule {
-	test := fmt.Sprintf("{ so_name %s } !{ fc_pp_unique_id -m str %s }", relayName, d.word("relay secret", s.RelaySecret))
-	return models.TCPRequestRule{Type: "session", Action: "reject", Cond: "if", CondTest: test}
+// guard lets nobody in at the Relay and at the Inner but workers of ours: whoever
+// may run something on this box could name any client address there. They show
+// the secret as the unique ID of the connection in the PROXY header
+// (proxy-protocol.txt 2.2.6, PP2_TYPE_UNIQUE_ID), before anything of what follows
+// is believed.
+func (d *document) guard(f haproxy.Frontend, s haproxy.Settings) []models.TCPRequestRule {
+	var rules []models.TCPRequestRule
+	for _, door := range []struct {
+		name string
+		addr netip.AddrPort
+	}{{relayName, f.Relay}, {innerName, f.Inner}} {
+		if door.addr.IsValid() {
+			test := fmt.Sprintf("{ so_name %s } !{ fc_pp_unique_id -m str %s }", door.name, d.word("relay secret", s.RelaySecret))
+			rules = append(rules, models.TCPRequestRule{Type: "session", Action: "reject", Cond: "if", CondTest: test})
+		}
+	}
+	return rules
+}
+
+// shows is what a server line has so that guard lets its connections in.
+func shows(s haproxy.Settings) string {
+	if s.RelaySecret == "" {
+		return ""
+	}
+	return " proxy-v2-options unique-id"
 }
 
 // addRelay adds the backend that leads to the same frontend of the next worker.
 // Connections to it are not kept: each belongs to one client.
 func (d *document) addRelay(f haproxy.Frontend, s haproxy.Settings) {
 	name := relayBackend(f)
-	server := "server next " + f.Relay.String() + " send-proxy-v2 pool-max-conn 0"
-	if s.RelaySecret != "" {
-		server += " proxy-v2-options unique-id"
-	}
+	server := "server next " + f.Relay.String() + " send-proxy-v2 pool-max-conn 0" + shows(s)
 	d.addSection(parser.Backends, name, httpDefaults, &models.Backend{Name: name})
 	d.addLines(parser.Backends, name, []string{server})
 }

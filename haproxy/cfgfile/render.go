@@ -34,6 +34,7 @@ type Files struct {
 	// runtime. HAProxy shows it in "show info" as "gen=...".
 	Generation string
 	Maps       map[string][]byte // by file name
+	CrtList    []byte            // nil where no frontend ends TLS
 }
 
 // Render returns the files of s, deterministic to the byte. Folder is the
@@ -80,7 +81,11 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	if err != nil {
 		return Files{}, err
 	}
-	return Files{Config: []byte(text), Generation: generation, Maps: texts}, nil
+	crtList, err := RenderCrtList(s, folder)
+	if err != nil {
+		return Files{}, err
+	}
+	return Files{Config: []byte(text), Generation: generation, Maps: texts, CrtList: crtList}, nil
 }
 
 const header = `# Written by podgate; what is changed here by hand is lost.
@@ -154,6 +159,10 @@ func (w *backendWriter) head(b *haproxy.Backend) string {
 	fmt.Fprintf(&t, "\nbackend %s from %s\n", w.doc.word("backend", b.Name), Class(b.Policy))
 	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
 		fmt.Fprintf(&t, "  timeout server %d\n", b.TimeoutServer.Milliseconds())
+	}
+	if b.Options.CAFile != "" {
+		// HAProxy loads it now and so has it for servers that are added at runtime.
+		fmt.Fprintf(&t, "  default-server ssl verify required ca-file %s\n", w.doc.word("CA file", b.Options.CAFile))
 	}
 	if b.Policy.ClientAffinity != 0 {
 		fmt.Fprintf(&t, "  stick-table type ipv6 size 100k expire %d%s\n", b.Policy.ClientAffinity.Milliseconds(), w.shared)

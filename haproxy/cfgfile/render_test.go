@@ -30,6 +30,7 @@ func shop() haproxy.State {
 			{Name: "podgate_health", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:10880", "[::]:10880"), Health: &haproxy.Health{Path: "/healthz", Sources: networks("10.0.0.0/8")}},
 			{Name: "podgate_health_proxy", Mode: haproxy.HTTP, Binds: addrs("10.0.0.7:10881"), Health: &haproxy.Health{Path: "/healthz", Proxy: true}},
 			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0], ExpectProxy: true},
+			{Name: "podgate_https", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:443", "[::]:443"), Relay: addrs("127.80.71.1:81")[0], Inner: addrs("127.80.71.1:82")[0], TLS: shopTLS(), ExpectProxy: true},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432", ExpectProxy: true},
 		},
 		Backends: []*haproxy.Backend{
@@ -45,6 +46,11 @@ func shop() haproxy.State {
 				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: time.Second, SendProxy: haproxy.ProxyV1},
 				Servers: servers("10.2.9.5:5432"), TimeoutServer: time.Hour,
 			},
+			{
+				Name: "shop_far_443", Policy: http, HSTS: "31536000",
+				Options: haproxy.Options{Protocol: haproxy.H2, CAFile: "CA", ServerName: "far.shop.svc", Check: true, CheckInterval: time.Second},
+				Servers: servers("10.2.9.9:8443"),
+			},
 			{Name: "shop_h2_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2}, Servers: servers("10.2.9.6:8443")},
 			{Name: "shop_h2c_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2C}, Servers: servers("10.2.9.7:8081")},
 			{Name: "shop_tls_443", Policy: http, Options: haproxy.Options{Protocol: haproxy.TLS, Check: true, CheckInterval: time.Second}, TimeoutServer: 90 * time.Second},
@@ -54,9 +60,24 @@ func shop() haproxy.State {
 			{Path: "/old", Backend: "shop_cart_80", Rewrite: "/new", FoldCase: true},
 			{Host: "*.shop.example.com", Backend: "shop_h2_80"},
 			{Host: "shop.example.com", Path: "/api", Backend: "shop_h2c_80"},
+			{Host: "tls.example.com", Redirect: true, Backend: "shop_tls_443"},
+			{Host: "*.pass.example.com", Backend: "shop_db_5432", TLS: true, Passthrough: true},
+			{Host: "not.pass.example.com", Backend: "shop_tls_443", TLS: true},
 			{Host: "tls.example.com", Backend: "shop_tls_443", TLS: true},
+			{Host: "tls.example.com", Path: "/far", Backend: "shop_far_443", TLS: true, FoldCase: true},
 		},
 		Node: haproxy.Node{Served: true, Draining: true},
+		Certificates: []haproxy.Certificate{
+			{Name: "default.pem"},
+			{Name: "shop.pem", Serves: []string{"*.example.com", "tls.example.com"}},
+		},
+	}
+}
+
+func shopTLS() haproxy.Termination {
+	return haproxy.Termination{
+		MinVersion: "TLSv1.2", Ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuites: "TLS_AES_128_GCM_SHA256", ALPN: "h2,http/1.1",
+		Default: "default.pem", ClientCA: "CA", ClientVerify: haproxy.VerifyOptional,
 	}
 }
 
@@ -64,7 +85,7 @@ func settings() haproxy.Settings {
 	return haproxy.Settings{
 		TimeoutClient: 50 * time.Second, TimeoutServer: 50 * time.Second, TimeoutConnect: 5 * time.Second,
 		TimeoutHTTPRequest: 10 * time.Second, TimeoutKeepAlive: time.Minute, TimeoutTunnel: time.Hour,
-		HardStopAfter: time.Hour, RetiredWorkers: 20,
+		HardStopAfter: time.Hour, RetiredWorkers: 20, RedirectPort: 8443,
 		ClientKeepAlive: 2 * time.Minute, Trusted: networks("10.0.0.0/16", "fd00:1::/32"), ForwardedHops: 2, RelaySecret: "shown-at-the-relay",
 		Peers: []haproxy.Peer{{Name: "edge1", Addr: addrs("10.0.0.1:10024")[0]}, {Name: "edge2", Addr: addrs("[fd00::2]:10024")[0]}},
 	}
@@ -97,6 +118,7 @@ func TestRenderWritesTheFilesOfAShop(t *testing.T) {
 		t.Fatal(err)
 	}
 	files.Maps[cfgfile.ConfigFile] = files.Config
+	files.Maps[cfgfile.CrtListFile] = files.CrtList
 	for name, got := range files.Maps {
 		golden := filepath.Join("testdata", name)
 		if *update {
@@ -123,6 +145,18 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:3]}} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
+			ca := filepath.Join(folder, "ca.pem")
+			write(t, ca, haproxytest.Certificate(t, "ca.example.com"))
+			for i := range state.Frontends {
+				if tls := &state.Frontends[i].TLS; tls.ClientCA != "" {
+					tls.ClientCA = ca
+				}
+			}
+			for i := range state.Backends {
+				if o := &state.Backends[i].Options; o.CAFile != "" {
+					o.CAFile = ca
+				}
+			}
 			files, err := cfgfile.Render(state, folder)
 			if err != nil {
 				t.Fatal(err)
@@ -131,6 +165,11 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 				write(t, filepath.Join(folder, name), text)
 			}
 			write(t, filepath.Join(folder, cfgfile.ConfigFile), files.Config)
+			write(t, filepath.Join(folder, cfgfile.CrtListFile), files.CrtList)
+			write(t, filepath.Join(folder, cfgfile.TicketKeysFile), []byte(strings.Repeat(strings.Repeat("A", 64)+"\n", 3)))
+			for _, c := range state.Certificates {
+				write(t, cfgfile.CertificatePath(folder, c.Name), haproxytest.Certificate(t, "a.example.com"))
+			}
 			write(t, filepath.Join(folder, cfgfile.ServerStateFile), []byte("1\n"))
 			base := filepath.Join(t.TempDir(), "base.cfg")
 			write(t, base, []byte("global\n  log 127.0.0.1 local0\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n"))
@@ -144,6 +183,9 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 
 func write(t *testing.T, path string, text []byte) {
 	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}

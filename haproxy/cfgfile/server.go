@@ -68,6 +68,10 @@ func serverParams(o haproxy.Options) string {
 		p.Proto = "h2"
 	case haproxy.Plain:
 	}
+	if o.CAFile != "" {
+		p.Verify, p.SslCafile = "required", o.CAFile
+		p.Sni, p.Verifyhost, p.CheckSni = "str("+o.ServerName+")", o.ServerName, o.ServerName
+	}
 	return params.ServerOptionsString(configuration.SerializeServerParams(p))
 }
 

@@ -22,15 +22,18 @@ type Applied struct {
 // Refusal is what HAProxy did not take of a Plan, or what was not sent because
 // it would not have been one command.
 type Refusal struct {
-	Change  haproxy.ServerChange // of no meaning where Map or Backend is set
-	Map     string               // one of haproxy.MapNames
-	Backend string               // name of a whole backend
-	Reply   string               // HAProxy's own words
+	Change      haproxy.ServerChange // of no meaning where Map, Backend or Certificate is set
+	Map         string               // one of haproxy.MapNames
+	Backend     string               // name of a whole backend
+	Certificate haproxy.CertificateChange
+	Reply       string // HAProxy's own words
 }
 
 // String is "add shop_cart_80/10.1.2.3:8080 ready: No such backend.".
 func (r Refusal) String() string {
 	switch {
+	case r.Certificate.Op != "":
+		return fmt.Sprintf("%s: %s", r.Certificate, r.Reply)
 	case r.Map != "":
 		return fmt.Sprintf("swap map %s: %s", r.Map, r.Reply)
 	case r.Backend != "":
@@ -77,6 +80,9 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	leave := a.safeToLeave(plan.Leave)
+	if err := c.changeCertificates(ctx, plan.Certificates, &a); err != nil {
+		return a, fmt.Errorf("apply to HAProxy: certificates: %w", err)
+	}
 	for _, m := range plan.Maps {
 		swapped, err := c.swapMap(ctx, m, &a)
 		if err != nil {
@@ -94,6 +100,9 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 	}
 	if err := c.deleteBackends(ctx, plan.OldBackends, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
+	if err := c.changeCertificates(ctx, plan.DropCertificates, &a); err != nil {
+		return a, fmt.Errorf("apply to HAProxy: certificates: %w", err)
 	}
 	return a, nil
 }

@@ -47,6 +47,9 @@ func (b box) write(t *testing.T, s haproxy.State) string {
 	for name, content := range files.Maps {
 		all[name] = content
 	}
+	if files.CrtList != nil {
+		all[cfgfile.CrtListFile] = files.CrtList
+	}
 	if err := b.Write(all); err != nil {
 		t.Fatal(err)
 	}

@@ -158,7 +158,10 @@ func TestMapsOfAHAProxyThatHasNoneAreEmpty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []haproxy.Map{{Name: haproxy.RoutesMap}, {Name: haproxy.FoldedRoutesMap}, {Name: haproxy.TimeoutsMap}, {Name: haproxy.NodeMap}}
+	var want []haproxy.Map
+	for _, name := range haproxy.MapNames() {
+		want = append(want, haproxy.Map{Name: name})
+	}
 	if d := diff(want, got); d != "" {
 		t.Errorf("Maps (-want +got):\n%s", d)
 	}

@@ -26,10 +26,13 @@ const (
 	// masterPatience is for how long the master CLI may refuse connections:
 	// that of 2.6 does from a reload until the configuration is loaded.
 	masterPatience = 10 * time.Second
-	// maxLine bounds a line of commands, and a command with its payload, well
+	// maxLine bounds a line of commands well
 	// below the default tune.bufsize of 16384: HAProxy 2.6 never answers what
 	// does not fit, newer ones refuse it.
 	maxLine = 12 << 10
+	// maxPayloadText bounds a command with a payload of one piece, which a
+	// certificate is: 2.6 takes 16383 bytes.
+	maxPayloadText = 15 << 10
 )
 
 // socket is one UNIX socket on which HAProxy takes commands. Each exchange has
@@ -133,7 +136,7 @@ func cost(command string) int { return len(command) + len(separator) + 2 }
 // (management.txt 9.3 "payload") and returns its reply.
 func (s socket) exchangePayload(ctx context.Context, command, payload string) (string, error) {
 	text := s.prefix + separator + ";" + s.prefix + command + " <<\n" + payload + "\n"
-	if len(text) > maxLine {
+	if len(text) > maxPayloadText {
 		return "", fmt.Errorf("a payload of %d bytes is longer than HAProxy reads", len(text))
 	}
 	if s.prefix != "" { // the master goes on behind a payload

@@ -25,7 +25,7 @@ func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, 
 		return false, err
 	}
 	entries := a.refuseEntries(m)
-	reply, err := c.mapCommand(ctx, a, "prepare map "+path)
+	reply, err := c.command(ctx, a, "prepare map "+path)
 	if err != nil {
 		return false, err
 	}
@@ -37,14 +37,14 @@ func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, 
 	at := fmt.Sprintf("@%d %s", version, path)
 	reply, err = c.fillMap(ctx, a, at, entries)
 	if err == nil && reply == "" {
-		reply, err = c.mapCommand(ctx, a, "commit map "+at)
+		reply, err = c.command(ctx, a, "commit map "+at)
 	}
 	if err != nil {
 		return false, err
 	}
 	if reply != "" {
 		a.refuseMap(m.Name, reply)
-		_, err = c.mapCommand(ctx, a, "clear map "+at)
+		_, err = c.command(ctx, a, "clear map "+at)
 		return false, err
 	}
 	return true, nil
@@ -73,7 +73,7 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 			return reply, err
 		}
 	}
-	reply, err := c.mapCommand(ctx, a, "show map "+at)
+	reply, err := c.command(ctx, a, "show map "+at)
 	if err != nil {
 		return "", err
 	}
@@ -87,7 +87,7 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 	return "", nil
 }
 
-func (c *Client) mapCommand(ctx context.Context, a *Applied, command string) (string, error) {
+func (c *Client) command(ctx context.Context, a *Applied, command string) (string, error) {
 	a.Commands++
 	replies, err := c.worker.exchange(ctx, []string{command})
 	if err != nil {

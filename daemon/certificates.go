@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"podgate/daemon/certs"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+)
+
+// certificateFolder is the folder of the files that HAProxy reads certificates
+// and authorities from.
+func (f folder) certificateFolder() folder {
+	return folder(filepath.Join(string(f), cfgfile.CertificateFolder))
+}
+
+// writeTLS puts certificates in their folder, then the list that names them,
+// each whole or not at all. A list of nil is of no frontend that ends TLS.
+func (f folder) writeTLS(crtList []byte, certificates []haproxy.Certificate) error {
+	if crtList == nil {
+		return nil
+	}
+	for _, c := range certificates {
+		if c.PEM == nil {
+			continue
+		}
+		if err := f.writeCertificate(c.Name, c.PEM); err != nil {
+			return err
+		}
+	}
+	if err := f.ensureTicketKeys(); err != nil {
+		return err
+	}
+	return f.replace(cfgfile.CrtListFile, crtList)
+}
+
+// writeCertificate writes a key for nobody but who runs podgate and HAProxy's
+// master, which is root; and for the group of the folder where that was chosen,
+// by the setgid bit.
+func (f folder) writeCertificate(name string, pem []byte) error {
+	dir := f.certificateFolder()
+	if err := os.Mkdir(string(dir), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(string(dir))
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o600)
+	if info.Mode()&fs.ModeSetgid != 0 {
+		mode = 0o640
+	}
+	return dir.replaceWith(name, pem, mode)
+}
+
+// present are those certificates whose files there are: HAProxy starts with no
+// list that names others.
+func (f folder) present(certificates []haproxy.Certificate) []haproxy.Certificate {
+	return slices.DeleteFunc(slices.Clone(certificates), func(c haproxy.Certificate) bool {
+		_, err := os.Stat(cfgfile.CertificatePath(string(f), c.Name))
+		return err != nil
+	})
+}
+
+// observeCertificates reads back what HAProxy serves. What it has under a Name
+// is told by its fingerprint alone; where that is the file's, it is the file.
+func (e *edge) observeCertificates(ctx context.Context) error {
+	if !e.have.Loaded.EndsTLS() {
+		e.have.Certificates = nil
+		return nil
+	}
+	observed, err := e.runtime.Certificates(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range observed {
+		c := &observed[i]
+		text, err := os.ReadFile(cfgfile.CertificatePath(string(e.folder), c.Name))
+		if err == nil && certs.Fingerprint(text) == c.Fingerprint {
+			c.Digest = haproxy.PEM(text).Digest()
+		}
+	}
+	if !reflect.DeepEqual(observed, e.have.Certificates) {
+		e.have.Certificates = observed
+	}
+	return nil
+}
+
+// tellCertificateDrift tells where HAProxy has other certificates than we left
+// it with, and counts them.
+func (e *edge) tellCertificateDrift(before []haproxy.Certificate) (count int) {
+	byName := map[string]haproxy.Certificate{}
+	for _, c := range before {
+		byName[c.Name] = c
+	}
+	tell := func(name string) {
+		e.log.Warn("drift found", "certificate", name)
+		count++
+	}
+	for _, c := range e.have.Certificates {
+		if old, ok := byName[c.Name]; !ok || old.Fingerprint != c.Fingerprint || !slices.Equal(old.Serves, c.Serves) {
+			tell(c.Name)
+		}
+		delete(byName, c.Name)
+	}
+	for name := range byName {
+		tell(name)
+	}
+	return count
+}
+
+// writePlannedCertificates puts certificates on disk before HAProxy is told of
+// them. It returns what the files held before, nil for one that was not there.
+func (e *edge) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (undo map[string][]byte, err error) {
+	if len(plan.Certificates)+len(plan.DropCertificates) == 0 {
+		return nil, nil
+	}
+	undo = map[string][]byte{}
+	for _, c := range plan.Certificates {
+		name := c.Certificate.Name
+		if undo[name], err = os.ReadFile(cfgfile.CertificatePath(string(e.folder), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	crtList, err := cfgfile.RenderCrtList(want, string(e.folder))
+	if err != nil {
+		return nil, err
+	}
+	e.writer.wait()
+	return undo, e.folder.writeTLS(crtList, want.Certificates)
+}
+
+// settleCertificates has the files follow what became of a Plan: what HAProxy
+// refused is as it was, what it no longer has is gone.
+func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, undo map[string][]byte) error {
+	for _, r := range applied.Refused {
+		c := r.Certificate.Certificate
+		if c.Name == "" || r.Certificate.Op == haproxy.DeleteCertificate {
+			continue
+		}
+		e.vetted.refuse(c, errors.New(r.Reply))
+		if old := undo[c.Name]; old != nil {
+			if err := e.folder.writeCertificate(c.Name, old); err != nil {
+				return err
+			}
+		}
+	}
+	if len(plan.Certificates)+len(plan.DropCertificates) == 0 {
+		return nil
+	}
+	has := map[string]bool{}
+	for _, c := range e.have.Certificates {
+		has[c.Name] = true
+	}
+	running := e.have.Loaded
+	running.Certificates = e.folder.present(e.have.Certificates)
+	crtList, err := cfgfile.RenderCrtList(running, string(e.folder))
+	if err != nil {
+		return err
+	}
+	if err := e.folder.replace(cfgfile.CrtListFile, crtList); err != nil {
+		return err
+	}
+	for _, c := range slices.Concat(plan.DropCertificates, plan.Certificates) {
+		name := c.Certificate.Name
+		if has[name] || filepath.IsAbs(name) {
+			continue
+		}
+		if err := os.Remove(cfgfile.CertificatePath(string(e.folder), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepBundles writes authorities, whose file names change with their content,
+// before anything of HAProxy's names them.
+func (e *edge) keepBundles(bundles map[string][]byte) error {
+	e.bundles = bundles
+	for name, text := range bundles {
+		if err := e.folder.writeCertificate(name, text); err != nil {
+			return fmt.Errorf("write authorities: %w", err)
+		}
+	}
+	return nil
+}
+
+// tidyCertificates removes files that HAProxy, which has just loaded want, does
+// not use.
+func (e *edge) tidyCertificates(want haproxy.State) {
+	used := map[string]bool{}
+	for _, c := range want.Certificates {
+		used[c.Name] = true
+	}
+	for name := range e.bundles {
+		used[name] = true
+	}
+	for _, f := range want.Frontends {
+		used[filepath.Base(f.TLS.ClientCA)] = true
+	}
+	for _, b := range want.Backends {
+		used[filepath.Base(b.Options.CAFile)] = true
+	}
+	entries, err := os.ReadDir(string(e.folder.certificateFolder()))
+	if err != nil {
+		return // there are none
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); !used[name] {
+			if err := os.Remove(filepath.Join(string(e.folder.certificateFolder()), name)); err != nil {
+				e.log.Warn("certificate is left behind", "file", name, "err", err)
+			}
+		}
+	}
+}
+
+// vetted remembers which certificates HAProxy's own binary would load: with one
+// that it would not, it does not start.
+type vetted struct {
+	good map[string]bool  // by Digest
+	bad  map[string]error // by Digest
+	// The last answer, for the same question: what stays the same stays one.
+	asked, answer []haproxy.Certificate
+	refusals      []certs.Problem
+}
+
+func (v *vetted) refuse(c haproxy.Certificate, why error) {
+	delete(v.good, c.Digest)
+	if v.bad == nil {
+		v.bad = map[string]error{}
+	}
+	v.bad[c.Digest] = why
+	v.asked = nil
+}
+
+// vet returns want with those certificates that HAProxy would load. In the place
+// of one that it would not stands what it has under that Name.
+func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
+	v := &e.vetted
+	if len(want.Certificates) == 0 {
+		v.refusals = nil
+		return want
+	}
+	if v.asked != nil && len(v.asked) == len(want.Certificates) && &v.asked[0] == &want.Certificates[0] {
+		return withVetted(want, v.answer)
+	}
+	if v.good == nil {
+		v.good = map[string]bool{}
+	}
+	var unknown []haproxy.Certificate
+	for _, c := range want.Certificates {
+		if v.good[c.Digest] || v.bad[c.Digest] != nil {
+			continue
+		}
+		if text, err := os.ReadFile(cfgfile.CertificatePath(string(e.folder), c.Name)); err == nil && bytes.Equal(text, c.PEM) {
+			v.good[c.Digest] = true
+			continue
+		}
+		unknown = append(unknown, c)
+	}
+	e.vetAll(ctx, unknown)
+	if ctx.Err() != nil {
+		return want
+	}
+	v.asked, v.refusals = want.Certificates, nil
+	if !slices.ContainsFunc(want.Certificates, func(c haproxy.Certificate) bool { return v.bad[c.Digest] != nil }) {
+		v.answer = want.Certificates
+		return want
+	}
+	v.answer = nil
+	for _, c := range want.Certificates {
+		if why := v.bad[c.Digest]; why != nil {
+			inService, ok := certs.InService(string(e.folder.certificateFolder()), c.Name, c.Source, time.Now())
+			text := fmt.Sprintf("HAProxy refuses it: %v; it is not served", why)
+			if ok {
+				text = fmt.Sprintf("HAProxy refuses it: %v; the one in service stays", why)
+			}
+			v.refusals = append(v.refusals, certs.Problem{File: c.Source, Text: text})
+			if !ok || v.bad[inService.Digest] != nil {
+				continue
+			}
+			inService.Serves = c.Serves
+			c = inService
+		}
+		v.answer = append(v.answer, c)
+	}
+	return withVetted(want, v.answer)
+}
+
+// withVetted is want with these certificates, and with a default one only if that
+// is among them.
+func withVetted(want haproxy.State, vetted []haproxy.Certificate) haproxy.State {
+	want.Certificates = vetted
+	fallback := want.DefaultCertificate()
+	if fallback != "" && !slices.ContainsFunc(vetted, func(c haproxy.Certificate) bool { return c.Name == fallback }) {
+		return want.WithoutDefaultCertificate()
+	}
+	return want
+}
+
+// vetAll asks HAProxy of all, and of halves where it refuses some.
+func (e *edge) vetAll(ctx context.Context, certificates []haproxy.Certificate) {
+	if len(certificates) == 0 || ctx.Err() != nil {
+		return
+	}
+	err := checkCertificates(ctx, e.haproxy, e.folder, certificates)
+	var refused *refusedError
+	switch {
+	case err == nil:
+		for _, c := range certificates {
+			e.vetted.good[c.Digest] = true
+		}
+	case !errors.As(err, &refused): // nobody knows; HAProxy itself will say
+		e.log.Warn("certificates are not checked", "err", err)
+	case len(certificates) == 1:
+		e.vetted.refuse(certificates[0], errors.New(refused.said))
+	default:
+		half := len(certificates) / 2
+		e.vetAll(ctx, certificates[:half])
+		e.vetAll(ctx, certificates[half:])
+	}
+}
+
+// stagingPrefix begins the names of folders that are there for a moment.
+const stagingPrefix = ".vet-"
+
+// checkCertificates has HAProxy's binary load certificates that it does not
+// serve yet, in our folder: keys go nowhere else.
+func checkCertificates(ctx context.Context, h config.HAProxy, f folder, certificates []haproxy.Certificate) error {
+	name, err := os.MkdirTemp(string(f), stagingPrefix)
+	if err != nil {
+		return fmt.Errorf("check certificates: %w", err)
+	}
+	defer os.RemoveAll(name)
+	staging := folder(name)
+	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "check", TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}}
+	for _, c := range certificates {
+		s.Certificates = append(s.Certificates, haproxy.Certificate{Name: c.Name, Serves: []string{cmp.Or(strings.Join(c.Serves[:min(1, len(c.Serves))], ""), cfgfile.DefaultMark)}})
+		if err := staging.writeCertificate(c.Name, c.PEM); err != nil {
+			return fmt.Errorf("check certificates: %w", err)
+		}
+	}
+	crtList, err := cfgfile.RenderCrtList(s, name)
+	if err != nil {
+		return err
+	}
+	list, config := filepath.Join(name, cfgfile.CrtListFile), filepath.Join(name, cfgfile.ConfigFile)
+	text := "defaults\n  mode tcp\n  timeout client 1s\nfrontend check\n  bind 127.0.0.1:1 ssl crt-list " + list + "\n"
+	if err := errors.Join(os.WriteFile(list, crtList, 0o600), os.WriteFile(config, []byte(text), 0o600)); err != nil {
+		return fmt.Errorf("check certificates: %w", err)
+	}
+	h.Files = nil
+	if err := checkFiles(ctx, h, config); err != nil {
+		var refused *refusedError
+		if errors.As(err, &refused) {
+			refused.said = strings.ReplaceAll(refused.said, name+"/", "")
+		}
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"podgate/haproxy/haproxytest"
+)
+
+// TestCertificatesAreFollowed goes through what becomes of certificate files, by
+// the ways in which programs write them, with one reload: the first.
+func TestCertificatesAreFollowed(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.certify("shop.pem", "first.test", "shop.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
+	tw.awaitCertificate("shop.test", "first.test")
+	pid := tw.haproxy.Pid()
+	live := filepath.Join(tw.folder, "live.test")
+	archive := t.TempDir()
+	write := func(path string, text []byte) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(target, path string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.Symlink(target, path+".new"), os.Rename(path+".new", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := func(host, want string) {
+		t.Helper()
+		began := time.Now()
+		tw.awaitCertificate(host, want)
+		t.Logf("%s within %s of the change", want, time.Since(began).Round(time.Millisecond))
+	}
+
+	tw.certify("shop.pem", "second.test", "shop.test") // Puppet: a file renamed over the old one
+	took("shop.test", "second.test")
+	write(filepath.Join(tw.folder, "shop.pem"), haproxytest.Certificate(t, "third.test", "shop.test")) // in place
+	took("shop.test", "third.test")
+	crt, key := split(haproxytest.Certificate(t, "acme.test")) // acme.sh: one after the other, in place
+	write(filepath.Join(tw.folder, "acme.crt"), crt)
+	write(filepath.Join(tw.folder, "acme.key"), key)
+	took("acme.test", "acme.test")
+	crt, key = split(haproxytest.Certificate(t, "acme2.test", "acme.test", "*.acme.test"))
+	write(filepath.Join(tw.folder, "acme.crt"), crt)
+	write(filepath.Join(tw.folder, "acme.key"), key)
+	took("www.acme.test", "acme2.test")
+	for n := range 2 { // certbot: links from live to archive, swapped one by one
+		name := fmt.Sprintf("live%d.test", n)
+		crt, key = split(haproxytest.Certificate(t, name, "live.test"))
+		for file, text := range map[string][]byte{"fullchain": crt, "privkey": key} {
+			target := filepath.Join(archive, fmt.Sprintf("%s%d.pem", file, n))
+			write(target, text)
+			link(target, filepath.Join(live, file+".pem"))
+		}
+		took("live.test", name)
+	}
+	for n := range 2 { // Kubernetes: a link to a folder is swapped
+		crt, key = split(haproxytest.Certificate(t, fmt.Sprintf("mount%d.test", n), "mount.test"))
+		mount := filepath.Join(tw.folder, "mount")
+		write(filepath.Join(mount, fmt.Sprintf("..%d", n), "tls.crt"), crt)
+		write(filepath.Join(mount, fmt.Sprintf("..%d", n), "tls.key"), key)
+		link(fmt.Sprintf("..%d", n), filepath.Join(mount, "..data"))
+		if n == 0 {
+			link("..data/tls.key", filepath.Join(mount, "tls.key"))
+			link("..data/tls.crt", filepath.Join(mount, "tls.crt"))
+		}
+		took("mount.test", fmt.Sprintf("mount%d.test", n))
+	}
+	if err := os.Remove(filepath.Join(tw.folder, "acme.crt")); err != nil {
+		t.Fatal(err)
+	}
+	took("acme.test", unknownName)
+	if tw.haproxy.Pid() != pid || len(tw.passes.reloads()) != 1 {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+
+	// A HAProxy that is restarted finds them, and a podgate too.
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{"shop.test": "third.test", "live.test": "live1.test", "mount.test": "mount1.test", "acme.test": unknownName} {
+		if got := tw.shows(host); got != want {
+			t.Errorf("after a restart %s shows %q, want %q", host, got, want)
+		}
+	}
+	tw.checkKeysAreKept()
+}
+
+// split makes two files of one: the certificate and the key.
+func split(text []byte) (crt, key []byte) {
+	at := bytes.Index(text, []byte("-----BEGIN PRIVATE KEY-----"))
+	return text[:at:at], text[at:]
+}
+
+// checkKeysAreKept sees that no file with a key can be read by others, and that
+// no key stands anywhere else: in podgate's log, HAProxy's, or our other files.
+func (tw *tlsTown) checkKeysAreKept() {
+	tw.t.Helper()
+	secrets := map[string]bool{} // a line of each key
+	found := 0
+	err := filepath.WalkDir(tw.haproxy.Folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		secret := strings.HasSuffix(path, "tickets.keys")
+		if secret {
+			for line := range strings.Lines(string(text)) {
+				secrets[strings.TrimSpace(line)] = true
+			}
+		}
+		for rest := text; ; {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+				secret = true
+				_, key := split(text)
+				secrets[strings.Split(string(key), "\n")[1]] = true
+			}
+		}
+		if !secret {
+			return nil
+		}
+		found++
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm() != 0o600 {
+			tw.t.Errorf("%s has mode %o", path, info.Mode().Perm())
+		}
+		return err
+	})
+	if err != nil || found < 2 {
+		tw.t.Errorf("%d files with keys: %v", found, err)
+	}
+	texts := map[string]string{"podgate's log": tw.log.String(), "HAProxy's log": tw.haproxy.Log()}
+	for _, name := range []string{"podgate.cfg", "podgate.loaded.json", "podgate.before.json", "certificates.crtlist"} {
+		text, _ := os.ReadFile(filepath.Join(tw.haproxy.Folder, name))
+		texts[name] = string(text)
+	}
+	for where, text := range texts {
+		for secret := range secrets {
+			if strings.Contains(text, secret) {
+				tw.t.Errorf("%s holds a key", where)
+			}
+		}
+		if strings.Contains(text, "PRIVATE KEY") {
+			tw.t.Errorf("%s holds a key", where)
+		}
+	}
+}
+
+func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.certify("shop.pem", "shop.test")
+	tw.certify("other.pem", "other.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
+	pid := tw.haproxy.Pid()
+	file := filepath.Join(tw.folder, "shop.pem")
+	crt, _ := split(haproxytest.Certificate(t, "shop.test"))
+	_, key := split(haproxytest.Certificate(t, "other.test"))
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name, reason string
+		text         []byte
+	}{
+		{"no PEM", "holds no certificate in PEM", []byte("nonsense\n")},
+		{"no key", "holds no private key in PEM", crt},
+		{"another's key", "private key does not match public key", append(bytes.Clone(crt), key...)},
+		{"its end has come", "expired on 20", haproxytest.CertificateUntil(t, time.Now().Add(-time.Hour), "shop.test")},
+		{"it is for later", "is not valid before 20", haproxytest.CertificateUntil(t, time.Now().Add(72*time.Hour), "shop.test")},
+		{"too long", "more than the 14336 that HAProxy takes", append(bytes.Clone(good), bytes.Repeat(crt, 30)...)},
+	} {
+		tw.put("shop.pem", row.text)
+		want := fmt.Sprintf("msg=\"certificate problem\" file=%s reason=\"", file)
+		eventually(t, row.name, func() error {
+			for line := range strings.Lines(tw.log.String()) {
+				if strings.Contains(line, want) && strings.Contains(line, row.reason) && strings.Contains(line, "; the one in service stays") {
+					return nil
+				}
+			}
+			return fmt.Errorf("nothing is told of it")
+		})
+		if got := tw.shows("shop.test"); got != "shop.test" {
+			t.Errorf("%s: shop.test shows %q", row.name, got)
+		}
+	}
+	// Whoever starts next has only the copy that HAProxy has.
+	tw.stop()
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tw.start()
+	tw.certify("new.pem", "new.test")
+	tw.awaitCertificate("new.test", "new.test")
+	if got := tw.shows("shop.test"); got != "shop.test" {
+		t.Errorf("after restarts shop.test shows %q", got)
+	}
+	tw.certify("shop.pem", "again.test", "shop.test")
+	tw.awaitCertificate("shop.test", "again.test")
+	if len(tw.passes.reloads()) != 1 {
+		t.Errorf("reloads: %q, the first process was %d", tw.passes.reloads(), pid)
+	}
+	tw.checkKeysAreKept()
+}
+
+// TestARenewalFailsNoHandshake has clients that never stop while a certificate
+// is renewed, again and again.
+func TestARenewalFailsNoHandshake(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.certify("shop.pem", "shop-0.test", "shop.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
+	pid := tw.haproxy.Pid()
+	var done, failed atomic.Int64
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				conn, err := tls.Dial("tcp", tw.https.String(), &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})
+				done.Add(1)
+				if err != nil {
+					failed.Add(1)
+					t.Errorf("handshake: %v", err)
+					return
+				}
+				conn.Close()
+			}
+		})
+	}
+	began := time.Now()
+	var slowest time.Duration
+	for n := range 5 {
+		name := fmt.Sprintf("shop-%d.test", n+1)
+		tw.certify("shop.pem", name, "shop.test")
+		since := time.Now()
+		tw.awaitCertificate("shop.test", name)
+		slowest = max(slowest, time.Since(since))
+	}
+	rate := float64(done.Load()) / time.Since(began).Seconds()
+	close(stop)
+	clients.Wait()
+	t.Logf("handshakes %d (%.0f/s), failed %d, renewals 5, the slowest live after %s, reloads 0", done.Load(), rate, failed.Load(), slowest.Round(time.Millisecond))
+	if tw.haproxy.Pid() != pid {
+		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	}
+}
+
+func TestCertificatesOfOthersAreDrift(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.resync = 200 * time.Millisecond
+	tw.certify("shop.pem", "shop.test")
+	tw.certify("gone.pem", "gone.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
+	tw.awaitCertificate("gone.test", "gone.test")
+	tw.awaitReloads() // and so podgate has looked at what was loaded
+	list := filepath.Join(tw.haproxy.Folder, "certificates.crtlist")
+	text, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := map[string]string{} // by the name that it serves
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		paths[words[1]] = words[0]
+	}
+	say := func(commands ...string) {
+		t.Helper()
+		for _, c := range commands {
+			conn, err := net.Dial("unix", tw.haproxy.Admin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.WriteString(conn, c+"\n")
+			_, readErr := io.ReadAll(conn)
+			if err := errors.Join(err, readErr, conn.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	say("set ssl cert "+paths["shop.test"]+" <<\n"+string(haproxytest.Certificate(t, "intruder.test"))+"\n",
+		"commit ssl cert "+paths["shop.test"],
+		"del ssl crt-list "+list+" "+paths["gone.test"])
+	tw.awaitCertificate("shop.test", "shop.test")
+	tw.awaitCertificate("gone.test", "gone.test")
+	eventually(t, "drift is counted", func() error {
+		if n := tw.passes.drift(); n < 2 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	if got := tw.passes.reloads(); len(got) != 1 {
+		t.Errorf("reloads: %q, want the first alone", got)
+	}
+}
+
+// TestARestartWithCertificatesChangesNothing is about podgate alone: HAProxy has
+// what it should have.
+func TestARestartWithCertificatesChangesNothing(t *testing.T) {
+	tw := newTLSTown(t)
+	said := tapSockets(t, tw.haproxy)
+	tw.certify("default.pem", "default.test")
+	tw.certify("shop.pem", "shop.test", "*.shop.test")
+	tw.setHTTPS(fmt.Sprintf("default_certificate = %q", filepath.Join(tw.folder, "default.pem")))
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
+	if got := tw.shows("unknown.test"); got != "default.test" {
+		t.Errorf("a name that nobody knows shows %q", got)
+	}
+	tw.awaitReloads()
+	tw.awaitNoDifference()
+	tw.stop()
+	said.forget()
+	tw.start()
+	eventually(t, "podgate looks at HAProxy", func() error {
+		if said.words() < 200 {
+			return fmt.Errorf("it said %d bytes", said.words())
+		}
+		return nil
+	})
+	tw.certify("last.pem", "last.test") // a change that it must see
+	tw.awaitCertificate("last.test", "last.test")
+	tw.stop()
+	for _, c := range said.changes() {
+		if strings.HasPrefix(c, "set ") && !strings.Contains(c, "last-") || strings.HasPrefix(c, "del ") || strings.HasPrefix(c, "reload") {
+			t.Errorf("podgate said %q", c)
+		}
+	}
+	if got := tw.passes.reloads(); len(got) != 1 {
+		t.Errorf("reloads: %q, want the first alone", got)
+	}
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package certs
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"podgate/haproxy"
+)
+
+const (
+	// maxPEM is the longest certificate with chain and key that fits a command of
+	// HAProxy before 3.4, whose default tune.bufsize is 16384.
+	maxPEM = 14 << 10
+	// minRSA is the shortest RSA key that OpenSSL takes on its security level 2,
+	// which is Debian's.
+	minRSA = 2048
+)
+
+// Parse makes a Certificate of certificates and a key in PEM; the one that is
+// served comes first, its chain behind it in any order. Source is what it is
+// called towards people, and what its Name is made of. It serves no names yet.
+// The error says why HAProxy could not, or should not, serve it; no error
+// holds anything of the key. Of one that is sound, but not valid now or too long,
+// the Certificate is returned beside the error.
+func Parse(source string, certificates, key []byte, now time.Time) (haproxy.Certificate, error) {
+	chain := blocksOf(certificates, "CERTIFICATE")
+	if len(chain) == 0 {
+		return haproxy.Certificate{}, errors.New("holds no certificate in PEM")
+	}
+	keyBlock, err := keyOf(key)
+	if err != nil {
+		return haproxy.Certificate{}, err
+	}
+	certPEM, keyPEM := encode(chain...), encode(keyBlock)
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return haproxy.Certificate{}, errors.New(strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	leaf := pair.Leaf
+	for i, block := range chain {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return haproxy.Certificate{}, fmt.Errorf("certificate %d of its chain: %w", i+1, err)
+		}
+		if err := strong(c); err != nil {
+			return haproxy.Certificate{}, err
+		}
+	}
+	c := haproxy.Certificate{
+		Name:        fileName(source),
+		Source:      source,
+		Names:       dnsNames(leaf),
+		Algorithm:   leaf.PublicKeyAlgorithm.String(),
+		NotBefore:   leaf.NotBefore,
+		NotAfter:    leaf.NotAfter,
+		Fingerprint: fmt.Sprintf("%X", sha1.Sum(leaf.Raw)),
+		PEM:         append(certPEM, keyPEM...),
+	}
+	c.Digest = c.PEM.Digest()
+	return c, usable(c, now)
+}
+
+// usable says why a certificate that is sound should not be served now.
+func usable(c haproxy.Certificate, now time.Time) error {
+	switch {
+	case now.After(c.NotAfter):
+		return fmt.Errorf("expired on %s", c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
+		return fmt.Errorf("is not valid before %s", c.NotBefore.UTC().Format(time.RFC3339))
+	case len(c.PEM) > maxPEM:
+		return fmt.Errorf("has %d bytes with its chain and key, more than the %d that HAProxy takes while it runs", len(c.PEM), maxPEM)
+	}
+	return nil
+}
+
+// Fingerprint is that of the first certificate of a PEM text, as HAProxy shows
+// it; "" if there is none.
+func Fingerprint(text []byte) string {
+	blocks := blocksOf(text, "CERTIFICATE")
+	if len(blocks) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%X", sha1.Sum(blocks[0].Bytes))
+}
+
+func blocksOf(text []byte, kind string) (blocks []*pem.Block) {
+	for {
+		var b *pem.Block
+		if b, text = pem.Decode(text); b == nil {
+			return blocks
+		}
+		if b.Type == kind {
+			blocks = append(blocks, b)
+		}
+	}
+}
+
+// keyOf finds the private key in PEM text that may hold more.
+func keyOf(text []byte) (*pem.Block, error) {
+	encrypted := false
+	for {
+		var b *pem.Block
+		if b, text = pem.Decode(text); b == nil {
+			break
+		}
+		if !strings.HasSuffix(b.Type, "PRIVATE KEY") {
+			continue
+		}
+		if b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != "" {
+			encrypted = true
+			continue
+		}
+		return b, nil
+	}
+	if encrypted {
+		return nil, errors.New("its key is encrypted, and nobody is there to type the password")
+	}
+	return nil, errors.New("holds no private key in PEM")
+}
+
+// encode writes blocks without their headers and without anything around them.
+func encode(blocks ...*pem.Block) []byte {
+	var text bytes.Buffer
+	for _, b := range blocks {
+		_ = pem.Encode(&text, &pem.Block{Type: b.Type, Bytes: b.Bytes}) // a bytes.Buffer takes everything
+	}
+	return text.Bytes()
+}
+
+// strong refuses what OpenSSL refuses on its security level 2: with one such
+// certificate HAProxy would not start.
+func strong(c *x509.Certificate) error {
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if bits := k.N.BitLen(); bits < minRSA {
+			return fmt.Errorf("its RSA key, or one of its chain, has %d bits, less than %d", bits, minRSA)
+		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+	default:
+		return fmt.Errorf("its key, or one of its chain, is of the kind %s and not RSA, ECDSA or Ed25519", c.PublicKeyAlgorithm)
+	}
+	root := bytes.Equal(c.RawSubject, c.RawIssuer)
+	switch c.SignatureAlgorithm {
+	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
+		if !root {
+			return fmt.Errorf("it, or one of its chain, is signed with %s, which is broken", c.SignatureAlgorithm)
+		}
+	}
+	return nil
+}
+
+// dnsNames are the names that clients may ask for to get the certificate, lower
+// case, sorted, each once. The common name counts where there are no others.
+func dnsNames(c *x509.Certificate) []string {
+	names := c.DNSNames
+	if len(names) == 0 && len(c.IPAddresses) == 0 {
+		names = []string{c.Subject.CommonName}
+	}
+	var good []string
+	for _, n := range names {
+		if n = strings.ToLower(strings.TrimSuffix(n, ".")); isName(strings.TrimPrefix(n, "*.")) {
+			good = append(good, n)
+		}
+	}
+	slices.Sort(good)
+	return slices.Compact(good)
+}
+
+// isName reports whether s can be one word of HAProxy's crt-list and a host.
+func isName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// fileName is the Name of the Certificate of a source: readable, and of no other
+// source.
+func fileName(source string) string {
+	base := path.Base(source)
+	switch base { // as certbot and Kubernetes call them, in a folder with the name
+	case "fullchain.pem", "tls.crt":
+		base = path.Base(path.Dir(source))
+	}
+	base = strings.TrimSuffix(base, path.Ext(base))
+	clean := strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, base)
+	clean = strings.TrimLeft(clean, ".-")
+	sum := sha256.Sum256([]byte(source))
+	return fmt.Sprintf("%s-%x.pem", cmp.Or(clean[:min(len(clean), 100)], "certificate"), sum[:4])
+}
+
+// Authorities are the certificates of a bundle in PEM, and nothing else of it.
+func Authorities(text []byte) ([]byte, error) {
+	blocks := blocksOf(text, "CERTIFICATE")
+	if len(blocks) == 0 {
+		return nil, errors.New("holds no certificate in PEM")
+	}
+	for i, b := range blocks {
+		if _, err := x509.ParseCertificate(b.Bytes); err != nil {
+			return nil, fmt.Errorf("certificate %d: %w", i+1, err)
+		}
+	}
+	return encode(blocks...), nil
+}

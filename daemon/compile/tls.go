@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// secure is what a port asks for in TLS.
+type secure struct {
+	sslTerm     bool
+	passthrough bool
+	hsts        string     // as haproxy.Backend has it
+	redirect    annotation // that asks for it; zero where none does
+	secret      string     // in the Service's namespace; "" for none
+	secretNote  annotation
+}
+
+// edge reports whether the port is reached through the TLS frontend.
+func (s secure) edge() bool { return s.sslTerm || s.passthrough }
+
+// endsTLS reports whether there is a TLS frontend. Where clients are to be
+// verified and nobody knows by whom, there is none.
+func endsTLS(cfg *config.Config) bool {
+	h := cfg.HTTPS
+	return len(h.Binds) > 0 && (h.ClientCA == "" || h.Material.ClientCA != "")
+}
+
+// readSecure reads what a port asks for in TLS. It reports false for one that
+// must not be served without.
+func readSecure(r *reader, cfg *config.Config, tcp bool) (secure, bool) {
+	sslTerm := readStrict(r, keySSLTerm, parseBool)
+	s := secure{sslTerm: sslTerm.or(false)}
+	ok := !sslTerm.bad
+	asked := sslTerm.note
+	if !tcp {
+		passthrough := readStrict(r, keyPassthrough, parseBool)
+		s.passthrough = passthrough.or(false)
+		ok = ok && !passthrough.bad
+		if s.passthrough {
+			asked = passthrough.note
+			if s.sslTerm {
+				r.tell(sslTerm.note, "has no effect beside passthrough")
+				s.sslTerm = false
+			}
+		}
+		readForBrowsers(r, cfg, &s)
+	}
+	if ok && s.edge() && !endsTLS(cfg) {
+		why := "podgate.toml has no [https] frontend"
+		if len(cfg.HTTPS.Binds) > 0 {
+			why = "https.client_ca of podgate.toml cannot be read"
+		}
+		r.tellPort(asked, "not served, %s", why).Kind = Unsupported
+		ok = false
+	}
+	return s, ok
+}
+
+// readForBrowsers reads what only HTTP knows of TLS.
+func readForBrowsers(r *reader, cfg *config.Config, s *secure) {
+	redirect := read(r, keyRedirectHTTPS, parseBool)
+	switch {
+	case !redirect.or(false):
+	case !s.edge():
+		r.tell(redirect.note, "has no effect without sslTerm or passthrough")
+	case len(cfg.HTTP.Binds) == 0:
+		r.tell(redirect.note, "has no effect, podgate.toml has no [http] frontend")
+	default:
+		s.redirect = redirect.note
+	}
+	hsts := read(r, keyHSTS, parseNumber(0, 1<<31-1))
+	secret := read(r, keyTLSSecret, parseSecretName)
+	if !s.sslTerm {
+		for _, of := range []struct {
+			note annotation
+			good bool
+		}{{hsts.note, hsts.given && !hsts.bad}, {secret.note, secret.given && !secret.bad}} {
+			if of.good {
+				r.tell(of.note, "has no effect without sslTerm")
+			}
+		}
+		return
+	}
+	if hsts.given && !hsts.bad {
+		s.hsts = strconv.Itoa(hsts.value)
+	}
+	s.secret, s.secretNote = secret.or(""), secret.note
+}
+
+// parseSecretName takes the name of a Secret: a DNS subdomain (Kubernetes API
+// concepts, "Object Names and IDs").
+func parseSecretName(value string) (string, error) {
+	host, err := parseHost(value)
+	if err != nil || host != value || strings.HasPrefix(host, "*") {
+		return "", fmt.Errorf("%s is not the name of a Secret", quote(value))
+	}
+	return value, nil
+}
+
+// readVerify reads how the certificates of a port's pods are verified. It
+// reports false where that cannot be done: not to verify who was to be verified
+// would let somebody else in his place.
+func readVerify(r *reader, cfg *config.Config, o *haproxy.Options) bool {
+	bundles := cfg.HTTPS.Material.BackendCAs
+	verify := readStrict(r, keyBackendVerify, func(value string) (string, error) {
+		if _, known := bundles[value]; !known && value != "none" {
+			return "", fmt.Errorf("%s is neither none nor a CA bundle in https.backend_ca_folder of podgate.toml", quote(value))
+		}
+		return value, nil
+	})
+	bundle := verify.or("none")
+	switch {
+	case verify.bad:
+		return false
+	case bundle == "none":
+	case o.Protocol != haproxy.TLS && o.Protocol != haproxy.H2:
+		r.tell(verify.note, "has no effect, the pods are not spoken to in TLS")
+	default:
+		o.CAFile = bundles[bundle]
+		o.ServerName = r.service.Name + "." + r.service.Namespace + ".svc"
+	}
+	return true
+}
+
+// passedThrough are the routes of a port whose TLS is the pods' own: it is known
+// by its names alone.
+func passedThrough(r *reader, sec secure, hosts []string, note annotation) (claimed, bool) {
+	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyBackendProtocol, keyCheckPath} {
+		if n, given := r.notes.forPort(k, r.port); given && k != keyBackendProtocol {
+			r.tell(n, "has no effect beside passthrough")
+		}
+	}
+	if hosts == nil {
+		n, _ := r.notes.forPort(keyPassthrough, r.port)
+		r.tellPort(n, "goes with host, by which clients are told apart; the port is not served")
+		return claimed{}, false
+	}
+	c := claimed{note: note}
+	for _, host := range hosts {
+		c.routes = append(c.routes, haproxy.Route{TLS: true, Host: host, Passthrough: true})
+	}
+	return c, true
+}
+
+// tlsHost is who was the first to have a host in TLS, and how.
+type tlsHost struct {
+	owner
+	passthrough bool
+}
+
+// takeTLSHost sees that a host is either passed through or not.
+func (m *merger) takeTLSHost(at owner, r haproxy.Route) bool {
+	if !r.TLS || r.Host == "" {
+		return true
+	}
+	has, taken := m.tlsHosts[r.Host]
+	if !taken {
+		m.tlsHosts[r.Host] = tlsHost{at, r.Passthrough}
+		return true
+	}
+	if has.passthrough != r.Passthrough {
+		m.lose(at, has.owner, m.claim(at).note, "host https://"+r.Host)
+		return false
+	}
+	return true
+}
+
+// Secret is one that certificates are to come from, for the hosts of the port
+// that names it.
+type Secret struct {
+	kubeapi.Key
+	Hosts   []string // sorted; nil for a port that is reached by every host
+	Service ServicePort
+	Note    string // the annotation that names it
+}
+
+// wantSecret notes what the claim wants a certificate for, of the routes that
+// it was given.
+func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
+	c := m.claim(at)
+	if c.secure.secret == "" {
+		return
+	}
+	service := m.services[at.service].object
+	var hosts []string
+	for _, r := range routes {
+		if r.TLS && r.Host != "" && !slices.Contains(hosts, r.Host) {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	slices.Sort(hosts)
+	m.out.secrets = append(m.out.secrets, Secret{
+		Key:     kubeapi.Key{Namespace: service.Namespace, Name: c.secure.secret},
+		Hosts:   hosts,
+		Service: ServicePort{Service: service.Key, Name: c.port.Name, Number: c.port.Port},
+		Note:    c.secure.secretNote.written,
+	})
+}
+
+func httpsFrontend(cfg *config.Config, routes []haproxy.Route) haproxy.Frontend {
+	binds := slices.Clone(cfg.HTTPS.Binds)
+	slices.SortFunc(binds, netip.AddrPort.Compare)
+	f := haproxy.Frontend{Name: reservedName + "_https", Mode: haproxy.HTTP, Binds: binds, TLS: termination(cfg)}
+	if cfg.HTTPS.ClientCA == "" {
+		// A relay would have to be believed who a client is.
+		f.Relay = cfg.HTTPS.Relay
+	}
+	if slices.ContainsFunc(routes, func(r haproxy.Route) bool { return r.Passthrough }) {
+		f.Inner = cfg.HTTPS.Inner
+	}
+	return f
+}
+
+// termination is how podgate.toml has TLS ended.
+func termination(cfg *config.Config) haproxy.Termination {
+	h := cfg.HTTPS
+	t := haproxy.Termination{
+		MinVersion:   h.MinVersion,
+		Ciphers:      h.Ciphers,
+		CipherSuites: h.CipherSuites,
+		ALPN:         strings.Join(h.ALPN, ","),
+		Default:      h.Material.Default,
+	}
+	if h.ClientCA != "" {
+		t.ClientCA, t.ClientVerify = h.Material.ClientCA, haproxy.Verify(h.ClientCertificate)
+	}
+	return t
+}
+
+func compareSecrets(a, b Secret) int {
+	return cmp.Or(a.Key.Compare(b.Key), a.Service.Service.Compare(b.Service.Service), cmp.Compare(a.Service.Number, b.Service.Number))
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// HTTPS is the TLS frontend, and how TLS is ended on TCP ports. Paths are
+// absolute.
+type HTTPS struct {
+	Binds              []netip.AddrPort // key "bind"; empty for no such frontend
+	Certificates       []string         // files, and folders with certificates
+	DefaultCertificate string           // file; "" refuses clients that ask for no name that there is
+	MinVersion         string           // "TLSv1.2" or "TLSv1.3"
+	Ciphers            string           // of TLS 1.2, as OpenSSL writes them
+	CipherSuites       string           // of TLS 1.3
+	ALPN               []string
+	ClientCA           string // file; "" asks clients for no certificate
+	ClientCertificate  ClientCertificate
+	BackendCAFolder    string         // of bundles, NAME.pem or NAME.crt; "" for none
+	Relay              netip.AddrPort // as that of HTTP
+	Inner              netip.AddrPort // where TLS is ended behind the choice of what is passed through
+	RedirectPort       int            // that clients are sent to
+	TicketKeyInterval  time.Duration  // how long a key of session tickets is used
+	Material           Material       // what there is of these files; filled by the daemon alone
+}
+
+// Material tells which of the files that HTTPS names could be read, and what
+// HAProxy calls them.
+type Material struct {
+	Default    string            // Name of the default certificate
+	ClientCA   string            // file, absolute
+	BackendCAs map[string]string // file, absolute, by the name of the bundle
+}
+
+// ClientCertificate says what becomes of clients without a certificate of
+// ClientCA.
+type ClientCertificate string
+
+// ClientOptional lets them in, ClientRequired refuses them.
+const (
+	ClientOptional ClientCertificate = "optional"
+	ClientRequired ClientCertificate = "required"
+)
+
+// defaultHTTPS is Mozilla's intermediate profile, version 5.8
+// (https://ssl-config.mozilla.org).
+func defaultHTTPS() HTTPS {
+	return HTTPS{
+		MinVersion: "TLSv1.2",
+		Ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" +
+			"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
+		CipherSuites:      "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
+		ALPN:              []string{"h2", "http/1.1"},
+		ClientCertificate: ClientOptional,
+		Relay:             netip.MustParseAddrPort("127.0.0.1:10802"),
+		Inner:             netip.MustParseAddrPort("127.0.0.1:10803"),
+		RedirectPort:      443,
+		TicketKeyInterval: 12 * time.Hour,
+	}
+}
+
+func (h *HTTPS) keys() []key {
+	const s = "https"
+	return []key{
+		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
+			"Where sslTerm and passthrough ports are served; an empty list is nowhere."},
+		{s, "certificates", list(&h.Certificates, "list of absolute paths", fromString(absolutePath), quote, distinct[string]), atOnce,
+			"Certificates with their chains and keys in PEM: files, and folders of them; they are read again when they change."},
+		{s, "default_certificate", text(&h.DefaultCertificate, "absolute path", orEmpty(absolutePath)), atOnce,
+			"The certificate for clients that ask for no name, or for one that no certificate is for; empty refuses these clients."},
+		{s, "min_version", scalar(&h.MinVersion, "one of TLSv1.2, TLSv1.3", fromString(tlsVersion), quote), atOnce,
+			"The least version of TLS that is spoken with clients."},
+		{s, "ciphers", text(&h.Ciphers, "names of OpenSSL with : between them", cipherList), atOnce,
+			"The ciphers of TLS 1.2 that clients may choose from; the default is Mozilla's intermediate profile."},
+		{s, "cipher_suites", text(&h.CipherSuites, "names of OpenSSL with : between them", cipherList), atOnce,
+			"The cipher suites of TLS 1.3 that clients may choose from."},
+		{s, "alpn", list(&h.ALPN, "list of h2 and http/1.1", fromString(alpn), quote, distinct[string]), atOnce,
+			"The protocols that HTTP clients may choose from, the preferred one first."},
+		{s, "client_ca", text(&h.ClientCA, "absolute path", orEmpty(absolutePath)), atOnce,
+			"The authorities whose client certificates are accepted, in PEM; empty asks clients for none."},
+		{s, "client_certificate", choice(&h.ClientCertificate, ClientOptional, ClientRequired), atOnce,
+			"Whether clients without a certificate are let in where client_ca is given; one of another authority is refused in any case."},
+		{s, "backend_ca_folder", text(&h.BackendCAFolder, "absolute path", orEmpty(absolutePath)), atOnce,
+			"The folder of CA bundles in PEM, NAME.pem or NAME.crt, that the annotation backend-verify names; empty for none."},
+		{s, "relay", scalar(&h.Relay, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay), atOnce,
+			"The relay of http.relay for the TLS frontend; it is not used where client_ca is given."},
+		{s, "inner", scalar(&h.Inner, `"IPv4:PORT" or "[IPv6]:PORT", loopback`, fromString(inner), printRelay), atOnce,
+			"A loopback address on which TLS is ended while any Service is passed through on the same port."},
+		{s, "redirect_port", integer(&h.RedirectPort, 1, 65535), atOnce,
+			"The port that redirect-https sends clients to, as they see it."},
+		{s, "ticket_key_interval", duration(&h.TicketKeyInterval, time.Minute, 168*time.Hour), atOnce,
+			"How long a key of session tickets is used for new ones; it is good for two more intervals then."},
+	}
+}
+
+// tlsVersion is one that has no known holes.
+func tlsVersion(s string) (string, error) {
+	versions := []string{"TLSv1.2", "TLSv1.3"}
+	return s, oneOf(s, versions)
+}
+
+// cipherList is what HAProxy gives to OpenSSL.
+func cipherList(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("is empty")
+	}
+	return s, wordOf(s, "-_:+!@=.")
+}
+
+func alpn(s string) (string, error) { return s, oneOf(s, []string{"h2", "http/1.1"}) }
+
+// inner is a relay that there must be.
+func inner(s string) (netip.AddrPort, error) {
+	if s == "" {
+		return netip.AddrPort{}, errors.New("is empty")
+	}
+	return relay(s)
+}
+
+// claimed is an address of podgate.toml that something listens on.
+type claimed struct {
+	key   string
+	addr  netip.AddrPort
+	print func(netip.AddrPort) string
+}
+
+// listeners are the addresses of every frontend that is not a Service's own, in
+// the order in which the later one of two is refused.
+func (c *Config) listeners() (all []claimed) {
+	for _, b := range c.HTTP.Binds {
+		all = append(all, claimed{"http.bind", b, printBind})
+	}
+	if c.HTTP.Relay.IsValid() {
+		all = append(all, claimed{"http.relay", c.HTTP.Relay, printRelay})
+	}
+	for _, b := range c.HTTPS.Binds {
+		all = append(all, claimed{"https.bind", b, printBind})
+	}
+	if len(c.HTTPS.Binds) > 0 {
+		if c.HTTPS.Relay.IsValid() {
+			all = append(all, claimed{"https.relay", c.HTTPS.Relay, printRelay})
+		}
+		all = append(all, claimed{"https.inner", c.HTTPS.Inner, printRelay})
+	}
+	return all
+}
+
+// clash reports whether two addresses cannot both be listened on.
+func clash(a, b netip.AddrPort) bool {
+	same := a.Addr() == b.Addr()
+	covered := a.Addr().Is4() == b.Addr().Is4() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
+	return a.Port() == b.Port() && (same || covered)
+}
+
+// checkListeners sees that no two keys want the same address.
+func (d *document) checkListeners(c *Config) {
+	all := c.listeners()
+	for i, l := range all {
+		for _, before := range all[:i] {
+			if l.key != before.key && clash(l.addr, before.addr) && d.sound(l.key, before.key) {
+				d.refuse(l.key, l.key, "%s is in use by %s %s", l.print(l.addr), before.key, before.print(before.addr))
+			}
+		}
+	}
+}
+
+// checkHTTPS refuses what has no effect.
+func (d *document) checkHTTPS(h *HTTPS) {
+	if d.sound("https.bind") && len(h.Binds) == 0 {
+		for _, k := range []struct {
+			name  string
+			given bool
+		}{{"certificates", len(h.Certificates) > 0}, {"default_certificate", h.DefaultCertificate != ""}, {"client_ca", h.ClientCA != ""}} {
+			if k.given {
+				d.refuse("https."+k.name, "https."+k.name, `has no effect without bind (write bind = [":443"])`)
+			}
+		}
+	}
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"path/filepath"
+	"reflect"
+	"slices"
+
+	"podgate/daemon/certs"
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+)
+
+// material follows the certificates and authorities that podgate.toml names, in
+// a goroutine of its own.
+type material struct {
+	of     certs.Source
+	set    certs.Set // what there is now
+	out    chan certs.Set
+	cancel context.CancelFunc
+	done   chan struct{}          // closed by the goroutine when it ends
+	told   map[certs.Problem]bool // problems that were told
+
+	// The last certificates that were chosen, and of what: what stays the same
+	// stays one.
+	chosen   []haproxy.Certificate
+	problems []certs.Problem
+	secrets  []compile.Secret
+	fresh    bool
+}
+
+// sourceOf is where podgate.toml says that certificates are.
+func sourceOf(c *config.Config) certs.Source {
+	h := c.HTTPS
+	return certs.Source{
+		Paths: h.Certificates, Default: h.DefaultCertificate, ClientCA: h.ClientCA, CAFolder: h.BackendCAFolder,
+		InService: string(folder(c.HAProxy.Folder).certificateFolder()),
+	}
+}
+
+// newMaterial reads what there is, and begins to follow it.
+func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]bool, tell func(error)) *material {
+	m := &material{of: sourceOf(c), out: make(chan certs.Set, 1), done: make(chan struct{}), told: told}
+	reader := certs.NewReader(m.of)
+	m.set, _ = reader.Read()
+	ctx, m.cancel = context.WithCancel(ctx)
+	first := m.set
+	go func() {
+		defer close(m.done)
+		if err := certs.Watch(ctx, reader, first, m.out); err != nil {
+			tell(err)
+		}
+	}()
+	return m
+}
+
+// readMaterial reads what there is, once. It has no goroutine.
+func readMaterial(c *config.Config) *material {
+	m := &material{of: sourceOf(c)}
+	m.set, _ = certs.NewReader(m.of).Read()
+	return m
+}
+
+// stop ends the goroutine and waits for it.
+func (m *material) stop() {
+	m.cancel()
+	<-m.done
+}
+
+// take takes over what there is now.
+func (m *material) take(s certs.Set) { m.set, m.fresh = s, false }
+
+// in is c with what there is of the files that it names.
+func (m *material) in(c *config.Config) *config.Config {
+	path := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		return filepath.Join(m.of.InService, name)
+	}
+	now := config.Material{Default: m.set.Default, ClientCA: path(m.set.ClientCA)}
+	if m.set.BackendCAs != nil {
+		now.BackendCAs = map[string]string{}
+		for name, file := range m.set.BackendCAs {
+			now.BackendCAs[name] = path(file)
+		}
+	}
+	if reflect.DeepEqual(now, c.HTTPS.Material) {
+		return c
+	}
+	next := *c
+	next.HTTPS.Material = now
+	return &next
+}
+
+// choose says which certificates serve which names.
+func (m *material) choose(result *compile.Result) []haproxy.Certificate {
+	if m.fresh && slices.EqualFunc(m.secrets, result.Secrets, func(a, b compile.Secret) bool { return reflect.DeepEqual(a, b) }) {
+		return m.chosen
+	}
+	m.chosen, m.problems = certs.Choose(m.set.Certificates, m.set.Default)
+	m.secrets, m.fresh = result.Secrets, true
+	return m.chosen
+}
+
+// wanted is the State of result with certificates, where a frontend has use for
+// them.
+func (m *material) wanted(result *compile.Result) haproxy.State {
+	want := result.State
+	if want.EndsTLS() {
+		want.Certificates = m.choose(result)
+	}
+	return want
+}
+
+// takeMaterial takes what there is of certificates now.
+func (d *Daemon) takeMaterial() {
+	d.Config = d.material.in(d.Config)
+	if err := d.edge.keepBundles(d.material.set.Bundles); err != nil {
+		d.Log.Error("authorities are not in force", "err", err)
+	}
+}
+
+// followMaterial follows what podgate.toml names now.
+func (d *Daemon) followMaterial(ctx context.Context) {
+	told := map[certs.Problem]bool{}
+	if d.material != nil {
+		if reflect.DeepEqual(d.material.of, sourceOf(d.Config)) {
+			d.Config = d.material.in(d.Config)
+			return
+		}
+		told = d.material.told
+		d.material.stop()
+	}
+	d.material = newMaterial(ctx, d.Config, told, func(err error) {
+		d.Log.Warn("certificates are not watched, changes are found within seconds", "err", err)
+	})
+	d.takeMaterial()
+}
+
+// tellMaterial logs each problem with a certificate when it begins and when it
+// ends.
+func (d *Daemon) tellMaterial() {
+	now := map[certs.Problem]bool{}
+	for _, p := range slices.Concat(d.material.set.Problems, d.material.problems, d.edge.vetted.refusals) {
+		now[p] = true
+		if !d.material.told[p] {
+			d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
+		}
+	}
+	for p := range d.material.told {
+		if !now[p] {
+			d.Log.Info("certificate problem is gone", "file", p.File, "reason", p.Text)
+		}
+	}
+	d.material.told = now
+}

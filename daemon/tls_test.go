@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"podgate/kubeapi"
+)
+
+// gateway are the six ports of an API manager, which every one of its pods has.
+func gateway() []kubeapi.ServicePort {
+	return []kubeapi.ServicePort{
+		{Name: "servlet-https", Protocol: "TCP", Port: 9443},
+		{Name: "servlet-http", Protocol: "TCP", Port: 9763},
+		{Name: "pass-through-https", Protocol: "TCP", Port: 8243},
+		{Name: "pass-through-http", Protocol: "TCP", Port: 8280},
+		{Name: "publisher-https", Protocol: "TCP", Port: 9444},
+		{Name: "store-https", Protocol: "TCP", Port: 9445},
+	}
+}
+
+// TestSixPortsBehindTLS is what users of the ancestor expose: self-signed HTTPS
+// pods, each Service reached by its host, with a certificate chosen by the name
+// that a client asks for, sticky by cookie. As six Services, and as one.
+func TestSixPortsBehindTLS(t *testing.T) {
+	need(t, "curl")
+	need(t, "openssl")
+	for name, oneService := range map[string]bool{"six Services": false, "one Service": true} {
+		t.Run(name, func(t *testing.T) {
+			tw := newTLSTown(t)
+			all := map[string]string{}
+			pods := map[string][]*pod{}
+			for _, p := range gateway() {
+				host := p.Name + ".example.com"
+				tw.certify(p.Name+".pem", host)
+				pods[p.Name] = []*pod{newTLSPod(t, p.Name+"-0"), newTLSPod(t, p.Name+"-1")}
+				own := map[string]string{"host": host, "sslTerm": "true", "cookie-sticky-session": "true", "backend-protocol": "https"}
+				if !oneService {
+					tw.serve("gateway-"+p.Name, []kubeapi.ServicePort{p}, own, map[string][]*pod{p.Name: pods[p.Name]})
+				}
+				for k, v := range own {
+					all[k+"."+p.Name] = v
+				}
+			}
+			if oneService {
+				tw.serve("gateway", gateway(), all, pods)
+			}
+			tw.start()
+			for _, p := range gateway() {
+				host := p.Name + ".example.com"
+				tw.awaitHost(host)
+				tw.checkCurl(host, p.Name)
+				tw.checkOpenSSL(host)
+			}
+			if got := tw.passes.reloads(); len(got) != 1 {
+				t.Errorf("reloads: %q, want the first alone", got)
+			}
+		})
+	}
+}
+
+// awaitHost waits until a host answers.
+func (tw *tlsTown) awaitHost(host string) {
+	tw.t.Helper()
+	eventually(tw.t, "https://"+host, func() error {
+		status, _, err := tw.getTLS(host, "/")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		return err
+	})
+}
+
+// checkCurl asks as curl does: the first answer gives a cookie, which leads to
+// the same pod ever after.
+func (tw *tlsTown) checkCurl(host, port string) {
+	tw.t.Helper()
+	jar := filepath.Join(tw.t.TempDir(), "cookies")
+	pods := map[string]bool{}
+	for range 6 {
+		out, err := tw.curl(host, "--http2", "-b", jar, "-c", jar, "-w", "%{http_version} %{http_code}")
+		if err != nil || !strings.HasPrefix(out, port+"-") || !strings.HasSuffix(out, "2 200") {
+			tw.t.Fatalf("curl https://%s: %v: %s", host, err, out)
+		}
+		pods[strings.Fields(out)[0]] = true
+	}
+	if len(pods) != 1 {
+		tw.t.Errorf("%s: one client, with its cookie, came to %v", host, pods)
+	}
+}
+
+// checkOpenSSL sees that the certificate is that of the host.
+func (tw *tlsTown) checkOpenSSL(host string) {
+	tw.t.Helper()
+	cmd := exec.CommandContext(tw.t.Context(), "openssl", "s_client", "-connect", tw.https.String(), "-servername", host, "-verify_hostname", host)
+	out, err := cmd.CombinedOutput()
+	if want := "subject=CN = " + host + "\n"; err != nil || !strings.Contains(string(out), want) {
+		tw.t.Errorf("openssl s_client -servername %s: %v, want %q in\n%s", host, err, want, out)
+	}
+}

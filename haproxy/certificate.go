@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Certificate is a certificate with its chain and key, and the names that the
+// TLS frontends serve it for.
+type Certificate struct {
+	Name   string // of its file in our folder, "shop.example.com-1f2e3d4c.pem"
+	Source string // where it is from, for people: a file, or "Secret shop/tls"
+	// Names are those that it was issued for, and Serves those that clients get
+	// it for, by SNI; both lower case and sorted, "*.example.com" for one label.
+	// A Certificate that serves none is the default one, or it is not used.
+	Names, Serves []string
+	Algorithm     string    // of its key, "RSA", "ECDSA" or "Ed25519"; a name may have a certificate of each
+	NotBefore     time.Time // its validity
+	NotAfter      time.Time
+	// Fingerprint is the SHA-1 of the certificate in capital hexadecimal, which
+	// is what HAProxy shows of it ("show ssl cert").
+	Fingerprint string
+	Digest      string // of PEM; "" of one that was observed and differs from what is on disk
+	PEM         PEM    // nil of one that was observed
+}
+
+// PEM is a certificate, its chain and its key. It shows itself to nobody but
+// who asks for its bytes.
+type PEM []byte
+
+// Format prints what it is and not what it holds, whatever the verb.
+func (PEM) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(key)") }
+
+// MarshalText writes what it is and not what it holds: JSON and logs get that.
+func (PEM) MarshalText() ([]byte, error) { return []byte("(key)"), nil }
+
+// Digest is the hash by which contents are compared.
+func (p PEM) Digest() string { return fmt.Sprintf("%x", sha256.Sum256(p)) }
+
+// String is "shop.example.com-1f2e3d4c.pem a.example.com *.b.example.com".
+func (c Certificate) String() string {
+	return strings.Join(append([]string{c.Name}, c.Serves...), " ")
+}
+
+// Termination says how a frontend ends TLS. The zero Termination ends none.
+type Termination struct {
+	MinVersion   string // configuration.txt "ssl-min-ver"
+	Ciphers      string // of TLS 1.2, "ciphers"
+	CipherSuites string // of TLS 1.3, "ciphersuites"
+	ALPN         string // "h2,http/1.1"; "" for none
+	// Default is the Name of the Certificate for clients that name no host, or
+	// one that no Certificate is for; "" refuses them ("strict-sni").
+	Default      string
+	ClientCA     string // file with the authorities of client certificates, absolute; "" asks for none
+	ClientVerify Verify // of no meaning without ClientCA
+}
+
+// Verify says what becomes of a client without a certificate. One that ClientCA
+// did not issue is refused in any case.
+type Verify string
+
+// The ways to verify clients (configuration.txt "verify").
+const (
+	VerifyOptional Verify = "optional"
+	VerifyRequired Verify = "required"
+)
+
+// EndsTLS reports whether any frontend ends TLS, and so has use for Certificates.
+func (s State) EndsTLS() bool {
+	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.TLS != Termination{} })
+}
+
+// DefaultCertificate is the Name of the default Certificate, "" if there is none.
+func (s State) DefaultCertificate() string {
+	for _, f := range s.Frontends {
+		if f.TLS.Default != "" {
+			return f.TLS.Default
+		}
+	}
+	return ""
+}
+
+// CertificateOp is what happens to a Certificate.
+type CertificateOp string
+
+// The operations on certificates.
+const (
+	AddCertificate    CertificateOp = "add"    // one that HAProxy does not have
+	RenewCertificate  CertificateOp = "renew"  // another content under the same Name
+	ServeCertificate  CertificateOp = "serve"  // the same content for other names
+	DeleteCertificate CertificateOp = "delete" // it serves no longer
+)
+
+// CertificateChange is one operation on one Certificate.
+type CertificateChange struct {
+	Op          CertificateOp
+	Certificate Certificate
+}
+
+// String is "renew certificate shop.example.com-1f2e3d4c.pem shop.example.com".
+func (c CertificateChange) String() string {
+	return fmt.Sprintf("%s certificate %s", c.Op, c.Certificate)
+}
+
+// diffCertificates merges the two lists, both sorted by Name. What serves new
+// names comes before what stops serving them.
+func (p *Plan) diffCertificates(have, want []Certificate) {
+	for len(have) > 0 || len(want) > 0 {
+		order := 0
+		switch {
+		case len(have) == 0:
+			order = 1
+		case len(want) == 0:
+			order = -1
+		default:
+			order = cmp.Compare(have[0].Name, want[0].Name)
+		}
+		switch {
+		case order < 0:
+			p.DropCertificates = append(p.DropCertificates, CertificateChange{DeleteCertificate, have[0]})
+			have = have[1:]
+		case order > 0:
+			p.Certificates = append(p.Certificates, CertificateChange{AddCertificate, want[0]})
+			want = want[1:]
+		default:
+			if have[0].Digest != want[0].Digest {
+				p.Certificates = append(p.Certificates, CertificateChange{RenewCertificate, want[0]})
+			}
+			if !slices.Equal(have[0].Serves, want[0].Serves) {
+				p.Certificates = append(p.Certificates, CertificateChange{ServeCertificate, want[0]})
+			}
+			have, want = have[1:], want[1:]
+		}
+	}
+}
+
+// WithoutDefaultCertificate returns the State with no Termination that has a
+// default one.
+func (s State) WithoutDefaultCertificate() State {
+	s.Frontends = slices.Clone(s.Frontends)
+	for i := range s.Frontends {
+		s.Frontends[i].TLS.Default = ""
+	}
+	return s
+}

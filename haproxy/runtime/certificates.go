@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// Certificates returns what the crt-list of ours holds now, sorted by Name:
+// which names each certificate serves, and the fingerprint of what HAProxy has
+// under its Name (management.txt "show ssl crt-list", "show ssl cert"). The
+// default one is among them, whatever it serves beside. It is empty where no configuration that HAProxy loaded uses that list. Of one that
+// stands in several lines, Serves has the names of all of them, one after the
+// other.
+func (c *Client) Certificates(ctx context.Context) ([]haproxy.Certificate, error) {
+	lines, err := c.crtList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	var all []haproxy.Certificate
+	for _, l := range lines {
+		name := c.certificateName(l.path)
+		i := slices.IndexFunc(all, func(o haproxy.Certificate) bool { return o.Name == name })
+		if i < 0 {
+			i = len(all)
+			all = append(all, haproxy.Certificate{Name: name})
+		}
+		if !l.fallback {
+			all[i].Serves = append(all[i].Serves, l.names...)
+		}
+	}
+	slices.SortFunc(all, func(a, b haproxy.Certificate) int { return cmp.Compare(a.Name, b.Name) })
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = one.Name
+	}
+	fingerprints, err := c.Fingerprints(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].Fingerprint = fingerprints[i]
+	}
+	return all, nil
+}
+
+// Fingerprints returns the SHA-1, in capital hexadecimal, of what HAProxy has
+// under each of these Names; "" where it has nothing.
+func (c *Client) Fingerprints(ctx context.Context, names []string) ([]string, error) {
+	commands := make([]string, len(names))
+	for i, name := range names {
+		path, err := c.certificatePath(name)
+		if err != nil {
+			return nil, err
+		}
+		commands[i] = "show ssl cert " + path
+	}
+	replies, err := c.worker.exchangeAll(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	fingerprints := make([]string, len(names))
+	for i, reply := range replies {
+		for line := range strings.Lines(reply) {
+			if sum, ok := strings.CutPrefix(strings.TrimSpace(line), "SHA1 FingerPrint: "); ok {
+				fingerprints[i] = sum
+			}
+		}
+	}
+	return fingerprints, nil
+}
+
+// crtLine is one line of the crt-list as HAProxy has it.
+type crtLine struct {
+	path     string
+	number   int
+	names    []string
+	fallback bool // it makes the default certificate, which only a reload changes
+}
+
+// crtList returns the lines of the crt-list of ours.
+func (c *Client) crtList(ctx context.Context) ([]crtLine, error) {
+	list, err := c.crtListPath()
+	if err != nil {
+		return nil, err
+	}
+	replies, err := c.worker.exchange(ctx, []string{"show ssl crt-list -n " + list})
+	if err != nil {
+		return nil, err
+	}
+	var lines []crtLine
+	for line := range strings.Lines(replies[0]) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] == "#" {
+			continue
+		}
+		colon := strings.LastIndexByte(words[0], ':')
+		number, err := strconv.Atoi(words[0][colon+1:])
+		if colon < 0 || err != nil { // "didn't find the specified filename"
+			continue
+		}
+		names := words[1:]
+		lines = append(lines, crtLine{words[0][:colon], number, names, slices.Contains(names, cfgfile.DefaultMark)})
+	}
+	return lines, nil
+}
+
+func (c *Client) crtListPath() (string, error) {
+	path := filepath.Join(c.folder, cfgfile.CrtListFile)
+	return path, checkWord("crt-list", path)
+}
+
+func (c *Client) certificatePath(name string) (string, error) {
+	path := cfgfile.CertificatePath(c.folder, name)
+	return path, checkWord("certificate", path)
+}
+
+func (c *Client) certificateName(path string) string {
+	if name, ok := strings.CutPrefix(path, cfgfile.CertificatePath(c.folder, "")+"/"); ok {
+		return name
+	}
+	return path
+}
+
+// changeCertificates makes the changes in their order. What HAProxy refuses is
+// told in a and stops no other.
+func (c *Client) changeCertificates(ctx context.Context, changes []haproxy.CertificateChange, a *Applied) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	lines, err := c.crtList(ctx)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		do := c.serve
+		switch change.Op {
+		case haproxy.AddCertificate:
+			do = c.addCertificate
+		case haproxy.RenewCertificate:
+			do = c.renew
+		case haproxy.DeleteCertificate:
+			do = c.deleteCertificate
+		}
+		path, err := c.certificatePath(change.Certificate.Name)
+		if err != nil {
+			return err
+		}
+		refusal, err := do(ctx, change.Certificate, path, linesOf(lines, path), a)
+		if err != nil {
+			return err
+		}
+		if refusal != "" {
+			a.Refused = append(a.Refused, Refusal{Certificate: change, Reply: refusal})
+		}
+	}
+	return nil
+}
+
+// linesOf are the lines of one certificate that can be changed.
+func linesOf(lines []crtLine, path string) []crtLine {
+	return slices.DeleteFunc(slices.Clone(lines), func(l crtLine) bool { return l.path != path || l.fallback })
+}
+
+// addCertificate makes HAProxy know a certificate and serve its names.
+func (c *Client) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+	// It may be there already: of a podgate that was cut short.
+	if _, err := c.command(ctx, a, "new ssl cert "+path); err != nil {
+		return "", err
+	}
+	if refusal, err := c.renew(ctx, cert, path, lines, a); refusal != "" || err != nil {
+		return refusal, err
+	}
+	return c.serve(ctx, cert, path, lines, a)
+}
+
+const success = "Success!"
+
+// renew replaces the content of a certificate, at once for every name that it
+// serves (management.txt "set ssl cert", "commit ssl cert").
+func (c *Client) renew(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (refusal string, err error) {
+	for range 2 {
+		a.Commands++
+		reply, err := c.worker.exchangePayload(ctx, "set ssl cert "+path, string(cert.PEM))
+		if err != nil {
+			return "", err
+		}
+		if strings.Contains(reply, "Transaction created") || strings.Contains(reply, "Transaction updated") {
+			reply, err = c.command(ctx, a, "commit ssl cert "+path)
+			if err != nil || strings.Contains(reply, success) {
+				return "", err
+			}
+		}
+		refusal = brief(reply)
+		// Somebody may have left a transaction open, and HAProxy has room for one.
+		other := cmp.Or(ongoing(reply), path)
+		if err := checkWord("certificate", other); err != nil {
+			return refusal, nil
+		}
+		if _, err := c.command(ctx, a, "abort ssl cert "+other); err != nil || other == path {
+			return refusal, err
+		}
+	}
+	return refusal, nil
+}
+
+// ongoing finds the certificate whose transaction is in the way of another.
+func ongoing(reply string) string {
+	_, rest, ok := strings.Cut(reply, "ongoing transaction is about '")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "'")
+	return name
+}
+
+// serve has a certificate serve its names: a new line first, and when that is
+// there the ones before go. One that serves none has no line.
+func (c *Client) serve(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+	list, err := c.crtListPath()
+	if err != nil {
+		return "", err
+	}
+	if len(cert.Serves) > 0 {
+		line, err := cfgfile.CrtListLine(cert, c.folder)
+		if err != nil {
+			return err.Error(), nil
+		}
+		a.Commands++
+		reply, err := c.worker.exchangePayload(ctx, "add ssl crt-list "+list, line+"\n")
+		if err != nil || !strings.Contains(reply, success) {
+			return brief(reply), err
+		}
+	}
+	return c.deleteLines(ctx, lines, a)
+}
+
+func (c *Client) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (refusal string, err error) {
+	list, err := c.crtListPath()
+	if err != nil {
+		return "", err
+	}
+	for _, l := range lines {
+		if err := checkWord("certificate", l.path); err != nil {
+			return err.Error(), nil
+		}
+		reply, err := c.command(ctx, a, fmt.Sprintf("del ssl crt-list %s %s:%d", list, l.path, l.number))
+		if err != nil {
+			return "", err
+		}
+		if !strings.Contains(reply, "deleted in crtlist") {
+			refusal = brief(reply)
+		}
+	}
+	return refusal, nil
+}
+
+// deleteCertificate takes a certificate out of the crt-list and out of memory.
+// One that others use too stays there.
+func (c *Client) deleteCertificate(ctx context.Context, _ haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+	if refusal, err := c.deleteLines(ctx, lines, a); refusal != "" || err != nil {
+		return refusal, err
+	}
+	_, err = c.command(ctx, a, "del ssl cert "+path)
+	return "", err
+}
+
+// TicketKey makes HAProxy issue session tickets with another key from now on;
+// those of the two before it are still good (management.txt "set ssl tls-key").
+// The key is base64 of 80 random bytes.
+func (c *Client) TicketKey(ctx context.Context, key string) error {
+	path := filepath.Join(c.folder, cfgfile.TicketKeysFile)
+	if err := checkLine("ticket keys", path+" "+key); err != nil {
+		return fmt.Errorf("set ticket key: not a word of a command") // and not the key
+	}
+	replies, err := c.worker.exchange(ctx, []string{"set ssl tls-key " + path + " " + key})
+	if err != nil {
+		return fmt.Errorf("set ticket key: %w", err)
+	}
+	if !strings.Contains(replies[0], "updated") {
+		return fmt.Errorf("set ticket key: HAProxy answered %q", brief(replies[0]))
+	}
+	return nil
+}
+
+// brief is a reply on one line.
+func brief(reply string) string {
+	const most = 300
+	text := strings.Join(strings.Fields(reply), " ")
+	return text[:min(len(text), most)]
+}

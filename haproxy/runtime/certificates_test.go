@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/haproxytest"
+)
+
+// certificate is what an edge has of PEM text.
+func certificate(t *testing.T, name string, pem []byte, serves ...string) haproxy.Certificate {
+	t.Helper()
+	return haproxy.Certificate{Name: name, Serves: serves, PEM: pem, Digest: haproxy.PEM(pem).Digest()}
+}
+
+// tlsBox is a box whose HAProxy ends TLS, with no Services.
+func tlsBox(t *testing.T, certificates ...haproxy.Certificate) (box, haproxy.State) {
+	t.Helper()
+	b := newBox(t)
+	s := haproxy.State{
+		Settings: settings(), Certificates: certificates,
+		Frontends: []haproxy.Frontend{{Name: "podgate_https", Mode: haproxy.HTTP, Binds: []netip.AddrPort{b.freeAddr(t)}, TLS: haproxy.Termination{
+			MinVersion: "TLSv1.2", Ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuites: "TLS_AES_128_GCM_SHA256", ALPN: "h2,http/1.1",
+		}}},
+	}
+	if err := os.Mkdir(filepath.Join(b.Folder, cfgfile.CertificateFolder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	keys := ticketKey(t) + "\n" + ticketKey(t) + "\n" + ticketKey(t) + "\n"
+	if err := b.Write(map[string][]byte{cfgfile.TicketKeysFile: []byte(keys)}); err != nil {
+		t.Fatal(err)
+	}
+	b.load(t, s)
+	return b, s
+}
+
+func ticketKey(t *testing.T) string {
+	key := make([]byte, 80)
+	if _, err := rand.Read(key); err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(key)
+}
+
+// answers is the common name that a handshake for a host shows, or its error.
+func answers(s haproxy.State, host string) string {
+	conn, err := tls.Dial("tcp", s.Frontends[0].Binds[0].String(), &tls.Config{ServerName: host, InsecureSkipVerify: true})
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+func TestCertificatesComeChangeAndGoWithoutAReload(t *testing.T) {
+	b, s := tlsBox(t)
+	pid := b.Pid()
+	const nobody = "remote error: tls: unrecognized name"
+	chain := bytes.Repeat(firstBlock(haproxytest.Certificate(t, "root.test")), 23)
+	for _, row := range []struct {
+		name string
+		want []haproxy.Certificate
+		get  map[string]string
+	}{
+		{"none", nil, map[string]string{"a.test": nobody}},
+		{"one comes", []haproxy.Certificate{
+			certificate(t, "a.pem", haproxytest.Certificate(t, "first.test"), "a.test"),
+		}, map[string]string{"a.test": "first.test", "x.a.test": nobody}},
+		{"it is renewed", []haproxy.Certificate{
+			certificate(t, "a.pem", haproxytest.Certificate(t, "second.test"), "a.test"),
+		}, map[string]string{"a.test": "second.test"}},
+		{"it serves more, and another comes", []haproxy.Certificate{
+			certificate(t, "a.pem", haproxytest.Certificate(t, "third.test"), "*.a.test", "a.test"),
+			certificate(t, "b.pem", haproxytest.Certificate(t, "b.test"), "b.test"),
+		}, map[string]string{"a.test": "third.test", "x.a.test": "third.test", "b.test": "b.test"}},
+		{"one that fills HAProxy's buffer", []haproxy.Certificate{
+			certificate(t, "a.pem", append(haproxytest.Certificate(t, "long.test"), chain...), "a.test"),
+			certificate(t, "b.pem", haproxytest.Certificate(t, "b2.test"), "b.test"),
+		}, map[string]string{"a.test": "long.test", "b.test": "b2.test", "x.a.test": nobody}},
+		{"one goes", []haproxy.Certificate{
+			certificate(t, "b.pem", haproxytest.Certificate(t, "b3.test"), "b.test"),
+		}, map[string]string{"a.test": nobody, "b.test": "b3.test"}},
+	} {
+		have := haproxy.Running{Loaded: s, Certificates: observedCertificates(t, b)}
+		want := s
+		want.Certificates = row.want
+		for _, c := range row.want {
+			if len(c.PEM) > 14_000 {
+				t.Logf("a certificate of %d bytes", len(c.PEM))
+			}
+		}
+		b.apply(t, haproxy.Diff(have, want))
+		for host, answer := range row.get {
+			if got := answers(s, host); got != answer {
+				t.Errorf("%s: %s answers %q, want %q", row.name, host, got, answer)
+			}
+		}
+		var serves []string
+		for _, c := range observedCertificates(t, b) {
+			serves = append(serves, c.String())
+		}
+		var wanted []string
+		for _, c := range row.want {
+			wanted = append(wanted, c.String())
+		}
+		if diff := cmp.Diff(wanted, serves); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
+	}
+	if b.Pid() != pid {
+		t.Error("HAProxy was reloaded")
+	}
+}
+
+func firstBlock(pem []byte) []byte {
+	end := []byte("-----END CERTIFICATE-----\n")
+	return pem[:bytes.Index(pem, end)+len(end)]
+}
+
+func observedCertificates(t *testing.T, b box) []haproxy.Certificate {
+	t.Helper()
+	certificates, err := b.Certificates(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range certificates {
+		if len(c.Fingerprint) != 40 {
+			t.Errorf("%s: fingerprint %q", c.Name, c.Fingerprint)
+		}
+	}
+	return certificates
+}
+
+func TestACertificateThatHAProxyRefusesStopsNoOther(t *testing.T) {
+	b, s := tlsBox(t)
+	broken := haproxytest.Certificate(t, "broken.test")
+	key := bytes.Index(broken, []byte("-----BEGIN PRIVATE KEY-----"))
+	other := haproxytest.Certificate(t, "other.test")
+	broken = append(broken[:key:key], other[bytes.Index(other, []byte("-----BEGIN PRIVATE KEY-----")):]...)
+	want := s
+	want.Certificates = []haproxy.Certificate{
+		certificate(t, "a.pem", broken, "a.test"),
+		certificate(t, "b.pem", haproxytest.Certificate(t, "b.test"), "b.test"),
+	}
+	a, err := b.Apply(t.Context(), haproxy.Diff(haproxy.Running{Loaded: s}, want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Refused) != 1 || a.Refused[0].Certificate.Certificate.Name != "a.pem" {
+		t.Errorf("refused: %v", a.Refused)
+	}
+	for _, r := range a.Refused {
+		if strings.Contains(r.String(), "BEGIN") {
+			t.Errorf("a key is told: %s", r)
+		}
+	}
+	if got := answers(s, "b.test"); got != "b.test" {
+		t.Errorf("b.test answers %q", got)
+	}
+	// One that works may take its place.
+	want.Certificates[0] = certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")
+	b.apply(t, haproxy.Diff(haproxy.Running{Loaded: s, Certificates: observedCertificates(t, b)}, want))
+	if got := answers(s, "a.test"); got != "a.test" {
+		t.Errorf("a.test answers %q", got)
+	}
+}
+
+func TestATransactionOfOthersIsNotInTheWay(t *testing.T) {
+	b, s := tlsBox(t)
+	want := s
+	want.Certificates = []haproxy.Certificate{certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")}
+	b.command(t, "new ssl cert /other.pem")
+	b.command(t, "set ssl cert /other.pem <<\n"+string(haproxytest.Certificate(t, "other.test")))
+	b.apply(t, haproxy.Diff(haproxy.Running{Loaded: s}, want))
+	if got := answers(s, "a.test"); got != "a.test" {
+		t.Errorf("a.test answers %q", got)
+	}
+}
+
+func TestSessionsOutliveAReloadAndAKey(t *testing.T) {
+	b, s := tlsBox(t)
+	want := s
+	want.Certificates = []haproxy.Certificate{certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")}
+	for _, c := range want.Certificates {
+		if err := os.WriteFile(cfgfile.CertificatePath(b.Folder, c.Name), c.PEM, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.load(t, want)
+	sessions := tls.NewLRUClientSessionCache(1)
+	resumes := func() bool {
+		t.Helper()
+		conn, err := tls.Dial("tcp", s.Frontends[0].Binds[0].String(), &tls.Config{
+			ServerName: "a.test", InsecureSkipVerify: true, ClientSessionCache: sessions,
+			MaxVersion: tls.VersionTLS12, // whose ticket is there when the handshake is done
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().DidResume
+	}
+	if resumes() {
+		t.Fatal("the first session is none that goes on")
+	}
+	b.load(t, want)
+	if !resumes() {
+		t.Error("a reload ended the session")
+	}
+	for n := range 2 {
+		if err := b.TicketKey(t.Context(), ticketKey(t)); err != nil {
+			t.Fatal(err)
+		}
+		if !resumes() {
+			t.Errorf("key %d ended the session", n)
+		}
+	}
+}
