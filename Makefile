@@ -47,7 +47,7 @@ conformance: build haproxy iproute
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
 # What tries to break it: see packaging/doc/internals.md.
-.PHONY: fuzz chaos
+.PHONY: fuzz chaos soak
 # Every fuzzer for FUZZTIME. What it finds lies in the package's testdata then.
 FUZZTIME ?= 1m
 fuzz: haproxy
@@ -61,6 +61,10 @@ fuzz: haproxy
 DURATION ?= 1m
 chaos: build haproxy
 	go run ./daemon/chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED)) $(ARGS)
+
+# What podgate and HAProxy take over DURATION of churn, a JSON object a line.
+soak: build haproxy
+	go run ./daemon/bench soak -duration $(DURATION) $(ARGS)
 
 demo: build haproxy
 	bin/podgate demo $(ARGS)

@@ -44,6 +44,7 @@ type edge struct {
 	podgate *podgate
 	pods    *pods
 	http    netip.AddrPort // where podgate's frontend listens
+	admin   netip.AddrPort // where podgate tells its metrics
 	bare    netip.AddrPort // where the yardstick's does
 	inStep  time.Duration  // from podgate's start until the last Service answered
 }
@@ -114,6 +115,9 @@ func (e *edge) startHAProxy(ctx context.Context) (err error) {
 	if e.bare, err = e.haproxy.FreeAddr(); err != nil {
 		return err
 	}
+	if e.admin, err = e.haproxy.FreeAddr(); err != nil {
+		return err
+	}
 	if err := e.haproxy.Write(map[string][]byte{"yardstick.cfg": yardstickConfig(e.bare)}); err != nil {
 		return err
 	}
@@ -158,7 +162,13 @@ relay = %q
 [defaults]
 check = %t
 check_interval = %q
-`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, relay, e.check, checkInterval)
+
+[admin]
+listen = [%q]
+socket = %q
+history = %q
+`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, relay, e.check, checkInterval,
+		e.admin, filepath.Join(e.dir, "podgate.sock"), filepath.Join(e.dir, "history.json"))
 	path := filepath.Join(e.dir, "podgate.toml")
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }

@@ -37,6 +37,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) > 0 && args[0] == "sync-apart" {
 		return syncApart(ctx, args[1:], out)
 	}
+	if len(args) > 0 && args[0] == "soak" {
+		return soak(ctx, args[1:], out)
+	}
 	if len(args) == 2 && readers()[args[0]] != nil {
 		return readers()[args[0]](ctx, args[1])
 	}

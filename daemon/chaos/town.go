@@ -111,6 +111,10 @@ func (t *town) configure() error {
 	if err != nil {
 		return err
 	}
+	admin, err := t.haproxy.FreeAddr()
+	if err != nil {
+		return err
+	}
 	binary, err := haproxytest.Binary()
 	if err != nil {
 		return err
@@ -138,9 +142,14 @@ addresses = [%q]
 allowed_ports = [%d]
 [safety]
 hold_time = "2s"
+[admin]
+listen = [%q]
+socket = %q
+history = %q
 [log]
 level = "debug"
-`, t.front.addr(), t.haproxy.Folder, t.admin.addr(), t.master.addr(), binary, t.haproxy.Base, t.http, relay, tcp.Addr(), tcp.Port())
+`, t.front.addr(), t.haproxy.Folder, t.admin.addr(), t.master.addr(), binary, t.haproxy.Base, t.http, relay, tcp.Addr(), tcp.Port(),
+		admin, filepath.Join(t.dir, "p.sock"), filepath.Join(t.dir, "history.json"))
 	return os.WriteFile(t.toml, t.text, 0o600)
 }
 
