@@ -17,7 +17,7 @@ import (
 
 // equateAddrs lets cmp look at addresses.
 func equateAddrs() cmp.Option {
-	return cmpopts.EquateComparable(netip.Addr{})
+	return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 }
 
 func TestDecodeService(t *testing.T) {

@@ -16,9 +16,10 @@ const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers"
 type Node struct {
 	Name            string
 	ResourceVersion string
-	Addr            netip.Addr // its first InternalIP; invalid without one
-	Ready           bool       // condition Ready is True
-	Excluded        bool       // it is to be kept out of load balancers
+	Addr            netip.Addr     // its first InternalIP; invalid without one
+	Ready           bool           // condition Ready is True
+	PodCIDRs        []netip.Prefix // spec.podCIDRs, which not every network goes by
+	Excluded        bool           // it is to be kept out of load balancers
 }
 
 func (n *Node) key() Key        { return Key{Name: n.Name} }
@@ -27,7 +28,7 @@ func (n *Node) version() string { return n.ResourceVersion }
 // equal does not compare versions: a kubelet writes its Node every few minutes
 // with nothing of this changed.
 func (n *Node) equal(o *Node) bool {
-	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded
+	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.PodCIDRs, o.PodCIDRs)
 }
 
 type wireNode struct {
@@ -36,6 +37,9 @@ type wireNode struct {
 		ResourceVersion string            `json:"resourceVersion"`
 		Labels          map[string]string `json:"labels"`
 	} `json:"metadata"`
+	Spec struct {
+		PodCIDRs []string `json:"podCIDRs"`
+	} `json:"spec"`
 	Status struct {
 		Addresses  []wireTyped `json:"addresses"`
 		Conditions []wireTyped `json:"conditions"`
@@ -54,6 +58,9 @@ func (w *wireNode) key() Key { return Key{Name: w.Metadata.Name} }
 func (w *wireNode) node() *Node {
 	n := &Node{Name: w.Metadata.Name, ResourceVersion: w.Metadata.ResourceVersion}
 	_, n.Excluded = w.Metadata.Labels[excludeLabel]
+	for _, cidr := range w.Spec.PodCIDRs {
+		n.podCIDR(cidr)
+	}
 	for _, a := range w.Status.Addresses {
 		n.address(a.Type, a.Address)
 	}
@@ -66,6 +73,12 @@ func (w *wireNode) node() *Node {
 func (n *Node) address(kind, text string) {
 	if addr, err := netip.ParseAddr(text); kind == "InternalIP" && err == nil && !n.Addr.IsValid() {
 		n.Addr = addr.Unmap()
+	}
+}
+
+func (n *Node) podCIDR(text string) {
+	if cidr, err := netip.ParsePrefix(text); err == nil {
+		n.PodCIDRs = append(n.PodCIDRs, cidr)
 	}
 }
 
@@ -84,6 +97,8 @@ func (d *protoDecoder) node(b []byte) (*Node, error) {
 		switch m.num {
 		case 1:
 			err = d.meta.read(m.bytes)
+		case 2:
+			err = nodeSpec(m.bytes, n)
 		case 3:
 			err = nodeStatus(m.bytes, n)
 		}
@@ -95,6 +110,16 @@ func (d *protoDecoder) node(b []byte) (*Node, error) {
 	n.ResourceVersion = string(d.meta.version)
 	n.Excluded = d.meta.excluded
 	return n, m.err
+}
+
+func nodeSpec(b []byte, n *Node) error {
+	m := message{rest: b}
+	for m.next() {
+		if m.num == 7 {
+			n.podCIDR(string(m.bytes))
+		}
+	}
+	return m.err
 }
 
 func nodeStatus(b []byte, n *Node) error {

@@ -115,7 +115,14 @@ func encodeServicePort(f fields) proto {
 }
 
 func encodeNode(f fields) proto {
-	return proto(nil).one(1, f["metadata"], encodeMeta).one(3, f["status"], func(f fields) proto {
+	return proto(nil).one(1, f["metadata"], encodeMeta).one(2, f["spec"], func(f fields) proto {
+		var p proto
+		cidrs, _ := f["podCIDRs"].([]any)
+		for _, cidr := range cidrs {
+			p = p.text(7, cidr)
+		}
+		return p
+	}).one(3, f["status"], func(f fields) proto {
 		return proto(nil).
 			each(4, f["conditions"], func(f fields) proto { return proto(nil).text(1, f["type"]).text(2, f["status"]) }).
 			each(5, f["addresses"], func(f fields) proto { return proto(nil).text(1, f["type"]).text(2, f["address"]) })

@@ -71,7 +71,11 @@ func (s *Server) SetNode(n kubeapi.Node) error {
 		addresses = append(addresses, map[string]any{"type": "InternalIP", "address": n.Addr.String()})
 	}
 	status["addresses"] = addresses
-	return s.ApplyObject(map[string]any{"kind": "Node", "metadata": meta, "status": status})
+	var cidrs []any
+	for _, cidr := range n.PodCIDRs {
+		cidrs = append(cidrs, cidr.String())
+	}
+	return s.ApplyObject(map[string]any{"kind": "Node", "metadata": meta, "spec": map[string]any{"podCIDRs": cidrs}, "status": status})
 }
 
 // SetSlice creates or replaces an EndpointSlice. Its resourceVersion is ignored;

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+	"podgate/kubeapi"
+)
+
+// Finding is one thing that an edge needs, and whether it is there.
+type Finding struct {
+	Check string `json:"check"` // one of Checks
+	OK    bool   `json:"ok"`
+	What  string `json:"what"`           // what was tried
+	Why   string `json:"why,omitempty"`  // it is not as it should be
+	Help  string `json:"help,omitempty"` // what may set it right
+}
+
+// String is "FAIL pods: node a: no route to 10.1.2.3:80 (ip route add ...)".
+func (f Finding) String() string {
+	text := "ok   " + f.Check + ": " + f.What
+	if !f.OK {
+		text = "FAIL " + f.Check + ": " + f.What + ": " + f.Why
+	}
+	if f.Help != "" {
+		text += " (" + f.Help + ")"
+	}
+	return text
+}
+
+// Checks are the kinds of Findings, in the order in which they are made.
+func Checks() []string { return []string{"api", "sockets", "folder", "binds", "base", "pods"} }
+
+// examination is one run of Examine.
+type examination struct {
+	config   *config.Config
+	version  string
+	findings []Finding
+}
+
+// Examine looks, from this machine and as this user, whether podgate can do its
+// work: everything that it needs, each by itself, so that one trouble hides no
+// other. It changes nothing, but for a file that it writes into the folder and
+// takes away again.
+func Examine(ctx context.Context, c *config.Config, version string) []Finding {
+	x := &examination{config: c, version: version}
+	snapshot := x.api(ctx)
+	x.sockets(ctx)
+	x.folder()
+	x.binds()
+	x.base(ctx)
+	if snapshot != nil {
+		x.pods(ctx, snapshot)
+	}
+	return x.findings
+}
+
+func (x *examination) add(check, what string, err error, help string) {
+	f := Finding{Check: check, OK: err == nil, What: what}
+	if err != nil {
+		f.Why, f.Help = err.Error(), help
+	}
+	x.findings = append(x.findings, f)
+}
+
+// api tries what is asked of the cluster, and returns what it holds, nil if
+// that cannot be had.
+func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
+	k := clientConfig(x.config.Kubernetes, userAgent(x.version))
+	k.Nodes = nodesByDefault(x.config)
+	client, err := kubeapi.New(k, slog.New(slog.DiscardHandler))
+	if err != nil {
+		x.add("api", "credentials", err, "")
+		return nil
+	}
+	listable := true
+	for _, a := range client.Probe(ctx) {
+		x.add("api", a.String(), a.Err, "")
+		listable = listable && (a.Err == nil || a.Verb != "list")
+	}
+	if !listable {
+		return nil
+	}
+	snapshot, err := client.List(ctx)
+	if err != nil {
+		x.add("api", "list everything", err, "")
+		return nil
+	}
+	if k.Nodes {
+		return snapshot
+	}
+	k.Nodes = true // else of use alone, to tell where pods are
+	withNodes, err := listOnce(ctx, k)
+	if compile.Compile(x.config, snapshot, nil).NeedsNodes() {
+		x.add("api", "list nodes, for Services that are reached by node ports", err, "")
+	}
+	if err != nil {
+		return snapshot
+	}
+	return withNodes
+}
+
+// sockets tries HAProxy's sockets. A master that refuses us cannot be asked for
+// reloads.
+func (x *examination) sockets(ctx context.Context) {
+	h := x.config.HAProxy
+	for _, s := range []struct{ key, path, help string }{
+		{"haproxy.admin_socket", h.AdminSocket, "its stats socket needs mode 660, level admin and group haproxy, and podgate that group"},
+		{"haproxy.master_socket", h.MasterSocket, "its unit needs -S SOCKET,mode,660,group,haproxy: podgate setup haproxy"},
+	} {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", s.path)
+		if err == nil {
+			err = conn.Close()
+		}
+		x.add("sockets", s.key, err, s.help)
+	}
+	client := runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)
+	process, err := client.Process(ctx)
+	what := "HAProxy answers"
+	if err == nil {
+		what = "HAProxy " + process.Version + " answers"
+	}
+	x.add("sockets", what, err, "")
+}
+
+// folder tries to write where podgate does.
+func (x *examination) folder() {
+	path := x.config.HAProxy.Folder
+	file, err := os.CreateTemp(path, ".podgate-preflight.*")
+	if err == nil {
+		err = errors.Join(file.Close(), os.Remove(file.Name()))
+	}
+	x.add("folder", "write to "+path, err, "it must belong to the user that podgate runs as")
+	for _, name := range (folder(path)).names() {
+		file, err := os.Open(filepath.Join(path, name))
+		if err == nil {
+			err = file.Close()
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			x.add("folder", "read "+name, err, "it must belong to the user that podgate runs as")
+		}
+	}
+}
+
+// binds tries the addresses that HAProxy will listen on, but for those that it
+// has by podgate's doing.
+func (x *examination) binds() {
+	e := newEdge(x.config, slog.New(slog.DiscardHandler))
+	want := compile.Compile(x.config, &kubeapi.Snapshot{}, nil).State
+	held := e.listening()
+	for _, f := range withPeer(want.Frontends, want.Settings) {
+		binds := f.Binds
+		if f.Relay.IsValid() {
+			binds = append(slices.Clone(binds), f.Relay)
+		}
+		for _, b := range binds {
+			var err error
+			if !slices.ContainsFunc(held, func(h haproxy.Frontend) bool { return h.Relay == b || slices.Contains(h.Binds, b) }) {
+				err = tryListenOrLook(b)
+			}
+			x.add("binds", fmt.Sprintf("%s for %s", b, f.Name), err, "who has it: ss -ltnp 'sport = "+fmt.Sprint(b.Port())+"'")
+		}
+	}
+}
+
+// base asks HAProxy whether it would load the operator's files with ours.
+func (x *examination) base(ctx context.Context) {
+	err := CheckEmpty(ctx, x.config)
+	help := ""
+	var theirs *OperatorError
+	if errors.As(err, &theirs) {
+		help = "podgate does not touch them, and HAProxy would not be reloaded"
+	}
+	x.add("base", "haproxy -c", err, help)
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// probeTimeout bounds one question of a Probe.
+const probeTimeout = 10 * time.Second
+
+// Access is one thing that following needs of the API server.
+type Access struct {
+	Verb      string // "list" or "watch"
+	Resource  string // "services"
+	Namespace string // "" is all of them
+	Err       error  // why it is not had; nil where it is
+}
+
+// String is `list services in namespace "shop"`.
+func (a Access) String() string {
+	if a.Namespace == "" {
+		return a.Verb + " " + a.Resource
+	}
+	return fmt.Sprintf("%s %s in namespace %q", a.Verb, a.Resource, a.Namespace)
+}
+
+// Probe tries every verb that following needs, as a server grants them, and
+// takes nothing in but one object of each list. It ends with the first that fails
+// for another reason than that it is forbidden: the rest would fail alike.
+func (c *Client) Probe(ctx context.Context) []Access {
+	var all []Access
+	for _, src := range c.sources() {
+		verbs := []string{"list"}
+		if c.cfg.Watch {
+			verbs = append(verbs, "watch")
+		}
+		for _, verb := range verbs {
+			a := Access{Verb: verb, Resource: src.resource.String(), Namespace: src.namespace}
+			a.Err = c.probe(ctx, src, verb)
+			all = append(all, a)
+			if a.Err != nil && statusCode(a.Err) != http.StatusForbidden {
+				return all
+			}
+		}
+	}
+	return all
+}
+
+// probe asks for one page of one object, or for a watch that ends at once.
+func (c *Client) probe(ctx context.Context, src source, verb string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, errNoAnswer)
+	defer cancel()
+	query := url.Values{"limit": {"1"}}
+	if verb == "watch" {
+		query = url.Values{"watch": {"true"}, "timeoutSeconds": {"1"}}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.resource.url(c.servers.current(), src.namespace, query), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", accept)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.requestError(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return c.answerError(resp, verb, src.resource)
+	}
+	return nil
+}
