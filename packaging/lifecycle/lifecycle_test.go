@@ -175,6 +175,25 @@ backend own
 	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
 }
 
+// TestPurgeLeavesWhatHAProxyStartsWith: the operator has written the options
+// into a file of his own, which no purge may change.
+func TestPurgeLeavesWhatHAProxyStartsWith(t *testing.T) {
+	const defaults = "/etc/default/haproxy"
+	before := readFile(t, defaults)
+	install(t, packagesOf(t)[2])
+	appendFile(t, defaults, "EXTRAOPTS=\"-S /run/haproxy/master.sock,mode,660,group,haproxy -f /var/lib/podgate/haproxy\"\n")
+	run(t, "podgate", "setup", "haproxy", "--restart")
+	if _, err := os.Stat(dropinFolder + "/podgate.conf"); !os.IsNotExist(err) {
+		t.Errorf("there is a drop-in although none is needed: %v", err)
+	}
+	run(t, "podgate", "setup", "haproxy", "--check")
+	run(t, "apt-get", "purge", "--yes", "podgate")
+	run(t, "systemctl", "restart", "haproxy")
+	want(t, "haproxy.service", output("systemctl", "is-active", "haproxy"), "active")
+	writeFile(t, defaults, before, 0o644)
+	run(t, "systemctl", "restart", "haproxy")
+}
+
 // TestDrainStandsBy leaves the machine so that its shutdown drains it; run.sh
 // shuts it down then, and looks.
 func TestDrainStandsBy(t *testing.T) {

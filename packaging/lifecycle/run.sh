@@ -84,7 +84,7 @@ lifecycle() {
     inside env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root README=/podgate/README.md HARDENED="$hardened" \
         PACKAGES="/podgate/podgate_*.deb" /podgate/lifecycle -test.v -test.timeout 5m -test.run "$1"
 }
-lifecycle TestLifecycle
+lifecycle 'TestLifecycle|TestPurge'
 lifecycle TestDrainStandsBy
 
 # The shutdown: the drain first, then podgate, then HAProxy.
