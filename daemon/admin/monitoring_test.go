@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/yaml"
+
 	"podgate/daemon/compile"
 )
 
@@ -112,6 +114,20 @@ func TestEveryMetricThatIsNamedExists(t *testing.T) {
 	for _, label := range regexp.MustCompile(`\b(state|method|result|reason|kind)="[^"]+"`).FindAllString(text, -1) {
 		if !strings.Contains(served, label) {
 			t.Errorf("%s is named and not served", label)
+		}
+	}
+}
+
+// TestLogExamplesAreYAML does not know what Filebeat and Fluent Bit make of them.
+func TestLogExamplesAreYAML(t *testing.T) {
+	for _, file := range []string{"filebeat.yml", "fluent-bit.yaml"} {
+		text, err := os.ReadFile(filepath.Join("../../packaging/examples/logs", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v map[string]any
+		if err := yaml.UnmarshalStrict(text, &v); err != nil || len(v) < 2 {
+			t.Errorf("%s: %v, %d keys", file, err, len(v))
 		}
 	}
 }

@@ -44,8 +44,9 @@ type edge struct {
 	podgate *podgate
 	pods    *pods
 	http    netip.AddrPort // where podgate's frontend listens
-	admin   netip.AddrPort // where podgate tells its metrics
+	admin   netip.AddrPort // podgate's page and metrics
 	bare    netip.AddrPort // where the yardstick's does
+	socket  string         // podgate's control socket
 	inStep  time.Duration  // from podgate's start until the last Service answered
 }
 
@@ -142,6 +143,7 @@ func (e *edge) configure() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	e.socket = filepath.Join(e.dir, "podgate.sock")
 	text := fmt.Sprintf(`[kubernetes]
 server = %q
 namespaces = [%q]
@@ -167,8 +169,7 @@ check_interval = %q
 listen = [%q]
 socket = %q
 history = %q
-`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, relay, e.check, checkInterval,
-		e.admin, filepath.Join(e.dir, "podgate.sock"), filepath.Join(e.dir, "history.json"))
+`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, relay, e.check, checkInterval, e.admin, e.socket, filepath.Join(e.dir, "history.json"))
 	path := filepath.Join(e.dir, "podgate.toml")
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
