@@ -63,6 +63,11 @@ bind = ["127.0.0.1:%d"]
 
 [tcp]
 allowed_ports = ["5432", "7000-7100"]
+
+[admin]
+listen = []
+socket = ""
+history = ""
 `
 
 // edge is the box that stands before the cluster: a real HAProxy and podgate.

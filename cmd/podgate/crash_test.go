@@ -96,7 +96,11 @@ reload_interval = "0s"
 [http]
 bind = [%q]
 relay = %q
-`, b.api.URL(), b.haproxy.Folder, b.haproxy.Admin, b.haproxy.Master, binary, b.haproxy.Base, addr, relay))
+[admin]
+listen = []
+socket = %q
+history = %q
+`, b.api.URL(), b.haproxy.Folder, b.haproxy.Admin, b.haproxy.Master, binary, b.haproxy.Base, addr, relay, filepath.Join(filepath.Dir(b.haproxy.Base), "podgate.sock"), filepath.Join(t.TempDir(), "history.json")))
 	b.service(t, "cart")
 	return b
 }
