@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon"
+	"podgate/haproxy/haproxytest"
+)
+
+// behind runs a load balancer, a HAProxy that speaks PROXY v2 to the edges and
+// checks their health, and returns where clients reach it.
+func behind(t *testing.T, edges ...*checked) netip.AddrPort {
+	t.Helper()
+	lb := haproxytest.Run(t, haproxytest.Options{})
+	addr, err := lb.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`
+frontend clients
+  bind %s
+  mode tcp
+  default_backend edges
+backend edges
+  mode tcp
+  option httpchk GET /healthz
+`, addr)
+	for i, e := range edges {
+		text += fmt.Sprintf("  server edge%d %s send-proxy-v2 check inter 100ms fall 2 rise 1 port %d\n", i+1, e.http, e.plain.Port())
+	}
+	if err := lb.Write(map[string][]byte{"lb.cfg": []byte(text)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := lb.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// TestTwoEdgesBehindALoadBalancer is what operators do with an edge node while
+// clients go on.
+func TestTwoEdgesBehindALoadBalancer(t *testing.T) {
+	one := &checked{town: newTown(t)}
+	two := &checked{town: one.neighbour("edge2")}
+	for _, e := range []*checked{one, two} {
+		// The load balancer checks the health at the address of the edge.
+		health := e.freeAddr()
+		e.plain = netip.AddrPortFrom(e.http.Addr(), health.Port())
+		e.proxy = e.freeAddr()
+		e.configure(fmt.Sprintf(`[cloud]
+proxy = ["http"]
+trusted_sources = ["127.0.0.1/32"]
+health_bind = [%q]
+health_proxy_bind = [%q]
+drain_wait = "1s"
+drain_timeout = "20s"
+`, e.plain, e.proxy))
+	}
+	one.service("cart", map[string]string{"cookie-sticky-session": "true"}, newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
+	one.service("witness", map[string]string{"check": "false", "send-proxy": "v2"}, newWitness(t))
+	one.start()
+	two.start()
+	one.awaitHealth("200")
+	two.awaitHealth("200")
+	lb := behind(t, one, two)
+	at := *one.town // clients' way
+	at.http = lb
+	eventually(t, "the load balancer leads to both", func() error {
+		for _, path := range []string{"/cart/", "/cart/", "/witness/"} {
+			if _, err := from("127.0.0.1", lb, "", path); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+
+	// The pod sees the client, whatever that says of itself.
+	got, err := from("127.96.7.7", lb, "", "/witness/", "X-Forwarded-For: 6.6.6.6")
+	if want := fmt.Sprintf("200 X-Forwarded-For=127.96.7.7 X-Forwarded-Port=%d X-Forwarded-Proto=http v2=127.96.7.7", lb.Port()); got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if got, err := from("127.96.7.7", one.http, proxied, "/witness/"); !strings.HasPrefix(got, "400 ") {
+		t.Errorf("a PROXY line from elsewhere: got %q, %v", got, err)
+	}
+
+	// A cookie that edge one set leads to the same pod through edge two.
+	cookie, pod := setCookie(t, one.town)
+	for range 10 {
+		if got, err := from("127.96.7.7", two.http, "", "/cart/", "Cookie: "+cookie); got != "200 "+pod {
+			t.Errorf("through edge two: got %q, %v, want %s", got, err, pod)
+		}
+	}
+
+	l := at.startLoad("/cart/a", "/cart/b")
+	out, err := one.tryDrain(daemon.DrainOptions{Wait: true, UntilBoot: true})
+	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
+		t.Errorf("drain: %q, %v", out, err)
+	}
+	// The order in which the units stop.
+	one.stop()
+	one.restartHAProxy() // it is gone for a moment, as over a reboot
+	one.start()
+	one.awaitHealth("503")
+	one.undrain(false)
+	one.awaitHealth("200")
+	out, err = two.tryDrain(daemon.DrainOptions{Wait: true})
+	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
+		t.Errorf("drain of the other: %q, %v", out, err)
+	}
+	l.check(t)
+}
+
+// setCookie asks for a cookie as a client elsewhere, and returns it with the
+// answer of the pod that it names.
+func setCookie(t *testing.T, tw *town) (cookie, answer string) {
+	t.Helper()
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 96, 7, 7)}}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + tw.http.String() + "/cart/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || len(resp.Cookies()) != 1 {
+		t.Fatalf("cookies %v, %s, %v", resp.Cookies(), text, err)
+	}
+	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value, strings.TrimSpace(string(text))
+}
