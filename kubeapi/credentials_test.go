@@ -6,11 +6,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,23 +23,59 @@ import (
 )
 
 func TestTokenFileIsReadWhenItChanges(t *testing.T) {
-	s := serve(t, "cart")
-	s.Misbehave(kubeapitest.RequireToken("first"))
-	cfg := polling(s)
-	cfg.TokenFile = filepath.Join(t.TempDir(), "token")
-	write(t, cfg.TokenFile, "first")
-	var seen sync.Map
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen.Store(r.Header.Get("Authorization"), true)
-		s.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	cfg.Server = front.URL
-	f := follow(t, cfg)
-	f.untilServices("cart")
-	write(t, cfg.TokenFile, "second")
-	s.Misbehave(kubeapitest.RequireToken("")) // nobody says 401
-	eventually(t, "the new token is shown", func() bool { _, ok := seen.Load("Bearer second"); return ok })
+	link := func(t *testing.T, folder, content string) {
+		t.Helper()
+		old := filepath.Join(folder, content)
+		if err := os.Mkdir(old, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(old, "token"), content)
+		if err := errors.Join(os.Symlink(content, filepath.Join(folder, "new")), os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "..data"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, folder, content string)
+	}{
+		{"it is written in place", func(t *testing.T, folder, content string) { write(t, filepath.Join(folder, "token"), content) }},
+		{"another file takes its name", func(t *testing.T, folder, content string) {
+			write(t, filepath.Join(folder, "new"), content)
+			if err := os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "token")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"a link on the way to it is swapped, as Kubernetes does", func(t *testing.T, folder, content string) {
+			link(t, folder, content)
+			if content == "first" {
+				if err := os.Symlink("..data/token", filepath.Join(folder, "token")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, "cart")
+			s.Misbehave(kubeapitest.RequireToken("first"))
+			cfg := polling(s)
+			folder := t.TempDir()
+			cfg.TokenFile = filepath.Join(folder, "token")
+			tt.change(t, folder, "first")
+			var seen sync.Map
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				seen.Store(r.Header.Get("Authorization"), true)
+				s.ServeHTTP(w, r)
+			}))
+			t.Cleanup(front.Close)
+			cfg.Server = front.URL
+			f := follow(t, cfg)
+			f.untilServices("cart")
+			s.Misbehave(kubeapitest.RequireToken("")) // nobody says 401
+			tt.change(t, folder, "second")
+			eventually(t, "the new token is shown", func() bool { _, ok := seen.Load("Bearer second"); return ok })
+		})
+	}
 }
 
 func TestCertificatesAreReadWhenTheyChange(t *testing.T) {

@@ -227,27 +227,6 @@ func TestRequestsCarryWhatTheyShould(t *testing.T) {
 	}
 }
 
-func TestListGoesThroughTheProxyOfTheKubeconfig(t *testing.T) {
-	var asked string
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = r.URL.Host
-		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"}}`)
-	}))
-	t.Cleanup(proxy.Close)
-	file := t.TempDir() + "/config"
-	write(t, file, fmt.Sprintf(`
-current-context: prod
-contexts: [{name: prod, context: {cluster: c}}]
-clusters: [{name: c, cluster: {server: "http://api.example.com", proxy-url: %q}}]
-`, proxy.URL))
-	if _, err := newClient(t, kubeapi.Config{Kubeconfig: file, Namespaces: []string{"shop"}}, &logBook{}).List(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if asked != "api.example.com" {
-		t.Errorf("the proxy was asked for %q, want api.example.com", asked)
-	}
-}
-
 func TestListEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
