@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"podgate/kubeapi"
 )
 
 // eachResource is what is told of Services and of EndpointSlices.
@@ -96,19 +94,19 @@ func (s *space) mayList() {
 }
 
 // soon is an end that lies in the past by less than the minute that the API
-// server adds to it: a token with it lives for 15 seconds, and for up to 10 more
+// server adds to it: a token with it lives for 30 seconds, and for up to 10 more
 // where the server has just seen it.
-func soon() time.Time { return time.Now().Add(-45 * time.Second) }
+func soon() time.Time { return time.Now().Add(-30 * time.Second) }
 
 // tokenExpires: the watch outlives the token, the next list does not.
 func tokenExpires(t *testing.T, s *space) {
 	cfg := s.config()
 	cfg.ResyncInterval = 3 * time.Second
-	write(t, cfg.TokenFile, s.cluster.Expiring(t, s.token(), soon()))
 	f := s.follow(cfg)
 	s.service("cart", nil)
 	f.sees(stands("cart"))
 
+	write(t, cfg.TokenFile, s.cluster.Expiring(t, s.token(), soon()))
 	f.tells(refusedWithin, "API server refuses the credentials", 1)
 	s.service("pay", nil)
 	f.keeps("cart")
@@ -134,8 +132,7 @@ func tokenRotated(t *testing.T, s *space) {
 
 	write(t, cfg.TokenFile, s.token())
 	s.cluster.As(t, first).Await(t, s.path("v1", "Service"), http.StatusUnauthorized)
-	lists := f.last.Complete
-	f.sees("two more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= lists+2 })
+	f.seesLists(2)
 	s.service("pay", nil)
 	f.sees(stands("cart", "pay"))
 	f.seesTruth()

@@ -20,8 +20,8 @@ import (
 // The bounds of a test that goes well: where the API server is there, and where
 // it was away and the next try may be some way off.
 const (
-	seenWithin        = 30 * time.Second
-	seenAfterAnOutage = 60 * time.Second
+	seenWithin        = time.Minute
+	seenAfterAnOutage = 2 * time.Minute
 	refusedWithin     = 2 * time.Minute
 )
 
@@ -64,6 +64,18 @@ func (f *follower) seesWithin(within time.Duration, what string, ok func(*kubeap
 		}
 	}
 	return f.last
+}
+
+// seesLists waits for n more complete lists than there are now, not than were
+// looked at.
+func (f *follower) seesLists(n int) {
+	f.t.Helper()
+	select {
+	case f.last = <-f.out:
+	default:
+	}
+	all := f.last.Complete + n
+	f.sees("there are more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= all })
 }
 
 // seesTruth waits until the last Snapshot is what a list says, and returns it.

@@ -18,7 +18,7 @@ import (
 
 // watchTimeouts: a watch after the other, each from where the last one ended.
 func watchTimeouts(t *testing.T, s *space) {
-	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(2 * time.Second) })
+	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(4 * time.Second) })
 	f.sees(stands())
 	standing := make([]bool, 8)
 	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
@@ -59,6 +59,27 @@ func serverKilled(t *testing.T, s *space) {
 	f.seesTruth()
 	f.tells(seenWithin, "API server reachable", 1)
 	f.told("API server unreachable", "API server reachable")
+}
+
+// serverStopped: it takes nothing new, goes on with the watches that it has, and
+// cuts them at last.
+func serverStopped(t *testing.T, s *space) {
+	all := s.followers()
+	s.service("cart", nil)
+	pod := s.pod("cart-1", "cart", 8080)
+	all.see(s.answers("cart", pod+":8080"))
+	s.cluster.StopServer(t, 15*time.Second)
+	for _, f := range all {
+		f.tells(seenWithin, "API server unreachable", 1)
+	}
+	s.cluster.StartServer(t)
+	s.service("pay", nil)
+	for _, f := range all {
+		f.seesWithin(seenAfterAnOutage, "both Services", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
+		f.tells(seenWithin, "API server reachable", 1)
+		f.seesTruth()
+		f.told("API server unreachable", "API server reachable")
+	}
 }
 
 // etcdAway: the API server answers without being able to say anything.
@@ -189,7 +210,7 @@ func etcdRestored(t *testing.T, s *space) {
 func etcdCompacted(t *testing.T, s *space) {
 	s.cluster.KillServer(t)
 	s.cluster.StartServer(t, "--watch-cache-sizes=services#0,endpointslices.discovery.k8s.io#0")
-	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(2 * time.Second) })
+	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(4 * time.Second) })
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
 	f.sees(s.answers("cart", pod+":8080"))

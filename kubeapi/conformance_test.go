@@ -52,6 +52,9 @@ func TestConformanceFollow(t *testing.T) {
 			{"a token expires in mid-watch and is replaced late", tokenExpires},
 			{"a token is replaced before it expires", tokenRotated},
 			{"the ServiceAccount is deleted and created anew", accountCreatedAnew},
+			{"a credential plugin is run again when its token is refused", pluginRunAgain},
+			{"too many requests are refused", tooManyRequests},
+			{"one address falls silent and another does not", addressFallsSilent},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -65,10 +68,12 @@ func TestConformanceFollow(t *testing.T) {
 		run  func(*testing.T, *space)
 	}{
 		{"the API server is killed and comes back", serverKilled},
+		{"the API server is stopped and comes back", serverStopped},
 		{"etcd is away under the API server", etcdAway},
 		{"a watch goes on from a version that is too old for a new API server", tooOldForTheServer},
 		{"etcd is restored from a backup behind connections that stay", etcdRestored},
-		{"etcd is compacted under a watch", etcdCompacted},
+		{"etcd is compacted under a watch", etcdCompacted},                          // which leaves a server
+		{"a list's continue token expires between two pages", continueTokenExpires}, // without a watch cache
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, newSpace(t, cluster)) })
 	}

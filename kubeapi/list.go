@@ -52,11 +52,14 @@ func newListClient(client *http.Client, longest time.Duration, retries int) *ret
 }
 
 // mayRetry says what is asked for again at once: not a server to which there is
-// no way, since another may be next, and not one that wants to be left alone for
-// more than longest, which who asked for the list sees to.
+// no way or that is silent, since another may be next, and not one that wants to
+// be left alone for more than longest, which who asked for the list sees to.
 func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+			return false, nil
+		}
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			return false, nil
 		}
 		if resp != nil && askedToWait(resp) > longest {

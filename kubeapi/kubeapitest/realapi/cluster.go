@@ -157,6 +157,21 @@ func (c *Cluster) KillServer(t TB) {
 	}
 }
 
+// StopServer ends kube-apiserver as systemd does: it is told to end, goes on with
+// the watches that it has, for up to a minute, and is killed after patience. The
+// controllers end before it.
+func (c *Cluster) StopServer(t TB, patience time.Duration) {
+	t.Helper()
+	if err := c.controllers.Stop(syscall.SIGKILL, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := c.server.Stop(syscall.SIGTERM, patience); err != nil {
+		c.KillServer(t)
+	}
+	t.Logf("    the API server has ended after %v", time.Since(began).Round(time.Millisecond))
+}
+
 // pause waits, or returns early when ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
