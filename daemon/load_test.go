@@ -25,11 +25,18 @@ type load struct {
 // startLoad asks for each of paths in turn. An answer is right if it has status
 // 200 and comes from a pod whose name begins with the path's first segment.
 func (tw *town) startLoad(paths ...string) *load {
+	return tw.startLoadBy("http://"+tw.http.String(), func(t *http.Transport) {}, paths...)
+}
+
+// startLoadBy is startLoad below another URL, by transports made so.
+func (tw *town) startLoadBy(base string, by func(*http.Transport), paths ...string) *load {
 	l := new(load)
 	done := make(chan struct{})
 	var workers sync.WaitGroup
 	for i := range 4 {
-		workers.Go(func() { l.work(done, "http://"+tw.http.String(), paths, i%2 == 0) })
+		transport := &http.Transport{DisableKeepAlives: i%2 == 0}
+		by(transport)
+		workers.Go(func() { l.work(done, base, paths, transport) })
 	}
 	l.stop = sync.OnceFunc(func() {
 		close(done)
@@ -39,8 +46,7 @@ func (tw *town) startLoad(paths ...string) *load {
 	return l
 }
 
-func (l *load) work(done chan struct{}, base string, paths []string, short bool) {
-	transport := &http.Transport{DisableKeepAlives: short}
+func (l *load) work(done chan struct{}, base string, paths []string, transport *http.Transport) {
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: 10 * time.Second}
 	for n := 0; ; n++ {

@@ -64,6 +64,9 @@ func serverParams(o haproxy.Options) string {
 		p.Ssl, p.Verify = "enabled", "none"
 	case haproxy.H2:
 		p.Ssl, p.Verify, p.Alpn = "enabled", "none", "h2"
+		if o.Check {
+			p.CheckAlpn = "h2" // "alpn" does not hold for checks
+		}
 	case haproxy.H2C:
 		p.Proto = "h2"
 	case haproxy.Plain:

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"podgate/haproxy/haproxytest"
+)
+
+func TestTLSIsPassedThroughBesideHostsWhoseTLSEndsHere(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.certify("edge.pem", "edge.test", "*.apps.test")
+	tw.service("ended", map[string]string{"host": "ended.apps.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "ended"))
+	tw.start()
+	tw.awaitTLSAnswer("ended.apps.test", "/x", "200 ended /x")
+	l := tw.startLoadBy("https://ended.apps.test", func(transport *http.Transport) {
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", tw.https.String())
+		}
+	}, "/ended/a", "/ended/b")
+	tw.service("vault", map[string]string{"host": "vault.test", "passthrough": "true"}, newTLSPod(t, "vault"))
+	tw.service("zone", map[string]string{"host": "*.apps.test", "passthrough": "true"}, newTLSPod(t, "zone"))
+	tw.awaitTLSAnswer("vault.test", "/x", "200 vault /x")
+	tw.awaitTLSAnswer("any.apps.test", "/x", "200 zone /x")
+	for host, want := range map[string]string{
+		"vault.test": "vault.pod", "any.apps.test": "zone.pod", // the pods' own certificates
+		"ended.apps.test": "edge.test", "edge.test": "edge.test", "other.test": unknownName,
+	} {
+		if got := tw.shows(host); got != want {
+			t.Errorf("%s shows %q, want %q", host, got, want)
+		}
+	}
+	tw.awaitTLSAnswer("ended.apps.test", "/x", "200 ended /x")
+	// Without them nothing takes another step.
+	tw.api.Delete("Service", "shop", "vault")
+	tw.api.Delete("Service", "shop", "zone")
+	tw.awaitCertificate("any.apps.test", "edge.test")
+	eventually(t, "the last step is gone", func() error {
+		config, err := os.ReadFile(filepath.Join(tw.haproxy.Folder, "podgate.cfg"))
+		if err == nil && strings.Contains(string(config), tw.inner.String()) {
+			err = fmt.Errorf("%s is still listened on", tw.inner)
+		}
+		return err
+	})
+	l.check(t)
+}
+
+func TestTLSEndsOnATCPPort(t *testing.T) {
+	tw := newTLSTown(t)
+	port := tw.freeAddr()
+	tw.setHTTPS(fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]", port.Addr(), port.Port()))
+	tw.certify("amqp.pem", "amqp.test")
+	tw.service("amqp", map[string]string{"tcp": fmt.Sprint(port.Port()), "sslTerm": "true", "backend-protocol": "https"}, newTLSPod(t, "amqp"))
+	tw.start()
+	eventually(t, "an answer in TLS on the TCP port", func() error {
+		conn, err := tls.Dial("tcp", port.String(), &tls.Config{ServerName: "amqp.test", InsecureSkipVerify: true})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if cn := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; cn != "amqp.test" {
+			return fmt.Errorf("it shows %s", cn)
+		}
+		fmt.Fprint(conn, "GET /bytes HTTP/1.0\r\n\r\n")
+		answer, err := io.ReadAll(conn)
+		if err == nil && !strings.HasSuffix(string(answer), "amqp /bytes\n") {
+			err = fmt.Errorf("got %q", answer)
+		}
+		return err
+	})
+}
+
+func TestPlainClientsAreSentToTLS(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.setHTTPS("redirect_port = 8443")
+	tw.certify("shop.pem", "shop.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "path": "/a", "sslTerm": "true", "redirect-https": "true", "hsts": "31536000"}, newPod(t, "shop"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/a/x", "200 shop /a/x")
+	client := tw.client(func(c *tls.Config) { c.ServerName = "shop.test" })
+	defer client.CloseIdleConnections()
+	ask := func(url string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "Shop.Test:80"
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	resp := ask("http://" + tw.http.String() + "/a/x?q=1")
+	if got, want := resp.Header.Get("Location"), "https://shop.test:8443/a/x?q=1"; resp.StatusCode != http.StatusPermanentRedirect || got != want {
+		t.Errorf("got %d to %q, want 308 to %q", resp.StatusCode, got, want)
+	}
+	if resp := ask("http://" + tw.http.String() + "/b"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("another path: got %d", resp.StatusCode)
+	}
+	resp = ask("https://" + tw.https.String() + "/a/x")
+	if got, want := resp.Header.Get("Strict-Transport-Security"), "max-age=31536000"; got != want || resp.ProtoMajor != 2 {
+		t.Errorf("got %q by %s, want %q by HTTP/2", got, resp.Proto, want)
+	}
+	tw.awaitReloads()
+	tw.service("shop", map[string]string{"host": "shop.test", "path": "/a", "sslTerm": "true", "hsts": "0"}, tw.pods["shop"]...)
+	tw.awaitAnswer("shop.test", "/a/x", notFound)
+	if got := ask("https://" + tw.https.String() + "/a/x").Header.Get("Strict-Transport-Security"); got != "max-age=0" {
+		t.Errorf("after a change got %q", got)
+	}
+	tw.awaitReloads() // none
+}
+
+func TestClientsAreVerified(t *testing.T) {
+	for mode, without := range map[string]string{"optional": "200", "required": "certificate required"} {
+		t.Run(mode, func(t *testing.T) {
+			tw := newTLSTown(t)
+			ca := filepath.Join(t.TempDir(), "clients.pem")
+			known := haproxytest.Certificate(t, "known client")
+			crt, _ := split(known)
+			if err := os.WriteFile(ca, crt, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tw.setHTTPS(fmt.Sprintf("client_ca = %q\nclient_certificate = %q", ca, mode))
+			tw.certify("shop.pem", "shop.test")
+			tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newHeaderPod(t, "X-Ssl-Client-"))
+			tw.service("plain", nil, newHeaderPod(t, "X-Ssl-Client-"))
+			tw.start()
+			ask := func(certificate []byte) string {
+				client := tw.client(func(c *tls.Config) {
+					c.ServerName = "shop.test"
+					if certificate != nil {
+						pair, err := tls.X509KeyPair(certificate, certificate)
+						if err != nil {
+							t.Fatal(err)
+						}
+						c.Certificates = []tls.Certificate{pair}
+					}
+				})
+				defer client.CloseIdleConnections()
+				return forge(t, client, "https://"+tw.https.String()+"/")
+			}
+			eventually(t, "a known client is let in", func() error {
+				if got, want := ask(known), "200 X-Ssl-Client-Cn=known client X-Ssl-Client-Dn=CN=known client"; got != want {
+					return fmt.Errorf("got %q, want %q", got, want)
+				}
+				return nil
+			})
+			if got := ask(nil); !strings.Contains(got, without) || strings.Contains(got, "forged") {
+				t.Errorf("without a certificate: got %q, want %q", got, without)
+			}
+			if got := ask(haproxytest.Certificate(t, "known client")); strings.HasPrefix(got, "200") {
+				t.Errorf("of another authority: got %q", got)
+			}
+			if got := forge(t, http.DefaultClient, "http://"+tw.http.String()+"/plain/"); got != "200" {
+				t.Errorf("in plain HTTP: got %q", got)
+			}
+		})
+	}
+}
+
+// forge asks with headers that are not the client's to send, and returns what the
+// pod saw of them.
+func forge(t *testing.T, client *http.Client, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "shop.test"
+	req.Header.Set("X-SSL-Client-CN", "forged")
+	req.Header.Set("X-SSL-Client-DN", "CN=forged")
+	req.Header.Set("X-SSL-Client-Other", "forged")
+	resp, err := client.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, body))
+}
+
+// newHeaderPod answers with those headers of a request that begin so.
+func newHeaderPod(t *testing.T, prefix string) *pod {
+	p := newPod(t, "headers")
+	p.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var lines []string
+		for _, name := range []string{"Cn", "Dn", "Other"} {
+			if v := r.Header.Values(prefix + name); len(v) > 0 {
+				lines = append(lines, prefix+name+"="+strings.Join(v, "|"))
+			}
+		}
+		fmt.Fprint(w, strings.Join(lines, " "))
+	})
+	return p
+}
+
+// TestPodsAreSpokenToAsTheyAsk has a pod for each protocol, with a health check
+// by path, and two whose certificates are verified: one is right.
+func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
+	tw := newTLSTown(t)
+	folder := t.TempDir()
+	right, wrong := haproxytest.Certificate(t, "right.shop.svc"), haproxytest.Certificate(t, "right.shop.svc")
+	crt, _ := split(right)
+	if err := os.WriteFile(filepath.Join(folder, "internal.pem"), crt, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.setHTTPS(fmt.Sprintf("backend_ca_folder = %q", folder))
+	tw.certify("all.pem", "*.test")
+	add := func(name, protocol string, annotations map[string]string, certificate []byte) {
+		t.Helper()
+		p := newProtocolPod(t, name, certificate, protocol)
+		annotations["host"], annotations["sslTerm"], annotations["backend-protocol"] = name+".test", "true", protocol
+		annotations["check-path"] = "/health"
+		annotations["check-interval"] = "100ms"
+		tw.service(name, annotations, p)
+	}
+	any := haproxytest.Certificate(t, "anybody")
+	add("http", "http", map[string]string{}, nil)
+	add("https", "https", map[string]string{}, any)
+	add("h2", "h2", map[string]string{}, any)
+	add("h2c", "h2c", map[string]string{}, nil)
+	add("right", "https", map[string]string{"backend-verify": "internal"}, right)
+	add("righth2", "h2", map[string]string{"backend-verify": "none"}, right)
+	add("wrong", "https", map[string]string{"backend-verify": "internal"}, wrong)
+	tw.start()
+	for host, want := range map[string]string{
+		"http.test": "200 http HTTP/1.1", "https.test": "200 https HTTP/1.1", "h2.test": "200 h2 HTTP/2.0",
+		"h2c.test": "200 h2c HTTP/2.0", "right.test": "200 right HTTP/1.1 for right.shop.svc", "righth2.test": "200 righth2 HTTP/2.0",
+	} {
+		tw.awaitTLSAnswer(host, "/", want)
+	}
+	eventually(t, "a pod with another's certificate gets nothing", func() error {
+		status, body, err := tw.getTLS("wrong.test", "/")
+		if err == nil && status != http.StatusServiceUnavailable {
+			err = fmt.Errorf("got %d %s", status, body)
+		}
+		return err
+	})
+	// Checks and all go on for servers that are added while HAProxy runs.
+	tw.awaitReloads()
+	tw.endpoints("right")
+	tw.endpoints("right", newProtocolPod(t, "again", right, "https"))
+	tw.awaitTLSAnswer("right.test", "/", "200 again HTTP/1.1 for right.shop.svc")
+	servers := tw.say(t, "show servers state")
+	for _, name := range []string{"shop_http_80", "shop_https_80", "shop_h2_80", "shop_h2c_80", "shop_right_80"} {
+		for line := range strings.Lines(servers) {
+			if row := strings.Fields(line); len(row) > 6 && row[1] == name && row[6] == "0" && row[5] != "2" { // one that leaves is in maint
+				t.Errorf("%s is not up: %s", name, line)
+			}
+		}
+	}
+	tw.awaitReloads()
+}
+
+// newProtocolPod answers with its name, how it was spoken to and the name that
+// it was asked for; with a certificate in TLS.
+func newProtocolPod(t *testing.T, name string, certificate []byte, protocol string) *pod {
+	p := newPod(t, name)
+	plain := p.server
+	listener, err := net.Listen("tcp", net.JoinHostPort(p.addr.Addr().String(), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Close()
+	p.addr = listener.Addr().(*net.TCPAddr).AddrPort()
+	p.server = &http.Server{Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s", name, r.Proto)
+		if r.TLS != nil && strings.HasSuffix(r.TLS.ServerName, ".svc") { // HAProxy 3.3 and newer send the Host header's to others
+			fmt.Fprintf(w, " for %s", r.TLS.ServerName)
+		}
+	})}
+	p.server.Protocols.SetHTTP1(protocol == "http" || protocol == "https")
+	p.server.Protocols.SetHTTP2(protocol == "h2")
+	p.server.Protocols.SetUnencryptedHTTP2(protocol == "h2c")
+	if certificate == nil {
+		go p.server.Serve(listener)
+	} else {
+		pair, err := tls.X509KeyPair(certificate, certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
+		go p.server.ServeTLS(listener, "", "")
+	}
+	t.Cleanup(func() { p.server.Close() })
+	return p
+}
+
+// TestAScanFindsNothingWeak has a scanner of Debian look at the TLS frontend.
+func TestAScanFindsNothingWeak(t *testing.T) {
+	if _, err := exec.LookPath("sslscan"); err != nil {
+		t.Skip("no sslscan to test with")
+	}
+	tw := newTLSTown(t)
+	tw.certify("shop.pem", "shop.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/", "200 shop /")
+	out, err := exec.CommandContext(t.Context(), "sslscan", "--no-colour", "--no-fallback", "--sni-name=shop.test", tw.https.String()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sslscan: %v\n%s", err, out)
+	}
+	accepted := 0
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if len(words) >= 2 && words[1] == "enabled" && (strings.HasPrefix(words[0], "SSLv") || words[0] == "TLSv1.0" || words[0] == "TLSv1.1") {
+			t.Errorf("%s", line)
+		}
+		if len(words) < 5 || words[0] != "Accepted" && words[0] != "Preferred" {
+			continue
+		}
+		accepted++
+		good := (words[1] == "TLSv1.2" && strings.HasPrefix(words[4], "ECDHE-") || words[1] == "TLSv1.3") && (strings.Contains(words[4], "GCM") || strings.Contains(words[4], "CHACHA20"))
+		if !good {
+			t.Errorf("weak: %s", line)
+		}
+	}
+	if accepted < 4 {
+		t.Errorf("%d ciphers found in\n%s", accepted, out)
+	}
+}
