@@ -22,9 +22,9 @@ const (
 	// lookInterval is how often we look whether HAProxy still is the process
 	// that we know.
 	lookInterval = 2 * time.Second
-	// lookPause is how long we take it for the same while changes go on: asking
-	// costs as much as changing.
-	lookPause = 100 * time.Millisecond
+	// lookSoon is how long behind a change we do: if somebody reloaded HAProxy at
+	// that moment, it went to the process that retires.
+	lookSoon = 100 * time.Millisecond
 	// writeDelay gathers changes of servers, which HAProxy has already, before
 	// they are written to the file.
 	writeDelay = time.Second
@@ -51,8 +51,7 @@ type edge struct {
 	differ  haproxy.Differ          // compares have with what is wanted
 	told    string                  // the last thing that went wrong; "" while nothing does
 
-	looked    time.Time // when HAProxy was last asked which process it is
-	lookAt    time.Time // when it is to be asked, because a pass did not; else zero
+	lookAt    time.Time // when to look again sooner than after lookInterval; zero for not
 	observeAt time.Time // when to read everything back again
 	writeAt   time.Time // when the file must follow what runs; zero when it does
 	retryAt   backoff   // for what HAProxy did not take
@@ -122,7 +121,9 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	want.RuntimeBackends = e.have.TakesBackends // as of the last HAProxy that we knew
-	if err := e.look(ctx, want, pass); err != nil {
+	staying, leave := e.runtime.Stay(ctx)
+	defer leave()
+	if err := e.look(staying, want, pass); err != nil {
 		if want.HasUnknown() {
 			return err // the files stay as they are: they hold the servers that want lacks
 		}
@@ -134,16 +135,19 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	want = e.vet(ctx, e.brake.brake(want))
 	want.RuntimeBackends = e.have.TakesBackends
 	possible := e.quarantine.filter(want, e.have.Loaded)
-	refused, err := e.change(ctx, possible, pass)
+	refused, err := e.change(staying, possible, pass)
 	if err != nil {
 		return err
+	}
+	if e.process.Pid == 0 { // another one answers: the next pass looks what it serves
+		return e.writeRunning()
 	}
 	if e.reload.due(e.reloadReasons(possible), e.reloadInterval) {
 		loaded, err := e.load(ctx, want, pass)
 		if err != nil {
 			return errors.Join(refused, err, e.writeRunning())
 		}
-		if refused, err = e.change(ctx, loaded, pass); err != nil { // what changed meanwhile
+		if refused, err = e.changeMore(ctx, loaded, pass); err != nil {
 			return err
 		}
 	}
@@ -159,6 +163,16 @@ func (e *edge) startBrake() {
 	default:
 		e.brake.start(e.folder.serving())
 	}
+}
+
+// changeMore does what changed while HAProxy loaded want.
+func (e *edge) changeMore(ctx context.Context, want haproxy.State, pass *Pass) (refused, err error) {
+	staying, leave := e.runtime.Stay(ctx)
+	defer leave()
+	if err := e.look(staying, want, pass); err != nil {
+		return nil, err
+	}
+	return e.change(staying, want, pass)
 }
 
 // next is when bring has something to do although nothing changed.
@@ -212,12 +226,7 @@ func (e *edge) status() string {
 // reads everything back where the process is another one than before, and every
 // resync.
 func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
-	now := time.Now()
-	if e.process.Pid != 0 && now.Before(e.looked.Add(lookPause)) && now.Before(e.observeAt) {
-		e.lookAt = e.looked.Add(lookPause)
-		return nil
-	}
-	e.looked, e.lookAt = now, time.Time{}
+	e.lookAt = time.Time{}
 	process, err := e.runtime.Process(ctx)
 	if err != nil {
 		e.process = runtime.Process{}
@@ -353,6 +362,7 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		return nil, nil
 	}
 	began := time.Now()
+	e.lookAt = began.Add(lookSoon)
 	if err := errors.Join(e.announce(plan.NewBackends), e.writePlannedMaps(plan)); err != nil {
 		return nil, err
 	}

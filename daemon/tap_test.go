@@ -71,7 +71,7 @@ func (tp *tap) changes() (commands []string) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	for _, c := range strings.FieldsFunc(tp.said.String(), func(r rune) bool { return r == '\n' || r == ';' }) {
-		if c = strings.TrimSpace(c); c != "" && c != "quit" && !strings.HasPrefix(c, "show ") && !strings.HasPrefix(c, "help ") {
+		if c = strings.TrimSpace(c); c != "" && c != "quit" && c != "prompt" && !strings.HasPrefix(c, "show ") && !strings.HasPrefix(c, "help ") {
 			commands = append(commands, c)
 		}
 	}

@@ -60,7 +60,8 @@ func (a *Applied) refuseBackend(name, reply string) {
 // and none leaves at all where a map could not be swapped, because requests may
 // still be led there. A new backend that was refused, or refused a server, is
 // left to a reload, and so is all behind it in the plan. An error means that HAProxy could not be spoken to; the work is
-// part-done then and Applied tells what is known of it. What HAProxy shows
+// part-done then and Applied tells what is known of it; ErrMoved is one of them,
+// where ctx is of Stay. What HAProxy shows
 // afterwards, not what it answered, is the truth: observe again.
 //
 // Adding a server that exists sets its state; deleting one that does not exist
@@ -80,17 +81,15 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	leave := a.safeToLeave(plan.Leave)
-	if err := c.changeCertificates(ctx, plan.Certificates, &a); err != nil {
+	if err := c.changeCertificates(anyProcess(ctx), plan.Certificates, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: certificates: %w", err)
 	}
-	for _, m := range plan.Maps {
-		swapped, err := c.swapMap(ctx, m, &a)
-		if err != nil {
-			return a, fmt.Errorf("apply to HAProxy: map %s: %w", m.Name, err)
-		}
-		if !swapped {
-			leave, plan.OldBackends = nil, nil
-		}
+	swapped, err := c.swapMaps(ctx, plan.Maps, &a)
+	if err != nil {
+		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
+	if !swapped {
+		leave, plan.OldBackends = nil, nil
 	}
 	if err := c.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)

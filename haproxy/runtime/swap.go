@@ -14,6 +14,27 @@ import (
 // maxPayload bounds the lines of one "add map". Larger ones are no faster.
 const maxPayload = 8 << 10
 
+// swapMaps replaces the maps, and reports whether all could be. Payloads do not
+// go where ctx may stay, so it makes sure that the process there is still the
+// one that takes them: else a map could lead to servers that only the other has.
+func (c *Client) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (bool, error) {
+	if len(all) == 0 {
+		return true, nil
+	}
+	if err := c.moved(ctx); err != nil {
+		return false, err
+	}
+	every := true
+	for _, m := range all {
+		swapped, err := c.swapMap(anyProcess(ctx), m, a)
+		if err != nil {
+			return false, fmt.Errorf("map %s: %w", m.Name, err)
+		}
+		every = every && swapped
+	}
+	return every, c.moved(ctx)
+}
+
 // swapMap replaces the whole map at once: a new version is filled beside the
 // one that serves, read back, and committed (management.txt "prepare map", "add
 // map @<ver>", "commit map"). Entries that do not fit a line of a map are

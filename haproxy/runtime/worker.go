@@ -93,6 +93,9 @@ func nobodyAnswers(err error) bool {
 }
 
 func (w *worker) exchange(ctx context.Context, commands []string) ([]string, error) {
+	if s := sessionOf(ctx); s != nil {
+		return s.exchange(ctx, commands)
+	}
 	return onWorker(ctx, w, func(s socket) ([]string, error) { return s.exchange(ctx, commands) })
 }
 

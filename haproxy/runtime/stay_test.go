@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+// hold keeps a connection through the frontend, so that its worker stays when it
+// is retired.
+func hold(t *testing.T, s haproxy.State) {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Frontends[0].Binds[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := conn.Write([]byte("GET")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStayAsksAndChangesOneProcess(t *testing.T) {
+	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
+	b := newBox(t)
+	s := b.shop(t, nil, old)
+	before := b.load(t, s)
+	hold(t, s)
+	staying, leave := b.Stay(t.Context())
+	defer leave()
+	if _, err := b.Observe(staying); err != nil { // a long answer
+		t.Fatal(err)
+	}
+	after := b.load(t, s)
+	if p, err := b.Process(staying); err != nil || p.Pid != before.Pid {
+		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
+	}
+	// The process that retires may refuse it; the other must not hear of it.
+	if _, err := b.Apply(staying, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends[0], next), Leave: changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, old)...)}); err != nil {
+		t.Fatal(err)
+	}
+	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
+		t.Errorf("process %d (-want +got):\n%s", after.Pid, d)
+	}
+}
+
+func TestStayTellsThatAnotherProcessTakesMaps(t *testing.T) {
+	old := ready("127.0.0.1:8001")
+	b := newBox(t)
+	s := b.shop(t, nil, old)
+	b.load(t, s)
+	hold(t, s)
+	staying, leave := b.Stay(t.Context())
+	defer leave()
+	plan := haproxy.Plan{Maps: []haproxy.Map{{Name: haproxy.RoutesMap, Entries: s.Maps()[0].Entries}}}
+	if _, err := b.Apply(staying, plan); err != nil {
+		t.Fatal(err)
+	}
+	b.load(t, s)
+	plan.Leave = changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, old)...)
+	if _, err := b.Apply(staying, plan); !errors.Is(err, runtime.ErrMoved) {
+		t.Errorf("Apply: %v, want ErrMoved", err)
+	}
+	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
+		t.Errorf("Servers (-want +got):\n%s", d)
+	}
+}
+
+func TestStayWhereTheAdminSocketIsGone(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil, ready("127.0.0.1:8001"))
+	b.load(t, s)
+	if err := os.Remove(b.Admin); err != nil {
+		t.Fatal(err)
+	}
+	staying, leave := b.Stay(t.Context())
+	defer leave()
+	if p, err := b.Process(staying); err != nil || p.Pid == 0 {
+		t.Errorf("Process: %+v, %v", p, err)
+	}
+}
+
+func TestStayWithASocketThatHangs(t *testing.T) {
+	f := newFakeSocket(t, "\n> ")
+	f.hangs = true
+	c := runtime.New(f.path, f.path, "/conf")
+	staying, leave := c.Stay(t.Context())
+	defer leave()
+	ctx, cancel := context.WithTimeout(staying, 50*time.Millisecond)
+	defer cancel()
+	for range 2 {
+		want := "observe HAProxy: " + f.path + ": no answer: context deadline exceeded"
+		if _, err := c.Process(ctx); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
