@@ -241,7 +241,7 @@ func hasFrontend(r *reader, cfg *config.Config, sec secure, routed annotation) b
 func withoutEffect(svc *kubeapi.Service, notes annotations, ports []claim) []Problem {
 	var problems []Problem
 	for _, note := range notes {
-		if !note.key.httpOnly() || note.key == keyBackendProtocol && note.value == string(protocolTCP) {
+		if !note.key.httpOnly() {
 			continue
 		}
 		var http, tcp int
