@@ -54,6 +54,7 @@ type Daemon struct {
 // returns an error only where it cannot begin: everything after that is told in
 // the log and tried again.
 func (d *Daemon) Run(ctx context.Context) error {
+	tuneMemory()
 	snapshots := make(chan *kubeapi.Snapshot, 1)
 	var err error
 	if d.follow, err = newFollower(d.Config.Kubernetes, nodesByDefault(d.Config), userAgent(d.Version), d.Log); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -145,33 +146,6 @@ func (f folder) sweep() error {
 	return errors.Join(errs...)
 }
 
-// backup returns the files that stand in the folder, for restore.
-func (f folder) backup() (map[string][]byte, error) {
-	files := map[string][]byte{}
-	for _, name := range f.names() {
-		text, err := os.ReadFile(filepath.Join(string(f), name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, err
-		default:
-			files[name] = text
-		}
-	}
-	return files, nil
-}
-
-// restore puts the files of a backup back. A configuration that was not there
-// then is taken away first, because it may name maps that go too.
-func (f folder) restore(files map[string][]byte) error {
-	if _, ok := files[cfgfile.ConfigFile]; !ok {
-		if err := os.Remove(filepath.Join(string(f), cfgfile.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return f.writeMaps(files)
-}
-
 // replace writes a file so that whoever opens it finds the old or the new
 // content, whole, even after a power cut.
 func (f folder) replace(name string, text []byte) error {
@@ -196,7 +170,7 @@ func (f folder) replaceWith(name string, text []byte, mode fs.FileMode) error {
 }
 
 func (f folder) replaceBy(path, name string, text []byte, mode fs.FileMode) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+	if holds(path, text) {
 		return nil
 	}
 	temp, err := os.CreateTemp(string(f), "."+name+".*")
@@ -211,6 +185,28 @@ func (f folder) replaceBy(path, name string, text []byte, mode fs.FileMode) erro
 		return err
 	}
 	return f.sync()
+}
+
+// holds reports whether a file is just that text, without reading megabytes at
+// once.
+func holds(path string, text []byte) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	if stat, err := file.Stat(); err != nil || stat.Size() != int64(len(text)) {
+		return false
+	}
+	part := make([]byte, min(len(text), 64<<10))
+	for len(text) > 0 {
+		part = part[:min(len(text), len(part))]
+		if _, err := io.ReadFull(file, part); err != nil || !bytes.Equal(part, text[:len(part)]) {
+			return false
+		}
+		text = text[len(part):]
+	}
+	return true
 }
 
 // give lets a file that root writes, as by a command, belong to whom the folder

@@ -107,7 +107,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	}
 	e.process, e.ours, e.have.Loaded = process, true, want.Structure()
 	e.have.Refused, e.added = nil, nil
-	e.writeAt = time.Now() // servers may have changed since
+	e.writeAt, e.writer.reloaded = time.Now(), true // servers may have changed since
 	if err := e.observe(ctx, want); err != nil {
 		e.process = runtime.Process{}
 		return want, err
@@ -227,19 +227,24 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
 	if err := e.folder.write(files, want); err != nil {
-		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), e.folder.restore(backup))
+		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), backup.restore())
 	}
+	generation := files.Generation
+	files = cfgfile.Files{} // megabytes, of no use while HAProxy loads
 	bounded, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
-	process, err := e.reloadWithState(bounded, want, files.Generation)
+	process, err := e.reloadWithState(bounded, want, generation)
 	if err != nil && ctx.Err() != nil {
 		e.process = runtime.Process{}
-		return runtime.Process{}, err
+		return runtime.Process{}, errors.Join(err, backup.forget())
 	}
 	if err != nil {
 		e.process = runtime.Process{} // whichever it is now
-		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
-		return runtime.Process{}, errors.Join(err, e.folder.restore(backup))
+		e.reload.refused = refusal{generation, err, time.Now().Add(refusalPause)}
+		return runtime.Process{}, errors.Join(err, backup.restore())
+	}
+	if err := backup.forget(); err != nil {
+		e.log.Warn("what was loaded before is left behind", "file", e.folder, "err", err)
 	}
 	return process, nil
 }

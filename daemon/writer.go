@@ -5,6 +5,8 @@ package daemon
 import (
 	"fmt"
 	"maps"
+	"runtime/debug"
+	"slices"
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -18,6 +20,8 @@ type writer struct {
 	err    error      // of the last write that ended
 	writes int        // begun so far
 	wrote  int        // of these, the last that ended well
+
+	reloaded bool // HAProxy was, since the last write began
 }
 
 // busy reports whether a write is under way.
@@ -53,7 +57,15 @@ func (w *writer) start(have haproxy.Running) {
 	done := make(chan error, 1)
 	w.done = done
 	w.writes++
-	go func() { done <- w.folder.writeRunning(have) }()
+	reloaded := w.reloaded
+	w.reloaded = false
+	go func() {
+		err := w.folder.writeRunning(have)
+		if reloaded {
+			debug.FreeOSMemory() // what a reload took, several times what is in use
+		}
+		done <- err
+	}()
 }
 
 // writeRunning writes the loaded configuration with its present servers and
@@ -79,11 +91,12 @@ func withServers(have haproxy.Running) haproxy.State {
 	s := have.Loaded.Structure()
 	for i := range s.Backends {
 		b := s.Backends[i]
-		for _, srv := range have.Servers[b.Name] {
-			if srv.State != haproxy.Maint {
-				b.Servers = append(b.Servers, srv)
-			}
+		b.Servers = have.Servers[b.Name]
+		if slices.ContainsFunc(b.Servers, isMaint) {
+			b.Servers = slices.DeleteFunc(slices.Clone(b.Servers), isMaint)
 		}
 	}
 	return s
 }
+
+func isMaint(s haproxy.Server) bool { return s.State == haproxy.Maint }

@@ -302,8 +302,13 @@ func (s Server) Name() string { return ServerName(s.Addr) }
 
 // ServerName is the name of the server at addr.
 func ServerName(addr netip.AddrPort) string {
-	name := addr.Addr().AppendTo(make([]byte, 0, len("255.255.255.255:65535")))
-	return string(strconv.AppendUint(append(name, ':'), uint64(addr.Port()), 10))
+	return string(appendServerName(make([]byte, 0, maxServerName), addr))
+}
+
+const maxServerName = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:65535")
+
+func appendServerName(name []byte, addr netip.AddrPort) []byte {
+	return strconv.AppendUint(append(addr.Addr().AppendTo(name), ':'), uint64(addr.Port()), 10)
 }
 
 // ServerID is the "id" of the server at addr, equal on every edge node and over
@@ -333,12 +338,12 @@ func ParseServerName(name string) (netip.AddrPort, bool) {
 	if i < 0 {
 		return netip.AddrPort{}, false
 	}
-	host := name[:i]
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
+	written := name
+	if host := name[:i]; strings.Contains(host, ":") {
+		written = "[" + host + "]" + name[i:]
 	}
-	addr, err := netip.ParseAddrPort(host + name[i:])
-	if err != nil || ServerName(addr) != name {
+	addr, err := netip.ParseAddrPort(written)
+	if err != nil || string(appendServerName(make([]byte, 0, maxServerName), addr)) != name {
 		return netip.AddrPort{}, false
 	}
 	return addr, true

@@ -50,19 +50,19 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	for _, f := range s.Frontends {
 		d.addFrontend(f, s.Settings)
 	}
-	var config bytes.Buffer
 	structure := sha256.New()
 	backends := backendWriter{doc: d, params: map[haproxy.Options]string{}}
 	if len(s.Settings.Peers) > 0 {
 		backends.shared = " peers " + peersSection
 	}
-	for _, b := range s.Backends {
-		head := backends.head(b)
+	heads, size := make([]string, len(s.Backends)), 0
+	for i, b := range s.Backends {
+		heads[i] = backends.head(b)
+		params := backends.serverParams(b.Options)
 		if !s.RuntimeBackends || !b.Light() {
-			fmt.Fprintf(structure, "%s%s\n", head, backends.serverParams(b.Options))
+			fmt.Fprintf(structure, "%s%s\n", heads[i], params)
 		}
-		config.WriteString(head)
-		backends.writeServers(&config, b)
+		size += len(heads[i]) + len(b.Servers)*(serverLineSize+len(params))
 	}
 	if s.RuntimeBackends {
 		fmt.Fprintf(structure, "edition %s\n%s", s.Edition, backends.sample())
@@ -75,7 +75,13 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	global := d.globalLines(s.Settings)
 	structure.Write([]byte(global + sections))
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
-	text := fmt.Sprintf("%s\nglobal\n  description gen=%s\n%s%s%s", header, generation, global, sections, config.Bytes())
+	var config bytes.Buffer // megabytes, in one piece
+	config.Grow(len(header) + len(global) + len(sections) + size + 100)
+	fmt.Fprintf(&config, "%s\nglobal\n  description gen=%s\n%s%s", header, generation, global, sections)
+	for i, b := range s.Backends {
+		config.WriteString(heads[i])
+		backends.writeServers(&config, b)
+	}
 
 	texts, err := RenderMaps(s.Maps())
 	if err != nil {
@@ -85,8 +91,12 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	if err != nil {
 		return Files{}, err
 	}
-	return Files{Config: []byte(text), Generation: generation, Maps: texts, CrtList: crtList}, nil
+	return Files{Config: config.Bytes(), Generation: generation, Maps: texts, CrtList: crtList}, nil
 }
+
+// serverLineSize is how long the line of an IPv4 server is, without its
+// parameters.
+const serverLineSize = len("  server 255.255.255.255:65535 255.255.255.255:65535  id 2147483647\n")
 
 const header = `# Written by podgate; what is changed here by hand is lost.
 # Servers and maps are also changed at runtime: "show servers state" tells what runs.

@@ -43,8 +43,8 @@ func FuzzReplies(f *testing.F) {
 		if entries, err := parseMap(reply); err == nil && !slices.IsSortedFunc(entries, compareKeys) {
 			t.Errorf("not sorted: %q", entries)
 		}
-		if file, err := stateFile(reply, want); err == nil {
-			for line := range strings.Lines(string(file)) {
+		if file := newStateFile(want); eachLine(reply, file.line) == nil {
+			for line := range strings.Lines(file.text.String()) {
 				words := strings.Fields(line)
 				if len(words) > columnPort && words[0] != "#" && words[columnBackend] == "shop_cart_80" && words[columnServer] != "10.0.0.1:80" {
 					t.Errorf("HAProxy is told of a server that is not wanted: %q", line)

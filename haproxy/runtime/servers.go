@@ -4,11 +4,10 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"podgate/haproxy"
 )
@@ -59,12 +58,13 @@ type Observed struct {
 // (management.txt "show servers state").
 func (c *Client) Observe(ctx context.Context) (Observed, error) {
 	const command = "show servers state"
-	replies, err := c.worker.exchange(ctx, []string{command})
+	o, err := onWorker(ctx, &c.worker, func(s socket) (*Observed, error) {
+		o := newObserved()
+		in := observer{into: o}
+		err := s.lines(ctx, command, in.line)
+		return o, errors.Join(err, in.end(err))
+	})
 	if err != nil {
-		return Observed{}, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	o := newObserved()
-	if err := o.parse(replies[0]); err != nil {
 		return Observed{}, fmt.Errorf("observe HAProxy: %s: %w", command, err)
 	}
 	o.sort()
@@ -96,39 +96,68 @@ const (
 	columnPort       = 18
 )
 
+// parse adds what a whole reply shows.
 func (o *Observed) parse(reply string) error {
-	version, rest, _ := strings.Cut(reply, "\n")
-	if version != "1" {
-		return fmt.Errorf("HAProxy answered %q", version)
+	in := observer{into: o}
+	err := eachLine(reply, in.line)
+	return errors.Join(err, in.end(err))
+}
+
+// observer reads "show servers state" into an Observed. The rows of a backend
+// stand together.
+type observer struct {
+	into    *Observed
+	rows    stateRows
+	backend string
+	servers []haproxy.Server // of that backend
+}
+
+func (in *observer) line(line []byte) error {
+	ok, err := in.rows.next(line)
+	if err != nil || !ok {
+		return err
 	}
-	for line := range strings.Lines(rest) {
-		row := strings.Fields(line)
-		if len(row) == 0 || row[0] == "#" {
-			continue
-		}
-		if len(row) <= columnPort {
-			return fmt.Errorf("a row of %d columns: %q", len(row), strings.TrimSpace(line))
-		}
-		addr, ours := haproxy.ParseServerName(row[columnServer])
-		if !ours {
-			o.Strangers[row[columnBackend]] = append(o.Strangers[row[columnBackend]], row[columnServer])
-			continue
-		}
-		admin, err := strconv.ParseUint(row[columnAdminState], 10, 32)
-		if err != nil {
-			return fmt.Errorf("srv_admin_state %q is not a number", row[columnAdminState])
-		}
-		state := serverState(admin)
-		weight, err := strconv.ParseUint(row[columnWeight], 10, 16)
-		if err != nil || weight == 0 || !hasAddr(row, addr) {
-			state = haproxy.Maint
-		}
-		if weight == 1 {
-			weight = 0
-		}
-		o.Servers[row[columnBackend]] = append(o.Servers[row[columnBackend]], haproxy.Server{Addr: addr, State: state, Weight: uint16(weight)})
+	row := &in.rows.row
+	if in.backend != string(row[columnBackend]) {
+		in.flush()
+		in.backend = string(row[columnBackend])
 	}
+	addr, ours := haproxy.ParseServerName(string(row[columnServer]))
+	if !ours {
+		in.into.Strangers[in.backend] = append(in.into.Strangers[in.backend], string(row[columnServer]))
+		return nil
+	}
+	state, err := row.state()
+	if err != nil {
+		return err
+	}
+	weight, err := strconv.ParseUint(string(row[columnWeight]), 10, 16)
+	if err != nil || weight == 0 || !row.hasAddr(addr) {
+		state = haproxy.Maint
+	}
+	if weight == 1 {
+		weight = 0
+	}
+	in.servers = append(in.servers, haproxy.Server{Addr: addr, State: state, Weight: uint16(weight)})
 	return nil
+}
+
+// flush puts the servers of the present backend where they belong, in a list no
+// longer than they are.
+func (in *observer) flush() {
+	if len(in.servers) > 0 {
+		in.into.Servers[in.backend] = slices.Concat(in.into.Servers[in.backend], in.servers)
+		in.servers = in.servers[:0]
+	}
+}
+
+// end is called behind the last line, with the error so far.
+func (in *observer) end(err error) error {
+	in.flush()
+	if err != nil {
+		return nil
+	}
+	return in.rows.end()
 }
 
 // The bits of srv_admin_state (management.txt "show servers state"). Left out
@@ -147,13 +176,4 @@ func serverState(admin uint64) haproxy.ServerState {
 		return haproxy.Drain
 	}
 	return haproxy.Ready
-}
-
-func hasAddr(row []string, want netip.AddrPort) bool {
-	addr, err := netip.ParseAddr(row[columnAddr])
-	if err != nil {
-		return false
-	}
-	port, err := strconv.ParseUint(row[columnPort], 10, 16)
-	return err == nil && netip.AddrPortFrom(addr, uint16(port)) == want
 }

@@ -171,12 +171,11 @@ func (s socket) ask(ctx context.Context, text string) (string, error) {
 func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	conn, err := s.dial(ctx)
+	conn, err := s.open(ctx)
 	if err != nil {
-		return "", s.explain(ctx, err)
+		return "", err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	defer conn.close()
 	if _, err := io.WriteString(conn, text); err != nil {
 		return "", s.explain(ctx, err)
 	}
@@ -193,6 +192,26 @@ func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) b
 		}
 	}
 	return string(reply), nil
+}
+
+// connection is one that ends when its context does.
+type connection struct {
+	net.Conn
+	stop func() bool
+}
+
+// open connects. The connection's reads and writes fail once ctx has ended.
+func (s socket) open(ctx context.Context) (connection, error) {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return connection{}, s.explain(ctx, err)
+	}
+	return connection{conn, context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })}, nil
+}
+
+func (c connection) close() {
+	c.stop()
+	c.Close()
 }
 
 // dial connects, again and again while the socket refuses and patience lasts.

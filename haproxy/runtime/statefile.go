@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"podgate/haproxy"
 )
@@ -25,11 +24,14 @@ import (
 // EmptyStateFile in its place afterwards.
 func (c *Client) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
 	const command = "show servers state"
-	replies, err := c.worker.exchange(ctx, []string{command})
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	file, err := stateFile(replies[0], want)
+	file, err := onWorker(ctx, &c.worker, func(s socket) ([]byte, error) {
+		out := newStateFile(want)
+		err := s.lines(ctx, command, out.line)
+		if err == nil {
+			err = out.rows.end()
+		}
+		return out.text.Bytes(), err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %s: %w", command, err)
 	}
@@ -39,33 +41,67 @@ func (c *Client) StateFile(ctx context.Context, want haproxy.State) ([]byte, err
 // EmptyStateFile is a "server-state-file" of no servers.
 func EmptyStateFile() []byte { return []byte("1\n") }
 
-func stateFile(reply string, want haproxy.State) ([]byte, error) {
-	rest, ok := strings.CutPrefix(reply, "1\n")
-	if !ok {
-		return nil, fmt.Errorf("HAProxy answered %q", firstLine(reply))
-	}
-	file := bytes.NewBuffer(EmptyStateFile())
-	wanted := map[string]map[string]haproxy.Server{} // by backend and name
-	for line := range strings.Lines(rest) {
-		line = strings.TrimSuffix(line, "\n")
-		row := strings.Fields(line)
-		if len(row) > columnPort && row[0] != "#" {
-			b, ours := want.Backend(row[columnBackend])
-			if ours {
-				if wanted[b.Name] == nil {
-					wanted[b.Name] = byName(b.Servers)
-				}
-				server, ok := wanted[b.Name][row[columnServer]]
-				if !ok || !keepsState(row, server, b.Options) {
-					continue
-				}
-				row[columnAdminState] = adminState(server.State)
-				line = strings.Join(row, " ")
-			}
+// stateFile makes a "server-state-file" of the rows of "show servers state".
+type stateFile struct {
+	want    haproxy.State
+	rows    stateRows
+	text    bytes.Buffer
+	backend *haproxy.Backend // of the present row; nil where it is not ours
+	servers map[string]haproxy.Server
+	name    string // of the present row's backend, ours or not
+}
+
+func newStateFile(want haproxy.State) *stateFile {
+	const rowSize = 128
+	f := &stateFile{want: want}
+	size := len(EmptyStateFile())
+	for _, b := range want.Backends {
+		if b.Options.Check { // or hardly any of its rows tells anything
+			size += len(b.Servers) * rowSize
 		}
-		fmt.Fprintln(file, line)
 	}
-	return file.Bytes(), nil
+	f.text.Grow(size)
+	f.text.Write(EmptyStateFile())
+	return f
+}
+
+func (f *stateFile) line(line []byte) error {
+	began := f.rows.began
+	ok, err := f.rows.next(line)
+	if err != nil || !began {
+		return err
+	}
+	if ok && !f.keeps(&f.rows.row) {
+		return nil
+	}
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	if ok && f.backend != nil {
+		// All that comes behind the state stays as it is.
+		row := &f.rows.row
+		server := f.servers[string(row[columnServer])]
+		line = bytes.Join(row[:columnAdminState], []byte(" "))
+		line = append(append(line, ' '), adminState(server.State)...)
+		rest := f.rows.behind(columnAdminState)
+		line = append(append(line, ' '), rest...)
+	}
+	f.text.Write(line)
+	f.text.WriteByte('\n')
+	return nil
+}
+
+// keeps reports whether the row is to stand in the file.
+func (f *stateFile) keeps(row *stateRow) bool {
+	if name := row[columnBackend]; f.name != string(name) || f.name == "" {
+		f.name, f.backend, f.servers = string(name), nil, nil
+		if b, ours := f.want.Backend(f.name); ours {
+			f.backend, f.servers = &b, byName(b.Servers)
+		}
+	}
+	if f.backend == nil {
+		return true
+	}
+	server, ok := f.servers[string(row[columnServer])]
+	return ok && keepsState(row, server, f.backend.Options)
 }
 
 func byName(servers []haproxy.Server) map[string]haproxy.Server {
@@ -84,16 +120,17 @@ const (
 
 // keepsState reports whether HAProxy may take over the row for the server: its
 // address, which would beat that of the configuration, must be the same, and its
-// health must not outlive the checks that it is from, nor end new ones.
-func keepsState(row []string, s haproxy.Server, o haproxy.Options) bool {
-	admin, err := strconv.ParseUint(row[columnAdminState], 10, 32)
-	if err != nil || serverState(admin) == haproxy.Maint || !hasAddr(row, s.Addr) {
+// health must not outlive the checks that it is from, nor end new ones. Without
+// checks a server starts just as the row of a ready one says, which is left out.
+func keepsState(row *stateRow, s haproxy.Server, o haproxy.Options) bool {
+	state, err := row.state()
+	if err != nil || state == haproxy.Maint || !row.hasAddr(s.Addr) {
 		return false
 	}
 	if !o.Check {
-		return row[columnOpState] == opRunning
+		return s.State == haproxy.Drain && string(row[columnOpState]) == opRunning
 	}
-	check, err := strconv.ParseUint(row[columnCheckState], 10, 32)
+	check, err := strconv.ParseUint(string(row[columnCheckState]), 10, 32)
 	return err == nil && check&checkEnabled != 0
 }
 

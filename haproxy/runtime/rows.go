@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"podgate/haproxy"
+)
+
+// stateRows reads "show servers state" line by line: of 100,000 servers it is
+// more than ten megabytes. The zero value has read nothing.
+type stateRows struct {
+	began bool
+	row   stateRow
+	line  []byte              // of row
+	ends  [columnPort + 1]int // where in line each column of row ends
+}
+
+// stateRow is one row, split at its blanks. It stands in the buffer that it was
+// read from, good until the next one.
+type stateRow [columnPort + 1][]byte
+
+// next takes a line in, and reports whether it is the row of a server.
+func (r *stateRows) next(line []byte) (bool, error) {
+	line = bytes.TrimSpace(line)
+	if !r.began {
+		if r.began = string(line) == "1"; !r.began {
+			return false, fmt.Errorf("HAProxy answered %q", line)
+		}
+		return false, nil
+	}
+	if len(line) == 0 || line[0] == '#' {
+		return false, nil
+	}
+	r.line = line
+	rest := line
+	for i := range r.row {
+		if len(rest) == 0 {
+			return false, fmt.Errorf("a row of %d columns: %q", i, line)
+		}
+		end := bytes.IndexByte(rest, ' ')
+		if end < 0 {
+			end = len(rest)
+		}
+		r.ends[i] = len(line) - len(rest) + end
+		r.row[i], rest = rest[:end], bytes.TrimLeft(rest[end:], " ")
+	}
+	return true, nil
+}
+
+// behind is what of the line stands behind a column of the row.
+func (r *stateRows) behind(column int) []byte {
+	return bytes.TrimLeft(r.line[r.ends[column]:], " ")
+}
+
+// end returns an error if nothing was read.
+func (r *stateRows) end() error {
+	if !r.began {
+		return fmt.Errorf("HAProxy answered %q", "")
+	}
+	return nil
+}
+
+// state is the administrative state of the row's server.
+func (r *stateRow) state() (haproxy.ServerState, error) {
+	admin, err := strconv.ParseUint(string(r[columnAdminState]), 10, 32)
+	if err != nil {
+		return "", fmt.Errorf("srv_admin_state %q is not a number", r[columnAdminState])
+	}
+	return serverState(admin), nil
+}
+
+// hasAddr reports whether the server, which is named for its address, has it.
+func (r *stateRow) hasAddr(want netip.AddrPort) bool {
+	name := r[columnServer]
+	if i := bytes.LastIndexByte(name, ':'); i >= 0 && bytes.Equal(name[:i], r[columnAddr]) && bytes.Equal(name[i+1:], r[columnPort]) {
+		return true
+	}
+	addr, err := netip.ParseAddr(string(r[columnAddr]))
+	if err != nil {
+		return false
+	}
+	port, err := strconv.ParseUint(string(r[columnPort]), 10, 16)
+	return err == nil && netip.AddrPortFrom(addr, uint16(port)) == want
+}
+
+// eachLine calls each with every line of a reply.
+func eachLine(reply string, each func(line []byte) error) error {
+	for line := range strings.Lines(reply) {
+		if err := each([]byte(line)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines sends one command and calls each with every line of its reply that is
+// not empty, as it comes; the line is good until each returns. An error of each
+// ends it.
+func (s socket) lines(ctx context.Context, command string, each func(line []byte) error) error {
+	if s.prefix != "" { // the master goes on behind a reply, which must be known whole
+		replies, err := s.exchange(ctx, []string{command})
+		if err != nil {
+			return err
+		}
+		return eachLine(replies[0], each)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	conn, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.close()
+	if _, err := io.WriteString(conn, separator+";"+command+";"+separator+"\n"); err != nil {
+		return s.explain(ctx, err)
+	}
+	r := bufio.NewReaderSize(conn, 64<<10)
+	version, err := r.ReadString('\n')
+	for err == nil {
+		var line []byte
+		if line, err = r.ReadSlice('\n'); err != nil {
+			break
+		}
+		switch {
+		case len(line) == 1:
+		case string(line) == version:
+			return nil
+		default:
+			if err := each(line); err != nil {
+				return err
+			}
+		}
+	}
+	if err == io.EOF {
+		return fmt.Errorf("%s: %w: 0 of 1 commands answered", s.path, errCut)
+	}
+	return s.explain(ctx, err)
+}
