@@ -43,6 +43,19 @@ func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
 	if again, err := f.makeSecret(); again != secret || err != nil {
 		t.Errorf("it is another the second time: %q, %v", again, err)
 	}
+	config := "frontend x\n  unique-id-format " + secret + "\n"
+	if err := os.WriteFile(filepath.Join(string(f), "podgate.cfg"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(string(f), secretFile)); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := f.makeSecret(); again != secret || err != nil {
+		t.Errorf("HAProxy has %q, and now it is %q, %v", secret, again, err)
+	}
+	if err := os.Remove(filepath.Join(string(f), "podgate.cfg")); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
 		"cut": secret[:9], "empty": "", "two lines": secret[:20] + "\n" + secret[20:], "binary": "\xff" + secret[1:], "another's": strings.Repeat("a b", 10),
 	} {

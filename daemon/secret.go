@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
 )
 
 // secretFile holds what one worker of HAProxy shows the next one at http.relay.
@@ -33,6 +34,21 @@ func (f folder) secret() (string, error) {
 	return secret, err
 }
 
+// secretInUse is the one that the configuration repeats, "" for none. HAProxy has
+// it: with another one, the workers that a reload retires would not be believed.
+func (f folder) secretInUse() string {
+	text, err := os.ReadFile(filepath.Join(string(f), cfgfile.ConfigFile))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "unique-id-format" && isSecret(words[1]) {
+			return words[1]
+		}
+	}
+	return ""
+}
+
 // isSecret reports whether s is as rand.Text makes one.
 func isSecret(s string) bool {
 	const least = 26
@@ -47,7 +63,9 @@ func (f folder) makeSecret() (string, error) {
 	if err != nil || secret != "" {
 		return secret, err
 	}
-	secret = rand.Text()
+	if secret = f.secretInUse(); secret == "" {
+		secret = rand.Text()
+	}
 	return secret, f.replace(secretFile, []byte(secret+"\n"))
 }
 

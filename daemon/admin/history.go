@@ -68,6 +68,15 @@ func (f *historyFile) load() ([]*Change, error) {
 // save writes changes where they are not those that were saved last. The old
 // file stays whole until the new one is.
 func (f *historyFile) save(changes []*Change) error {
+	err := f.write(changes)
+	// The temporary file has another name each time; what is told is the same.
+	if half, ok := errors.AsType[*fs.PathError](err); ok {
+		return half.Err
+	}
+	return err
+}
+
+func (f *historyFile) write(changes []*Change) error {
 	if f.path == "" || len(changes) == 0 || changes[len(changes)-1] == f.saved {
 		return nil
 	}

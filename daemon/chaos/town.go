@@ -183,6 +183,10 @@ func (t *town) restartHAProxy(ctx context.Context, kill func() error) error {
 func (t *town) tail() string {
 	const most = 6 << 10
 	text, _ := os.ReadFile(t.log.Name())
+	kept := filepath.Join(os.TempDir(), "podgate-chaos.log")
+	if os.WriteFile(kept, text, 0o600) == nil {
+		defer fmt.Fprintln(os.Stderr, "all that podgate said is in", kept)
+	}
 	return fmt.Sprintf("podgate said, at the end:\n%s\nHAProxy said, at the end:\n%s", text[max(0, len(text)-most):], t.haproxy.Log())
 }
 
