@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"podgate/kubeapi"
 )
@@ -48,7 +49,7 @@ func (t *town) setService(i int, annotations map[string]string) error {
 	}
 	t.changes++
 	return t.api.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: serviceName(i)}, Type: "ClusterIP", Annotations: prefixed,
+		Key: kubeapi.Key{Namespace: "shop", Name: serviceName(i)}, Type: "ClusterIP", Annotations: prefixed, Created: time.Unix(1, 0),
 		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
 }
@@ -134,6 +135,7 @@ func (t *town) harm() error {
 	t.evil = true
 	return t.api.SetService(kubeapi.Service{
 		Key: kubeapi.Key{Namespace: "evil", Name: fmt.Sprintf("s%d", t.IntN(3))}, Type: "ClusterIP", Annotations: annotations,
-		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
+		Created: time.Unix(2, 0), // younger, or it would have by its name what both ask for
+		Ports:   []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
 }
