@@ -19,6 +19,7 @@ import (
 	"podgate/daemon"
 	"podgate/daemon/admin"
 	"podgate/daemon/config"
+	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -104,6 +105,12 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			if err != nil {
 				tw.t.Error(err)
 			}
+		},
+		"a certificate is about to expire": func(tw *town) {
+			edge := &tlsTown{town: tw, folder: tw.t.TempDir(), https: tw.freeAddr(), httpsRelay: tw.freeAddr(), inner: tw.freeAddr()}
+			edge.put("soon.pem", haproxytest.CertificateUntil(tw.t, time.Now().Add(20*time.Hour), "soon.test"))
+			edge.setHTTPS()
+			tw.service("soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(tw.t, "soon-0"))
 		},
 		"HAProxy cannot load a Service": func(tw *town) {
 			taken := tw.listen()

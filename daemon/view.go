@@ -3,10 +3,14 @@
 package daemon
 
 import (
+	"log/slog"
+	"slices"
 	"time"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/certs"
 	"podgate/daemon/compile"
+	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
 
@@ -19,6 +23,10 @@ type view struct {
 	problems    []admin.Problem
 	configError string
 	configSince time.Time
+
+	chosen       []haproxy.Certificate // that certificates are of
+	certificates []admin.Certificate
+	expiring     map[string]bool // sources that were told
 }
 
 func (v *view) begin(d *Daemon) {
@@ -50,6 +58,47 @@ func (v *view) problemsChanged(problems []compile.Problem, since map[compile.Pro
 	}
 }
 
+// certified takes the certificates that are in use, and tells which are about to
+// expire.
+func (v *view) certified(chosen []haproxy.Certificate, log *slog.Logger) {
+	if len(chosen) != len(v.chosen) || len(chosen) > 0 && &chosen[0] != &v.chosen[0] {
+		v.chosen = chosen
+		v.certificates = make([]admin.Certificate, len(chosen))
+		for i, c := range chosen {
+			v.certificates[i] = admin.Certificate{Source: c.Source, Names: c.Names, Expires: c.NotAfter}
+		}
+		slices.SortStableFunc(v.certificates, func(a, b admin.Certificate) int { return a.Expires.Compare(b.Expires) })
+	}
+	now := time.Now()
+	expiring := map[string]bool{}
+	for _, c := range v.certificates {
+		if !c.Expiring(now) {
+			break // those behind it neither
+		}
+		expiring[c.Source] = true
+		if !v.expiring[c.Source] {
+			log.Warn("certificate expires soon", "file", c.Source, "expires", c.Expires.UTC().Format(time.RFC3339))
+			v.chronicle.tell(told("certificate expires soon", c.Source+" on "+c.Expires.UTC().Format(time.RFC3339)))
+		}
+	}
+	for source := range v.expiring {
+		if !expiring[source] {
+			log.Info("certificate is renewed, or no longer used", "file", source)
+		}
+	}
+	v.expiring = expiring
+}
+
+// certificateProblems are those that the log was told, a line each.
+func certificateProblems(problems map[certs.Problem]bool) []string {
+	var all []string
+	for p := range problems {
+		all = append(all, p.File+": "+p.Text)
+	}
+	slices.Sort(all)
+	return all
+}
+
 // saveHistory writes the last of what happened. What goes wrong with it was told
 // before.
 func (d *Daemon) saveHistory() {
@@ -71,6 +120,7 @@ func (d *Daemon) publish() {
 	if inStep != v.inStep {
 		v.inStep, v.since = inStep, time.Now()
 	}
+	v.certified(d.material.chosen, d.Log)
 	if d.Admin == nil {
 		return
 	}
@@ -92,5 +142,6 @@ func (d *Daemon) publish() {
 			Runtime: e.runtime,
 		},
 		Health: d.health, Changes: v.chronicle.changes, Counters: counters,
+		Certificates: v.certificates, CertificateProblems: certificateProblems(d.material.told),
 	})
 }

@@ -52,9 +52,9 @@ func histogram(name, help string, labels ...string) metric {
 
 // metrics are all of ours.
 type metrics struct {
-	build, inStep, config, held, draining, haproxyUp, apiUp, apiCondition, listed, heard, applied metric
-	problems, services, servers, backends, routes, oldWorkers                                     metric
-	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest               metric
+	build, inStep, config, certificates, expiry, held, draining, haproxyUp, apiUp, apiCondition, listed, heard, applied metric
+	problems, services, servers, backends, routes, oldWorkers                                                           metric
+	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                     metric
 }
 
 func newMetricNames() metrics {
@@ -62,6 +62,8 @@ func newMetricNames() metrics {
 		build:         gauge("build_info", "Always 1; the labels say which podgate this is.", "version", "commit", "goversion"),
 		inStep:        gauge("in_step", "1 while HAProxy serves what cluster and configuration say, else 0."),
 		config:        gauge("configuration_in_force", "1 while podgate.toml is in force as it is now, 0 while it is refused and an older one is."),
+		certificates:  gauge("certificates", "Certificates in use, by state: expiring is less than 14 days before the end.", "state"),
+		expiry:        gauge("certificate_expiry_timestamp_seconds", "When the first of the certificates in use expires."),
 		held:          gauge("removal_held", "1 while a removal is held because too much would go at once, else 0."),
 		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
@@ -110,6 +112,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	m.tellAPI(v.API.Status(), tell)
 	m.tellServed(v, tell)
 	m.tellCounters(v.Counters, tell)
+	m.tellCertificates(v, tell)
 	for i, method := range Methods() {
 		out <- v.Counters.Latency[i].metric(m.latency.Desc, method)
 	}
@@ -165,6 +168,27 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 	}
 	if v.Health != nil {
 		tell(m.oldWorkers, float64(v.Health.Retired))
+	}
+}
+
+func (m metrics) tellCertificates(v *View, tell func(metric, float64, ...string)) {
+	count := map[string]int{}
+	now := time.Now()
+	for _, c := range v.Certificates {
+		switch {
+		case now.After(c.Expires):
+			count["expired"]++
+		case c.Expiring(now):
+			count["expiring"]++
+		default:
+			count["valid"]++
+		}
+	}
+	for _, state := range []string{"valid", "expiring", "expired"} {
+		tell(m.certificates, float64(count[state]), state)
+	}
+	if len(v.Certificates) > 0 {
+		tell(m.expiry, timestamp(v.Certificates[0].Expires))
 	}
 }
 

@@ -89,6 +89,7 @@ func TestTheDashboardsQueriesAreQueries(t *testing.T) {
 // rules, dashboard and manual in what podgate serves.
 func TestEveryMetricThatIsNamedExists(t *testing.T) {
 	v := viewOf(t, 1, 1)
+	v.Certificates = []Certificate{{Source: "a.pem", Expires: v.At}}
 	v.Problems = []Problem{{Problem: compile.Problem{Kind: compile.Invalid}}}
 	served := scrape(t, serverOf(v))
 	text := strings.Join(queries(t), "\n")

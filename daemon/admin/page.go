@@ -105,6 +105,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(),
 		Problems: limit(status.Problems, pageProblems), Changes: changesOf(limit(status.Changes, pageChanges)),
 	}
+	if len(status.Certificates) > 0 {
+		p.Extra = append(p.Extra, fact{"Certificates", status.certificatesText()})
+	}
 	p.MoreProblems = len(status.Problems) - len(p.Problems)
 	p.List = Listing{Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}.fill(status.Services, r.FormValue("state"), number(r, "from", 0), pageServices)
 	p.Status.Services = nil

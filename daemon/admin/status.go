@@ -30,7 +30,8 @@ type Status struct {
 	Count         StatusCount     `json:"count"`
 	Problems      []StatusProblem `json:"problems"`
 	Services      []Row           `json:"services"`
-	Changes       []*Change       `json:"changes"` // the newest first
+	Changes       []*Change       `json:"changes"`      // the newest first
+	Certificates  []Certificate   `json:"certificates"` // the first to expire first
 }
 
 // Level is how bad it is.
@@ -140,7 +141,7 @@ func (p StatusProblem) String() string {
 // before the first pass.
 func StatusOf(v *View, now time.Time) Status {
 	s := Status{
-		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{},
+		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{}, Certificates: []Certificate{},
 		Count: StatusCount{ProblemKinds: map[compile.Kind]int{}},
 	}
 	s.API.Conditions = []StatusCondition{}
@@ -169,6 +170,7 @@ func StatusOf(v *View, now time.Time) Status {
 	}
 	s.Count.Servers = CountServers(v)
 	s.Changes = HistoryOf(v).Changes
+	s.Certificates = append(s.Certificates, v.Certificates...)
 	s.Level, s.Reasons = judge(v, s, now)
 	return s
 }
@@ -230,6 +232,14 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 	}
 	if v.Edge.Draining {
 		add(Degraded, "this node drains: its health checks fail until podgate undrain")
+	}
+	for _, c := range v.Certificates {
+		if c.Expiring(now) {
+			add(Degraded, "certificate %s", c.text(now))
+		}
+	}
+	for _, text := range v.CertificateProblems {
+		add(Degraded, "certificate %s", text)
 	}
 	for _, c := range s.API.Conditions {
 		add(Degraded, "API server %s: %s; HAProxy serves the last state", c.Kind, c.Text)

@@ -140,6 +140,9 @@ func (s Status) Print(w io.Writer, style Style) {
 		{"podgate.toml", s.Config.File + ", " + s.Config.text()},
 		{"serves", s.Count.text()},
 	}
+	if len(s.Certificates) > 0 {
+		rows = append(rows, []string{"certificates", s.certificatesText()})
+	}
 	p.table(nil, rows, nil)
 	p.problems(s.Problems)
 	p.services(s)
@@ -189,6 +192,23 @@ func (h StatusHAProxy) text(now time.Time) string {
 	}
 	if h.ReloadAt != nil {
 		text += ", a reload is due in " + ago(max(0, h.ReloadAt.Sub(now)))
+	}
+	return text
+}
+
+func (c Certificate) text(now time.Time) string {
+	left := c.Expires.Sub(now)
+	if left < 0 {
+		return fmt.Sprintf("%s expired %s ago", c.Source, ago(-left))
+	}
+	return fmt.Sprintf("%s expires in %s", c.Source, ago(left))
+}
+
+// certificatesText says which of several is the first to expire.
+func (s Status) certificatesText() string {
+	text := fmt.Sprintf("%d, %s", len(s.Certificates), s.Certificates[0].text(s.At))
+	if len(s.Certificates) == 1 {
+		return s.Certificates[0].text(s.At)
 	}
 	return text
 }
