@@ -113,6 +113,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 			since = d.snapshot.Since
 		case h := <-healths:
 			d.judge(h)
+		case known := <-d.follow.secrets.out:
+			d.material.takeSecrets(known)
 		case set := <-d.material.out:
 			d.material.take(set)
 			d.takeMaterial()
@@ -149,6 +151,7 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 		d.compiled = d.Config
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
+	d.follow.secrets.ask(d.result.Secrets)
 	want := d.edge.secured(d.material.wanted(d.result))
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
@@ -179,7 +182,7 @@ func (d *Daemon) judge(h *admin.Health) {
 // problems are those of the cluster, what HAProxy could not load of it, and what
 // its servers lack.
 func (d *Daemon) problems() []compile.Problem {
-	problems := slices.Concat(d.result.Problems, d.lonely.told)
+	problems := slices.Concat(d.result.Problems, d.lonely.told, d.material.lacking)
 	for name, a := range d.edge.quarantine.aside {
 		if port, ok := d.result.Service(name); ok {
 			text := fmt.Sprintf("set aside, what was served of it stays: %s", a.reason)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync"
 
 	"podgate/daemon/config"
 	"podgate/kubeapi"
@@ -19,6 +20,8 @@ type follower struct {
 	client *kubeapi.Client
 	cancel context.CancelFunc
 	done   chan struct{} // closed by the goroutine when it ends
+
+	secrets *secretFollower
 }
 
 // newFollower reads the credentials that k names. The error says what is wrong
@@ -30,7 +33,7 @@ func newFollower(k config.Kubernetes, nodes bool, userAgent string, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	return &follower{of: k, nodes: nodes, client: client, done: make(chan struct{})}, nil
+	return &follower{of: k, nodes: nodes, client: client, done: make(chan struct{}), secrets: newSecretFollower(client, k.PollInterval)}, nil
 }
 
 // start begins to send Snapshots to out, until stop or until ctx ends.
@@ -38,6 +41,9 @@ func (f *follower) start(ctx context.Context, out chan *kubeapi.Snapshot) {
 	ctx, f.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(f.done)
+		var beside sync.WaitGroup
+		defer beside.Wait()
+		beside.Go(func() { f.secrets.run(ctx) })
 		_ = f.client.Follow(ctx, out) // ends with ctx and for no other reason
 	}()
 }

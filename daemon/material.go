@@ -12,6 +12,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/haproxy"
+	"podgate/kubeapi"
 )
 
 // material follows the certificates and authorities that podgate.toml names, in
@@ -27,6 +28,8 @@ type material struct {
 	// The last certificates that were chosen, and of what: what stays the same
 	// stays one.
 	chosen   []haproxy.Certificate
+	known    map[kubeapi.Key]secretState // Secrets
+	lacking  []compile.Problem           // of Services that name Secrets
 	problems []certs.Problem
 	secrets  []compile.Secret
 	fresh    bool
@@ -73,6 +76,9 @@ func (m *material) stop() {
 // take takes over what there is now.
 func (m *material) take(s certs.Set) { m.set, m.fresh = s, false }
 
+// takeSecrets takes over what there is of Secrets now.
+func (m *material) takeSecrets(known map[kubeapi.Key]secretState) { m.known, m.fresh = known, false }
+
 // in is c with what there is of the files that it names.
 func (m *material) in(c *config.Config) *config.Config {
 	path := func(name string) string {
@@ -102,6 +108,7 @@ func (m *material) choose(result *compile.Result) []haproxy.Certificate {
 		return m.chosen
 	}
 	m.chosen, m.problems = certs.Choose(m.set.Certificates, m.set.Default)
+	m.chosen, m.lacking = withSecrets(m.chosen, result.Secrets, m.known, m.of.InService)
 	m.secrets, m.fresh = result.Secrets, true
 	return m.chosen
 }
@@ -126,18 +133,19 @@ func (d *Daemon) takeMaterial() {
 
 // followMaterial follows what podgate.toml names now.
 func (d *Daemon) followMaterial(ctx context.Context) {
-	told := map[certs.Problem]bool{}
+	told, known := map[certs.Problem]bool{}, map[kubeapi.Key]secretState(nil)
 	if d.material != nil {
 		if reflect.DeepEqual(d.material.of, sourceOf(d.Config)) {
 			d.Config = d.material.in(d.Config)
 			return
 		}
-		told = d.material.told
+		told, known = d.material.told, d.material.known
 		d.material.stop()
 	}
 	d.material = newMaterial(ctx, d.Config, told, func(err error) {
 		d.Log.Warn("certificates are not watched, changes are found within seconds", "err", err)
 	})
+	d.material.known = known
 	d.takeMaterial()
 }
 

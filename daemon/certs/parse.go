@@ -215,6 +215,9 @@ func fileName(source string) string {
 	return fmt.Sprintf("%s-%x.pem", cmp.Or(clean[:min(len(clean), 100)], "certificate"), sum[:4])
 }
 
+// SecretName is the Name of the Certificate of a Secret, by its source.
+func SecretName(source string) string { return SecretPrefix + fileName(source) }
+
 // Authorities are the certificates of a bundle in PEM, and nothing else of it.
 func Authorities(text []byte) ([]byte, error) {
 	blocks := blocksOf(text, "CERTIFICATE")

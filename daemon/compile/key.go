@@ -50,7 +50,7 @@ func keys() []key {
 		keyBackendProtocol, keyBackendVerify, keyCookie, keyAlgorithm, keyBackendName,
 		keyTCP, keyUpstream, keyCheck, keyCheckPath, keyCheckInterval,
 		keyTimeoutServer, keyTimeoutConnect, keyMaxConn, keySlowStart,
-		keyAllowSource, keyRedirectHTTPS, keyHSTS, keySendProxy, keyPassthrough,
+		keyAllowSource, keyRedirectHTTPS, keyHSTS, keySendProxy, keyPassthrough, keyTLSSecret,
 	}
 }
 
@@ -61,7 +61,7 @@ func (k key) known() bool { return slices.Contains(keys(), k) }
 func (k key) httpOnly() bool {
 	switch k {
 	case keyHost, keyPath, keyACLMatch, keyRewrite,
-		keyCookie, keyRedirectHTTPS, keyHSTS, keyPassthrough:
+		keyCookie, keyRedirectHTTPS, keyHSTS, keyPassthrough, keyTLSSecret:
 		return true
 	}
 	return false

@@ -67,7 +67,7 @@ func TestTheManualsExamplesAreRight(t *testing.T) {
 			svc.Ports[0] = kubeapi.ServicePort{Name: suffix, Port: 8280}
 		}
 		switch name, _, _ := strings.Cut(strings.TrimPrefix(example[1], Prefix), "."); key(name) {
-		case keyRedirectHTTPS, keyHSTS, keyBackendVerify:
+		case keyRedirectHTTPS, keyHSTS, keyBackendVerify, keyTLSSecret:
 			svc.Annotations[Prefix+string(keySSLTerm)] = "true"
 		case keyPassthrough:
 			svc.Annotations[Prefix+string(keyHost)] = "shop.example.com"

@@ -72,7 +72,7 @@ func AnnotationNames() []string {
 	return []string{
 		"host", "path", "aclMatch", "rewrite", "sslTerm", "backend-protocol", "backend-verify", "cookie-sticky-session", "algorithm",
 		"backend-name", "tcp", "upstream", "check", "check-path", "check-interval", "timeout-server", "timeout-connect", "maxconn",
-		"slowstart", "allow-source", "redirect-https", "hsts", "send-proxy", "passthrough",
+		"slowstart", "allow-source", "redirect-https", "hsts", "send-proxy", "passthrough", "tls-secret",
 	}
 }
 

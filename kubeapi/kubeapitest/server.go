@@ -18,11 +18,15 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"podgate/kubeapi"
 )
 
 // Server is an API server. The zero value is not usable; see New. All methods
 // may be called concurrently, and objects may be changed while it is stopped.
 type Server struct {
+	secrets map[kubeapi.Key]kubeapi.Secret // guarded by mu
+
 	mu      sync.Mutex
 	objects map[objectKey]*object
 	version int           // resourceVersion of the last change
@@ -181,6 +185,9 @@ func (s *Server) Watching() int {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if s.serveSecret(w, req) {
+		return
+	}
 	r, err := parseRequest(req)
 	if s.speaksOnlyJSON() {
 		r.protobuf = false
