@@ -48,7 +48,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"podgate/cmd/podgate":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/config", "podgate/daemon/demo", "podgate/daemon/setup"},
 		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/certs", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/admin":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
-		"podgate/daemon/bench":                {"podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/kubeapi/kubeapitest/realapi"},
+		"podgate/daemon/bench":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/kubeapi/kubeapitest/realapi"},
 		"podgate/daemon/certs":                {"podgate/haproxy"},
 		"podgate/daemon/chaos":                {"podgate/daemon", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest"},
 		"podgate/daemon/compile":              {"podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy"},

@@ -91,6 +91,9 @@ func benchmarks() []benchmark {
 		{"rolling_update", []size{{10, 10}}, rollingUpdate, nil},
 		{"haproxy_memory", []size{{1000, 10}}, haproxyMemory, nil},
 		{"churn", []size{{1000, 1}}, churn, nil},
+		{"event_cpu", []size{{1000, 10}, {5000, 20}}, nil, eventCPU},
+		{"poll_cpu", []size{{5000, 20}}, pollCPU, nil},
+		{"rss", []size{{1000, 10}, {5000, 20}}, rss, nil},
 		{"operator", []size{{5000, 20}}, operator, nil},
 		{"sync", []size{{5000, 20}}, nil, synced},
 	}

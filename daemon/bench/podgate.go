@@ -94,13 +94,4 @@ func (p *podgate) memory() float64 {
 
 // residentMB is the resident memory of a process in megabytes, zero where there
 // is none (proc_pid_status(5): VmRSS).
-func residentMB(pid int) float64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for l := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(l, "VmRSS:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(value)[0])
-			return round(float64(kb) / 1024)
-		}
-	}
-	return 0
-}
+func residentMB(pid int) float64 { return statusMB(pid, "VmRSS:") }

@@ -21,13 +21,17 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// readers are the programs of synced that are ours, by the first argument; the
-// second is a kubeconfig.
-func readers() map[string]func(ctx context.Context, kubeconfig string) error {
+// readers are the programs that benchmarks run apart, by the first argument; the
+// second is a kubeconfig for those of synced, else the API server's URL.
+func readers() map[string]func(ctx context.Context, of string) error {
 	return map[string]func(context.Context, string) error{
 		"follow":   func(ctx context.Context, kubeconfig string) error { return follow(ctx, kubeconfig, true) },
 		"list":     func(ctx context.Context, kubeconfig string) error { return follow(ctx, kubeconfig, false) },
 		"transfer": transfer,
+
+		"events":      events,
+		"drop-events": dropEvents,
+		"drop-lists":  dropLists,
 	}
 }
 

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+const (
+	eventTrials = 300
+	// eventPause lets each change be a Snapshot of its own.
+	eventPause = 30 * time.Millisecond
+)
+
+// eventCPU is what one changed endpoint takes of podgate's processor time, from
+// its bytes on the wire to the Plan: all that a program takes which follows,
+// compiles and compares, its collections of memory among it. The yardstick is a
+// program that reads the same events and drops them.
+func eventCPU(ctx context.Context, s size) (line, error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	pods, err := startPods()
+	if err != nil {
+		return nil, err
+	}
+	defer pods.close()
+	e := &edge{size: s, api: kubeapitest.New(), pods: pods}
+	if err := e.fill(); err != nil {
+		return nil, err
+	}
+	if err := e.api.Start(""); err != nil {
+		return nil, err
+	}
+	defer e.api.Stop()
+	var programs []*eventReader
+	for _, name := range []string{"events", "drop-events"} {
+		p, err := startEventReader(ctx, name, e.api.URL())
+		if err != nil {
+			return nil, err
+		}
+		defer p.kill()
+		programs = append(programs, p)
+	}
+	for i := range eventTrials {
+		if !pause(ctx, eventPause) {
+			return nil, context.Cause(ctx)
+		}
+		if err := e.replacePod(i); err != nil {
+			return nil, err
+		}
+		for _, p := range programs {
+			if err := p.took(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var cpu []time.Duration
+	for _, p := range programs {
+		took, err := p.end()
+		if err != nil {
+			return nil, err
+		}
+		cpu = append(cpu, took/eventTrials)
+	}
+	return line{{"ms", ms(cpu[0])}, {"n", eventTrials}, {"yardstick_ms", ms(cpu[1])}}, nil
+}
+
+// eventReader is a program that says a line when it has everything, and one for
+// each event; behind its standard input it says what processor time it took
+// between.
+type eventReader struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	out   *bufio.Reader
+}
+
+func startEventReader(ctx context.Context, name, url string) (*eventReader, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, name, url)
+	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), "GOGC=50") // as podgate has it
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &eventReader{cmd, stdin, bufio.NewReader(stdout)}
+	return p, p.took()
+}
+
+// took waits for a line.
+func (p *eventReader) took() error {
+	_, err := p.out.ReadString('\n')
+	return err
+}
+
+func (p *eventReader) end() (time.Duration, error) {
+	if err := p.stdin.Close(); err != nil {
+		return 0, err
+	}
+	var nanoseconds int64
+	_, err := fmt.Fscan(p.out, &nanoseconds)
+	return time.Duration(nanoseconds), errors.Join(err, p.cmd.Wait())
+}
+
+// kill ends what has not ended.
+func (p *eventReader) kill() {
+	if p.cmd.ProcessState == nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait() // it was killed
+	}
+}
+
+// sayEvents says a line for each value of took, the first of which says that all
+// is there, and what processor time went by between that and the end of standard
+// input.
+func sayEvents(ctx context.Context, took <-chan struct{}) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}()
+	var began time.Duration
+	for {
+		select {
+		case <-took:
+			if began == 0 {
+				began = ownCPU()
+			}
+			fmt.Println("took")
+		case <-ended:
+			fmt.Println((ownCPU() - began).Nanoseconds())
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ownCPU is the processor time that this process has taken.
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err) // there is nothing that could fail
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// events is podgate up to the Plan, which it takes for carried out.
+func events(ctx context.Context, url string) error {
+	c, err := kubeapi.New(kubeapi.Config{Server: url, Namespaces: []string{namespace}, Watch: true}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	cfg := config.Default()
+	cfg.Kubernetes.Namespaces = []string{namespace}
+	ctx, cancel := context.WithCancel(ctx)
+	snapshots, took := make(chan *kubeapi.Snapshot, 1), make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { _ = c.Follow(ctx, snapshots) }) // ends with ctx alone
+	running.Go(func() { comparing(ctx, cfg, snapshots, took) })
+	err = sayEvents(ctx, took)
+	cancel()
+	running.Wait()
+	return err
+}
+
+// comparing compiles each Snapshot and compares it with the one before.
+func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeapi.Snapshot, took chan<- struct{}) {
+	var result *compile.Result
+	var have haproxy.Running
+	var differ haproxy.Differ
+	for {
+		select {
+		case snapshot := <-snapshots:
+			result = compile.Compile(cfg, snapshot, result)
+		case <-ctx.Done():
+			return
+		}
+		if have.Servers == nil {
+			have = haproxy.Running{Loaded: result.State.Structure(), Maps: result.State.Maps(), Servers: map[string][]haproxy.Server{}}
+			for _, b := range result.State.Backends {
+				have.Servers[b.Name] = b.Servers
+			}
+		}
+		plan := differ.Diff(have, result.State)
+		for _, changes := range [][]haproxy.ServerChange{plan.Add, plan.Leave} {
+			for _, change := range changes {
+				b, _ := result.State.Backend(change.Backend.Name)
+				have.Servers[b.Name] = b.Servers
+			}
+		}
+		select {
+		case took <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dropEvents reads a watch and drops what it says.
+func dropEvents(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/apis/discovery.k8s.io/v1/namespaces/"+namespace+"/endpointslices?watch=true", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/vnd.kubernetes.protobuf")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	took := make(chan struct{})
+	go func() {
+		took <- struct{}{}
+		frames := bufio.NewReader(resp.Body)
+		for { // up to the program's end
+			head, err := frames.Peek(4)
+			if err != nil {
+				return
+			}
+			if _, err := frames.Discard(4 + int(binary.BigEndian.Uint32(head))); err != nil {
+				return
+			}
+			took <- struct{}{}
+		}
+	}()
+	return sayEvents(ctx, took)
+}
