@@ -237,6 +237,28 @@ func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
 	}
 }
 
+func TestALostMemoryCostsOneReload(t *testing.T) {
+	tw := newTown(t)
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.awaitReloads()
+	tw.stop()
+	for _, name := range []string{"podgate.loaded.json", "podgate.before.json"} {
+		if err := os.WriteFile(filepath.Join(tw.haproxy.Folder, name), []byte("\x00"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tw.service("more", nil, newPod(t, "more-0"))
+	tw.start()
+	l := tw.startLoad("/cart/a")
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	l.check(t)
+	if reloads := tw.passes.reloads(); len(reloads) != 2 {
+		t.Errorf("reloads: %q, want one more than the first", reloads)
+	}
+}
+
 func TestPodgateWaitsForTheAPIServer(t *testing.T) {
 	tw := newTown(t)
 	tw.service("cart", nil, newPod(t, "cart-0"))

@@ -160,7 +160,7 @@ func (x *examination) folder() {
 func (x *examination) binds() {
 	e := newEdge(x.config, slog.New(slog.DiscardHandler))
 	want := compile.Compile(x.config, &kubeapi.Snapshot{}, nil).State
-	held := e.listening()
+	held := e.listening(want)
 	for _, f := range withPeer(want.Frontends, want.Settings) {
 		binds := f.Binds
 		if f.Relay.IsValid() {
