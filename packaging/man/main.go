@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/cpuguy83/go-md2man/v2/md2man"
@@ -32,7 +33,14 @@ func run(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	title := fmt.Sprintf("%% %q %q %q %q\n\n", args[0], args[1], args[2], args[3])
-	_, err = out.Write(md2man.Render([]byte(title + forTerminal(string(text)))))
+	page := string(md2man.Render([]byte(title + forTerminal(string(text)))))
+	// Long names leave lines that cannot be adjusted to both margins.
+	head, rest, _ := strings.Cut(page, "\n.TH ")
+	header, rest, _ := strings.Cut(rest, "\n")
+	rest = regexp.MustCompile(`[^\s:]+(:[^\s:]+){2,}`).ReplaceAllStringFunc(rest, func(list string) string {
+		return strings.ReplaceAll(list, ":", `:\:`) // may be broken there
+	})
+	_, err = fmt.Fprintf(out, "%s\n.TH %s\n.ad l\n%s", head, header, rest)
 	return err
 }
 
