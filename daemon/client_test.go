@@ -214,8 +214,7 @@ trusted_sources = ["127.98.0.0/16"]
 	if _, err := from(unlisted, tw.http, "", "/cart/"); err != nil { // accepted by now
 		t.Fatal(err)
 	}
-	tw.service("more", nil, newPod(t, "more-0"))
-	tw.awaitReloads("backend shop_more_80 is new")
+	tw.awaitReloads(tw.reloading("more", newPod(t, "more-0")))
 	if got, err := exchange(conn, "GET /guarded/ HTTP/1.1\r\nHost: any\r\n\r\n"); got != "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http" {
 		t.Errorf("over a reload: got %q, %v", got, err)
 	}
