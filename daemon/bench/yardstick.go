@@ -17,17 +17,17 @@ import (
 
 // yardstickConfig is a frontend and a backend of which podgate knows nothing.
 func yardstickConfig(listen netip.AddrPort) []byte {
-	return fmt.Appendf(nil, `defaults yardstick
+	return fmt.Appendf(nil, `defaults yardstick-defaults
   mode http
   timeout connect 5s
   timeout client 50s
   timeout server 50s
 
-frontend yardstick from yardstick
+frontend yardstick-http from yardstick-defaults
   bind %s
   default_backend yardstick
 
-backend yardstick from yardstick
+backend yardstick from yardstick-defaults
   balance roundrobin
 `, listen)
 }
