@@ -86,11 +86,22 @@ func (t *town) processFaults() []*fault {
 		}},
 		{name: "HAProxy's worker stopped for a while", do: func(ctx context.Context) error {
 			pid := t.haproxy.Pid()
+			if pid == 0 { // that would be our own group
+				return errors.New("HAProxy does not answer")
+			}
 			return t.while(ctx, func() { _ = syscall.Kill(pid, syscall.SIGSTOP) }, func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 		}},
 		{name: "HAProxy's worker killed", do: func(ctx context.Context) error {
 			t.moment(ctx)
-			return t.restartHAProxy(ctx, t.haproxy.KillWorker)
+			return t.restartHAProxy(ctx, func() error {
+				if pid := t.haproxy.Pid(); pid != 0 { // zero would be our own group
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+				}
+				pause(ctx, time.Second)
+				// In the middle of a reload that may have been a worker without
+				// which the master goes on.
+				return t.haproxy.KillMaster()
+			})
 		}},
 		{name: "HAProxy's master killed", do: func(ctx context.Context) error {
 			t.moment(ctx)

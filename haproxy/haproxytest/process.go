@@ -138,8 +138,12 @@ func (h *HAProxy) KillWorker() error {
 // KillMaster ends the master the hard way, and its workers with it, as the unit
 // of HAProxy does. Restart runs it again.
 func (h *HAProxy) KillMaster() error {
-	if err := syscall.Kill(h.process.pid, syscall.SIGKILL); err != nil {
-		return err
+	select {
+	case <-h.process.done: // its id may be another's
+	default:
+		if err := syscall.Kill(h.process.pid, syscall.SIGKILL); err != nil {
+			return err
+		}
 	}
 	h.process.stop()
 	return nil
