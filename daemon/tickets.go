@@ -61,7 +61,7 @@ func (e *edge) rotateTickets(ctx context.Context) error {
 		return nil
 	}
 	info, err := os.Stat(e.folder.ticketKeysPath())
-	if err != nil || time.Now().Sub(info.ModTime()) < e.tickets.interval {
+	if err != nil || time.Since(info.ModTime()) < e.tickets.interval {
 		return nil
 	}
 	text, err := os.ReadFile(e.folder.ticketKeysPath())

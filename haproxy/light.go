@@ -111,22 +111,22 @@ func (p *Plan) diffBackends(have Running, want State) State {
 
 // gone reports whether a backend that is not wanted can be taken out of the
 // process: nothing is left in it.
-func (have Running) gone(b *Backend) bool {
-	return have.atRuntime() && b.Light() && have.Refused[b.Name] == "" && len(have.Servers[b.Name])+len(have.Strangers[b.Name]) == 0
+func (r Running) gone(b *Backend) bool {
+	return r.atRuntime() && b.Light() && r.Refused[b.Name] == "" && len(r.Servers[b.Name])+len(r.Strangers[b.Name]) == 0
 }
 
 // reasonForNew is why a backend that the process does not have needs a reload;
 // "" if it does not.
-func (have Running) reasonForNew(b *Backend) string {
+func (r Running) reasonForNew(b *Backend) string {
 	reason := "backend " + b.Name + " is new"
 	switch {
-	case !have.atRuntime():
-	case have.Refused[b.Name] != "":
-		reason += ", and HAProxy did not take it at runtime: " + have.Refused[b.Name]
+	case !r.atRuntime():
+	case r.Refused[b.Name] != "":
+		reason += ", and HAProxy did not take it at runtime: " + r.Refused[b.Name]
 	case b.Policy.Mode != HTTP:
 	case !b.Light():
 		reason += ", with a stick table"
-	case !slices.Contains(have.Loaded.Classes, b.Policy.Class()):
+	case !slices.Contains(r.Loaded.Classes, b.Policy.Class()):
 		reason += ", and no other was like it"
 	default:
 		return ""
