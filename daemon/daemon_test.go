@@ -254,9 +254,12 @@ func TestALostMemoryCostsOneReload(t *testing.T) {
 	l := tw.startLoad("/cart/a")
 	tw.awaitAnswer("any", "/more/", "200 more-0 /")
 	l.check(t)
-	if reloads := tw.passes.reloads(); len(reloads) != 2 {
-		t.Errorf("reloads: %q, want one more than the first", reloads)
-	}
+	eventually(t, "the reload's pass has ended", func() error {
+		if reloads := tw.passes.reloads(); len(reloads) != 2 {
+			return fmt.Errorf("reloads: %q, want one more than the first", reloads)
+		}
+		return nil
+	})
 }
 
 func TestPodgateWaitsForTheAPIServer(t *testing.T) {
