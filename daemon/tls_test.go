@@ -58,9 +58,7 @@ func TestSixPortsBehindTLS(t *testing.T) {
 				tw.checkCurl(host, p.Name)
 				tw.checkOpenSSL(host)
 			}
-			if got := tw.passes.reloads(); len(got) != 1 {
-				t.Errorf("reloads: %q, want the first alone", got)
-			}
+			tw.awaitReloads() // none but the first
 		})
 	}
 }
