@@ -22,7 +22,7 @@ build:
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
 test: haproxy compiler promtool
-	go test -race -count=1 -timeout 5m ./...
+	go test -race -count=1 -timeout 10m ./...
 
 # The tests that run HAProxy, with each of the versions that podgate speaks to.
 VERSIONS ?= 2.6 3.0 3.2 3.4
@@ -30,7 +30,7 @@ test-haproxy: export CGO_ENABLED = 1
 test-haproxy: compiler
 	@failed=; for version in $(VERSIONS); do \
 	 haproxy=$$(testdata/haproxy/fetch.sh $$version) && "$$haproxy" -v | head -n 1 && \
-	 HAPROXY=$$haproxy go test -race -count=1 -timeout 5m ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate || \
+	 HAPROXY=$$haproxy go test -race -count=1 -timeout 10m ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate || \
 	 failed="$$failed $$version"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make test-haproxy: failed with HAProxy$$failed" >&2; exit 1; fi
