@@ -31,7 +31,7 @@ if [ ! -d "$root" ]; then
     mkdir -p "$cache"
     rm -rf "$root.part"
     debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,procps,haproxy,ca-certificates \
-        "$suite" "$root.part" "${mirror:-http://deb.debian.org/debian}" >&2
+        "$suite" "$root.part" ${mirror:+"$mirror"} >&2
     mv "$root.part" "$root"
 fi
 
