@@ -111,31 +111,20 @@ func (c CertificateChange) String() string {
 // diffCertificates merges the two lists, both sorted by Name. What serves new
 // names comes before what stops serving them.
 func (p *Plan) diffCertificates(have, want []Certificate) {
-	for len(have) > 0 || len(want) > 0 {
-		order := 0
+	byName := func(a, b *Certificate) int { return cmp.Compare(a.Name, b.Name) }
+	for h, w := range sideBySide(have, want, byName) {
 		switch {
-		case len(have) == 0:
-			order = 1
-		case len(want) == 0:
-			order = -1
+		case w == nil:
+			p.DropCertificates = append(p.DropCertificates, CertificateChange{DeleteCertificate, *h})
+		case h == nil:
+			p.Certificates = append(p.Certificates, CertificateChange{AddCertificate, *w})
 		default:
-			order = cmp.Compare(have[0].Name, want[0].Name)
-		}
-		switch {
-		case order < 0:
-			p.DropCertificates = append(p.DropCertificates, CertificateChange{DeleteCertificate, have[0]})
-			have = have[1:]
-		case order > 0:
-			p.Certificates = append(p.Certificates, CertificateChange{AddCertificate, want[0]})
-			want = want[1:]
-		default:
-			if have[0].Digest != want[0].Digest {
-				p.Certificates = append(p.Certificates, CertificateChange{RenewCertificate, want[0]})
+			if h.Digest != w.Digest {
+				p.Certificates = append(p.Certificates, CertificateChange{RenewCertificate, *w})
 			}
-			if !slices.Equal(have[0].Serves, want[0].Serves) {
-				p.Certificates = append(p.Certificates, CertificateChange{ServeCertificate, want[0]})
+			if !slices.Equal(h.Serves, w.Serves) {
+				p.Certificates = append(p.Certificates, CertificateChange{ServeCertificate, *w})
 			}
-			have, want = have[1:], want[1:]
 		}
 	}
 }

@@ -157,32 +157,18 @@ func (p *Plan) diffServers(b *Backend, have, want []Server) {
 	if same(have, want) {
 		return
 	}
-	for len(have) > 0 || len(want) > 0 {
-		order := 0
+	byAddr := func(a, b *Server) int { return a.Addr.Compare(b.Addr) }
+	for h, w := range sideBySide(have, want, byAddr) {
 		switch {
-		case len(have) == 0:
-			order = 1
-		case len(want) == 0:
-			order = -1
+		case w == nil:
+			p.leave(b, *h)
+		case h == nil:
+			p.Add = append(p.Add, ServerChange{AddServer, b, *w})
+		case h.as(*w):
+		case w.State == Ready:
+			p.Add = append(p.Add, ServerChange{SetServer, b, *w})
 		default:
-			order = have[0].Addr.Compare(want[0].Addr)
-		}
-		switch {
-		case order < 0:
-			p.leave(b, have[0])
-			have = have[1:]
-		case order > 0:
-			p.Add = append(p.Add, ServerChange{AddServer, b, want[0]})
-			want = want[1:]
-		default:
-			if change := (ServerChange{SetServer, b, want[0]}); !have[0].as(want[0]) {
-				if want[0].State == Ready {
-					p.Add = append(p.Add, change)
-				} else {
-					p.Leave = append(p.Leave, change)
-				}
-			}
-			have, want = have[1:], want[1:]
+			p.Leave = append(p.Leave, ServerChange{SetServer, b, *w})
 		}
 	}
 }
