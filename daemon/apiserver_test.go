@@ -5,60 +5,21 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"podgate/haproxy/runtime"
+	"podgate/kubeapi/kubeapitest"
 )
 
-// door is one of several API servers of the town's cluster.
-type door struct {
-	t      *testing.T
-	api    http.Handler
-	addr   string
-	asked  atomic.Int32
-	server *http.Server
-}
-
-func openDoor(tw *town) *door {
-	tw.t.Helper()
-	d := &door{t: tw.t, api: tw.api, addr: "127.0.0.1:0"}
-	d.open()
-	tw.t.Cleanup(d.close)
-	return d
-}
-
-// open serves, where it did before.
-func (d *door) open() {
-	d.t.Helper()
-	listener, err := net.Listen("tcp", d.addr)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.addr = listener.Addr().String()
-	d.server = &http.Server{Handler: d}
-	go d.server.Serve(listener)
-}
-
-// close ends every connection.
-func (d *door) close() { d.server.Close() }
-
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d.asked.Add(1)
-	d.api.ServeHTTP(w, r)
-}
-
 // follows writes podgate.toml with these API servers.
-func (tw *town) follows(doors ...*door) {
+func (tw *town) follows(doors ...*kubeapitest.Door) {
 	tw.t.Helper()
 	var urls []string
 	for _, d := range doors {
-		urls = append(urls, fmt.Sprintf("%q", "http://"+d.addr))
+		urls = append(urls, fmt.Sprintf("%q", d.URL()))
 	}
 	tw.configure("")
 	text, err := os.ReadFile(tw.toml)
@@ -84,41 +45,41 @@ func (tw *town) says(text string, times int) {
 
 func TestTheNextAPIServerIsFollowedAndKept(t *testing.T) {
 	tw := newTown(t)
-	one, two := openDoor(tw), openDoor(tw)
+	one, two := kubeapitest.OpenDoor(tw.t, tw.api), kubeapitest.OpenDoor(tw.t, tw.api)
 	tw.follows(one, two)
 	l := tw.openStreets()
 	const changed = `msg="another API server is followed"`
 
-	one.close()
+	one.Close()
 	tw.endpoints("cart", newPod(t, "cart-2"))
 	tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
-	tw.says(changed+" server=http://"+two.addr+" last=http://"+one.addr, 1)
+	tw.says(changed+" server="+two.URL()+" last="+one.URL(), 1)
 
-	one.open()
-	asked := one.asked.Load()
+	one.Open()
+	asked := one.Asked()
 	for n := range 10 {
 		tw.endpoints("cart", newPod(t, fmt.Sprintf("cart-%d", n+3)))
 		tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
 	}
-	if got := one.asked.Load(); got != asked {
+	if got := one.Asked(); got != asked {
 		t.Errorf("the first was asked %d times after it was left", got-asked)
 	}
 
-	two.close()
+	two.Close()
 	tw.endpoints("cart", newPod(t, "cart-13"))
 	tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
 	tw.says(changed, 2)
 
 	// A changed list is followed without a restart.
-	three := openDoor(tw)
+	three := kubeapitest.OpenDoor(tw.t, tw.api)
 	tw.follows(three, two)
 	eventually(t, "the new one is asked", func() error {
-		if three.asked.Load() == 0 {
+		if three.Asked() == 0 {
 			return errors.New("it is not")
 		}
 		return nil
 	})
-	one.close()
+	one.Close()
 	tw.endpoints("cart", newPod(t, "cart-14"))
 	tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
 	l.check(t)

@@ -5,7 +5,6 @@ package kubeapi_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -18,51 +17,12 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// door is one of several API servers of a cluster.
-type door struct {
-	t       *testing.T
-	cluster http.Handler
-	addr    string
-	asked   atomic.Int32
-	server  *http.Server
-}
-
-func openDoor(t *testing.T, cluster http.Handler) *door {
-	t.Helper()
-	d := &door{t: t, cluster: cluster, addr: "127.0.0.1:0"}
-	d.open()
-	t.Cleanup(d.close)
-	return d
-}
-
-func (d *door) url() string { return "http://" + d.addr }
-
-// open serves, where it did before.
-func (d *door) open() {
-	d.t.Helper()
-	listener, err := net.Listen("tcp", d.addr)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.addr = listener.Addr().String()
-	d.server = &http.Server{Handler: d}
-	go d.server.Serve(listener)
-}
-
-// close ends every connection.
-func (d *door) close() { d.server.Close() }
-
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d.asked.Add(1)
-	d.cluster.ServeHTTP(w, r)
-}
-
 // behindDoors returns a Config for the doors.
-func behindDoors(s *kubeapitest.Server, doors ...*door) kubeapi.Config {
+func behindDoors(s *kubeapitest.Server, doors ...*kubeapitest.Door) kubeapi.Config {
 	cfg := watching(s)
-	cfg.Server = doors[0].url()
+	cfg.Server = doors[0].URL()
 	for _, d := range doors[1:] {
-		cfg.Servers = append(cfg.Servers, d.url())
+		cfg.Servers = append(cfg.Servers, d.URL())
 	}
 	return cfg
 }
@@ -76,34 +36,34 @@ func TestNextServerIsAskedWhenOneFails(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			s := mode.serve(t, "cart")
-			one, other := openDoor(t, s), openDoor(t, s)
+			one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
 			cfg := behindDoors(s, one, other)
 			cfg.Watch = mode.watch
 			f := follow(t, cfg)
 			f.untilServices("cart")
-			one.close()
+			one.Close()
 			setService(t, s, "pay")
 			f.untilServices("cart", "pay")
 
-			one.open()
-			asked := one.asked.Load()
+			one.Open()
+			asked := one.Asked()
 			if mode.watch {
 				eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 			}
 			setService(t, s, "zoo")
 			f.untilServices("cart", "pay", "zoo")
-			if got := one.asked.Load(); got != asked {
+			if got := one.Asked(); got != asked {
 				t.Errorf("the first was asked %d times after it was left", got-asked)
 			}
-			want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, other.url(), one.url())
+			want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, other.URL(), one.URL())
 			if got := f.logs.lines("API server"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
 				t.Errorf("log %q, want %q and why, alone", got, want)
 			}
 
-			other.close()
+			other.Close()
 			s.Delete("Service", "shop", "zoo")
 			f.untilServices("cart", "pay")
-			want = fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, one.url(), other.url())
+			want = fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, one.URL(), other.URL())
 			if got := f.logs.lines("API server"); len(got) != 2 || !strings.HasPrefix(got[1], want) {
 				t.Errorf("log %q, want %q and why at its end", got, want)
 			}
@@ -113,11 +73,11 @@ func TestNextServerIsAskedWhenOneFails(t *testing.T) {
 
 func TestFirstServerIsAwayAtTheStart(t *testing.T) {
 	s := serveStreams(t, "cart")
-	one, other := openDoor(t, s), openDoor(t, s)
-	one.close()
+	one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
+	one.Close()
 	f := follow(t, behindDoors(s, one, other))
 	f.untilServices("cart")
-	want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err="dial tcp %s: connect: connection refused"`, other.url(), one.url(), one.addr)
+	want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err="dial tcp %s: connect: connection refused"`, other.URL(), one.URL(), one.Addr())
 	if got := f.logs.lines("API server"); len(got) != 1 || got[0] != want {
 		t.Errorf("log %q, want %q alone", got, want)
 	}
@@ -125,20 +85,20 @@ func TestFirstServerIsAwayAtTheStart(t *testing.T) {
 
 func TestAllServersAreAway(t *testing.T) {
 	s := serveStreams(t, "cart")
-	one, other := openDoor(t, s), openDoor(t, s)
+	one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
 	f := follow(t, behindDoors(s, one, other))
 	f.untilServices("cart")
-	one.close()
-	other.close()
+	one.Close()
+	other.Close()
 	eventually(t, "it is told", func() bool { return len(f.logs.lines(`msg="API server unreachable"`)) == 1 })
-	refused := regexp.MustCompile(fmt.Sprintf(`err="list \w+ in namespace \\"shop\\": (%[1]s: .*refused; %[2]s: .*refused|%[2]s: .*refused; %[1]s: .*refused)"`, one.url(), other.url()))
+	refused := regexp.MustCompile(fmt.Sprintf(`err="list \w+ in namespace \\"shop\\": (%[1]s: .*refused; %[2]s: .*refused|%[2]s: .*refused; %[1]s: .*refused)"`, one.URL(), other.URL()))
 	if got := f.logs.lines("API server unreachable")[0]; !refused.MatchString(got) {
 		t.Errorf("log %q, want why neither can be asked", got)
 	}
 	setService(t, s, "pay")
-	other.open()
+	other.Open()
 	f.untilServices("cart", "pay")
-	eventually(t, "its end is told", func() bool { return len(f.logs.lines(`msg="API server reachable" server=`+other.url())) == 1 })
+	eventually(t, "its end is told", func() bool { return len(f.logs.lines(`msg="API server reachable" server=`+other.URL())) == 1 })
 	if got := f.logs.lines("API server unreachable"); len(got) != 1 {
 		t.Errorf("told %d times, want once: %q", len(got), got)
 	}
@@ -159,13 +119,13 @@ func TestServerThatAnswersIsNotLeft(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, "cart")
-			one, other := openDoor(t, s), openDoor(t, s)
+			one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
 			s.Misbehave(tt.how)
 			f := follow(t, behindDoors(s, one, other))
 			eventually(t, "it is told", func() bool { return len(f.logs.lines(tt.told)) > 0 })
 			s.Behave()
 			f.untilServices("cart")
-			if got := other.asked.Load(); got > 0 {
+			if got := other.Asked(); got > 0 {
 				t.Errorf("the other was asked %d times", got)
 			}
 		})
@@ -177,13 +137,13 @@ func TestServerThatAnswersIsNotLeft(t *testing.T) {
 func TestAServerThatFailsNowAndThenIsLeftOnce(t *testing.T) {
 	s := serve(t, "cart")
 	var count atomic.Int32
-	one := openDoor(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	one := kubeapitest.OpenDoor(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if count.Add(1)%5 == 0 {
 			panic(http.ErrAbortHandler)
 		}
 		s.ServeHTTP(w, r)
 	}))
-	other := openDoor(t, s)
+	other := kubeapitest.OpenDoor(t, s)
 	cfg := behindDoors(s, one, other)
 	cfg.Watch, cfg.PollInterval = false, time.Millisecond
 	f := follow(t, cfg)
