@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -33,10 +32,10 @@ compared.`,
 	}
 	file := configFlag(cmd)
 	from := fromFlag(cmd)
-	output := cmd.Flags().StringP("output", "o", "text", "text, or json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return exitError{exitTrouble, fmt.Errorf("output %q is not one of text, json", *output)}
+		if err := checkOutput(*output); err != nil {
+			return exitError{exitTrouble, err}
 		}
 		c, err := config.Load(*file)
 		if err != nil {
@@ -66,9 +65,7 @@ compared.`,
 
 func printDifferences(cmd *cobra.Command, output string, differences []daemon.Difference) error {
 	if output == "json" {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		return e.Encode(struct {
+		return printJSON(cmd, struct {
 			Same        bool                `json:"same"`
 			Differences []daemon.Difference `json:"differences"`
 		}{len(differences) == 0, append([]daemon.Difference{}, differences...)})

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,10 +32,10 @@ be used.`,
 		Args:    cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	output := cmd.Flags().StringP("output", "o", "text", "text, or json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return exitError{exitTrouble, fmt.Errorf("output %q is not one of text, json", *output)}
+		if err := checkOutput(*output); err != nil {
+			return exitError{exitTrouble, err}
 		}
 		c, err := config.Load(*file)
 		if err != nil {
@@ -44,25 +43,28 @@ be used.`,
 		}
 		findings := daemon.Examine(cmd.Context(), c, version)
 		failed := slices.ContainsFunc(findings, func(f daemon.Finding) bool { return !f.OK })
-		if *output == "json" {
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			err = e.Encode(struct {
-				OK       bool             `json:"ok"`
-				Findings []daemon.Finding `json:"findings"`
-			}{!failed, findings})
-		} else {
-			for _, f := range findings {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), f)
-			}
-		}
-		switch {
-		case err != nil:
+		if err := printFindings(cmd, *output, findings, !failed); err != nil {
 			return exitError{exitTrouble, err}
-		case failed:
+		}
+		if failed {
 			return exitError{exitDiffers, errors.New("")} // all has been said
 		}
 		return nil
 	}
 	return cmd
+}
+
+func printFindings(cmd *cobra.Command, output string, findings []daemon.Finding, ok bool) error {
+	if output == "json" {
+		return printJSON(cmd, struct {
+			OK       bool             `json:"ok"`
+			Findings []daemon.Finding `json:"findings"`
+		}{ok, findings})
+	}
+	for _, f := range findings {
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), f); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
 		level := new(slog.LevelVar)
 		level.Set(c.Log.Level)
 		stderr := cmd.ErrOrStderr()
-		screen := &terminal{out: stderr, width: func() int { return terminalWidth(stderr) }}
+		screen := &terminal{out: stderr, width: func() int { return admin.TerminalWidth(stderr) }}
 		interactive := screen.width() > 0
 		if interactive {
 			stderr = screen

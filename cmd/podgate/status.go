@@ -3,14 +3,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"podgate/daemon/admin"
 	"podgate/daemon/config"
@@ -76,23 +73,9 @@ type printed interface {
 
 func show(cmd *cobra.Command, output string, v printed, style admin.Style) error {
 	if output == "json" {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(v)
+		return printJSON(cmd, v)
 	}
 	v.Print(cmd.OutOrStdout(), style)
-	return nil
-}
-
-func outputFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("output", "o", "text", "text, or json")
-}
-
-func checkOutput(output string) error {
-	if output != "text" && output != "json" {
-		return fmt.Errorf("output %q is not one of text, json", output)
-	}
 	return nil
 }
 
@@ -116,22 +99,6 @@ func controlSocket(named, file string) string {
 
 // styleOf colours on a terminal alone (no-color.org).
 func styleOf(out io.Writer) admin.Style {
-	width := terminalWidth(out)
+	width := admin.TerminalWidth(out)
 	return admin.Style{Color: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width}
-}
-
-// terminalWidth is how many columns out has, zero if it is no terminal.
-func terminalWidth(out io.Writer) int {
-	file, ok := out.(interface{ Fd() uintptr })
-	if !ok {
-		return 0
-	}
-	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
-	switch {
-	case err != nil:
-		return 0
-	case size.Col == 0:
-		return 80 // it does not know either
-	}
-	return int(size.Col)
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"podgate/daemon/admin"
 )
 
 // heading stands over the numbers of row. It fits a terminal of 80 columns.
@@ -45,23 +45,7 @@ type screen struct {
 // newScreen prints to out. Nothing is known of its errors: a demo that nobody
 // can read may as well go on.
 func newScreen(out io.Writer, t *tally) *screen {
-	return &screen{out: out, tally: t, width: func() int { return terminalWidth(out) }}
-}
-
-// terminalWidth returns how many columns out has, zero if it is no terminal.
-func terminalWidth(out io.Writer) int {
-	file, ok := out.(interface{ Fd() uintptr })
-	if !ok {
-		return 0
-	}
-	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
-	switch {
-	case err != nil:
-		return 0
-	case size.Col == 0:
-		return 80 // it does not know either
-	}
-	return int(size.Col)
+	return &screen{out: out, tally: t, width: func() int { return admin.TerminalWidth(out) }}
 }
 
 // interval is how often the numbers are worth showing again.
