@@ -82,27 +82,17 @@ func (tw *town) freeAddr() netip.AddrPort {
 // configure writes podgate.toml, with more at its end.
 func (tw *town) configure(more string) {
 	tw.t.Helper()
-	binary, err := haproxytest.Binary()
-	if err != nil {
-		tw.t.Fatal(err)
-	}
 	text := fmt.Sprintf(`
 [kubernetes]
 server = %q
 namespaces = ["shop"]
 poll_interval = "1s"
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-binary = %q
-config = [%q]
-error_files = %q
+%serror_files = %q
 reload_interval = %q
 [http]
 bind = [%q]
 relay = %q
-%s`, tw.api.URL(), tw.haproxy.Folder, tw.haproxy.Admin, tw.haproxy.Master, binary, tw.haproxy.Base, tw.errors, tw.reloads.String(), tw.http, tw.relay, more)
+%s`, tw.api.URL(), tw.haproxy.Section(), tw.errors, tw.reloads.String(), tw.http, tw.relay, more)
 	if err := os.WriteFile(tw.toml, []byte(text), 0o600); err != nil {
 		tw.t.Fatal(err)
 	}
@@ -316,12 +306,17 @@ func (tw *town) endpoints(name string, pods ...*pod) {
 
 // get asks the HTTP frontend.
 func (tw *town) get(host, path string) (status int, body string, err error) {
-	req, err := http.NewRequestWithContext(tw.t.Context(), http.MethodGet, "http://"+tw.http.String()+path, nil)
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return tw.ask(client, host, "http://"+tw.http.String()+path)
+}
+
+// ask asks an address of the edge for a host.
+func (tw *town) ask(client *http.Client, host, url string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(tw.t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", err
 	}
 	req.Host = host
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
@@ -334,8 +329,13 @@ func (tw *town) get(host, path string) (status int, body string, err error) {
 // awaitAnswer waits until host and path answer with body.
 func (tw *town) awaitAnswer(host, path, want string) {
 	tw.t.Helper()
-	eventually(tw.t, "http://"+host+path, func() error {
-		status, body, err := tw.get(host, path)
+	tw.await("http", host, path, want, tw.get)
+}
+
+func (tw *town) await(scheme, host, path, want string, get func(host, path string) (int, string, error)) {
+	tw.t.Helper()
+	eventually(tw.t, scheme+"://"+host+path, func() error {
+		status, body, err := get(host, path)
 		if err != nil {
 			return err
 		}

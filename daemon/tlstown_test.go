@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -99,32 +98,12 @@ func (tw *tlsTown) client(configure func(*tls.Config)) *http.Client {
 func (tw *tlsTown) getTLS(host, path string) (status int, body string, err error) {
 	client := tw.client(func(c *tls.Config) { c.ServerName = host })
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(tw.t.Context(), http.MethodGet, "https://"+tw.https.String()+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	req.Host = host
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, strings.TrimSpace(string(text)), err
+	return tw.ask(client, host, "https://"+tw.https.String()+path)
 }
 
 func (tw *tlsTown) awaitTLSAnswer(host, path, want string) {
 	tw.t.Helper()
-	eventually(tw.t, "https://"+host+path, func() error {
-		status, body, err := tw.getTLS(host, path)
-		if err != nil {
-			return err
-		}
-		if got := fmt.Sprintf("%d %s", status, body); got != want {
-			return fmt.Errorf("got %q, want %q", got, want)
-		}
-		return nil
-	})
+	tw.await("https", host, path, want, tw.getTLS)
 }
 
 // newTLSPod is a pod that speaks TLS, with a certificate of its own that nobody

@@ -78,20 +78,10 @@ func newBox(t *testing.T) *box {
 		t.Fatal(err)
 	}
 	b.url = fmt.Sprintf("http://%s/cart/", addr)
-	binary, err := haproxytest.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.config = write(t, "podgate.toml", fmt.Sprintf(`
 [kubernetes]
 server = %q
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-binary = %q
-config = [%q]
-error_files = ""
+%serror_files = ""
 reload_interval = "0s"
 [http]
 bind = [%q]
@@ -100,7 +90,7 @@ relay = %q
 listen = []
 socket = %q
 history = %q
-`, b.api.URL(), b.haproxy.Folder, b.haproxy.Admin, b.haproxy.Master, binary, b.haproxy.Base, addr, relay, filepath.Join(filepath.Dir(b.haproxy.Base), "podgate.sock"), filepath.Join(t.TempDir(), "history.json")))
+`, b.api.URL(), b.haproxy.Section(), addr, relay, filepath.Join(filepath.Dir(b.haproxy.Base), "podgate.sock"), filepath.Join(t.TempDir(), "history.json")))
 	b.service(t, "cart")
 	return b
 }

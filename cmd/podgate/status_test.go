@@ -43,13 +43,6 @@ func TestStatusAndExplainWithoutPodgate(t *testing.T) {
 func TestStatusTellsWhatRuns(t *testing.T) {
 	haproxytest.Need(t)
 	api, haproxy := kubeapitest.Run(t), haproxytest.Run(t, haproxytest.Options{})
-	binary, err := haproxytest.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		t.Fatal(err)
-	}
 	addr, err := haproxy.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
@@ -62,13 +55,7 @@ func TestStatusTellsWhatRuns(t *testing.T) {
 	socket := filepath.Join(filepath.Dir(haproxy.Base), "podgate.sock")
 	toml := write(t, "podgate.toml", fmt.Sprintf(`[kubernetes]
 server = %q
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-binary = %q
-config = [%q]
-error_files = ""
+%serror_files = ""
 reload_interval = "0s"
 [http]
 bind = [%q]
@@ -77,7 +64,7 @@ relay = ""
 listen = []
 socket = %q
 history = ""
-`, api.URL(), haproxy.Folder, haproxy.Admin, haproxy.Master, binary, haproxy.Base, addr, socket))
+`, api.URL(), haproxy.Section(), addr, socket))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, []string{"run", "--config", toml}, os.Stdout, new(strings.Builder)) }()

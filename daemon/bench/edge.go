@@ -132,13 +132,6 @@ func (e *edge) startHAProxy(ctx context.Context) (err error) {
 
 // configure writes podgate.toml and returns its path.
 func (e *edge) configure() (string, error) {
-	binary, err := haproxytest.Binary()
-	if err != nil {
-		return "", err
-	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return "", err
-	}
 	relay, err := e.haproxy.FreeAddr()
 	if err != nil {
 		return "", err
@@ -148,13 +141,7 @@ func (e *edge) configure() (string, error) {
 server = %q
 namespaces = [%q]
 
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-binary = %q
-config = [%q]
-error_files = ""
+%serror_files = ""
 reload_interval = %q
 
 [http]
@@ -169,7 +156,7 @@ check_interval = %q
 listen = [%q]
 socket = %q
 history = %q
-`, e.api.URL(), namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, reloadInterval, e.http, relay, e.check, checkInterval, e.admin, e.socket, filepath.Join(e.dir, "history.json"))
+`, e.api.URL(), namespace, e.haproxy.Section(), reloadInterval, e.http, relay, e.check, checkInterval, e.admin, e.socket, filepath.Join(e.dir, "history.json"))
 	path := filepath.Join(e.dir, "podgate.toml")
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,10 +116,6 @@ func (t *town) configure() error {
 	if err != nil {
 		return err
 	}
-	binary, err := haproxytest.Binary()
-	if err != nil {
-		return err
-	}
 	t.tcp = tcp
 	t.toml = filepath.Join(t.dir, "podgate.toml")
 	t.text = fmt.Appendf(nil, `[kubernetes]
@@ -126,13 +123,7 @@ server = "http://%s"
 namespaces = ["shop", "evil"]
 poll_interval = "1s"
 resync_interval = "1m"
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-binary = %q
-config = [%q]
-error_files = ""
+%serror_files = ""
 reload_interval = "500ms"
 [http]
 bind = [%q]
@@ -148,7 +139,8 @@ socket = %q
 history = %q
 [log]
 level = "debug"
-`, t.front.addr(), t.haproxy.Folder, t.admin.addr(), t.master.addr(), binary, t.haproxy.Base, t.http, relay, tcp.Addr(), tcp.Port(),
+`, t.front.addr(), strings.NewReplacer(t.haproxy.Admin, t.admin.addr(), t.haproxy.Master, t.master.addr()).Replace(t.haproxy.Section()),
+		t.http, relay, tcp.Addr(), tcp.Port(),
 		admin, filepath.Join(t.dir, "p.sock"), filepath.Join(t.dir, "history.json"))
 	return os.WriteFile(t.toml, t.text, 0o600)
 }

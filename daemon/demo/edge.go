@@ -93,13 +93,7 @@ func (e *edge) startPodgate(ctx context.Context, folder, server string, d *demo)
 
 // configure writes podgate.toml and reads it as podgate would.
 func (e *edge) configure(server string) (*config.Config, error) {
-	binary, err := haproxytest.Binary()
-	if err != nil {
-		return nil, err
-	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return nil, err
-	}
+	var err error
 	if e.http, err = freePort(httpPort); err != nil {
 		return nil, err
 	}
@@ -121,13 +115,7 @@ server = %q
 namespaces = [%q]
 poll_interval = "1s"
 
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-binary = %q
-config = [%q]
-error_files = ""
+%serror_files = ""
 reload_interval = "1s"
 
 [http]
@@ -142,7 +130,7 @@ allowed_ports = [%d]
 listen = [%q]
 socket = %q
 history = %q
-`, server, namespace, e.haproxy.Folder, e.haproxy.Admin, e.haproxy.Master, binary, e.haproxy.Base, e.http, relay, e.http.Addr(), e.tcp, e.admin, e.socket, filepath.Join(filepath.Dir(e.toml), "history.json"))
+`, server, namespace, e.haproxy.Section(), e.http, relay, e.http.Addr(), e.tcp, e.admin, e.socket, filepath.Join(filepath.Dir(e.toml), "history.json"))
 	if err := os.WriteFile(e.toml, []byte(text), 0o644); err != nil {
 		return nil, err
 	}

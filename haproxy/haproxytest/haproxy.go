@@ -34,6 +34,7 @@ type HAProxy struct {
 	Master string // master CLI
 
 	dir     string
+	binary  string // an absolute path
 	args    []string
 	process *process
 
@@ -46,6 +47,13 @@ type HAProxy struct {
 // answers. It runs until Stop, whatever becomes of ctx; on an error it runs no
 // more and the folder is gone. Without a binary the error is exec.ErrNotFound.
 func Start(ctx context.Context, o Options) (*HAProxy, error) {
+	binary, err := Binary()
+	if err != nil {
+		return nil, err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "podgate") // a short one: sockets have names of 107 bytes at most
 	if err != nil {
 		return nil, err
@@ -56,6 +64,7 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 		Admin:  filepath.Join(dir, "admin.sock"),
 		Master: filepath.Join(dir, "master.sock"),
 		dir:    dir,
+		binary: binary,
 		args:   localPeer(o.Name),
 		ip:     netip.AddrFrom4([4]byte{127, byte(1 + rand.N(254)), byte(rand.N(256)), byte(1 + rand.N(254))}),
 		given:  map[uint16]bool{},
@@ -176,6 +185,18 @@ func (h *HAProxy) FreeAddr() (netip.AddrPort, error) {
 			return addr, nil
 		}
 	}
+}
+
+// Section is the beginning of the [haproxy] section that has podgate speak to
+// this HAProxy; further keys of it may follow.
+func (h *HAProxy) Section() string {
+	return fmt.Sprintf(`[haproxy]
+folder = %q
+admin_socket = %q
+master_socket = %q
+binary = %q
+config = [%q]
+`, h.Folder, h.Admin, h.Master, h.binary, h.Base)
 }
 
 // Pid is the worker that serves, 0 if none answers.

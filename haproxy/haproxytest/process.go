@@ -34,16 +34,12 @@ type process struct {
 }
 
 func (h *HAProxy) start(ctx context.Context) error {
-	binary, err := Binary()
-	if err != nil {
-		return err
-	}
 	log, err := os.OpenFile(h.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, append([]string{"-W", "-S", h.Master, "-f", h.Base, "-f", h.Folder}, h.args...)...)
+	cmd := exec.Command(h.binary, append([]string{"-W", "-S", h.Master, "-f", h.Base, "-f", h.Folder}, h.args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if h.process, err = run(cmd); err != nil {
@@ -51,7 +47,7 @@ func (h *HAProxy) start(ctx context.Context) error {
 	}
 	if err := h.process.await(ctx, h.Admin, h.Master); err != nil {
 		h.process.stop()
-		return fmt.Errorf("start %s: %w\n%s", binary, err, h.Log())
+		return fmt.Errorf("start %s: %w\n%s", h.binary, err, h.Log())
 	}
 	return nil
 }
