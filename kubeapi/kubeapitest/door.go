@@ -6,14 +6,21 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
-	"testing"
 )
+
+// A Test is what a Door needs of a *testing.T. The product, which carries this
+// package for its demo, stays free of package testing.
+type Test interface {
+	Helper()
+	Fatal(args ...any)
+	Cleanup(func())
+}
 
 // Door is one of several API servers of a cluster: an address that a test opens
 // and closes while the cluster behind it goes on. Open and Close are for one
 // goroutine.
 type Door struct {
-	t       *testing.T
+	t       Test
 	cluster http.Handler
 	addr    string // as net.Listen takes it
 	asked   atomic.Int32
@@ -22,7 +29,7 @@ type Door struct {
 
 // OpenDoor opens a Door to cluster at a free port of 127.0.0.1, until the test
 // ends.
-func OpenDoor(t *testing.T, cluster http.Handler) *Door {
+func OpenDoor(t Test, cluster http.Handler) *Door {
 	t.Helper()
 	d := &Door{t: t, cluster: cluster, addr: "127.0.0.1:0"}
 	d.Open()
