@@ -54,13 +54,27 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// askedToWait returns what Retry-After of resp says, or zero.
+// askedToWait returns what Retry-After of resp says, or zero, as it does where
+// there is no resp. The API server
+// says seconds; what stands before it may say a date (RFC 9110 section 10.2.3),
+// which is one by the clock of who says it, as Date is.
 func askedToWait(resp *http.Response) time.Duration {
-	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
+	if resp == nil {
 		return 0
 	}
-	return min(time.Duration(seconds)*time.Second, mostRetryAfter)
+	said := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(said); err == nil {
+		return min(max(time.Duration(seconds)*time.Second, 0), mostRetryAfter)
+	}
+	until, err := http.ParseTime(said)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return min(max(until.Sub(now), 0), mostRetryAfter)
 }
 
 // answerError returns what resp says went wrong while verb was done to r. It

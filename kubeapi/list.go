@@ -45,7 +45,8 @@ func newListClient(client *http.Client, longest time.Duration, retries int) *ret
 		RetryMax:     retries,
 		CheckRetry:   mayRetry(longest),
 		Backoff: func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
-			return stretch(retryablehttp.DefaultBackoff(least, most, attempt, resp))
+			own := retryablehttp.DefaultBackoff(least, most, attempt, nil)
+			return stretch(max(own, askedToWait(resp)))
 		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
@@ -62,7 +63,7 @@ func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
 		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			return false, nil
 		}
-		if resp != nil && askedToWait(resp) > longest {
+		if askedToWait(resp) > longest {
 			return false, nil
 		}
 		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)

@@ -157,22 +157,32 @@ func TestAServerThatFailsNowAndThenIsLeftOnce(t *testing.T) {
 }
 
 func TestTooManyRequestsIsAskedAgainWhenToldTo(t *testing.T) {
+	inAnHour := func() time.Time { return time.Now().Add(time.Hour) } // as told by a clock that is ahead
 	for _, tt := range []struct {
 		name  string
-		after string // Retry-After
+		after string           // Retry-After, "" for a second after clock
+		clock func() time.Time // the server's; nil for ours
 		code  int
 		want  []time.Duration // from each request to the next, at least
 	}{
-		{"in a second, three times", "1", http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
-		{"unavailable, in a second", "1", http.StatusServiceUnavailable, []time.Duration{time.Second, time.Second}},
-		{"later than the next poll, by whoever polls", "30", http.StatusTooManyRequests, nil},
+		{"in a second, three times", "1", nil, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
+		{"unavailable, in a second", "1", nil, http.StatusServiceUnavailable, []time.Duration{time.Second, time.Second}},
+		{"later than the next poll, by whoever polls", "30", nil, http.StatusTooManyRequests, nil},
+		{"at a time, by our clock", "", time.Now, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
+		{"at a time, by a clock that is an hour ahead", "", inAnHour, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, n *network) {
 				var asked []time.Time
 				n.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					asked = append(asked, time.Now())
-					w.Header().Set("Retry-After", tt.after)
+					after := tt.after
+					if tt.clock != nil {
+						now := tt.clock().UTC()
+						w.Header().Set("Date", now.Format(http.TimeFormat))
+						after = now.Add(time.Second).Format(http.TimeFormat)
+					}
+					w.Header().Set("Retry-After", after)
 					http.Error(w, "Too many requests, please try again later.", tt.code)
 				}))
 				_, err := n.client(t, polling5s(), &logBook{}).List(context.Background())
