@@ -30,6 +30,11 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
+	if len(result.Ports) == 0 {
+		for _, line := range nothingServed(result) {
+			fmt.Fprintln(problems, line)
+		}
+	}
 	want := m.wanted(result).WithRelaySecret("SECRET") // each edge has its own, and shows it to nobody
 	want.Node.Served = true
 	files, err := cfgfile.Render(want, c.HAProxy.Folder)
@@ -51,6 +56,28 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 		}
 	}
 	return nil
+}
+
+// nothingServed says why result has no backend, a reason a line, to whoever
+// expected some.
+func nothingServed(result *compile.Result) (lines []string) {
+	services := map[string][]kubeapi.Key{} // by the reason why they are left out
+	for _, o := range result.Overviews() {
+		if o.Skipped != "" {
+			services[o.Skipped] = append(services[o.Skipped], o.Object.Key)
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(services)) {
+		which := services[reason][0].String()
+		if more := len(services[reason]) - 1; more > 0 {
+			which += fmt.Sprintf(" and %d more", more)
+		}
+		lines = append(lines, fmt.Sprintf("nothing is served: Service %s: %s", which, reason))
+	}
+	if len(result.Overviews()) == 0 {
+		return []string{"nothing is served: there is no Service"}
+	}
+	return lines
 }
 
 func readCluster(ctx context.Context, c *config.Config, version string, objects io.Reader) (*kubeapi.Snapshot, error) {

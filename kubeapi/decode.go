@@ -59,6 +59,8 @@ func yamlDocuments(text []byte) [][]byte {
 	return append(docs, text[start:])
 }
 
+var errNotKubectl = errors.New("it is no Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)")
+
 // objectDecoder gathers the objects of several documents.
 type objectDecoder struct {
 	store   *store
@@ -78,9 +80,15 @@ func (d *objectDecoder) document(text []byte) error {
 	if err != nil || string(text) == "null" {
 		return err
 	}
+	if text[0] != '{' {
+		return errNotKubectl
+	}
 	var head kubeObject
 	if err := json.Unmarshal(text, &head); err != nil {
 		return plainError(err)
+	}
+	if head.Kind == "" {
+		return errNotKubectl
 	}
 	kind, isList := strings.CutSuffix(head.Kind, "List")
 	if !isList {

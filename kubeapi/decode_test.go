@@ -259,8 +259,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"nothing", " \n", "read objects: there is nothing to read"},
 		{"broken JSON", `{"kind":`, "read objects: document 1: unexpected end of JSON input"},
 		{"broken YAML", "kind: Service\n---\na: [", "read objects: document 2: yaml: line 2: did not find expected node content"},
-		{"text", "hello", "read objects: document 1: unexpected string"},
-		{"no kind", "a: 1", "read objects: document 1: there is no kind"},
+		{"text", "hello", "read objects: document 1: it is no Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)"},
+		{"no kind", "a: 1", "read objects: document 1: it is no Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)"},
 		{
 			"an item is named",
 			`{"kind":"List","apiVersion":"v1","items":[{"kind":"Pod","apiVersion":"v1"},{"kind":"Service","apiVersion":"v1","metadata":{"namespace":"shop","name":"cart"},"spec":{"ports":"none"}}]}`,

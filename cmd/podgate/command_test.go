@@ -130,6 +130,27 @@ func TestRenderPrintsTheFilesAndTheProblems(t *testing.T) {
 	}
 }
 
+func TestRenderSaysWhyNothingIsServed(t *testing.T) {
+	service := func(namespace, name string) string {
+		return fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata: {namespace: %s, name: %s}\nspec: {ports: [{port: 80}]}\n", namespace, name)
+	}
+	for _, row := range []struct {
+		name, objects, want string
+	}{
+		{"there is none", "kind: Deployment\napiVersion: apps/v1", "nothing is served: there is no Service\n"},
+		{"of several for several reasons", service("default", "kubernetes") + service("shop", "cart") + service("shop", "till"),
+			"nothing is served: Service default/kubernetes: it is the cluster's own API server, and has none of our annotations\n" +
+				"nothing is served: Service shop/cart and 1 more: its namespace is not followed\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, got, code := podgate(t, "render", "--config", write(t, "podgate.toml", smallest), "--from", write(t, "cluster.yaml", row.objects))
+			if got != row.want || code != 0 {
+				t.Errorf("code %d, stderr (-want +got):\n%s", code, cmp.Diff(row.want, got))
+			}
+		})
+	}
+}
+
 func TestDiffCannotCompareWithoutHAProxy(t *testing.T) {
 	toml := write(t, "podgate.toml", smallest+"admin_socket = \"/nonexistent/admin.sock\"\nmaster_socket = \"/nonexistent/master.sock\"\n")
 	stdout, stderr, code := podgate(t, "diff", "--config", toml, "--from", write(t, "cluster.yaml", cart))
