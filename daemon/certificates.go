@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,13 +36,14 @@ func (f folder) writeTLS(crtList []byte, certificates []haproxy.Certificate) err
 	if crtList == nil {
 		return nil
 	}
+	var files []content
 	for _, c := range certificates {
-		if c.PEM == nil {
-			continue
+		if c.PEM != nil {
+			files = append(files, content{c.Name, c.PEM})
 		}
-		if err := f.writeCertificate(c.Name, c.PEM); err != nil {
-			return err
-		}
+	}
+	if err := f.writeCertificates(files...); err != nil {
+		return err
 	}
 	if err := f.ensureTicketKeys(); err != nil {
 		return err
@@ -49,10 +51,13 @@ func (f folder) writeTLS(crtList []byte, certificates []haproxy.Certificate) err
 	return f.replace(cfgfile.CrtListFile, crtList)
 }
 
-// writeCertificate writes a key for nobody but who runs podgate and HAProxy's
+// writeCertificates writes keys for nobody but who runs podgate and HAProxy's
 // master, which is root; and for the group of the folder where that was chosen,
 // by the setgid bit.
-func (f folder) writeCertificate(name string, pem []byte) error {
+func (f folder) writeCertificates(files ...content) error {
+	if len(files) == 0 {
+		return nil
+	}
 	dir := f.certificateFolder()
 	if err := os.Mkdir(string(dir), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -65,7 +70,7 @@ func (f folder) writeCertificate(name string, pem []byte) error {
 	if info.Mode()&fs.ModeSetgid != 0 {
 		mode = 0o640
 	}
-	return dir.replaceWith(name, pem, mode)
+	return dir.replaceAll(files, mode)
 }
 
 // present are those certificates whose files there are: HAProxy starts with no
@@ -77,19 +82,33 @@ func (f folder) present(certificates []haproxy.Certificate) []haproxy.Certificat
 	})
 }
 
-// observeCertificates reads back what HAProxy serves. What it has under a Name
-// is told by its fingerprint alone; where that is the file's, it is the file.
-func (e *edge) observeCertificates(ctx context.Context) error {
+// observeCertificates reads back what HAProxy serves, all of it or what it has
+// under some Names. That is told by its fingerprint alone; where that is the
+// file's, it is the file.
+func (e *edge) observeCertificates(ctx context.Context, names ...string) error {
 	if !e.have.Loaded.EndsTLS() {
 		e.have.Certificates = nil
 		return nil
 	}
-	observed, err := e.runtime.Certificates(ctx)
+	observed, err := e.runtime.Certificates(ctx, names...)
 	if err != nil {
 		return err
 	}
+	known := map[string]haproxy.Certificate{}
+	if len(names) > 0 {
+		for _, c := range e.have.Certificates {
+			known[c.Name] = c
+		}
+		for _, name := range names {
+			delete(known, name)
+		}
+	}
 	for i := range observed {
 		c := &observed[i]
+		if before, ok := known[c.Name]; ok {
+			c.Fingerprint, c.Digest = before.Fingerprint, before.Digest
+			continue
+		}
 		text, err := os.ReadFile(cfgfile.CertificatePath(string(e.folder), c.Name))
 		if err == nil && certs.Fingerprint(text) == c.Fingerprint {
 			c.Digest = haproxy.PEM(text).Digest()
@@ -142,7 +161,23 @@ func (e *edge) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (
 		return nil, err
 	}
 	e.writer.wait()
-	return undo, e.folder.writeTLS(crtList, want.Certificates)
+	return undo, e.folder.writeTLS(crtList, e.unwritten(plan, want.Certificates))
+}
+
+// unwritten are those certificates that a Plan is about, and those that somebody
+// took from our folder. The others were read when HAProxy was.
+func (e *edge) unwritten(plan haproxy.Plan, certificates []haproxy.Certificate) []haproxy.Certificate {
+	planned := map[string]bool{}
+	for _, c := range plan.Certificates {
+		planned[c.Certificate.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(certificates), func(c haproxy.Certificate) bool {
+		if planned[c.Name] {
+			return false
+		}
+		_, err := os.Stat(cfgfile.CertificatePath(string(e.folder), c.Name))
+		return err == nil
+	})
 }
 
 // settleCertificates has the files follow what became of a Plan: what HAProxy
@@ -155,7 +190,7 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 		}
 		e.vetted.refuse(c, errors.New(r.Reply))
 		if old := undo[c.Name]; old != nil {
-			if err := e.folder.writeCertificate(c.Name, old); err != nil {
+			if err := e.folder.writeCertificates(content{c.Name, old}); err != nil {
 				return err
 			}
 		}
@@ -192,10 +227,12 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 // before anything of HAProxy's names them.
 func (e *edge) keepBundles(bundles map[string][]byte) error {
 	e.bundles = bundles
-	for name, text := range bundles {
-		if err := e.folder.writeCertificate(name, text); err != nil {
-			return fmt.Errorf("write authorities: %w", err)
-		}
+	var files []content
+	for _, name := range slices.Sorted(maps.Keys(bundles)) {
+		files = append(files, content{name, bundles[name]})
+	}
+	if err := e.folder.writeCertificates(files...); err != nil {
+		return fmt.Errorf("write authorities: %w", err)
 	}
 	return nil
 }
@@ -347,11 +384,14 @@ func checkCertificates(ctx context.Context, h config.HAProxy, f folder, certific
 		return fmt.Errorf("check certificates: %w", err)
 	}
 	defer os.RemoveAll(name)
-	staging := folder(name)
+	if err := os.Mkdir(string(folder(name).certificateFolder()), 0o700); err != nil {
+		return fmt.Errorf("check certificates: %w", err)
+	}
 	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "check", TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}}
 	for _, c := range certificates {
 		s.Certificates = append(s.Certificates, haproxy.Certificate{Name: c.Name, Serves: []string{cmp.Or(strings.Join(c.Serves[:min(1, len(c.Serves))], ""), cfgfile.DefaultMark)}})
-		if err := staging.writeCertificate(c.Name, c.PEM); err != nil {
+		// Of no use when the lights go out, so nobody waits for the disk.
+		if err := os.WriteFile(cfgfile.CertificatePath(name, c.Name), c.PEM, 0o600); err != nil {
 			return fmt.Errorf("check certificates: %w", err)
 		}
 	}

@@ -458,8 +458,12 @@ func (e *edge) readBack(ctx context.Context, plan haproxy.Plan, want haproxy.Sta
 		}
 		e.have.Maps = loadedMaps
 	}
-	if len(plan.Certificates)+len(plan.DropCertificates) > 0 {
-		return e.observeCertificates(ctx)
+	var certificates []string
+	for _, c := range slices.Concat(plan.Certificates, plan.DropCertificates) {
+		certificates = append(certificates, c.Certificate.Name)
+	}
+	if len(certificates) > 0 {
+		return e.observeCertificates(ctx, certificates...)
 	}
 	return nil
 }

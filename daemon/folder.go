@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"podgate/haproxy"
@@ -157,34 +159,86 @@ func (f folder) replace(name string, text []byte) error {
 }
 
 func (f folder) replaceWith(name string, text []byte, mode fs.FileMode) error {
-	path := filepath.Join(string(f), name)
-	err := f.replaceBy(path, name, text, mode)
-	// The temporary file has another name each time; what is told is the same.
-	if half, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("write %s: %w", path, half.Err)
-	}
-	if half, ok := errors.AsType[*os.LinkError](err); ok {
-		return fmt.Errorf("write %s: %w", path, half.Err)
-	}
-	return err
+	return f.replaceAll([]content{{name, text}}, mode)
 }
 
-func (f folder) replaceBy(path, name string, text []byte, mode fs.FileMode) error {
-	if holds(path, text) {
+// content is a file of the folder, and what it is to hold.
+type content struct {
+	name string
+	text []byte
+}
+
+// replaceAll is replace for many files, which takes little longer than for one:
+// what takes long is to wait for the disk, which takes many at once. On an error
+// some of them may hold the new content.
+func (f folder) replaceAll(all []content, mode fs.FileMode) error {
+	all = slices.DeleteFunc(slices.Clone(all), func(c content) bool { return holds(filepath.Join(string(f), c.name), c.text) })
+	if len(all) == 0 {
 		return nil
 	}
-	temp, err := os.CreateTemp(string(f), "."+name+".*")
+	temps, err := f.writeTemps(all, mode)
+	defer func() {
+		for _, temp := range temps {
+			os.Remove(temp) // gone already if all went well
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) // gone already if all went well
-	if err := errors.Join(f.give(temp), writeSync(temp, text, mode), temp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
+	for i, c := range all {
+		path := filepath.Join(string(f), c.name)
+		if err := os.Rename(temps[i], path); err != nil {
+			return writeError(path, err)
+		}
 	}
 	return f.sync()
+}
+
+// diskWriters is how many files are given to the disk at once. It does not get
+// quicker with more.
+const diskWriters = 8
+
+// writeTemps writes a temporary file for each, so that it is on the disk, and
+// returns their paths, those of an error too.
+func (f folder) writeTemps(all []content, mode fs.FileMode) ([]string, error) {
+	temps, errs := make([]string, len(all)), make([]error, len(all))
+	var next atomic.Int64
+	var writers sync.WaitGroup
+	for range min(diskWriters, len(all)) {
+		writers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(all); i = int(next.Add(1)) - 1 {
+				temps[i], errs[i] = f.writeTemp(all[i], mode)
+			}
+		})
+	}
+	writers.Wait()
+	for i, err := range errs {
+		if err != nil {
+			temps = slices.DeleteFunc(temps, func(temp string) bool { return temp == "" })
+			return temps, writeError(filepath.Join(string(f), all[i].name), err)
+		}
+	}
+	return temps, nil
+}
+
+// writeTemp returns "" where there is no file.
+func (f folder) writeTemp(c content, mode fs.FileMode) (string, error) {
+	temp, err := os.CreateTemp(string(f), "."+c.name+".*")
+	if err != nil {
+		return "", err
+	}
+	return temp.Name(), errors.Join(f.give(temp), writeSync(temp, c.text, mode), temp.Close())
+}
+
+// writeError tells what could not be written: the temporary file has another
+// name each time, what is told is the same.
+func writeError(path string, err error) error {
+	if half, ok := errors.AsType[*fs.PathError](err); ok {
+		err = half.Err
+	} else if half, ok := errors.AsType[*os.LinkError](err); ok {
+		err = half.Err
+	}
+	return fmt.Errorf("write %s: %w", path, err)
 }
 
 // holds reports whether a file is just that text, without reading megabytes at

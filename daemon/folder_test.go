@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,51 @@ func TestAFileThatCannotBeWrittenIsToldTheSameWayEachTime(t *testing.T) {
 	if want := "write " + filepath.Join(dir, "podgate.cfg") + ": no such file or directory"; gone.Error() != want {
 		t.Errorf("got %q, want %q", gone, want)
 	}
+}
+
+func TestManyFilesAreWrittenTogether(t *testing.T) {
+	dir := t.TempDir()
+	f := folder(dir)
+	var all []content
+	for i := range 50 {
+		all = append(all, content{fmt.Sprintf("%02d.pem", i), fmt.Appendf(nil, "content %d\n", i)})
+	}
+	check := func(want int) {
+		t.Helper()
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) != want {
+			t.Fatalf("%d files, want %d: %v %v", len(entries), want, entries, err)
+		}
+	}
+	if err := f.replaceAll(all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check(len(all))
+	for _, c := range all {
+		path := filepath.Join(dir, c.name)
+		info, err := os.Stat(path)
+		if err != nil || info.Mode() != 0o600 || !holds(path, c.text) {
+			t.Errorf("%s: %v, %v", c.name, info, err)
+		}
+	}
+	// One of many cannot be written: it is told, the others before it may be new,
+	// and nothing half written is left.
+	bad := filepath.Join(dir, "x.pem")
+	if err := os.MkdirAll(filepath.Join(bad, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i].text = append(all[i].text, "again\n"...)
+	}
+	err := f.replaceAll(append(all, content{"x.pem", []byte("x")}), 0o600)
+	if want := "write " + bad + ": file exists"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	check(len(all) + 1)
+	if err := f.replaceAll(append(all, content{"no/such.pem", []byte("x")}), 0o600); err == nil {
+		t.Error("a file in no folder was written")
+	}
+	check(len(all) + 1)
 }
 
 func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,38 +18,43 @@ import (
 
 // Certificates returns what the crt-list of ours holds now, sorted by Name:
 // which names each certificate serves, and the fingerprint of what HAProxy has
-// under its Name (management.txt "show ssl crt-list", "show ssl cert"). The
-// default one is among them, whatever it serves beside. It is empty where no configuration that HAProxy loaded uses that list. Of one that
-// stands in several lines, Serves has the names of all of them, one after the
-// other.
-func (c *Client) Certificates(ctx context.Context) ([]haproxy.Certificate, error) {
+// under its Name (management.txt "show ssl crt-list", "show ssl cert"). With
+// names, only of these: the others have no Fingerprint then. The default one is
+// among them, whatever it serves beside. It is empty where no configuration that
+// HAProxy loaded uses that list. Of one that stands in several lines, Serves has
+// the names of all of them, one after the other.
+func (c *Client) Certificates(ctx context.Context, names ...string) ([]haproxy.Certificate, error) {
 	lines, err := c.crtList(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
-	var all []haproxy.Certificate
+	byName := map[string]*haproxy.Certificate{}
 	for _, l := range lines {
 		name := c.certificateName(l.path)
-		i := slices.IndexFunc(all, func(o haproxy.Certificate) bool { return o.Name == name })
-		if i < 0 {
-			i = len(all)
-			all = append(all, haproxy.Certificate{Name: name})
+		if byName[name] == nil {
+			byName[name] = &haproxy.Certificate{Name: name}
 		}
 		if !l.fallback {
-			all[i].Serves = append(all[i].Serves, l.names...)
+			byName[name].Serves = append(byName[name].Serves, l.names...)
 		}
 	}
-	slices.SortFunc(all, func(a, b haproxy.Certificate) int { return cmp.Compare(a.Name, b.Name) })
-	names := make([]string, len(all))
-	for i, one := range all {
-		names[i] = one.Name
+	var all []haproxy.Certificate
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		all = append(all, *byName[name])
 	}
-	fingerprints, err := c.Fingerprints(ctx, names)
+	asked := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return byName[name] == nil })
+	if len(names) == 0 {
+		for _, one := range all {
+			asked = append(asked, one.Name)
+		}
+	}
+	fingerprints, err := c.Fingerprints(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
-	for i := range all {
-		all[i].Fingerprint = fingerprints[i]
+	for i, name := range asked {
+		at, _ := slices.BinarySearchFunc(all, name, func(o haproxy.Certificate, name string) int { return cmp.Compare(o.Name, name) })
+		all[at].Fingerprint = fingerprints[i]
 	}
 	return all, nil
 }

@@ -125,6 +125,25 @@ func TestCertificatesComeChangeAndGoWithoutAReload(t *testing.T) {
 	}
 }
 
+func TestOneCertificateOfManyIsReadBack(t *testing.T) {
+	b, s := tlsBox(t)
+	want := s
+	want.Certificates = []haproxy.Certificate{
+		certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test"),
+		certificate(t, "b.pem", haproxytest.Certificate(t, "b.test"), "b.test"),
+	}
+	b.apply(t, haproxy.Diff(haproxy.Running{Loaded: s}, want))
+	all := observedCertificates(t, b)
+	one, err := b.Certificates(t.Context(), "b.pem", "gone.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all[0].Fingerprint = "" // which was not asked for
+	if diff := cmp.Diff(all, one); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func firstBlock(pem []byte) []byte {
 	end := []byte("-----END CERTIFICATE-----\n")
 	return pem[:bytes.Index(pem, end)+len(end)]
