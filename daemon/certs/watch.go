@@ -39,9 +39,10 @@ func Watch(ctx context.Context, r *Reader, first Set, out chan Set) error {
 	} else {
 		defer events.Close()
 	}
+	var folders map[string]bool
 	add := func() {
-		if err == nil {
-			for _, folder := range r.folders() {
+		if folders = r.folders(); err == nil {
+			for folder := range folders {
 				_ = events.Add(folder) // one that is missing is polled for
 			}
 		}
@@ -56,7 +57,10 @@ func Watch(ctx context.Context, r *Reader, first Set, out chan Set) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-events.Events:
+		case e := <-events.Events:
+			if !folders[e.Name] && !folders[filepath.Dir(e.Name)] {
+				continue
+			}
 			if since.IsZero() {
 				since = time.Now()
 			}
@@ -96,28 +100,28 @@ func offer(out chan Set, s Set) {
 	}
 }
 
-// folders are those in which a change of what was read would show: the folders
-// of the files, and of what links among them lead to.
-func (r *Reader) folders() []string {
-	seen := map[string]bool{}
-	var folders []string
-	add := func(folder string) {
-		if folder != "" && folder != "." && !seen[folder] {
-			seen[folder] = true
-			folders = append(folders, folder)
+// folders are those to watch for changes of what was read: the folders of the
+// files, and of what links among them lead to, where everything counts; and,
+// false, those above the paths of the Source, where nothing does but these.
+func (r *Reader) folders() map[string]bool {
+	folders := map[string]bool{}
+	for _, path := range r.source.paths() {
+		folders[path] = true // a file too: a folder may come in its place
+	}
+	if r.source.CAFolder != "" {
+		folders[r.source.CAFolder] = true
+	}
+	for p := range r.read {
+		for _, path := range []string{p.certificate, p.key} {
+			folders[filepath.Dir(path)] = true
+			if target, err := filepath.EvalSymlinks(path); err == nil {
+				folders[filepath.Dir(target)] = true
+			}
 		}
 	}
 	for _, path := range r.source.paths() {
-		add(filepath.Dir(path))
-		add(path) // a file too: a folder may come in its place
-	}
-	add(r.source.CAFolder)
-	for p := range r.read {
-		for _, path := range []string{p.certificate, p.key} {
-			add(filepath.Dir(path))
-			if target, err := filepath.EvalSymlinks(path); err == nil {
-				add(filepath.Dir(target))
-			}
+		if above := filepath.Dir(path); !folders[above] {
+			folders[above] = false
 		}
 	}
 	return folders
