@@ -4,7 +4,9 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +24,7 @@ const requestTimeout = 5 * time.Second
 type client struct {
 	addr      netip.AddrPort
 	keepAlive bool
+	host      string // asked for, in TLS; "" for any, in plain HTTP
 
 	conn   net.Conn // nil: none is open
 	reader *bufio.Reader
@@ -48,6 +51,9 @@ func (c *client) exchange(path string) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
+		if c.host != "" {
+			conn = tls.Client(conn, &tls.Config{ServerName: c.host, InsecureSkipVerify: true})
+		}
 		c.conn, c.reader = conn, bufio.NewReader(conn)
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
@@ -57,7 +63,7 @@ func (c *client) exchange(path string) (answer, error) {
 	if !c.keepAlive {
 		connection = "close"
 	}
-	if _, err := fmt.Fprintf(c.conn, "GET %s HTTP/1.1\r\nHost: edge.test\r\nConnection: %s\r\n\r\n", path, connection); err != nil {
+	if _, err := fmt.Fprintf(c.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: %s\r\n\r\n", path, cmp.Or(c.host, "edge.test"), connection); err != nil {
 		return answer{}, err
 	}
 	resp, err := http.ReadResponse(c.reader, nil)

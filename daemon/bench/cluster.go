@@ -28,12 +28,15 @@ func (e *edge) fill() error {
 
 // addService puts a Service into the cluster.
 func (e *edge) addService(name string, pods ...netip.AddrPort) error {
-	err := e.api.SetService(kubeapi.Service{
+	s := kubeapi.Service{
 		Key:   kubeapi.Key{Namespace: namespace, Name: name},
 		Type:  "ClusterIP",
 		Ports: []kubeapi.ServicePort{{Name: portName, Protocol: "TCP", Port: 80}},
-	})
-	if err != nil {
+	}
+	if e.tls {
+		s.Annotations = map[string]string{"serviceloadbalancer/lb.sslTerm": "true", "serviceloadbalancer/lb.host": host(name)}
+	}
+	if err := e.api.SetService(s); err != nil {
 		return err
 	}
 	return e.setPods(name, pods...)

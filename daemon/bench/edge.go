@@ -36,6 +36,7 @@ const (
 type edge struct {
 	size
 	check   bool // health checks are on, as is podgate's default
+	tls     bool // each Service is reached in TLS, by its host
 	dir     string
 	api     *kubeapitest.Server
 	haproxy *haproxytest.HAProxy
@@ -44,6 +45,7 @@ type edge struct {
 	podgate *podgate
 	pods    *pods
 	http    netip.AddrPort // where podgate's frontend listens
+	https   netip.AddrPort // where its TLS frontend does, if tls
 	admin   netip.AddrPort // podgate's page and metrics
 	bare    netip.AddrPort // where the yardstick's does
 	socket  string         // podgate's control socket
@@ -51,8 +53,8 @@ type edge struct {
 }
 
 // openEdge fills a cluster and returns when all of it is served.
-func openEdge(ctx context.Context, s size, binary string) (*edge, error) {
-	e := &edge{size: s, api: kubeapitest.New(), check: canCheck(s.services * s.pods)}
+func openEdge(ctx context.Context, s size, tls bool, binary string) (*edge, error) {
+	e := &edge{size: s, tls: tls, api: kubeapitest.New(), check: canCheck(s.services * s.pods)}
 	if err := e.open(ctx, binary); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -69,6 +71,9 @@ func (e *edge) open(ctx context.Context, binary string) (err error) {
 	if err := e.fill(); err != nil {
 		return err
 	}
+	if err := e.certify(); err != nil {
+		return err
+	}
 	if err := e.api.Start(""); err != nil {
 		return err
 	}
@@ -79,20 +84,28 @@ func (e *edge) open(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	if e.podgate, err = startPodgate(binary, toml, filepath.Join(e.dir, "log")); err != nil {
-		return err
+	if e.inStep, err = e.startPodgate(ctx, binary, toml); err != nil {
+		return fmt.Errorf("%w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
 	}
-	for _, i := range []int{0, e.services - 1} {
-		if err := e.await(ctx, serviceName(i), inStepTimeout); err != nil {
-			return fmt.Errorf("%w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
-		}
-	}
-	e.inStep = time.Since(began)
 	if !pause(ctx, settleTime) {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// startPodgate returns how long it took until the last Service answered.
+func (e *edge) startPodgate(ctx context.Context, binary, toml string) (time.Duration, error) {
+	began := time.Now()
+	var err error
+	if e.podgate, err = startPodgate(binary, toml, filepath.Join(e.dir, "log")); err != nil {
+		return 0, err
+	}
+	for _, i := range []int{0, e.services - 1} {
+		if err := e.await(ctx, serviceName(i), inStepTimeout); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(began), nil
 }
 
 // canCheck reports whether HAProxy may open a file for each server, as it does
@@ -111,6 +124,9 @@ func (e *edge) startHAProxy(ctx context.Context) (err error) {
 	}
 	e.runtime = runtime.New(e.haproxy.Admin, e.haproxy.Master, e.haproxy.Folder)
 	if e.http, err = e.haproxy.FreeAddr(); err != nil {
+		return err
+	}
+	if e.https, err = e.haproxy.FreeAddr(); err != nil {
 		return err
 	}
 	if e.bare, err = e.haproxy.FreeAddr(); err != nil {
@@ -157,6 +173,9 @@ listen = [%q]
 socket = %q
 history = %q
 `, e.api.URL(), namespace, e.haproxy.Section(), reloadInterval, e.http, relay, e.check, checkInterval, e.admin, e.socket, filepath.Join(e.dir, "history.json"))
+	if e.tls {
+		text += fmt.Sprintf("\n[https]\nbind = [%q]\ncertificates = [%q]\nrelay = \"\"\n", e.https, e.certificates())
+	}
 	path := filepath.Join(e.dir, "podgate.toml")
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
@@ -165,8 +184,11 @@ history = %q
 func (e *edge) await(ctx context.Context, service string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c := &client{addr: e.http}
-	return c.until(ctx, "/"+service+"/", 2*time.Millisecond, func(a answer) bool { return a.status == 200 })
+	c, path := &client{addr: e.http}, "/"+service+"/"
+	if e.tls {
+		c, path = &client{addr: e.https, host: host(service)}, "/"
+	}
+	return c.until(ctx, path, 2*time.Millisecond, func(a answer) bool { return a.status == 200 })
 }
 
 // close ends everything. The edge may be half open.

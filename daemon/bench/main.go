@@ -81,21 +81,24 @@ type benchmark struct {
 	sizes []size
 	run   func(context.Context, *edge) (line, error)
 	apart func(context.Context, size) (line, error) // instead, without an edge
+	tls   bool                                      // each Service is reached in TLS, by a name with a certificate of its own
 }
 
 func benchmarks() []benchmark {
 	return []benchmark{
-		{"endpoint_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, endpointToFirst200, nil},
-		{"service_to_first_200", []size{{10, 10}, {1000, 10}, {5000, 20}}, serviceToFirst200, nil},
-		{"service_burst", []size{{1000, 10}}, serviceBurst, nil},
-		{"rolling_update", []size{{10, 10}}, rollingUpdate, nil},
-		{"haproxy_memory", []size{{1000, 10}}, haproxyMemory, nil},
-		{"churn", []size{{1000, 1}}, churn, nil},
-		{"event_cpu", []size{{1000, 10}, {5000, 20}}, nil, eventCPU},
-		{"poll_cpu", []size{{5000, 20}}, pollCPU, nil},
-		{"rss", []size{{1000, 10}, {5000, 20}}, rss, nil},
-		{"operator", []size{{5000, 20}}, operator, nil},
-		{"sync", []size{{5000, 20}}, nil, synced},
+		{name: "endpoint_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: endpointToFirst200},
+		{name: "service_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: serviceToFirst200},
+		{name: "service_burst", sizes: []size{{1000, 10}}, run: serviceBurst},
+		{name: "rolling_update", sizes: []size{{10, 10}}, run: rollingUpdate},
+		{name: "haproxy_memory", sizes: []size{{1000, 10}}, run: haproxyMemory},
+		{name: "churn", sizes: []size{{1000, 1}}, run: churn},
+		{name: "event_cpu", sizes: []size{{1000, 10}, {5000, 20}}, apart: eventCPU},
+		{name: "poll_cpu", sizes: []size{{5000, 20}}, run: pollCPU},
+		{name: "rss", sizes: []size{{1000, 10}, {5000, 20}}, run: rss},
+		{name: "operator", sizes: []size{{5000, 20}}, run: operator},
+		{name: "certificates_start", sizes: []size{{1000, 1}}, run: certificatesStart, tls: true},
+		{name: "certificate_renewed", sizes: []size{{1000, 1}}, run: certificateRenewed, tls: true},
+		{name: "sync", sizes: []size{{5000, 20}}, apart: synced},
 	}
 }
 
@@ -110,7 +113,7 @@ func measure(ctx context.Context, b benchmark, s size, podgate string, out io.Wr
 	}
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	e, err := openEdge(ctx, s, podgate)
+	e, err := openEdge(ctx, s, b.tls, podgate)
 	if err != nil {
 		return err
 	}

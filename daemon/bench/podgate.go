@@ -62,10 +62,13 @@ func (p *podgate) log() string {
 	return string(text[max(0, len(text)-most):])
 }
 
-// cpu is the processor time that it has taken, its children's not counted
-// (proc_pid_stat(5): utime, stime).
-func (p *podgate) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+// cpu is the processor time that it has taken, its children's not counted.
+func (p *podgate) cpu() (time.Duration, error) { return cpuOf(p.cmd.Process.Pid) }
+
+// cpuOf is the processor time of a process, to 10 ms (proc_pid_stat(5): utime,
+// stime).
+func cpuOf(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}

@@ -25,18 +25,27 @@ func Certificate(t TB, names ...string) []byte {
 // CertificateUntil is Certificate with an end.
 func CertificateUntil(t TB, end time.Time, names ...string) []byte {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	text, err := SelfSigned(end.Add(-48*time.Hour), end, names...)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	return text
+}
+
+// SelfSigned is CertificateUntil for who has no test, with a beginning.
+func SelfSigned(begin, end time.Time, names ...string) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
-		t.Fatalf("%v", err)
+		return nil, err
 	}
 	c := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: names[0]},
-		NotBefore:    end.Add(-48 * time.Hour),
+		NotBefore:    begin,
 		NotAfter:     end,
 		IsCA:         true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
@@ -51,17 +60,17 @@ func CertificateUntil(t TB, end time.Time, names ...string) []byte {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
-		t.Fatalf("%v", err)
+		return nil, err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatalf("%v", err)
+		return nil, err
 	}
 	var text bytes.Buffer
 	for _, block := range []pem.Block{{Type: "CERTIFICATE", Bytes: der}, {Type: "PRIVATE KEY", Bytes: keyDER}} {
 		if err := pem.Encode(&text, &block); err != nil {
-			t.Fatalf("%v", err)
+			return nil, err
 		}
 	}
-	return text.Bytes()
+	return text.Bytes(), nil
 }
