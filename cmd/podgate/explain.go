@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,12 @@ Exit code: 0; 1 if there is no such thing; 3 if podgate does not answer.`,
 		Example: `  podgate explain shop/cart
   podgate explain https://shop.example.com/cart/1
   podgate explain 10.2.9.103:8080`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("explain takes one Service, URL or address, such as shop/cart, and not %d", len(args))
+			}
+			return nil
+		},
 	}
 	file := configFlag(cmd)
 	socket := socketFlag(cmd)
