@@ -69,7 +69,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			if err != nil {
 				tw.t.Fatal(err)
 			}
-			tw.service("more", nil, newPod(tw.t, "more-0"))
+			tw.reloading("more", newPod(tw.t, "more-0"))
 		},
 		"podgate.toml is broken": func(tw *town) { tw.configure("[nonsense]\nx = 1\n") },
 		"two Services want the same": func(tw *town) {
@@ -134,7 +134,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			tw.service("cart", nil, newPod(t, "cart-0"))
 			tw.start()
 			tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-			tw.awaitLevel(admin.Healthy)
+			tw.awaitHealthy()
 			do(tw)
 			tw.awaitTold(row)
 		})
@@ -152,12 +152,14 @@ func (tw *town) listen() netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func (tw *town) awaitLevel(want admin.Level) {
+// awaitHealthy waits until podgate has nothing to do either: its first reload
+// has ended.
+func (tw *town) awaitHealthy() {
 	tw.t.Helper()
-	eventually(tw.t, "status is "+string(want), func() error {
+	eventually(tw.t, "status is ok", func() error {
 		s, err := admin.NewClient(tw.socket).Status(tw.t.Context(), -1)
-		if err != nil || s.Level != want {
-			return fmt.Errorf("%s %q, %v", s.Level, s.Reasons, err)
+		if err != nil || s.Level != admin.Healthy || !s.InStep {
+			return fmt.Errorf("%s %q, in step %t, %v", s.Level, s.Reasons, s.InStep, err)
 		}
 		return nil
 	})
