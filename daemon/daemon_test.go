@@ -312,6 +312,30 @@ func TestStopLeavesHAProxyServing(t *testing.T) {
 	tw.awaitAnswer("any", "/cart/", "200 cart-1 /") // the file holds what was last served
 }
 
+// TestAStopInTheMiddleOfAChangeLeavesItInTheFiles tells podgate to stop at the
+// moment when it says to HAProxy what another one reads when it starts.
+func TestAStopInTheMiddleOfAChangeLeavesItInTheFiles(t *testing.T) {
+	tw := newTown(t)
+	said := tapSockets(t, tw.haproxy)
+	tw.configure("")
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	said.listen(func(text string) {
+		if strings.Contains(text, "add server") {
+			tw.told()
+		}
+	})
+	next := newPod(t, "cart-1")
+	tw.endpoints("cart", next)
+	tw.awaitServers("shop_cart_80", next)
+	tw.stop()
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+}
+
 // TestAStopAtAnyMomentLeavesWhatRunsInTheFiles stops podgate while it loads its
 // first configuration: what HAProxy serves then it serves when it was started
 // again.

@@ -30,6 +30,9 @@ const (
 	writeDelay = time.Second
 	// writePause is how long a write waits for the one before to end.
 	writePause = 50 * time.Millisecond
+	// changePatience is how long a change that began is carried on when podgate is
+	// told to stop: it is read back, so that the file holds it.
+	changePatience = 5 * time.Second
 )
 
 // edge is the HAProxy beside us: what it serves, as far as we know, and how it
@@ -370,6 +373,8 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	if err != nil {
 		return nil, err
 	}
+	ctx, ended := outlast(ctx, changePatience)
+	defer ended()
 	applied, err := e.runtime.Apply(ctx, plan)
 	e.countApply(admin.Runtime, err != nil || len(applied.Refused) > 0)
 	if err != nil {
@@ -413,6 +418,22 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		}
 	}
 	return refused, nil
+}
+
+// outlast returns a ctx that ends so much later than the given one, or by done,
+// which the caller must call.
+func outlast(ctx context.Context, patience time.Duration) (longer context.Context, done context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 func (e *edge) countApply(m admin.Method, failed bool) {

@@ -47,7 +47,8 @@ type town struct {
 	page    netip.AddrPort // podgate's status page; invalid for none
 	hurry   bool           // health is asked for often, and problems are told at once
 	stop    func()
-	classes int // of backends that reloading made up
+	told    func() // begins stop, and does not wait
+	classes int    // of backends that reloading made up
 	passes  *passes
 	slices  map[string]map[string]bool // names, by Service
 	pods    map[string][]*pod          // by Service
@@ -131,6 +132,7 @@ func (tw *town) start() {
 			tw.passes.add(p)
 		}
 	})
+	tw.told = cancel
 	tw.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()

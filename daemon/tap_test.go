@@ -15,8 +15,9 @@ import (
 
 // tap stands between podgate and HAProxy's sockets and notes what podgate says.
 type tap struct {
-	mu   sync.Mutex
-	said strings.Builder
+	mu    sync.Mutex
+	said  strings.Builder
+	heard func(text string) // is told before HAProxy is; nil for nobody
 }
 
 // tapSockets puts a tap before the sockets of h: h.Admin and h.Master become
@@ -49,7 +50,7 @@ func (tp *tap) serve(listener net.Listener, behind string) {
 			continue
 		}
 		go func() {
-			io.Copy(io.MultiWriter(back, tp), front)
+			io.Copy(io.MultiWriter(tp, back), front)
 			back.(*net.UnixConn).CloseWrite()
 		}()
 		go func() {
@@ -63,6 +64,9 @@ func (tp *tap) serve(listener net.Listener, behind string) {
 func (tp *tap) Write(p []byte) (int, error) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
+	if tp.heard != nil {
+		tp.heard(string(p))
+	}
 	return tp.said.Write(p)
 }
 
@@ -76,6 +80,13 @@ func (tp *tap) changes() (commands []string) {
 		}
 	}
 	return commands
+}
+
+// listen has heard told what podgate says from now on.
+func (tp *tap) listen(heard func(text string)) {
+	tp.mu.Lock()
+	defer tp.mu.Unlock()
+	tp.heard = heard
 }
 
 // forget starts over.
