@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"regexp"
 	"strings"
 	"sync"
@@ -27,6 +29,10 @@ const (
 	watchInterval = 100 * time.Millisecond
 	// replyPatience is how long the master's reply may come behind a new process.
 	replyPatience = time.Second
+	// downPatience is for how long neither a worker nor the master may take
+	// connections before HAProxy is known to have ended. The worker that is to be
+	// replaced takes them while the next one loads.
+	downPatience = 3 * time.Second
 )
 
 // LoadError is a configuration that HAProxy did not take. It goes on serving
@@ -199,10 +205,17 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var seen Process
+	answered := time.Now() // when HAProxy was there last
 	for {
 		p, err := c.process(ctx)
 		if err == nil && serves(p) {
 			return p, nil
+		}
+		if err == nil || !nobodyListens(err) || c.masterListens(ctx) {
+			answered = time.Now()
+		}
+		if time.Since(answered) > downPatience {
+			return Process{}, fmt.Errorf("it ended while generation %s was to come up: %w", generation, err)
 		}
 		switch {
 		case err == nil:
@@ -222,6 +235,20 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 			return Process{}, fmt.Errorf("generation %s did not come up in time: process %d serves generation %q: %w", generation, p.Pid, p.Generation, context.Cause(ctx))
 		}
 	}
+}
+
+// nobodyListens reports whether a connection could not even be opened.
+func nobodyListens(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
+
+// masterListens reports whether the master takes connections.
+func (c *Client) masterListens(ctx context.Context) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.master.path)
+	if err == nil {
+		err = conn.Close()
+	}
+	return !nobodyListens(err)
 }
 
 // awaitRetired waits until the process before has been told to stop. Both

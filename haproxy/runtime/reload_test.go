@@ -99,6 +99,29 @@ func TestReloadWithAnotherGenerationOnDiskDoesNotComeUp(t *testing.T) {
 	}
 }
 
+func TestReloadIsNotWaitedForOnceHAProxyHasEnded(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	b.write(t, b.shop(t, nil))
+	before := b.Pid()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := b.Reload(t.Context(), "other")
+		failed <- err
+	}()
+	for pid := before; pid == before || pid == 0; pid = b.Pid() {
+	}
+	if err := b.KillMaster(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	err := <-failed
+	if want := "reload HAProxy: it ended while generation other was to come up: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	t.Logf("told after %v", time.Since(began))
+}
+
 func TestConcurrentReloadsWaitForEachOther(t *testing.T) {
 	b := newBox(t)
 	generation := b.write(t, b.shop(t, nil))
