@@ -32,6 +32,7 @@ func (c *Client) Stay(ctx context.Context) (staying context.Context, leave func(
 	}
 	s := &session{socket: c.worker.admin}
 	if err := s.open(ctx); err != nil {
+		c.worker.doubt(ctx, err)
 		return ctx, func() {}
 	}
 	return context.WithValue(ctx, sessionKey{}, s), func() { _ = s.conn.Close() }
@@ -79,7 +80,7 @@ type session struct {
 const prompt = "\n> "
 
 func (s *session) open(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.socket.timeout)
+	ctx, cancel := context.WithTimeout(ctx, doubtTimeout)
 	defer cancel()
 	if s.conn, err = s.socket.dial(ctx); err != nil {
 		return err
@@ -91,11 +92,8 @@ func (s *session) open(ctx context.Context) (err error) {
 	return err
 }
 
-// exchange is that of socket.
+// exchange is that of socket. It may not be called again after an error.
 func (s *session) exchange(ctx context.Context, commands []string) ([]string, error) {
-	if s.err != nil {
-		return nil, s.err
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.socket.timeout)
 	defer cancel()
 	var text strings.Builder

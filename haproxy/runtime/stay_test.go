@@ -103,3 +103,40 @@ func TestStayWithASocketThatHangs(t *testing.T) {
 		}
 	}
 }
+
+// TestStayTurnsToTheMasterOnce is about an admin socket that takes connections
+// and answers nothing: what that costs is one short timeout.
+func TestStayTurnsToTheMasterOnce(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		reply string // to "prompt", or to what is asked first
+		lost  int    // exchanges that fail
+		most  time.Duration
+	}{
+		{"it hangs at once", "", 0, 4 * time.Second},
+		{"it hangs at the first command", "\n> ", 1, 8 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBox(t)
+			hung := newFakeSocket(t, row.reply)
+			hung.hangs = true
+			c := runtime.New(hung.path, b.Master, b.Folder)
+			began := time.Now()
+			for i := range 3 {
+				staying, leave := c.Stay(t.Context())
+				p, err := c.Process(staying)
+				leave()
+				if lost := err != nil; lost != (i < row.lost) || !lost && p.Pid != b.Pid() {
+					t.Errorf("Process, for the %d. time: %+v, %v", i+1, p, err)
+				}
+			}
+			if took := time.Since(began); took > row.most {
+				t.Errorf("it took %v", took)
+			}
+			if c.AdminSocket() == nil {
+				t.Error("AdminSocket: want that it is dead")
+			}
+		})
+	}
+}

@@ -19,6 +19,9 @@ const (
 	deadPause = 10 * time.Second
 	// probeTimeout bounds how long it is then waited for.
 	probeTimeout = 500 * time.Millisecond
+	// doubtTimeout bounds the wait for an answer that costs HAProxy nothing, where
+	// one of the two sockets may stand in for the other.
+	doubtTimeout = 2 * time.Second
 )
 
 // worker is the process that serves, which takes commands on its admin socket
@@ -81,6 +84,19 @@ func (w *worker) remember(death error) {
 	w.tryAt = time.Now().Add(deadPause)
 }
 
+// doubt takes the admin socket for dead because of err, if the master answers: one
+// that hangs would cost a timeout each time it is tried.
+func (w *worker) doubt(ctx context.Context, err error) {
+	if ctx.Err() != nil || !nobodyAnswers(err) {
+		return
+	}
+	master := w.master
+	master.timeout = doubtTimeout
+	if _, masterErr := master.exchange(ctx, []string{"show info"}); masterErr == nil {
+		w.remember(err)
+	}
+}
+
 // nobodyAnswers reports whether an error is of the socket, and neither of what
 // was asked nor of who may ask.
 func nobodyAnswers(err error) bool {
@@ -94,7 +110,14 @@ func nobodyAnswers(err error) bool {
 
 func (w *worker) exchange(ctx context.Context, commands []string) ([]string, error) {
 	if s := sessionOf(ctx); s != nil {
-		return s.exchange(ctx, commands)
+		if s.err != nil {
+			return nil, s.err
+		}
+		replies, err := s.exchange(ctx, commands)
+		if errors.Is(err, context.DeadlineExceeded) { // else its process has ended, and another may answer
+			w.doubt(ctx, err)
+		}
+		return replies, err
 	}
 	return onWorker(ctx, w, func(s socket) ([]string, error) { return s.exchange(ctx, commands) })
 }
