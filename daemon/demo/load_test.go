@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -54,9 +55,9 @@ func TestClientWantsTheWholeAnswerOfTheRightService(t *testing.T) {
 }
 
 func TestClientDoesNotRepeatARequest(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	addr := answer(t, func(w http.ResponseWriter, _ *http.Request) {
-		if asked++; asked == 2 {
+		if asked.Add(1) == 2 {
 			panic(http.ErrAbortHandler) // as if the connection had been closed just then
 		}
 		w.Header().Set(serviceHeader, "cart")
