@@ -22,15 +22,19 @@ build:
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
 test: haproxy compiler promtool
-	go test -race -count=1 -timeout 10m ./...
+	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 10m ./...
+
+# A second HAProxy, of another version, beside which some tests run the first. It
+# is fetched once; where CI is not set those tests are skipped instead.
+OTHER = if [ -n "$$HAPROXY_OTHER" ]; then echo "$$HAPROXY_OTHER"; elif [ -n "$$CI" ]; then testdata/haproxy/fetch.sh other; fi
 
 # The tests that run HAProxy, with each of the versions that podgate speaks to.
 VERSIONS ?= 2.6 3.0 3.2 3.4
 test-haproxy: export CGO_ENABLED = 1
 test-haproxy: compiler
 	@failed=; for version in $(VERSIONS); do \
-	 haproxy=$$(testdata/haproxy/fetch.sh $$version) && "$$haproxy" -v | head -n 1 && \
-	 HAPROXY=$$haproxy go test -race -count=1 -timeout 10m ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate || \
+	 HAPROXY=$$(testdata/haproxy/fetch.sh $$version) && export HAPROXY && "$$HAPROXY" -v | head -n 1 && \
+	 HAPROXY_OTHER=$$(testdata/haproxy/fetch.sh other) go test -race -count=1 -timeout 10m ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate || \
 	 failed="$$failed $$version"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make test-haproxy: failed with HAProxy$$failed" >&2; exit 1; fi
@@ -38,7 +42,7 @@ test-haproxy: compiler
 # The whole of podgate between a fake API server and a real HAProxy.
 e2e: export CGO_ENABLED = 1
 e2e: haproxy compiler
-	go test -race -count=1 -timeout 5m -v ./daemon ./cmd/podgate
+	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 5m -v ./daemon ./cmd/podgate
 
 # A real kube-apiserver, built once from its modules and kept in the user's
 # cache, in a network namespace of its own.

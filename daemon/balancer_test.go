@@ -93,9 +93,9 @@ drain_timeout = "20s"
 	}
 
 	// A cookie that edge one set leads to the same pod through edge two.
-	cookie, pod := setCookie(t, one.town)
+	cookie, pod := setCookie(t, one.town, "/cart/", "127.96.7.7")
 	for range 10 {
-		if got, err := from("127.96.7.7", two.http, "", "/cart/", "Cookie: "+cookie); got != "200 "+pod {
+		if got, err := from("127.96.7.7", two.http, "", "/cart/", "Cookie: "+cookie); got != pod {
 			t.Errorf("through edge two: got %q, %v, want %s", got, err, pod)
 		}
 	}
@@ -119,13 +119,12 @@ drain_timeout = "20s"
 	l.check(t)
 }
 
-// setCookie asks for a cookie as a client elsewhere, and returns it with the
-// answer of the pod that it names.
-func setCookie(t *testing.T, tw *town) (cookie, answer string) {
+// setCookie asks for a cookie as the client at ip, and returns it with the answer of the pod that it names.
+func setCookie(t *testing.T, tw *town, path, ip string) (cookie, answer string) {
 	t.Helper()
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 96, 7, 7)}}
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + tw.http.String() + "/cart/")
+	resp, err := client.Get("http://" + tw.http.String() + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,5 +133,5 @@ func setCookie(t *testing.T, tw *town) (cookie, answer string) {
 	if err != nil || len(resp.Cookies()) != 1 {
 		t.Fatalf("cookies %v, %s, %v", resp.Cookies(), text, err)
 	}
-	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value, strings.TrimSpace(string(text))
+	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value, fmt.Sprint(resp.StatusCode, " ", strings.TrimSpace(string(text)))
 }

@@ -18,15 +18,22 @@ import (
 
 // neighbour is another edge node of the same cluster.
 func (tw *town) neighbour(name string) *town {
+	return tw.neighbourWith(haproxytest.Options{Name: name})
+}
+
+func (tw *town) neighbourWith(o haproxytest.Options) *town {
 	other := newTown(tw.t)
 	other.api = tw.api
-	other.rename(name)
+	other.runWith(o)
 	return other
 }
 
 // rename runs HAProxy as an edge node of that name.
-func (tw *town) rename(name string) {
-	tw.haproxy = haproxytest.Run(tw.t, haproxytest.Options{Name: name})
+func (tw *town) rename(name string) { tw.runWith(haproxytest.Options{Name: name}) }
+
+// runWith runs another HAProxy in the place of the one that is there.
+func (tw *town) runWith(o haproxytest.Options) {
+	tw.haproxy = haproxytest.Run(tw.t, o)
 	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
 	tw.configure("")
 }
@@ -91,7 +98,7 @@ func (tw *town) awaitTable(entries int) {
 			return err
 		}
 		reply, err := io.ReadAll(conn)
-		if n := strings.Count(string(reply), "key="); err == nil && n < entries {
+		if n := strings.Count(string(reply), ": key="); err == nil && n < entries {
 			err = fmt.Errorf("%d entries", n)
 		}
 		return err

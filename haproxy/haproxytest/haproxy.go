@@ -20,6 +20,7 @@ import (
 
 // Options say how HAProxy is run. The zero value is of use.
 type Options struct {
+	Binary string            // of HAProxy; "" is Binary's
 	Global []string          // more lines of the global section
 	Name   string            // by which its peers know it (haproxy -L); "" is the host's
 	Files  map[string][]byte // by name, in Folder before HAProxy starts
@@ -47,7 +48,7 @@ type HAProxy struct {
 // answers. It runs until Stop, whatever becomes of ctx; on an error it runs no
 // more and the folder is gone. Without a binary the error is exec.ErrNotFound.
 func Start(ctx context.Context, o Options) (*HAProxy, error) {
-	binary, err := Binary()
+	binary, err := o.binary()
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +77,13 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return h, nil
+}
+
+func (o Options) binary() (string, error) {
+	if o.Binary != "" {
+		return exec.LookPath(o.Binary)
+	}
+	return Binary()
 }
 
 func localPeer(name string) []string {

@@ -48,3 +48,17 @@ func Need(t TB) {
 		t.Skipf("no HAProxy to test with: %v", err)
 	}
 }
+
+// Other is $HAPROXY_OTHER, a HAProxy of another version than Binary's. Without it
+// a test is skipped, or fails where $CI is set.
+func Other(t TB) string {
+	t.Helper()
+	other := os.Getenv("HAPROXY_OTHER")
+	switch {
+	case other == "" && os.Getenv("CI") != "":
+		t.Fatalf("no HAProxy of another version to test with: set HAPROXY_OTHER")
+	case other == "":
+		t.Skipf("no HAProxy of another version to test with: HAPROXY_OTHER is not set (testdata/haproxy/fetch.sh other)")
+	}
+	return other
+}

@@ -7,6 +7,8 @@
 # the proxy that this machine's own apt uses. Nothing is installed and no root is
 # needed: the packages are unpacked into the cache, and HAProxy runs with the C
 # library that it was built for.
+#
+# "other" is a version that $HAPROXY, or else the installed one, is not.
 set -eu
 
 fail() {
@@ -15,13 +17,19 @@ fail() {
 }
 
 minor=${1-}
+if [ "$minor" = other ]; then
+	case $("${HAPROXY:-$(PATH=$PATH:/usr/sbin command -v haproxy)}" -v) in
+	*" version 3.4."*) minor=2.6 ;;
+	*) minor=3.4 ;;
+	esac
+fi
 case $minor in
 2.6) suites="bookworm" ;;
 3.0) suites="trixie" ;;
 3.2) suites="sid" ;;
 3.4) suites="experimental sid" ;; # what experimental lacks is in sid
 *)
-	echo "usage: $0 2.6|3.0|3.2|3.4" >&2
+	echo "usage: $0 2.6|3.0|3.2|3.4|other" >&2
 	exit 2
 	;;
 esac
