@@ -126,6 +126,45 @@ func TestPlainClientsAreSentToTLS(t *testing.T) {
 	tw.awaitReloads() // none
 }
 
+// TestALoadBalancerThatEndsTLSIsNotRedirected is about the one that is believed:
+// it says that the client came by https already.
+func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.setHTTPS("[cloud]\ntrusted_sources = [\"127.0.0.0/8\"]\nforwarded_hops = 1")
+	tw.certify("shop.pem", "*.test")
+	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true", "redirect-https": "true", "backend-protocol": "http"}, newPod(t, "shop"))
+	tw.service("moved", map[string]string{"host": "moved.test", "path": "/old", "rewrite": "/new", "sslTerm": "true", "redirect-https": "true", "backend-protocol": "http"}, newPod(t, "moved"))
+	tw.service("passed", map[string]string{"host": "passed.test", "passthrough": "true", "redirect-https": "true"}, newTLSPod(t, "passed"))
+	tw.service("plain", nil, newPod(t, "plain"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/a", "200 shop /a")
+	for _, row := range []struct{ name, host, path, proto, want string }{
+		{"a client in https", "shop.test", "/a", "https", "200 shop /a"},
+		{"a client in plain HTTP", "shop.test", "/a", "http", "308 "},
+		{"a rewritten path", "moved.test", "/old/a", "https", "200 moved /new/a"},
+		{"who cannot be served but by a passed on connection", "passed.test", "/", "https", "503 "},
+		{"a Service that redirects nobody", "any", "/plain/", "https", "200 plain /"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+tw.http.String()+row.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = row.host
+		req.Header.Set("X-Forwarded-For", "192.0.2.1")
+		req.Header.Set("X-Forwarded-Proto", row.proto)
+		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if got := fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(string(body))); err != nil || got != row.want && !(strings.HasSuffix(row.want, " ") && strings.HasPrefix(got, row.want)) {
+			t.Errorf("%s: got %q, %v, want %q", row.name, got, err, row.want)
+		}
+	}
+}
+
 func TestClientsAreVerified(t *testing.T) {
 	for mode, without := range map[string]string{"optional": "200", "required": "certificate required"} {
 		t.Run(mode, func(t *testing.T) {

@@ -36,13 +36,26 @@ func MapNames() []string {
 	return []string{RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, NodeMap}
 }
 
-// RedirectPrefix stands in a routes map before a backend where the client is sent
-// to the same address in https, where that is. TerminateHere stands in PassthroughMap for a
-// host below a wildcard that is passed through, while its own TLS is ended here.
-const (
-	RedirectPrefix = "!https:"
-	TerminateHere  = "!terminate"
-)
+// TerminateHere stands in PassthroughMap for a host below a wildcard that is
+// passed through, while its own TLS is ended here.
+const TerminateHere = "!terminate"
+
+// RedirectPrefix begins what stands in a routes map before a backend where the
+// client is sent to the same address in https, where that is.
+const RedirectPrefix = "!https"
+
+// Prefix is what stands before the backend in a routes map: "!https:".
+func (r Redirect) Prefix() string { return "!" + string(r) + ":" }
+
+// CutRedirect parts a backend of a routes map from what stands before it.
+func CutRedirect(target string) (Redirect, string) {
+	for _, r := range []Redirect{ToHTTPS, ToHTTPSAlone} {
+		if backend, ok := strings.CutPrefix(target, r.Prefix()); ok {
+			return r, backend
+		}
+	}
+	return "", target
+}
 
 // Map is the content of one map file.
 type Map struct {
@@ -133,8 +146,8 @@ func (r Route) entry() MapEntry {
 		rank = routeRank
 	}
 	target := r.Backend
-	if r.Redirect {
-		target = RedirectPrefix + r.Backend
+	if r.Redirect != "" {
+		target = r.Redirect.Prefix() + r.Backend
 	}
 	value := target + "|" + strconv.Itoa(rank+len(r.Path))
 	switch {
@@ -149,8 +162,9 @@ func (r Route) entry() MapEntry {
 
 // backend is where an entry of a routes map leads.
 func (e MapEntry) backend() string {
-	name, _, _ := strings.Cut(e.Value, "|")
-	return strings.TrimPrefix(name, RedirectPrefix)
+	target, _, _ := strings.Cut(e.Value, "|")
+	_, name := CutRedirect(target)
+	return name
 }
 
 func compareKeys(a, b MapEntry) int { return cmp.Compare(a.Key, b.Key) }

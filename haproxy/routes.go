@@ -42,7 +42,7 @@ func parseRoute(e MapEntry) (Route, bool) {
 	if r.Host == "*" {
 		r.Host = ""
 	}
-	r.Backend, r.Redirect = strings.CutPrefix(r.Backend, RedirectPrefix)
+	r.Redirect, r.Backend = CutRedirect(r.Backend)
 	switch len(words) {
 	case 2:
 	case 3:

@@ -138,9 +138,7 @@ type Route struct {
 	FoldCase bool    // Path is lower case and matches without regard to case
 	Rewrite  Rewrite // what becomes of Path in the request
 	Backend  string
-	// Redirect answers with the same address in https instead, where the Backend
-	// is reached; not with TLS.
-	Redirect bool
+	Redirect Redirect // answers with the same address in https instead; "" with TLS
 	// Passthrough leads whole connections to a TCP backend, by the name that the
 	// client asks for, before TLS is ended; with TLS and a Host, without a Path.
 	Passthrough bool
@@ -149,6 +147,17 @@ type Route struct {
 // Rewrite is what stands for the matched path in the request that a server
 // sees: "" leaves it, "/" takes it away, "/new" replaces it.
 type Rewrite string
+
+// Redirect says who is sent to https, where the Backend is reached.
+type Redirect string
+
+// The redirects. Who came by https to a load balancer that is believed, and that
+// ended TLS, is not sent there again: ToHTTPS leads him to the Backend,
+// ToHTTPSAlone, which is for Backends that TLS is passed through to, nowhere.
+const (
+	ToHTTPS      Redirect = "https"
+	ToHTTPSAlone Redirect = "https-alone"
+)
 
 // Compare orders Routes by frontend, host, path and case.
 func (r Route) Compare(o Route) int {

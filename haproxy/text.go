@@ -66,7 +66,7 @@ func (r Route) String() string {
 		path = "/"
 	}
 	target := r.Backend
-	if r.Redirect {
+	if r.Redirect != "" {
 		target = "https"
 	}
 	line := fmt.Sprintf("route %s %s%s -> %s", frontend, host, path, target)

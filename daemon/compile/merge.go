@@ -150,7 +150,10 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 		if m.takeTLSHost(at, r) && m.takeRoute(at, r, c.note) {
 			routes = append(routes, r)
 			if c.secure.redirect.written != "" {
-				plain := haproxy.Route{Host: r.Host, Path: r.Path, FoldCase: r.FoldCase, Redirect: true}
+				plain := haproxy.Route{Host: r.Host, Path: r.Path, FoldCase: r.FoldCase, Rewrite: r.Rewrite, Redirect: haproxy.ToHTTPS}
+				if r.Passthrough {
+					plain.Redirect = haproxy.ToHTTPSAlone
+				}
 				if m.takeRoute(at, plain, c.secure.redirect) {
 					routes = append(routes, plain)
 				}

@@ -177,7 +177,8 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 		d.notFound(s, "unless", has("route")),
 	)
 	if f.TLS == (haproxy.Termination{}) {
-		rules = append(rules, redirect(s, "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" } !{ req.hdr(x-forwarded-proto) -m str -i https }"))
+		rules = append(rules, redirect(s, "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" } !{ req.hdr(x-forwarded-proto) -m str -i https }"),
+			set("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" }"))
 	}
 	rules = append(rules,
 		set("from", `var(txn.podgate_route),field(3,|)`, "", ""),

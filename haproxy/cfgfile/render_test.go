@@ -60,7 +60,7 @@ func shop() haproxy.State {
 			{Path: "/old", Backend: "shop_cart_80", Rewrite: "/new", FoldCase: true},
 			{Host: "*.shop.example.com", Backend: "shop_h2_80"},
 			{Host: "shop.example.com", Path: "/api", Backend: "shop_h2c_80"},
-			{Host: "tls.example.com", Redirect: true, Backend: "shop_tls_443"},
+			{Host: "tls.example.com", Redirect: haproxy.ToHTTPS, Backend: "shop_tls_443"},
 			{Host: "*.pass.example.com", Backend: "shop_db_5432", TLS: true, Passthrough: true},
 			{Host: "not.pass.example.com", Backend: "shop_tls_443", TLS: true},
 			{Host: "tls.example.com", Backend: "shop_tls_443", TLS: true},
