@@ -28,8 +28,8 @@ func (p pathMatch) everything() bool { return p.path == "" }
 // that "/" is "". The characters are those of RFC 3986's pchar without what
 // reads as a pattern, a list or a quotation elsewhere: ! $ & ' ( ) * , ;
 func parsePath(value string) (string, error) {
-	if len(value) > maxPath {
-		return "", fmt.Errorf("%s is longer than %d characters", quote(value), maxPath)
+	if len(strings.TrimSuffix(value, "/")) > maxPath {
+		return "", tooLongPath(value)
 	}
 	rest, rooted := strings.CutPrefix(value, "/")
 	if !rooted {
@@ -45,6 +45,10 @@ func parsePath(value string) (string, error) {
 		}
 	}
 	return "/" + rest, nil
+}
+
+func tooLongPath(value string) error {
+	return fmt.Errorf("%s is longer than %d characters", quote(value), maxPath)
 }
 
 // checkSegment says what keeps a string from being a segment of a prefix.
@@ -129,6 +133,9 @@ func parseCheckPath(value string) (string, error) {
 	path, err := parsePath(value)
 	if err != nil || path != "" && !strings.HasSuffix(value, "/") {
 		return path, err
+	}
+	if len(path+"/") > maxPath {
+		return "", tooLongPath(value)
 	}
 	return path + "/", nil
 }
