@@ -44,12 +44,17 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	return err
 }
 
+// manualLink leads to another page of packaging/doc, or to a section of it.
+var manualLink = regexp.MustCompile(`\[[^\]]+\]\(([a-z]+\.md)(?:#[a-z-]+)?\)`)
+
 // forTerminal writes what a terminal has no room for another way: of a table,
-// each row becomes a paragraph below its first cell. The title of the document
-// goes, since a man page begins with NAME.
+// each row becomes a paragraph below its first cell; of a link to another page, the
+// place where the package has that. The title of the document goes, since a man
+// page begins with NAME.
 func forTerminal(markdown string) string {
 	var b strings.Builder
 	var header []string // of the table that we are in
+	markdown = manualLink.ReplaceAllString(markdown, "`/usr/share/doc/podgate/$1`")
 	for line := range strings.Lines(markdown) {
 		cells := row(line)
 		switch {
@@ -92,8 +97,10 @@ func definition(header, cells []string) string {
 		switch {
 		case said == "-":
 			continue
-		case header[i] == "default":
-			said = "default " + said
+		case header[i] == "a change takes hold":
+			said = "takes hold " + said
+		case header[i] != "value":
+			said = header[i] + " " + said
 		}
 		between = append(between, said)
 	}

@@ -14,9 +14,13 @@ import (
 func TestATableBecomesParagraphs(t *testing.T) {
 	got := forTerminal(`# podgate.toml
 
-Prose.
+Prose, and [tls.md](tls.md).
 
 # NAME
+
+| profile | client address | sets |
+|---|---|---|
+| `+"`aws-nlb`"+` | preserved | `+"`drain_wait`"+` |
 
 | key | value | default | a change takes hold | meaning |
 |---|---|---|---|---|
@@ -26,15 +30,19 @@ Prose.
 More.
 `)
 	want := `
-Prose.
+Prose, and `+"`/usr/share/doc/podgate/tls.md`"+`.
 
 # NAME
 
+**aws-nlb**
+: `+"`drain_wait`"+` (client address preserved)
+
+
 **check**
-: Whether. (true or false; default ` + "`true`" + `; at once)
+: Whether. (true or false; default ` + "`true`" + `; takes hold at once)
 
 **namespace**
-: Whose. (namespace; at once)
+: Whose. (namespace; takes hold at once)
 
 
 More.
