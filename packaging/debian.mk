@@ -2,9 +2,10 @@
 #
 # make unit   podgate's units are closed
 # make deb    dist/podgate_VERSION_{amd64,arm64}.deb, which lintian has nothing against
+# make test-arm64 the arm64 package's podgate, run by QEMU
 # make test-deb   install, upgrade, remove, purge under load, on real Debians; as root
 
-.PHONY: unit deb deb-reproducible test-deb
+.PHONY: unit deb deb-reproducible test-arm64 test-deb
 
 # At most 1.5 of 10, as "systemd-analyze security" counts what a unit leaves open.
 unit: systemd
@@ -34,6 +35,11 @@ deb-reproducible: deb
 	 echo "podgate_$(VERSION)_$$arch.deb is the same twice" || exit 1; done; \
 	rm -rf dist/again
 
+# What is built for arm64 runs there, and does what it does here.
+test-arm64: build debhelper qemu
+	packaging/build-deb.sh arm64 dist $(VERSION) $(COMMIT)
+	packaging/foreign.sh dist/podgate_$(VERSION)_arm64.deb qemu-aarch64-static /usr/aarch64-linux-gnu
+
 # The package's life, under load, on Debians that are booted with a systemd of
 # their own; with haproxy.service as Debian has it and closed by our drop-in.
 SUITES ?= bookworm trixie
@@ -44,13 +50,16 @@ test-deb: debhelper nspawn
 	 packaging/lifecycle/run.sh $$suite dist/podgate_$(VERSION)_$(NATIVE).deb && \
 	 HARDENED=1 packaging/lifecycle/run.sh $$suite dist/podgate_$(VERSION)_$(NATIVE).deb || exit 1; done
 
-.PHONY: systemd debhelper nspawn
+.PHONY: systemd debhelper qemu nspawn
 APT_INSTALL := { $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends
 systemd:
 	@command -v systemd-analyze >/dev/null || $(APT_INSTALL) systemd; }
 debhelper:
 	@command -v dh >/dev/null && command -v lintian >/dev/null || \
 	 $(APT_INSTALL) debhelper lintian; }
+qemu:
+	@command -v qemu-aarch64-static >/dev/null && [ -d /usr/aarch64-linux-gnu/lib ] || \
+	 $(APT_INSTALL) qemu-user-static libc6-arm64-cross; }
 nspawn:
 	@command -v systemd-nspawn >/dev/null && command -v debootstrap >/dev/null || \
 	 $(APT_INSTALL) systemd-container debootstrap; }
