@@ -8,6 +8,7 @@
 package lifecycle
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,7 +47,12 @@ backend own
 	first := invocation(t, "haproxy")
 
 	t.Log("install")
-	install(t, packages[0])
+	steps := readme(t)
+	folder := steps.folder(t, packages[0])
+	for _, line := range steps.install {
+		runIn(t, folder, line)
+	}
+	installed(t, packages[0])
 	want(t, "podgate.service is enabled", output("systemctl", "is-enabled", "podgate"), "enabled")
 	want(t, "podgate.service waits for its configuration", output("systemctl", "show", "podgate", "--property=ActiveState,ConditionResult"), "ActiveState=inactive\nConditionResult=no")
 	want(t, "podgate-drain.service is the operator's choice", output("systemctl", "is-enabled", "podgate-drain"), "disabled")
@@ -59,11 +65,13 @@ backend own
 	one := newPod(t, "cart")
 	cluster.serve("cart", one)
 	writeFile(t, "/etc/podgate/ca.crt", string(cluster.api.CertificatePEM()), 0o644)
-	cluster.rotateToken(t, "first")
-	config, steps := readme(t)
-	config = strings.Replace(config, "https://192.0.2.10:6443", cluster.api.URL(), 1) + "[haproxy]\nreload_interval = \"1s\"\n"
+	writeFile(t, filepath.Join(folder, "token"), "first", 0o600)
+	runIn(t, folder, steps.token)
+	cluster.api.Misbehave(kubeapitest.RequireToken("first"))
+	config := strings.Replace(steps.config, "https://192.0.2.10:6443", cluster.api.URL(), 1) + "[haproxy]\nreload_interval = \"1s\"\n"
 	writeFile(t, configFile, config, 0o644)
 	run(t, "podgate", "check")
+	completes(t)
 
 	t.Log("setup")
 	writeFile(t, operatorConfig, edge+"frontend web\n\tbind *:80\n\thttp-request return status 200\n", 0o644)
@@ -81,8 +89,8 @@ backend own
 	if _, err := os.Stat(dropinFolder + "/podgate.conf"); !os.IsNotExist(err) {
 		t.Errorf("after --undo: %v", err)
 	}
-	for _, line := range steps {
-		run(t, "sh", "-ec", line)
+	for _, line := range steps.setup {
+		runIn(t, folder, line)
 	}
 	haproxy := invocation(t, "haproxy")
 	if haproxy == first {
@@ -107,7 +115,10 @@ backend own
 	}
 	cluster.rotateToken(t, "second")
 	cluster.newService(t)
-	run(t, "systemctl", "reload", "podgate")
+	execInTheSandbox(t, cluster)
+	tlsInTheSandbox(t, cluster)
+	config = readFile(t, configFile)
+	pageInTheSandbox(t)
 	reloadHAProxy(t)
 	run(t, "runuser", "-u", "podgate", "--", "podgate", "diff", "-o", "json")
 
@@ -151,6 +162,9 @@ backend own
 	run(t, "podgate", "setup", "haproxy", "--check")
 	l.tell(t)
 	toldNothingBad(t)
+
+	t.Log("a podgate.toml that is broken")
+	brokenReload(t, cluster)
 
 	t.Log("a podgate that hangs")
 	hang(t)
@@ -210,24 +224,59 @@ func TestDrainStandsBy(t *testing.T) {
 	run(t, "systemctl", "start", "podgate-drain")
 }
 
-// readme is what README's section on installation has for podgate.toml, and the
-// steps behind it, to the letter but for sudo.
-func readme(t *testing.T) (config string, steps []string) {
+// readmeSteps are README's section on installation, to the letter but for sudo.
+type readmeSteps struct {
+	install []string // the package, without its build
+	token   string
+	config  string // podgate.toml
+	setup   []string
+}
+
+func readme(t *testing.T) readmeSteps {
 	t.Helper()
 	_, section, _ := strings.Cut(readFile(t, os.Getenv("README")), "\n## Install\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	_, config, ok := strings.Cut(section, "\n```toml\n")
-	config, rest, ok2 := strings.Cut(config, "```\n")
-	_, console, ok3 := strings.Cut(rest, "\n```console\n")
-	console, _, ok4 := strings.Cut(console, "```\n")
-	if !ok || !ok2 || !ok3 || !ok4 {
-		t.Fatal("README's section on installation has no podgate.toml with steps behind it")
+	// blocks are those of that kind between fences, without prompts.
+	blocks := func(kind string) (all []string) {
+		for _, block := range regexp.MustCompile("(?s)\n```"+kind+"\n(.*?\n)```\n").FindAllStringSubmatch(section, -1) {
+			all = append(all, strings.ReplaceAll(strings.ReplaceAll("\n"+block[1], "\n$ ", "\n"), "\nsudo ", "\n")[1:])
+		}
+		return all
 	}
-	for line := range strings.Lines(console) {
-		line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
-		steps = append(steps, strings.TrimPrefix(line, "sudo "))
+	console, toml := blocks("console"), blocks("toml")
+	token := regexp.MustCompile("`(install [^`]+)`").FindStringSubmatch(section)
+	if len(console) != 2 || len(toml) != 1 || token == nil {
+		t.Fatalf("README's section on installation has the commands %q, %q and podgate.toml %q", console, token, toml)
 	}
-	return config, steps
+	steps := readmeSteps{token: strings.Join(strings.Fields(token[1]), " "), config: toml[0], setup: lines(console[1])}
+	for _, line := range lines(console[0]) {
+		if line != "make deb" { // which made the package that we have
+			steps.install = append(steps.install, line)
+		}
+	}
+	return steps
+}
+
+func lines(text string) []string { return strings.Split(strings.TrimSpace(text), "\n") }
+
+// folder is where the commands are to be typed: the package lies there as they
+// name it.
+func (s readmeSteps) folder(t *testing.T, file string) string {
+	t.Helper()
+	folder := t.TempDir()
+	named := regexp.MustCompile(`\./(dist/\S+\.deb)`).FindStringSubmatch(strings.Join(s.install, "\n"))
+	if named == nil {
+		t.Fatalf("README installs no package: %q", s.install)
+	}
+	writeFile(t, filepath.Join(folder, named[1]), readFile(t, file), 0o644)
+	run(t, "chmod", "-R", "a+rX", filepath.Dir(folder))
+	return folder
+}
+
+// runIn runs a line of a shell in a folder.
+func runIn(t *testing.T, folder, line string) {
+	t.Helper()
+	run(t, "env", "--chdir="+folder, "sh", "-ec", line)
 }
 
 // harden puts the packaged drop-in in force, which the package need not be
@@ -252,6 +301,11 @@ func packagesOf(t *testing.T) []string {
 func install(t *testing.T, file string) {
 	t.Helper()
 	run(t, "apt-get", "install", "--yes", "--no-install-recommends", file)
+	installed(t, file)
+}
+
+func installed(t *testing.T, file string) {
+	t.Helper()
 	version := strings.Split(filepath.Base(file), "_")[1]
 	want(t, "installed version", output("dpkg-query", "-W", "-f", "${Version} ${Status}", "podgate"), version+" install ok installed")
 }
@@ -411,13 +465,32 @@ func (c *cluster) rotateToken(t *testing.T, token string) {
 	c.api.Misbehave(kubeapitest.RequireToken(token))
 }
 
+// awaitToken waits until podgate lists and watches with that token alone.
+func (c *cluster) awaitToken(t *testing.T, token string) {
+	t.Helper()
+	c.api.Misbehave(kubeapitest.RequireToken(token))
+	c.api.CutWatches()
+	for deadline := time.Now().Add(20 * time.Second); c.api.Watching() < 2; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("podgate does not follow with token %q\n%s", token, journal())
+		}
+	}
+}
+
 // serve makes those pods the endpoints of the Service.
-func (c *cluster) serve(name string, pods ...*pod) {
+func (c *cluster) serve(name string, pods ...*pod) { c.serveWith(name, nil, pods...) }
+
+// serveWith is serve with annotations, without their prefix.
+func (c *cluster) serveWith(name string, annotations map[string]string, pods ...*pod) {
 	c.t.Helper()
+	said, err := json.Marshal(prefixed(annotations))
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	text := fmt.Sprintf(`
 apiVersion: v1
 kind: Service
-metadata: {name: %[1]s, namespace: default}
+metadata: {name: %[1]s, namespace: default, annotations: %[3]s}
 spec: {ports: [{name: http, port: 80}]}
 ---
 apiVersion: discovery.k8s.io/v1
@@ -426,13 +499,21 @@ metadata: {name: %[1]s-1, namespace: default, labels: {kubernetes.io/service-nam
 addressType: IPv4
 ports: [{name: http, port: %[2]d}]
 endpoints:
-`, name, pods[0].addr.Port())
+`, name, pods[0].addr.Port(), said)
 	for _, p := range pods {
 		text += fmt.Sprintf("- {addresses: [%s]}\n", p.addr.Addr())
 	}
 	if err := c.api.Apply(text); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+func prefixed(annotations map[string]string) map[string]string {
+	all := map[string]string{}
+	for key, value := range annotations {
+		all["serviceloadbalancer/lb."+key] = value
+	}
+	return all
 }
 
 // newService brings one that only a reload of HAProxy can bring, before 3.4.

@@ -52,19 +52,35 @@ func newPod(t *testing.T, name string) *pod {
 // await asks until the answer is want.
 func await(t *testing.T, url, want string) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	request, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitAnswer(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}, request, want)
+}
+
+func awaitAnswer(t *testing.T, client *http.Client, request *http.Request, want string) {
+	t.Helper()
 	var got string
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if got = get(client, url); got == want {
+		if got = answer(client, request); got == want {
 			return
 		}
 	}
-	t.Fatalf("%s: the last answer was %q, want %q\n%s", url, got, want, journal())
+	t.Fatalf("%s: the last answer was %q, want %q\n%s", request.URL, got, want, journal())
 }
 
-// get is the body of an answer with status 200, anything else in words.
 func get(client *http.Client, url string) string {
-	resp, err := client.Get(url)
+	request, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		return err.Error()
+	}
+	return answer(client, request)
+}
+
+// answer is the body of an answer with status 200, anything else in words.
+func answer(client *http.Client, request *http.Request) string {
+	resp, err := client.Do(request)
 	if err != nil {
 		return err.Error()
 	}

@@ -24,13 +24,14 @@ suite=$1 package=$(realpath "$2")
 cd "$(dirname "$0")/../.."
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/podgate/debian
-root=$cache/$suite
+packages=systemd,systemd-sysv,dbus,procps,haproxy,ca-certificates,openssl,bash-completion,fish,zsh
+root=$cache/$suite-$(echo "$packages" | cksum | cut -d' ' -f1)
 if [ ! -d "$root" ]; then
     mirror=$(awk '/^URIs:/ {print $2; exit} /^deb / {for (i = 2; i <= NF; i++) if ($i ~ /^http/) {print $i; exit}}' \
         /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null || true)
     mkdir -p "$cache"
     rm -rf "$root.part"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,procps,haproxy,ca-certificates \
+    debootstrap --variant=minbase --include="$packages" \
         "$suite" "$root.part" ${mirror:+"$mirror"} >&2
     mv "$root.part" "$root"
 fi

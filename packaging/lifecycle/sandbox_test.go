@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lifecycle
+
+package lifecycle
+
+import (
+	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/kubeapi/kubeapitest"
+)
+
+const (
+	lineage = "/etc/letsencrypt/live/www.example.com"
+	hook    = "/etc/letsencrypt/renewal-hooks/deploy/podgate"
+)
+
+// httpsToml is what README has for TLS.
+func httpsToml(t *testing.T) string {
+	t.Helper()
+	_, text, ok := strings.Cut(readFile(t, os.Getenv("README")), "\n```toml\n[https]\n")
+	text, _, ok2 := strings.Cut(text, "```\n")
+	if !ok || !ok2 {
+		t.Fatal("README has no [https]")
+	}
+	return "[https]\n" + text
+}
+
+// issue renews the certificate as certbot does: a further pair of files in the
+// archive, keys for root alone, and the links in the lineage led there.
+func issue(t *testing.T, serial int) {
+	t.Helper()
+	archive := strings.Replace(lineage, "live", "archive", 1)
+	for _, folder := range []string{lineage, archive} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Dir(folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chain, key := fmt.Sprintf("%s/fullchain%d.pem", archive, serial), fmt.Sprintf("%s/privkey%d.pem", archive, serial)
+	run(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90",
+		"-subj", "/CN=www.example.com", "-addext", "subjectAltName=DNS:www.example.com", "-keyout", key, "-out", chain)
+	want(t, "rights of a private key", output("stat", "-c", "%U %a", key), "root 600")
+	run(t, "ln", "-sfn", chain, filepath.Join(lineage, "fullchain.pem"))
+	run(t, "ln", "-sfn", key, filepath.Join(lineage, "privkey.pem"))
+}
+
+// deployHook is the one of README.Debian, in its place.
+func deployHook(t *testing.T) {
+	t.Helper()
+	text := readFile(t, "/usr/share/doc/podgate/README.Debian")
+	script := regexp.MustCompile(`(?m)^ +#!/bin/sh -e\n(?: +\S.*\n)+`).FindString(text)
+	if script == "" {
+		t.Fatal("README.Debian has no deploy hook")
+	}
+	indent := len(script) - len(strings.TrimLeft(script, " "))
+	script = regexp.MustCompile(fmt.Sprintf("(?m)^ {%d}", indent)).ReplaceAllString(script, "")
+	if !strings.Contains(script, "\n# "+hook+"\n") {
+		t.Errorf("the deploy hook of README.Debian does not name %s\n%s", hook, script)
+	}
+	writeFile(t, hook, script, 0o755)
+	folder := regexp.MustCompile(`(?m)^ +(install -d .* /etc/podgate/certificates)$`).FindStringSubmatch(text)
+	if folder == nil {
+		t.Fatal("README.Debian makes no folder of certificates")
+	}
+	run(t, "sh", "-ec", folder[1])
+}
+
+// deploy runs the hook as certbot does after it renewed a certificate.
+func deploy(t *testing.T) {
+	t.Helper()
+	run(t, "env", "RENEWED_LINEAGE="+lineage, "RENEWED_DOMAINS=www.example.com", hook)
+}
+
+// awaitCertificate waits until HAProxy serves what the lineage has now.
+func awaitCertificate(t *testing.T) {
+	t.Helper()
+	block, _ := pem.Decode([]byte(readFile(t, lineage+"/fullchain.pem")))
+	said := ""
+	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		conn, err := tls.Dial("tcp", "127.0.0.1:443", &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true})
+		if err != nil {
+			said = err.Error()
+			continue
+		}
+		served := conn.ConnectionState().PeerCertificates[0].Raw
+		conn.Close()
+		if string(served) == string(block.Bytes) {
+			return
+		}
+		said = "another certificate"
+	}
+	t.Fatalf("HAProxy does not serve the certificate: %s\n%s", said, journal())
+}
+
+// tlsInTheSandbox serves a certificate that came by the deploy hook, renewed while
+// HAProxy runs, without a reload.
+func tlsInTheSandbox(t *testing.T, c *cluster) {
+	t.Helper()
+	deployHook(t)
+	issue(t, 1)
+	deploy(t)
+	writeFile(t, configFile, readFile(t, configFile)+httpsToml(t), 0o644)
+	run(t, "systemctl", "reload", "podgate")
+	p := newPod(t, "www")
+	c.serveWith("www", map[string]string{"host": "www.example.com", "sslTerm": "true"}, p)
+	awaitCertificate(t)
+	request, err := http.NewRequest("GET", "https://127.0.0.1/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "www.example.com"
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true}}}
+	defer client.CloseIdleConnections()
+	awaitAnswer(t, client, request, "www")
+	worker := workerPid(t)
+	issue(t, 2)
+	deploy(t)
+	awaitCertificate(t)
+	want(t, "a renewed certificate reloads nothing: worker", workerPid(t), worker)
+	want(t, "rights of the copy for HAProxy", output("sh", "-c", "stat -c '%U %a' /var/lib/podgate/haproxy/certificates/*.pem | sort -u"), "podgate 600")
+}
+
+// execInTheSandbox follows the cluster by a kubeconfig with a credential plugin,
+// which the unit needs nothing more for, and then by the token file again.
+func execInTheSandbox(t *testing.T, c *cluster) {
+	t.Helper()
+	const plugin, login = "/usr/local/bin/cluster-login", "/etc/podgate/login"
+	before := readFile(t, configFile)
+	writeFile(t, login, "third", 0o644)
+	writeFile(t, plugin, `#!/bin/sh -e
+# It keeps something in its home, as such programs do, and runs others.
+mkdir -p "$HOME/.cache"
+date +"%s $(id -un)" >>"$HOME/.cache/cluster-login"
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s"}}' "$(cat `+login+`)"
+`, 0o755)
+	writeFile(t, "/etc/podgate/kubeconfig", fmt.Sprintf(`apiVersion: v1
+kind: Config
+current-context: edge
+contexts: [{name: edge, context: {cluster: edge, user: edge}}]
+clusters: [{name: edge, cluster: {server: %q, certificate-authority: ca.crt}}]
+users:
+- name: edge
+  user:
+    exec: {apiVersion: client.authentication.k8s.io/v1, command: %s, interactiveMode: Never}
+`, c.api.URL(), filepath.Base(plugin)), 0o644)
+	section := regexp.MustCompile(`(?m)^\[kubernetes\]\n(?:\w+ = .*\n)+`)
+	if !section.MatchString(before) {
+		t.Fatalf("podgate.toml has no [kubernetes]\n%s", before)
+	}
+	c.api.Misbehave(kubeapitest.RequireToken("third"))
+	writeFile(t, configFile, section.ReplaceAllLiteralString(before, "[kubernetes]\nkubeconfig = \"/etc/podgate/kubeconfig\"\n"), 0o644)
+	run(t, "systemctl", "reload", "podgate")
+	c.newService(t)
+	c.awaitToken(t, "third")
+	runs := readFile(t, "/var/lib/podgate/.cache/cluster-login")
+	if !regexp.MustCompile(`^(\d+ podgate\n)+$`).MatchString(runs) {
+		t.Errorf("who ran the credential plugin: %q", runs)
+	}
+	c.rotateToken(t, "fourth")
+	writeFile(t, configFile, before, 0o644)
+	run(t, "systemctl", "reload", "podgate")
+	c.awaitToken(t, "fourth")
+	c.newService(t)
+}
+
+// pageInTheSandbox asks what an operator and Prometheus ask.
+func pageInTheSandbox(t *testing.T) {
+	t.Helper()
+	client := &http.Client{Timeout: 5 * time.Second}
+	for path, text := range map[string]string{
+		"/":        "default/cart",
+		"/metrics": "\npodgate_in_step 1\n",
+		"/readyz":  "ok\n",
+	} {
+		if said := get(client, "http://127.0.0.1:9180"+path); !strings.Contains(said, text) {
+			t.Errorf("%s has no %q:\n%s", path, text, said)
+		}
+	}
+	run(t, "podgate", "status")
+	run(t, "podgate", "explain", "default/cart")
+	run(t, "runuser", "-u", "podgate", "--", "podgate", "preflight")
+}
+
+// brokenReload has systemd refuse a podgate.toml by its line; what was in force
+// stays. Podgate tells it as a warning.
+func brokenReload(t *testing.T, c *cluster) {
+	t.Helper()
+	before := readFile(t, configFile)
+	mode, owner := output("stat", "-c", "%a", configFile), output("stat", "-c", "%U", configFile)
+	broken := before + "[nonsense]\nx = 1\n"
+	writeFile(t, configFile, broken, 0o644)
+	if said, err := combined("systemctl", "reload", "podgate"); err == nil {
+		t.Errorf("a broken podgate.toml is no error of systemctl reload: %s", said)
+	}
+	line := fmt.Sprintf("%s:%d: nonsense: unknown section", configFile, strings.Count(before, "\n")+1)
+	if said := journal(); !strings.Contains(said, "\n"+line) {
+		t.Errorf("the journal has no %q:\n%s", line, said)
+	}
+	want(t, "podgate.service", output("systemctl", "is-active", "podgate"), "active")
+	c.newService(t)
+	writeFile(t, configFile, before, 0o644)
+	run(t, "chmod", mode, configFile)
+	run(t, "chown", owner+":", configFile)
+	run(t, "systemctl", "reload", "podgate")
+}

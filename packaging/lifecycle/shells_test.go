@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lifecycle
+
+package lifecycle
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// zshTab asks zsh on a terminal of its own what it offers for "podgate " and a
+// Tab.
+const zshTab = `
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1='> '; stty columns 200; autoload -Uz compinit; compinit -D; LISTMAX=1000; echo rea''dy"
+zpty -r shell seen '*ready*'
+zpty -w -n shell $'podgate \t'
+zpty -r shell seen '*version *'
+print -r -- "$seen"
+`
+
+// bashTab loads what bash-completion would at the first Tab, and prints what is
+// offered.
+const bashTab = `
+source /usr/share/bash-completion/bash_completion
+_completion_loader podgate
+compopt() { :; }
+COMP_WORDS=(podgate '') COMP_CWORD=1 COMP_LINE='podgate ' COMP_POINT=8 COMP_TYPE=9
+$(complete -p podgate | grep -oE '__start_\w+')
+printf '%s\n' "${COMPREPLY[@]}"
+`
+
+// completes has each shell find podgate's completion by itself, where the package
+// puts it, and offer the commands.
+func completes(t *testing.T) {
+	t.Helper()
+	commands := []string{"check", "confirm", "demo", "diff", "drain", "explain", "help", "preflight", "render", "run", "setup", "status", "undrain", "version"}
+	for shell, args := range map[string][]string{
+		"bash": {"--norc", "-c", bashTab},
+		"fish": {"-c", "complete -C 'podgate '"},
+		"zsh":  {"-f"},
+	} {
+		if shell == "zsh" { // zpty needs a script that is no argument
+			script := filepath.Join(t.TempDir(), "tab")
+			if err := os.WriteFile(script, []byte(zshTab), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, script)
+		}
+		said, err := combined("timeout", append([]string{"20", shell}, args...)...)
+		var offered []string
+		for _, line := range regexp.MustCompile(`(?m)^(?:\x1b\[[0-9;?]*[A-Za-z])*([a-z]+)\s`).FindAllStringSubmatch(said+"\n", -1) {
+			if line[1] != "podgate" {
+				offered = append(offered, line[1])
+			}
+		}
+		if err != nil || !slices.Equal(offered, commands) {
+			t.Errorf("%s offers %q: %v\n%q", shell, offered, err, said)
+		}
+	}
+}
