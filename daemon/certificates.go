@@ -339,6 +339,15 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 	return withVetted(want, v.answer)
 }
 
+// shown are those of the chosen certificates that HAProxy's binary would load, and
+// what is in service in the place of the others.
+func (e *edge) shown(chosen []haproxy.Certificate) []haproxy.Certificate {
+	if v := e.vetted; len(chosen) > 0 && len(v.asked) == len(chosen) && &v.asked[0] == &chosen[0] {
+		return v.answer
+	}
+	return chosen
+}
+
 // withVetted is want with these certificates, and with a default one only if that
 // is among them.
 func withVetted(want haproxy.State, vetted []haproxy.Certificate) haproxy.State {

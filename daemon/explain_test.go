@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"podgate/daemon/admin"
+	"podgate/haproxy/haproxytest"
 )
 
 // explain is what podgate explain prints, with what differs from run to run
@@ -75,7 +77,7 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 		{"http://shop.example.com/cart/late/x?y=1", "goes to Service shop/late port web, backend shop_late_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /cart/late/x\n  HAProxy  finds routes.map: shop.example.com/cart/late/ shop_late_80|20010\n\nRoutes that fit\n  shop.example.com/cart/late  Service shop/late port web  is taken\n  shop.example.com/cart  Service shop/cart port web  loses: a longer path goes before a shorter one\n"},
 		{"Shop.Example.com:80/basket", "goes to Service shop/cart port web, backend shop_cart_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /\n  HAProxy  finds routes.map: shop.example.com/basket/ shop_cart_80|20007|/basket\n"},
 		{"http://other.example.com/cart", "no route matches: HAProxy answers 404\n  frontend  podgate_http on EDGE\n  HAProxy  finds no route either\n\nPerhaps\n  shop.example.com/cart leads to Service shop/cart port web\n"},
-		{"https://shop.example.com/cart", "podgate has no frontend for https\n"},
+		{"https://shop.example.com/cart", "podgate has no frontend for https: https.bind of podgate.toml is empty\n"},
 		{alive.addr.String(), "Service shop/cart port web (80)\n  backend  shop_cart_80\n"},
 		{"tcp://edge.example.com:5432", "no TCP frontend listens on port 5432\n"},
 	} {
@@ -140,6 +142,95 @@ func TestExplainAgreesWithHAProxy(t *testing.T) {
 			t.Errorf("%s: HAProxy %s", of, x.URL.HAProxy)
 		}
 	}
+}
+
+// TestExplainTellsOfTLS asks about what a client meets before its request is
+// read, and about who never gets there.
+func TestExplainTellsOfTLS(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.setHTTPS("redirect_port = 8443")
+	tw.certify("shop.pem", "shop.test", "*.apps.test")
+	tw.service("shop", map[string]string{"host": "shop.test,two.apps.test", "path": "/a", "rewrite": "true", "sslTerm": "true", "redirect-https": "true", "hsts": "31536000"}, newPod(t, "shop"))
+	tw.service("vault", map[string]string{"host": "vault.test,*.vault.test", "passthrough": "true", "redirect-https": "true"}, newTLSPod(t, "vault"))
+	tw.service("bare", map[string]string{"host": "bare.test", "sslTerm": "true"}, newPod(t, "bare"))
+	tw.start()
+	tw.awaitTLSAnswer("shop.test", "/a/x", "200 shop /x")
+	tw.awaitTLSAnswer("vault.test", "/", "200 vault /")
+	tw.awaitReloads()
+	const ends = "  TLS  ends here, TLSv1.2 and newer, h2 or http/1.1\n"
+	const shows = "  shows  CERTIFICATES/shop.pem (ECDSA), for *.apps.test, shop.test, until TIME\n"
+	const nobody = ", and https.default_certificate of podgate.toml is empty\n  frontend  podgate_https on TLS\n" + ends + "  clients  need no certificate\n  HAProxy  "
+	tw.explains(map[string]string{
+		"https://shop.test/a/x": " goes to Service shop/shop port web, backend shop_shop_80\n  frontend  podgate_https on TLS\n" + ends + shows +
+			"  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  the pod sees the path /x\n  HAProxy  finds routes-tls.map: shop.test/a/ shop_shop_80|20002|/a\n",
+		"https://two.apps.test/b": " no route matches: HAProxy answers 404\n  frontend  podgate_https on TLS\n" + ends + shows + "  clients  need no certificate\n  HAProxy  finds no route either\n",
+		"https://vault.test/any": " is passed through to Service shop/vault port web, backend shop_vault_80: its TLS ends there\n  frontend  podgate_https on TLS\n" +
+			"  TLS  passed through, by the name vault.test; the pods show their own certificate\n  HAProxy  finds passthrough.map: vault.test shop_vault_80\n",
+		"https://x.vault.test":     " is passed through to Service shop/vault port web, backend shop_vault_80: its TLS ends there\n",
+		"http://shop.test/a/x?q=1": " is sent to https://shop.test:8443/a/x?q=1 (308), by redirect-https of Service shop/shop port web\n  frontend  podgate_http on EDGE\n  HAProxy  finds routes.map: shop.test/a/ !https:shop_shop_80|20002|/a\n",
+		"vault.test":               " is sent to https://vault.test:8443/ (308), by redirect-https of Service shop/vault port web\n",
+		"https://bare.test":        " is refused in the TLS handshake: no certificate is for bare.test" + nobody + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nRoutes that fit\n",
+		"https://127.0.0.1/":       " is refused in the TLS handshake: the client asks for no name" + nobody + "finds no route either\n",
+		"shop/shop":                "  reached  shop.test/a  (sent to https)\n  two.apps.test/a  (sent to https)\n  https://shop.test/a  (/a is taken away)\n",
+	})
+	// What somebody else took from HAProxy is no longer what a client meets.
+	tw.say(t, "del ssl crt-list "+tw.haproxy.Folder+"/certificates.crtlist "+tw.certificateFile("shop-"))
+	tw.explains(map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not show it yet\n"})
+}
+
+// TestExplainTellsOfClientCertificates and of the default certificate, also where
+// TLS ends on a TCP port.
+func TestExplainTellsOfClientCertificates(t *testing.T) {
+	tw := newTLSTown(t)
+	port := tw.freeAddr()
+	ca := filepath.Join(t.TempDir(), "clients.pem")
+	crt, _ := split(haproxytest.Certificate(t, "known client"))
+	if err := os.WriteFile(ca, crt, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tw.setHTTPS(fmt.Sprintf("client_ca = %q\nclient_certificate = \"required\"\ndefault_certificate = %q\n[tcp]\naddresses = [%q]\nallowed_ports = [%d]",
+		ca, filepath.Join(tw.folder, "shop.pem"), port.Addr(), port.Port()))
+	tw.certify("shop.pem", "shop.test")
+	tw.service("shop", map[string]string{"host": "shop.test,other.test", "sslTerm": "true"}, newPod(t, "shop"))
+	tw.service("amqp", map[string]string{"tcp": fmt.Sprint(port.Port()), "sslTerm": "true"}, newPod(t, "amqp"))
+	tw.start()
+	tw.awaitCertificate("shop.test", "shop.test")
+	tw.awaitReloads()
+	const shows = "  shows  CERTIFICATES/shop.pem (ECDSA), for shop.test, until TIME"
+	clients := "\n  clients  must have a certificate of " + ca + "\n"
+	tw.explains(map[string]string{
+		"https://shop.test":                          shows + clients,
+		"https://other.test":                         shows + "; the default one, as none is for other.test" + clients,
+		"https://[::1]:443":                          shows + "; the default one, as the client asks for no name" + clients,
+		"tcp://shop.test:" + fmt.Sprint(port.Port()): " goes to Service shop/amqp port web, backend shop_amqp_80\n  frontend  podgate_tcp_PORT on TCP\n  TLS  ends here, TLSv1.2 and newer\n" + shows + clients,
+	})
+}
+
+// explains sees that explain says this of that, once podgate is in step.
+func (tw *tlsTown) explains(wants map[string]string) {
+	tw.t.Helper()
+	names := strings.NewReplacer(tw.folder, "CERTIFICATES", tw.https.String(), "TLS", tw.http.String(), "EDGE")
+	for of, want := range wants {
+		eventually(tw.t, "explain "+of, func() error {
+			got, err := tw.explain(of, names)
+			got = regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:]+Z`).ReplaceAllString(got, "TIME")
+			got = regexp.MustCompile(`podgate_tcp_\d+ on \S+`).ReplaceAllString(got, "podgate_tcp_PORT on TCP")
+			if err == nil && !strings.Contains(got, want) {
+				err = fmt.Errorf("no %q in\n%s", want, got)
+			}
+			return err
+		})
+	}
+}
+
+// certificateFile is what HAProxy calls the one whose name begins so.
+func (tw *tlsTown) certificateFile(prefix string) string {
+	tw.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(tw.haproxy.Folder, "certificates", prefix+"*"))
+	if err != nil || len(paths) != 1 {
+		tw.t.Fatal(paths, err)
+	}
+	return paths[0]
 }
 
 func TestWhatHappenedIsRemembered(t *testing.T) {

@@ -25,6 +25,7 @@ type view struct {
 	configSince time.Time
 
 	chosen       []haproxy.Certificate // that certificates are of
+	shown        []haproxy.Certificate // chosen, without keys
 	certificates []admin.Certificate
 	expiring     map[string]bool // sources that were told
 }
@@ -63,8 +64,9 @@ func (v *view) problemsChanged(problems []compile.Problem, since map[compile.Pro
 func (v *view) certified(chosen []haproxy.Certificate, log *slog.Logger) {
 	if len(chosen) != len(v.chosen) || len(chosen) > 0 && &chosen[0] != &v.chosen[0] {
 		v.chosen = chosen
-		v.certificates = make([]admin.Certificate, len(chosen))
+		v.certificates, v.shown = make([]admin.Certificate, len(chosen)), slices.Clone(chosen)
 		for i, c := range chosen {
+			v.shown[i].PEM = nil
 			v.certificates[i] = admin.Certificate{Source: c.Source, Names: c.Names, Expires: c.NotAfter}
 		}
 		slices.SortStableFunc(v.certificates, func(a, b admin.Certificate) int { return a.Expires.Compare(b.Expires) })
@@ -120,7 +122,7 @@ func (d *Daemon) publish() {
 	if inStep != v.inStep {
 		v.inStep, v.since = inStep, time.Now()
 	}
-	v.certified(d.material.chosen, d.Log)
+	v.certified(e.shown(d.material.chosen), d.Log)
 	if d.Admin == nil {
 		return
 	}
@@ -142,6 +144,6 @@ func (d *Daemon) publish() {
 			Runtime: e.runtime,
 		},
 		Health: d.health, Changes: v.chronicle.changes, Counters: counters,
-		Certificates: v.certificates, CertificateProblems: certificateProblems(d.material.told),
+		Certificates: v.certificates, Shown: v.shown, CertificateProblems: certificateProblems(d.material.told),
 	})
 }

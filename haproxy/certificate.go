@@ -86,6 +86,26 @@ func (s State) DefaultCertificate() string {
 	return ""
 }
 
+// ShownFor are those of some Certificates that a client may be shown who asks for
+// a name (SNI): that of the very name, or else that of its wildcard, one for each
+// kind of key, among which the client chooses. There is none for a name that no
+// Certificate serves.
+func ShownFor(name string, all []Certificate) []Certificate {
+	_, zone, _ := strings.Cut(name, ".")
+	for _, n := range []string{name, "*." + zone} {
+		var found []Certificate
+		for _, c := range all {
+			if slices.Contains(c.Serves, n) {
+				found = append(found, c)
+			}
+		}
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
 // CertificateOp is what happens to a Certificate.
 type CertificateOp string
 

@@ -14,6 +14,10 @@ func TestMatchChoosesAsTheFrontendDoes(t *testing.T) {
 		{Host: "shop.example.com", Path: "/api", Backend: "path"},
 		{Host: "shop.example.com", Path: "/api", FoldCase: true, Backend: "foldedpath"},
 		{TLS: true, Host: "shop.example.com", Backend: "tls"},
+		{TLS: true, Host: "vault.example.com", Passthrough: true, Backend: "vault"},
+		{TLS: true, Host: "*.apps.example.com", Passthrough: true, Backend: "apps"},
+		{TLS: true, Host: "ended.apps.example.com", Path: "/a", Backend: "ended"},
+		{TLS: true, Backend: "any"},
 	}}
 	for _, row := range []struct {
 		name       string
@@ -30,6 +34,11 @@ func TestMatchChoosesAsTheFrontendDoes(t *testing.T) {
 		{"a wildcard is for one label", false, "a.b.example.com", "/plain/x", "plain"},
 		{"any host, in any case", false, "[::1]:8080", "/Old", "folded"},
 		{"the TLS frontend has routes of its own", true, "shop.example.com", "/api", "tls"},
+		{"TLS that is passed through", true, "vault.example.com", "/a", "vault"},
+		{"TLS of a zone that is passed through", true, "x.apps.example.com", "/a", "apps"},
+		{"but for a host whose TLS ends here", true, "ended.apps.example.com", "/a", "ended"},
+		{"whatever its path", true, "ended.apps.example.com", "/b", "any"},
+		{"plain HTTP is not passed through", false, "vault.example.com", "/", "wild"},
 		{"nothing", false, "any", "/none", ""},
 	} {
 		got := ""

@@ -21,8 +21,10 @@ Of a Service: whether it was asked for, each annotation as podgate understands
 it, each endpoint with the state of its server as HAProxy sees it, its routes,
 whom it won or lost them against and why, and the lines in HAProxy's files.
 
-Of a URL or a host: which frontend and which route it meets, what the pod sees of
-its path, and which servers it may reach; and whether HAProxy finds the same.
+Of a URL or a host: which frontend and which route it meets, whether it is sent
+to https, what the pod sees of its path, and which servers it may reach; of https
+before that whether TLS ends here or is passed through, which certificate is
+shown, and whether the client needs one; and whether HAProxy finds the same.
 
 Of a pod's address: which Services have a server there, and how it does.
 

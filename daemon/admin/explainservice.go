@@ -59,7 +59,7 @@ func (p ExplainedPort) Label() string {
 // ExplainedRoute is where a port is reached.
 type ExplainedRoute struct {
 	URL     string `json:"url"`
-	Rewrite string `json:"rewrite,omitempty"` // what becomes of the path
+	Rewrite string `json:"rewrite,omitempty"` // what becomes of the request
 }
 
 // ExplainedServer is an endpoint, a server of HAProxy's, or both.
@@ -221,6 +221,9 @@ func caseNote(r haproxy.Route) string {
 }
 
 func rewriteText(r haproxy.Route) string {
+	if r.Redirect != "" {
+		return "sent to https"
+	}
 	switch r.Rewrite {
 	case "":
 		return ""

@@ -190,6 +190,7 @@ func (p printer) url(x *ExplainedURL) {
 	if x.Frontend != "" {
 		p.line("  frontend  %s on %s", x.Frontend, strings.Join(x.Binds, ", "))
 	}
+	p.tls(x.TLS)
 	if x.Path != "" {
 		p.line("  the pod sees the path %s", x.Path)
 	}

@@ -21,9 +21,11 @@ type ExplainedURL struct {
 	URL      string         `json:"url"`
 	Frontend string         `json:"frontend,omitempty"` // "" where there is none for it
 	Binds    []string       `json:"binds,omitempty"`
-	Verdict  string         `json:"verdict"`        // a sentence
-	Path     string         `json:"path,omitempty"` // that the pod sees
-	Matches  []MatchedRoute `json:"matches"`        // the one that is taken first
+	Verdict  string         `json:"verdict"`            // a sentence
+	Redirect string         `json:"redirect,omitempty"` // where the client is sent instead
+	TLS      *ExplainedTLS  `json:"tls,omitempty"`      // what comes before the request
+	Path     string         `json:"path,omitempty"`     // that the pod sees
+	Matches  []MatchedRoute `json:"matches"`            // the one that is taken first
 	Service  string         `json:"service,omitempty"`
 	Port     *ExplainedPort `json:"port,omitempty"`
 	HAProxy  string         `json:"haproxy,omitempty"` // what HAProxy itself finds
@@ -51,7 +53,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		}
 	}
 	if x.Frontend == "" {
-		x.Verdict = fmt.Sprintf("podgate has no frontend for %s", u.Scheme)
+		x.Verdict = fmt.Sprintf("podgate has no frontend for %s: %s", u.Scheme, whyNoFrontend(v, tls))
 	}
 	path := cmp.Or(u.EscapedPath(), "/")
 	found := v.Result.State.Match(tls, u.Host, path)
@@ -63,15 +65,29 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		}
 		x.Matches = append(x.Matches, m)
 	}
+	if tls && x.Frontend != "" {
+		x.handshake(ctx, v, u, len(found) > 0 && found[0].Passthrough)
+	}
 	if len(found) > 0 {
-		x.taken(ctx, v, found[0], path)
+		x.taken(ctx, v, found[0], u, path)
 	} else {
 		x.nothing(v, tls, u, path)
 	}
-	if !tls {
-		x.asHAProxy(ctx, v, haproxy.CanonicalHost(u.Host), path)
+	if x.Frontend != "" {
+		x.asHAProxy(ctx, v, tls, haproxy.CanonicalHost(u.Host), path)
 	}
 	return x
+}
+
+// whyNoFrontend is about podgate.toml: nothing else keeps a frontend away.
+func whyNoFrontend(v *View, tls bool) string {
+	switch h := v.Config.HTTPS; {
+	case !tls:
+		return "http.bind of podgate.toml is empty"
+	case len(h.Binds) == 0:
+		return "https.bind of podgate.toml is empty"
+	}
+	return "https.client_ca of podgate.toml cannot be read"
 }
 
 func listenTexts(f haproxy.Frontend) []string {
@@ -95,9 +111,14 @@ func whyNot(taken, r haproxy.Route) string {
 	return "loses: a path that minds case goes before one that does not"
 }
 
-func (x *ExplainedURL) taken(ctx context.Context, v *View, r haproxy.Route, path string) {
+func (x *ExplainedURL) taken(ctx context.Context, v *View, r haproxy.Route, u *url.URL, path string) {
 	port, _ := v.Result.Service(r.Backend)
-	x.Service, x.Path = port.Service.String(), rewritten(r, path)
+	x.Service = port.Service.String()
+	switch {
+	case x.Verdict != "" || r.Passthrough || r.Redirect != "": // no pod sees the request
+	default:
+		x.Path = rewritten(r, path)
+	}
 	if e, ok := v.Result.Explain(port.Service); ok {
 		for _, p := range e.Ports {
 			if p.Backend != nil && p.Backend.Name == r.Backend {
@@ -109,9 +130,31 @@ func (x *ExplainedURL) taken(ctx context.Context, v *View, r haproxy.Route, path
 			}
 		}
 	}
-	if x.Verdict == "" {
+	b, _ := v.Result.State.Backend(r.Backend)
+	if x.TLS != nil && !r.Passthrough {
+		x.TLS.HSTS = b.HSTS
+	}
+	if r.Redirect != "" {
+		x.Redirect = redirection(v, u)
+	}
+	switch {
+	case x.Verdict != "":
+	case x.Redirect != "":
+		x.Verdict = fmt.Sprintf("is sent to %s (308), by redirect-https of Service %s", x.Redirect, portText(port))
+	case r.Passthrough:
+		x.Verdict = fmt.Sprintf("is passed through to Service %s, backend %s: its TLS ends there", portText(port), r.Backend)
+	default:
 		x.Verdict = fmt.Sprintf("goes to Service %s, backend %s", portText(port), r.Backend)
 	}
+}
+
+// redirection is where the frontend sends a client to.
+func redirection(v *View, u *url.URL) string {
+	to := url.URL{Scheme: "https", Host: haproxy.CanonicalHost(u.Host), Path: cmp.Or(u.Path, "/"), RawPath: u.RawPath, RawQuery: u.RawQuery}
+	if port := v.Result.State.Settings.RedirectPort; port != 0 && port != 443 {
+		to.Host += fmt.Sprintf(":%d", port)
+	}
+	return to.String()
 }
 
 // rewritten is the path that a pod sees.
@@ -150,14 +193,19 @@ func (x *ExplainedURL) nothing(v *View, tls bool, u *url.URL, path string) {
 
 // asHAProxy asks HAProxy which route it finds, and says where that is another
 // one.
-func (x *ExplainedURL) asHAProxy(ctx context.Context, v *View, host, path string) {
-	found, err := v.Edge.Runtime.Route(ctx, cmp.Or(host, "*"), path)
+func (x *ExplainedURL) asHAProxy(ctx context.Context, v *View, tls bool, host, path string) {
+	ask := v.Edge.Runtime.Route
+	if tls {
+		ask = v.Edge.Runtime.TLSRoute
+	}
+	found, err := ask(ctx, cmp.Or(host, "*"), path)
 	if err != nil {
 		x.HAProxy = "could not be asked: " + err.Error()
 		return
 	}
 	best, ok := bestFound(found)
-	backend, _, _ := strings.Cut(best.Value, "|")
+	target, _, _ := strings.Cut(best.Value, "|")
+	_, backend := haproxy.CutRedirect(target)
 	want := ""
 	if len(x.Matches) > 0 {
 		want = x.Matches[0].Backend
@@ -174,16 +222,22 @@ func (x *ExplainedURL) asHAProxy(ctx context.Context, v *View, host, path string
 	}
 }
 
-// bestFound chooses among what the lookups find as the frontend's rules do: the
-// first of each map, then the higher rank, which the plain one wins where they
-// are equal.
+// bestFound chooses among what the lookups find as the frontend's rules do: what
+// is passed through before all else, then the first of each map, of these the
+// higher rank, which the plain one wins where they are equal.
 func bestFound(found []runtime.Found) (runtime.Found, bool) {
 	var best runtime.Found
 	rank := -1
-	for _, name := range []string{haproxy.RoutesMap, haproxy.FoldedRoutesMap} {
+	for _, name := range []string{haproxy.PassthroughMap, haproxy.RoutesMap, haproxy.TLSRoutesMap, haproxy.FoldedRoutesMap, haproxy.FoldedTLSRoutesMap} {
 		i := slices.IndexFunc(found, func(f runtime.Found) bool { return f.Map == name && f.Key != "" })
 		if i < 0 {
 			continue
+		}
+		if name == haproxy.PassthroughMap {
+			if found[i].Value == haproxy.TerminateHere {
+				continue
+			}
+			return found[i], true
 		}
 		fields := strings.Split(found[i].Value, "|")
 		n := 0
@@ -204,7 +258,10 @@ func (x *ExplainedURL) tcp(ctx context.Context, v *View, u *url.URL) {
 			continue
 		}
 		x.Frontend, x.Binds = f.Name, listenTexts(f)
-		x.taken(ctx, v, haproxy.Route{Backend: f.Backend}, "")
+		if f.TLS != (haproxy.Termination{}) {
+			x.handshake(ctx, v, u, false)
+		}
+		x.taken(ctx, v, haproxy.Route{Backend: f.Backend}, u, "")
 		return
 	}
 	x.Verdict = fmt.Sprintf("no TCP frontend listens on port %s", orNone(u.Port()))

@@ -37,8 +37,9 @@ type View struct {
 	Changes  []*Change // the oldest first
 	Counters Counters
 
-	Certificates        []Certificate // in use, the first to expire first
-	CertificateProblems []string      // sorted
+	Certificates        []Certificate         // in use, the first to expire first
+	Shown               []haproxy.Certificate // the same, with the names that they serve, without their keys
+	CertificateProblems []string              // sorted
 }
 
 // Certificate is one that the TLS frontend uses, without its key.

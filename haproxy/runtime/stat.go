@@ -164,23 +164,47 @@ type Found struct {
 // in lower case, and a path, in the order in which its frontend looks them up:
 // the host itself, its wildcard, any host (management.txt "get map").
 func (c *Client) Route(ctx context.Context, host, path string) ([]Found, error) {
-	hosts := []string{host, "*"}
+	hosts := append(names(host), "*")
+	return c.find(ctx, []lookup{{haproxy.RoutesMap, hosts, path + "/"}, {haproxy.FoldedRoutesMap, hosts, strings.ToLower(path) + "/"}})
+}
+
+// TLSRoute is Route for the TLS frontend. What is passed through comes first, by
+// the host, which is the name that the client asks for, and its wildcard.
+func (c *Client) TLSRoute(ctx context.Context, host, path string) ([]Found, error) {
+	hosts := append(names(host), "*")
+	return c.find(ctx, []lookup{
+		{haproxy.PassthroughMap, names(host), ""},
+		{haproxy.TLSRoutesMap, hosts, path + "/"}, {haproxy.FoldedTLSRoutesMap, hosts, strings.ToLower(path) + "/"},
+	})
+}
+
+// names are a host and its wildcard.
+func names(host string) []string {
 	if _, zone, ok := strings.Cut(host, "."); ok {
-		hosts = []string{host, "*." + zone, "*"}
+		return []string{host, "*." + zone}
 	}
+	return []string{host}
+}
+
+// lookup is what a map is asked: a key for each host, with the path behind.
+type lookup struct {
+	name  string
+	hosts []string
+	path  string
+}
+
+func (c *Client) find(ctx context.Context, lookups []lookup) ([]Found, error) {
 	var commands []string
 	var found []Found
-	for _, m := range []struct{ name, path string }{
-		{haproxy.RoutesMap, path}, {haproxy.FoldedRoutesMap, strings.ToLower(path)},
-	} {
-		file := filepath.Join(c.folder, cfgfile.MapFile(m.name))
-		for _, h := range hosts {
-			key := h + m.path + "/"
+	for _, l := range lookups {
+		file := filepath.Join(c.folder, cfgfile.MapFile(l.name))
+		for _, h := range l.hosts {
+			key := h + l.path
 			if err := checkLine("map", file+" "+key); err != nil {
 				return nil, err
 			}
 			commands = append(commands, "get map "+file+" "+key)
-			found = append(found, Found{Map: m.name})
+			found = append(found, Found{Map: l.name})
 		}
 	}
 	replies, err := c.worker.exchangeAll(ctx, commands)

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+)
+
+// ExplainedTLS is what a client meets before its request is read.
+type ExplainedTLS struct {
+	Name        string `json:"name"`        // asked for (SNI); "" for none, as who knows only an address does
+	Passthrough bool   `json:"passthrough"` // nothing of the rest is podgate's then
+	// Certificates are those that the client may be shown, one for each kind of
+	// key, among which it chooses. Where there are none it is refused.
+	Certificates []ShownCertificate `json:"certificates"`
+	Default      bool               `json:"default"` // they are the default one, none is for Name
+	Versions     string             `json:"versions,omitempty"`
+	ALPN         string             `json:"alpn,omitempty"`
+	Clients      string             `json:"clients,omitempty"` // "optional" or "required": client certificates; "" asks for none
+	ClientCA     string             `json:"client_ca,omitempty"`
+	HSTS         string             `json:"hsts,omitempty"`    // max-age; "" sends no such header
+	HAProxy      string             `json:"haproxy,omitempty"` // where it does not show that, or could not be asked
+}
+
+// ShownCertificate is one that a client is shown.
+type ShownCertificate struct {
+	Source    string    `json:"source"` // a file, or "Secret shop/tls"
+	Algorithm string    `json:"algorithm"`
+	Names     []string  `json:"names"` // that it was issued for
+	Expires   time.Time `json:"expires"`
+}
+
+// handshake explains what comes before a request in TLS.
+func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, through bool) {
+	t := &ExplainedTLS{Name: haproxy.CanonicalHost(u.Host), Passthrough: through, Certificates: []ShownCertificate{}}
+	if _, err := netip.ParseAddr(strings.Trim(t.Name, "[]")); err == nil {
+		t.Name = ""
+	}
+	x.TLS = t
+	if through {
+		return
+	}
+	f := v.Result.State.Frontends[slices.IndexFunc(v.Result.State.Frontends, func(f haproxy.Frontend) bool { return f.Name == x.Frontend })]
+	t.Versions, t.ALPN = f.TLS.MinVersion+" and newer", f.TLS.ALPN
+	if f.TLS.ClientCA != "" {
+		t.Clients, t.ClientCA = string(f.TLS.ClientVerify), v.Config.HTTPS.ClientCA
+	}
+	shown := haproxy.ShownFor(t.Name, v.Shown)
+	if len(shown) == 0 && f.TLS.Default != "" {
+		t.Default = true
+		for _, c := range v.Shown {
+			if c.Name == f.TLS.Default {
+				shown = append(shown, c)
+			}
+		}
+	}
+	for _, c := range shown {
+		t.Certificates = append(t.Certificates, ShownCertificate{c.Source, c.Algorithm, c.Names, c.NotAfter})
+	}
+	if len(shown) == 0 {
+		x.Verdict = "is refused in the TLS handshake: " + whyRefused(v, t.Name)
+		x.Near = append(x.Near, v.CertificateProblems...)
+	}
+	if !t.Default {
+		t.HAProxy = asShown(ctx, v, t.Name, shown)
+	}
+}
+
+func whyRefused(v *View, name string) string {
+	why := "no certificate is for " + name
+	if name == "" {
+		why = "the client asks for no name"
+	}
+	if v.Config.HTTPS.DefaultCertificate == "" {
+		return why + ", and https.default_certificate of podgate.toml is empty"
+	}
+	return why + ", and https.default_certificate of podgate.toml cannot be served"
+}
+
+// asShown asks HAProxy which certificates it has for a name, and tells where
+// these are others.
+func asShown(ctx context.Context, v *View, name string, want []haproxy.Certificate) string {
+	var names []string
+	for _, c := range want {
+		names = append(names, c.Name)
+	}
+	all, err := v.Edge.Runtime.Certificates(ctx, append(names, "")...) // with no name at all it asks of all
+	if err != nil {
+		return "could not be asked for its certificates: " + err.Error()
+	}
+	have := haproxy.ShownFor(name, all)
+	same := func(a, b haproxy.Certificate) bool { return a.Name == b.Name && a.Fingerprint == b.Fingerprint }
+	switch {
+	case slices.EqualFunc(have, want, same):
+		return ""
+	case len(have) == 0:
+		return "does not show it yet"
+	case len(want) == 0:
+		return "shows one of earlier still"
+	}
+	return "shows another one still"
+}
+
+// tls tells what comes before the request.
+func (p printer) tls(t *ExplainedTLS) {
+	switch {
+	case t == nil:
+		return
+	case t.Passthrough:
+		p.line("  TLS       passed through, by the name %s; the pods show their own certificate", t.Name)
+		return
+	}
+	about := "ends here, " + t.Versions
+	if t.ALPN != "" {
+		about += ", " + strings.ReplaceAll(t.ALPN, ",", " or ")
+	}
+	p.line("  TLS       %s", about)
+	for _, c := range t.Certificates {
+		text := fmt.Sprintf("%s (%s), for %s, until %s", c.Source, c.Algorithm, orNone(strings.Join(c.Names, ", ")), c.Expires.UTC().Format(time.RFC3339))
+		switch {
+		case time.Now().After(c.Expires):
+			text += ", which is over: clients refuse it"
+		case t.Default && t.Name == "":
+			text += "; the default one, as the client asks for no name"
+		case t.Default:
+			text += "; the default one, as none is for " + t.Name
+		}
+		p.line("  shows     %s", text)
+	}
+	switch t.Clients {
+	case string(config.ClientOptional):
+		p.line("  clients   may have a certificate of %s", t.ClientCA)
+	case string(config.ClientRequired):
+		p.line("  clients   must have a certificate of %s", t.ClientCA)
+	default:
+		p.line("  clients   need no certificate")
+	}
+	if t.HSTS != "" {
+		p.line("  answers   have Strict-Transport-Security: max-age=%s", t.HSTS)
+	}
+	if t.HAProxy != "" {
+		p.line("  HAProxy   %s", p.paint(yellow, t.HAProxy))
+	}
+}
