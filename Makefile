@@ -50,6 +50,13 @@ conformance: build haproxy iproute
 	KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
+# The pages in a Chromium without a window: for eyes, keyboards and screen
+# readers, without JavaScript too, and how soon they are seen. SCREENSHOTS= keeps
+# pictures in a folder.
+.PHONY: browser
+browser: chromium
+	axe=$$(testdata/axe/fetch.sh) && AXE=$$axe go test -tags browser -count=1 -v -timeout 5m -run TestBrowser ./daemon/admin
+
 # What tries to break it: see packaging/doc/internals.md.
 .PHONY: fuzz chaos soak
 # Every fuzzer for FUZZTIME. What it finds lies in the package's testdata then.
@@ -86,7 +93,8 @@ lint:
 	go vet ./...
 	go vet -tags conformance ./kubeapi ./cmd/podgate
 	go vet -tags lifecycle ./packaging/lifecycle
-	go run $(STATICCHECK) -checks all -tags conformance,lifecycle ./...
+	go vet -tags browser ./daemon/admin
+	go run $(STATICCHECK) -checks all -tags conformance,lifecycle,browser ./...
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: skipped, its database cannot be reached from here"; fi
 
@@ -95,7 +103,7 @@ clean:
 
 # What a fresh Debian lacks, from apt: as root, or by sudo.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
-.PHONY: compiler iproute promtool
+.PHONY: compiler iproute promtool chromium
 haproxy:
 	@[ -n "$$HAPROXY" ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends haproxy; }
@@ -105,6 +113,10 @@ compiler:
 promtool:
 	@command -v promtool >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends prometheus; }
+chromium:
+	@command -v chromium >/dev/null && command -v npm >/dev/null || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium fonts-dejavu-core \
+	  $$(command -v npm >/dev/null || echo npm); }
 iproute:
 	@command -v ip >/dev/null || [ -x /usr/sbin/ip ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2; }

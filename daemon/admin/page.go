@@ -101,7 +101,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	status := StatusOf(v, time.Now())
 	p := statusPage{
 		frame: s.frame(r, string(status.Level)), Status: status,
-		Step: strings.ToUpper(status.stepText()[:1]) + status.stepText()[1:],
+		Step: status.stepTitle(),
 		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(),
 		Problems: limit(status.Problems, pageProblems), Changes: changesOf(limit(status.Changes, pageChanges)),
 	}

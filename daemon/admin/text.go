@@ -163,6 +163,16 @@ func (s Status) stepText() string {
 	return step + " for " + ago(s.At.Sub(s.Since))
 }
 
+// stepTitle says how bad it is where it is bad at all, since a colour says it to
+// few.
+func (s Status) stepTitle() string {
+	text := s.stepText()
+	if s.Level != Healthy {
+		text = string(s.Level) + ": " + text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
 func (a StatusAPI) text(now time.Time) string {
 	text := a.Server
 	switch {

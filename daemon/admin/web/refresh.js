@@ -5,27 +5,24 @@
 (() => {
   const seconds = Number(document.currentScript.dataset.seconds);
   const busy = () => document.hidden || ["INPUT", "SELECT"].includes(document.activeElement.tagName) || !document.getSelection().isCollapsed;
-  const path = (node) => {
-    const steps = [];
-    for (; node && node !== document.body; node = node.parentElement) {
-      steps.unshift([...node.parentElement.children].indexOf(node));
-    }
-    return steps;
-  };
+  // What a node is, wherever it stands now: rows come and go.
+  const is = (node) => [node.closest("section")?.getAttribute("aria-labelledby"), node.id, node.getAttribute("href"), node.getAttribute("aria-label")].join("\n");
   const refresh = async () => {
     if (busy()) return;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (!answer.ok || busy()) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const steps = path(document.activeElement);
+      const focused = document.activeElement;
+      const was = is(focused);
       for (const part of ["main", "footer"]) {
         document.querySelector(part).replaceWith(document.adoptNode(next.querySelector(part)));
       }
       document.title = next.title;
-      let node = document.body;
-      for (const step of steps) node = node && node.children[step];
-      if (steps.length > 0 && node) node.focus({ preventScroll: true });
+      if (!focused.isConnected) {
+        const again = [...document.querySelectorAll(focused.tagName)].find((node) => is(node) === was);
+        (again ?? document.querySelector("main")).focus({ preventScroll: true });
+      }
     } catch {
       document.title = "(no answer) podgate";
     }

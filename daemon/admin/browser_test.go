@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build browser
+
+package admin
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/kubeapi"
+)
+
+// town is a page with a certain number of Services.
+type town struct {
+	name string
+	view *View
+}
+
+// towns are an empty one, one where all that can be wrong is, and a large one.
+func towns(t *testing.T) []town {
+	t.Helper()
+	return []town{{"empty", viewOf(t, 0, 0)}, {"trouble", troubledView(t)}, {"large", viewOf(t, 5000, 20)}}
+}
+
+// troubledView is of twelve Services, in each state that there is, on an edge
+// where much is wrong at once.
+func troubledView(t *testing.T) *View {
+	t.Helper()
+	v := viewOf(t, 12, 3)
+	up := func(i, n int) { v.Health.Up[v.Result.State.Backends[i].Name] = n }
+	up(1, 0)
+	up(2, 1)
+	v.Result.State.Backends[3].Servers = nil
+	key := func(i int) kubeapi.Key { return v.Snapshot.Services[i].Key }
+	problem := func(i int, kind compile.Kind, annotation, text string) {
+		v.Problems = append(v.Problems, Problem{Problem: compile.Problem{Kind: kind, Service: key(i), Port: "web", Key: annotation, Text: text}, Since: time.Now().Add(-time.Hour)})
+	}
+	problem(1, compile.Unreachable, "", "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain says what each check met)")
+	problem(3, compile.NoEndpoints, "", "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)")
+	problem(4, compile.Invalid, compile.Prefix+"algorithm", `"fastest" is not one of roundrobin, leastconn, first, source, random`)
+	problem(5, compile.Conflict, compile.Prefix+"host", "a-very-long-name-of-a-host.somewhere-below.a-long-domain.example.com/with/a/long/path is taken by Service shop/svc-00001 port web, which is older")
+	v.Edge.Held = "holds the removal of 4100 of 5000 servers and 210 of 300 Services until 12:04:05, see podgate confirm"
+	v.Edge.Draining = true
+	v.Certificates = []Certificate{{Source: "/etc/podgate/certificates/www.example.com.pem", Names: []string{"www.example.com"}, Expires: time.Now().Add(50 * time.Hour)}}
+	v.CertificateProblems = []string{"/etc/podgate/certificates/broken.pem: holds no PEM"}
+	v.ConfigError = `/etc/podgate/podgate.toml:5: kubernetes.poll_intervall: unknown key (did you mean "poll_interval"?)`
+	v.Edge.InStep, v.Edge.Trouble = false, "observe HAProxy: dial unix /run/haproxy/admin.sock: connect: permission denied (is podgate in group haproxy?)"
+	for i := range 9 {
+		v.Changes = append(v.Changes, &Change{
+			At: time.Now().Add(time.Duration(i) * time.Second), What: fmt.Sprintf("HAProxy reloaded: backend shop_svc-%05d_80 is new", i),
+			How: ByReload, Waited: Seconds(1234 * time.Millisecond), Took: Seconds(200 * time.Millisecond), Why: "backend is new",
+		})
+	}
+	return v
+}
+
+// served answers as podgate does.
+func served(t *testing.T, v *View) string {
+	t.Helper()
+	s := serverOf(v)
+	server := httptest.NewServer(s.checkHost(s.routes()))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// shoot keeps a picture of the page where $SCREENSHOTS is a folder.
+func (b *browser) shoot(name string) {
+	b.t.Helper()
+	folder := os.Getenv("SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	var shot struct{ Data string }
+	b.call("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true}, &shot)
+	png, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600)
+	}
+	if err != nil {
+		b.t.Error(err)
+	}
+}
+
+// TestBrowserNothingKeepsAnybodyFromThePages opens every page as it looks with
+// nothing, with trouble and with 5,000 Services, light and dark, on a desk and on
+// a telephone: nothing stands in the console, nothing is too wide, and axe-core
+// finds nothing.
+func TestBrowserNothingKeepsAnybodyFromThePages(t *testing.T) {
+	axe, err := os.ReadFile(os.Getenv("AXE"))
+	if err != nil {
+		t.Fatalf("%v (AXE=$(testdata/axe/fetch.sh))", err)
+	}
+	b := startBrowser(t)
+	for _, town := range towns(t) {
+		url := served(t, town.view)
+		for name, path := range map[string]string{"status": "/", "history": "/history", "explain": "/explain?of=shop/svc-00001"} {
+			if town.name == "large" && name != "status" {
+				continue // it is no other than the smaller ones
+			}
+			for _, width := range []int{1280, 390} {
+				for _, scheme := range []string{"light", "dark"} {
+					b.look(width, scheme)
+					b.open(url + path)
+					what := fmt.Sprintf("%s-%s-%d-%s", town.name, name, width, scheme)
+					b.shoot(what)
+					if scroll := b.text("`${document.documentElement.scrollWidth} of ${innerWidth}`"); scroll != fmt.Sprintf("%d of %[1]d", width) {
+						t.Errorf("%s: is too wide: %s", what, scroll)
+					}
+					if scheme == "light" || width > 1000 { // the colours are the same on both
+						for _, violation := range b.axe(string(axe), scheme) {
+							t.Errorf("%s: %s", what, violation)
+						}
+					}
+					for _, complaint := range b.complaints() {
+						t.Errorf("%s: console: %s", what, complaint)
+					}
+				}
+			}
+		}
+	}
+}
+
+// axe is what axe-core has against the page: in light all rules but the
+// experimental ones, in dark those of colours.
+func (b *browser) axe(source, scheme string) (all []string) {
+	b.t.Helper()
+	b.eval(source+";0", nil)
+	rules, least := "{}", 10
+	if scheme == "dark" {
+		rules, least = `{runOnly: ["color-contrast"]}`, 1
+	}
+	var found struct {
+		Passes     int
+		Violations []struct {
+			ID, Help string
+			Nodes    []struct{ HTML, Summary string }
+		}
+	}
+	b.eval(`axe.run(`+rules+`).then(r => ({passes: r.passes.length, violations: r.violations.map(v => ({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map(n => ({html: n.html, summary: n.failureSummary}))}))}))`, &found)
+	if found.Passes < least {
+		b.t.Errorf("axe-core has looked at hardly anything: %d rules pass", found.Passes)
+	}
+	for _, v := range found.Violations {
+		for _, n := range v.Nodes {
+			all = append(all, fmt.Sprintf("axe-core: %s: %s\n%s\n%s", v.ID, v.Help, n.HTML, n.Summary))
+		}
+	}
+	return all
+}
+
+// TestBrowserKeyboard does without a mouse, with JavaScript and without: skips to
+// the content, searches, sorts both ways.
+func TestBrowserKeyboard(t *testing.T) {
+	b := startBrowser(t)
+	url := served(t, viewOf(t, 5000, 2))
+	for _, off := range []bool{false, true} {
+		t.Run(map[bool]string{false: "with JavaScript", true: "without"}[off], func(t *testing.T) {
+			b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": off}, nil)
+			b.look(1280, "light")
+			b.open(url + "/?refresh=off")
+			b.press("Tab")
+			if got := b.focus(); got != "Skip to the content" {
+				t.Errorf("the first Tab leads to %q", got)
+			}
+			b.press("Enter")
+			b.press("Tab")
+			if got := b.focus(); got != "q" {
+				t.Errorf("behind the skipped links comes %q, not the search", got)
+			}
+			b.call("Input.insertText", map[string]any{"text": "svc-00042"}, nil)
+			b.follow()
+			if page := b.page(); !strings.Contains(page, "1 to 1 of 1 that match, of 5000") || !strings.Contains(page, ">shop/svc-00042<") {
+				t.Errorf("the search does not find it:\n%s", page)
+			}
+			b.open(url + "/")
+			b.tabTo("Service")
+			for _, row := range []struct{ sort, order, first string }{{"service", "ascending", "svc-00000"}, {"-service", "descending", "svc-04999"}} {
+				b.follow()
+				page := b.page()
+				_, rows, _ := strings.Cut(page, "<tbody>")
+				if !strings.Contains(page, `aria-sort="`+row.order+`"`) || !strings.Contains(strings.SplitN(rows, "</tr>", 2)[0], row.first) {
+					t.Errorf("%s: the table is not sorted %s:\n%.3000s", row.sort, row.order, page)
+				}
+				b.tabTo("Service")
+			}
+			for _, complaint := range b.complaints() {
+				t.Errorf("console: %s", complaint)
+			}
+		})
+	}
+}
+
+// follow presses Enter, and waits for the page that it leads to.
+func (b *browser) follow() {
+	b.t.Helper()
+	b.forget("Page.loadEventFired")
+	b.press("Enter")
+	b.await("Page.loadEventFired")
+}
+
+// tabTo presses Tab until that has the focus.
+func (b *browser) tabTo(want string) {
+	b.t.Helper()
+	for range 40 {
+		b.press("Tab")
+		if b.focus() == want {
+			return
+		}
+	}
+	b.t.Fatalf("no Tab leads to %q", want)
+}
+
+// focus is what has the focus: the id of a field, or the text of a link. It asks
+// the inspector, which is there without JavaScript too.
+func (b *browser) focus() string {
+	b.t.Helper()
+	var document struct{ Root struct{ NodeID int } }
+	b.call("DOM.getDocument", map[string]any{"depth": 0}, &document)
+	var found struct{ NodeID int }
+	b.call("DOM.querySelector", map[string]any{"nodeId": document.Root.NodeID, "selector": ":focus"}, &found)
+	if found.NodeID == 0 {
+		return ""
+	}
+	var described struct {
+		Node struct {
+			LocalName  string
+			Attributes []string
+			Children   []struct{ NodeValue string }
+		}
+	}
+	b.call("DOM.describeNode", map[string]any{"nodeId": found.NodeID, "depth": 1}, &described)
+	n := described.Node
+	if i := slices.Index(n.Attributes, "id"); i >= 0 && n.LocalName != "a" {
+		return n.Attributes[i+1]
+	}
+	text := ""
+	for _, child := range n.Children {
+		text += child.NodeValue
+	}
+	return text
+}
+
+// page is the whole of it as it is now.
+func (b *browser) page() string {
+	b.t.Helper()
+	var document struct{ Root struct{ NodeID int } }
+	b.call("DOM.getDocument", nil, &document)
+	var html struct{ OuterHTML string }
+	b.call("DOM.getOuterHTML", map[string]any{"nodeId": document.Root.NodeID}, &html)
+	return html.OuterHTML
+}
+
+// TestBrowserThePageFollows has the page put the new state in place while the
+// reader's focus stays; and where there is no JavaScript ask anew.
+func TestBrowserThePageFollows(t *testing.T) {
+	s := serverOf(viewOf(t, 12, 3))
+	server := httptest.NewServer(s.checkHost(s.routes()))
+	t.Cleanup(server.Close)
+	b := startBrowser(t)
+	b.look(1280, "light")
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.open(server.URL)
+	if page := b.page(); !strings.Contains(page, `<meta http-equiv="refresh" content="10">`) {
+		t.Errorf("without JavaScript the page does not ask anew:\n%.1000s", page)
+	}
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": false}, nil)
+	b.open(server.URL)
+	b.tabTo("shop/svc-00007")
+	s.Publish(troubledView(t))
+	b.call("Emulation.setVirtualTimePolicy", map[string]any{"policy": "advance", "budget": 11000}, nil)
+	b.await("Emulation.virtualTimeBudgetExpired")
+	b.call("Emulation.setVirtualTimePolicy", map[string]any{"policy": "advance"}, nil)
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(b.text("document.querySelector('main').innerText"), "podgate holds the removal of 4100 of 5000 servers") {
+		if time.Now().After(deadline) {
+			t.Fatalf("the page stays as it was:\n%s", b.text("document.body.innerText"))
+		}
+	}
+	if title := b.text("document.title"); title != "critical - podgate" {
+		t.Errorf("the title is %q", title)
+	}
+	if at := b.text("document.activeElement.textContent"); at != "shop/svc-00007" {
+		t.Errorf("the focus is on %q", at)
+	}
+	for _, complaint := range b.complaints() {
+		t.Errorf("console: %s", complaint)
+	}
+}
+
+// paintLimit is what a page of 5,000 Services may take until it is seen.
+const paintLimit = 300 * time.Millisecond
+
+// TestBrowserFirstPaint measures from the click to the first content, beside a
+// file of the same bytes with the same style sheet. The best of some counts: a
+// machine has other things to do.
+func TestBrowserFirstPaint(t *testing.T) {
+	url := served(t, viewOf(t, 5000, 20))
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := maps.Clone(resp.Header)
+	file := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			serverOf(nil).routes().ServeHTTP(w, r)
+			return
+		}
+		maps.Copy(w.Header(), header)
+		_, _ = w.Write(page)
+	}))
+	t.Cleanup(file.Close)
+	b := startBrowser(t)
+	b.look(1280, "light")
+	paint := func(url string) time.Duration {
+		best := time.Hour
+		for range 7 {
+			b.open(url)
+			var ms float64
+			b.eval(`new Promise(done => new PerformanceObserver(list => done(list.getEntriesByName("first-contentful-paint")[0].startTime)).observe({type: "paint", buffered: true}))`, &ms)
+			best = min(best, time.Duration(ms*float64(time.Millisecond)))
+		}
+		return best
+	}
+	ours, plain := paint(url), paint(file.URL)
+	said, err := json.Marshal(map[string]any{"services": 5000, "bytes": len(page), "first_paint_ms": ours.Milliseconds(), "static_file_ms": plain.Milliseconds()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", said)
+	if ours > paintLimit {
+		t.Errorf("the page is seen after %v, want %v at most; a file of the same bytes is after %v", ours, paintLimit, plain)
+	}
+}

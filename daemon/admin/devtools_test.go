@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build browser
+
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// browser is a Chromium without a window, spoken to over two pipes in its
+// DevTools protocol: one JSON object after the other, each with a NUL behind it.
+// It may not be used concurrently.
+type browser struct {
+	t       testing.TB
+	out     *os.File
+	in      chan message // closed when Chromium has ended
+	lastID  int
+	session string
+	seen    []message // events that nobody has asked for yet
+}
+
+// message is a command, its answer, or an event.
+type message struct {
+	ID        int             `json:"id,omitempty"`
+	SessionID string          `json:"sessionId,omitempty"`
+	Method    string          `json:"method,omitempty"`
+	Params    json.RawMessage `json:"params,omitempty"`
+	Result    json.RawMessage `json:"result,omitempty"`
+	Error     *struct {
+		Message string `json:"message"`
+	} `json:"error,omitempty"`
+}
+
+// startBrowser starts Debian's Chromium and opens one tab. It ends with the test.
+func startBrowser(t testing.TB) *browser {
+	t.Helper()
+	binary, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("%v (apt-get install chromium)", err)
+	}
+	theirIn, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, theirOut, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	cmd := exec.CommandContext(ctx, binary, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+		"--disable-dev-shm-usage", "--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // its descriptors 3 and 4
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirIn.Close()
+	theirOut.Close()
+	b := &browser{t: t, out: out, in: make(chan message)}
+	done := make(chan struct{})
+	go b.read(in, done)
+	t.Cleanup(func() {
+		b.send(message{Method: "Browser.close"}) // it may have ended already
+		out.Close()
+		close(done)
+		time.AfterFunc(5*time.Second, cancel)
+		_ = cmd.Wait() // how it ended does not matter here
+		cancel()
+		in.Close()
+		if t.Failed() {
+			t.Logf("Chromium said:\n%s", said.String())
+		}
+	})
+	var target struct{ TargetID string }
+	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	var attached struct{ SessionID string }
+	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	b.session = attached.SessionID
+	for _, domain := range []string{"Page", "Runtime", "Log", "Network", "DOM"} {
+		b.call(domain+".enable", nil, nil)
+	}
+	return b
+}
+
+func (b *browser) read(in *os.File, done chan struct{}) {
+	defer close(b.in)
+	lines := bufio.NewReaderSize(in, 1<<20)
+	for {
+		line, err := lines.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var m message
+		if json.Unmarshal(line[:len(line)-1], &m) != nil {
+			return
+		}
+		select {
+		case b.in <- m:
+		case <-done:
+			return
+		}
+	}
+}
+
+func (b *browser) send(m message) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	_, err = b.out.Write(append(text, 0))
+	return err
+}
+
+// next is what Chromium says next.
+func (b *browser) next(what string) message {
+	b.t.Helper()
+	select {
+	case m, ok := <-b.in:
+		if !ok {
+			b.t.Fatalf("%s: Chromium has ended", what)
+		}
+		return m
+	case <-time.After(30 * time.Second):
+		b.t.Fatalf("%s: Chromium does not answer", what)
+	}
+	return message{}
+}
+
+// call carries out one command and reads its result into out, if that is not nil.
+func (b *browser) call(method string, params map[string]any, out any) {
+	b.t.Helper()
+	b.lastID++
+	text, err := json.Marshal(params)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if params == nil {
+		text = nil
+	}
+	if err := b.send(message{ID: b.lastID, SessionID: b.session, Method: method, Params: text}); err != nil {
+		b.t.Fatalf("%s: %v", method, err)
+	}
+	for {
+		m := b.next(method)
+		switch {
+		case m.ID == 0:
+			b.seen = append(b.seen, m)
+		case m.ID == b.lastID && m.Error != nil:
+			b.t.Fatalf("%s: %s", method, m.Error.Message)
+		case m.ID == b.lastID:
+			if out != nil {
+				if err := json.Unmarshal(m.Result, out); err != nil {
+					b.t.Fatalf("%s: %v", method, err)
+				}
+			}
+			return
+		}
+	}
+}
+
+// await waits for an event.
+func (b *browser) await(method string) message {
+	b.t.Helper()
+	for i, m := range b.seen {
+		if m.Method == method {
+			b.seen = append(b.seen[:i:i], b.seen[i+1:]...)
+			return m
+		}
+	}
+	for {
+		m := b.next(method)
+		if m.Method == method {
+			return m
+		}
+		b.seen = append(b.seen, m)
+	}
+}
+
+// open goes to a page and waits until it is loaded.
+func (b *browser) open(url string) {
+	b.t.Helper()
+	b.forget("Page.loadEventFired")
+	var went struct{ ErrorText string }
+	b.call("Page.navigate", map[string]any{"url": url}, &went)
+	if went.ErrorText != "" {
+		b.t.Fatalf("%s: %s", url, went.ErrorText)
+	}
+	b.await("Page.loadEventFired")
+}
+
+// forget drops what was seen of an event.
+func (b *browser) forget(method string) {
+	kept := b.seen[:0]
+	for _, m := range b.seen {
+		if m.Method != method {
+			kept = append(kept, m)
+		}
+	}
+	b.seen = kept
+}
+
+// eval evaluates an expression, which may be a promise, into out.
+func (b *browser) eval(expression string, out any) {
+	b.t.Helper()
+	var said struct {
+		Result           struct{ Value json.RawMessage }
+		ExceptionDetails *struct {
+			Text      string
+			Exception struct{ Description string }
+		}
+	}
+	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &said)
+	if e := said.ExceptionDetails; e != nil {
+		b.t.Fatalf("%.80s: %s %s", expression, e.Text, e.Exception.Description)
+	}
+	if out != nil {
+		if err := json.Unmarshal(said.Result.Value, out); err != nil {
+			b.t.Fatalf("%.80s: %v", expression, err)
+		}
+	}
+}
+
+// text evaluates an expression that is a string.
+func (b *browser) text(expression string) (s string) {
+	b.t.Helper()
+	b.eval(expression, &s)
+	return s
+}
+
+// press presses and releases a key.
+func (b *browser) press(key string) {
+	b.t.Helper()
+	codes := map[string]int{"Tab": 9, "Enter": 13}
+	down := map[string]any{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+	if key == "Enter" {
+		down["text"] = "\r"
+	}
+	b.call("Input.dispatchKeyEvent", down, nil)
+	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
+}
+
+// look sets the width of the window, and light or dark.
+func (b *browser) look(width int, scheme string) {
+	b.t.Helper()
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
+	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+}
+
+// complaints are what stood in the console since it was last asked: errors,
+// warnings, exceptions, what could not be loaded.
+func (b *browser) complaints() (all []string) {
+	b.t.Helper()
+	b.call("Runtime.enable", nil, nil) // whatever is told before its answer has been seen then
+	kept := b.seen[:0]
+	for _, m := range b.seen {
+		var p struct {
+			Type  string
+			Entry struct{ Level, Text, URL string }
+		}
+		_ = json.Unmarshal(m.Params, &p) // other events look otherwise
+		switch {
+		case m.Method == "Log.entryAdded" && p.Entry.Level != "info" && p.Entry.Level != "verbose":
+			all = append(all, fmt.Sprintf("%s %s: %s", p.Entry.Level, p.Entry.URL, p.Entry.Text))
+		case m.Method == "Runtime.consoleAPICalled" && p.Type != "log" && p.Type != "info" && p.Type != "debug",
+			m.Method == "Runtime.exceptionThrown", m.Method == "Network.loadingFailed":
+			all = append(all, m.Method+" "+string(m.Params))
+		default:
+			kept = append(kept, m)
+		}
+	}
+	b.seen = kept
+	return all
+}
