@@ -4,10 +4,12 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
 
+	"podgate/daemon/admin"
 	"podgate/daemon/certs"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
@@ -153,16 +155,23 @@ func (d *Daemon) followMaterial(ctx context.Context) {
 // ends.
 func (d *Daemon) tellMaterial() {
 	now := map[certs.Problem]bool{}
+	var changes []*admin.Change
 	for _, p := range slices.Concat(d.material.set.Problems, d.material.problems, d.edge.vetted.refusals) {
 		now[p] = true
 		if !d.material.told[p] {
 			d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
+			changes = append(changes, told("certificate problem", p.String()))
 		}
 	}
 	for p := range d.material.told {
 		if !now[p] {
 			d.Log.Info("certificate problem is gone", "file", p.File, "reason", p.Text)
+			changes = append(changes, told("certificate problem is gone", p.String()))
 		}
 	}
 	d.material.told = now
+	if left := len(changes) - mostTold; left > 0 {
+		changes = append(changes[:mostTold], told(fmt.Sprintf("%d more certificate problems began or ended", left), ""))
+	}
+	d.view.chronicle.tell(changes...)
 }

@@ -112,6 +112,11 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			edge.setHTTPS()
 			tw.service("soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(tw.t, "soon-0"))
 		},
+		"a certificate file is refused": func(tw *town) {
+			edge := &tlsTown{town: tw, folder: tw.t.TempDir(), https: tw.freeAddr(), httpsRelay: tw.freeAddr(), inner: tw.freeAddr()}
+			edge.put("broken.pem", []byte("nonsense\n"))
+			edge.setHTTPS()
+		},
 		"HAProxy cannot load a Service": func(tw *town) {
 			taken := tw.listen()
 			tw.configure(fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr(), taken.Port()))

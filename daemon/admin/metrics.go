@@ -6,6 +6,7 @@ import (
 	"net/http"
 	goruntime "runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +29,8 @@ func newMetrics(s *Server) http.Handler {
 }
 
 // collector makes the metrics of the View that is there when they are asked for.
-// The labels are from lists of ours, so that no cluster can make them many.
+// The labels are from lists of ours, or bounded, so that no cluster can make them
+// many.
 type collector struct{ server *Server }
 
 // metric is one that we have.
@@ -63,7 +65,7 @@ func newMetricNames() metrics {
 		inStep:        gauge("in_step", "1 while HAProxy serves what cluster and configuration say, else 0."),
 		config:        gauge("configuration_in_force", "1 while podgate.toml is in force as it is now, 0 while it is refused and an older one is."),
 		certificates:  gauge("certificates", "Certificates in use, by state: expiring is less than 14 days before the end.", "state"),
-		expiry:        gauge("certificate_expiry_timestamp_seconds", "When the first of the certificates in use expires."),
+		expiry:        gauge("certificate_expiry_timestamp_seconds", "When each certificate in use expires, of the thousand that do so first; source is its file or Secret.", "source"),
 		held:          gauge("removal_held", "1 while a removal is held because too much would go at once, else 0."),
 		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
@@ -72,7 +74,7 @@ func newMetricNames() metrics {
 		listed:        gauge("last_sync_timestamp_seconds", "When every resource of the cluster was last listed completely, or 0 for never."),
 		heard:         gauge("last_heard_timestamp_seconds", "When the API server last sent a list, an event or a bookmark, or 0 for never."),
 		applied:       gauge("last_apply_timestamp_seconds", "When HAProxy last took a change, or 0 for never since podgate was started."),
-		problems:      gauge("problems", "Problems of Services by kind.", "kind"),
+		problems:      gauge("problems", "Problems of Services by kind; certificate is of certificates that are refused.", "kind"),
 		services:      gauge("services", "Services of the cluster by state.", "state"),
 		servers:       gauge("servers", "Servers by state: up and down are of those that should take new clients.", "state"),
 		backends:      gauge("backends", "Backends that HAProxy should have."),
@@ -153,6 +155,7 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 	for _, kind := range compile.Kinds() {
 		tell(m.problems, float64(problems[kind]), string(kind))
 	}
+	tell(m.problems, float64(len(v.CertificateProblems)), certificateProblem)
 	states := countStates(v)
 	for _, state := range rowStates() {
 		tell(m.services, float64(states[state]), string(state))
@@ -171,6 +174,13 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 	}
 }
 
+// certificateProblem is the kind of Problems that are of no Service.
+const certificateProblem = "certificate"
+
+// mostExpiries bounds how many certificates have a metric of their own: those of
+// Secrets are as many as the cluster likes.
+const mostExpiries = 1000
+
 func (m metrics) tellCertificates(v *View, tell func(metric, float64, ...string)) {
 	count := map[string]int{}
 	now := time.Now()
@@ -187,8 +197,13 @@ func (m metrics) tellCertificates(v *View, tell func(metric, float64, ...string)
 	for _, state := range []string{"valid", "expiring", "expired"} {
 		tell(m.certificates, float64(count[state]), state)
 	}
-	if len(v.Certificates) > 0 {
-		tell(m.expiry, timestamp(v.Certificates[0].Expires))
+	told := map[string]bool{}
+	for _, c := range v.Certificates { // the first to expire first
+		source := strings.ToValidUTF8(c.Source, "?")
+		if !told[source] && len(told) < mostExpiries {
+			told[source] = true
+			tell(m.expiry, timestamp(c.Expires), source)
+		}
 	}
 }
 

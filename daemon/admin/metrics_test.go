@@ -4,6 +4,7 @@ package admin
 
 import (
 	"bytes"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -61,6 +62,33 @@ func TestNoClusterMakesMetricsMany(t *testing.T) {
 	few, many := scrape(t, serverOf(viewOf(t, 1, 1))), scrape(t, serverOf(viewOf(t, 300, 3)))
 	if a, b := ours(few), ours(many); a != b {
 		t.Errorf("%d lines for a Service, %d for 300", a, b)
+	}
+}
+
+// TestEachCertificateHasItsEnd has some of the same source, which are of a folder
+// that cannot be read, and one whose name is no text.
+func TestEachCertificateHasItsEnd(t *testing.T) {
+	v := viewOf(t, 1, 1)
+	end := time.Unix(2_000_000_000, 0)
+	v.Certificates = []Certificate{{Source: "in service", Expires: end}, {Source: "in service", Expires: end.Add(time.Hour)}, {Source: "/c/\xff.pem", Expires: end}}
+	for i := range 3 * mostExpiries {
+		v.Certificates = append(v.Certificates, Certificate{Source: fmt.Sprintf("Secret shop/%04d", i), Expires: end.Add(2 * time.Hour)})
+	}
+	v.CertificateProblems = []string{"/c/a.pem: expired", "/c/b.pem: no key"}
+	text := scrape(t, serverOf(v))
+	for _, want := range []string{
+		`podgate_certificate_expiry_timestamp_seconds{source="in service"} 2e+09` + "\n",
+		`podgate_certificate_expiry_timestamp_seconds{source="/c/?.pem"} 2e+09` + "\n",
+		`podgate_certificate_expiry_timestamp_seconds{source="Secret shop/0007"} 2.0000072e+09` + "\n",
+		`podgate_certificates{state="valid"} 3003` + "\n",
+		`podgate_problems{kind="certificate"} 2` + "\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no line %q", want)
+		}
+	}
+	if n := strings.Count(text, "\npodgate_certificate_expiry_timestamp_seconds{"); n != mostExpiries {
+		t.Errorf("%d certificates have a line", n)
 	}
 }
 
