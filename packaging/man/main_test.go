@@ -20,7 +20,7 @@ Prose, and [tls.md](tls.md).
 
 | profile | client address | sets |
 |---|---|---|
-| `+"`aws-nlb`"+` | preserved | `+"`drain_wait`"+` |
+| ` + "`aws-nlb`" + ` | preserved | ` + "`drain_wait`" + ` |
 
 | key | value | default | a change takes hold | meaning |
 |---|---|---|---|---|
@@ -30,12 +30,12 @@ Prose, and [tls.md](tls.md).
 More.
 `)
 	want := `
-Prose, and `+"`/usr/share/doc/podgate/tls.md`"+`.
+Prose, and ` + "`/usr/share/doc/podgate/tls.md`" + `.
 
 # NAME
 
 **aws-nlb**
-: `+"`drain_wait`"+` (client address preserved)
+: ` + "`drain_wait`" + ` (client address preserved)
 
 
 **check**
