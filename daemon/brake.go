@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 )
@@ -115,7 +116,7 @@ func (b *brake) begin(loss haproxy.Loss) {
 	switch {
 	case b.hold == nil:
 		b.hold = &hold{loss: loss, since: now, until: now.Add(b.safety.HoldTime)}
-		b.log.Warn("removal is held", "reason", loss.String()+" would go at once", "until", b.hold.until.Format(time.RFC3339))
+		b.log.Warn("removal is held", "reason", loss.String()+" would go at once (podgate confirm lets them go now)", "until", b.hold.until.Format(time.RFC3339))
 	case b.hold.loss == loss:
 		return
 	}
@@ -155,6 +156,14 @@ func (b *brake) next() time.Time {
 	default:
 		return h.asked.Add(askAgain)
 	}
+}
+
+// keeps is what is kept back; nil while nothing is.
+func (b *brake) keeps() *admin.Held {
+	if b.hold == nil {
+		return nil
+	}
+	return &admin.Held{Since: b.hold.since, Until: b.hold.until, Loss: b.hold.loss}
 }
 
 // status is for the line of systemctl status; "" while nothing is held.

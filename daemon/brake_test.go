@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"podgate/daemon"
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/kubeapi"
@@ -137,7 +138,7 @@ func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
 func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
 	tw := shops(t, `hold_time = "1h"`)
 	tw.forget("services", "endpointslices")
-	var held daemon.Held
+	var held admin.Held
 	eventually(t, "what is held is told", func() (err error) {
 		held, err = daemon.ReadHeld(tw.config())
 		return err

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/admin"
 	"podgate/daemon/config"
-	"podgate/haproxy"
 )
 
 // heldFile tells what is held, confirmFile that it may go: it holds the former's
@@ -24,19 +24,12 @@ const (
 	confirmFile = "podgate.confirm"
 )
 
-// Held is a removal that podgate keeps back.
-type Held struct {
-	Since time.Time    `json:"since"`
-	Until time.Time    `json:"until"` // when the cluster is listed again, and decides
-	Loss  haproxy.Loss `json:"loss"`
-}
-
 // ErrNothingHeld is of a Confirm that has nothing to do.
 var ErrNothingHeld = errors.New("nothing is held")
 
 // ReadHeld returns what podgate holds at the moment, or ErrNothingHeld.
-func ReadHeld(c *config.Config) (Held, error) {
-	var h Held
+func ReadHeld(c *config.Config) (admin.Held, error) {
+	var h admin.Held
 	text, err := os.ReadFile(filepath.Join(c.HAProxy.Folder, heldFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -52,7 +45,7 @@ func ReadHeld(c *config.Config) (Held, error) {
 
 // Confirm lets go what is held, and waits until podgate has taken that, or until
 // ctx ends.
-func Confirm(ctx context.Context, c *config.Config, h Held) error {
+func Confirm(ctx context.Context, c *config.Config, h admin.Held) error {
 	file := filepath.Join(c.HAProxy.Folder, confirmFile)
 	temp := file + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -95,7 +88,7 @@ func (f folder) confirmed(since time.Time) bool {
 }
 
 func (f folder) writeHeld(h *hold) error {
-	text, err := json.Marshal(Held{h.since, h.until, h.loss})
+	text, err := json.Marshal(admin.Held{Since: h.since, Until: h.until, Loss: h.loss})
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,8 @@ import (
 
 // trouble is a row of operations.md: what is wrong, and what each place says.
 type trouble struct {
-	status, metric, log string
-	code                int
+	status, metrics, log []string
+	code                 int
 }
 
 // readTroubles are the rows of the table, by their first cell.
@@ -43,8 +43,8 @@ func readTroubles(t *testing.T) map[string]trouble {
 		if len(cells) != 6 || err != nil {
 			continue
 		}
-		said := func(i int) string { return strings.Trim(strings.TrimSpace(cells[i]), "`") }
-		rows[said(0)] = trouble{status: said(1), code: code, metric: said(3), log: said(4)}
+		said := func(i int) []string { return strings.Split(strings.Trim(strings.TrimSpace(cells[i]), "`"), "`, `") }
+		rows[said(0)[0]] = trouble{status: said(1), code: code, metrics: said(3), log: said(4)}
 	}
 	return rows
 }
@@ -173,31 +173,42 @@ func (tw *town) awaitHealthy() {
 // awaitTold waits until every place says what row says.
 func (tw *town) awaitTold(row trouble) {
 	tw.t.Helper()
-	places := map[string]func() (text, want string){
-		"status": func() (string, string) {
+	places := map[string]func() (text string, want []string){
+		"status": func() (string, []string) {
 			s, err := admin.NewClient(tw.socket).Status(tw.t.Context(), -1)
 			if err != nil {
 				return err.Error(), row.status
 			}
 			if s.Level.ExitCode() != row.code {
-				return fmt.Sprintf("exit code %d", s.Level.ExitCode()), fmt.Sprintf("exit code %d", row.code)
+				return fmt.Sprintf("exit code %d", s.Level.ExitCode()), []string{fmt.Sprintf("exit code %d", row.code)}
 			}
 			var text bytes.Buffer
 			s.Print(&text, admin.Style{})
 			return text.String(), row.status
 		},
-		"page":    func() (string, string) { return html.UnescapeString(tw.fetch("/")), row.status },
-		"metrics": func() (string, string) { return tw.fetch("/metrics"), row.metric + "\n" },
-		"log":     func() (string, string) { return strings.ReplaceAll(tw.log.String(), `\"`, `"`), row.log },
+		"page":    func() (string, []string) { return html.UnescapeString(tw.fetch("/")), row.status },
+		"metrics": func() (string, []string) { return "\n" + tw.fetch("/metrics"), lines(row.metrics) },
+		"log":     func() (string, []string) { return strings.ReplaceAll(tw.log.String(), `\"`, `"`), row.log },
 	}
 	for place, look := range places {
 		eventually(tw.t, place, func() error {
-			if text, want := look(); want == "" || !strings.Contains(text, want) {
-				return fmt.Errorf("no %q in\n%s", want, text)
+			text, wants := look()
+			for _, want := range wants {
+				if want == "" || !strings.Contains(text, want) {
+					return fmt.Errorf("no %q in\n%s", want, text)
+				}
 			}
 			return nil
 		})
 	}
+}
+
+// lines has each text be a whole line.
+func lines(texts []string) (all []string) {
+	for _, text := range texts {
+		all = append(all, "\n"+text+"\n")
+	}
+	return all
 }
 
 // fetch is a page of podgate's own, or why there is none.

@@ -40,17 +40,16 @@ Exit code: 0 if it was let go, or shown; 1 if nothing is held, or on an error.`,
 		if err != nil {
 			return err
 		}
-		verb := "lets go"
 		if *show {
-			verb = "holds"
-		} else {
-			ctx, cancel := context.WithTimeout(cmd.Context(), confirmTimeout)
-			defer cancel()
-			if err := daemon.Confirm(ctx, c, held); err != nil {
-				return err
-			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate holds the removal of %s\n%s\n", held, held.Prospect())
+			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate %s the removal of %s, held since %s\n", verb, held.Loss, held.Since.Local().Format(time.DateTime))
+		ctx, cancel := context.WithTimeout(cmd.Context(), confirmTimeout)
+		defer cancel()
+		if err := daemon.Confirm(ctx, c, held); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate lets go %s\n", held)
 		return err
 	}
 	return cmd

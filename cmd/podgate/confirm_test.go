@@ -22,7 +22,9 @@ func TestConfirm(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := podgate(t, "confirm", "--show", "--config", toml)
-	if want := "podgate holds the removal of 60 of 100 servers and 3 of 5 backends, held since "; !strings.HasPrefix(stdout, want) || stderr != "" || code != 0 {
+	want := "podgate holds the removal of 60 of 100 servers and 3 of 5 backends since 2026-01-02T03:04:05Z\n" +
+		"they are served as before, and go if the cluster still lacks them when it is listed after 2026-01-02T03:09:05Z; podgate confirm lets them go now\n"
+	if stdout != want || stderr != "" || code != 0 {
 		t.Errorf("--show: stdout %q, stderr %q, code %d", stdout, stderr, code)
 	}
 	if _, err := os.Stat(filepath.Join(folder, "podgate.confirm")); err == nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"podgate/daemon/compile"
+	"podgate/haproxy"
 	"podgate/kubeapi"
 )
 
@@ -52,7 +53,7 @@ func troubledView(t *testing.T) *View {
 	problem(3, compile.NoEndpoints, "", "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)")
 	problem(4, compile.Invalid, compile.Prefix+"algorithm", `"fastest" is not one of roundrobin, leastconn, first, source, random`)
 	problem(5, compile.Conflict, compile.Prefix+"host", "a-very-long-name-of-a-host.somewhere-below.a-long-domain.example.com/with/a/long/path is taken by Service shop/svc-00001 port web, which is older")
-	v.Edge.Held = "holds the removal of 4100 of 5000 servers and 210 of 300 Services until 12:04:05, see podgate confirm"
+	v.Edge.Held = &Held{Since: time.Now().Add(-time.Minute), Until: time.Now().Add(4 * time.Minute), Loss: haproxy.Loss{Servers: 4100, OfServers: 5000, Backends: 210, OfBackends: 300}}
 	v.Edge.Draining = true
 	v.Certificates = []Certificate{{Source: "/etc/podgate/certificates/www.example.com.pem", Names: []string{"www.example.com"}, Expires: time.Now().Add(50 * time.Hour)}}
 	v.CertificateProblems = []string{"/etc/podgate/certificates/broken.pem: holds no PEM"}

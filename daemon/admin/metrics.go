@@ -54,9 +54,9 @@ func histogram(name, help string, labels ...string) metric {
 
 // metrics are all of ours.
 type metrics struct {
-	build, inStep, config, certificates, expiry, held, draining, haproxyUp, apiUp, apiCondition, listed, heard, applied metric
-	problems, services, servers, backends, routes, oldWorkers                                                           metric
-	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                     metric
+	build, inStep, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, apiUp, apiCondition, listed, heard, applied metric
+	problems, services, servers, backends, routes, oldWorkers                                                                                                 metric
+	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                                                           metric
 }
 
 func newMetricNames() metrics {
@@ -67,6 +67,9 @@ func newMetricNames() metrics {
 		certificates:  gauge("certificates", "Certificates in use, by state: expiring is less than 14 days before the end.", "state"),
 		expiry:        gauge("certificate_expiry_timestamp_seconds", "When each certificate in use expires, of the thousand that do so first; source is its file or Secret.", "source"),
 		held:          gauge("removal_held", "1 while a removal is held because too much would go at once, else 0."),
+		heldSince:     gauge("removal_held_timestamp_seconds", "Since when a removal is held, or 0 for none."),
+		heldServers:   gauge("removal_held_servers", "Servers whose removal is held."),
+		heldBackends:  gauge("removal_held_backends", "Backends that the removal that is held would leave without a server."),
 		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
 		apiUp:         gauge("api_server_up", "1 while the API server is followed, else 0."),
@@ -107,7 +110,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	tell(m.build, 1, v.Version, v.Commit, goruntime.Version())
 	tell(m.inStep, truth(v.Edge.InStep))
 	tell(m.config, truth(v.ConfigError == ""))
-	tell(m.held, truth(v.Edge.Held != ""))
+	var held Held // zero for none
+	if v.Edge.Held != nil {
+		held = *v.Edge.Held
+	}
+	tell(m.held, truth(v.Edge.Held != nil))
+	tell(m.heldSince, timestamp(held.Since))
+	tell(m.heldServers, float64(held.Loss.Servers))
+	tell(m.heldBackends, float64(held.Loss.Backends))
 	tell(m.draining, truth(v.Edge.Draining))
 	tell(m.haproxyUp, truth(v.Edge.Answers))
 	tell(m.applied, timestamp(v.Counters.LastApply))

@@ -83,7 +83,8 @@ type StatusHAProxy struct {
 	NoRelay       string     `json:"no_relay"`
 	ReloadAt      *time.Time `json:"reload_at"` // null where none is due
 	ReloadReasons []string   `json:"reload_reasons"`
-	Held          string     `json:"held"` // which removal is held; "" for none
+	Held          string     `json:"held"`         // which removal is held; "" for none
+	HeldRemoval   *Held      `json:"held_removal"` // the same in numbers; null for none
 	Draining      bool       `json:"draining"`
 }
 
@@ -189,7 +190,10 @@ func haproxyOf(v *View) StatusHAProxy {
 		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
 		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay,
 		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: append([]string{}, v.Edge.ReloadReasons...),
-		Held: v.Edge.Held, Draining: v.Edge.Draining,
+		HeldRemoval: v.Edge.Held, Draining: v.Edge.Draining,
+	}
+	if v.Edge.Held != nil {
+		h.Held = "holds the removal of " + v.Edge.Held.String()
 	}
 	if v.Health != nil {
 		h.OldWorkers = v.Health.Retired
@@ -227,8 +231,8 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 	case !s.InStep && now.Sub(s.Since) > unsettled:
 		add(Critical, "HAProxy is not in step since %s", s.Since.UTC().Format(time.RFC3339))
 	}
-	if v.Edge.Held != "" {
-		add(Degraded, "podgate %s", v.Edge.Held)
+	if h := v.Edge.Held; h != nil {
+		add(Degraded, "podgate holds the removal of %s: %s", h, h.Prospect())
 	}
 	if v.Edge.Draining {
 		add(Degraded, "this node drains: its health checks fail until podgate undrain")

@@ -77,9 +77,9 @@ type Edge struct {
 	// ReloadReasons are why.
 	ReloadAt      time.Time
 	ReloadReasons []string
-	Held          string // which removal is held, and until when; "" for none
-	Draining      bool   // load balancers are told to send nobody here
-	Leaving       int    // servers that take nothing new, and have connections yet
+	Held          *Held // nil for none
+	Draining      bool  // load balancers are told to send nobody here
+	Leaving       int   // servers that take nothing new, and have connections yet
 
 	Runtime *runtime.Client // for questions; it changes nothing here
 }
