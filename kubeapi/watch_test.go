@@ -5,6 +5,7 @@ package kubeapi_test
 import (
 	"encoding/binary"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +69,46 @@ func TestWatchEndsAndGoesOn(t *testing.T) {
 			}
 			if !tt.relist && relisted {
 				t.Error("it was listed again")
+			}
+		})
+	}
+}
+
+func TestEventsThatComeOtherwiseThanTheyHappened(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		how    []kubeapitest.Misbehaviour
+		relist bool // only a list can tell
+	}{
+		{"each twice", []kubeapitest.Misbehaviour{kubeapitest.Repeat()}, false},
+		{"late", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond)}, false},
+		{"each followed by what was before", []kubeapitest.Misbehaviour{kubeapitest.Echo()}, false},
+		{"late, twice, and followed by what was before", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Repeat(), kubeapitest.Echo()}, false},
+		{"in another order", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Shuffle(7)}, true},
+		{"in another order, with what was before", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Shuffle(8), kubeapitest.Echo()}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, f := watched(t)
+			s.Misbehave(tt.how...)
+			for range 3 {
+				setService(t, s, "pay")
+				setService(t, s, "gone")
+				setSlice(t, s, "pay", "10.0.0.1", "10.0.0.2")
+				setSlice(t, s, "pay", "10.0.0.3")
+				s.Delete("Service", "shop", "gone")
+			}
+			if tt.relist {
+				f.until("a change", func(s *kubeapi.Snapshot) bool { return len(s.Services) > 1 })
+				s.Behave()
+				s.ExpireVersions()
+			}
+			setService(t, s, "last") // a change in any case
+			f.until("what there is", func(s *kubeapi.Snapshot) bool {
+				return slices.Equal(serviceNames(s), []string{"cart", "last", "pay"}) && slices.Equal(addresses(s, "pay"), []string{"10.0.0.3"})
+			})
+			if warned := f.logs.lines("level=WARN"); len(warned) > 0 && !tt.relist {
+				t.Errorf("log %q, want nothing", warned)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ type faults struct {
 	hidden     []string              // resources whose lists are empty
 	stale      map[objectKey]*object // what lists show; nil for what there is
 	repeat     bool                  // every event of a watch is sent twice
+	echo       bool                  // and what it replaced in between
+	late       time.Duration         // events of watches wait so long
+	shuffled   *rand.Rand            // by which they change places; nil for as they happened
 }
 
 type failure struct {
@@ -137,6 +141,20 @@ func (s *Server) Stale() {
 
 // Repeat sends every event of a watch twice.
 func Repeat() Misbehaviour { return func(f *faults) { f.repeat = true } }
+
+// Echo sends after every event of a watch what it replaced, under its old
+// version, and then the event again.
+func Echo() Misbehaviour { return func(f *faults) { f.echo = true } }
+
+// Late holds the events of watches back for a while, and sends what gathered.
+func Late(delay time.Duration) Misbehaviour { return func(f *faults) { f.late = delay } }
+
+// Shuffle sends events of watches that gathered in another order than they
+// happened in, each seed in its own. What an object is then shown as last may
+// have been before; only a list tells.
+func Shuffle(seed uint64) Misbehaviour {
+	return func(f *faults) { f.shuffled = rand.New(rand.NewPCG(seed, 0)) }
+}
 
 // CutWatches closes the connections of the running watches in the middle of an
 // event.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sort"
 	"strconv"
+	"time"
 )
 
 // signal is something done to every watch that runs at the moment.
@@ -72,7 +73,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 		return
 	}
 	s.sendInitial(w, wt)
-	for {
+	for wait(ctx, s.lateness()) {
 		events, signals, ok := s.next(ctx, wt)
 		for _, e := range events {
 			writeEvent(w, wt.request, e)
@@ -176,13 +177,26 @@ func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals
 				if s.faults.repeat {
 					events = append(events, e)
 				}
+				if s.faults.echo && c.before != nil {
+					events = append(events, c.before.event("MODIFIED"), e)
+				}
 			}
+		}
+		if r := s.faults.shuffled; r != nil {
+			r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 		}
 		signals = s.signals[wt.signal:]
 		wt.signal = len(s.signals)
 		return len(events)+len(signals) > 0
 	})
 	return events, signals, err == nil
+}
+
+// lateness is how long events gather before they are sent.
+func (s *Server) lateness() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faults.late
 }
 
 // since returns the changes after version. The caller holds s.mu.
