@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/csv"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -272,9 +274,13 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 	}
 	tw.setHTTPS(fmt.Sprintf("backend_ca_folder = %q", folder))
 	tw.certify("all.pem", "*.test")
+	pods := map[string]*pod{}
+	more := map[string]func() *pod{} // one more of each Service, by its name
 	add := func(name, protocol string, annotations map[string]string, certificate []byte) {
 		t.Helper()
-		p := newProtocolPod(t, name, certificate, protocol)
+		more[name] = func() *pod { return newProtocolPod(t, name, certificate, protocol) }
+		p := more[name]()
+		pods[name] = p
 		annotations["host"], annotations["sslTerm"], annotations["backend-protocol"] = name+".test", "true", protocol
 		annotations["check-path"] = "/health"
 		annotations["check-interval"] = "100ms"
@@ -302,20 +308,46 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 		}
 		return err
 	})
-	// Checks and all go on for servers that are added while HAProxy runs.
+	tw.awaitChecks(pods)
+	// All that holds for servers that are added while HAProxy runs as well.
 	tw.awaitReloads()
 	tw.endpoints("right")
 	tw.endpoints("right", newProtocolPod(t, "again", right, "https"))
 	tw.awaitTLSAnswer("right.test", "/", "200 again HTTP/1.1 for right.shop.svc")
-	servers := tw.say(t, "show servers state")
-	for _, name := range []string{"shop_http_80", "shop_https_80", "shop_h2_80", "shop_h2c_80", "shop_right_80"} {
-		for line := range strings.Lines(servers) {
-			if row := strings.Fields(line); len(row) > 6 && row[1] == name && row[6] == "0" && row[5] != "2" { // one that leaves is in maint
-				t.Errorf("%s is not up: %s", name, line)
+	for name, another := range more {
+		pods[name] = another()
+		tw.endpoints(name, pods[name])
+	}
+	tw.awaitChecks(pods)
+	tw.awaitReloads()
+}
+
+// awaitChecks waits for the results of health checks ("show stat", check_status),
+// before which a server serves that was added: all pass but that of wrong.
+func (tw *tlsTown) awaitChecks(pods map[string]*pod) {
+	tw.t.Helper()
+	eventually(tw.t, "health checks", func() error {
+		text := strings.TrimPrefix(tw.say(tw.t, "show stat"), "# ")
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		if err != nil {
+			return err
+		}
+		status := slices.Index(rows[0], "check_status")
+		got := map[string]string{}
+		for _, row := range rows {
+			got[row[0]+" "+row[1]] = row[status]
+		}
+		for name, p := range pods {
+			want := "L7OK"
+			if name == "wrong" {
+				want = "L6RSP"
+			}
+			if got := got["shop_"+name+"_80 "+p.addr.String()]; got != want {
+				return fmt.Errorf("%s has %q, want %s", name, got, want)
 			}
 		}
-	}
-	tw.awaitReloads()
+		return nil
+	})
 }
 
 // newProtocolPod answers with its name, how it was spoken to and the name that

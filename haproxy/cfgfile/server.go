@@ -71,6 +71,9 @@ func serverParams(o haproxy.Options) string {
 		p.Proto = "h2"
 	case haproxy.Plain:
 	}
+	if p.Ssl != "" && o.Check {
+		p.CheckSsl = "enabled" // "ssl" does not hold for checks of servers that are added at runtime
+	}
 	if o.CAFile != "" {
 		p.Verify, p.SslCafile = "required", o.CAFile
 		p.Sni, p.Verifyhost, p.CheckSni = "str("+o.ServerName+")", o.ServerName, o.ServerName
