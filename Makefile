@@ -70,7 +70,7 @@ fuzz: haproxy
 # Harm under load, for DURATION, the same for the same SEED. As root also the
 # disk: filled, and made read-only.
 DURATION ?= 1m
-chaos: build haproxy
+chaos: haproxy
 	go run ./daemon/chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED)) $(ARGS)
 
 # What podgate and HAProxy take over DURATION of churn, a JSON object a line.

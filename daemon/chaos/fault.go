@@ -84,6 +84,37 @@ func (t *town) processFaults() []*fault {
 		{name: "podgate stopped for a while", do: func(ctx context.Context) error {
 			return t.while(ctx, func() { _ = t.podgate.Process.Signal(syscall.SIGSTOP) }, func() { _ = t.podgate.Process.Signal(syscall.SIGCONT) })
 		}},
+		{name: "podgate's clock jumps", do: func(ctx context.Context) error {
+			if t.clock == "" {
+				return errNotHere
+			}
+			for range 1 + t.IntN(3) {
+				if err := errors.Join(t.churn(), t.setClock(t.jumps()), t.churn()); err != nil {
+					return err
+				}
+				t.moment(ctx)
+			}
+			return nil
+		}},
+		{name: "podgate's clock jumps while it is away", do: func(ctx context.Context) error {
+			if t.clock == "" {
+				return errNotHere
+			}
+			t.killPodgate()
+			return errors.Join(t.churn(), t.setClock(t.jumps()), t.startPodgate())
+		}},
+		{name: "podgate's clock jumps while the API server answers with nothing", do: func(ctx context.Context) error {
+			if t.clock == "" {
+				return errNotHere
+			}
+			t.api.Misbehave(kubeapitest.Hide("services", "endpointslices"))
+			defer t.recall()
+			t.api.ExpireVersions()
+			t.moment(ctx)
+			err := t.setClock(t.jumps())
+			t.moment(ctx)
+			return err
+		}},
 		{name: "HAProxy's worker stopped for a while", do: func(ctx context.Context) error {
 			pid := t.haproxy.Pid()
 			if pid == 0 { // that would be our own group
@@ -147,6 +178,11 @@ func (t *town) apiFaults() []*fault {
 		misbehave("hangs", kubeapitest.HangLists(), kubeapitest.HangWatches()),
 		misbehave("says nothing in watches", kubeapitest.MuteWatches()),
 		misbehave("says everything twice", kubeapitest.Repeat()),
+		misbehave("says again what was before", kubeapitest.Echo()),
+		misbehave("tells changes late", kubeapitest.Late(700*time.Millisecond)),
+		misbehave("tells changes in another order", kubeapitest.Late(300*time.Millisecond), kubeapitest.Shuffle(t.Uint64())),
+		misbehave("tells changes late, twice, in another order and with what was before",
+			kubeapitest.Late(300*time.Millisecond), kubeapitest.Repeat(), kubeapitest.Echo(), kubeapitest.Shuffle(t.Uint64())),
 		misbehave("pages", kubeapitest.PageSize(1)),
 		misbehave("cuts streamed lists", kubeapitest.CutStreamedLists(3)),
 		misbehave("answers with nothing", kubeapitest.Hide("services", "endpointslices")),

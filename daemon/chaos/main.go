@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	binary := flag.String("podgate", "bin/podgate", "podgate to run")
+	binary := flag.String("podgate", "", "podgate to run; without, one is built whose clock can jump")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "seed of what happens")
 	duration := flag.Duration("duration", time.Minute, "how long harm is done")
 	only := flag.String("only", "", "the one fault to do, again and again")
@@ -94,13 +94,13 @@ func (t *town) step(ctx context.Context, f *fault) error {
 }
 
 func (t *town) printTable(faults []*fault) {
-	fmt.Printf("\n%-45s %8s %14s\n", "fault", "survived", "slowest back")
+	fmt.Printf("\n%-70s %8s %14s\n", "fault", "survived", "slowest back")
 	for _, f := range faults {
 		switch {
 		case f.survived > 0:
-			fmt.Printf("%-45s %8d %14s\n", f.name, f.survived, f.slowest.Round(time.Millisecond))
+			fmt.Printf("%-70s %8d %14s\n", f.name, f.survived, f.slowest.Round(time.Millisecond))
 		case f.skipped > 0:
-			fmt.Printf("%-45s %8s\n", f.name, "not here")
+			fmt.Printf("%-70s %8s\n", f.name, "not here")
 		}
 	}
 	total := 0

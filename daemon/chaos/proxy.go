@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 // mode is how a proxy treats connections.
 type mode struct {
 	refuse  bool          // closed at once
-	swallow bool          // nothing comes back
+	swallow bool          // nothing comes back, and the connection stays open for as long as the client waits
 	after   int           // closed after so many bytes of the answer; zero for never
 	pace    time.Duration // between pieces of 100 bytes of the answer; zero for as they come
 }
@@ -110,20 +111,24 @@ func (p *proxy) serve(conn net.Conn) {
 		return
 	}
 	defer p.forget(backend)
-	var up sync.WaitGroup
-	defer up.Wait()
-	up.Go(func() {
-		p.copy(backend, conn, false)
+	gone := make(chan struct{}) // closed when the client says nothing more
+	go func() {
+		defer close(gone)
+		_ = p.copy(backend, conn, false)
 		if half, ok := backend.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}
-	})
-	p.copy(conn, backend, true)
+	}()
+	if p.copy(conn, backend, true) {
+		<-gone
+	}
 	_ = conn.Close()
+	<-gone
 }
 
-// copy passes bytes on until either side ends, or harm does.
-func (p *proxy) copy(to, from net.Conn, answer bool) {
+// copy passes bytes on until either side ends, or harm does. It reports whether
+// any were swallowed: then nothing more comes, or an answer would have a hole.
+func (p *proxy) copy(to, from net.Conn, answer bool) (swallowed bool) {
 	sent := 0
 	buffer := make([]byte, 16<<10)
 	for {
@@ -135,20 +140,21 @@ func (p *proxy) copy(to, from net.Conn, answer bool) {
 		n, err := from.Read(buffer[:size])
 		m := p.mode.Load()
 		if answer && m.swallow {
-			n = 0
+			_, _ = io.Copy(io.Discard, from)
+			return true
 		}
 		if answer && m.after > 0 && sent+n >= m.after {
 			_, _ = to.Write(buffer[:max(0, min(n, m.after-sent))])
-			return
+			return false
 		}
 		if n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {
-				return
+				return false
 			}
 			sent += n
 		}
 		if err != nil {
-			return
+			return false
 		}
 	}
 }

@@ -26,6 +26,7 @@ type town struct {
 	*rand.Rand
 	dir     string
 	binary  string
+	clock   string // what says how far the clock of binary is off; "" where it is the machine's
 	toml    string
 	text    []byte // of toml
 	log     *os.File
@@ -66,6 +67,15 @@ func openTown(ctx context.Context, binary string, r *rand.Rand) (*town, error) {
 func (t *town) open(ctx context.Context) (err error) {
 	if t.dir, err = os.MkdirTemp("", "podgate-chaos"); err != nil {
 		return err
+	}
+	if t.binary == "" {
+		t.clock = filepath.Join(t.dir, "clock")
+		if t.binary, err = buildJumping(ctx, t.dir); err != nil {
+			return err
+		}
+		if err := t.setClock(0); err != nil {
+			return err
+		}
 	}
 	if t.log, err = os.Create(filepath.Join(t.dir, "log")); err != nil {
 		return err
@@ -149,6 +159,7 @@ level = "debug"
 func (t *town) startPodgate() error {
 	t.starts++
 	t.podgate = exec.Command(t.binary, "run", "--config", t.toml)
+	t.podgate.Env = append(os.Environ(), clockEnv+"="+t.clock)
 	t.podgate.Stdout, t.podgate.Stderr = t.log, t.log
 	return t.podgate.Start()
 }
