@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy/haproxytest"
+)
+
+// prometheus is Debian's, and scrapes a podgate.
+type prometheus struct {
+	addr netip.AddrPort
+	said bytes.Buffer // to be read when it has ended
+}
+
+// scrape starts Prometheus with the packaged rules, where it is installed; CI has
+// it. It ends with the test.
+func (tw *town) scrape() *prometheus {
+	tw.t.Helper()
+	binary, err := exec.LookPath("prometheus")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			tw.t.Fatal(err)
+		}
+		tw.t.Skip("no prometheus (apt-get install prometheus)")
+	}
+	rules, err := filepath.Abs("../packaging/prometheus/podgate.rules.yml")
+	if err != nil {
+		tw.t.Fatal(err)
+	}
+	folder := tw.t.TempDir()
+	file := filepath.Join(folder, "prometheus.yml")
+	text := fmt.Sprintf(`
+global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}
+rule_files: [%q]
+scrape_configs:
+- job_name: podgate
+  static_configs: [{targets: [%q]}]
+`, rules, tw.page)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		tw.t.Fatal(err)
+	}
+	p := &prometheus{addr: tw.freeAddr()}
+	cmd := exec.CommandContext(tw.t.Context(), binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+p.addr.String())
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Stdout, cmd.Stderr = &p.said, &p.said
+	if err := cmd.Start(); err != nil {
+		tw.t.Fatal(err)
+	}
+	tw.t.Cleanup(func() { // its context has ended
+		_ = cmd.Wait()
+		if tw.t.Failed() {
+			tw.t.Logf("Prometheus said:\n%s", p.said.String())
+		}
+	})
+	return p
+}
+
+// ask asks its API for path, and reads data of the answer into out.
+func (p *prometheus) ask(path string, query url.Values, out any) error {
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + p.addr.String() + path + "?" + query.Encode())
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Status, Error string
+		Data          json.RawMessage
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("%s: %w", resp.Status, err)
+	}
+	if answer.Status != "success" {
+		return errors.New(answer.Error)
+	}
+	return json.Unmarshal(answer.Data, out)
+}
+
+// TestTheDashboardShowsAnEdge sends every query of the dashboard to a Prometheus
+// that scrapes an edge where something has happened: each has an answer with
+// numbers in it. And the alerts are such that it can evaluate, and are silent.
+func TestTheDashboardShowsAnEdge(t *testing.T) {
+	haproxytest.Need(t)
+	t.Parallel()
+	tw := newTown(t)
+	tw.hurry, tw.page = true, tw.freeAddr()
+	cart := []*pod{newPod(t, "cart-0"), newPod(t, "cart-1")}
+	tw.service("cart", nil, cart[0])
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	tw.awaitHealthy()
+	p := tw.scrape()
+	eventually(t, "Prometheus scrapes podgate", func() error {
+		var found []string
+		if err := p.ask("/api/v1/label/instance/values", url.Values{"match[]": {"podgate_build_info"}}, &found); err != nil {
+			return err
+		}
+		if len(found) != 1 || found[0] != tw.page.String() {
+			return fmt.Errorf("the dashboard may choose from %q", found)
+		}
+		return nil
+	})
+	tw.endpoints("cart", cart[1])
+	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	for title, expr := range dashboard(t) {
+		eventually(t, title, func() error { return p.draws(expr) })
+	}
+	eventually(t, "alerts", p.quiet)
+}
+
+// dashboard are its queries by title and number, with Grafana's variables put in.
+func dashboard(t *testing.T) map[string]string {
+	t.Helper()
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	text, err := os.ReadFile("../packaging/grafana/podgate.json")
+	if err == nil {
+		err = json.Unmarshal(text, &board)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, panel := range board.Panels {
+		for i, target := range panel.Targets {
+			all[fmt.Sprintf("%s %d", panel.Title, i)] = strings.NewReplacer("$__rate_interval", "30s", "$instance", ".*").Replace(target.Expr)
+		}
+	}
+	if len(all) < 20 {
+		t.Fatalf("the dashboard has %d queries", len(all))
+	}
+	return all
+}
+
+// draws asks for a panel's last minute, as Grafana does, and wants a number.
+func (p *prometheus) draws(expr string) error {
+	now := time.Now()
+	stamp := func(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000) }
+	var drawn struct {
+		Result []struct{ Values [][2]any }
+	}
+	query := url.Values{"query": {expr}, "start": {stamp(now.Add(-time.Minute))}, "end": {stamp(now)}, "step": {"1"}}
+	if err := p.ask("/api/v1/query_range", query, &drawn); err != nil {
+		return fmt.Errorf("%s: %w", expr, err)
+	}
+	for _, series := range drawn.Result {
+		for _, value := range series.Values {
+			if value[1] != "NaN" {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s: nothing to draw in %d series", expr, len(drawn.Result))
+}
+
+// quiet has every alert evaluated without an error, and none of them come.
+func (p *prometheus) quiet() error {
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Name, Health, LastError, State string }
+		}
+	}
+	if err := p.ask("/api/v1/rules", nil, &rules); err != nil {
+		return err
+	}
+	count := 0
+	for _, group := range rules.Groups {
+		for _, r := range group.Rules {
+			count++
+			if r.Health != "ok" || r.State != "inactive" {
+				return fmt.Errorf("%s: %s %s, %s", r.Name, r.Health, r.LastError, r.State)
+			}
+		}
+	}
+	if count < 10 {
+		return fmt.Errorf("it has %d rules", count)
+	}
+	return nil
+}
