@@ -99,12 +99,14 @@ func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
 		x.add("api", "list everything", err, "")
 		return nil
 	}
+	result := compile.Compile(x.config, snapshot, nil)
+	x.secrets(ctx, client, result)
 	if k.Nodes {
 		return snapshot
 	}
 	k.Nodes = true // else of use alone, to tell where pods are
 	withNodes, err := listOnce(ctx, k)
-	if compile.Compile(x.config, snapshot, nil).NeedsNodes() {
+	if result.NeedsNodes() {
 		x.add("api", "list nodes, for Services that are reached by node ports", err, "")
 	}
 	if err != nil {
@@ -113,10 +115,28 @@ func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
 	return withNodes
 }
 
+// secrets tries to read those Secrets that Services name, each by its name, as a
+// role grants it. One that is not there can be read: its Service is told.
+func (x *examination) secrets(ctx context.Context, client *kubeapi.Client, result *compile.Result) {
+	tried := map[kubeapi.Key]bool{}
+	for _, s := range result.Secrets {
+		if tried[s.Key] {
+			continue
+		}
+		tried[s.Key] = true
+		_, err := client.Secret(ctx, s.Key)
+		if errors.Is(err, kubeapi.ErrNoSecret) {
+			err = nil
+		}
+		x.add("api", fmt.Sprintf("get Secret %s, for Service %s", s.Key, s.Service.Service), err, "")
+	}
+}
+
 // sockets tries HAProxy's sockets. A master that refuses us cannot be asked for
 // reloads.
 func (x *examination) sockets(ctx context.Context) {
 	h := x.config.HAProxy
+	refused := false // as asking over them would be
 	for _, s := range []struct{ key, path, help string }{
 		{"haproxy.admin_socket", h.AdminSocket, "its stats socket needs mode 660, level admin and group haproxy, and podgate that group"},
 		{"haproxy.master_socket", h.MasterSocket, "its unit needs -S SOCKET,mode,660,group,haproxy: podgate setup haproxy"},
@@ -126,6 +146,7 @@ func (x *examination) sockets(ctx context.Context) {
 			err = conn.Close()
 		}
 		x.add("sockets", s.key, err, s.help)
+		refused = refused || err != nil
 	}
 	client := runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)
 	process, err := client.Process(ctx)
@@ -133,7 +154,9 @@ func (x *examination) sockets(ctx context.Context) {
 	if err == nil {
 		what = "HAProxy " + process.Version + " answers"
 	}
-	x.add("sockets", what, err, "")
+	if err == nil || !refused {
+		x.add("sockets", what, err, "")
+	}
 }
 
 // folder tries to write where podgate does.

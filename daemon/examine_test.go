@@ -93,6 +93,9 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 				tw.t.Fatal(err)
 			}
 		}, []string{"FAIL sockets: haproxy.master_socket: dial unix "}},
+		{"a socket that is not there is told once", func(tw *town) {
+			tw.replace("admin.sock", "no-admin.sock")
+		}, []string{"FAIL sockets: haproxy.admin_socket: dial unix "}},
 		{"a folder that cannot be written", func(tw *town) {
 			tw.replace(fmt.Sprintf("folder = %q", tw.haproxy.Folder), `folder = "/proc/podgate"`)
 		}, []string{"FAIL folder: write to /proc/podgate: "}},
@@ -131,6 +134,23 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
+	tw := newTLSTown(t)
+	for _, name := range []string{"cart", "till"} {
+		tw.service(name, map[string]string{"host": name + ".shop.test", "sslTerm": "true", "tls-secret": "shop-tls"}, newPod(t, name))
+	}
+	tw.service("plain", nil, newPod(t, "plain"))
+	if wrong, _ := tw.examine(); len(wrong) > 0 {
+		t.Errorf("of a Secret that there is not: %q", wrong)
+	}
+	tw.api.Misbehave(kubeapitest.Forbid("get", "secrets", "shop"))
+	wrong, _ := tw.examine()
+	want := `FAIL api: get Secret shop/shop-tls, for Service shop/cart: read Secret shop/shop-tls: 403 Forbidden (a role in namespace shop needs the rule {apiGroups: [""], resources: [secrets], resourceNames: [shop-tls], verbs: [get]})`
+	if !slices.Equal(wrong, []string{want}) {
+		t.Errorf("got %q, want %q", wrong, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,7 +106,8 @@ func Slow(delay time.Duration) Misbehaviour { return func(f *faults) { f.delay =
 func RequireToken(token string) Misbehaviour { return func(f *faults) { f.token = token } }
 
 // Forbid answers 403 to a verb, list or watch, on services or endpointslices in
-// a namespace. Namespace "" is any, and requests for all of them.
+// a namespace, or to get on secrets. Namespace "" is any, and requests for all of
+// them.
 func Forbid(verb, resource, namespace string) Misbehaviour {
 	return func(f *faults) { f.forbidden = append(f.forbidden, permission{verb, resource, namespace}) }
 }
@@ -243,13 +245,12 @@ func (s *Server) misbehave(ctx context.Context, w http.ResponseWriter, req *http
 	return true
 }
 
-func (f *faults) forbids(r request) bool {
-	for _, p := range f.forbidden {
-		if p.verb == r.verb() && p.resource == r.resource.name && (p.namespace == "" || p.namespace == r.namespace) {
-			return true
-		}
-	}
-	return false
+func (f *faults) forbids(r request) bool { return f.forbid(r.verb(), r.resource.name, r.namespace) }
+
+func (f *faults) forbid(verb, resource, namespace string) bool {
+	return slices.ContainsFunc(f.forbidden, func(p permission) bool {
+		return p.verb == verb && p.resource == resource && (p.namespace == "" || p.namespace == namespace)
+	})
 }
 
 // fail returns what to answer to the next request of verb, and counts it; no

@@ -33,7 +33,12 @@ func (s *Server) serveSecret(w http.ResponseWriter, req *http.Request) bool {
 	}
 	s.mu.Lock()
 	secret, there := s.secrets[kubeapi.Key{Namespace: namespace, Name: name}]
+	forbidden := s.faults.forbid("get", "secrets", namespace)
 	s.mu.Unlock()
+	if forbidden {
+		writeStatus(w, request{}, http.StatusForbidden, "Forbidden", "secrets \""+name+"\" is forbidden")
+		return true
+	}
 	if !there {
 		writeStatus(w, request{}, http.StatusNotFound, "NotFound", "secrets \""+name+"\" not found")
 		return true
