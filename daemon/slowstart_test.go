@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"testing"
+	"time"
+)
+
+// TestANewPodGetsItsShareSlowly counts which pod answers while a new one starts
+// slowly beside two others: a third would be its share.
+func TestANewPodGetsItsShareSlowly(t *testing.T) {
+	const slow = 2 * time.Second
+	tw := newTown(t)
+	old := []*pod{newPod(t, "old-0"), newPod(t, "old-1")}
+	tw.service("cart", map[string]string{"slowstart": "2s"}, old...)
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 old-1 /")
+	tw.awaitReloads()
+
+	began := time.Now()
+	tw.endpoints("cart", append(old, newPod(t, "new-0"))...)
+	shares := map[bool]*share{false: {}, true: {}} // at the beginning, and when it is over
+	for passed := time.Duration(0); passed < slow+time.Second; passed = time.Since(began) {
+		_, body, err := tw.get("any", "/cart/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late := passed > slow+500*time.Millisecond; late || passed < slow/4 {
+			shares[late].count(body == "new-0 /")
+		}
+	}
+	early, late := shares[false].of(), shares[true].of()
+	t.Logf("of %d requests in the first half second %.1f %%, of %d when it was over %.1f %%", shares[false].all, 100*early, shares[true].all, 100*late)
+	if early > 0.2 || late < 0.3 {
+		t.Errorf("the new pod's share went from %.3f to %.3f, want from less than 0.2 to a third", early, late)
+	}
+}
+
+// share counts how much of all is ours.
+type share struct{ ours, all int }
+
+func (s *share) count(ours bool) {
+	s.all++
+	if ours {
+		s.ours++
+	}
+}
+
+func (s *share) of() float64 { return float64(s.ours) / float64(max(1, s.all)) }
