@@ -145,7 +145,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if e.process.Pid == 0 { // another one answers: the next pass looks what it serves
 		return e.writeRunning()
 	}
-	if e.reload.due(e.reloadReasons(possible), e.reloadInterval) {
+	if e.reload.due(e.reloadReasons(possible), e.reloadInterval) && !e.learns(staying) {
 		loaded, err := e.load(ctx, want, pass)
 		if err != nil {
 			return errors.Join(refused, err, e.writeRunning())

@@ -62,14 +62,7 @@ func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 	for n := range 4 {
 		pods = append(pods, newPod(t, fmt.Sprintf("cart-%d", n)))
 	}
-	err := one.api.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, Affinity: "ClientIP",
-		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	one.endpoints("cart", pods...)
+	one.affine("cart", pods...)
 	one.start()
 	two.start()
 	want := map[string]string{}
@@ -83,6 +76,53 @@ func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 			t.Errorf("through edge two, %s reaches %s, %v, want %s", ip, got, err, pod)
 		}
 	}
+}
+
+// A worker that has not learned yet what others know hands nothing on, and so
+// must not be reloaded in the middle of that.
+func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
+	tw := newTown(t)
+	tw.rename("edge1")
+	tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", tw.freeAddr()))
+	tw.affine("cart", newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
+	tw.start()
+	eventually(t, "the edge answers", func() error { _, err := tw.answerer("127.95.1.100"); return err })
+	tw.awaitReloads()
+	tw.stop()
+	if err := tw.haproxy.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tw.start()
+	want := map[string]string{}
+	for n := range 20 {
+		ip := netip.AddrFrom4([4]byte{127, 95, 1, byte(n + 1)}).String()
+		eventually(t, "the edge answers", func() (err error) { want[ip], err = tw.answerer(ip); return err })
+	}
+	pid := tw.haproxy.Pid()
+	tw.affine("more", newPod(t, "more-0"))
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	if tw.haproxy.Pid() == pid {
+		t.Fatal("HAProxy was not reloaded")
+	}
+	tw.awaitTable(len(want))
+	for ip, pod := range want {
+		if got, err := tw.answerer(ip); got != pod {
+			t.Errorf("after a reload, %s reaches %s, %v, want %s", ip, got, err, pod)
+		}
+	}
+}
+
+// affine puts a Service that sticks by client address into the cluster.
+func (tw *town) affine(name string, pods ...*pod) {
+	tw.t.Helper()
+	err := tw.api.SetService(kubeapi.Service{
+		Key: kubeapi.Key{Namespace: "shop", Name: name}, Affinity: "ClientIP",
+		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
+	})
+	if err != nil {
+		tw.t.Fatal(err)
+	}
+	tw.endpoints(name, pods...)
 }
 
 // awaitTable waits until HAProxy knows so many clients of cart.

@@ -120,6 +120,33 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	return want, nil
 }
 
+const (
+	// learnsMost is longer than a worker learns of its peers.
+	learnsMost = 15 * time.Second
+	// learnsTick is how often it is asked meanwhile.
+	learnsTick = 250 * time.Millisecond
+)
+
+// learns reports whether a reload has to wait, and for a while: the worker that
+// serves remembers clients whom it would forget with it, because it has not
+// learned yet what the other edge nodes know. That is so in the first seconds of
+// HAProxy, and after the first reload with peers.
+func (e *edge) learns(ctx context.Context) bool {
+	if !e.ours || len(e.have.Loaded.Settings.Peers) == 0 || time.Since(e.reload.since) > learnsMost {
+		return false
+	}
+	if !slices.ContainsFunc(e.have.Loaded.Backends, func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
+		return false
+	}
+	done, err := e.runtime.HandsOn(ctx)
+	if err != nil || done {
+		return false
+	}
+	e.reload.at = time.Now().Add(learnsTick)
+	e.log.Debug("reload waits until HAProxy hands its stick tables on")
+	return true
+}
+
 // brief is what a log line can hold of reasons.
 func brief(reasons []string) string {
 	const most = 5

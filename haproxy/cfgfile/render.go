@@ -53,7 +53,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	structure := sha256.New()
 	backends := backendWriter{doc: d, params: map[haproxy.Options]string{}}
 	if len(s.Settings.Peers) > 0 {
-		backends.shared = " peers " + peersSection
+		backends.shared = " peers " + PeersSection
 	}
 	heads, size := make([]string, len(s.Backends)), 0
 	for i, b := range s.Backends {
@@ -115,15 +115,15 @@ func (d *document) globalLines(s haproxy.Settings) string {
 	return lines
 }
 
-// peersSection is the name of the peers, the same on every edge node.
-const peersSection = "podgate"
+// PeersSection is the name of the peers, the same on every edge node.
+const PeersSection = "podgate"
 
 // peers is the section of those that share stick tables.
 func (d *document) peers(s haproxy.Settings) string {
 	if len(s.Peers) == 0 {
 		return ""
 	}
-	text := "\npeers " + peersSection + "\n"
+	text := "\npeers " + PeersSection + "\n"
 	for _, p := range s.Peers {
 		text += fmt.Sprintf("  peer %s %s\n", d.word("peer", p.Name), p.Addr)
 	}

@@ -11,3 +11,6 @@ func (c *Client) TryAdminSocket() {
 	defer c.worker.mu.Unlock()
 	c.worker.tryAt = time.Time{}
 }
+
+// ParseHandsOn is handsOn.
+func ParseHandsOn(reply string) bool { return handsOn(reply) }
