@@ -46,7 +46,7 @@ e2e: haproxy compiler
 
 # A real kube-apiserver, built once from its modules and kept in the user's
 # cache, in a network namespace of its own.
-conformance: build haproxy iproute
+conformance: build haproxy network
 	KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
@@ -103,7 +103,7 @@ clean:
 
 # What a fresh Debian lacks, from apt: as root, or by sudo.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
-.PHONY: compiler iproute promtool chromium
+.PHONY: compiler network promtool chromium
 haproxy:
 	@[ -n "$$HAPROXY" ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends haproxy; }
@@ -117,8 +117,8 @@ chromium:
 	@command -v chromium >/dev/null && command -v npm >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium fonts-dejavu-core \
 	  $$(command -v npm >/dev/null || echo npm); }
-iproute:
-	@command -v ip >/dev/null || [ -x /usr/sbin/ip ] || { \
-	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2; }
+network:
+	@PATH="$$PATH:/usr/sbin"; { command -v ip && command -v nft; } >/dev/null || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2 nftables; }
 
 include packaging/debian.mk

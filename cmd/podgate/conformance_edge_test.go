@@ -73,7 +73,7 @@ history = ""
 // edge is the box that stands before the cluster: a real HAProxy and podgate.
 type edge struct {
 	folder  string
-	binary  string // of podgate
+	program []string // podgate, and what runs it
 	log     *haproxyLog
 	haproxy *realapi.Process
 	podgate *realapi.Process // the running or the last one
@@ -90,7 +90,7 @@ func startEdge(t *testing.T, podgate string, c *realapi.Cluster) *edge {
 	if err != nil {
 		t.Fatalf("%v (install haproxy)", err)
 	}
-	e := &edge{folder: t.TempDir(), binary: podgate, log: newHAProxyLog(t)}
+	e := &edge{folder: t.TempDir(), program: []string{podgate}, log: newHAProxyLog(t, "127.0.0.1:0")}
 	if err := os.Mkdir(e.file("conf"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +103,19 @@ func startEdge(t *testing.T, podgate string, c *realapi.Cluster) *edge {
 
 	e.haproxy = realapi.StartProcess(t, e.folder, "haproxy", haproxy,
 		"-W", "-S", e.file("master.sock"), "-f", e.file("base.cfg"), "-f", e.file("conf"))
+	e.awaitHAProxy(t)
+	go e.watchPids(t.Context())
+	return e
+}
+
+// awaitHAProxy waits until a worker answers.
+func (e *edge) awaitHAProxy(t *testing.T) {
+	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); e.pid() == ""; pause(t.Context(), 20*time.Millisecond) {
 		if time.Now().After(deadline) || !e.haproxy.Running() {
 			t.Fatalf("HAProxy does not answer:\n%s", e.haproxy.Tail(10))
 		}
 	}
-	go e.watchPids(t.Context())
-	return e
 }
 
 func (e *edge) file(name string) string { return filepath.Join(e.folder, name) }
@@ -124,7 +130,8 @@ func (e *edge) write(t *testing.T, name, content string) {
 // startPodgate starts podgate; it may not be connected to anything yet.
 func (e *edge) startPodgate(t *testing.T) {
 	t.Helper()
-	e.podgate = realapi.StartProcess(t, e.folder, "podgate", e.binary, "run", "--config", e.file("podgate.toml"))
+	args := append(slices.Clone(e.program), "run", "--config", e.file("podgate.toml"))
+	e.podgate = realapi.StartProcess(t, e.folder, "podgate", args[0], args[1:]...)
 }
 
 // stopPodgate ends podgate as systemd does.
@@ -180,19 +187,24 @@ func (e *edge) pid() string {
 // watchPids notes every worker until ctx ends.
 func (e *edge) watchPids(ctx context.Context) {
 	for ctx.Err() == nil {
-		if pid := e.pid(); pid != "" {
-			e.mu.Lock()
-			if !slices.Contains(e.pids, pid) {
-				e.pids = append(e.pids, pid)
-			}
-			e.mu.Unlock()
-		}
+		e.notePid()
 		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// notePid notes the worker that answers now.
+func (e *edge) notePid() {
+	pid := e.pid()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if pid != "" && !slices.Contains(e.pids, pid) {
+		e.pids = append(e.pids, pid)
 	}
 }
 
 // reloads returns how often a new worker was seen.
 func (e *edge) reloads() int {
+	e.notePid()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return max(0, len(e.pids)-1)
@@ -230,13 +242,13 @@ func (e *edge) servers(t *testing.T) map[string]string {
 
 // backendServers returns the servers of a Service's backends, without those that
 // are in maintenance because they are about to be deleted.
-func (e *edge) backendServers(t *testing.T, s *service) []string {
+func (e *edge) backendServers(t *testing.T, namespace, service string) []string {
 	t.Helper()
 	var names []string
 	states := e.servers(t)
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		backend, server, _ := strings.Cut(name, "/")
-		if strings.HasPrefix(backend, s.namespace+"_"+s.name+"_") && !strings.Contains(states[name], "admin=1 ") {
+		if strings.HasPrefix(backend, namespace+"_"+service+"_") && !strings.Contains(states[name], "admin=1 ") {
 			names = append(names, server)
 		}
 	}
@@ -252,9 +264,9 @@ type haproxyLog struct {
 	next  int
 }
 
-func newHAProxyLog(t *testing.T) *haproxyLog {
+func newHAProxyLog(t *testing.T, addr string) *haproxyLog {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	conn, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

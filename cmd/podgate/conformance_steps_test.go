@@ -416,7 +416,7 @@ func (s *story) converge(t *testing.T) {
 				}
 			}
 			slices.Sort(want)
-			got := s.edge.backendServers(t, one)
+			got := s.edge.backendServers(t, one.namespace, one.name)
 			if slices.Equal(got, want) {
 				break
 			}
