@@ -70,8 +70,7 @@ func (p Profile) apply(c *Config) {
 		c.Defaults.TimeoutKeepAlive = 75 * time.Second
 		cloud.DrainWait = 75 * time.Second
 	case GCPPassthrough:
-		// cloud.google.com/load-balancing/docs/firewall-rules
-		cloud.HealthSources = googleSources()
+		cloud.HealthSources = googleProbes()
 		cloud.DrainWait = 20 * time.Second
 	case GCPProxy:
 		// Clients by PROXY v1, from where checks come too:
@@ -115,20 +114,33 @@ func (p Profile) apply(c *Config) {
 	case DigitalOcean:
 		// PROXY v1 where it is turned on, for checks as well:
 		// docs.digitalocean.com/products/networking/load-balancers/how-to/manage/
+		// docs.digitalocean.com/products/networking/load-balancers/support/
 		cloud.HealthProxyBinds = everyIPv4(healthProxyPort)
 		cloud.DrainWait = 40 * time.Second
 	case Hetzner:
-		// PROXY where it is turned on; checks from the private network:
-		// docs.hetzner.com/cloud/load-balancers/overview
+		// PROXY where it is turned on; checked every 15 s, and down after three
+		// retries: docs.hetzner.cloud/#load-balancers
 		cloud.HealthProxyBinds = everyIPv4(healthProxyPort)
 		cloud.DrainWait = time.Minute
 	}
 }
 
-// googleSources are where Google's front ends and probes come from
+// googleSources are where Google's front ends come from, and the probes of the
+// load balancers that they are
 // (cloud.google.com/load-balancing/docs/firewall-rules).
 func googleSources() []netip.Prefix {
 	return networks("35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:1::/64", "2600:2d00:1:b029::/64")
+}
+
+// googleProbes are where the probes of passthrough load balancers come from: the
+// external ones have others than the internal ones
+// (cloud.google.com/load-balancing/docs/health-check-concepts#ip-ranges).
+func googleProbes() []netip.Prefix {
+	external := networks("35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22", "2600:1901:8001::/48")
+	internal := networks("35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:b029::/64")
+	all := slices.Concat(external, internal)
+	slices.SortFunc(all, comparePrefixes)
+	return slices.Compact(all)
 }
 
 func networks(texts ...string) []netip.Prefix {

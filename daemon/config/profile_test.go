@@ -35,6 +35,7 @@ func TestEveryProfileStandsForVisibleKeys(t *testing.T) {
 	const health = `health_bind = [":10880"]` + "\n"
 	const both = health + `health_proxy_bind = [":10881"]` + "\n"
 	const google = `["35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:1::/64", "2600:2d00:1:b029::/64"]`
+	const probes = `["35.191.0.0/16", "130.211.0.0/22", "209.85.152.0/22", "209.85.204.0/22", "2600:1901:8001::/48", "2600:2d00:1:b029::/64"]`
 	const trusted = "trusted_sources = [\"10.0.0.0/8\"]\n"
 	for _, row := range []struct {
 		profile     Profile
@@ -42,7 +43,7 @@ func TestEveryProfileStandsForVisibleKeys(t *testing.T) {
 	}{
 		{AWSNLB, "", "tcp_keep_alive = \"2m\"\n" + both + `drain_wait = "1m30s"`},
 		{AWSALB, trusted, "timeout_keep_alive = \"1m15s\"\nforwarded_hops = 1\n" + health + `drain_wait = "1m15s"`},
-		{GCPPassthrough, "", health + "health_sources = " + google + "\ndrain_wait = \"20s\""},
+		{GCPPassthrough, "", health + "health_sources = " + probes + "\ndrain_wait = \"20s\""},
 		{GCPProxy, "", "proxy = [\"http\", \"https\", \"tcp\"]\ntrusted_sources = " + google + "\ntcp_keep_alive = \"2m\"\n" + both + "health_sources = " + google + "\ndrain_wait = \"20s\""},
 		{GCPALB, "", "timeout_keep_alive = \"10m20s\"\ntrusted_sources = " + google + "\nforwarded_hops = 2\n" + health + "health_sources = " + google + "\ndrain_wait = \"20s\""},
 		{AzureLB, "", "tcp_keep_alive = \"2m\"\n" + health + "health_sources = [\"168.63.129.16/32\"]\ndrain_wait = \"40s\""},
