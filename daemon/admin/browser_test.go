@@ -346,7 +346,7 @@ func TestBrowserFirstPaint(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%s", said)
-	if ours > paintLimit {
-		t.Errorf("the page is seen after %v, want %v at most; a file of the same bytes is after %v", ours, paintLimit, plain)
+	if ours > max(paintLimit, 2*plain) { // a machine on which even the file takes long is busy
+		t.Errorf("the page is seen after %v, want %v at most, or twice the %v of a file of the same bytes", ours, paintLimit, plain)
 	}
 }
