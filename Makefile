@@ -21,7 +21,7 @@ build:
 
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
-test: haproxy compiler promtool
+test: haproxy compiler promtool rsyslog
 	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 10m ./...
 
 # A second HAProxy, of another version, beside which some tests run the first. It
@@ -103,7 +103,7 @@ clean:
 
 # What a fresh Debian lacks, from apt: as root, or by sudo.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
-.PHONY: compiler network promtool chromium
+.PHONY: compiler network promtool rsyslog chromium
 haproxy:
 	@[ -n "$$HAPROXY" ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends haproxy; }
@@ -113,6 +113,9 @@ compiler:
 promtool:
 	@command -v promtool >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends prometheus; }
+rsyslog:
+	@command -v rsyslogd >/dev/null || [ -x /usr/sbin/rsyslogd ] || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends rsyslog; }
 chromium:
 	@command -v chromium >/dev/null && command -v npm >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium fonts-dejavu-core \

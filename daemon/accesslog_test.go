@@ -3,15 +3,20 @@
 package daemon_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 // TestTheAccessLogNamesTheService reads what HAProxy logs as syslog would.
@@ -23,20 +28,7 @@ func TestTheAccessLogNamesTheService(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	base, err := os.ReadFile(tw.haproxy.Base)
-	if err == nil {
-		err = os.WriteFile(tw.haproxy.Base, []byte(strings.Replace(string(base), "global\n", "global\n  log "+socket+" format raw local0\n", 1)), 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	toml, err := os.ReadFile(tw.toml)
-	if err == nil {
-		err = os.WriteFile(tw.toml, []byte(strings.Replace(string(toml), "[haproxy]\n", "[haproxy]\naccess_log = \"json\"\n", 1)), 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	tw.logTo(socket + " format raw")
 	p := newPod(t, "cart-0")
 	tw.service("cart", nil, p)
 	tw.start()
@@ -73,4 +65,159 @@ func TestTheAccessLogNamesTheService(t *testing.T) {
 		line.Method != "GET" || line.Host != "any" || time.Since(line.Time).Abs() > time.Minute {
 		t.Errorf("got %+v", line)
 	}
+}
+
+// logTo has HAProxy log in JSON to where and how a line of global says.
+func (tw *town) logTo(log string) {
+	tw.t.Helper()
+	for file, add := range map[string][2]string{
+		tw.haproxy.Base: {"global\n", "  log " + log + " local0\n"},
+		tw.toml:         {"[haproxy]\n", "access_log = \"json\"\n"},
+	} {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(file, []byte(strings.Replace(string(text), add[0], add[0]+add[1], 1)), 0o600)
+		}
+		if err != nil {
+			tw.t.Fatal(err)
+		}
+	}
+}
+
+const logExamples = "../packaging/examples/logs/"
+
+// TestTheExamplesOfLogsTakeTheAccessLog has a real rsyslog do what the example
+// says, with what HAProxy sends to syslog, and reads its file in the words of the
+// examples for Filebeat and Fluent Bit, neither of which is in Debian.
+func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
+	t.Parallel()
+	tw := newTown(t)
+	folder := filepath.Dir(tw.haproxy.Base)
+	file := filepath.Join(t.TempDir(), "access.json")
+	tw.rsyslog(filepath.Join(folder, "syslog.sock"), file)
+	tw.logTo(filepath.Join(folder, "syslog.sock"))
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	var filebeat struct {
+		Inputs []struct {
+			Paths      []string
+			Parsers    []struct{ NDJSON struct{ Target string } }
+			Processors []struct {
+				Timestamp struct {
+					Field   string
+					Layouts []string
+				}
+			}
+		} `json:"filebeat.inputs"`
+	}
+	var fluent struct {
+		Parsers []struct {
+			Format     string
+			TimeKey    string `json:"time_key"`
+			TimeFormat string `json:"time_format"`
+		}
+		Pipeline struct{ Inputs []struct{ Path string } }
+	}
+	readExample(t, "filebeat.yml", &filebeat)
+	readExample(t, "fluent-bit.yaml", &fluent)
+	beat, bit := filebeat.Inputs[0], fluent.Parsers[0]
+	if beat.Paths[0] != accessLog || fluent.Pipeline.Inputs[0].Path != accessLog {
+		t.Errorf("Filebeat reads %s and Fluent Bit %s, rsyslog writes %s", beat.Paths[0], fluent.Pipeline.Inputs[0].Path, accessLog)
+	}
+	stamp := beat.Processors[0].Timestamp
+	target, beatKey, _ := strings.Cut(stamp.Field, ".")
+	if target != beat.Parsers[0].NDJSON.Target || bit.Format != "json" {
+		t.Errorf("Filebeat has the line in %q and its time in %q, Fluent Bit takes %s", beat.Parsers[0].NDJSON.Target, stamp.Field, bit.Format)
+	}
+	// strptime's words that Fluent Bit has, in Go's.
+	strptime := strings.NewReplacer("%Y", "2006", "%m", "01", "%d", "02", "%H", "15", "%M", "04", "%S", "05")
+	eventually(t, "the line of the request", func() error {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			var said map[string]any
+			if err := json.Unmarshal([]byte(line), &said); err != nil {
+				t.Fatalf("not a JSON object: %s: %v", line, err)
+			}
+			for layout, key := range map[string]string{stamp.Layouts[0]: beatKey, strptime.Replace(bit.TimeFormat): bit.TimeKey} {
+				at, err := time.Parse(layout, fmt.Sprint(said[key]))
+				if err != nil || time.Since(at).Abs() > time.Minute {
+					t.Fatalf("%s, read as %s: %v, %v", line, layout, at, err)
+				}
+			}
+			if said["service"] == "cart" && said["uri"] == "/cart/" && said["pod"] != "" && said["status"] == 200.0 {
+				return nil
+			}
+		}
+		return fmt.Errorf("it is not in\n%s", text)
+	})
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(text), "haproxy[") {
+		t.Errorf("syslog's header is in the file: %v\n%s", err, text)
+	}
+}
+
+// accessLog is the file of the examples.
+const accessLog = "/var/log/haproxy-access.json"
+
+func readExample(t *testing.T, name string, out any) {
+	t.Helper()
+	text, err := os.ReadFile(logExamples + name)
+	if err == nil {
+		err = yaml.Unmarshal(text, out)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// rsyslog starts Debian's, where it is installed; CI has it. It listens on socket,
+// and writes into file what the example has it write.
+func (tw *town) rsyslog(socket, file string) {
+	tw.t.Helper()
+	binary, err := exec.LookPath("rsyslogd")
+	if err != nil {
+		binary, err = exec.LookPath("/usr/sbin/rsyslogd")
+	}
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			tw.t.Fatal(err)
+		}
+		tw.t.Skip("no rsyslogd (apt-get install rsyslog)")
+	}
+	example, err := os.ReadFile(logExamples + "rsyslog.conf")
+	if err != nil {
+		tw.t.Fatal(err)
+	}
+	if !strings.Contains(string(example), `"`+accessLog+`"`) {
+		tw.t.Fatalf("the example does not write %s", accessLog)
+	}
+	folder := tw.t.TempDir()
+	conf := filepath.Join(folder, "rsyslog.conf")
+	text := fmt.Sprintf("global(workDirectory=%q)\nmodule(load=\"imuxsock\" SysSock.Name=%q)\n%s*.* %s/rest\n",
+		folder, socket, strings.Replace(string(example), accessLog, file, 1), folder)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		tw.t.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd := exec.CommandContext(tw.t.Context(), binary, "-n", "-f", conf, "-i", filepath.Join(folder, "pid"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		tw.t.Fatal(err)
+	}
+	tw.t.Cleanup(func() { // its context has ended
+		_ = cmd.Wait()
+		if tw.t.Failed() {
+			tw.t.Logf("rsyslogd said:\n%s", said.String())
+		}
+	})
+	eventually(tw.t, "rsyslogd listens", func() error {
+		_, err := os.Stat(socket)
+		return err
+	})
 }
