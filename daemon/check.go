@@ -38,7 +38,7 @@ func Check(ctx context.Context, h config.HAProxy, s haproxy.State) error {
 	}
 	texts := maps.Clone(files.Maps)
 	texts[cfgfile.ServerStateFile] = runtime.EmptyStateFile()
-	texts[cfgfile.ConfigFile] = files.Config
+	texts[cfgfile.ConfigFile] = files.Config()
 	if files.CrtList != nil { // certificates are vetted by themselves
 		texts[cfgfile.CrtListFile] = nil
 		texts[cfgfile.TicketKeysFile] = newTicketKeys()

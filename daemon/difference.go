@@ -132,7 +132,7 @@ func fileDifferences(folder string, want haproxy.State) ([]Difference, error) {
 		return nil, err
 	}
 	texts := files.Maps
-	texts[cfgfile.ConfigFile] = files.Config
+	texts[cfgfile.ConfigFile] = files.Config()
 	if files.CrtList != nil {
 		texts[cfgfile.CrtListFile] = files.CrtList
 	}

@@ -60,7 +60,7 @@ func (f folder) write(files cfgfile.Files, of haproxy.State) error {
 	if err := f.replace(loadedFile, append(memory, '\n')); err != nil {
 		return err
 	}
-	return f.replace(cfgfile.ConfigFile, files.Config)
+	return f.replace(cfgfile.ConfigFile, files.Config())
 }
 
 // lastGeneration is that of loadedFile, "" if there is none.

@@ -138,7 +138,7 @@ func (h hostile) judge(t *testing.T) {
 		return ok && p.Service.Namespace == "evil-0"
 	}
 	texts, wanted := got.Maps, want.Maps
-	texts[cfgfile.ConfigFile], wanted[cfgfile.ConfigFile] = got.Config, want.Config
+	texts[cfgfile.ConfigFile], wanted[cfgfile.ConfigFile] = got.Config(), want.Config()
 	for name, text := range texts {
 		have, before := sections(name, string(text)), sections(name, string(wanted[name]))
 		for section := range have {

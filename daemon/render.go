@@ -47,7 +47,7 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	if files.CrtList != nil {
 		files.Maps[cfgfile.CrtListFile] = files.CrtList
 	}
-	if _, err := fmt.Fprintf(out, "==> %s <==\n%s", cfgfile.ConfigFile, files.Config); err != nil {
+	if _, err := fmt.Fprintf(out, "==> %s <==\n%s", cfgfile.ConfigFile, files.Config()); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Maps)) {

@@ -350,7 +350,7 @@ func linesOf(v *View, backends []*haproxy.Backend) []string {
 	if err != nil {
 		return []string{"# " + err.Error()}
 	}
-	lines := classAndBackends(string(files.Config))
+	lines := classAndBackends(string(files.Config()))
 	for _, name := range slices.Sorted(maps.Keys(files.Maps)) {
 		for line := range strings.Lines(string(files.Maps[name])) {
 			lines = append(lines, name+": "+strings.TrimSuffix(line, "\n"))

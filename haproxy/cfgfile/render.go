@@ -6,11 +6,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"podgate/haproxy"
 )
@@ -28,13 +27,39 @@ func MapFile(name string) string { return name + ".map" }
 
 // Files is a State as HAProxy reads it.
 type Files struct {
-	Config []byte
-	// Generation is a hash of all that only a reload can change: of Config
+	// Generation is a hash of all that only a reload can change: of ConfigFile
 	// without its servers, and without light backends where these come and go at
 	// runtime. HAProxy shows it in "show info" as "gen=...".
 	Generation string
 	Maps       map[string][]byte // by file name
 	CrtList    []byte            // nil where no frontend ends TLS
+	Sections   *Sections         // of ConfigFile
+
+	backends []*haproxy.Backend
+}
+
+// Config is ConfigFile in one piece, which may be megabytes.
+func (f Files) Config() []byte {
+	text := append(make([]byte, 0, len(f.Sections.head)+f.Sections.size(f.backends)), f.Sections.head...)
+	for _, b := range f.backends {
+		text = f.Sections.AppendBackend(text, b)
+	}
+	return text
+}
+
+// WriteConfig writes ConfigFile, as many small parts.
+func (f Files) WriteConfig(to io.Writer) error {
+	if _, err := to.Write(f.Sections.head); err != nil {
+		return err
+	}
+	var section []byte
+	for _, b := range f.backends {
+		section = f.Sections.AppendBackend(section[:0], b)
+		if _, err := to.Write(section); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Render returns the files of s, deterministic to the byte. Folder is the
@@ -51,18 +76,21 @@ func Render(s haproxy.State, folder string) (Files, error) {
 		d.addFrontend(f, s.Settings)
 	}
 	structure := sha256.New()
-	backends := backendWriter{doc: d, params: map[haproxy.Options]string{}}
+	backends := newSections()
 	if len(s.Settings.Peers) > 0 {
 		backends.shared = " peers " + PeersSection
 	}
-	heads, size := make([]string, len(s.Backends)), 0
-	for i, b := range s.Backends {
-		heads[i] = backends.head(b)
-		params := backends.serverParams(b.Options)
-		if !s.RuntimeBackends || !b.Light() {
-			fmt.Fprintf(structure, "%s%s\n", heads[i], params)
+	var line []byte
+	for _, b := range s.Backends {
+		d.word("backend", b.Name)
+		if b.Options.CAFile != "" {
+			d.word("CA file", b.Options.CAFile)
 		}
-		size += len(heads[i]) + len(b.Servers)*(serverLineSize+len(params))
+		backends.learn(b)
+		if !s.RuntimeBackends || !b.Light() {
+			line = append(backends.appendHead(line[:0], b), backends.serverParams(b.Options)...)
+			structure.Write(append(line, '\n'))
+		}
 	}
 	if s.RuntimeBackends {
 		fmt.Fprintf(structure, "edition %s\n%s", s.Edition, backends.sample())
@@ -75,13 +103,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	global := d.globalLines(s.Settings)
 	structure.Write([]byte(global + sections))
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
-	var config bytes.Buffer // megabytes, in one piece
-	config.Grow(len(header) + len(global) + len(sections) + size + 100)
-	fmt.Fprintf(&config, "%s\nglobal\n  description gen=%s\n%s%s", header, generation, global, sections)
-	for i, b := range s.Backends {
-		config.WriteString(heads[i])
-		backends.writeServers(&config, b)
-	}
+	backends.head = fmt.Appendf(nil, "%s\nglobal\n  description gen=%s\n%s%s", header, generation, global, sections)
 
 	texts, err := RenderMaps(s.Maps())
 	if err != nil {
@@ -91,12 +113,8 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	if err != nil {
 		return Files{}, err
 	}
-	return Files{Config: config.Bytes(), Generation: generation, Maps: texts, CrtList: crtList}, nil
+	return Files{Generation: generation, Maps: texts, CrtList: crtList, Sections: backends, backends: s.Backends}, nil
 }
-
-// serverLineSize is how long the line of an IPv4 server is, without its
-// parameters.
-const serverLineSize = len("  server 255.255.255.255:65535 255.255.255.255:65535  id 2147483647\n")
 
 const header = `# Written by podgate; what is changed here by hand is lost.
 # Servers and maps are also changed at runtime: "show servers state" tells what runs.
@@ -132,71 +150,22 @@ func (d *document) peers(s haproxy.Settings) string {
 
 // classes are the distinct policies, in the order of their names.
 func classes(s haproxy.State) []haproxy.Policy {
-	byName := map[string]haproxy.Policy{}
+	distinct := map[haproxy.Policy]bool{}
 	for _, p := range s.Classes {
-		byName[Class(p)] = p
+		distinct[p.Class()] = true
 	}
 	for _, b := range s.Backends {
-		byName[Class(b.Policy)] = b.Policy
+		distinct[b.Policy.Class()] = true
+	}
+	byName := make(map[string]haproxy.Policy, len(distinct))
+	for p := range distinct {
+		byName[Class(p)] = p
 	}
 	var policies []haproxy.Policy
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		policies = append(policies, byName[name])
 	}
 	return policies
-}
-
-// backendWriter writes backend sections: a header of few lines and many equal
-// server lines, for which client-native renders the parameters once.
-type backendWriter struct {
-	doc    *document
-	params map[haproxy.Options]string
-	shared string // behind a stick table that the peers share
-}
-
-func (w *backendWriter) serverParams(o haproxy.Options) string {
-	p, ok := w.params[o]
-	if !ok {
-		p = serverParams(o)
-		w.params[o] = p
-	}
-	return p
-}
-
-// head is the section without its servers.
-func (w *backendWriter) head(b *haproxy.Backend) string {
-	var t strings.Builder
-	fmt.Fprintf(&t, "\nbackend %s from %s\n", w.doc.word("backend", b.Name), Class(b.Policy))
-	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
-		fmt.Fprintf(&t, "  timeout server %d\n", b.TimeoutServer.Milliseconds())
-	}
-	if b.Options.CAFile != "" {
-		// HAProxy loads it now and so has it for servers that are added at runtime.
-		fmt.Fprintf(&t, "  default-server ssl verify required ca-file %s\n", w.doc.word("CA file", b.Options.CAFile))
-	}
-	if b.Policy.ClientAffinity != 0 {
-		fmt.Fprintf(&t, "  stick-table type ipv6 size 100k expire %d%s\n", b.Policy.ClientAffinity.Milliseconds(), w.shared)
-		t.WriteString("  stick on src\n")
-	}
-	return t.String()
-}
-
-// sample stands for all light backends: it changes when a podgate renders them
-// otherwise than the one before.
-func (w *backendWriter) sample() string {
-	text := w.head(&haproxy.Backend{Name: "sample", Policy: haproxy.Policy{Mode: haproxy.HTTP}})
-	for _, p := range []haproxy.Protocol{haproxy.Plain, haproxy.TLS, haproxy.H2, haproxy.H2C} {
-		text += w.serverParams(haproxy.Options{Protocol: p, Check: true, CheckInterval: time.Second, MaxConn: 1}) + "\n"
-	}
-	return text
-}
-
-func (w *backendWriter) writeServers(t *bytes.Buffer, b *haproxy.Backend) {
-	params := w.serverParams(b.Options)
-	for _, s := range b.Servers {
-		line := appendServerLine(append(t.AvailableBuffer(), "  server "...), params, s)
-		t.Write(append(line, '\n'))
-	}
 }
 
 // RenderMaps returns the files of maps by their names.

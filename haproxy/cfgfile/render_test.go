@@ -117,7 +117,7 @@ func TestRenderWritesTheFilesOfAShop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files.Maps[cfgfile.ConfigFile] = files.Config
+	files.Maps[cfgfile.ConfigFile] = files.Config()
 	files.Maps[cfgfile.CrtListFile] = files.CrtList
 	for name, got := range files.Maps {
 		golden := filepath.Join("testdata", name)
@@ -164,7 +164,7 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 			for name, text := range files.Maps {
 				write(t, filepath.Join(folder, name), text)
 			}
-			write(t, filepath.Join(folder, cfgfile.ConfigFile), files.Config)
+			write(t, filepath.Join(folder, cfgfile.ConfigFile), files.Config())
 			write(t, filepath.Join(folder, cfgfile.CrtListFile), files.CrtList)
 			write(t, filepath.Join(folder, cfgfile.TicketKeysFile), []byte(strings.Repeat(strings.Repeat("A", 64)+"\n", 3)))
 			for _, c := range state.Certificates {
@@ -175,7 +175,7 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 			write(t, base, []byte("global\n  log 127.0.0.1 local0\ndefaults\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n"))
 			out, err := exec.CommandContext(t.Context(), binary, "-L", "edge1", "-c", "-f", base, "-f", folder).CombinedOutput()
 			if err != nil || strings.Contains(string(out), "[WARNING]") {
-				t.Errorf("haproxy -c: %v\n%s\n%s", err, out, files.Config)
+				t.Errorf("haproxy -c: %v\n%s\n%s", err, out, files.Config())
 			}
 		})
 	}
@@ -255,15 +255,15 @@ func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 	withAnother := began.WithBackends([]*haproxy.Backend{&another}, nil)
 	if got := render(withAnother); got.Generation != same.Generation {
 		t.Errorf("a light backend came: generation %s, want %s", got.Generation, same.Generation)
-	} else if text := string(got.Config); !strings.Contains(text, "\nbackend shop_another_80 from "+cfgfile.Class(cart.Policy)) {
+	} else if text := string(got.Config()); !strings.Contains(text, "\nbackend shop_another_80 from "+cfgfile.Class(cart.Policy)) {
 		t.Errorf("the file does not have it:\n%s", text)
 	}
 	without := render(began.WithBackends(nil, map[string]bool{"shop_cart_80": true}))
 	if without.Generation != same.Generation {
 		t.Errorf("a light backend went: generation %s, want %s", without.Generation, same.Generation)
 	}
-	if !strings.Contains(string(without.Config), "\ndefaults "+cfgfile.Class(cart.Policy)) {
-		t.Errorf("its class went with it:\n%s", without.Config)
+	if !strings.Contains(string(without.Config()), "\ndefaults "+cfgfile.Class(cart.Policy)) {
+		t.Errorf("its class went with it:\n%s", without.Config())
 	}
 
 	for name, change := range map[string]func(*haproxy.State){

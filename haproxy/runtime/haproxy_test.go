@@ -43,7 +43,7 @@ func (b box) write(t *testing.T, s haproxy.State) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string][]byte{cfgfile.ConfigFile: files.Config}
+	all := map[string][]byte{cfgfile.ConfigFile: files.Config()}
 	for name, content := range files.Maps {
 		all[name] = content
 	}

@@ -47,7 +47,7 @@ func (b box) loadStateful(t *testing.T, s haproxy.State, file []byte) {
 		t.Fatal(err)
 	}
 	const load = "  load-server-state-from-file global\n"
-	config := string(files.Config)
+	config := string(files.Config())
 	if !strings.Contains(config, load) {
 		config = strings.Replace(config, "\ndefaults podgate\n", "\ndefaults podgate\n"+load, 1)
 	}
