@@ -39,7 +39,7 @@ func (f folder) writeTLS(crtList []byte, certificates []haproxy.Certificate) err
 	var files []content
 	for _, c := range certificates {
 		if c.PEM != nil {
-			files = append(files, content{c.Name, c.PEM})
+			files = append(files, content{c.Name, whole(c.PEM)})
 		}
 	}
 	if err := f.writeCertificates(files...); err != nil {
@@ -190,7 +190,7 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 		}
 		e.vetted.refuse(c, errors.New(r.Reply))
 		if old := undo[c.Name]; old != nil {
-			if err := e.folder.writeCertificates(content{c.Name, old}); err != nil {
+			if err := e.folder.writeCertificates(content{c.Name, whole(old)}); err != nil {
 				return err
 			}
 		}
@@ -229,7 +229,7 @@ func (e *edge) keepBundles(bundles map[string][]byte) error {
 	e.bundles = bundles
 	var files []content
 	for _, name := range slices.Sorted(maps.Keys(bundles)) {
-		files = append(files, content{name, bundles[name]})
+		files = append(files, content{name, whole(bundles[name])})
 	}
 	if err := e.folder.writeCertificates(files...); err != nil {
 		return fmt.Errorf("write authorities: %w", err)

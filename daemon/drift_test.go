@@ -3,9 +3,11 @@
 package daemon_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,40 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 	}
 	if got := tw.say(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
 		t.Errorf("the operator's section changed from\n%sto\n%s", operators, got)
+	}
+	if got := tw.passes.reloads(); len(got) != 1 {
+		t.Errorf("reloads: %q", got)
+	}
+}
+
+// TestFilesThatSomebodyElseChangedAreWrittenAgain leaves it to the resync to
+// notice, while nothing changes in the cluster.
+func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
+	tw := newTown(t)
+	tw.resync = 300 * time.Millisecond
+	one := newPod(t, "one")
+	tw.service("cart", nil, one)
+	tw.start()
+	tw.awaitAnswer("any", "/cart/", "200 one /")
+	tw.awaitReloads()
+	server := "  server " + one.addr.String() + " "
+	awaitFile(t, tw, server)
+	for _, name := range []string{"podgate.cfg", "routes.map", "podgate.loaded.json"} {
+		path := filepath.Join(tw.haproxy.Folder, name)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append([]byte("# mine\n"), whole...), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, name+" is as it was", func() error {
+			text, err := os.ReadFile(path)
+			if err == nil && !bytes.Equal(text, whole) {
+				err = fmt.Errorf("%s", text)
+			}
+			return err
+		})
 	}
 	if got := tw.passes.reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q", got)

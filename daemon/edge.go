@@ -255,6 +255,10 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 	}
 	if same {
 		pass.Drift += e.tellDrift(before, want.Node)
+		e.writer.doubted = true // somebody may have changed the files too
+		if e.writeAt.IsZero() {
+			e.writeAt = time.Now().Add(writeDelay)
+		}
 	}
 	e.process = process
 	return nil

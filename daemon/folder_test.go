@@ -40,7 +40,7 @@ func TestManyFilesAreWrittenTogether(t *testing.T) {
 	f := folder(dir)
 	var all []content
 	for i := range 50 {
-		all = append(all, content{fmt.Sprintf("%02d.pem", i), fmt.Appendf(nil, "content %d\n", i)})
+		all = append(all, content{fmt.Sprintf("%02d.pem", i), whole(fmt.Appendf(nil, "content %d\n", i))})
 	}
 	check := func(want int) {
 		t.Helper()
@@ -67,14 +67,14 @@ func TestManyFilesAreWrittenTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range all {
-		all[i].text = append(all[i].text, "again\n"...)
+		all[i].text = whole(fmt.Appendf(nil, "content %d again\n", i))
 	}
-	err := f.replaceAll(append(all, content{"x.pem", []byte("x")}), 0o600)
+	err := f.replaceAll(append(all, content{"x.pem", whole([]byte("x"))}), 0o600)
 	if want := "write " + bad + ": file exists"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	check(len(all) + 1)
-	if err := f.replaceAll(append(all, content{"no/such.pem", []byte("x")}), 0o600); err == nil {
+	if err := f.replaceAll(append(all, content{"no/such.pem", whole([]byte("x"))}), 0o600); err == nil {
 		t.Error("a file in no folder was written")
 	}
 	check(len(all) + 1)

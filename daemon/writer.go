@@ -3,25 +3,31 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
 
 	"podgate/haproxy"
-	"podgate/haproxy/cfgfile"
 )
 
 // writer has the folder follow what runs, in a goroutine of its own: a disk may
 // take long to say that it has something, and pods come and go meanwhile.
 type writer struct {
 	folder folder
-	done   chan error // of the write under way, a value and no more; nil while there is none
-	err    error      // of the last write that ended
-	writes int        // begun so far
-	wrote  int        // of these, the last that ended well
+	done   chan outcome // of the write under way, a value and no more; nil while there is none
+	err    error        // of the last write that ended
+	writes int          // begun so far
+	wrote  int          // of these, the last that ended well
+	last   *written     // what it wrote; nil while a write is under way, and where that went wrong
 
 	reloaded bool // HAProxy was, since the last write began
+	doubted  bool // the next write is not to go by last
+}
+
+// outcome is what became of a write.
+type outcome struct {
+	written *written // nil with an error
+	err     error
 }
 
 // busy reports whether a write is under way.
@@ -30,8 +36,8 @@ func (w *writer) busy() bool {
 		return false
 	}
 	select {
-	case err := <-w.done:
-		w.end(err)
+	case o := <-w.done:
+		w.end(o)
 	default:
 	}
 	return w.done != nil
@@ -44,59 +50,46 @@ func (w *writer) wait() {
 	}
 }
 
-func (w *writer) end(err error) {
-	w.done, w.err = nil, err
-	if err == nil {
+func (w *writer) end(o outcome) {
+	w.done, w.err, w.last = nil, o.err, o.written
+	if o.err == nil {
 		w.wrote = w.writes
 	}
 }
 
 // start begins to write what runs. No write may be under way.
 func (w *writer) start(have haproxy.Running) {
-	have.Servers = maps.Clone(have.Servers) // the rest of it is never changed
-	done := make(chan error, 1)
-	w.done = done
+	next := newWritten(have)
+	last := w.last
+	if w.doubted {
+		last, w.doubted = nil, false
+	}
+	done := make(chan outcome, 1)
+	w.done, w.last = done, nil
 	w.writes++
 	reloaded := w.reloaded
 	w.reloaded = false
 	go func() {
-		err := w.folder.writeRunning(have)
+		err := w.folder.writeRunning(next, last)
 		if reloaded {
 			debug.FreeOSMemory() // what a reload took, several times what is in use
 		}
-		done <- err
+		if err != nil {
+			done <- outcome{err: fmt.Errorf("write what runs: %w", err)}
+			return
+		}
+		done <- outcome{written: next}
 	}()
 }
 
 // writeRunning writes the loaded configuration with its present servers and
-// maps.
-func (f folder) writeRunning(have haproxy.Running) error {
-	running := withServers(have)
-	running.Certificates = f.present(have.Certificates)
-	files, err := cfgfile.Render(running, string(f))
-	if err != nil {
-		return err
-	}
-	if files.Maps, err = cfgfile.RenderMaps(have.Maps); err != nil {
-		return err
-	}
-	if err := f.write(files, have.Loaded); err != nil {
-		return fmt.Errorf("write what runs: %w", err)
-	}
-	return nil
-}
-
-// withServers is what was loaded with the servers that are in service now.
-func withServers(have haproxy.Running) haproxy.State {
-	s := have.Loaded.Structure()
-	for i := range s.Backends {
-		b := s.Backends[i]
-		b.Servers = have.Servers[b.Name]
-		if slices.ContainsFunc(b.Servers, isMaint) {
-			b.Servers = slices.DeleteFunc(slices.Clone(b.Servers), isMaint)
+// maps. What is as in last, which was written before, is left alone or copied; nil
+// is for nothing.
+func (f folder) writeRunning(next, last *written) error {
+	if next.follows(last) {
+		if err := next.writeChanges(f, last); !errors.Is(err, errTouched) {
+			return err
 		}
 	}
-	return s
+	return next.writeAll(f)
 }
-
-func isMaint(s haproxy.Server) bool { return s.State == haproxy.Maint }

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// walk is a HAProxy whose servers change at random.
+type walk struct {
+	*rand.Rand
+	have haproxy.Running
+}
+
+func newWalk(seed uint64, backends int) *walk {
+	w := &walk{rand.New(rand.NewPCG(seed, 1)), haproxy.Running{Servers: map[string][]haproxy.Server{}}}
+	var s haproxy.State
+	for i := range backends {
+		b := &haproxy.Backend{Name: fmt.Sprintf("shop_s%03d_80", i), Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}
+		switch i % 5 {
+		case 1:
+			b.Policy.ClientAffinity = time.Hour
+		case 2:
+			b.Policy.Mode, b.TimeoutServer = haproxy.TCP, time.Minute
+		case 3:
+			b.Options.MaxConn = i
+		}
+		s.Backends = append(s.Backends, b)
+		w.change(b.Name)
+	}
+	w.have.Loaded, w.have.Maps = s.Structure(), s.Maps()
+	return w
+}
+
+// change gives a backend other servers, or none.
+func (w *walk) change(backend string) {
+	var servers []haproxy.Server
+	for i := range w.IntN(6) {
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i), byte(w.IntN(256)), 1}), uint16(1+w.IntN(9999)))
+		state := []haproxy.ServerState{haproxy.Ready, haproxy.Drain, haproxy.Maint}[w.IntN(3)]
+		servers = append(servers, haproxy.Server{Addr: addr, State: state, Weight: uint16(w.IntN(4))})
+	}
+	w.have.Servers[backend] = servers
+}
+
+// step changes some backends, or all, or none.
+func (w *walk) step() {
+	backends := w.have.Loaded.Backends
+	for range []int{0, 1, 1, 2, 3, len(backends)}[w.IntN(6)] {
+		w.change(backends[w.IntN(len(backends))].Name)
+	}
+}
+
+// rendered is what the files should be.
+func (w *walk) rendered(t *testing.T, f folder) map[string][]byte {
+	t.Helper()
+	running := w.have.Loaded.Structure()
+	for _, b := range running.Backends {
+		b.Servers = slices.DeleteFunc(slices.Clone(w.have.Servers[b.Name]), func(s haproxy.Server) bool { return s.State == haproxy.Maint })
+	}
+	files, err := cfgfile.Render(running, string(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files.Maps, err = cfgfile.RenderMaps(w.have.Maps); err != nil {
+		t.Fatal(err)
+	}
+	files.Maps[cfgfile.ConfigFile] = files.Config()
+	return files.Maps
+}
+
+func (w *walk) compare(t *testing.T, f folder) {
+	t.Helper()
+	for name, want := range w.rendered(t, f) {
+		got, err := os.ReadFile(filepath.Join(string(f), name))
+		if err != nil || !bytes.Equal(want, got) {
+			t.Fatalf("%s: %v\n%s\nwant\n%s", name, err, got, want)
+		}
+	}
+	if s, ok := f.loaded(f.lastGeneration()); !ok || len(s.Backends) != len(w.have.Loaded.Backends) {
+		t.Fatalf("%s: %v, %d backends", loadedFile, ok, len(s.Backends))
+	}
+}
+
+func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
+	for _, backends := range []int{1, 7, 60} {
+		f := folder(t.TempDir())
+		w := newWalk(uint64(backends), backends)
+		last := newWritten(w.have)
+		if err := last.writeAll(f); err != nil {
+			t.Fatal(err)
+		}
+		for range 25 {
+			w.compare(t, f)
+			before := f.seal(loadedFile)
+			w.step()
+			next := newWritten(w.have)
+			if !next.follows(last) {
+				t.Fatal("it does not follow what it differs from in servers")
+			}
+			if err := next.writeChanges(f, last); err != nil {
+				t.Fatal(err)
+			}
+			if f.seal(loadedFile) != before {
+				t.Fatalf("%s was written again", loadedFile)
+			}
+			last = next
+		}
+	}
+}
+
+func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
+	f := folder(t.TempDir())
+	w := newWalk(1, 5)
+	last := newWritten(w.have)
+	if err := f.writeRunning(last, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, next := range map[string]*written{"by what was written": last, "by the files": nil} {
+		before := f.seal(cfgfile.ConfigFile)
+		if err := f.writeRunning(newWritten(w.have), next); err != nil {
+			t.Fatal(err)
+		}
+		if after := f.seal(cfgfile.ConfigFile); after != before {
+			t.Errorf("%s: %v, then %v", name, before, after)
+		}
+	}
+}
+
+// TestFilesThatSomebodyElseTouchedAreNotCopied harms the files in all ways between
+// two writes.
+func TestFilesThatSomebodyElseTouchedAreNotCopied(t *testing.T) {
+	f := folder(t.TempDir())
+	path := func(name string) string { return filepath.Join(string(f), name) }
+	flip := func(t *testing.T, name string) { // in place, and as long as it was
+		file, err := os.OpenFile(path(name), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteAt([]byte("#"), 0); err != nil {
+			t.Fatal(err)
+		}
+		file.Close()
+	}
+	w := newWalk(3, 20)
+	w.have.Maps[0].Entries = []haproxy.MapEntry{{Key: "*/a/", Value: "shop_s000_80|2"}}
+	for name, harm := range map[string]func(*testing.T){
+		"nothing":                           func(*testing.T) {},
+		"the configuration is changed":      func(t *testing.T) { flip(t, cfgfile.ConfigFile) },
+		"what was loaded is changed":        func(t *testing.T) { flip(t, loadedFile) },
+		"a map is changed":                  func(t *testing.T) { flip(t, cfgfile.MapFile(haproxy.RoutesMap)) },
+		"the configuration is cut":          func(t *testing.T) { truncate(t, path(cfgfile.ConfigFile), 100) },
+		"the configuration is gone":         func(t *testing.T) { remove(t, path(cfgfile.ConfigFile)) },
+		"what was loaded is gone":           func(t *testing.T) { remove(t, path(loadedFile)) },
+		"a map is gone":                     func(t *testing.T) { remove(t, path(cfgfile.MapFile(haproxy.RoutesMap))) },
+		"another configuration is in place": func(t *testing.T) { replace(t, path(cfgfile.ConfigFile)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			last := newWritten(w.have)
+			if err := f.writeRunning(last, nil); err != nil {
+				t.Fatal(err)
+			}
+			awaitTick(t, f)
+			harm(t)
+			for range 3 {
+				w.step()
+				next := newWritten(w.have)
+				if err := f.writeRunning(next, last); err != nil {
+					t.Fatal(err)
+				}
+				w.compare(t, f)
+				last = next
+			}
+		})
+	}
+}
+
+// awaitTick returns when the file system tells another time than that of the last
+// write: its clock is coarse.
+func awaitTick(t *testing.T, f folder) {
+	t.Helper()
+	for last := f.seal(cfgfile.ConfigFile).changed; ; {
+		if err := os.WriteFile(filepath.Join(string(f), "tick"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if f.seal("tick").changed != last {
+			return
+		}
+	}
+}
+
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func replace(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(path+".other", bytes.ToUpper(text), 0o600), os.Rename(path+".other", path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnotherConfigurationIsNoChangeOfServers(t *testing.T) {
+	w := newWalk(4, 6)
+	last := newWritten(w.have)
+	for name, change := range map[string]func(*haproxy.Running){
+		"a map": func(r *haproxy.Running) {
+			r.Maps = r.Loaded.Maps()
+			r.Maps[0].Entries = []haproxy.MapEntry{{Key: "a", Value: "b"}}
+		},
+		"a setting": func(r *haproxy.Running) { r.Loaded.Settings.TimeoutClient = time.Hour },
+		"a backend": func(r *haproxy.Running) {
+			r.Loaded = r.Loaded.WithBackends([]*haproxy.Backend{{Name: "new", Policy: r.Loaded.Backends[0].Policy}}, nil)
+		},
+		"as many backends": func(r *haproxy.Running) { r.Loaded = r.Loaded.Structure() },
+	} {
+		have := w.have
+		change(&have)
+		if newWritten(have).follows(last) {
+			t.Errorf("%s changed, and it follows", name)
+		}
+	}
+}
