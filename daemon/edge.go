@@ -58,7 +58,7 @@ type edge struct {
 	observeAt time.Time // when to read everything back again
 	writeAt   time.Time // when the file must follow what runs; zero when it does
 	retryAt   backoff   // for what HAProxy did not take
-	deleteAt  backoff   // for servers that left and had connections yet
+	deletes   deletes   // of servers that left and had connections yet
 	reload    reloadPlan
 
 	brake      brake
@@ -69,7 +69,6 @@ type edge struct {
 	secret     string // of the relay; "" until it is needed
 	noRelay    string // why there is no relay; "" while there is
 	viaMaster  bool   // it has been told that the admin socket is dead
-	leaving    int    // servers that waited for their last connection when it was last looked
 
 	count    admin.Counters
 	drifting int // of count.DriftFound, not repaired yet
@@ -181,7 +180,7 @@ func (e *edge) changeMore(ctx context.Context, want haproxy.State, pass *Pass) (
 // next is when bring has something to do although nothing changed.
 func (e *edge) next() time.Time {
 	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deleteAt.at, e.reload.at, e.brake.next(), e.lookAt} {
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deletes.at, e.reload.at, e.brake.next(), e.lookAt} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -355,16 +354,15 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	if !e.ours {
 		return nil, nil
 	}
-	plan := e.differ.Diff(e.have, want)
-	deleting := !time.Now().Before(e.deleteAt.at)
+	deletes, deleting := e.deletes.due(e.differ.Waiting())
+	plan := e.differ.DiffSome(e.have, want, deletes)
 	if !deleting {
-		plan.Leave, plan.OldBackends = e.withoutLeft(plan.Leave), nil
+		plan.OldBackends = nil
 	}
 	if !plan.Runtime() {
 		e.retryAt.reset()
 		if deleting {
-			e.deleteAt.reset()
-			e.leaving = 0
+			e.deletes.tried(runtime.Applied{}, e.differ.Waiting())
 		}
 		return nil, nil
 	}
@@ -396,14 +394,8 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 		e.writeAt = time.Now().Add(writeDelay)
 	}
 	e.retryAt.reset()
-	switch {
-	case deleting && len(applied.Pending)+len(applied.Lingering) > 0:
-		e.deleteAt.later()
-	case deleting:
-		e.deleteAt.reset()
-	}
 	if deleting {
-		e.leaving = len(applied.Pending)
+		e.deletes.tried(applied, e.differ.Waiting())
 	}
 	var done Pass
 	if done.count(plan); !done.Empty() {
@@ -447,16 +439,6 @@ func (e *edge) countApply(m admin.Method, failed bool) {
 	}
 	e.count.Applies[m][admin.OK]++
 	e.count.LastApply = time.Now()
-}
-
-// withoutLeft leaves out the deletes of servers that took nothing new already
-// when we last looked: they had connections when they were to be deleted.
-func (e *edge) withoutLeft(leave []haproxy.ServerChange) []haproxy.ServerChange {
-	return slices.DeleteFunc(leave, func(c haproxy.ServerChange) bool {
-		servers := e.have.Servers[c.Backend.Name]
-		i, ok := slices.BinarySearchFunc(servers, c.Server, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
-		return c.Op == haproxy.DeleteServer && ok && servers[i].State == haproxy.Maint
-	})
 }
 
 // readBack replaces what have says of the backends and maps that plan touched

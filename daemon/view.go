@@ -140,7 +140,7 @@ func (d *Daemon) publish() {
 			Answers: answers, InStep: inStep, Since: v.since, Trouble: e.told,
 			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
 			ViaMaster: viaMaster, NoRelay: e.noRelay,
-			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.leaving, Held: e.brake.keeps(), Draining: d.draining,
+			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.brake.keeps(), Draining: d.draining,
 			Runtime: e.runtime,
 		},
 		Health: d.health, Changes: v.chronicle.changes, Counters: counters,

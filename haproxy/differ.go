@@ -4,6 +4,8 @@ package haproxy
 
 import (
 	"cmp"
+	"math"
+	"net/netip"
 	"reflect"
 	"slices"
 )
@@ -20,6 +22,10 @@ type Differ struct {
 	want  State
 	quiet bool   // the last Plan had nothing but changes of servers
 	open  []pair // the backends of those, in their order
+	// Backends of which servers in maint are yet to be deleted, and nothing else
+	// is to be done: who waits longest stands first.
+	waiting []pair
+	waits   map[pair]bool
 }
 
 // pair is one backend: its index in Loaded and in what is wanted, there -1 where
@@ -27,17 +33,53 @@ type Differ struct {
 type pair struct{ have, want int }
 
 // Diff returns what Diff does.
-func (d *Differ) Diff(have Running, want State) Plan {
+func (d *Differ) Diff(have Running, want State) Plan { return d.DiffSome(have, want, math.MaxInt) }
+
+// DiffSome returns what Diff does, without the deletes of servers that are in
+// maint already, but for those of n backends: another n with each call, or all of
+// them where the Plan has more than changes of servers. They wait for the last
+// connection of the server, and may be many.
+func (d *Differ) DiffSome(have Running, want State, n int) Plan {
 	var p Plan
 	if changed, ok := d.changed(have, want); ok {
-		d.open = p.diffPairs(union(d.open, changed), have, want)
+		d.open = d.diffPairs(&p, changed, n, have, want)
 	} else {
 		p = Diff(have, want)
+		d.waiting, d.waits = nil, nil
+		if n == 0 {
+			d.holdAll(&p, have, want)
+		}
 		d.open = p.pairs(have, want)
 	}
 	d.have, d.want = have, want
 	d.quiet = p.onlyServers()
 	return p
+}
+
+// Waiting is how many backends have servers in maint that are yet to be deleted,
+// and that the last Plan did nothing about.
+func (d *Differ) Waiting() int { return len(d.waiting) }
+
+// due takes n backends from those that wait.
+func (d *Differ) due(n int) []pair {
+	n = min(n, len(d.waiting))
+	due := d.waiting[:n]
+	d.waiting = d.waiting[n:]
+	for _, x := range due {
+		delete(d.waits, x)
+	}
+	return due
+}
+
+// await has a backend wait behind those that do.
+func (d *Differ) await(x pair) {
+	if d.waits == nil {
+		d.waits = map[pair]bool{}
+	}
+	if !d.waits[x] {
+		d.waits[x] = true
+		d.waiting = append(d.waiting, x)
+	}
 }
 
 // ReloadReasons returns what ReloadReasons does.
@@ -48,17 +90,25 @@ func (d *Differ) ReloadReasons(have Running, want State) []string {
 	return ReloadReasons(have, want)
 }
 
-// union returns all of a and b, in their order.
-func union(a, b []pair) []pair {
-	all := slices.Concat(a, b)
+// union returns all of some lists, in their order.
+func union(lists ...[]pair) []pair {
+	all := slices.Concat(lists...)
 	slices.SortFunc(all, func(x, y pair) int { return cmp.Compare(x.have, y.have) })
 	return slices.Compact(all)
 }
 
-// diffPairs adds to the Plan what is to be done about the servers of some
-// backends, and about those that have lost their last, and returns those of which
-// servers change.
-func (p *Plan) diffPairs(some []pair, have Running, want State) []pair {
+// diffPairs adds to the Plan what is to be done about the servers of backends that
+// changed, that are open or that waited longest, and about those that have lost
+// their last. It returns those of which servers change. Those that have deletes
+// that can wait do, but for n.
+func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want State) []pair {
+	due := d.due(n)
+	more := n - len(due)
+	isDue := make(map[pair]bool, len(due))
+	for _, x := range due {
+		isDue[x] = true
+	}
+	some := union(d.open, changed, due)
 	open := some[:0]
 	for _, x := range some {
 		b := have.Loaded.Backends[x.have]
@@ -66,16 +116,60 @@ func (p *Plan) diffPairs(some []pair, have Running, want State) []pair {
 		if x.want >= 0 {
 			wanted = want.Backends[x.want].Servers
 		}
-		before := len(p.Add) + len(p.Leave)
+		added, left := len(p.Add), len(p.Leave)
 		p.diffServers(b, have.Servers[b.Name], wanted)
-		if len(p.Add)+len(p.Leave) > before {
+		waits := false
+		switch {
+		case isDue[x]:
+		case more > 0:
+			more--
+		default:
+			waits = p.hold(left, have)
+		}
+		switch {
+		case len(p.Add) > added || len(p.Leave) > left:
 			open = append(open, x)
+		case waits:
+			d.await(x)
 		}
 		if x.want < 0 && have.gone(b) {
 			p.OldBackends = append(p.OldBackends, b)
 		}
 	}
 	return open
+}
+
+// hold takes the deletes out of Leave, from one on, of servers that are in maint
+// already, and reports whether there are any.
+func (p *Plan) hold(from int, have Running) bool {
+	rest := p.Leave[from:]
+	kept := slices.DeleteFunc(rest, func(c ServerChange) bool {
+		if c.Op != DeleteServer {
+			return false
+		}
+		servers := have.Servers[c.Backend.Name]
+		i, ok := slices.BinarySearchFunc(servers, c.Server.Addr, func(s Server, addr netip.AddrPort) int { return s.Addr.Compare(addr) })
+		return ok && servers[i].State == Maint
+	})
+	p.Leave = p.Leave[:from+len(kept)]
+	return len(kept) < len(rest)
+}
+
+// holdAll has all backends of the Plan wait that have nothing but deletes that
+// can.
+func (d *Differ) holdAll(p *Plan, have Running, want State) {
+	all := p.pairs(have, want)
+	if !p.hold(0, have) {
+		return
+	}
+	open := p.pairs(have, want) // in the same order
+	for _, x := range all {
+		if len(open) > 0 && open[0] == x {
+			open = open[1:]
+			continue
+		}
+		d.await(x)
+	}
 }
 
 // pairs returns the backends whose servers the Plan changes.
@@ -86,7 +180,7 @@ func (p *Plan) pairs(have Running, want State) []pair {
 			all = append(all, x)
 		}
 	}
-	return union(all, nil)
+	return union(all)
 }
 
 // pairOf reports false for a backend that was not loaded.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,102 @@ func TestDifferWalk(t *testing.T) {
 	if backends < 100 {
 		t.Errorf("only %d backends came or went without a reload", backends)
 	}
+}
+
+// TestDiffSomeWalk is TestDifferWalk of Plans without the deletes that can wait.
+func TestDiffSomeWalk(t *testing.T) {
+	waited, due := 0, 0
+	for seed := range uint64(25) {
+		w := differWalk{Rand: rand.New(rand.NewPCG(seed, 2)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), takes: seed%2 == 1}
+		w.want = w.state("a 1", "b 2", "c tcp 3")
+		w.observe(w.want)
+		var d haproxy.Differ
+		for step := range 200 {
+			w.change()
+			all := haproxy.Diff(w.have, w.want)
+			n := w.IntN(3)
+			got := d.DiffSome(w.have, w.want, n)
+			some := map[string]bool{} // backends whose deletes are in the Plan
+			want := all
+			want.Leave = nil
+			waiting := map[string]bool{}
+			for _, c := range all.Leave {
+				if !w.left(c) {
+					want.Leave = append(want.Leave, c)
+					continue
+				}
+				if slices.ContainsFunc(got.Leave, func(g haproxy.ServerChange) bool { return g.String() == c.String() }) {
+					some[c.Backend.Name] = true
+					want.Leave = append(want.Leave, c)
+				} else {
+					waiting[c.Backend.Name] = true
+				}
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("seed %d step %d (-Diff +DiffSome):\n%s", seed, step, diff)
+			}
+			for name := range some {
+				if waiting[name] {
+					t.Fatalf("seed %d step %d: some of the deletes of %s wait, and some do not", seed, step, name)
+				}
+			}
+			if n == 0 && len(some) > 0 {
+				t.Fatalf("seed %d step %d: %v do not wait", seed, step, some)
+			}
+			waited += len(waiting)
+			due += len(some)
+			w.apply(got)
+		}
+	}
+	if waited < 500 || due < 200 {
+		t.Errorf("only %d deletes waited, %d did not", waited, due)
+	}
+}
+
+// TestEveryDeleteThatWaitsHasItsTurn is about five backends, each with a server
+// that has connections yet.
+func TestEveryDeleteThatWaitsHasItsTurn(t *testing.T) {
+	want := state("a 1", "b 1", "c 1", "d 1", "e 1")
+	have := running(state("a 1 2", "b 1 2", "c 1 2", "d 1 2", "e 1 2"))
+	var d haproxy.Differ
+	backends := func(n int) (names []string) {
+		for _, c := range d.DiffSome(have, want, n).Leave {
+			if c.Op == haproxy.SetServer { // which is done, while the delete is not
+				list := slices.Clone(have.Servers[c.Backend.Name])
+				i := slices.IndexFunc(list, func(s haproxy.Server) bool { return s.Addr == c.Server.Addr })
+				list[i].State = haproxy.Maint
+				have.Servers[c.Backend.Name] = list
+				continue
+			}
+			names = append(names, c.Backend.Name)
+		}
+		return names
+	}
+	for i, step := range []struct {
+		n       int
+		names   string
+		waiting int
+	}{
+		{0, "a b c d e", 0}, // they leave, and may have no connection
+		{0, "", 5},
+		{2, "a b", 3},
+		{2, "c d", 3},
+		{0, "", 5},
+		{2, "a e", 3},
+		{9, "a b c d e", 0},
+	} {
+		names := strings.Join(backends(step.n), " ")
+		if names != step.names || d.Waiting() != step.waiting {
+			t.Fatalf("step %d: %q are deleted and %d wait, want %q and %d", i, names, d.Waiting(), step.names, step.waiting)
+		}
+	}
+}
+
+// left reports whether a change is the delete of a server that is in maint.
+func (w *differWalk) left(c haproxy.ServerChange) bool {
+	return c.Op == haproxy.DeleteServer && slices.ContainsFunc(w.have.Servers[c.Backend.Name], func(s haproxy.Server) bool {
+		return s.Addr == c.Server.Addr && s.State == haproxy.Maint
+	})
 }
 
 // differWalk is a HAProxy and what is wanted of it.
