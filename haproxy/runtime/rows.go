@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"podgate/haproxy"
 )
@@ -94,8 +93,8 @@ func (r *stateRow) hasAddr(want netip.AddrPort) bool {
 
 // eachLine calls each with every line of a reply.
 func eachLine(reply string, each func(line []byte) error) error {
-	for line := range strings.Lines(reply) {
-		if err := each([]byte(line)); err != nil {
+	for line := range bytes.Lines([]byte(reply)) {
+		if err := each(line); err != nil {
 			return err
 		}
 	}

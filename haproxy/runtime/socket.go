@@ -113,18 +113,17 @@ func noTarget(reply []byte) bool { return bytes.HasPrefix(reply, []byte("Can't f
 // behind the last one.
 func split(reply string) []string {
 	version, rest, _ := strings.Cut(reply, "\n")
-	var replies []string
 	if version == "" {
 		return nil
 	}
-	var b strings.Builder
+	var replies []string
+	begin, at := 0, 0 // of the present reply, and of the present line
 	for line := range strings.Lines(rest) {
-		if line == version+"\n" {
-			replies = append(replies, strings.Trim(b.String(), "\n"))
-			b.Reset()
-			continue
+		if len(line) == len(version)+1 && line[:len(version)] == version && line[len(version)] == '\n' {
+			replies = append(replies, strings.Trim(rest[begin:at], "\n"))
+			begin = at + len(line)
 		}
-		b.WriteString(line)
+		at += len(line)
 	}
 	return replies
 }

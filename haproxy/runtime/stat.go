@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -114,23 +115,44 @@ const (
 // all backends, those of others among them (management.txt "show stat").
 func (c *Client) Up(ctx context.Context) (map[string]int, error) {
 	const command = "show stat -1 2 -1"
-	replies, err := c.worker.exchange(ctx, []string{command})
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	up := map[string]int{}
-	rows, err := backendRows(replies[0])
+	up, err := onWorker(ctx, &c.worker, func(s socket) (map[string]int, error) {
+		up := map[string]int{}
+		err := s.lines(ctx, command, func(line []byte) error { return readUp(line, up) })
+		return up, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %s: %w", command, err)
 	}
-	for _, row := range rows {
-		n, err := strconv.Atoi(row[statActive])
-		if err != nil {
-			return nil, fmt.Errorf("observe HAProxy: %s: act %q is not a number", command, row[statActive])
-		}
-		up[strings.Clone(row[statBackend])] = n // the reply may be megabytes
-	}
 	return up, nil
+}
+
+// readUp reads one line of "show stat" of backends: of many it is megabytes. No
+// column that is read, and none before it, is text that could hold a comma.
+func readUp(line []byte, up map[string]int) error {
+	if bytes.HasPrefix(line, []byte("#")) {
+		return nil
+	}
+	var backend, active []byte
+	rest := line
+	for i := range statColumns - 1 {
+		column, behind, ok := bytes.Cut(rest, []byte(","))
+		if !ok {
+			return fmt.Errorf("a row of %d columns: %q", i+1, bytes.TrimSpace(line))
+		}
+		switch i {
+		case statBackend:
+			backend = column
+		case statActive:
+			active = column
+		}
+		rest = behind
+	}
+	n, err := strconv.Atoi(string(active))
+	if err != nil {
+		return fmt.Errorf("act %q is not a number", active)
+	}
+	up[string(backend)] = n
+	return nil
 }
 
 // backendRows are the first statColumns columns of each row of "show stat" of

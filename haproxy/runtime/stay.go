@@ -72,7 +72,8 @@ func (c *Client) moved(ctx context.Context) error {
 type session struct {
 	socket socket
 	conn   net.Conn
-	err    error // why it is of no use any more
+	err    error  // why it is of no use any more
+	reply  []byte // where the last answer stands
 }
 
 // prompt is what HAProxy ends an answer with, and in some versions each of its
@@ -119,7 +120,8 @@ func (s *session) exchange(ctx context.Context, commands []string) ([]string, er
 	return replies, nil
 }
 
-// ask sends the text and reads until all of the answer is there.
+// ask sends the text and reads until all of the answer is there, which is good
+// until the next one.
 func (s *session) ask(ctx context.Context, text string, all func([]byte) bool) ([]byte, error) {
 	if err := s.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, s.socket.explain(ctx, err)
@@ -128,7 +130,8 @@ func (s *session) ask(ctx context.Context, text string, all func([]byte) bool) (
 	if _, err := io.WriteString(s.conn, text); err != nil {
 		return nil, s.socket.explain(ctx, err)
 	}
-	var reply []byte
+	reply := s.reply[:0]
+	defer func() { s.reply = reply }()
 	for !all(reply) {
 		reply = slices.Grow(reply, 4<<10)
 		n, err := s.conn.Read(reply[len(reply):cap(reply)])
