@@ -27,6 +27,7 @@ type merged struct {
 	problems  []Problem     // of claims that another Service or port has
 	conflicts []conflict    // what stands behind those
 	secrets   []Secret      // that certificates are to come from
+	needNodes bool          // a claim is reached by node ports
 }
 
 // conflict is one thing that two claims ask for.
@@ -273,10 +274,12 @@ func (m *merger) port(at owner) string {
 
 // finish sorts what was given out.
 func (m *merger) finish(cfg *config.Config) *merged {
-	out := &m.out
+	out := new(merged)
+	*out = m.out // which would hold all Services of now for as long as it is of use
 	out.claims = make([]*claims, len(m.services))
 	for i, s := range m.services {
 		out.claims[i] = s.claims
+		out.needNodes = out.needNodes || s.claims.needNodes()
 	}
 	if len(cfg.HTTP.Binds) > 0 {
 		out.frontends = append(out.frontends, httpFrontend(cfg))

@@ -75,6 +75,10 @@ func (r *Result) ChangedSince(prev *Result) (changes []ObjectChange) {
 	}
 	now := r.services
 	for len(before) > 0 || len(now) > 0 {
+		if len(before) > 0 && len(now) > 0 && before[0] == now[0] {
+			before, now = before[1:], now[1:]
+			continue
+		}
 		switch order := compareHeads(before, now); {
 		case order < 0:
 			changes = append(changes, ObjectChange{before[0].object.Key, ServiceGone, "Service " + before[0].object.String(), ""})
@@ -83,9 +87,7 @@ func (r *Result) ChangedSince(prev *Result) (changes []ObjectChange) {
 			changes = append(changes, ObjectChange{now[0].object.Key, ServiceNew, "Service " + now[0].object.String(), now[0].object.ResourceVersion})
 			now = now[1:]
 		default:
-			if before[0] != now[0] {
-				changes = appendChange(changes, before[0], now[0])
-			}
+			changes = appendChange(changes, before[0], now[0])
 			before, now = before[1:], now[1:]
 		}
 	}

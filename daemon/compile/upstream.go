@@ -12,9 +12,7 @@ import (
 )
 
 // NeedsNodes reports whether there is a Service that is reached by node ports.
-func (r *Result) NeedsNodes() bool {
-	return slices.ContainsFunc(r.services, func(s *service) bool { return s.claims.needNodes() })
-}
+func (r *Result) NeedsNodes() bool { return r.merged.needNodes }
 
 func (c *claims) needNodes() bool {
 	return slices.ContainsFunc(c.ports, func(p claim) bool { return p.mode == config.UpstreamNodePort })
