@@ -43,7 +43,7 @@ type Daemon struct {
 	moved    bool           // the next Snapshot is of other Services than the last, by the operator's will
 	draining bool           // it was told
 	health   *admin.Health
-	judged   *compile.Result // that was wanted when health came
+	judged   admin.Wanted // that were wanted when health came
 	looking  looking
 	lonely   healthProblems
 	told     map[compile.Problem]time.Time // since when
@@ -172,9 +172,10 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 
 // judge takes what HAProxy says of its servers.
 func (d *Daemon) judge(h *admin.Health) {
-	h.Before, d.judged = d.judged, d.result
+	h.Before, d.judged = d.judged, admin.Wanted{}
 	d.health = h
 	if d.result != nil {
+		d.judged = admin.WantedOf(d.result.State.Backends)
 		d.lonely.look(d.result, h, d.looking.patience)
 	}
 }

@@ -4,6 +4,7 @@ package admin
 
 import (
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"time"
 
@@ -89,19 +90,47 @@ type Health struct {
 	At      time.Time
 	Up      map[string]int // servers that take new clients, by backend; nil if it did not answer
 	Retired int            // workers of earlier configurations that still have connections
-	// Before is what was wanted when HAProxy was asked the time before: what
-	// changed since may not have been there to be judged. Nil judges nothing.
-	Before *compile.Result
+	// Before is which servers were wanted when HAProxy was asked the time before:
+	// what changed since may not have been there to be judged. The zero Wanted
+	// judges nothing.
+	Before Wanted
+}
+
+// Wanted tells whether a backend has the servers that it had, by a hash of them:
+// it may be looked at long after, and holds nothing of the cluster in memory.
+type Wanted struct {
+	seed   maphash.Seed
+	hashes map[string]uint64 // by backend
+}
+
+// WantedOf is what is wanted of backends now.
+func WantedOf(backends []*haproxy.Backend) Wanted {
+	s := Wanted{maphash.MakeSeed(), make(map[string]uint64, len(backends))}
+	for _, b := range backends {
+		s.hashes[b.Name] = s.hash(b)
+	}
+	return s
+}
+
+func (s Wanted) hash(b *haproxy.Backend) uint64 {
+	const odd = 0x9E3779B97F4A7C15
+	var h uint64
+	for _, server := range b.Servers {
+		h = h*odd + maphash.Comparable(s.seed, server)
+	}
+	return h
+}
+
+// same reports whether a backend has the servers that it had.
+func (s Wanted) same(b *haproxy.Backend) bool {
+	h, ok := s.hashes[b.Name]
+	return ok && h == s.hash(b)
 }
 
 // Of is how many of the servers of a backend are up, at most ready. It reports
 // false where HAProxy did not say, or said it of other servers.
 func (h *Health) Of(b *haproxy.Backend, ready int) (int, bool) {
-	if h == nil || h.Up == nil || h.Before == nil {
-		return 0, false
-	}
-	before, ok := h.Before.State.Backend(b.Name)
-	if n := len(b.Servers); !ok || n != len(before.Servers) || n > 0 && &before.Servers[0] != &b.Servers[0] {
+	if h == nil || h.Up == nil || !h.Before.same(b) {
 		return 0, false
 	}
 	up, known := h.Up[b.Name]
