@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"podgate/daemon/compile"
@@ -42,7 +44,9 @@ func (f Finding) String() string {
 }
 
 // Checks are the kinds of Findings, in the order in which they are made.
-func Checks() []string { return []string{"api", "sockets", "folder", "binds", "base", "pods"} }
+func Checks() []string {
+	return []string{"api", "sockets", "folder", "certificates", "binds", "base", "pods"}
+}
 
 // examination is one run of Examine.
 type examination struct {
@@ -60,6 +64,7 @@ func Examine(ctx context.Context, c *config.Config, version string) []Finding {
 	snapshot := x.api(ctx)
 	x.sockets(ctx)
 	x.folder()
+	x.certificates()
 	x.binds()
 	x.base(ctx)
 	if snapshot != nil {
@@ -178,11 +183,29 @@ func (x *examination) folder() {
 	}
 }
 
+// certificates reads what podgate.toml names for TLS, as podgate will.
+func (x *examination) certificates() {
+	h := x.config.HTTPS
+	if len(h.Binds) == 0 {
+		return
+	}
+	m := readMaterial(x.config)
+	problems := m.allProblems()
+	for _, p := range problems {
+		x.add("certificates", p.File, errors.New(p.Text), "")
+	}
+	if n := len(m.set.Certificates); n > 0 || len(problems) == 0 {
+		x.add("certificates", fmt.Sprintf("%d of %s", n, cmp.Or(strings.Join(h.Certificates, ", "), "none")), nil, "")
+	}
+}
+
 // binds tries the addresses that HAProxy will listen on, but for those that it
 // has by podgate's doing.
 func (x *examination) binds() {
 	e := newEdge(x.config, slog.New(slog.DiscardHandler))
-	want := compile.Compile(x.config, &kubeapi.Snapshot{}, nil).State
+	// Without the authorities of clients there is no TLS frontend.
+	c := readMaterial(x.config).in(x.config)
+	want := compile.Compile(c, &kubeapi.Snapshot{}, nil).State
 	held := e.listening(want)
 	for _, f := range withPeer(want.Frontends, want.Settings) {
 		binds := f.Binds

@@ -15,6 +15,7 @@ import (
 
 	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 	"podgate/kubeapi/kubeapitest/realapi"
@@ -115,6 +116,31 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 				tw.t.Fatal(err)
 			}
 		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c refuses the operator's files: "}},
+		{"certificates that cannot be served", func(tw *town) {
+			edge := tw.ending()
+			edge.certify("good.pem", "good.test")
+			crt, _ := split(haproxytest.Certificate(tw.t, "lone.test"))
+			edge.put("lone.pem", crt)
+			edge.setHTTPS(`client_ca = "/nonexistent/ca.pem"`)
+		}, []string{
+			"FAIL certificates: /nonexistent/ca.pem: is not there; what needs these authorities is not served",
+			"/lone.pem: holds no private key in PEM; it is not served",
+		}},
+		{"port of TLS taken, where clients are verified", func(tw *town) {
+			edge := tw.ending()
+			ca := filepath.Join(edge.folder, "ca.txt")
+			crt, _ := split(haproxytest.Certificate(tw.t, "authority"))
+			if err := os.WriteFile(ca, crt, 0o600); err != nil {
+				tw.t.Fatal(err)
+			}
+			l, err := net.Listen("tcp", edge.https.String())
+			if err != nil {
+				tw.t.Fatal(err)
+			}
+			tw.t.Cleanup(func() { l.Close() })
+			edge.certify("good.pem", "good.test")
+			edge.setHTTPS(fmt.Sprintf("client_ca = %q", ca))
+		}, []string{"for podgate_https: "}},
 		{"two at once hide nothing", func(tw *town) {
 			tw.api.Misbehave(kubeapitest.Forbid("watch", "services", "shop"), kubeapitest.Forbid("watch", "endpointslices", "shop"))
 			tw.replace("master.sock", "no-master.sock")

@@ -69,6 +69,25 @@ func readMaterial(c *config.Config) *material {
 	return m
 }
 
+// allProblems are those with what there is, before any Service counts.
+func (m *material) allProblems() []certs.Problem {
+	_, problems := certs.Choose(m.set.Certificates, m.set.Default)
+	return slices.Concat(m.set.Problems, problems)
+}
+
+// CertificateProblems says what is wrong with the certificates and authorities
+// that c names as they are now, a line each. Nothing of it keeps podgate from
+// anything else.
+func CertificateProblems(c *config.Config) (lines []string) {
+	if len(c.HTTPS.Binds) == 0 {
+		return nil
+	}
+	for _, p := range readMaterial(c).allProblems() {
+		lines = append(lines, p.String())
+	}
+	return lines
+}
+
 // stop ends the goroutine and waits for it.
 func (m *material) stop() {
 	m.cancel()

@@ -107,13 +107,13 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			}
 		},
 		"a certificate is about to expire": func(tw *town) {
-			edge := &tlsTown{town: tw, folder: tw.t.TempDir(), https: tw.freeAddr(), httpsRelay: tw.freeAddr(), inner: tw.freeAddr()}
+			edge := tw.ending()
 			edge.put("soon.pem", haproxytest.CertificateUntil(tw.t, time.Now().Add(20*time.Hour), "soon.test"))
 			edge.setHTTPS()
 			tw.service("soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(tw.t, "soon-0"))
 		},
 		"a certificate file is refused": func(tw *town) {
-			edge := &tlsTown{town: tw, folder: tw.t.TempDir(), https: tw.freeAddr(), httpsRelay: tw.freeAddr(), inner: tw.freeAddr()}
+			edge := tw.ending()
 			edge.put("broken.pem", []byte("nonsense\n"))
 			edge.setHTTPS()
 		},

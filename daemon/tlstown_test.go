@@ -31,10 +31,14 @@ type tlsTown struct {
 
 // newTLSTown starts all but podgate. More is written into [https].
 func newTLSTown(t *testing.T, more ...string) *tlsTown {
-	tw := &tlsTown{town: newTown(t), folder: t.TempDir()}
-	tw.https, tw.httpsRelay, tw.inner = tw.freeAddr(), tw.freeAddr(), tw.freeAddr()
+	tw := newTown(t).ending()
 	tw.setHTTPS(more...)
 	return tw
+}
+
+// ending is the town with all that it takes to end TLS, which setHTTPS begins.
+func (tw *town) ending() *tlsTown {
+	return &tlsTown{town: tw, folder: tw.t.TempDir(), https: tw.freeAddr(), httpsRelay: tw.freeAddr(), inner: tw.freeAddr()}
 }
 
 // setHTTPS writes podgate.toml.
@@ -130,8 +134,8 @@ func newTLSPod(t *testing.T, name string) *pod {
 	return p
 }
 
-// serve puts a Service with these ports into the cluster, and for each port the
-// pods of its name.
+// serve puts a Service with these ports into the cluster, whose clients stick by
+// their address, and for each port the pods of its name.
 func (tw *tlsTown) serve(name string, ports []kubeapi.ServicePort, annotations map[string]string, pods map[string][]*pod) {
 	tw.t.Helper()
 	prefixed := map[string]string{}
@@ -139,7 +143,7 @@ func (tw *tlsTown) serve(name string, ports []kubeapi.ServicePort, annotations m
 		prefixed["serviceloadbalancer/lb."+k] = v
 	}
 	if err := tw.api.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: name}, Type: "ClusterIP", Annotations: prefixed, Ports: ports,
+		Key: kubeapi.Key{Namespace: "shop", Name: name}, Type: "ClusterIP", Affinity: "ClientIP", Annotations: prefixed, Ports: ports,
 	}); err != nil {
 		tw.t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ func checkCommand() *cobra.Command {
 What is wrong goes to standard error, a line each, as FILE:LINE: KEY: TEXT. Where
 the haproxy binary and the operator's files are there, HAProxy is asked whether
 it would load them together with podgate's own; what it has against the
-operator's files is told and does not count. Nothing is changed.
+operator's files is told and does not count, and neither does what is wrong with
+certificates: podgate goes on without them. Nothing is changed.
 
 Exit code: 0 for a configuration that can be used, else 1.`,
 		Args: cobra.NoArgs,
@@ -36,6 +37,9 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 		}
 		if *show {
 			fmt.Fprint(cmd.OutOrStdout(), c)
+		}
+		for _, line := range daemon.CertificateProblems(c) {
+			fmt.Fprintln(cmd.ErrOrStderr(), "note: certificate", line)
 		}
 		err = daemon.CheckEmpty(cmd.Context(), c)
 		var theirs *daemon.OperatorError

@@ -59,6 +59,8 @@ FILE:4: default: unknown section (did you mean "defaults"?)
 		{"what is no TOML is told with its line", "[kubernetes]\nserver = https\n", `
 FILE:2: expected value but found "https" instead
 `, 1},
+		{"a certificate that cannot be served is told and does not count", smallest + "[https]\nbind = [\":8443\"]\ncertificates = [\"/nonexistent\"]\n",
+			"note: certificate /nonexistent: is not there; what is served of it stays\n", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			file := write(t, "podgate.toml", row.text)
