@@ -4,12 +4,15 @@ package daemon_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"podgate/daemon"
+	"podgate/daemon/config"
 	"podgate/haproxy/haproxytest"
 )
 
@@ -112,12 +117,30 @@ func split(text []byte) (crt, key []byte) {
 	return text[:at:at], text[at:]
 }
 
+// keyTexts are what a key must never be seen as: the lines of its PEM, and the
+// same once more in base64, as the API server's JSON has it.
+func keyTexts(key []byte) []string {
+	var texts []string
+	for line := range strings.Lines(string(key)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") {
+			texts = append(texts, line)
+		}
+	}
+	encoded := base64.StdEncoding.EncodeToString(key)
+	return append(texts, encoded[:len(encoded)/2])
+}
+
 // checkKeysAreKept sees that no file with a key can be read by others, and that
-// no key stands anywhere else: in podgate's log, HAProxy's, or our other files.
-func (tw *tlsTown) checkKeysAreKept() {
+// no key, these and more, stands anywhere else: in podgate's log, HAProxy's, our
+// other files, the history, the status page, metrics, or what commands are told.
+func (tw *tlsTown) checkKeysAreKept(more ...[]byte) {
 	tw.t.Helper()
-	secrets := map[string]bool{} // a line of each key
+	var secrets []string
+	for _, key := range more {
+		secrets = append(secrets, keyTexts(key)...)
+	}
 	found := 0
+	others := map[string]string{}
 	err := filepath.WalkDir(tw.haproxy.Folder, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -126,24 +149,14 @@ func (tw *tlsTown) checkKeysAreKept() {
 		if err != nil {
 			return err
 		}
-		secret := strings.HasSuffix(path, "tickets.keys")
-		if secret {
-			for line := range strings.Lines(string(text)) {
-				secrets[strings.TrimSpace(line)] = true
-			}
-		}
-		for rest := text; ; {
-			var block *pem.Block
-			if block, rest = pem.Decode(rest); block == nil {
-				break
-			}
-			if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-				secret = true
-				_, key := split(text)
-				secrets[strings.Split(string(key), "\n")[1]] = true
-			}
-		}
-		if !secret {
+		switch {
+		case filepath.Base(path) == "tickets.keys":
+			secrets = append(secrets, strings.Fields(string(text))...)
+		case bytes.Contains(text, []byte("PRIVATE KEY-----")):
+			_, key := split(text)
+			secrets = append(secrets, keyTexts(key)...)
+		default:
+			others[path] = string(text)
 			return nil
 		}
 		found++
@@ -156,21 +169,63 @@ func (tw *tlsTown) checkKeysAreKept() {
 	if err != nil || found < 2 {
 		tw.t.Errorf("%d files with keys: %v", found, err)
 	}
-	texts := map[string]string{"podgate's log": tw.log.String(), "HAProxy's log": tw.haproxy.Log()}
-	for _, name := range []string{"podgate.cfg", "podgate.loaded.json", "podgate.before.json", "certificates.crtlist"} {
-		text, _ := os.ReadFile(filepath.Join(tw.haproxy.Folder, name))
-		texts[name] = string(text)
+	if len(others) < 5 {
+		tw.t.Errorf("%d other files", len(others))
 	}
-	for where, text := range texts {
-		for secret := range secrets {
+	others["podgate's log"], others["HAProxy's log"] = tw.log.String(), tw.haproxy.Log()
+	for where, text := range tw.tellings() {
+		others[where] = text
+	}
+	for where, text := range others {
+		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
 				tw.t.Errorf("%s holds a key", where)
 			}
 		}
-		if strings.Contains(text, "PRIVATE KEY") {
+		if strings.Contains(text, "PRIVATE KEY-----") {
 			tw.t.Errorf("%s holds a key", where)
 		}
 	}
+}
+
+// tellings are all that podgate tells of itself.
+func (tw *tlsTown) tellings() map[string]string {
+	tw.t.Helper()
+	history, err := os.ReadFile(tw.history())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		tw.t.Error(err)
+	}
+	all := map[string]string{"history.json": string(history)}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", tw.socket)
+	}}
+	client := http.Client{Transport: transport, Timeout: 10 * time.Second}
+	for _, path := range []string{
+		"/", "/history", "/metrics", "/api/v1/status", "/api/v1/history", "/api/v1/services", "/explain?of=https://shop.test/", "/api/v1/explain?of=shop/shop",
+		"/api/v1/explain?of=https://cart.shop.test/", "/api/v1/explain?of=shop/cart",
+	} {
+		resp, err := client.Get("http://podgate" + path)
+		if err != nil {
+			tw.t.Errorf("%s: %v", path, err)
+			continue
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || len(text) == 0 {
+			tw.t.Errorf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
+		}
+		all[path] = string(text)
+	}
+	c, err := config.Load(tw.toml)
+	if err != nil {
+		tw.t.Fatal(err)
+	}
+	var rendered, problems bytes.Buffer
+	if err := daemon.Render(tw.t.Context(), c, "test", nil, &rendered, &problems); err != nil {
+		tw.t.Error(err)
+	}
+	all["podgate render"], all["and its problems"] = rendered.String(), problems.String()
+	return all
 }
 
 func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
@@ -198,6 +253,8 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 		{"its end has come", "expired on 20", haproxytest.CertificateUntil(t, time.Now().Add(-time.Hour), "shop.test")},
 		{"it is for later", "is not valid before 20", haproxytest.CertificateUntil(t, time.Now().Add(72*time.Hour), "shop.test")},
 		{"too long", "more than the 14336 that HAProxy takes", append(bytes.Clone(good), bytes.Repeat(crt, 30)...)},
+		{"a key that is cut", "holds no private key in PEM", append(bytes.Clone(crt), key[:len(key)/2]...)},
+		{"a key that is no key", "failed to parse private key", append(bytes.Clone(crt), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("no key at all, but none of yours either")})...)},
 	} {
 		tw.put("shop.pem", row.text)
 		want := fmt.Sprintf("msg=\"certificate problem\" file=%s reason=\"", file)
@@ -229,7 +286,7 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 	if len(tw.passes.reloads()) != 1 {
 		t.Errorf("reloads: %q, the first process was %d", tw.passes.reloads(), pid)
 	}
-	tw.checkKeysAreKept()
+	tw.checkKeysAreKept(key, key[:len(key)/2], []byte("no key at all, but none of yours either"))
 }
 
 // TestARenewalFailsNoHandshake has clients that never stop while a certificate

@@ -3,6 +3,7 @@
 package daemon_test
 
 import (
+	"encoding/pem"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,11 +17,11 @@ func TestCertificatesComeFromSecrets(t *testing.T) {
 	tw.certify("wild.pem", "wild.test", "*.shop.test", "cart.shop.test")
 	tw.service("cart", map[string]string{"host": "cart.shop.test", "sslTerm": "true", "tls-secret": "cart-tls"}, newPod(t, "cart"))
 	tw.service("other", map[string]string{"host": "other.shop.test", "sslTerm": "true"}, newPod(t, "other"))
-	secret := func(names ...string) []byte {
-		text := haproxytest.Certificate(t, names...)
-		crt, key := split(text)
+	var keys [][]byte
+	secret := func(names ...string) {
+		crt, key := split(haproxytest.Certificate(t, names...))
+		keys = append(keys, key)
 		tw.api.SetSecret(&kubeapi.Secret{Key: kubeapi.Key{Namespace: "shop", Name: "cart-tls"}, Certificate: crt, PrivateKey: key})
-		return text
 	}
 	told := func(text string) {
 		t.Helper()
@@ -45,9 +46,16 @@ func TestCertificatesComeFromSecrets(t *testing.T) {
 	told("Secret shop/cart-tls is not for host cart.shop.test but for wrong.test")
 	secret("third.test", "cart.shop.test")
 	tw.awaitCertificate("cart.shop.test", "third.test")
-	crt, _ := split(haproxytest.Certificate(t, "cart.shop.test"))
-	tw.api.SetSecret(&kubeapi.Secret{Key: kubeapi.Key{Namespace: "shop", Name: "cart-tls"}, Certificate: crt, PrivateKey: []byte("none")})
+	lone, _ := split(haproxytest.Certificate(t, "cart.shop.test"))
+	tw.api.SetSecret(&kubeapi.Secret{Key: kubeapi.Key{Namespace: "shop", Name: "cart-tls"}, Certificate: lone, PrivateKey: []byte("none")})
 	told("Secret shop/cart-tls: holds no private key in PEM; the certificate in service stays")
+	garbage := []byte("no key at all, but one that nobody else is to read either")
+	keys = append(keys, garbage)
+	tw.api.SetSecret(&kubeapi.Secret{
+		Key: kubeapi.Key{Namespace: "shop", Name: "cart-tls"}, Certificate: lone,
+		PrivateKey: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: garbage}),
+	})
+	told("Secret shop/cart-tls: failed to parse private key; the certificate in service stays")
 	// podgate begins anew, with no good Secret in sight.
 	tw.stop()
 	tw.start()
@@ -59,5 +67,5 @@ func TestCertificatesComeFromSecrets(t *testing.T) {
 	if got := tw.passes.reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
 	}
-	tw.checkKeysAreKept()
+	tw.checkKeysAreKept(keys...)
 }

@@ -93,7 +93,7 @@ func (h *HTTPS) keys() []key {
 		{s, "redirect_port", integer(&h.RedirectPort, 1, 65535), atOnce,
 			"The port that redirect-https sends clients to, as they see it."},
 		{s, "ticket_key_interval", duration(&h.TicketKeyInterval, time.Minute, 168*time.Hour), atOnce,
-			"How long a key of session tickets is used for new ones; it is good for two more intervals then."},
+			"How long a key of session tickets is used for new ones; it is good for one more interval then."},
 	}
 }
 
