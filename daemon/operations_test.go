@@ -61,6 +61,11 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			tw.api.CutWatches()
 		},
 		"HAProxy is down": func(tw *town) { tw.haproxy.KillWorker() },
+		"HAProxy's admin socket is dead": func(tw *town) {
+			if err := os.Remove(tw.haproxy.Admin); err != nil {
+				tw.t.Fatal(err)
+			}
+		},
 		"your own HAProxy files are broken": func(tw *town) {
 			base, err := os.ReadFile(tw.haproxy.Base)
 			if err == nil {
@@ -87,6 +92,11 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			p := newPod(tw.t, "gone-0")
 			tw.service("gone", map[string]string{"check-interval": "100ms"}, p)
 			p.server.Close()
+		},
+		"some servers fail their health checks": func(tw *town) {
+			gone := newPod(tw.t, "half-0")
+			tw.service("half", map[string]string{"check-interval": "100ms"}, gone, newPod(tw.t, "half-1"))
+			gone.server.Close()
 		},
 		"too much would go at once": func(tw *town) {
 			var pods []*pod

@@ -54,9 +54,9 @@ func histogram(name, help string, labels ...string) metric {
 
 // metrics are all of ours.
 type metrics struct {
-	build, inStep, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, apiUp, apiCondition, listed, heard, applied metric
-	problems, services, servers, backends, routes, oldWorkers                                                                                                 metric
-	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                                                           metric
+	build, inStep, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, adminSocketUp, apiUp, apiCondition, listed, heard, applied metric
+	problems, services, servers, backends, routes, oldWorkers                                                                                                                metric
+	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                                                                          metric
 }
 
 func newMetricNames() metrics {
@@ -72,6 +72,7 @@ func newMetricNames() metrics {
 		heldBackends:  gauge("removal_held_backends", "Backends that the removal that is held would leave without a server."),
 		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
+		adminSocketUp: gauge("haproxy_admin_socket_up", "1 while HAProxy answers on its admin socket, 0 while it does on its master CLI alone, or not at all."),
 		apiUp:         gauge("api_server_up", "1 while the API server is followed, else 0."),
 		apiCondition:  gauge("api_server_condition", "1 while this keeps podgate from following the API server, else 0.", "kind"),
 		listed:        gauge("last_sync_timestamp_seconds", "When every resource of the cluster was last listed completely, or 0 for never."),
@@ -120,6 +121,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	tell(m.heldBackends, float64(held.Loss.Backends))
 	tell(m.draining, truth(v.Edge.Draining))
 	tell(m.haproxyUp, truth(v.Edge.Answers))
+	tell(m.adminSocketUp, truth(v.Edge.Answers && v.Edge.ViaMaster == ""))
 	tell(m.applied, timestamp(v.Counters.LastApply))
 	m.tellAPI(v.API.Status(), tell)
 	m.tellServed(v, tell)
