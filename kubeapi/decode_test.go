@@ -5,6 +5,7 @@ package kubeapi_test
 import (
 	"maps"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -289,6 +290,13 @@ func FuzzDecode(f *testing.F) {
 		"---", "null", "{}", "[]", "- a\n",
 	} {
 		f.Add(seed)
+	}
+	for _, name := range []string{"services", "endpointslices"} {
+		text, err := os.ReadFile("../testdata/kubeapi/" + name + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := kubeapi.Decode(strings.NewReader(text))

@@ -3,10 +3,12 @@
 package kubeapi_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -157,11 +159,19 @@ func decodeAs(t *testing.T, s *kubeapitest.Server, plural, path, contentType str
 	return l
 }
 
-// FuzzProtobuf feeds lists and watches with what is broken: no panic, and
-// nothing nameless.
-func FuzzProtobuf(f *testing.F) {
-	for _, name := range []string{"services.pb", "endpointslices.pb", "services-watch.pb", "endpointslices-streamed.pb"} {
-		text, err := os.ReadFile("../testdata/kubeapi/" + name)
+// FuzzProtobuf and FuzzJSON feed lists, watches and refusals with what is broken:
+// no panic, and nothing nameless. They begin with what real API servers answered.
+func FuzzProtobuf(f *testing.F) { fuzzAnswers(f, "pb", protobufType, protobufType+";stream=watch") }
+
+func FuzzJSON(f *testing.F) { fuzzAnswers(f, "json", jsonType, jsonType) }
+
+func fuzzAnswers(f *testing.F, ext, list, watch string) {
+	paths, err := filepath.Glob("../testdata/kubeapi/*." + ext)
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("no recorded answers: %v", err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -169,15 +179,30 @@ func FuzzProtobuf(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, plural := range []string{"services", "endpointslices"} {
-			_, _ = kubeapi.DecodePage(plural, protobufType, body)
-			events, _ := kubeapi.DecodeWatch(plural, protobufType, body)
+			l, _ := kubeapi.DecodePage(plural, list, body)
+			for _, o := range l.Objects {
+				checkNamed(t, o)
+			}
+			events, _ := kubeapi.DecodeWatch(plural, watch, body)
 			for _, e := range events {
-				if o, ok := e.Object.(*kubeapi.Service); ok && o.Name == "" {
-					t.Error("a change of a Service without a name")
-				}
+				checkNamed(t, e.Object)
 			}
 		}
+		_ = kubeapi.StatusText(http.StatusForbidden, list, body)
 	})
+}
+
+func checkNamed(t *testing.T, o any) {
+	switch o := o.(type) {
+	case *kubeapi.Service:
+		if o != nil && o.Name == "" {
+			t.Errorf("a Service without a name: %+v", o)
+		}
+	case *kubeapi.EndpointSlice:
+		if o != nil && o.Name == "" {
+			t.Errorf("an EndpointSlice without a name: %+v", o)
+		}
+	}
 }
 
 func TestListsCutShortInProtobufAreRefused(t *testing.T) {
@@ -199,5 +224,25 @@ func TestListsCutShortInProtobufAreRefused(t *testing.T) {
 		if _, err := kubeapi.DecodePage("services", protobufType, []byte(text)); fmt.Sprint(err) != want {
 			t.Errorf("%q: error %v, want %s", text, err, want)
 		}
+	}
+}
+
+func TestListWithANamelessObjectIsRefused(t *testing.T) {
+	// As the fuzzers found them: the name stands under another key.
+	for plural, body := range map[string]string{
+		"services":       `{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"metaDatum":{"name":"cart"}}]}`,
+		"endpointslices": `{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"7"},"items":[{}]}`,
+	} {
+		l, err := kubeapi.DecodePage(plural, jsonType, []byte(body))
+		if want := "read answer: an object without a name"; fmt.Sprint(err) != want || len(l.Objects) > 0 {
+			t.Errorf("%s: %v, error %v, want %s", plural, l.Objects, err, want)
+		}
+	}
+	nameless := bytes.Replace(recorded(t, "services.pb"), []byte("\n\x04cart"), []byte("\x7a\x04cart"), 1) // field 15, which is unknown
+	if bytes.Equal(nameless, recorded(t, "services.pb")) {
+		t.Fatal("no Service cart is recorded")
+	}
+	if _, err := kubeapi.DecodePage("services", protobufType, nameless); fmt.Sprint(err) != "read answer: an object without a name" {
+		t.Errorf("in protobuf: error %v", err)
 	}
 }

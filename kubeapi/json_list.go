@@ -63,6 +63,8 @@ func (d *jsonPage) items(dec *json.Decoder) error {
 	for dec.More() {
 		o, key, err := d.resource.decode(dec.Decode, d.into.strings)
 		switch {
+		case err == nil && key.Name == "":
+			return errNameless
 		case err == nil:
 			d.into.objects = append(d.into.objects, o)
 		case isTypeError(err) && key.Name != "":

@@ -157,5 +157,9 @@ func readError(err error) error {
 	return fmt.Errorf("read answer: %w", err)
 }
 
+// errNameless is of an object that cannot be told from others: who answers so may
+// have left more out.
+var errNameless = errors.New("an object without a name")
+
 // errNoList is of an answer that is sound, and of somebody else.
 var errNoList = errors.New("read answer: not a Kubernetes list, it has no resourceVersion")

@@ -105,6 +105,8 @@ func (d *protoPage) listMeta(b []byte) (next string, err error) {
 func (d *protoPage) item(b []byte) error {
 	o, key, err := d.decoder.object(b)
 	switch {
+	case err == nil && key.Name == "":
+		return errNameless
 	case err == nil:
 		d.into.objects = append(d.into.objects, o)
 	case key.Name != "":

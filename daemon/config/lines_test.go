@@ -74,7 +74,6 @@ func TestLocate(t *testing.T) {
 	}
 }
 
-// FuzzLocate asserts that whatever the toml package decodes has a line.
 // hasEmptyKey reports whether a table in v, however deep, has the key "".
 func hasEmptyKey(v any) bool {
 	switch v := v.(type) {
@@ -89,7 +88,11 @@ func hasEmptyKey(v any) bool {
 	return false
 }
 
+// FuzzLocate asserts that whatever the toml package decodes has a line.
 func FuzzLocate(f *testing.F) {
+	for _, text := range files(f) {
+		f.Add(string(text))
+	}
 	f.Add("a = 1\n[b]\nc.d = [1, {e = '''\n'''}]\n[[f]]\n[[f.g]]\n[f.g.\"h i\"]\n")
 	f.Add("\"\\\"\" = \"\"\"\"\\\"\"\"\"\"\na = {\n}\n")
 	f.Fuzz(func(t *testing.T, text string) {

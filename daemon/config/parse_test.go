@@ -439,22 +439,28 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// files are those of testFiles and the example of the package.
+func files(f *testing.F) (texts [][]byte) {
+	paths, err := filepath.Glob(filepath.Join(testFiles, "*valid-*.toml"))
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("no files in %s: %v", testFiles, err)
+	}
+	for _, path := range append(paths, "../../packaging/podgate.toml") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
 // FuzzParse asserts that no text makes Parse panic, that every error has a
 // line of the text, and that what is accepted holds no character that means
 // something in HAProxy's configuration.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"valid-*.toml", "invalid-*.toml"} {
-		paths, err := filepath.Glob(filepath.Join(testFiles, pattern))
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, path := range paths {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(text)
-		}
+	for _, text := range files(f) {
+		f.Add(text)
 	}
 	f.Add([]byte("a = \"\\\n\"")) // an error of the toml package over two lines
 	f.Fuzz(func(t *testing.T, text []byte) {
