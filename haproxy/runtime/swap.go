@@ -14,6 +14,19 @@ import (
 // maxPayload bounds the lines of one "add map". Larger ones are no faster.
 const maxPayload = 8 << 10
 
+// swapTries is how often a map is filled when somebody else swaps it meanwhile, as
+// "podgate drain" does beside a podgate that runs.
+const swapTries = 5
+
+// holds begins what is said of a version that is not what was put into it.
+const holds = "HAProxy holds "
+
+// overtaken reports whether a version may be gone because a later one, of
+// somebody else, was committed first.
+func overtaken(reply string) bool {
+	return reply == "Version number out of range." || strings.HasPrefix(reply, holds)
+}
+
 // swapMaps replaces the maps, and reports whether all could be. Payloads do not
 // go where ctx may stay, so it makes sure that the process there is still the
 // one that takes them: else a map could lead to servers that only the other has.
@@ -46,29 +59,39 @@ func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, 
 		return false, err
 	}
 	entries := a.refuseEntries(m)
-	reply, err := c.command(ctx, a, "prepare map "+path)
-	if err != nil {
-		return false, err
-	}
-	var version int
-	if _, err := fmt.Sscanf(reply, "New version created: %d", &version); err != nil {
-		a.refuseMap(m.Name, reply)
-		return false, nil
-	}
-	at := fmt.Sprintf("@%d %s", version, path)
-	reply, err = c.fillMap(ctx, a, at, entries)
-	if err == nil && reply == "" {
-		reply, err = c.command(ctx, a, "commit map "+at)
+	reply, err := c.trySwap(ctx, a, path, entries)
+	for tries := 1; err == nil && overtaken(reply) && tries < swapTries; tries++ {
+		reply, err = c.trySwap(ctx, a, path, entries)
 	}
 	if err != nil {
 		return false, err
 	}
 	if reply != "" {
 		a.refuseMap(m.Name, reply)
-		_, err = c.command(ctx, a, "clear map "+at)
-		return false, err
 	}
-	return true, nil
+	return reply == "", nil
+}
+
+// trySwap fills a version and commits it. It returns what HAProxy objects to, ""
+// if nothing.
+func (c *Client) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry) (string, error) {
+	reply, err := c.command(ctx, a, "prepare map "+path)
+	if err != nil {
+		return "", err
+	}
+	var version int
+	if _, err := fmt.Sscanf(reply, "New version created: %d", &version); err != nil {
+		return reply, nil
+	}
+	at := fmt.Sprintf("@%d %s", version, path)
+	reply, err = c.fillMap(ctx, a, at, entries)
+	if err == nil && reply == "" {
+		reply, err = c.command(ctx, a, "commit map "+at)
+	}
+	if err == nil && reply != "" {
+		_, err = c.command(ctx, a, "clear map "+at)
+	}
+	return reply, err
 }
 
 // fillMap adds the entries to a version that does not serve yet and makes sure
@@ -103,7 +126,7 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 		return err.Error(), nil
 	}
 	if !slices.Equal(got, entries) {
-		return fmt.Sprintf("HAProxy holds %d entries after %d were added", len(got), len(entries)), nil
+		return fmt.Sprintf(holds+"%d entries after %d were added", len(got), len(entries)), nil
 	}
 	return "", nil
 }

@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"podgate/haproxy"
+	"podgate/haproxy/runtime"
 )
 
 func TestApplySwapsMaps(t *testing.T) {
@@ -77,6 +79,31 @@ func TestApplySwapsEntriesOfOddText(t *testing.T) {
 	b.apply(t, haproxy.Plan{Maps: []haproxy.Map{m}})
 	if d := diff(m, b.observe(t, s).Maps[0]); d != "" {
 		t.Errorf("Maps (-want +got):\n%s", d)
+	}
+}
+
+// TestTwoSwapAMapAtOnce is about podgate drain beside a podgate that runs.
+func TestTwoSwapAMapAtOnce(t *testing.T) {
+	b := newBox(t)
+	s := b.shop(t, nil)
+	b.load(t, s)
+	var both sync.WaitGroup
+	for n := range 2 {
+		c := runtime.New(b.Admin, b.Master, b.Folder)
+		both.Go(func() {
+			for i := range 100 {
+				m := haproxy.Map{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{{Key: fmt.Sprint("key", i), Value: fmt.Sprint("value", n)}}}
+				a, err := c.Apply(t.Context(), haproxy.Plan{Maps: []haproxy.Map{m}})
+				if err != nil || len(a.Refused) > 0 {
+					t.Errorf("%d. swap by %d: %v, %v", i+1, n, a.Refused, err)
+					return
+				}
+			}
+		})
+	}
+	both.Wait()
+	if m := b.observe(t, s).Maps[0]; len(m.Entries) != 1 || m.Entries[0].Key != "key99" {
+		t.Errorf("in the end: %v, want one entry", m.Entries)
 	}
 }
 
