@@ -21,7 +21,7 @@ build:
 
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
-test: haproxy compiler promtool rsyslog
+test: haproxy compiler promtool rsyslog tlsclients
 	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 10m ./...
 
 # A second HAProxy, of another version, beside which some tests run the first. It
@@ -31,7 +31,7 @@ OTHER = if [ -n "$$HAPROXY_OTHER" ]; then echo "$$HAPROXY_OTHER"; elif [ -n "$$C
 # The tests that run HAProxy, with each of the versions that podgate speaks to.
 VERSIONS ?= 2.6 3.0 3.2 3.4
 test-haproxy: export CGO_ENABLED = 1
-test-haproxy: compiler
+test-haproxy: compiler tlsclients
 	@failed=; for version in $(VERSIONS); do \
 	 HAPROXY=$$(testdata/haproxy/fetch.sh $$version) && export HAPROXY && "$$HAPROXY" -v | head -n 1 && \
 	 HAPROXY_OTHER=$$(testdata/haproxy/fetch.sh other) go test -race -count=1 -timeout 10m ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate || \
@@ -41,7 +41,7 @@ test-haproxy: compiler
 
 # The whole of podgate between a fake API server and a real HAProxy.
 e2e: export CGO_ENABLED = 1
-e2e: haproxy compiler
+e2e: haproxy compiler tlsclients
 	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 5m -v ./daemon ./cmd/podgate
 
 # A real kube-apiserver, built once from its modules and kept in the user's
@@ -103,7 +103,7 @@ clean:
 
 # What a fresh Debian lacks, from apt: as root, or by sudo.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
-.PHONY: compiler network promtool rsyslog chromium
+.PHONY: compiler network promtool rsyslog tlsclients chromium
 haproxy:
 	@[ -n "$$HAPROXY" ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends haproxy; }
@@ -113,6 +113,9 @@ compiler:
 promtool:
 	@command -v promtool >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends prometheus; }
+tlsclients:
+	@{ command -v curl && command -v openssl && command -v sslscan; } >/dev/null || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends curl openssl sslscan; }
 rsyslog:
 	@command -v rsyslogd >/dev/null || [ -x /usr/sbin/rsyslogd ] || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends rsyslog; }

@@ -51,7 +51,7 @@ func testify(conn net.Conn) {
 	}
 	told := []string{proxy}
 	for name, values := range req.Header {
-		if strings.HasPrefix(name, "X-Forwarded") || name == "Forwarded" || name == "X-Real-Ip" {
+		if strings.HasPrefix(name, "X-Forwarded") || strings.HasPrefix(name, "X-Ssl-") || name == "Forwarded" || name == "X-Real-Ip" {
 			told = append(told, name+"="+strings.Join(values, "|"))
 		}
 	}

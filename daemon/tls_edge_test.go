@@ -11,12 +11,14 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"podgate/haproxy/haproxytest"
 )
@@ -126,6 +128,47 @@ func TestPlainClientsAreSentToTLS(t *testing.T) {
 		t.Errorf("after a change got %q", got)
 	}
 	tw.awaitReloads() // none
+}
+
+// TestPodsAreToldOfTheClientInTLS asks from another address, where TLS ends at
+// the port and where it ends behind the choice of what is passed through.
+func TestPodsAreToldOfTheClientInTLS(t *testing.T) {
+	tw := newTLSTown(t)
+	tw.certify("told.pem", "told.test")
+	tw.service("told", map[string]string{"host": "told.test", "sslTerm": "true", "check": "false", "send-proxy": "v2"}, newWitness(t))
+	tw.start()
+	ask := func(addr netip.AddrPort, before string) (string, error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(unlisted)}, Timeout: 5 * time.Second}
+		conn, err := d.DialContext(t.Context(), "tcp", addr.String())
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, before); err != nil {
+			return "", err
+		}
+		secured := tls.Client(conn, &tls.Config{ServerName: "told.test", InsecureSkipVerify: true})
+		return exchange(secured, "GET / HTTP/1.1\r\nHost: told.test\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n"+
+			"X-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-SSL-Client-CN: root\r\nX-SSL-Client-DN: CN=root\r\nX-SSL-Client-Verify: 0\r\n\r\n")
+	}
+	want := fmt.Sprintf("200 X-Forwarded-For=%s X-Forwarded-Port=%d X-Forwarded-Proto=https v2=%[1]s", unlisted, tw.https.Port())
+	told := func(when string) {
+		t.Helper()
+		eventually(t, when, func() error {
+			got, err := ask(tw.https, "")
+			if err == nil && got != want {
+				err = fmt.Errorf("got %q, want %q", got, want)
+			}
+			return err
+		})
+	}
+	told("where TLS ends at the port")
+	tw.service("vault", map[string]string{"host": "vault.test", "passthrough": "true"}, newTLSPod(t, "vault"))
+	tw.awaitTLSAnswer("vault.test", "/x", "200 vault /x")
+	told("where TLS ends behind the choice")
+	if got, err := ask(tw.inner, proxied); err == nil {
+		t.Errorf("whoever is on the box may name a client: %q", got)
+	}
 }
 
 // TestALoadBalancerThatEndsTLSIsNotRedirected is about the one that is believed:
@@ -386,9 +429,7 @@ func newProtocolPod(t *testing.T, name string, certificate []byte, protocol stri
 
 // TestAScanFindsNothingWeak has a scanner of Debian look at the TLS frontend.
 func TestAScanFindsNothingWeak(t *testing.T) {
-	if _, err := exec.LookPath("sslscan"); err != nil {
-		t.Skip("no sslscan to test with")
-	}
+	need(t, "sslscan")
 	tw := newTLSTown(t)
 	tw.certify("shop.pem", "shop.test")
 	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop"))
