@@ -5,6 +5,7 @@ package certs
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"time"
@@ -111,10 +112,24 @@ func (r *Reader) folders() map[string]bool {
 	if r.source.CAFolder != "" {
 		folders[r.source.CAFolder] = true
 	}
+	seen := map[string]bool{}
 	for p := range r.read {
 		for _, path := range []string{p.certificate, p.key} {
-			folders[filepath.Dir(path)] = true
-			if target, err := filepath.EvalSymlinks(path); err == nil {
+			if seen[path] {
+				continue
+			}
+			seen[path] = true
+			// Of a thousand files in a folder its own links are followed once.
+			if folder := filepath.Dir(path); !seen[folder] {
+				seen[folder], folders[folder] = true, true
+				if target, err := filepath.EvalSymlinks(folder); err == nil {
+					folders[target] = true
+				}
+			}
+			if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink == 0 {
+				continue
+			}
+			if target, err := filepath.EvalSymlinks(path); err == nil { // else it is polled for
 				folders[filepath.Dir(target)] = true
 			}
 		}

@@ -3,6 +3,7 @@
 package certs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,5 +38,19 @@ func TestOnlyWhatCountsIsWatched(t *testing.T) {
 	want := map[string]bool{folder: true, archive: true, file: true, filepath.Dir(file): true, dir: false}
 	if diff := cmp.Diff(want, r.folders()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func BenchmarkFolders1000(b *testing.B) {
+	dir := b.TempDir()
+	for i := range 1000 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.pem", i)), []byte("x"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	r := NewReader(Source{Paths: []string{dir}})
+	r.Read()
+	for b.Loop() {
+		r.folders()
 	}
 }
