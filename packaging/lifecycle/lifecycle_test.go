@@ -72,6 +72,7 @@ backend own
 	writeFile(t, configFile, config, 0o644)
 	run(t, "podgate", "check")
 	completes(t)
+	linksLead(t)
 
 	t.Log("setup")
 	writeFile(t, operatorConfig, edge+"frontend web\n\tbind *:80\n\thttp-request return status 200\n", 0o644)
