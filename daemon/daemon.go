@@ -128,7 +128,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.pass(ctx, since)
 		if d.result != nil && !watchingHealth { // before, HAProxy is left alone
 			watchingHealth = true
-			watching.Go(func() { watchHealth(ctx, d.edge.runtime, d.looking.interval, healths) })
+			watching.Go(func() { watchHealth(ctx, d.edge.runtime, d.looking, healths) })
 		}
 		d.publish()
 		d.followNodes(ctx, snapshots)

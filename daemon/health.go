@@ -12,23 +12,24 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// healthShare is how many times as long as HAProxy took to tell how its servers
-// do it is left alone then.
-const healthShare = 50
-
 // looking is how closely health is looked at.
 type looking struct {
-	interval time.Duration // between two questions to HAProxy
+	interval time.Duration // between two questions to HAProxy, at least
+	// share is how many times as long as HAProxy took to tell how its servers do it
+	// is left alone then.
+	share int
 	// patience is how long a Service may be without a server that answers before
 	// anybody is told: a new one has none for a moment.
 	patience time.Duration
 }
 
-func usualLooking() looking { return looking{interval: 5 * time.Second, patience: 8 * time.Second} }
+func usualLooking() looking {
+	return looking{interval: 5 * time.Second, share: 50, patience: 8 * time.Second}
+}
 
-// watchHealth asks how HAProxy judges its servers, now and then, until ctx ends.
-// Out holds one value, which the next replaces; nobody closes it.
-func watchHealth(ctx context.Context, r *runtime.Client, interval time.Duration, out chan *admin.Health) {
+// watchHealth asks how HAProxy judges its servers, as often as how says, until ctx
+// ends. Out holds one value, which the next replaces; nobody closes it.
+func watchHealth(ctx context.Context, r *runtime.Client, how looking, out chan *admin.Health) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -49,7 +50,7 @@ func watchHealth(ctx context.Context, r *runtime.Client, interval time.Duration,
 		default:
 		}
 		out <- h
-		timer.Reset(max(interval, healthShare*time.Since(began)))
+		timer.Reset(max(how.interval, time.Duration(how.share)*time.Since(began)))
 	}
 }
 
