@@ -163,7 +163,11 @@ func (b *brake) keeps() *admin.Held {
 	if b.hold == nil {
 		return nil
 	}
-	return &admin.Held{Since: b.hold.since, Until: b.hold.until, Loss: b.hold.loss}
+	h := &admin.Held{Since: b.hold.since, Until: b.hold.until, Loss: b.hold.loss, Servers: make(map[string]int, len(b.held.Backends))}
+	for _, backend := range b.held.Backends {
+		h.Servers[backend.Name] = len(backend.Servers)
+	}
+	return h
 }
 
 // status is for the line of systemctl status; "" while nothing is held.

@@ -163,6 +163,35 @@ func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
 	tw.awaitLog(`"removal is no longer held" reason=confirmed`)
 }
 
+// TestWhatIsHeldIsSaidToBeServed: a Service without endpoints whose servers are
+// held answers, and nobody is told that clients get 503.
+func TestWhatIsHeldIsSaidToBeServed(t *testing.T) {
+	t.Parallel()
+	tw := shops(t, `hold_time = "1h"`)
+	tw.forget("endpointslices")
+	tw.awaitLog("removal is held")
+	eventually(t, "all say that they are held", func() error {
+		s, err := admin.NewClient(tw.socket).Status(t.Context(), -1)
+		if err != nil {
+			return err
+		}
+		for _, row := range s.Services {
+			if row.State != admin.Kept || row.Held != 2 {
+				return fmt.Errorf("%+v", row)
+			}
+		}
+		if len(s.Services) != 6 || s.HAProxy.HeldRemoval == nil || s.HAProxy.HeldRemoval.Loss.Servers != 12 {
+			return fmt.Errorf("%d Services, held %+v", len(s.Services), s.HAProxy.HeldRemoval)
+		}
+		return nil
+	})
+	said, err := tw.explain("shop/s3", strings.NewReplacer())
+	if want := "Service shop/s3: served by 2 servers that the cluster no longer has: their removal is held, podgate confirm lets them go now\n"; err != nil || !strings.HasPrefix(said, want) {
+		t.Errorf("explain: %v\n%s", err, said)
+	}
+	tw.awaitShops()
+}
+
 func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 	for name, down := range map[string]bool{"HAProxy runs": false, "HAProxy is down": true} {
 		t.Run(name, func(t *testing.T) {

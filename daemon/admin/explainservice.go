@@ -127,7 +127,7 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 	for _, c := range e.Contests {
 		x.Conflicts = append(x.Conflicts, ExplainedConflict{c.What, portText(c.Winner), portText(c.Loser), c.Why})
 	}
-	x.judge(e)
+	x.judge(e, v.Edge.Held)
 	x.Lines = linesOf(v, backends)
 	return x, nil
 }
@@ -136,7 +136,7 @@ func portText(p compile.ServicePort) string { return fmt.Sprintf("%s port %s", p
 
 // judge counts what HAProxy has just said, or all servers where it could not be
 // asked.
-func (x *ExplainedService) judge(e compile.Explanation) {
+func (x *ExplainedService) judge(e compile.Explanation, held *Held) {
 	row := Row{}
 	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
 	for i, p := range e.Ports {
@@ -147,6 +147,7 @@ func (x *ExplainedService) judge(e compile.Explanation) {
 		ready := ReadyServers(p.Backend)
 		row.Ready += ready
 		row.Drain += len(p.Backend.Servers) - ready
+		row.Held += held.of(p.Backend.Name)
 		for _, s := range x.Ports[i].Servers {
 			if s.Wanted == haproxy.Ready && (s.up || x.Trouble != "") {
 				row.Up++
@@ -162,6 +163,8 @@ func (x *ExplainedService) judge(e compile.Explanation) {
 		x.Why = "not served: none of its ports has a route or a port of the edge; the problems below say why"
 	case NoEndpoints:
 		x.Why = "served, but it has no endpoints: clients get 503"
+	case Kept:
+		x.Why = fmt.Sprintf("served by %d servers that the cluster no longer has: their removal is held, podgate confirm lets them go now", row.Held)
 	case Down:
 		x.Why = "served, but no server passes its health check: clients get 503"
 	case Weakened:

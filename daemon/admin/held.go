@@ -14,6 +14,16 @@ type Held struct {
 	Since time.Time    `json:"since"`
 	Until time.Time    `json:"until"` // when the cluster is listed again, and decides
 	Loss  haproxy.Loss `json:"loss"`
+
+	Servers map[string]int `json:"-"` // that are kept, by backend; nil where that is not known
+}
+
+// of is how many servers of a backend are kept.
+func (h *Held) of(backend string) int {
+	if h == nil {
+		return 0
+	}
+	return h.Servers[backend]
 }
 
 // String is "60 of 100 servers and 3 of 5 backends since 2026-01-02T03:04:05Z".

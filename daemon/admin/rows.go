@@ -23,6 +23,7 @@ type Row struct {
 	Ready    int      `json:"ready"`         // servers that should take new clients
 	Up       int      `json:"up"`            // of those, up as far as HAProxy was asked
 	Drain    int      `json:"drain"`
+	Held     int      `json:"held,omitempty"` // servers that serve while their removal is held
 	Problems int      `json:"problems"`
 }
 
@@ -34,12 +35,15 @@ const (
 	Down        RowState = "down"         // no server is up
 	NoEndpoints RowState = "no endpoints" // there is no server
 	NotServed   RowState = "not served"   // it was asked for and cannot be served
+	Kept        RowState = "held"         // the cluster has no server for it, and their removal is held
 	Weakened    RowState = "weakened"     // some servers are not up
 	Up          RowState = "up"
 	Skipped     RowState = "skipped" // it was not asked to be served
 )
 
-func rowStates() []RowState { return []RowState{Down, NoEndpoints, NotServed, Weakened, Up, Skipped} }
+func rowStates() []RowState {
+	return []RowState{Down, NoEndpoints, NotServed, Kept, Weakened, Up, Skipped}
+}
 
 // Served reports whether HAProxy knows the Service.
 func (r Row) Served() bool { return r.State != NotServed && r.State != Skipped }
@@ -63,7 +67,7 @@ func RowsOf(v *View) []Row {
 	for i, o := range overviews {
 		row := Row{Service: o.Object.String(), URLs: []string{}, Problems: problems[o.Object.Key]}
 		for _, j := range o.Backends {
-			row.add(r.State.Backends[j], v.Health)
+			row.add(r.State.Backends[j], v)
 			name := r.State.Backends[j].Name
 			for _, route := range routes[name] {
 				row.URLs = append(row.URLs, RouteURL(route))
@@ -86,11 +90,12 @@ func problemsByService(problems []Problem) map[kubeapi.Key]int {
 	return count
 }
 
-func (r *Row) add(b *haproxy.Backend, h *Health) {
+func (r *Row) add(b *haproxy.Backend, v *View) {
 	ready := ReadyServers(b)
 	r.Ready += ready
 	r.Drain += len(b.Servers) - ready
-	r.Up += upOf(b, ready, h)
+	r.Up += upOf(b, ready, v.Health)
+	r.Held += v.Edge.Held.of(b.Name)
 }
 
 // ReadyServers is how many servers of a backend should take new clients.
@@ -122,6 +127,8 @@ func (r *Row) judge(o compile.Overview) {
 		r.State, r.Why = Skipped, o.Skipped
 	case len(o.Backends) == 0:
 		r.State, r.Why = NotServed, "its problems say why"
+	case r.Ready+r.Drain == 0 && r.Held > 0:
+		r.State = Kept
 	case r.Ready+r.Drain == 0:
 		r.State = NoEndpoints
 	case r.Up == 0 && r.Ready > 0:
@@ -160,7 +167,7 @@ func countStates(v *View) map[RowState]int {
 	for _, o := range v.Result.Overviews() {
 		var row Row
 		for _, j := range o.Backends {
-			row.add(v.Result.State.Backends[j], v.Health)
+			row.add(v.Result.State.Backends[j], v)
 		}
 		row.judge(o)
 		count[row.State]++
@@ -270,7 +277,10 @@ func firstURL(r Row) string {
 }
 
 func serversText(r Row) string {
-	if r.Ready+r.Drain == 0 {
+	switch {
+	case r.State == Kept:
+		return strconv.Itoa(r.Held) + " held"
+	case r.Ready+r.Drain == 0:
 		return "-"
 	}
 	return strconv.Itoa(r.Up) + "/" + strconv.Itoa(r.Ready)
