@@ -3,7 +3,9 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,7 +58,7 @@ func TestManyFilesAreWrittenTogether(t *testing.T) {
 	for _, c := range all {
 		path := filepath.Join(dir, c.name)
 		info, err := os.Stat(path)
-		if err != nil || info.Mode() != 0o600 || !holds(path, c.text) {
+		if err != nil || info.Mode() != 0o600 || !holds(path, c.text, 0o600) {
 			t.Errorf("%s: %v, %v", c.name, info, err)
 		}
 	}
@@ -78,6 +80,47 @@ func TestManyFilesAreWrittenTogether(t *testing.T) {
 		t.Error("a file in no folder was written")
 	}
 	check(len(all) + 1)
+}
+
+// TestKeysAreForNobodyElse is about new files, and about those that somebody has
+// opened to others since.
+func TestKeysAreForNobodyElse(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		folder fs.FileMode
+		want   fs.FileMode
+	}{{"whose folder says nothing", 0o750, 0o600}, {"whose folder is for a group", 0o750 | fs.ModeSetgid, 0o640}} {
+		f := folder(t.TempDir())
+		dir := string(f.certificateFolder())
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, row.folder)); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "a.pem")
+		for _, when := range []string{"new", "the same", "opened to others", "another"} {
+			key := "key\n"
+			switch when {
+			case "opened to others":
+				if err := os.Chmod(path, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			case "another":
+				key = "other key\n"
+			}
+			if err := f.writeCertificates(content{"a.pem", whole([]byte(key))}); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode() != row.want {
+				t.Errorf("%s, %s: %v, %v, want %v", row.name, when, info.Mode(), err, row.want)
+			}
+		}
+	}
+	f := folder(t.TempDir())
+	if err := f.ensureTicketKeys(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(f.ticketKeysPath()); err != nil || info.Mode() != 0o600 {
+		t.Errorf("keys of tickets: %v, %v", info.Mode(), err)
+	}
 }
 
 func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {

@@ -62,7 +62,7 @@ func (f folder) replaceWith(name string, t text, mode fs.FileMode) error {
 // what takes long is to wait for the disk, which takes many at once. On an error
 // some of them may hold the new content.
 func (f folder) replaceAll(all []content, mode fs.FileMode) error {
-	return f.put(slices.DeleteFunc(slices.Clone(all), func(c content) bool { return holds(filepath.Join(string(f), c.name), c.text) }), mode)
+	return f.put(slices.DeleteFunc(slices.Clone(all), func(c content) bool { return holds(filepath.Join(string(f), c.name), c.text, mode) }), mode)
 }
 
 // put is replaceAll that does not look what the files hold.
@@ -135,13 +135,17 @@ func writeError(path string, err error) error {
 	return fmt.Errorf("write %s: %w", path, err)
 }
 
-// holds reports whether a file is just that text.
-func holds(path string, t text) bool {
+// holds reports whether a file is just that text, for nobody but whom mode lets
+// read it.
+func holds(path string, t text, mode fs.FileMode) bool {
 	file, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Mode().Perm()&^mode != 0 {
+		return false
+	}
 	c := &comparer{file: bufio.NewReaderSize(file, partSize)}
 	if err := t(c); err != nil {
 		return false
