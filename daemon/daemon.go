@@ -54,7 +54,7 @@ type Daemon struct {
 // returns an error only where it cannot begin: everything after that is told in
 // the log and tried again.
 func (d *Daemon) Run(ctx context.Context) error {
-	tuneMemory()
+	memory := newCollector()
 	snapshots := make(chan *kubeapi.Snapshot, 1)
 	var err error
 	if d.follow, err = newFollower(d.Config.Kubernetes, nodesByDefault(d.Config), userAgent(d.Version), d.Log); err != nil {
@@ -132,6 +132,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 		d.publish()
 		d.followNodes(ctx, snapshots)
+		memory.tune(!d.Config.Kubernetes.Watch || d.follow.client.Status().Polling)
 		wake.Reset(time.Until(d.edge.next()))
 	}
 }

@@ -99,7 +99,7 @@ func startEventReader(ctx context.Context, name, url string) (*eventReader, erro
 	}
 	cmd := exec.CommandContext(ctx, self, name, url)
 	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), "GOGC=50") // as podgate has it
+	cmd.Env = append(os.Environ(), "GOGC=15") // as podgate has it at 100,000 endpoints, and more where there are fewer
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
