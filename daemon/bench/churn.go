@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	churnTime = 30 * time.Second
-	churnRate = 100 // endpoint changes a second
+	churnTime = 30 * time.Second // unless -churn says otherwise
+	churnRate = 100              // endpoint changes a second
 )
 
 // churn replaces the pods of all Services in turn: from each write to the API
@@ -55,7 +55,7 @@ func (e *edge) replacePods(ctx context.Context) ([]time.Duration, error) {
 	var lags []time.Duration
 	tick := time.NewTicker(time.Second / churnRate)
 	defer tick.Stop()
-	for i := range int(churnTime.Seconds()) * churnRate {
+	for i := range int(e.churn.Seconds()) * churnRate {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

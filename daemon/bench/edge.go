@@ -50,11 +50,12 @@ type edge struct {
 	bare    netip.AddrPort // where the yardstick's does
 	socket  string         // podgate's control socket
 	inStep  time.Duration  // from podgate's start until the last Service answered
+	churn   time.Duration  // how long a benchmark that is about churn has pods move
 }
 
 // openEdge fills a cluster and returns when all of it is served.
 func openEdge(ctx context.Context, s size, tls bool, binary string) (*edge, error) {
-	e := &edge{size: s, tls: tls, api: kubeapitest.New(), check: canCheck(s.services * s.pods)}
+	e := &edge{size: s, tls: tls, api: kubeapitest.New(), check: canCheck(s.services * s.pods), churn: churnTime}
 	if err := e.open(ctx, binary); err != nil {
 		return nil, errors.Join(err, e.close())
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// runTimeout bounds one benchmark at one size.
+// runTimeout bounds one benchmark at one size, without its churn.
 const runTimeout = 10 * time.Minute
 
 func main() {
@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	services := flags.Int("services", 0, "how many Services there are, instead of each benchmark's own sizes")
 	pods := flags.Int("pods", 10, "how many pods each of them has; only with -services")
 	podgate := flags.String("podgate", "bin/podgate", "the podgate to measure")
+	churn := flags.Duration("churn", churnTime, "how long churn and rss have pods move")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			sizes = []size{{*services, *pods}}
 		}
 		for _, s := range sizes {
-			if err := measure(ctx, b, s, *podgate, out); err != nil {
+			if err := measure(ctx, b, s, *churn, *podgate, out); err != nil {
 				return fmt.Errorf("%s at %d Services: %w", b.name, s.services, err)
 			}
 		}
@@ -103,7 +104,7 @@ func benchmarks() []benchmark {
 }
 
 // measure runs one benchmark on an edge of its own and writes its line.
-func measure(ctx context.Context, b benchmark, s size, podgate string, out io.Writer) error {
+func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podgate string, out io.Writer) error {
 	if b.apart != nil {
 		l, err := b.apart(ctx, s)
 		if err == nil {
@@ -111,12 +112,13 @@ func measure(ctx context.Context, b benchmark, s size, podgate string, out io.Wr
 		}
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	ctx, cancel := context.WithTimeout(ctx, runTimeout+churn)
 	defer cancel()
 	e, err := openEdge(ctx, s, b.tls, podgate)
 	if err != nil {
 		return err
 	}
+	e.churn = churn
 	defer e.close()
 	l, err := b.run(ctx, e)
 	if err != nil {

@@ -13,14 +13,20 @@ import (
 )
 
 // rss is podgate's whole resident memory: in step, and after one pod of each
-// Service in turn was replaced for a while. The yardstick is the memory of the
-// HAProxy that serves the same servers.
+// Service in turn was replaced for a while, which -churn makes longer; and what it
+// takes of a processor meanwhile. The yardstick is the memory of the HAProxy that
+// serves the same servers.
 func rss(ctx context.Context, e *edge) (line, error) {
 	pid := e.podgate.cmd.Process.Pid
 	synced := residentMB(pid)
+	before, err := e.podgate.cpu()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
 	tick := time.NewTicker(time.Second / churnRate)
 	defer tick.Stop()
-	changes := int(churnTime.Seconds()) * churnRate
+	changes := int(e.churn.Seconds()) * churnRate
 	for i := range changes {
 		select {
 		case <-tick.C:
@@ -31,6 +37,11 @@ func rss(ctx context.Context, e *edge) (line, error) {
 			return nil, err
 		}
 	}
+	after, err := e.podgate.cpu()
+	if err != nil {
+		return nil, err
+	}
+	percent := round(100 * float64(after-before) / float64(time.Since(began)))
 	if !pause(ctx, settleTime) {
 		return nil, context.Cause(ctx)
 	}
@@ -40,6 +51,7 @@ func rss(ctx context.Context, e *edge) (line, error) {
 	}
 	return line{
 		{"synced_mb", synced}, {"churned_mb", residentMB(pid)}, {"peak_mb", peakMB(pid)}, {"changes", changes},
+		{"podgate_cpu_percent", percent}, {"reloads", e.podgate.reloads()},
 		{"yardstick_haproxy_mb", residentMB(process.Pid)},
 	}, nil
 }
