@@ -104,8 +104,8 @@ func (b *Backend) has(addr netip.AddrPort) bool {
 }
 
 // With returns the State with what Missing found beside it. Where both want the
-// same, what s has counts: a route, a listening address, and how a backend is
-// used.
+// same, what s has counts: a listening address, how a backend is used, and a
+// route, unless the backend that it would lead to has no server.
 func (s State) With(missing State) State {
 	if len(missing.Backends) == 0 {
 		return s
@@ -131,8 +131,12 @@ func (s State) With(missing State) State {
 	}
 	routes := slices.Clone(s.Routes)
 	for _, r := range missing.Routes {
-		if _, taken := slices.BinarySearchFunc(s.Routes, r, Route.Compare); !taken {
+		i, taken := slices.BinarySearchFunc(s.Routes, r, Route.Compare)
+		switch {
+		case !taken:
 			routes = append(routes, r)
+		case !s.serves(s.Routes[i].Backend):
+			routes[i] = r
 		}
 	}
 	slices.SortFunc(routes, Route.Compare)
@@ -145,6 +149,11 @@ func (s State) With(missing State) State {
 	slices.SortFunc(frontends, func(x, y Frontend) int { return cmp.Compare(x.Name, y.Name) })
 	s.Frontends, s.Backends, s.Routes = frontends, backends, routes
 	return s
+}
+
+func (s State) serves(backend string) bool {
+	b, ok := s.Backend(backend)
+	return ok && len(b.Servers) > 0
 }
 
 // State is what r serves, as a State: the loaded configuration with the servers

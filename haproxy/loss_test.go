@@ -76,6 +76,7 @@ func TestWhatIsMissingIsKept(t *testing.T) {
 		{"a backend without servers", "a=1,2 b=3", "a= b=3", "2 of 3 servers and 1 of 2 backends", "a=1,2 b=3 /a>a /b>b"},
 		{"a backend that is gone keeps its routes", "a=1,2d b=3", "b=3", "1 of 3 servers and 1 of 2 backends", "a=1,2d b=3 /a>a /b>b"},
 		{"its route that another has now is the other's", "a1=1 b=3", "a2=4 b=3", "1 of 2 servers and 1 of 2 backends", "a1=1 a2=4 b=3 /a>a2 /b>b"},
+		{"but not while the other has no server", "a1=1 b=3", "a2= b=3", "1 of 2 servers and 1 of 2 backends", "a1=1 a2= b=3 /a>a1 /b>b"},
 		{"a backend of another name", "a=1,2", "b=1,2", "0 of 2 servers and 0 of 1 backends", "b=1,2 /b>b"},
 		{"a TCP frontend stays", "tcp=1", "", "1 of 1 servers and 1 of 1 backends", "tcp=1 front_tcp>tcp"},
 		{"a TCP frontend whose address another has does not", "tcp1=1", "tcp2=2", "1 of 1 servers and 1 of 1 backends", "tcp1=1 tcp2=2 front_tcp2>tcp2"},
