@@ -110,9 +110,9 @@ func (t *town) processFaults() []*fault {
 			t.api.Misbehave(kubeapitest.Hide("services", "endpointslices"))
 			defer t.recall()
 			t.api.ExpireVersions()
-			t.moment(ctx)
+			pause(ctx, time.Duration(t.IntN(400))*time.Millisecond)
 			err := t.setClock(t.jumps())
-			t.moment(ctx)
+			pause(ctx, time.Duration(t.IntN(400))*time.Millisecond) // well below safety.hold_time
 			return err
 		}},
 		{name: "HAProxy's worker stopped for a while", do: func(ctx context.Context) error {
