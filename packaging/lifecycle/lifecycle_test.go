@@ -183,7 +183,9 @@ backend own
 	run(t, "systemctl", "reload", "haproxy") // its master still asks for the folder, and so nothing changes
 	await(t, "http://127.0.0.1/cart/", "cart")
 	l.check(t)
-	want(t, "haproxy.service has gone on through all of it", invocation(t, "haproxy"), haproxy)
+	if got := invocation(t, "haproxy"); got != haproxy {
+		t.Errorf("haproxy.service has not gone on through all of it: invocation %q, want %q\n%s", got, haproxy, output("journalctl", "--no-pager", "--lines=60", "--output=short-precise", "--unit=haproxy"))
+	}
 
 	run(t, "systemctl", "restart", "haproxy")
 	await(t, "http://127.0.0.1:8081/", "own")
