@@ -65,13 +65,17 @@ func newStateFile(want haproxy.State) *stateFile {
 	return f
 }
 
+// otherBlanks part the words of a "server-state-file", as isspace(3) has it, but
+// never those of a reply: such a row would be read as another server's.
+const otherBlanks = "\t\v\f\r"
+
 func (f *stateFile) line(line []byte) error {
 	began := f.rows.began
 	ok, err := f.rows.next(line)
 	if err != nil || !began {
 		return err
 	}
-	if ok && !f.keeps(&f.rows.row) {
+	if ok && !f.keeps(&f.rows.row) || bytes.ContainsAny(line, otherBlanks) {
 		return nil
 	}
 	line = bytes.TrimSuffix(line, []byte("\n"))
