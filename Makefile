@@ -22,7 +22,7 @@ build:
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
 test: haproxy compiler promtool rsyslog tlsclients
-	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 10m ./...
+	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 15m ./...
 
 # A second HAProxy, of another version, beside which some tests run the first. It
 # is fetched once; where CI is not set those tests are skipped instead.
