@@ -225,9 +225,13 @@ type pod struct {
 
 var podNumber atomic.Uint32 // addresses are unique in the test binary
 
-func newPod(t *testing.T, name string) *pod {
+func newPod(t *testing.T, name string) *pod { return newPodOn(t, name, 0) }
+
+// newPodOn is newPod on a port, or on any that is free for zero.
+func newPodOn(t *testing.T, name string, port uint16) *pod {
+	t.Helper()
 	n := podNumber.Add(1)
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:0", n>>8, n&0xff))
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:%d", n>>8, n&0xff, port))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"podgate/daemon/admin"
 	"podgate/daemon/config"
 	"podgate/haproxy/haproxytest"
+	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -99,13 +100,28 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			gone.server.Close()
 		},
 		"too much would go at once": func(tw *town) {
-			var pods []*pod
-			for i := range 12 {
-				pods = append(pods, newPod(tw.t, fmt.Sprintf("many-%d", i)))
+			pods := []*pod{newPod(tw.t, "many-0")}
+			port := pods[0].addr.Port()
+			for i := range 11 {
+				pods = append(pods, newPodOn(tw.t, fmt.Sprintf("many-%d", i+1), port))
 			}
-			tw.service("many", nil, pods...)
+			tw.service("many", nil)
+			// One slice, so that all of them go in one event.
+			slice := kubeapi.EndpointSlice{
+				Key: kubeapi.Key{Namespace: "shop", Name: "many-all"}, Service: "many", AddressType: "IPv4",
+				Ports: []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: port}},
+			}
+			none := slice
+			for _, p := range pods {
+				slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: p.addr.Addr(), Ready: true, Serving: true})
+			}
+			if err := tw.api.SetSlice(slice); err != nil {
+				tw.t.Fatal(err)
+			}
 			tw.awaitServers("shop_many_80", pods...)
-			tw.endpoints("many")
+			if err := tw.api.SetSlice(none); err != nil {
+				tw.t.Fatal(err)
+			}
 		},
 		"the node drains": func(tw *town) {
 			c, err := config.Load(tw.toml)
