@@ -181,6 +181,18 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	}
 }
 
+// TestWhatIsAskedWrongHasACodeOfItsOwn: a monitor and a script go by the code
+// alone, and 1 means that something is degraded, or differs.
+func TestWhatIsAskedWrongHasACodeOfItsOwn(t *testing.T) {
+	for command, want := range map[string]int{"diff": exitTrouble, "preflight": exitTrouble, "status": exitUnknown, "check": 1} {
+		for _, wrong := range []string{"--confg", "now"} {
+			if _, stderr, code := podgate(t, command, wrong); code != want || stderr == "" {
+				t.Errorf("podgate %s %s: code %d, %q, want code %d", command, wrong, code, stderr, want)
+			}
+		}
+	}
+}
+
 func TestVersionIsOneLine(t *testing.T) {
 	stdout, _, code := podgate(t, "version")
 	if !strings.HasPrefix(stdout, "podgate ") || strings.Count(stdout, "\n") != 1 || code != 0 {

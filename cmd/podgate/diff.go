@@ -33,33 +33,33 @@ compared.`,
 	file := configFlag(cmd)
 	from := fromFlag(cmd)
 	output := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	failsWith(cmd, exitTrouble, func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		c, err := config.Load(*file)
 		if err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		objects, err := openObjects(*from, cmd.InOrStdin())
 		if err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		if objects != nil {
 			defer objects.Close()
 		}
 		differences, err := daemon.Differences(cmd.Context(), c, version, objects)
 		if err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		if err := printDifferences(cmd, *output, differences); err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		if len(differences) > 0 {
 			return exitError{exitDiffers, errors.New("")} // all has been said
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

@@ -89,10 +89,24 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
+// failsWith has cmd do run, and exit with code where it cannot, or was asked wrong:
+// it says something else by 1.
+func failsWith(cmd *cobra.Command, code int, run func(*cobra.Command, []string) error) {
+	coded := func(err error) error {
+		if _, has := errors.AsType[exitError](err); err == nil || has {
+			return err
+		}
+		return exitError{code, err}
+	}
+	args := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, given []string) error { return coded(args(cmd, given)) }
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return coded(err) })
+	cmd.RunE = func(cmd *cobra.Command, given []string) error { return coded(run(cmd, given)) }
+}
+
 // exitCode is 1 for every error that does not say otherwise.
 func exitCode(err error) int {
-	var e exitError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[exitError](err); ok {
 		return e.code
 	}
 	return 1

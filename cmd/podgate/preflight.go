@@ -34,24 +34,24 @@ be used.`,
 	}
 	file := configFlag(cmd)
 	output := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	failsWith(cmd, exitTrouble, func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		c, err := config.Load(*file)
 		if err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		findings := daemon.Examine(cmd.Context(), c, version)
 		failed := slices.ContainsFunc(findings, func(f daemon.Finding) bool { return !f.OK })
 		if err := printFindings(cmd, *output, findings, !failed); err != nil {
-			return exitError{exitTrouble, err}
+			return err
 		}
 		if failed {
 			return exitError{exitDiffers, errors.New("")} // all has been said
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

@@ -36,9 +36,9 @@ what it should; 3 if podgate does not answer.`,
 	output := outputFlag(cmd)
 	history := cmd.Flags().Bool("history", false, "show what happened, the newest first")
 	all := cmd.Flags().Bool("all", false, "show every Service and problem")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	failsWith(cmd, exitUnknown, func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
-			return exitError{exitUnknown, err}
+			return err
 		}
 		client := admin.NewClient(controlSocket(*socket, *file))
 		style := styleOf(cmd.OutOrStdout())
@@ -46,23 +46,23 @@ what it should; 3 if podgate does not answer.`,
 		if *history {
 			h, err := client.History(cmd.Context())
 			if err != nil {
-				return exitError{exitUnknown, err}
+				return err
 			}
 			style.All = true
 			return show(cmd, *output, h, style)
 		}
 		s, err := client.Status(cmd.Context(), -1)
 		if err != nil {
-			return exitError{exitUnknown, err}
+			return err
 		}
 		if err := show(cmd, *output, s, style); err != nil {
-			return exitError{exitUnknown, err}
+			return err
 		}
 		if code := s.Level.ExitCode(); code != 0 {
 			return exitError{code, errors.New("")} // all has been said
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
