@@ -251,13 +251,7 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 			return err
 		}
 		d.moved = d.moved || d.follow.selects(next.Kubernetes)
-		d.follow.stop()
-		select {
-		case <-snapshots: // of the old one
-		default:
-		}
-		d.follow = f
-		d.follow.start(ctx, snapshots)
+		d.followBy(ctx, f, snapshots)
 	}
 	if keys := next.RestartNeeded(d.Config); len(keys) > 0 {
 		d.Log.Warn("some keys take hold only after a restart", "keys", keys)
@@ -273,6 +267,18 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 	d.Config = next
 	d.followMaterial(ctx)
 	return nil
+}
+
+// followBy follows the cluster by f instead, and takes no Snapshot of the follower
+// before any more.
+func (d *Daemon) followBy(ctx context.Context, f *follower, snapshots chan *kubeapi.Snapshot) {
+	d.follow.stop()
+	select {
+	case <-snapshots:
+	default:
+	}
+	d.follow = f
+	d.follow.start(ctx, snapshots)
 }
 
 func userAgent(version string) string { return "podgate/" + version }

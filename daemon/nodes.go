@@ -25,11 +25,5 @@ func (d *Daemon) followNodes(ctx context.Context, snapshots chan *kubeapi.Snapsh
 		return
 	}
 	d.Log.Info("nodes are followed too, a Service is reached by node ports")
-	d.follow.stop()
-	select {
-	case <-snapshots: // of the old one
-	default:
-	}
-	d.follow = f
-	d.follow.start(ctx, snapshots)
+	d.followBy(ctx, f, snapshots)
 }

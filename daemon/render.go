@@ -61,8 +61,12 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 // nothingServed says why result has no backend, a reason a line, to whoever
 // expected some.
 func nothingServed(result *compile.Result) (lines []string) {
+	all := result.Overviews()
+	if len(all) == 0 {
+		return []string{"nothing is served: there is no Service"}
+	}
 	services := map[string][]kubeapi.Key{} // by the reason why they are left out
-	for _, o := range result.Overviews() {
+	for _, o := range all {
 		if o.Skipped != "" {
 			services[o.Skipped] = append(services[o.Skipped], o.Object.Key)
 		}
@@ -73,9 +77,6 @@ func nothingServed(result *compile.Result) (lines []string) {
 			which += fmt.Sprintf(" and %d more", more)
 		}
 		lines = append(lines, fmt.Sprintf("nothing is served: Service %s: %s", which, reason))
-	}
-	if len(result.Overviews()) == 0 {
-		return []string{"nothing is served: there is no Service"}
 	}
 	return lines
 }
