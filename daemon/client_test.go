@@ -20,11 +20,7 @@ import (
 // newWitness is a pod that answers with what it is told of its client: the PROXY
 // header in front of the connection, and the headers that a proxy may write.
 func newWitness(t *testing.T) *pod {
-	n := podNumber.Add(1)
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:0", n>>8, n&0xff))
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := listenAsPod(t, 0)
 	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {

@@ -227,14 +227,21 @@ var podNumber atomic.Uint32 // addresses are unique in the test binary
 
 func newPod(t *testing.T, name string) *pod { return newPodOn(t, name, 0) }
 
-// newPodOn is newPod on a port, or on any that is free for zero.
-func newPodOn(t *testing.T, name string, port uint16) *pod {
+// listenAsPod takes an address that no other pod has.
+func listenAsPod(t *testing.T, port uint16) net.Listener {
 	t.Helper()
 	n := podNumber.Add(1)
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.77.%d.%d:%d", n>>8, n&0xff, port))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listener
+}
+
+// newPodOn is newPod on a port, or on any that is free for zero.
+func newPodOn(t *testing.T, name string, port uint16) *pod {
+	t.Helper()
+	listener := listenAsPod(t, port)
 	p := &pod{addr: netip.MustParseAddrPort(listener.Addr().String()), name: name}
 	p.server = &http.Server{Handler: p}
 	go p.server.Serve(listener)
