@@ -63,7 +63,7 @@ browser: chromium
 
 # What tries to break it: see packaging/doc/internals.md.
 .PHONY: fuzz chaos soak
-# Every fuzzer for FUZZTIME. What it finds lies in the package's testdata then.
+# Every fuzzer for FUZZTIME, as 1m or 1000x. What it finds lies in the package's testdata then.
 FUZZTIME ?= 1m
 fuzz: haproxy
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z]+' . | sort | while IFS=: read -r file target; do \
