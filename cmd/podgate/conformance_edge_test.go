@@ -26,9 +26,10 @@ import (
 // operatorURL is a section of the operator's own, which podgate never touches.
 const operatorURL = "http://127.0.0.1:8404/"
 
-// baseConfig is the operator's haproxy.cfg: what podgate's folder is added to.
+// baseConfig is the operator's haproxy.cfg: what podgate's folder is added to. The
+// group is podgate's.
 const baseConfig = `global
-    stats socket %s mode 660 level admin expose-fd listeners
+    stats socket %s mode 660 gid %d level admin expose-fd listeners
     log %s len 4096 format rfc3164 local0
     maxconn 2000
 
@@ -43,12 +44,12 @@ frontend operator
     http-request return status 200 content-type text/plain string operator
 `
 
-// podgateConfig is podgate.toml.
+// podgateConfig is podgate.toml; toml fills it in.
 const podgateConfig = `[kubernetes]
 server = %q
 ca_file = %q
 token_file = %q
-namespaces = ["bank", "shop"]
+namespaces = %s
 
 [haproxy]
 folder = %q
@@ -59,7 +60,7 @@ binary = %q
 reload_interval = "1s"
 
 [http]
-bind = ["127.0.0.1:%d"]
+bind = [%q]
 
 [tcp]
 allowed_ports = ["5432", "7000-7100"]
@@ -94,18 +95,21 @@ func startEdge(t *testing.T, podgate string, c *realapi.Cluster) *edge {
 	if err := os.Mkdir(e.file("conf"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	e.write(t, "base.cfg", fmt.Sprintf(baseConfig, e.file("admin.sock"), e.log.addr()))
+	e.write(t, "base.cfg", fmt.Sprintf(baseConfig, e.file("admin.sock"), os.Getgid(), e.log.addr()))
 	e.write(t, "token", c.Token(t, "podgate", "podgate"))
-	e.write(t, "podgate.toml", fmt.Sprintf(podgateConfig,
-		realapi.URL, c.CAFile(), e.file("token"),
-		e.file("conf"), e.file("admin.sock"), e.file("master.sock"), e.file("base.cfg"), haproxy,
-		httpPort))
+	e.write(t, "podgate.toml", e.toml(realapi.URL, c.CAFile(), haproxy, fmt.Sprintf("127.0.0.1:%d", httpPort), "bank", "shop"))
 
 	e.haproxy = realapi.StartProcess(t, e.folder, "haproxy", haproxy,
 		"-W", "-S", e.file("master.sock"), "-f", e.file("base.cfg"), "-f", e.file("conf"))
 	e.awaitHAProxy(t)
 	go e.watchPids(t.Context())
 	return e
+}
+
+// toml is podgate.toml that has the HTTP frontend on bind.
+func (e *edge) toml(server, caFile, binary, bind string, namespaces ...string) string {
+	return fmt.Sprintf(podgateConfig, server, caFile, e.file("token"), `["`+strings.Join(namespaces, `", "`)+`"]`,
+		e.file("conf"), e.file("admin.sock"), e.file("master.sock"), e.file("base.cfg"), binary, bind)
 }
 
 // awaitHAProxy waits until a worker answers.

@@ -6,7 +6,6 @@ package main_test
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -33,48 +32,11 @@ const (
 	peersPort       = 10024
 )
 
-// gatewayBase is the operator's haproxy.cfg of an edge.
-const gatewayBase = `global
-    stats socket %s mode 660 gid %d level admin expose-fd listeners
-    log %s len 4096 format rfc3164 local0
-    maxconn 2000
-
-defaults
-    mode http
-    timeout connect 5s
-    timeout client  30s
-    timeout server  30s
-`
-
-// gatewayConfig is podgate.toml of an edge; what it says of clients and of what
-// the servers are follows.
-const gatewayConfig = `[kubernetes]
-server = "https://` + apiAddr + `:6443"
-ca_file = %q
-token_file = %q
-namespaces = ["` + townNamespace + `"]
-
-[haproxy]
-folder = %q
-admin_socket = %q
-master_socket = %q
-config = [%q]
-binary = %q
-reload_interval = "1s"
-
-[http]
-bind = [":80"]
-
-[tcp]
-allowed_ports = ["5432", "7000-7100"]
-
+// gatewayMore is what podgate.toml of an edge has beside podgateConfig; what it
+// says of clients and of what the servers are follows.
+const gatewayMore = `
 [peers]
 nodes = [%q, %q]
-
-[admin]
-listen = []
-socket = ""
-history = ""
 
 [cloud]
 health_bind = [":10880"]
@@ -117,7 +79,7 @@ func (s *edgesStory) startGateway(t *testing.T, podgate string, index int) *gate
 	if err := os.Mkdir(g.file("conf"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	g.write(t, "base.cfg", fmt.Sprintf(gatewayBase, g.file("admin.sock"), g.id(), g.log.addr()))
+	g.write(t, "base.cfg", fmt.Sprintf(baseConfig, g.file("admin.sock"), g.id(), g.log.addr()))
 	g.write(t, "token", s.cluster.Token(t, "podgate", "podgate"))
 	ca, err := os.ReadFile(s.cluster.CAFile())
 	if err != nil {
@@ -172,9 +134,9 @@ func (g *gateway) give(t *testing.T, name string) {
 }
 
 func (g *gateway) config() string {
-	return fmt.Sprintf(gatewayConfig, g.file("ca.crt"), g.file("token"),
-		g.file("conf"), g.file("admin.sock"), g.file("master.sock"), g.file("base.cfg"), g.binary,
-		fmt.Sprintf("edge1=%s:%d", edgeAddr(0), peersPort), fmt.Sprintf("edge2=%s:%d", edgeAddr(1), peersPort))
+	return g.toml("https://"+apiAddr+":6443", g.file("ca.crt"), g.binary, ":80", townNamespace) +
+		fmt.Sprintf(gatewayMore,
+			fmt.Sprintf("edge1=%s:%d", edgeAddr(0), peersPort), fmt.Sprintf("edge2=%s:%d", edgeAddr(1), peersPort))
 }
 
 // configure gives podgate another podgate.toml, which it notices by itself.
@@ -225,20 +187,11 @@ func (g *gateway) mustCall(t *testing.T, args ...string) string {
 }
 
 func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
+	return os.WriteFile(to, content, 0o755)
 }
 
 // at is an address of an edge.

@@ -88,7 +88,7 @@ func (s *edgesStory) preflight(t *testing.T) {
 		},
 		{
 			name:   "base configuration broken",
-			config: swap(g.file("base.cfg"), other("broken.cfg", fmt.Sprintf(gatewayBase, g.file("admin.sock"), g.id(), g.log.addr())+"\nbackend theirs\n    blance roundrobin\n")),
+			config: swap(g.file("base.cfg"), other("broken.cfg", fmt.Sprintf(baseConfig, g.file("admin.sock"), g.id(), g.log.addr())+"\nbackend theirs\n    blance roundrobin\n")),
 			want:   "FAIL base: haproxy -c: check configuration: haproxy -c refuses the operator's files: ",
 		},
 	}

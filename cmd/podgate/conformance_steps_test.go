@@ -439,7 +439,7 @@ func (s *story) operatorSection(t *testing.T) {
 	if err != nil || string(body) != "operator" {
 		t.Errorf("%s answers %q, %v", operatorURL, body, err)
 	}
-	want := fmt.Sprintf(baseConfig, s.edge.file("admin.sock"), s.edge.log.addr())
+	want := fmt.Sprintf(baseConfig, s.edge.file("admin.sock"), os.Getgid(), s.edge.log.addr())
 	if text, err := os.ReadFile(s.edge.file("base.cfg")); err != nil || string(text) != want {
 		t.Errorf("base.cfg was changed (%v):\n%s", err, text)
 	}
