@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -73,16 +74,21 @@ func (v *view) certified(chosen []haproxy.Certificate, log *slog.Logger) {
 	}
 	now := time.Now()
 	expiring := map[string]bool{}
+	var changes []*admin.Change
 	for _, c := range v.certificates {
-		if !c.Expiring(now) {
+		if c.State(now) == admin.Valid {
 			break // those behind it neither
 		}
 		expiring[c.Source] = true
 		if !v.expiring[c.Source] {
 			log.Warn("certificate expires soon", "file", c.Source, "expires", c.Expires.UTC().Format(time.RFC3339))
-			v.chronicle.tell(told("certificate expires soon", c.Source+" on "+c.Expires.UTC().Format(time.RFC3339)))
+			changes = append(changes, told("certificate expires soon", c.Source+" on "+c.Expires.UTC().Format(time.RFC3339)))
 		}
 	}
+	if left := len(changes) - mostTold; left > 0 {
+		changes = append(changes[:mostTold], told(fmt.Sprintf("%d more certificates expire soon", left), ""))
+	}
+	v.chronicle.tell(changes...)
 	for source := range v.expiring {
 		if !expiring[source] {
 			log.Info("certificate is renewed, or no longer used", "file", source)

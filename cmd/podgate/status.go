@@ -35,7 +35,7 @@ what it should; 3 if podgate does not answer.`,
 	socket := socketFlag(cmd)
 	output := outputFlag(cmd)
 	history := cmd.Flags().Bool("history", false, "show what happened, the newest first")
-	all := cmd.Flags().Bool("all", false, "show every Service and problem")
+	all := cmd.Flags().Bool("all", false, "show every Service, problem and expiring certificate")
 	failsWith(cmd, exitUnknown, func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
 			return err

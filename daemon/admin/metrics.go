@@ -194,20 +194,9 @@ const certificateProblem = "certificate"
 const mostExpiries = 1000
 
 func (m metrics) tellCertificates(v *View, tell func(metric, float64, ...string)) {
-	count := map[string]int{}
-	now := time.Now()
-	for _, c := range v.Certificates {
-		switch {
-		case now.After(c.Expires):
-			count["expired"]++
-		case c.Expiring(now):
-			count["expiring"]++
-		default:
-			count["valid"]++
-		}
-	}
-	for _, state := range []string{"valid", "expiring", "expired"} {
-		tell(m.certificates, float64(count[state]), state)
+	count := countCertificates(v.Certificates, time.Now())
+	for _, state := range certificateStates() {
+		tell(m.certificates, float64(count[state]), string(state))
 	}
 	told := map[string]bool{}
 	for _, c := range v.Certificates { // the first to expire first

@@ -21,7 +21,7 @@ var web embed.FS
 const (
 	refreshSeconds = 10
 	pageServices   = 100 // on one page
-	pageProblems   = 50
+	pageProblems   = 50  // and as many certificates
 	pageChanges    = 10
 )
 
@@ -76,6 +76,8 @@ type statusPage struct {
 	Extra                              []fact
 	Problems                           []StatusProblem
 	MoreProblems                       int
+	Ending                             []string // certificates
+	EndingTotal, MoreEnding            int
 	List                               Listing
 	Shown                              string
 	States                             []choice
@@ -109,6 +111,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		p.Extra = append(p.Extra, fact{"Certificates", status.certificatesText()})
 	}
 	p.MoreProblems = len(status.Problems) - len(p.Problems)
+	ending := status.endingLines()
+	p.Ending, p.EndingTotal = limit(ending, pageProblems), len(ending)
+	p.MoreEnding = len(ending) - len(p.Ending)
 	p.List = Listing{Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}.fill(status.Services, r.FormValue("state"), number(r, "from", 0), pageServices)
 	p.Status.Services = nil
 	p.shown(r.URL.Query())

@@ -97,13 +97,14 @@ type StatusConfig struct {
 
 // StatusCount says how much there is.
 type StatusCount struct {
-	Services     int                  `json:"services"` // of the cluster, as far as it is followed
-	Served       int                  `json:"served"`
-	Backends     int                  `json:"backends"`
-	Routes       int                  `json:"routes"`
-	Servers      Servers              `json:"servers"`
-	Problems     int                  `json:"problems"`
-	ProblemKinds map[compile.Kind]int `json:"problem_kinds"`
+	Services     int                      `json:"services"` // of the cluster, as far as it is followed
+	Served       int                      `json:"served"`
+	Backends     int                      `json:"backends"`
+	Routes       int                      `json:"routes"`
+	Servers      Servers                  `json:"servers"`
+	Problems     int                      `json:"problems"`
+	ProblemKinds map[compile.Kind]int     `json:"problem_kinds"`
+	Certificates map[CertificateState]int `json:"certificates"` // in use
 }
 
 // Servers are how many there are by state. Up and Down are of those that should
@@ -143,7 +144,7 @@ func (p StatusProblem) String() string {
 func StatusOf(v *View, now time.Time) Status {
 	s := Status{
 		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{}, Certificates: []Certificate{},
-		Count: StatusCount{ProblemKinds: map[compile.Kind]int{}},
+		Count: StatusCount{ProblemKinds: map[compile.Kind]int{}, Certificates: countCertificates(nil, now)},
 	}
 	s.API.Conditions = []StatusCondition{}
 	if v == nil {
@@ -172,6 +173,7 @@ func StatusOf(v *View, now time.Time) Status {
 	s.Count.Servers = CountServers(v)
 	s.Changes = HistoryOf(v).Changes
 	s.Certificates = append(s.Certificates, v.Certificates...)
+	s.Count.Certificates = countCertificates(s.Certificates, now)
 	s.Level, s.Reasons = judge(v, s, now)
 	return s
 }
@@ -237,10 +239,8 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 	if v.Edge.Draining {
 		add(Degraded, "this node drains: its health checks fail until podgate undrain")
 	}
-	for _, c := range v.Certificates {
-		if c.Expiring(now) {
-			add(Degraded, "certificate %s", c.text(now))
-		}
+	if text := s.endingText(); text != "" {
+		add(Degraded, "%s", text)
 	}
 	for _, text := range v.CertificateProblems {
 		add(Degraded, "certificate %s", text)

@@ -17,14 +17,15 @@ import (
 type Style struct {
 	Color bool // with the escapes of a terminal
 	Width int  // of it, in columns; zero does not cut lines
-	All   bool // every Service and Problem instead of one screen
+	All   bool // every Service, Problem and expiring certificate instead of one screen
 }
 
 // What fits one screen.
 const (
-	screenProblems = 8
-	screenServices = 12
-	screenChanges  = 6
+	screenProblems     = 8
+	screenCertificates = 4
+	screenServices     = 12
+	screenChanges      = 6
 )
 
 // The colours (ECMA-48 SGR).
@@ -145,6 +146,7 @@ func (s Status) Print(w io.Writer, style Style) {
 	}
 	p.table(nil, rows, nil)
 	p.problems(s.Problems)
+	p.ending(s.endingLines())
 	p.services(s)
 	p.changes(s.Changes, screenChanges, "LAST CHANGES")
 }
@@ -206,23 +208,6 @@ func (h StatusHAProxy) text(now time.Time) string {
 	return text
 }
 
-func (c Certificate) text(now time.Time) string {
-	left := c.Expires.Sub(now)
-	if left < 0 {
-		return fmt.Sprintf("%s expired %s ago", c.Source, ago(-left))
-	}
-	return fmt.Sprintf("%s expires in %s", c.Source, ago(left))
-}
-
-// certificatesText says which of several is the first to expire.
-func (s Status) certificatesText() string {
-	text := fmt.Sprintf("%d, %s", len(s.Certificates), s.Certificates[0].text(s.At))
-	if len(s.Certificates) == 1 {
-		return s.Certificates[0].text(s.At)
-	}
-	return text
-}
-
 func (c StatusConfig) text() string {
 	if c.Error != "" {
 		return "refused as it is now"
@@ -257,6 +242,21 @@ func (p printer) problems(problems []StatusProblem) {
 		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, x.String())))
 	}
 	p.more(len(problems)-len(shown), "podgate status --all")
+}
+
+func (p printer) ending(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	p.head(fmt.Sprintf("EXPIRING CERTIFICATES (%d)", len(lines)))
+	shown := lines
+	if !p.All {
+		shown = limit(lines, screenCertificates)
+	}
+	for _, line := range shown {
+		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, line)))
+	}
+	p.more(len(lines)-len(shown), "podgate status --all")
 }
 
 func (p printer) more(left int, command string) {

@@ -43,20 +43,6 @@ type View struct {
 	CertificateProblems []string              // sorted
 }
 
-// Certificate is one that the TLS frontend uses, without its key.
-type Certificate struct {
-	Source  string    `json:"source"` // a file, or "Secret shop/tls"
-	Names   []string  `json:"names"`
-	Expires time.Time `json:"expires"`
-}
-
-// ExpiresSoon is how long before its end a certificate is told: whoever renews
-// it has tried by then.
-const ExpiresSoon = 14 * 24 * time.Hour
-
-// Expiring reports whether a certificate is about to expire, or has.
-func (c Certificate) Expiring(now time.Time) bool { return c.Expires.Sub(now) < ExpiresSoon }
-
 // Problem is a compile.Problem, or one that was found with HAProxy's help.
 type Problem struct {
 	compile.Problem
