@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"time"
 
 	"podgate/daemon/admin"
 	"podgate/daemon/certs"
@@ -24,8 +25,8 @@ type material struct {
 	set    certs.Set // what there is now
 	out    chan certs.Set
 	cancel context.CancelFunc
-	done   chan struct{}          // closed by the goroutine when it ends
-	told   map[certs.Problem]bool // problems that were told
+	done   chan struct{}               // closed by the goroutine when it ends
+	told   map[certs.Problem]time.Time // problems that were told, and since when
 
 	// The last certificates that were chosen, and of what: what stays the same
 	// stays one.
@@ -47,7 +48,7 @@ func sourceOf(c *config.Config) certs.Source {
 }
 
 // newMaterial reads what there is, and begins to follow it.
-func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]bool, tell func(error)) *material {
+func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]time.Time, tell func(error)) *material {
 	m := &material{of: sourceOf(c), out: make(chan certs.Set, 1), done: make(chan struct{}), told: told}
 	reader := certs.NewReader(m.of)
 	m.set, _ = reader.Read()
@@ -154,7 +155,7 @@ func (d *Daemon) takeMaterial() {
 
 // followMaterial follows what podgate.toml names now.
 func (d *Daemon) followMaterial(ctx context.Context) {
-	told, known := map[certs.Problem]bool{}, map[kubeapi.Key]secretState(nil)
+	told, known := map[certs.Problem]time.Time{}, map[kubeapi.Key]secretState(nil)
 	if d.material != nil {
 		if reflect.DeepEqual(d.material.of, sourceOf(d.Config)) {
 			d.Config = d.material.in(d.Config)
@@ -173,17 +174,19 @@ func (d *Daemon) followMaterial(ctx context.Context) {
 // tellMaterial logs each problem with a certificate when it begins and when it
 // ends.
 func (d *Daemon) tellMaterial() {
-	now := map[certs.Problem]bool{}
+	now := map[certs.Problem]time.Time{}
 	var changes []*admin.Change
 	for _, p := range slices.Concat(d.material.set.Problems, d.material.problems, d.edge.vetted.refusals) {
-		now[p] = true
-		if !d.material.told[p] {
+		since, ok := d.material.told[p]
+		if !ok {
+			since = time.Now()
 			d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
 			changes = append(changes, told("certificate problem", p.String()))
 		}
+		now[p] = since
 	}
 	for p := range d.material.told {
-		if !now[p] {
+		if _, ok := now[p]; !ok {
 			d.Log.Info("certificate problem is gone", "file", p.File, "reason", p.Text)
 			changes = append(changes, told("certificate problem is gone", p.String()))
 		}

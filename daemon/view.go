@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -97,13 +98,15 @@ func (v *view) certified(chosen []haproxy.Certificate, log *slog.Logger) {
 	v.expiring = expiring
 }
 
-// certificateProblems are those that the log was told, a line each.
-func certificateProblems(problems map[certs.Problem]bool) []string {
-	var all []string
-	for p := range problems {
-		all = append(all, p.File+": "+p.Text)
+// certificateProblems are those that the log was told.
+func certificateProblems(told map[certs.Problem]time.Time) []admin.CertificateProblem {
+	var all []admin.CertificateProblem
+	for p, since := range told {
+		all = append(all, admin.CertificateProblem{File: p.File, Text: p.Text, Since: since})
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b admin.CertificateProblem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Text, b.Text))
+	})
 	return all
 }
 

@@ -57,7 +57,7 @@ func troubledView(t *testing.T) *View {
 	v.Edge.Held = &Held{Since: time.Now().Add(-time.Minute), Until: time.Now().Add(4 * time.Minute), Loss: haproxy.Loss{Servers: 4100, OfServers: 5000, Backends: 210, OfBackends: 300}, Servers: map[string]int{v.Result.State.Backends[6].Name: 3}}
 	v.Edge.Draining = true
 	v.Certificates = []Certificate{{Source: "/etc/podgate/certificates/www.example.com.pem", Names: []string{"www.example.com"}, Expires: time.Now().Add(50 * time.Hour)}}
-	v.CertificateProblems = []string{"/etc/podgate/certificates/broken.pem: holds no PEM"}
+	v.CertificateProblems = []CertificateProblem{{File: "/etc/podgate/certificates/broken.pem", Text: "holds no PEM"}}
 	v.ConfigError = `/etc/podgate/podgate.toml:5: kubernetes.poll_intervall: unknown key (did you mean "poll_interval"?)`
 	v.Edge.InStep, v.Edge.Trouble = false, "observe HAProxy: dial unix /run/haproxy/admin.sock: connect: permission denied (is podgate in group haproxy?)"
 	for i := range 9 {

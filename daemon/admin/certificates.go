@@ -14,6 +14,16 @@ type Certificate struct {
 	Expires time.Time `json:"expires"`
 }
 
+// CertificateProblem is what is wrong with a certificate, or with authorities.
+type CertificateProblem struct {
+	File  string // or "Secret shop/tls"
+	Text  string // what is wrong and what becomes of it, one line
+	Since time.Time
+}
+
+// String is "/etc/podgate/certificates/shop.pem: expired on ...".
+func (p CertificateProblem) String() string { return p.File + ": " + p.Text }
+
 // ExpiresSoon is how long before its end a certificate is told: whoever renews
 // it has tried by then.
 const ExpiresSoon = 14 * 24 * time.Hour
@@ -75,6 +85,18 @@ func (s Status) certificatesText() string {
 		return first
 	}
 	return fmt.Sprintf("%d, %s", len(s.Certificates), first)
+}
+
+// problemsText is why certificates that are refused are worth a word, one by its
+// name and several by how many they are; "" for none.
+func problemsText(problems []CertificateProblem) string {
+	switch len(problems) {
+	case 0:
+		return ""
+	case 1:
+		return "certificate " + problems[0].String()
+	}
+	return fmt.Sprintf("%d problems of certificates", len(problems))
 }
 
 // endingText is why certificates are worth a word, "" for nothing: one by its

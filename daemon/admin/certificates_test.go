@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"podgate/daemon/compile"
+	"podgate/kubeapi"
 )
 
 // withCertificates is a View of as many certificates that end hours from now.
@@ -84,5 +87,57 @@ func TestAThousandCertificatesThatExpireAreAFewLines(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"valid": 0, "expiring": 1000, "expired": 0}, got.Count.Certificates); diff != "" || len(got.Certificates) != 1000 {
 		t.Errorf("%d certificates in JSON, counts (-want +got):\n%s", len(got.Certificates), diff)
+	}
+}
+
+// What is counted is the same wherever it is: in JSON, on the screen, on the page
+// and in the metrics.
+func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
+	since := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	service := compile.Problem{Kind: compile.Conflict, Service: kubeapi.Key{Namespace: "shop", Name: "svc-00000"}, Text: "is taken"}
+	certificate := func(n int) CertificateProblem {
+		return CertificateProblem{File: fmt.Sprintf("/c/%04d.pem", n), Text: "holds no PEM", Since: since}
+	}
+	v := viewOf(t, 1, 1)
+	v.Problems = []Problem{{Problem: service, Since: since}}
+	v.CertificateProblems = []CertificateProblem{certificate(0)}
+	s := StatusOf(v, v.At)
+	want := []StatusProblem{
+		{Kind: "certificate", Certificate: "/c/0000.pem", Text: "holds no PEM", Since: since},
+		{Kind: compile.Conflict, Service: "shop/svc-00000", Text: "is taken", Since: since},
+	}
+	if diff := cmp.Diff(want, s.Problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"certificate /c/0000.pem: holds no PEM", "1 problem of a Service"}, s.Reasons); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+
+	for n := range 999 {
+		v.CertificateProblems = append(v.CertificateProblems, certificate(n+1))
+	}
+	s = StatusOf(v, v.At)
+	if diff := cmp.Diff([]string{"1000 problems of certificates", "1 problem of a Service"}, s.Reasons); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	if s.Count.Problems != 1001 || len(s.Problems) != 1001 {
+		t.Errorf("%d problems are counted, %d told", s.Count.Problems, len(s.Problems))
+	}
+	if diff := cmp.Diff(map[compile.Kind]int{"certificate": 1000, "conflict": 1}, s.Count.ProblemKinds); diff != "" {
+		t.Errorf("by kind (-want +got):\n%s", diff)
+	}
+	metrics := scrape(t, serverOf(v))
+	for _, kind := range append(compile.Kinds(), "certificate") {
+		if line := fmt.Sprintf("\npodgate_problems{kind=%q} %d\n", kind, s.Count.ProblemKinds[kind]); !strings.Contains(metrics, line) {
+			t.Errorf("the metrics have no %q", line)
+		}
+	}
+	screen := printed(s, Style{})
+	if n := strings.Count(screen, "\n"); n > 30 || !strings.Contains(screen, "\nPROBLEMS (1001)\n  certificate /c/0000.pem: holds no PEM\n") || !strings.Contains(screen, "\n  and 993 more: podgate status --all\n") {
+		t.Errorf("%d lines:\n%s", n, screen)
+	}
+	page := get(serverOf(v), "GET", "/", "127.0.0.1").Body.String()
+	if !strings.Contains(page, "Problems (1001)") || !strings.Contains(page, `<li>certificate /c/0000.pem <span class="kind">certificate</span> holds no PEM</li>`) || !strings.Contains(page, "<p>and 951 more: podgate status --all</p>") {
+		t.Errorf("the page says\n%s", page)
 	}
 }

@@ -121,7 +121,7 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 	}
 	for _, p := range v.Problems {
 		if p.Service == key {
-			x.Problems = append(x.Problems, StatusProblem{p.Kind, key.String(), p.Port, p.Key, p.Text, p.Since})
+			x.Problems = append(x.Problems, statusProblem(p))
 		}
 	}
 	for _, c := range e.Contests {

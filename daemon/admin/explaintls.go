@@ -68,7 +68,9 @@ func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, throu
 	}
 	if len(shown) == 0 {
 		x.Verdict = "is refused in the TLS handshake: " + whyRefused(v, t.Name)
-		x.Near = append(x.Near, v.CertificateProblems...)
+		for _, p := range limit(v.CertificateProblems, mostNear) {
+			x.Near = append(x.Near, p.String())
+		}
 	}
 	if !t.Default {
 		t.HAProxy = asShown(ctx, v, t.Name, shown)

@@ -169,23 +169,25 @@ func rewritten(r haproxy.Route, path string) string {
 	return string(r.Rewrite) + rest
 }
 
+// mostNear is how much is told of what may have been meant.
+const mostNear = 8
+
 // nothing says what may have been meant.
 func (x *ExplainedURL) nothing(v *View, tls bool, u *url.URL, path string) {
 	if x.Verdict == "" {
 		x.Verdict = "no route matches: HAProxy answers 404"
 	}
 	host := haproxy.CanonicalHost(u.Host)
-	const most = 8
 	for _, r := range v.Result.State.Routes {
 		sameHost := host != "" && r.Host == host
 		samePath := r.Path != "" && strings.HasPrefix(path+"/", r.Path+"/")
-		if len(x.Near) < most && (sameHost || samePath) {
+		if len(x.Near) < mostNear && (sameHost || samePath) {
 			port, _ := v.Result.Service(r.Backend)
 			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", RouteURL(r), portText(port)))
 		}
 	}
 	for _, p := range v.Problems {
-		if len(x.Near) < most && host != "" && strings.Contains(p.Text, host) {
+		if len(x.Near) < mostNear && host != "" && strings.Contains(p.Text, host) {
 			x.Near = append(x.Near, p.String())
 		}
 	}

@@ -167,7 +167,7 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 	for _, kind := range compile.Kinds() {
 		tell(m.problems, float64(problems[kind]), string(kind))
 	}
-	tell(m.problems, float64(len(v.CertificateProblems)), certificateProblem)
+	tell(m.problems, float64(len(v.CertificateProblems)), string(ofCertificate))
 	states := countStates(v)
 	for _, state := range rowStates() {
 		tell(m.services, float64(states[state]), string(state))
@@ -185,9 +185,6 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 		tell(m.oldWorkers, float64(v.Health.Retired))
 	}
 }
-
-// certificateProblem is the kind of Problems that are of no Service.
-const certificateProblem = "certificate"
 
 // mostExpiries bounds how many certificates have a metric of their own: those of
 // Secrets are as many as the cluster likes.

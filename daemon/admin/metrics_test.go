@@ -74,7 +74,7 @@ func TestEachCertificateHasItsEnd(t *testing.T) {
 	for i := range 3 * mostExpiries {
 		v.Certificates = append(v.Certificates, Certificate{Source: fmt.Sprintf("Secret shop/%04d", i), Expires: end.Add(2 * time.Hour)})
 	}
-	v.CertificateProblems = []string{"/c/a.pem: expired", "/c/b.pem: no key"}
+	v.CertificateProblems = []CertificateProblem{{File: "/c/a.pem", Text: "expired"}, {File: "/c/b.pem", Text: "no key"}}
 	text := scrape(t, serverOf(v))
 	for _, want := range []string{
 		`podgate_certificate_expiry_timestamp_seconds{source="in service"} 2e+09` + "\n",

@@ -10,7 +10,8 @@ import (
 )
 
 // SchemaVersion is that of Status, Listing, History and Explanation in JSON.
-// Fields may come; one that goes or changes its meaning makes it another.
+// Fields may come, and kinds of Problems; a field that goes or changes its meaning
+// makes it another.
 const SchemaVersion = 1
 
 // Status is everything that one screen shows, as JSON.
@@ -116,18 +117,41 @@ type Servers struct {
 	Leaving int `json:"leaving"` // out of service, with connections yet
 }
 
-// StatusProblem is a Problem.
+// StatusProblem is a Problem of a Service, or a CertificateProblem.
 type StatusProblem struct {
-	Kind       compile.Kind `json:"kind"`
-	Service    string       `json:"service"`
-	Port       string       `json:"port,omitempty"`
-	Annotation string       `json:"annotation,omitempty"`
-	Text       string       `json:"text"`
-	Since      time.Time    `json:"since"`
+	Kind        compile.Kind `json:"kind"`
+	Service     string       `json:"service"` // "" where it is of a certificate
+	Port        string       `json:"port,omitempty"`
+	Annotation  string       `json:"annotation,omitempty"`
+	Certificate string       `json:"certificate,omitempty"` // its file, or "Secret shop/tls"
+	Text        string       `json:"text"`
+	Since       time.Time    `json:"since"`
+}
+
+// ofCertificate is the kind of Problems that are of no Service.
+const ofCertificate compile.Kind = "certificate"
+
+func statusProblem(p Problem) StatusProblem {
+	return StatusProblem{Kind: p.Kind, Service: p.Service.String(), Port: p.Port, Annotation: p.Key, Text: p.Text, Since: p.Since}
+}
+
+// problemsOf are all Problems of v, those of certificates first.
+func problemsOf(v *View) []StatusProblem {
+	problems := make([]StatusProblem, 0, len(v.CertificateProblems)+len(v.Problems))
+	for _, p := range v.CertificateProblems {
+		problems = append(problems, StatusProblem{Kind: ofCertificate, Certificate: p.File, Text: p.Text, Since: p.Since})
+	}
+	for _, p := range v.Problems {
+		problems = append(problems, statusProblem(p))
+	}
+	return problems
 }
 
 // String names the object, then says what is wrong with it.
 func (p StatusProblem) String() string {
+	if p.Certificate != "" {
+		return "certificate " + p.Certificate + ": " + p.Text
+	}
 	text := p.Service
 	if p.Port != "" {
 		text += " port " + p.Port
@@ -155,11 +179,11 @@ func StatusOf(v *View, now time.Time) Status {
 	s.Config = StatusConfig{v.ConfigFile, v.ConfigError, v.ConfigSince}
 	s.API = apiOf(v)
 	s.HAProxy = haproxyOf(v)
-	for _, p := range v.Problems {
-		s.Problems = append(s.Problems, StatusProblem{p.Kind, p.Service.String(), p.Port, p.Key, p.Text, p.Since})
+	s.Problems = problemsOf(v)
+	for _, p := range s.Problems {
 		s.Count.ProblemKinds[p.Kind]++
 	}
-	s.Count.Problems = len(v.Problems)
+	s.Count.Problems = len(s.Problems)
 	s.Services = RowsOf(v)
 	s.Count.Services = len(s.Services)
 	for _, r := range s.Services {
@@ -242,8 +266,8 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 	if text := s.endingText(); text != "" {
 		add(Degraded, "%s", text)
 	}
-	for _, text := range v.CertificateProblems {
-		add(Degraded, "certificate %s", text)
+	if text := problemsText(v.CertificateProblems); text != "" {
+		add(Degraded, "%s", text)
 	}
 	for _, c := range s.API.Conditions {
 		add(Degraded, "API server %s: %s; HAProxy serves the last state", c.Kind, c.Text)

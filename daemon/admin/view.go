@@ -40,7 +40,7 @@ type View struct {
 
 	Certificates        []Certificate         // in use, the first to expire first
 	Shown               []haproxy.Certificate // the same, with the names that they serve, without their keys
-	CertificateProblems []string              // sorted
+	CertificateProblems []CertificateProblem  // sorted by File and Text
 }
 
 // Problem is a compile.Problem, or one that was found with HAProxy's help.
