@@ -66,6 +66,7 @@ type edge struct {
 	bundles    map[string][]byte // authorities that are wanted, by file name
 	tickets    tickets
 	quarantine quarantine
+	local      localPeer
 	secret     string // of the relay; "" until it is needed
 	noRelay    string // why there is no relay; "" while there is
 	viaMaster  bool   // it has been told that the admin socket is dead
@@ -86,6 +87,7 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		log:            log,
 		alive:          func() {},
 		brake:          newBrake(c, log),
+		local:          hostPeer(),
 		tickets:        tickets{interval: c.HTTPS.TicketKeyInterval},
 	}
 }

@@ -45,7 +45,7 @@ func (f Finding) String() string {
 
 // Checks are the kinds of Findings, in the order in which they are made.
 func Checks() []string {
-	return []string{"api", "sockets", "folder", "certificates", "binds", "base", "pods"}
+	return []string{"api", "sockets", "folder", "certificates", "peers", "binds", "base", "pods"}
 }
 
 // examination is one run of Examine.
@@ -53,6 +53,7 @@ type examination struct {
 	config   *config.Config
 	version  string
 	findings []Finding
+	local    localPeer
 }
 
 // Examine looks, from this machine and as this user, whether podgate can do its
@@ -65,6 +66,7 @@ func Examine(ctx context.Context, c *config.Config, version string) []Finding {
 	x.sockets(ctx)
 	x.folder()
 	x.certificates()
+	x.peers(ctx)
 	x.binds()
 	x.base(ctx)
 	if snapshot != nil {
@@ -199,15 +201,36 @@ func (x *examination) certificates() {
 	}
 }
 
+// peers looks whether HAProxy will find itself among the nodes of podgate.toml:
+// where it does not, it warns, and goes on without them.
+func (x *examination) peers(ctx context.Context) {
+	h := x.config.HAProxy
+	x.local = askPeer(ctx, runtime.New(h.AdminSocket, h.MasterSocket, h.Folder))
+	nodes := x.config.Peers.Nodes
+	if len(nodes) == 0 {
+		return
+	}
+	what := "this host in peers.nodes"
+	if x.local.asked {
+		what = "HAProxy in peers.nodes"
+	}
+	node, err := x.config.Peers.Find(x.local.name)
+	if err == nil {
+		what += fmt.Sprintf(", %s at %s", node.Name, node.Addr)
+	}
+	x.add("peers", what, err, fmt.Sprintf("write %q into peers.nodes of every node, or give HAProxy one of its names by -L", x.local.name+"=ADDRESS:PORT"))
+}
+
 // binds tries the addresses that HAProxy will listen on, but for those that it
 // has by podgate's doing.
 func (x *examination) binds() {
 	e := newEdge(x.config, slog.New(slog.DiscardHandler))
+	e.local = x.local
 	// Without the authorities of clients there is no TLS frontend.
 	c := readMaterial(x.config).in(x.config)
 	want := compile.Compile(c, &kubeapi.Snapshot{}, nil).State
 	held := e.listening(want)
-	for _, f := range withPeer(want.Frontends, want.Settings) {
+	for _, f := range withPeer(want.Frontends, want.Settings, x.local.name) {
 		binds := f.Binds
 		if f.Relay.IsValid() {
 			binds = append(slices.Clone(binds), f.Relay)

@@ -53,6 +53,15 @@ func (tw *town) replace(old, text string) {
 	}
 }
 
+func hostname(t *testing.T) string {
+	t.Helper()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 func TestExamineNamesWhatIsBroken(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -126,6 +135,23 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			"FAIL certificates: /nonexistent/ca.pem: is not there; what needs these authorities is not served",
 			"/lone.pem: holds no private key in PEM; it is not served",
 		}},
+		{"a HAProxy that is none of its peers", func(tw *town) {
+			tw.rename("edge3")
+			tw.configure("[peers]\nnodes = [\"edge1=127.0.0.1:10024\", \"edge2=127.0.0.2:10024\"]\n")
+		}, []string{`FAIL peers: HAProxy in peers.nodes: "edge3" is none of edge1, edge2: HAProxy leaves the peers out and shares no table of clients (write "edge3=ADDRESS:PORT" into peers.nodes of every node, or give HAProxy one of its names by -L)`}},
+		{"a host that is none of the peers, where HAProxy cannot be asked", func(tw *town) {
+			tw.configure("[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
+			tw.replace("admin.sock", "no-admin.sock")
+			tw.replace("master.sock", "no-master.sock")
+		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname(t) + "\" is none of edge1.of-many: "}},
+		{"nothing where HAProxy goes by another name than its host", func(tw *town) {
+			tw.rename("edge1")
+			tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", tw.freeAddr()))
+		}, nil},
+		{"its address among the peers is taken", func(tw *town) {
+			tw.rename("edge1")
+			tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", tw.listen()))
+		}, []string{" for peers: listen tcp4 "}},
 		{"port of TLS taken, where clients are verified", func(tw *town) {
 			edge := tw.ending()
 			ca := filepath.Join(edge.folder, "ca.txt")

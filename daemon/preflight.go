@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"syscall"
 
@@ -51,15 +50,11 @@ func preflight(loaded, want []haproxy.Frontend, try func(netip.AddrPort) error) 
 	return taken, nil
 }
 
-// withPeer adds the address on which HAProxy will listen for other edge nodes, as
-// a frontend that cannot be done without.
-func withPeer(frontends []haproxy.Frontend, s haproxy.Settings) []haproxy.Frontend {
-	host, err := os.Hostname()
-	if err != nil {
-		return frontends
-	}
+// withPeer adds the address on which HAProxy, which goes by the name of local,
+// will listen for other edge nodes, as a frontend that cannot be done without.
+func withPeer(frontends []haproxy.Frontend, s haproxy.Settings, local string) []haproxy.Frontend {
 	for _, p := range s.Peers {
-		if p.Name == host {
+		if p.Name == local {
 			frontends = append(slices.Clone(frontends), haproxy.Frontend{Name: "peers", Binds: []netip.AddrPort{p.Addr}})
 		}
 	}

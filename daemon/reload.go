@@ -176,7 +176,7 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 	if !e.ours && e.process.Generation != "" {
 		try = tryListen // the sockets may be those of a configuration of ours that is forgotten
 	}
-	taken, err := preflight(e.listening(want), withPeer(want.Frontends, want.Settings), try)
+	taken, err := preflight(e.listening(want), withPeer(want.Frontends, want.Settings, e.local.name), try)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
 			e.tellRelay(taken[relay])
@@ -222,16 +222,16 @@ func untried(s haproxy.State, have haproxy.Running) haproxy.State {
 // the same.
 func (e *edge) listening(want haproxy.State) []haproxy.Frontend {
 	if e.ours {
-		return withPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings)
+		return withPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings, e.local.name)
 	}
 	var frontends []haproxy.Frontend
 	for _, l := range e.folder.remembered() {
-		frontends = append(frontends, withPeer(l.State.Frontends, l.State.Settings)...)
+		frontends = append(frontends, withPeer(l.State.Frontends, l.State.Settings, e.local.name)...)
 	}
 	if e.process.Generation != "" && len(frontends) == 0 {
 		// A configuration of ours, and our memory of it is lost: what is wanted is
 		// most likely what listens.
-		frontends = withPeer(want.Frontends, want.Settings)
+		frontends = withPeer(want.Frontends, want.Settings, e.local.name)
 	}
 	return frontends
 }

@@ -23,7 +23,8 @@ What is wrong goes to standard error, a line each, as FILE:LINE: KEY: TEXT. Wher
 the haproxy binary and the operator's files are there, HAProxy is asked whether
 it would load them together with podgate's own; what it has against the
 operator's files is told and does not count, and neither does what is wrong with
-certificates: podgate goes on without them. Nothing is changed.
+certificates, or that this host is none of peers.nodes: podgate goes on without
+them. Nothing is changed.
 
 Exit code: 0 for a configuration that can be used, else 1.`,
 		Args: cobra.NoArgs,
@@ -40,6 +41,9 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 		}
 		for _, line := range daemon.CertificateProblems(c) {
 			fmt.Fprintln(cmd.ErrOrStderr(), "note: certificate", line)
+		}
+		if err := daemon.CheckPeers(c); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)
 		}
 		err = daemon.CheckEmpty(cmd.Context(), c)
 		var theirs *daemon.OperatorError

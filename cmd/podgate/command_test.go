@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +45,24 @@ binary = "/nonexistent/haproxy"
 error_files = ""
 `
 
+func hostname(t *testing.T) string {
+	t.Helper()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// nodes are so many of peers.nodes, none of which is this host.
+func nodes(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("%q", fmt.Sprintf("no-%d=10.0.1.%d:10024", i+1, i)))
+	}
+	return strings.Join(all, ", ")
+}
+
 func TestCheck(t *testing.T) {
 	for _, row := range []struct {
 		name, text string
@@ -61,11 +80,14 @@ FILE:2: expected value but found "https" instead
 `, 1},
 		{"a certificate that cannot be served is told and does not count", smallest + "[https]\nbind = [\":8443\"]\ncertificates = [\"/nonexistent\"]\n",
 			"note: certificate /nonexistent: is not there; what is served of it stays\n", 0},
+		{"a host that is none of its peers is told and does not count", smallest + "[peers]\nnodes = [" + nodes(6) + "]\n",
+			"note: peers.nodes: on this host: \"HOST\" is none of no-1, no-2, no-3, no-4, 2 more: HAProxy leaves the peers out and shares no table of clients (but where -L or localpeer gives it one of these names)\n", 0},
+		{"one that is among them is not told", smallest + "[peers]\nnodes = [\"" + hostname(t) + "=10.0.0.1:10024\", " + nodes(1) + "]\n", "", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			file := write(t, "podgate.toml", row.text)
 			stdout, stderr, code := podgate(t, "check", "--config", file)
-			stderr = strings.ReplaceAll(stderr, file, "FILE")
+			stderr = strings.ReplaceAll(strings.ReplaceAll(stderr, file, "FILE"), strconv.Quote(hostname(t)), `"HOST"`)
 			if diff := cmp.Diff(strings.TrimPrefix(row.stderr, "\n"), stderr); diff != "" || stdout != "" || code != row.code {
 				t.Errorf("stdout %q, code %d, stderr (-want +got):\n%s", stdout, code, diff)
 			}

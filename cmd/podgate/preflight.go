@@ -19,8 +19,8 @@ func preflightCommand() *cobra.Command {
 		Short: "Try everything that podgate needs on this machine, before it runs",
 		Long: `Try everything that podgate needs on this machine, before it runs: the API
 server, each verb there and the Secrets that Services name, HAProxy's sockets, the
-folder, certificates, the addresses to listen on, HAProxy's own configuration, and
-some pods of each node. One trouble hides no other. Run it as the user podgate;
+folder, certificates, whether this host is among the peers, the addresses to
+listen on, HAProxy's own configuration, and some pods of each node. One trouble hides no other. Run it as the user podgate;
 nothing is changed.
 
 A pod that refuses the connection is reached. One that does not answer is behind

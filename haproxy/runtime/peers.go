@@ -11,6 +11,22 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
+// LocalPeer is the name by which HAProxy looks for itself among peers: that of -L,
+// of "localpeer" in a global section, or else of the host (configuration.txt
+// "localpeer"). It is "" where HAProxy does not tell.
+func (c *Client) LocalPeer(ctx context.Context) (string, error) {
+	const variable = "HAPROXY_LOCALPEER"
+	replies, err := c.worker.exchange(ctx, []string{"show env " + variable})
+	if err != nil {
+		return "", fmt.Errorf("observe HAProxy: %w", err)
+	}
+	name, _ := strings.CutPrefix(firstLine(replies[0]), variable+"=")
+	if name == firstLine(replies[0]) {
+		return "", nil
+	}
+	return name, nil
+}
+
 // HandsOn reports whether the worker that serves would hand its stick tables on
 // to the one that a reload puts in its place. It does so only once it has learned
 // itself, from its own predecessor and then from the other edge nodes, for each of

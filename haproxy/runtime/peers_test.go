@@ -4,8 +4,10 @@ package runtime_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
+	"podgate/haproxy/haproxytest"
 	"podgate/haproxy/runtime"
 )
 
@@ -13,6 +15,29 @@ func TestAWorkerWithoutPeersHasNothingToHandOn(t *testing.T) {
 	b := newBox(t)
 	if done, err := b.HandsOn(t.Context()); !done || err != nil {
 		t.Errorf("got %v, %v, want true", done, err)
+	}
+}
+
+func TestAWorkerTellsByWhichNameItGoes(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name string
+		o    haproxytest.Options
+		want string
+	}{
+		{"that of the host", haproxytest.Options{}, host},
+		{"that of -L", haproxytest.Options{Name: "edge1"}, "edge1"},
+		{"that of a global section", haproxytest.Options{Global: []string{"localpeer edge2"}}, "edge2"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			h := haproxytest.Run(t, row.o)
+			if got, err := runtime.New(h.Admin, h.Master, h.Folder).LocalPeer(t.Context()); got != row.want || err != nil {
+				t.Errorf("got %q, %v, want %q", got, err, row.want)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"podgate/daemon/config"
+	"podgate/haproxy/runtime"
+)
+
+// localPeer is the name by which HAProxy looks for itself among the edge nodes.
+type localPeer struct {
+	name  string
+	asked bool // HAProxy said so; else it is the host's, which it takes where it is told no other
+}
+
+// hostPeer is what can be known where HAProxy cannot be asked.
+func hostPeer() localPeer {
+	name, _ := os.Hostname() // without one it is no node
+	return localPeer{name: name}
+}
+
+// askPeer asks HAProxy by which name it goes.
+func askPeer(ctx context.Context, c *runtime.Client) localPeer {
+	if name, err := c.LocalPeer(ctx); err == nil && name != "" {
+		return localPeer{name, true}
+	}
+	return hostPeer()
+}
+
+// CheckPeers says why this host would share nothing with the other nodes that c
+// names, as far as that can be known without HAProxy.
+func CheckPeers(c *config.Config) error {
+	if len(c.Peers.Nodes) == 0 {
+		return nil
+	}
+	if _, err := c.Peers.Find(hostPeer().name); err != nil {
+		return fmt.Errorf("peers.nodes: on this host: %w (but where -L or localpeer gives it one of these names)", err)
+	}
+	return nil
+}
