@@ -67,6 +67,8 @@ type edge struct {
 	tickets    tickets
 	quarantine quarantine
 	local      localPeer
+	localOf    int    // the Pid of the HAProxy that was asked for local; zero for none
+	noPeers    string // why HAProxy shares nothing with its peers; "" while it does, or has none
 	secret     string // of the relay; "" until it is needed
 	noRelay    string // why there is no relay; "" while there is
 	viaMaster  bool   // it has been told that the admin socket is dead
@@ -134,6 +136,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 		e.startBrake()
 		return errors.Join(err, e.writeDesired(ctx, e.vet(ctx, e.brake.brake(want))))
 	}
+	e.findLocal(staying, want.Settings.Peers)
 	want = want.KeepUnknown(e.have.Servers)
 	e.startBrake()
 	want = e.vet(ctx, e.brake.brake(want))

@@ -78,6 +78,9 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			tw.reloading("more", newPod(tw.t, "more-0"))
 		},
 		"podgate.toml is broken": func(tw *town) { tw.configure("[nonsense]\nx = 1\n") },
+		"this host is none of its peers": func(tw *town) {
+			tw.configure("[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
+		},
 		"two Services want the same": func(tw *town) {
 			tw.service("cart2", map[string]string{"path": "/cart"}, newPod(tw.t, "cart2-0"))
 		},

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"podgate/daemon/config"
+	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
 
@@ -29,6 +30,27 @@ func askPeer(ctx context.Context, c *runtime.Client) localPeer {
 		return localPeer{name, true}
 	}
 	return hostPeer()
+}
+
+// findLocal looks whether HAProxy finds itself among nodes, and tells when that
+// begins to be otherwise, and when it ends. A HAProxy is asked for its name once.
+func (e *edge) findLocal(ctx context.Context, nodes []haproxy.Peer) {
+	reason := ""
+	if len(nodes) > 0 {
+		if e.localOf != e.process.Pid {
+			e.local, e.localOf = askPeer(ctx, e.runtime), e.process.Pid
+		}
+		if _, err := (&config.Peers{Nodes: nodes}).Find(e.local.name); err != nil {
+			reason = err.Error()
+		}
+	}
+	switch {
+	case reason != "" && reason != e.noPeers:
+		e.log.Warn("HAProxy is none of its peers", "reason", reason)
+	case reason == "" && e.noPeers != "":
+		e.log.Info("HAProxy is one of its peers again, or has none")
+	}
+	e.noPeers = reason
 }
 
 // CheckPeers says why this host would share nothing with the other nodes that c

@@ -148,7 +148,7 @@ func (d *Daemon) publish() {
 		Edge: admin.Edge{
 			Answers: answers, InStep: inStep, Since: v.since, Trouble: e.told,
 			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
-			ViaMaster: viaMaster, NoRelay: e.noRelay,
+			ViaMaster: viaMaster, NoRelay: e.noRelay, NoPeers: e.noPeers,
 			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.brake.keeps(), Draining: d.draining,
 			Runtime: e.runtime,
 		},

@@ -54,9 +54,9 @@ func histogram(name, help string, labels ...string) metric {
 
 // metrics are all of ours.
 type metrics struct {
-	build, inStep, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, adminSocketUp, apiUp, apiCondition, listed, heard, applied metric
-	problems, services, servers, backends, routes, oldWorkers                                                                                                                metric
-	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                                                                          metric
+	build, inStep, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, adminSocketUp, peers, apiUp, apiCondition, listed, heard, applied metric
+	problems, services, servers, backends, routes, oldWorkers                                                                                                                       metric
+	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                                                                                 metric
 }
 
 func newMetricNames() metrics {
@@ -73,6 +73,7 @@ func newMetricNames() metrics {
 		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
 		adminSocketUp: gauge("haproxy_admin_socket_up", "1 while HAProxy answers on its admin socket, 0 while it does on its master CLI alone, or not at all."),
+		peers:         gauge("peers_in_force", "1 while HAProxy shares what peers.nodes says, 0 while it is not in that list and shares nothing."),
 		apiUp:         gauge("api_server_up", "1 while the API server is followed, else 0."),
 		apiCondition:  gauge("api_server_condition", "1 while this keeps podgate from following the API server, else 0.", "kind"),
 		listed:        gauge("last_sync_timestamp_seconds", "When every resource of the cluster was last listed completely, or 0 for never."),
@@ -122,6 +123,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	tell(m.draining, truth(v.Edge.Draining))
 	tell(m.haproxyUp, truth(v.Edge.Answers))
 	tell(m.adminSocketUp, truth(v.Edge.Answers && v.Edge.ViaMaster == ""))
+	tell(m.peers, truth(v.Edge.NoPeers == ""))
 	tell(m.applied, timestamp(v.Counters.LastApply))
 	m.tellAPI(v.API.Status(), tell)
 	m.tellServed(v, tell)

@@ -82,6 +82,7 @@ type StatusHAProxy struct {
 	Trouble       string     `json:"trouble"`
 	ViaMaster     string     `json:"via_master"`
 	NoRelay       string     `json:"no_relay"`
+	NoPeers       string     `json:"no_peers"`
 	ReloadAt      *time.Time `json:"reload_at"` // null where none is due
 	ReloadReasons []string   `json:"reload_reasons"`
 	Held          string     `json:"held"`         // which removal is held; "" for none
@@ -214,7 +215,7 @@ func apiOf(v *View) StatusAPI {
 func haproxyOf(v *View) StatusHAProxy {
 	h := StatusHAProxy{
 		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
-		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay,
+		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay, NoPeers: v.Edge.NoPeers,
 		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: append([]string{}, v.Edge.ReloadReasons...),
 		HeldRemoval: v.Edge.Held, Draining: v.Edge.Draining,
 	}
@@ -277,6 +278,9 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 	}
 	if v.Edge.ViaMaster != "" {
 		add(Degraded, "HAProxy's admin socket is dead, its master answers: %s", v.Edge.ViaMaster)
+	}
+	if v.Edge.NoPeers != "" {
+		add(Degraded, "peers.nodes: %s", v.Edge.NoPeers)
 	}
 	if n := len(v.Problems); n == 1 {
 		add(Degraded, "1 problem of a Service")

@@ -59,6 +59,7 @@ type Edge struct {
 	Pid        int
 	Generation string
 	ViaMaster  string // why the admin socket is not used; "" while it is
+	NoPeers    string // why HAProxy shares nothing with other edge nodes; "" while it does, or is to share nothing
 	NoRelay    string // why retired workers answer by themselves; "" while they do not
 	// ReloadAt is when HAProxy is to be reloaded next, zero for never, and
 	// ReloadReasons are why.
