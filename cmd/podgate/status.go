@@ -90,11 +90,7 @@ func controlSocket(named, file string) string {
 	if named != "" {
 		return named
 	}
-	c, err := config.Load(file)
-	if err != nil {
-		c = config.Default()
-	}
-	return c.Admin.Socket
+	return config.ControlSocket(file)
 }
 
 // styleOf colours on a terminal alone (no-color.org).

@@ -21,9 +21,11 @@ import (
 func TestStatusAndExplainWithoutPodgate(t *testing.T) {
 	toml := write(t, "podgate.toml", smallest+"[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
 	broken := write(t, "podgate.toml", "nonsense")
+	refused := write(t, "podgate.toml", "[kubernetes]\nservr = \"x\"\n[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
 	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (does it run? systemctl status podgate)\n"
 	for _, args := range [][]string{
 		{"status", "--config", toml}, {"status", "--history", "--config", toml}, {"explain", "cart", "--config", toml},
+		{"status", "--config", refused}, {"explain", "cart", "--config", refused},
 		{"status", "--config", broken, "--socket", "/nonexistent/podgate.sock"},
 	} {
 		if stdout, stderr, code := podgate(t, args...); code != exitUnknown || stderr != want || stdout != "" {

@@ -26,6 +26,20 @@ func Load(path string) (*Config, error) {
 	return d.result(c)
 }
 
+// ControlSocket returns admin.socket of the file at path, and its default where
+// the file says none. What is wrong elsewhere in the file does not matter: when it
+// is refused is when the podgate that runs is asked most. A file that is no TOML
+// says none.
+func ControlSocket(path string) string {
+	c := Default()
+	if text, err := os.ReadFile(path); err == nil {
+		if d, err := decode(path, text); err == nil {
+			c = d.config()
+		}
+	}
+	return c.Admin.Socket
+}
+
 // Parse reads text as podgate.toml; file is how errors name it. It does no I/O:
 // HAProxy.ErrorFiles stays empty. The error is of type Errors.
 func Parse(file string, text []byte) (*Config, error) {
