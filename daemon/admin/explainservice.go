@@ -127,7 +127,7 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 	for _, c := range e.Contests {
 		x.Conflicts = append(x.Conflicts, ExplainedConflict{c.What, portText(c.Winner), portText(c.Loser), c.Why})
 	}
-	x.judge(e, v.Edge.Held)
+	x.judge(e, v)
 	x.Lines = linesOf(v, backends)
 	return x, nil
 }
@@ -136,7 +136,7 @@ func portText(p compile.ServicePort) string { return fmt.Sprintf("%s port %s", p
 
 // judge counts what HAProxy has just said, or all servers where it could not be
 // asked.
-func (x *ExplainedService) judge(e compile.Explanation, held *Held) {
+func (x *ExplainedService) judge(e compile.Explanation, v *View) {
 	row := Row{}
 	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
 	for i, p := range e.Ports {
@@ -147,7 +147,8 @@ func (x *ExplainedService) judge(e compile.Explanation, held *Held) {
 		ready := ReadyServers(p.Backend)
 		row.Ready += ready
 		row.Drain += len(p.Backend.Servers) - ready
-		row.Held += held.of(p.Backend.Name)
+		row.Held += v.Edge.Held.of(p.Backend.Name)
+		row.unloaded = row.unloaded || v.unloaded(p.Backend)
 		for _, s := range x.Ports[i].Servers {
 			if s.Wanted == haproxy.Ready && (s.up || x.Trouble != "") {
 				row.Up++
@@ -165,6 +166,8 @@ func (x *ExplainedService) judge(e compile.Explanation, held *Held) {
 		x.Why = "served, but it has no endpoints: clients get 503"
 	case Kept:
 		x.Why = fmt.Sprintf("served by %d servers that the cluster no longer has: their removal is held, podgate confirm lets them go now", row.Held)
+	case Waiting:
+		x.Why = "not served yet: " + row.Why
 	case Down:
 		x.Why = "served, but no server passes its health check: clients get 503"
 	case Weakened:
@@ -200,6 +203,9 @@ func explainPort(ctx context.Context, v *View, p compile.PortExplanation) (Expla
 	for _, reason := range v.Edge.ReloadReasons {
 		if strings.HasPrefix(reason, "backend "+x.Backend+" ") {
 			x.Pending = reason + ": HAProxy is reloaded for it at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
+			if v.Edge.Trouble != "" {
+				x.Pending += "; it could not be so far: " + v.Edge.Trouble
+			}
 		}
 	}
 	stats, err := v.Edge.Runtime.ServerStats(ctx, x.Backend)

@@ -25,6 +25,7 @@ type Row struct {
 	Drain    int      `json:"drain"`
 	Held     int      `json:"held,omitempty"` // servers that serve while their removal is held
 	Problems int      `json:"problems"`
+	unloaded bool     // HAProxy lacks a backend of it
 }
 
 // RowState is how a Service does.
@@ -35,6 +36,7 @@ const (
 	Down        RowState = "down"         // no server is up
 	NoEndpoints RowState = "no endpoints" // there is no server
 	NotServed   RowState = "not served"   // it was asked for and cannot be served
+	Waiting     RowState = "waiting"      // HAProxy has not loaded it yet
 	Kept        RowState = "held"         // the cluster has no server for it, and their removal is held
 	Weakened    RowState = "weakened"     // some servers are not up
 	Up          RowState = "up"
@@ -42,7 +44,7 @@ const (
 )
 
 func rowStates() []RowState {
-	return []RowState{Down, NoEndpoints, NotServed, Kept, Weakened, Up, Skipped}
+	return []RowState{Down, NoEndpoints, NotServed, Waiting, Kept, Weakened, Up, Skipped}
 }
 
 // Served reports whether HAProxy knows the Service.
@@ -94,7 +96,8 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	ready := ReadyServers(b)
 	r.Ready += ready
 	r.Drain += len(b.Servers) - ready
-	r.Up += upOf(b, ready, v.Health)
+	r.Up += upOf(b, ready, v)
+	r.unloaded = r.unloaded || v.unloaded(b)
 	r.Held += v.Edge.Held.of(b.Name)
 }
 
@@ -111,11 +114,14 @@ func ReadyServers(b *haproxy.Backend) (ready int) {
 // upOf is how many of the ready servers are up, as far as is known: those that
 // are not checked, or that HAProxy was not asked about yet, count as up, as
 // HAProxy takes them.
-func upOf(b *haproxy.Backend, ready int, h *Health) int {
+func upOf(b *haproxy.Backend, ready int, v *View) int {
+	if v.unloaded(b) {
+		return 0
+	}
 	if !b.Options.Check {
 		return ready
 	}
-	if up, known := h.Of(b, ready); known {
+	if up, known := v.Health.Of(b, ready); known {
 		return up
 	}
 	return ready
@@ -131,6 +137,8 @@ func (r *Row) judge(o compile.Overview) {
 		r.State = Kept
 	case r.Ready+r.Drain == 0:
 		r.State = NoEndpoints
+	case r.unloaded:
+		r.State, r.Why = Waiting, "HAProxy has not loaded it yet"
 	case r.Up == 0 && r.Ready > 0:
 		r.State = Down
 	case r.Up < r.Ready:
@@ -183,7 +191,7 @@ func CountServers(v *View) Servers {
 	}
 	for _, b := range v.Result.State.Backends {
 		ready := ReadyServers(b)
-		up := upOf(b, ready, v.Health)
+		up := upOf(b, ready, v)
 		n.Up += up
 		n.Down += ready - up
 		n.Drain += len(b.Servers) - ready

@@ -297,7 +297,7 @@ func (r RowState) color() string {
 		return "0"
 	case Skipped:
 		return faint
-	case Weakened, Kept:
+	case Weakened, Kept, Waiting:
 		return yellow
 	}
 	return red

@@ -124,6 +124,16 @@ func (h *Health) Of(b *haproxy.Backend, ready int) (int, bool) {
 	return min(up, ready), known
 }
 
+// unloaded reports whether HAProxy had no such backend when it was last asked, and
+// has not come into step since.
+func (v *View) unloaded(b *haproxy.Backend) bool {
+	if v.Edge.InStep || v.Health == nil || v.Health.Up == nil {
+		return false
+	}
+	_, there := v.Health.Up[b.Name]
+	return !there
+}
+
 // Change is something that happened: podgate did something to HAProxy, or a
 // state began or ended.
 type Change struct {

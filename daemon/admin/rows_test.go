@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
+	v := viewOf(t, 2, 3)
+	name := v.Result.State.Backends[0].Name
+	delete(v.Health.Up, name)
+	if rows := RowsOf(v); rows[0].State != Up || rows[1].State != Up {
+		t.Errorf("in step since HAProxy was asked: %+v", rows)
+	}
+
+	v.Edge.InStep, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), []string{"backend " + name + " is new"}
+	v.Edge.Trouble = "haproxy -c refuses the operator's files: line 7"
+	rows := RowsOf(v)
+	if rows[0].State != Waiting || rows[0].Up != 0 || rows[1].State != Up {
+		t.Errorf("not in step: %+v", rows)
+	}
+	if n := countStates(v); n[Waiting] != 1 || n[Up] != 1 {
+		t.Errorf("states: %v", n)
+	}
+	if n := CountServers(v); n.Up != 3 || n.Down != 3 {
+		t.Errorf("servers: %+v", n)
+	}
+	x, err := Explain(t.Context(), v, "shop/svc-00000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Service.State != Waiting || !strings.HasPrefix(x.Service.Why, "not as it should be yet: backend "+name+" is new") || !strings.HasSuffix(x.Service.Why, v.Edge.Trouble) {
+		t.Errorf("explained as %s: %s", x.Service.State, x.Service.Why)
+	}
+}
