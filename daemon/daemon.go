@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -236,11 +237,13 @@ func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
 	if err == nil {
 		err = d.take(ctx, next, snapshots)
 	}
-	d.view.configured(err)
 	if err != nil {
-		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", err)
+		wrong := strings.ReplaceAll(err.Error(), "\n", "; ") // a line of the file each
+		d.view.configured(wrong)
+		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", wrong)
 		return
 	}
+	d.view.configured("")
 	d.Log.Info("configuration is in force", "file", d.ConfigFile)
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,6 +173,28 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			do(tw)
 			tw.awaitTold(row)
 		})
+	}
+}
+
+// TestErrorsOfTheConfigurationAreToldInOneLine has podgate.toml with two of them.
+func TestErrorsOfTheConfigurationAreToldInOneLine(t *testing.T) {
+	t.Parallel()
+	tw := newTown(t)
+	tw.hurry = true
+	tw.service("cart", nil, newPod(t, "cart-0"))
+	tw.start()
+	tw.awaitHealthy()
+	tw.configure("[nonsense]\nx = 1\n[madness]\nx = 1\n")
+	want := regexp.MustCompile(`nonsense: unknown section; .*podgate.toml:[0-9]+: madness: unknown section`)
+	eventually(t, "status tells both", func() error {
+		s, err := admin.NewClient(tw.socket).Status(t.Context(), -1)
+		if err != nil || !want.MatchString(s.Config.Error) {
+			return fmt.Errorf("%q, %v", s.Config.Error, err)
+		}
+		return nil
+	})
+	if !want.MatchString(tw.log.String()) {
+		t.Errorf("the log:\n%s", tw.log.String())
 	}
 }
 

@@ -41,17 +41,18 @@ func (v *view) begin(d *Daemon) {
 	v.chronicle.tell(told("podgate "+d.Version+" started", ""))
 }
 
-// configured takes note of podgate.toml as it was read again.
-func (v *view) configured(err error) {
-	text, what := "", "podgate.toml is in force"
-	if err != nil {
-		text, what = err.Error(), "podgate.toml is refused, the old one stays in force"
+// configured takes note of podgate.toml as it was read again, and of what is wrong
+// with it, in one line.
+func (v *view) configured(wrong string) {
+	what := "podgate.toml is in force"
+	if wrong != "" {
+		what = "podgate.toml is refused, the old one stays in force"
 	}
-	if text != v.configError {
+	if wrong != v.configError {
 		v.configSince = time.Now()
 	}
-	v.configError = text
-	v.chronicle.tell(told(what, text))
+	v.configError = wrong
+	v.chronicle.tell(told(what, wrong))
 }
 
 func (v *view) problemsChanged(problems []compile.Problem, since map[compile.Problem]time.Time) {
