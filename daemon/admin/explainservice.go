@@ -134,10 +134,9 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 
 func portText(p compile.ServicePort) string { return fmt.Sprintf("%s port %s", p.Service, p.Label()) }
 
-// judge counts what HAProxy has just said, or all servers where it could not be
-// asked.
+// judge counts what HAProxy has just said.
 func (x *ExplainedService) judge(e compile.Explanation, v *View) {
-	row := Row{}
+	row := Row{silent: x.Trouble != ""}
 	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
 	for i, p := range e.Ports {
 		if p.Backend == nil {
@@ -150,7 +149,7 @@ func (x *ExplainedService) judge(e compile.Explanation, v *View) {
 		row.Held += v.Edge.Held.of(p.Backend.Name)
 		row.unloaded = row.unloaded || v.unloaded(p.Backend)
 		for _, s := range x.Ports[i].Servers {
-			if s.Wanted == haproxy.Ready && (s.up || x.Trouble != "") {
+			if s.Wanted == haproxy.Ready && s.up {
 				row.Up++
 			}
 		}
@@ -166,6 +165,8 @@ func (x *ExplainedService) judge(e compile.Explanation, v *View) {
 		x.Why = "served, but it has no endpoints: clients get 503"
 	case Kept:
 		x.Why = fmt.Sprintf("served by %d servers that the cluster no longer has: their removal is held, podgate confirm lets them go now", row.Held)
+	case Unknown:
+		x.Why = "how it is served is not known: " + row.Why
 	case Waiting:
 		x.Why = "not served yet: " + row.Why
 	case Down:

@@ -104,7 +104,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	p := statusPage{
 		frame: s.frame(r, string(status.Level)), Status: status,
 		Step: status.stepTitle(),
-		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(),
+		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(status.HAProxy.Answers),
 		Problems: limit(status.Problems, pageProblems), Changes: changesOf(limit(status.Changes, pageChanges)),
 	}
 	if len(status.Certificates) > 0 {

@@ -25,6 +25,7 @@ type Row struct {
 	Drain    int      `json:"drain"`
 	Held     int      `json:"held,omitempty"` // servers that serve while their removal is held
 	Problems int      `json:"problems"`
+	silent   bool     // HAProxy does not answer
 	unloaded bool     // HAProxy lacks a backend of it
 }
 
@@ -34,6 +35,7 @@ type RowState string
 // The states, the worst first.
 const (
 	Down        RowState = "down"         // no server is up
+	Unknown     RowState = "unknown"      // HAProxy does not answer
 	NoEndpoints RowState = "no endpoints" // there is no server
 	NotServed   RowState = "not served"   // it was asked for and cannot be served
 	Waiting     RowState = "waiting"      // HAProxy has not loaded it yet
@@ -44,7 +46,7 @@ const (
 )
 
 func rowStates() []RowState {
-	return []RowState{Down, NoEndpoints, NotServed, Waiting, Kept, Weakened, Up, Skipped}
+	return []RowState{Down, Unknown, NoEndpoints, NotServed, Waiting, Kept, Weakened, Up, Skipped}
 }
 
 // Served reports whether HAProxy knows the Service.
@@ -97,6 +99,7 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	r.Ready += ready
 	r.Drain += len(b.Servers) - ready
 	r.Up += upOf(b, ready, v)
+	r.silent = !v.Edge.Answers
 	r.unloaded = r.unloaded || v.unloaded(b)
 	r.Held += v.Edge.Held.of(b.Name)
 }
@@ -137,6 +140,8 @@ func (r *Row) judge(o compile.Overview) {
 		r.State = Kept
 	case r.Ready+r.Drain == 0:
 		r.State = NoEndpoints
+	case r.silent:
+		r.State, r.Why = Unknown, "HAProxy does not answer"
 	case r.unloaded:
 		r.State, r.Why = Waiting, "HAProxy has not loaded it yet"
 	case r.Up == 0 && r.Ready > 0:
@@ -288,6 +293,8 @@ func serversText(r Row) string {
 	switch {
 	case r.State == Kept:
 		return strconv.Itoa(r.Held) + " held"
+	case r.State == Unknown:
+		return "?/" + strconv.Itoa(r.Ready)
 	case r.Ready+r.Drain == 0:
 		return "-"
 	}

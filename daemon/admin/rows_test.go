@@ -32,7 +32,24 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if x.Service.State != Waiting || !strings.HasPrefix(x.Service.Why, "not as it should be yet: backend "+name+" is new") || !strings.HasSuffix(x.Service.Why, v.Edge.Trouble) {
-		t.Errorf("explained as %s: %s", x.Service.State, x.Service.Why)
+	if !strings.HasPrefix(x.Service.Why, "not as it should be yet: backend "+name+" is new") || !strings.HasSuffix(x.Service.Why, v.Edge.Trouble) {
+		t.Errorf("explained: %s", x.Service.Why)
+	}
+}
+
+func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
+	v := viewOf(t, 2, 3)
+	v.Edge.Answers, v.Health.Up = false, nil
+	for _, r := range RowsOf(v) {
+		if r.State != Unknown || serversText(r) != "?/3" {
+			t.Errorf("%+v, %s up", r, serversText(r))
+		}
+	}
+	if text := printed(StatusOf(v, time.Now()), Style{}); !strings.Contains(text, "servers: 6, of which nothing is known\n") {
+		t.Error(text)
+	}
+	x, err := Explain(t.Context(), v, "shop/svc-00000")
+	if err != nil || x.Service.State != Unknown {
+		t.Errorf("explained as %+v, %v", x.Service, err)
 	}
 }

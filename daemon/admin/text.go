@@ -139,7 +139,7 @@ func (s Status) Print(w io.Writer, style Style) {
 		{"API server", s.API.text(s.At)},
 		{"HAProxy", s.HAProxy.text(s.At)},
 		{"podgate.toml", s.Config.File + ", " + s.Config.text()},
-		{"serves", s.Count.text()},
+		{"serves", s.Count.text(s.HAProxy.Answers)},
 	}
 	if len(s.Certificates) > 0 {
 		rows = append(rows, []string{"certificates", s.certificatesText()})
@@ -215,9 +215,13 @@ func (c StatusConfig) text() string {
 	return "in force"
 }
 
-func (c StatusCount) text() string {
+func (c StatusCount) text(answers bool) string {
 	s := c.Servers
-	text := fmt.Sprintf("%d of %d Services, %d routes, servers: %d up", c.Served, c.Services, c.Routes, s.Up)
+	text := fmt.Sprintf("%d of %d Services, %d routes, servers: ", c.Served, c.Services, c.Routes)
+	if !answers {
+		return text + fmt.Sprintf("%d, of which nothing is known", s.Up+s.Drain)
+	}
+	text += fmt.Sprintf("%d up", s.Up)
 	for _, part := range []struct {
 		n    int
 		word string
@@ -297,7 +301,7 @@ func (r RowState) color() string {
 		return "0"
 	case Skipped:
 		return faint
-	case Weakened, Kept, Waiting:
+	case Weakened, Kept, Waiting, Unknown:
 		return yellow
 	}
 	return red
