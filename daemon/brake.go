@@ -163,8 +163,8 @@ func (b *brake) keeps() *admin.Held {
 	if b.hold == nil {
 		return nil
 	}
-	h := &admin.Held{Since: b.hold.since, Until: b.hold.until, Loss: b.hold.loss, Servers: make(map[string]int, len(b.held.Backends))}
-	for _, backend := range b.held.Backends {
+	h := &admin.Held{Since: b.hold.since, Until: b.hold.until, Loss: b.hold.loss, Servers: make(map[string]int, b.held.Backends.Len())}
+	for _, backend := range b.held.Backends.All() {
 		h.Servers[backend.Name] = len(backend.Servers)
 	}
 	return h

@@ -250,7 +250,7 @@ func (e *edge) tidyCertificates(want haproxy.State) {
 	for _, f := range want.Frontends {
 		used[filepath.Base(f.TLS.ClientCA)] = true
 	}
-	for _, b := range want.Backends {
+	for _, b := range want.Backends.All() {
 		used[filepath.Base(b.Options.CAFile)] = true
 	}
 	entries, err := os.ReadDir(string(e.folder.certificateFolder()))

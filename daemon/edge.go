@@ -226,7 +226,7 @@ func (e *edge) status() string {
 	case e.brake.hold != nil:
 		return e.brake.status()
 	}
-	return fmt.Sprintf("in step: %d backends, HAProxy %s", len(e.have.Loaded.Backends), e.process.Version)
+	return fmt.Sprintf("in step: %d backends, HAProxy %s", e.have.Loaded.Backends.Len(), e.process.Version)
 }
 
 // look makes sure that have is what the process that answers now serves. It
@@ -312,9 +312,9 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 	if err := e.observeBackends(ctx, nil); err != nil {
 		return err
 	}
-	e.have.Servers = make(map[string][]haproxy.Server, len(e.have.Loaded.Backends))
+	e.have.Servers = make(map[string][]haproxy.Server, e.have.Loaded.Backends.Len())
 	e.have.Strangers = map[string][]string{}
-	for _, b := range e.have.Loaded.Backends {
+	for _, b := range e.have.Loaded.Backends.All() {
 		e.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.Name], want)
 		if names := observed.Strangers[b.Name]; len(names) > 0 {
 			e.have.Strangers[b.Name] = names
@@ -332,7 +332,7 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 // that follows repairs it.
 func (e *edge) tellDrift(before haproxy.Running, node haproxy.Node) (count int) {
 	count = e.tellBackendDrift(before)
-	for _, b := range e.have.Loaded.Backends {
+	for _, b := range e.have.Loaded.Backends.All() {
 		have, left := e.have.Servers[b.Name], before.Servers[b.Name]
 		strangers := e.have.Strangers[b.Name]
 		if !slices.Equal(left, have) || len(strangers) > 0 {

@@ -74,7 +74,7 @@ func (p *healthProblems) look(result *compile.Result, h *admin.Health, patience 
 	now := time.Now()
 	since := map[bare]time.Time{}
 	p.told = nil
-	for i, b := range result.State.Backends {
+	for i, b := range result.State.Backends.All() {
 		state, ok := bareness(b, h)
 		if !ok {
 			continue

@@ -111,7 +111,7 @@ func (e *edge) observeBackends(ctx context.Context, names []string) error {
 	}
 	gone, unpublished := map[string]bool{}, map[string]bool{}
 	if names == nil {
-		for _, b := range e.have.Loaded.Backends {
+		for _, b := range e.have.Loaded.Backends.All() {
 			names = append(names, b.Name)
 		}
 	} else {
@@ -172,7 +172,7 @@ func (e *edge) troubles(refused []runtime.Refusal) []runtime.Refusal {
 // tellBackendDrift tells which backends are gone, or have nothing led to them,
 // that we left otherwise, and counts them.
 func (e *edge) tellBackendDrift(before haproxy.Running) (count int) {
-	for _, b := range before.Loaded.Backends {
+	for _, b := range before.Loaded.Backends.All() {
 		_, there := e.have.Loaded.Backend(b.Name)
 		switch {
 		case !there:

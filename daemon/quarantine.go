@@ -110,7 +110,7 @@ func culprits(want, loaded haproxy.State, suspects []string, accepts func(haprox
 // suspects are the backends that a reload would bring or change, sorted.
 func suspects(loaded, want haproxy.State) []string {
 	names := map[string]bool{}
-	for _, b := range want.Backends {
+	for _, b := range want.Backends.All() {
 		if wanted(loaded, b.Name) != wanted(want, b.Name) {
 			names[b.Name] = true
 		}

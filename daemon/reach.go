@@ -82,7 +82,7 @@ func sample(state haproxy.State, snapshot *kubeapi.Snapshot) map[string][]netip.
 		nodeOf[n.Addr] = n.Name
 	}
 	byNode := map[string][]netip.AddrPort{}
-	for _, b := range state.Backends {
+	for _, b := range state.Backends.All() {
 		for _, s := range b.Servers {
 			name := nodeOf[s.Addr.Addr()]
 			if len(byNode[name]) < sampled && !slices.Contains(byNode[name], s.Addr) {

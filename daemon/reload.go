@@ -135,7 +135,7 @@ func (e *edge) learns(ctx context.Context) bool {
 	if !e.ours || len(e.have.Loaded.Settings.Peers) == 0 || time.Since(e.reload.since) > learnsMost {
 		return false
 	}
-	if !slices.ContainsFunc(e.have.Loaded.Backends, func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
+	if !e.have.Loaded.Backends.ContainsFunc(func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
 		return false
 	}
 	done, err := e.runtime.HandsOn(ctx)
@@ -205,15 +205,16 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 // untried is s without the servers of the backends that HAProxy has just as they
 // are wanted: it takes them again, and they are most of what is to be checked.
 func untried(s haproxy.State, have haproxy.Running) haproxy.State {
-	s.Backends = slices.Clone(s.Backends)
-	for i, b := range s.Backends {
+	backends := s.Backends.Slice()
+	for i, b := range backends {
 		loaded, ok := have.Loaded.Backend(b.Name)
 		if ok && loaded.Policy == b.Policy && loaded.Options == b.Options && slices.Equal(have.Servers[b.Name], b.Servers) {
 			bare := *b
 			bare.Servers = nil
-			s.Backends[i] = &bare
+			backends[i] = &bare
 		}
 	}
+	s.Backends = haproxy.ListOf(backends...)
 	return s
 }
 

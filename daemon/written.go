@@ -35,8 +35,8 @@ type written struct {
 // its map of servers does, the lists in it do not.
 func newWritten(have haproxy.Running) *written {
 	w := &written{loaded: have.Loaded, certificates: have.Certificates, maps: have.Maps}
-	w.servers = make([][]haproxy.Server, len(have.Loaded.Backends))
-	for i, b := range have.Loaded.Backends {
+	w.servers = make([][]haproxy.Server, have.Loaded.Backends.Len())
+	for i, b := range have.Loaded.Backends.All() {
 		w.servers[i] = have.Servers[b.Name]
 	}
 	return w
@@ -45,14 +45,14 @@ func newWritten(have haproxy.Running) *written {
 // follows reports whether w differs from last in nothing but servers and
 // certificates. What is long is looked at only as far as to see that it is one.
 func (w *written) follows(last *written) bool {
-	if last == nil || len(w.loaded.Backends) == 0 || !same(w.loaded.Backends, last.loaded.Backends) {
+	if last == nil || w.loaded.Backends.Len() == 0 || !w.loaded.Backends.Same(last.loaded.Backends) {
 		return false
 	}
 	if !slices.EqualFunc(w.maps, last.maps, func(a, b haproxy.Map) bool { return a.Name == b.Name && same(a.Entries, b.Entries) }) {
 		return false
 	}
 	now, before := w.loaded, last.loaded
-	now.Backends, before.Backends = nil, nil
+	now.Backends, before.Backends = haproxy.Backends{}, haproxy.Backends{}
 	return reflect.DeepEqual(now, before)
 }
 
@@ -91,7 +91,7 @@ func (w *written) writeAll(f folder) error {
 // state is what was loaded with the servers that are in service now.
 func (w *written) state() haproxy.State {
 	s := w.loaded.Structure()
-	for i, b := range s.Backends {
+	for i, b := range s.Backends.All() {
 		b.Servers = inService(w.servers[i])
 	}
 	return s
@@ -142,14 +142,14 @@ var errTouched = errors.New("somebody else touched the files")
 // same servers is copied from old, which it wrote.
 func (w *written) config(last *written, old *os.File) text {
 	return func(to io.Writer) error {
-		w.ends = make([]int64, len(w.loaded.Backends))
+		w.ends = make([]int64, w.loaded.Backends.Len())
 		if _, err := to.Write(w.sections.Head()); err != nil {
 			return err
 		}
 		at := int64(len(w.sections.Head()))
 		copied := at // what is behind it in old, up to the present backend, is yet to be copied
 		var section []byte
-		for i, b := range w.loaded.Backends {
+		for i, b := range w.loaded.Backends.All() {
 			if last != nil && same(w.servers[i], last.servers[i]) {
 				at += last.ends[i] - last.begin(i)
 				w.ends[i] = at

@@ -27,6 +27,7 @@ type walk struct {
 func newWalk(seed uint64, backends int) *walk {
 	w := &walk{rand.New(rand.NewPCG(seed, 1)), haproxy.Running{Servers: map[string][]haproxy.Server{}}}
 	var s haproxy.State
+	var list []*haproxy.Backend
 	for i := range backends {
 		b := &haproxy.Backend{Name: fmt.Sprintf("shop_s%03d_80", i), Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}
 		switch i % 5 {
@@ -37,9 +38,10 @@ func newWalk(seed uint64, backends int) *walk {
 		case 3:
 			b.Options.MaxConn = i
 		}
-		s.Backends = append(s.Backends, b)
+		list = append(list, b)
 		w.change(b.Name)
 	}
+	s.Backends = haproxy.ListOf(list...)
 	w.have.Loaded, w.have.Maps = s.Structure(), s.Maps()
 	return w
 }
@@ -58,8 +60,8 @@ func (w *walk) change(backend string) {
 // step changes some backends, or all, or none.
 func (w *walk) step() {
 	backends := w.have.Loaded.Backends
-	for range []int{0, 1, 1, 2, 3, len(backends)}[w.IntN(6)] {
-		w.change(backends[w.IntN(len(backends))].Name)
+	for range []int{0, 1, 1, 2, 3, backends.Len()}[w.IntN(6)] {
+		w.change(backends.At(w.IntN(backends.Len())).Name)
 	}
 }
 
@@ -67,7 +69,7 @@ func (w *walk) step() {
 func (w *walk) rendered(t *testing.T, f folder) map[string][]byte {
 	t.Helper()
 	running := w.have.Loaded.Structure()
-	for _, b := range running.Backends {
+	for _, b := range running.Backends.All() {
 		b.Servers = slices.DeleteFunc(slices.Clone(w.have.Servers[b.Name]), func(s haproxy.Server) bool { return s.State == haproxy.Maint })
 	}
 	files, err := cfgfile.Render(running, string(f))
@@ -89,8 +91,8 @@ func (w *walk) compare(t *testing.T, f folder) {
 			t.Fatalf("%s: %v\n%s\nwant\n%s", name, err, got, want)
 		}
 	}
-	if s, ok := f.loaded(f.lastGeneration()); !ok || len(s.Backends) != len(w.have.Loaded.Backends) {
-		t.Fatalf("%s: %v, %d backends", loadedFile, ok, len(s.Backends))
+	if s, ok := f.loaded(f.lastGeneration()); !ok || s.Backends.Len() != w.have.Loaded.Backends.Len() {
+		t.Fatalf("%s: %v, %d backends", loadedFile, ok, s.Backends.Len())
 	}
 }
 
@@ -236,7 +238,7 @@ func TestAnotherConfigurationIsNoChangeOfServers(t *testing.T) {
 		},
 		"a setting": func(r *haproxy.Running) { r.Loaded.Settings.TimeoutClient = time.Hour },
 		"a backend": func(r *haproxy.Running) {
-			r.Loaded = r.Loaded.WithBackends([]*haproxy.Backend{{Name: "new", Policy: r.Loaded.Backends[0].Policy}}, nil)
+			r.Loaded = r.Loaded.WithBackends([]*haproxy.Backend{{Name: "new", Policy: r.Loaded.Backends.At(0).Policy}}, nil)
 		},
 		"as many backends": func(r *haproxy.Running) { r.Loaded = r.Loaded.Structure() },
 	} {

@@ -35,9 +35,9 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 		return s
 	}
 	out := s
-	out.Backends = nil
+	var backends []*Backend
 	left := map[string]bool{}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		if names[b.Name] {
 			old, ok := loaded.Backend(b.Name)
 			if !ok {
@@ -50,8 +50,9 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 			}
 			b = &old
 		}
-		out.Backends = append(out.Backends, b)
+		backends = append(backends, b)
 	}
+	out.Backends = ListOf(backends...)
 	out.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r Route) bool { return left[r.Backend] })
 	out.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f Frontend) bool { return names[f.Backend] })
 	for _, f := range loaded.Frontends {

@@ -125,19 +125,19 @@ func Diff(have Running, want State) Plan {
 
 // pairs walks two lists of backends, both sorted, side by side: those of one
 // name together, nil beside one that only one list has.
-func pairs(have, want []*Backend) iter.Seq2[*Backend, *Backend] {
+func pairs(have, want Backends) iter.Seq2[*Backend, *Backend] {
 	return func(yield func(h, w *Backend) bool) {
-		for i, j := 0, 0; i < len(have) || j < len(want); {
+		for i, j := 0, 0; i < have.Len() || j < want.Len(); {
 			var h, w *Backend
 			switch {
-			case i < len(have) && j < len(want) && have[i] == want[j]: // no need to look
-				h, w = have[i], want[j]
-			case j == len(want) || i < len(have) && have[i].Name < want[j].Name:
-				h = have[i]
-			case i == len(have) || have[i].Name != want[j].Name:
-				w = want[j]
+			case i < have.Len() && j < want.Len() && have.At(i) == want.At(j): // no need to look
+				h, w = have.At(i), want.At(j)
+			case j == want.Len() || i < have.Len() && have.At(i).Name < want.At(j).Name:
+				h = have.At(i)
+			case i == have.Len() || have.At(i).Name != want.At(j).Name:
+				w = want.At(j)
 			default:
-				h, w = have[i], want[j]
+				h, w = have.At(i), want.At(j)
 			}
 			if h != nil {
 				i++
@@ -276,7 +276,7 @@ func diffMaps(have Running, want []Map) []Map {
 func (s State) looksUp(name string) bool {
 	if name == TimeoutsMap {
 		return slices.ContainsFunc(s.Classes, func(p Policy) bool { return p.Mode == HTTP }) ||
-			slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Policy.Mode == HTTP })
+			s.Backends.ContainsFunc(func(b *Backend) bool { return b.Policy.Mode == HTTP })
 	}
 	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool {
 		switch name {

@@ -20,6 +20,7 @@ import (
 // in "!" drains.
 func state(lines ...string) haproxy.State {
 	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:80")}}}}
+	var backends []*haproxy.Backend
 	for _, line := range lines {
 		words := strings.Fields(line)
 		b := &haproxy.Backend{Name: words[0], Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}
@@ -32,8 +33,9 @@ func state(lines ...string) haproxy.State {
 			s.Routes = append(s.Routes, haproxy.Route{Path: "/" + b.Name, Backend: b.Name})
 		}
 		b.Servers = servers(words...)
-		s.Backends = append(s.Backends, b)
+		backends = append(backends, b)
 	}
+	s.Backends = haproxy.ListOf(backends...)
 	return s
 }
 
@@ -55,7 +57,7 @@ func servers(words ...string) (list []haproxy.Server) {
 // replace those that s says.
 func running(s haproxy.State, observed ...string) haproxy.Running {
 	have := haproxy.Running{Loaded: s, Servers: map[string][]haproxy.Server{}, Maps: s.Maps()}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		have.Servers[b.Name] = b.Servers
 	}
 	for _, line := range observed {
@@ -100,11 +102,11 @@ func tell(p haproxy.Plan) (lines []string) {
 
 func TestDiff(t *testing.T) {
 	leastconn := state("a 1")
-	leastconn.Backends[0].Policy.Balance = haproxy.LeastConn
+	leastconn.Backends.At(0).Policy.Balance = haproxy.LeastConn
 	limited := state("a 1")
-	limited.Backends[0].Options.MaxConn = 9
+	limited.Backends.At(0).Options.MaxConn = 9
 	slow := state("a 1")
-	slow.Backends[0].TimeoutServer = time.Minute
+	slow.Backends.At(0).TimeoutServer = time.Minute
 	rerouted := state("a 1", "b 2")
 	rerouted.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
 	moved := state("b 2")
@@ -225,7 +227,7 @@ func TestRoutesSortByFrontendHostPathAndCase(t *testing.T) {
 
 func TestSetAside(t *testing.T) {
 	slower := state("a 1", "b 2", "d tcp 3")
-	slower.Backends[0].Policy.Balance = haproxy.LeastConn
+	slower.Backends.At(0).Policy.Balance = haproxy.LeastConn
 	elsewhere := state("a 1", "d tcp 4")
 	elsewhere.Frontends[1].Name = "podgate_other"
 	for _, row := range []struct {

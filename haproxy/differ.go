@@ -111,10 +111,10 @@ func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want St
 	some := union(d.open, changed, due)
 	open := some[:0]
 	for _, x := range some {
-		b := have.Loaded.Backends[x.have]
+		b := have.Loaded.Backends.At(x.have)
 		var wanted []Server
 		if x.want >= 0 {
-			wanted = want.Backends[x.want].Servers
+			wanted = want.Backends.At(x.want).Servers
 		}
 		added, left := len(p.Add), len(p.Leave)
 		p.diffServers(b, have.Servers[b.Name], wanted)
@@ -185,9 +185,8 @@ func (p *Plan) pairs(have Running, want State) []pair {
 
 // pairOf reports false for a backend that was not loaded.
 func pairOf(name string, have Running, want State) (pair, bool) {
-	compare := func(b *Backend, name string) int { return cmp.Compare(b.Name, name) }
-	i, loaded := slices.BinarySearchFunc(have.Loaded.Backends, name, compare)
-	j, wanted := slices.BinarySearchFunc(want.Backends, name, compare)
+	i, loaded := have.Loaded.search(name)
+	j, wanted := want.search(name)
 	if !wanted {
 		j = -1
 	}
@@ -204,18 +203,12 @@ func (p Plan) onlyServers() bool {
 // last call. It reports false where it cannot be told that this is all that
 // changed, or where something else was to be done already.
 func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
-	if !d.quiet || !d.sameRunning(have) || !d.sameButBackends(want) || len(want.Backends) != len(d.want.Backends) {
+	if !d.quiet || !d.sameRunning(have) || !d.sameButBackends(want) || want.Backends.Len() != d.want.Backends.Len() {
 		return nil, false
 	}
-	if same(want.Backends, d.want.Backends) {
-		return nil, true
-	}
-	for i, b := range want.Backends {
-		old := d.want.Backends[i]
-		if b == old {
-			continue
-		}
-		if !b.SameStructure(old) {
+	for i := range want.Backends.Changed(d.want.Backends) {
+		b := want.Backends.At(i)
+		if !b.SameStructure(d.want.Backends.At(i)) {
 			return nil, false
 		}
 		if x, loaded := pairOf(b.Name, have, want); loaded {
@@ -230,11 +223,11 @@ func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 func (d *Differ) sameRunning(have Running) bool {
 	before := d.have
 	if reflect.ValueOf(have.Servers).UnsafePointer() != reflect.ValueOf(before.Servers).UnsafePointer() ||
-		!same(have.Loaded.Backends, before.Loaded.Backends) || !same(have.Maps, before.Maps) {
+		!have.Loaded.Backends.Same(before.Loaded.Backends) || !same(have.Maps, before.Maps) {
 		return false
 	}
 	for _, r := range []*Running{&have, &before} {
-		r.Servers, r.Maps, r.Loaded.Backends = nil, nil, nil
+		r.Servers, r.Maps, r.Loaded.Backends = nil, nil, Backends{}
 	}
 	return reflect.DeepEqual(have, before)
 }
@@ -246,7 +239,7 @@ func (d *Differ) sameButBackends(want State) bool {
 		return false
 	}
 	for _, s := range []*State{&want, &before} {
-		s.Backends, s.Routes = nil, nil
+		s.Backends, s.Routes = Backends{}, nil
 	}
 	return reflect.DeepEqual(want, before)
 }

@@ -172,7 +172,7 @@ func (w *differWalk) one(n int) bool { return w.IntN(n) == 0 }
 // change makes another State of want, which shares with it what is the same, or
 // has have observed anew.
 func (w *differWalk) change() {
-	i := w.IntN(len(w.want.Backends))
+	i := w.IntN(w.want.Backends.Len())
 	switch w.IntN(32) {
 	default:
 		w.replace(i, func(b *haproxy.Backend) { b.Servers = w.servers() })
@@ -219,9 +219,9 @@ func (w *differWalk) change() {
 }
 
 func (w *differWalk) replace(i int, change func(*haproxy.Backend)) {
-	w.want.Backends = slices.Clone(w.want.Backends)
-	w.want.Backends[i] = new(*w.want.Backends[i])
-	change(w.want.Backends[i])
+	b := new(*w.want.Backends.At(i))
+	change(b)
+	w.want.Backends = w.want.Backends.With(map[int]*haproxy.Backend{i: b})
 }
 
 func (w *differWalk) servers() []haproxy.Server {
@@ -231,7 +231,7 @@ func (w *differWalk) servers() []haproxy.Server {
 // observe reads everything back from a HAProxy that has loaded s.
 func (w *differWalk) observe(s haproxy.State) {
 	have := haproxy.Running{TakesBackends: w.takes, Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		if list := w.have.Servers[b.Name]; list != nil {
 			have.Servers[b.Name] = slices.Clone(list)
 		}
@@ -297,9 +297,9 @@ func BenchmarkDiffer(b *testing.B) {
 	}
 	before := state(lines...)
 	after := before
-	after.Backends = slices.Clone(before.Backends)
-	after.Backends[7] = new(*before.Backends[7])
-	after.Backends[7].Servers = after.Backends[7].Servers[1:]
+	fewer := new(*before.Backends.At(7))
+	fewer.Servers = fewer.Servers[1:]
+	after.Backends = before.Backends.With(map[int]*haproxy.Backend{7: fewer})
 	have := running(before)
 	for name, diff := range map[string]func(haproxy.Running, haproxy.State) haproxy.Plan{
 		"Differ": new(haproxy.Differ).Diff, "Diff": haproxy.Diff,
@@ -311,7 +311,7 @@ func BenchmarkDiffer(b *testing.B) {
 					if p := diff(have, want); len(p.Leave)+len(p.Add) == 0 {
 						b.Fatal("nothing to do")
 					}
-					changed := want.Backends[7]
+					changed := want.Backends.At(7)
 					have.Servers[changed.Name] = changed.Servers
 					if p := diff(have, want); !p.Empty() {
 						b.Fatal(p)

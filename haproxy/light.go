@@ -49,7 +49,7 @@ func (s State) classes() []Policy {
 	for _, p := range s.Classes {
 		add(p)
 	}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		add(b.Policy)
 	}
 	slices.SortFunc(all, func(a, b Policy) int { return cmp.Compare(fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b)) })
@@ -58,7 +58,7 @@ func (s State) classes() []Policy {
 
 func (s State) edition() string {
 	sum := sha256.New()
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		if b.Light() {
 			fmt.Fprintf(sum, "%s %+v %+v\n", b.Name, b.Policy, b.Options)
 		}
@@ -69,7 +69,7 @@ func (s State) edition() string {
 // WithBackends returns s with the backends of add, without servers, and without
 // those named in gone.
 func (s State) WithBackends(add []*Backend, gone map[string]bool) State {
-	kept := slices.DeleteFunc(slices.Clone(s.Backends), func(b *Backend) bool { return gone[b.Name] })
+	kept := slices.DeleteFunc(s.Backends.Slice(), func(b *Backend) bool { return gone[b.Name] })
 	for _, b := range add {
 		bare := *b
 		bare.Servers = nil
@@ -80,7 +80,7 @@ func (s State) WithBackends(add []*Backend, gone map[string]bool) State {
 			kept = slices.Insert(kept, i, &bare)
 		}
 	}
-	s.Backends = kept
+	s.Backends = ListOf(kept...)
 	return s
 }
 

@@ -24,13 +24,13 @@ func light(s haproxy.State, change func(*haproxy.Running), observed ...string) h
 
 func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 	sticky := state("a 1", "b 2")
-	sticky.Backends[1].Policy.ClientAffinity = time.Hour
+	sticky.Backends.At(1).Policy.ClientAffinity = time.Hour
 	leastconn := state("a 1", "b 2")
-	leastconn.Backends[1].Policy.Balance = haproxy.LeastConn
+	leastconn.Backends.At(1).Policy.Balance = haproxy.LeastConn
 	moved := state("b 2")
 	moved.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
 	slow := state("a 1", "b 2")
-	slow.Backends[1].TimeoutServer = time.Minute
+	slow.Backends.At(1).TimeoutServer = time.Minute
 
 	for _, row := range []struct {
 		name string
@@ -73,7 +73,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 		}), state("a 1"), []string{"map routes */a/=a|2"}},
 		{"not while a route leads to it until a reload", light(state("a"), nil), func() haproxy.State {
 			s := leastconn
-			s.Backends = s.Backends[1:]
+			s.Backends = haproxy.ListOf(s.Backends.Slice()[1:]...)
 			s.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
 			return s
 		}(), []string{"reload: backend b is new, and no other was like it"}},

@@ -30,6 +30,7 @@ func (l Loss) String() string {
 // under another name.
 func Missing(from, to State) (State, Loss) {
 	var missing State
+	var lost []*Backend
 	var loss Loss
 	var present map[netip.AddrPort]bool // in to; made when it is first asked for
 	for f, t := range pairs(from.Backends, to.Backends) {
@@ -62,11 +63,12 @@ func Missing(from, to State) (State, Loss) {
 		if t != nil {
 			gone.Servers = slices.DeleteFunc(slices.Clone(f.Servers), func(s Server) bool { return s.State != Ready || t.has(s.Addr) })
 		}
-		missing.Backends = append(missing.Backends, &gone)
+		lost = append(lost, &gone)
 	}
-	if len(missing.Backends) == 0 {
+	if len(lost) == 0 {
 		return missing, loss
 	}
+	missing.Backends = ListOf(lost...)
 	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !gone(missing, to, r.Backend) })
 	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !gone(missing, to, f.Backend) })
 	return missing, loss
@@ -90,7 +92,7 @@ func count(servers []Server, state ServerState) (n int) {
 
 func addresses(s State) map[netip.AddrPort]bool {
 	all := map[netip.AddrPort]bool{}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		for _, srv := range b.Servers {
 			all[srv.Addr] = true
 		}
@@ -107,10 +109,10 @@ func (b *Backend) has(addr netip.AddrPort) bool {
 // same, what s has counts: a listening address, how a backend is used, and a
 // route, unless the backend that it would lead to has no server.
 func (s State) With(missing State) State {
-	if len(missing.Backends) == 0 {
+	if missing.Backends.Len() == 0 {
 		return s
 	}
-	backends := make([]*Backend, 0, len(s.Backends)+len(missing.Backends))
+	backends := make([]*Backend, 0, s.Backends.Len()+missing.Backends.Len())
 	for b, m := range pairs(s.Backends, missing.Backends) {
 		switch {
 		case b == nil:
@@ -147,7 +149,7 @@ func (s State) With(missing State) State {
 		}
 	}
 	slices.SortFunc(frontends, func(x, y Frontend) int { return cmp.Compare(x.Name, y.Name) })
-	s.Frontends, s.Backends, s.Routes = frontends, backends, routes
+	s.Frontends, s.Backends, s.Routes = frontends, ListOf(backends...), routes
 	return s
 }
 
@@ -160,12 +162,13 @@ func (s State) serves(backend string) bool {
 // that are in service and the routes of its maps.
 func (r Running) State() State {
 	s := r.Loaded
-	s.Backends = slices.Clone(s.Backends)
-	for i, loaded := range s.Backends {
+	backends := make([]*Backend, s.Backends.Len())
+	for i, loaded := range s.Backends.All() {
 		b := *loaded
 		b.Servers = slices.DeleteFunc(slices.Clone(r.Servers[b.Name]), func(srv Server) bool { return srv.State == Maint })
-		s.Backends[i] = &b
+		backends[i] = &b
 	}
+	s.Backends = ListOf(backends...)
 	s.Routes = slices.DeleteFunc(RoutesOf(r.Maps), func(route Route) bool {
 		_, ok := s.Backend(route.Backend)
 		return !ok

@@ -16,6 +16,7 @@ import (
 // each backend has the route /NAME, and tcp ones a frontend.
 func stateOf(text string) State {
 	var s State
+	var backends []*Backend
 	for _, word := range strings.Fields(text) {
 		name, servers, _ := strings.Cut(word, "=")
 		b := Backend{Name: name, Policy: Policy{Mode: HTTP}}
@@ -37,14 +38,15 @@ func stateOf(text string) State {
 			}
 			b.Servers = append(b.Servers, srv)
 		}
-		s.Backends = append(s.Backends, &b)
+		backends = append(backends, &b)
 	}
+	s.Backends = ListOf(backends...)
 	return s
 }
 
 func (s State) brief() string {
 	var words []string
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		var servers []string
 		for _, srv := range b.Servers {
 			n := fmt.Sprint(srv.Addr.Addr().As4()[3])

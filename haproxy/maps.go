@@ -79,7 +79,7 @@ func (s State) Maps() []Map {
 			add(r.mapName(), r.entry())
 		}
 	}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		if b.Policy.Mode == HTTP && b.TimeoutServer != 0 {
 			ms := b.TimeoutServer / time.Millisecond
 			add(TimeoutsMap, MapEntry{b.Name, strconv.FormatInt(int64(ms), 10)})

@@ -20,7 +20,7 @@ import (
 type State struct {
 	Settings  Settings
 	Frontends []Frontend // by Name
-	Backends  []*Backend // by Name; States share those that are the same in both
+	Backends  Backends   // by Name; States share those that are the same in both
 	Routes    []Route    // by Route.Compare
 	Node      Node
 
@@ -36,6 +36,9 @@ type State struct {
 	// Certificates are by Name; none where no Frontend ends TLS.
 	Certificates []Certificate
 }
+
+// Backends is a list of backends.
+type Backends = List[*Backend]
 
 // Mode is how a proxy reads its traffic (configuration.txt "mode").
 type Mode string
@@ -360,11 +363,16 @@ func ParseServerName(name string) (netip.AddrPort, bool) {
 
 // Backend returns a copy of the backend of that name.
 func (s State) Backend(name string) (Backend, bool) {
-	i, ok := slices.BinarySearchFunc(s.Backends, name, func(b *Backend, n string) int { return cmp.Compare(b.Name, n) })
+	i, ok := s.search(name)
 	if !ok {
 		return Backend{}, false
 	}
-	return *s.Backends[i], true
+	return *s.Backends.At(i), true
+}
+
+// search returns the index of the backend of that name.
+func (s State) search(name string) (int, bool) {
+	return s.Backends.Search(func(b *Backend) int { return cmp.Compare(b.Name, name) })
 }
 
 // Structure is what of s its configuration file keeps until the next reload:
@@ -372,12 +380,13 @@ func (s State) Backend(name string) (Backend, bool) {
 func (s State) Structure() State {
 	s = s.Pinned()
 	s.Routes, s.Certificates, s.Node = nil, nil, Node{}
-	backends := make([]Backend, len(s.Backends)) // in one piece
-	s.Backends = slices.Clone(s.Backends)
-	for i, b := range s.Backends {
+	backends := make([]Backend, s.Backends.Len()) // in one piece
+	bare := make([]*Backend, len(backends))
+	for i, b := range s.Backends.All() {
 		backends[i] = *b
 		backends[i].Servers = nil
-		s.Backends[i] = &backends[i]
+		bare[i] = &backends[i]
 	}
+	s.Backends = ListOf(bare...)
 	return s
 }

@@ -39,7 +39,7 @@ func (s State) String() string {
 	for _, c := range s.Certificates {
 		fmt.Fprintf(&b, "certificate %s\n", c)
 	}
-	for _, be := range s.Backends {
+	for _, be := range s.Backends.All() {
 		fmt.Fprintf(&b, "backend %s\n", be.describe())
 		for _, srv := range be.Servers {
 			fmt.Fprintf(&b, "  server %s %s", srv.Name(), srv.State)

@@ -2,11 +2,9 @@
 
 package haproxy
 
-import "slices"
-
 // HasUnknown reports whether there is a backend whose servers nobody can tell.
 func (s State) HasUnknown() bool {
-	return slices.ContainsFunc(s.Backends, func(b *Backend) bool { return b.Unknown })
+	return s.Backends.ContainsFunc(func(b *Backend) bool { return b.Unknown })
 }
 
 // KeepUnknown returns the State with those servers in its Unknown backends that
@@ -15,8 +13,8 @@ func (s State) KeepUnknown(have map[string][]Server) State {
 	if !s.HasUnknown() {
 		return s
 	}
-	s.Backends = slices.Clone(s.Backends)
-	for i, b := range s.Backends {
+	known := map[int]*Backend{}
+	for i, b := range s.Backends.All() {
 		if !b.Unknown {
 			continue
 		}
@@ -27,7 +25,8 @@ func (s State) KeepUnknown(have map[string][]Server) State {
 				kept.Servers = append(kept.Servers, srv)
 			}
 		}
-		s.Backends[i] = &kept
+		known[i] = &kept
 	}
+	s.Backends = s.Backends.With(known)
 	return s
 }

@@ -41,11 +41,11 @@ func towns(t *testing.T) []town {
 func troubledView(t *testing.T) *View {
 	t.Helper()
 	v := viewOf(t, 12, 3)
-	up := func(i, n int) { v.Health.Up[v.Result.State.Backends[i].Name] = n }
+	up := func(i, n int) { v.Health.Up[v.Result.State.Backends.At(i).Name] = n }
 	up(1, 0)
 	up(2, 1)
-	v.Result.State.Backends[3].Servers = nil
-	v.Result.State.Backends[6].Servers = nil
+	v.Result.State.Backends.At(3).Servers = nil
+	v.Result.State.Backends.At(6).Servers = nil
 	key := func(i int) kubeapi.Key { return v.Snapshot.Services[i].Key }
 	problem := func(i int, kind compile.Kind, annotation, text string) {
 		v.Problems = append(v.Problems, Problem{Problem: compile.Problem{Kind: kind, Service: key(i), Port: "web", Key: annotation, Text: text}, Since: time.Now().Add(-time.Hour)})
@@ -54,7 +54,7 @@ func troubledView(t *testing.T) *View {
 	problem(3, compile.NoEndpoints, "", "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)")
 	problem(4, compile.Invalid, compile.Prefix+"algorithm", `"fastest" is not one of roundrobin, leastconn, first, source, random`)
 	problem(5, compile.Conflict, compile.Prefix+"host", "a-very-long-name-of-a-host.somewhere-below.a-long-domain.example.com/with/a/long/path is taken by Service shop/svc-00001 port web, which is older")
-	v.Edge.Held = &Held{Since: time.Now().Add(-time.Minute), Until: time.Now().Add(4 * time.Minute), Loss: haproxy.Loss{Servers: 4100, OfServers: 5000, Backends: 210, OfBackends: 300}, Servers: map[string]int{v.Result.State.Backends[6].Name: 3}}
+	v.Edge.Held = &Held{Since: time.Now().Add(-time.Minute), Until: time.Now().Add(4 * time.Minute), Loss: haproxy.Loss{Servers: 4100, OfServers: 5000, Backends: 210, OfBackends: 300}, Servers: map[string]int{v.Result.State.Backends.At(6).Name: 3}}
 	v.Edge.Draining = true
 	v.Certificates = []Certificate{{Source: "/etc/podgate/certificates/www.example.com.pem", Names: []string{"www.example.com"}, Expires: time.Now().Add(50 * time.Hour)}}
 	v.CertificateProblems = []CertificateProblem{{File: "/etc/podgate/certificates/broken.pem", Text: "holds no PEM"}}

@@ -135,7 +135,7 @@ func findService(v *View, text string) (kubeapi.Key, error) {
 // findServers finds who has a server at an address; of port 0, on any port.
 func findServers(ctx context.Context, v *View, addr netip.AddrPort) (found []FoundServer) {
 	const most = 20
-	for i, b := range v.Result.State.Backends {
+	for i, b := range v.Result.State.Backends.All() {
 		if len(found) == most {
 			break
 		}

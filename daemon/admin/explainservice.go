@@ -346,11 +346,13 @@ func linesOf(v *View, backends []*haproxy.Backend) []string {
 	for _, b := range backends {
 		names[b.Name] = true
 	}
-	for _, b := range v.Result.State.Backends {
+	var wanted []*haproxy.Backend
+	for _, b := range v.Result.State.Backends.All() {
 		if names[b.Name] {
-			part.Backends = append(part.Backends, b)
+			wanted = append(wanted, b)
 		}
 	}
+	part.Backends = haproxy.ListOf(wanted...)
 	for _, r := range v.Result.State.Routes {
 		if names[r.Backend] {
 			part.Routes = append(part.Routes, r)

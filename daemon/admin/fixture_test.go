@@ -56,7 +56,7 @@ func viewOf(t testing.TB, services, pods int) *View {
 		Health:  &Health{At: time.Now(), Up: map[string]int{}},
 		Changes: []*Change{{At: time.Now(), Service: "shop/svc-00000", What: "1 server in", Object: "EndpointSlice shop/svc-00000-1", Version: "2", How: ByRuntime, Waited: Seconds(12 * time.Millisecond)}},
 	}
-	for _, b := range v.Result.State.Backends {
+	for _, b := range v.Result.State.Backends.All() {
 		v.Health.Up[b.Name] = len(b.Servers)
 	}
 	v.Health.Before = WantedOf(v.Result.State.Backends)

@@ -180,7 +180,7 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 	tell(m.servers, float64(n.Drain), "drain")
 	tell(m.servers, float64(n.Leaving), "leaving")
 	if v.Result != nil {
-		tell(m.backends, float64(len(v.Result.State.Backends)))
+		tell(m.backends, float64(v.Result.State.Backends.Len()))
 		tell(m.routes, float64(len(v.Result.State.Routes)))
 	}
 	if v.Health != nil {

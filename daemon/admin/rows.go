@@ -71,8 +71,8 @@ func RowsOf(v *View) []Row {
 	for i, o := range overviews {
 		row := Row{Service: o.Object.String(), URLs: []string{}, Problems: problems[o.Object.Key]}
 		for _, j := range o.Backends {
-			row.add(r.State.Backends[j], v)
-			name := r.State.Backends[j].Name
+			row.add(r.State.Backends.At(j), v)
+			name := r.State.Backends.At(j).Name
 			for _, route := range routes[name] {
 				row.URLs = append(row.URLs, RouteURL(route))
 			}
@@ -180,7 +180,7 @@ func countStates(v *View) map[RowState]int {
 	for _, o := range v.Result.Overviews() {
 		var row Row
 		for _, j := range o.Backends {
-			row.add(v.Result.State.Backends[j], v)
+			row.add(v.Result.State.Backends.At(j), v)
 		}
 		row.judge(o)
 		count[row.State]++
@@ -194,7 +194,7 @@ func CountServers(v *View) Servers {
 	if v.Result == nil {
 		return n
 	}
-	for _, b := range v.Result.State.Backends {
+	for _, b := range v.Result.State.Backends.All() {
 		ready := ReadyServers(b)
 		up := upOf(b, ready, v)
 		n.Up += up

@@ -10,7 +10,7 @@ import (
 
 func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	v := viewOf(t, 2, 3)
-	name := v.Result.State.Backends[0].Name
+	name := v.Result.State.Backends.At(0).Name
 	delete(v.Health.Up, name)
 	if rows := RowsOf(v); rows[0].State != Up || rows[1].State != Up {
 		t.Errorf("in step since HAProxy was asked: %+v", rows)

@@ -97,7 +97,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	v := viewOf(t, 1, 1)
 	evil := `</pre><script>alert(1)</script>` + "\x1b[2J"
 	v.Problems = []Problem{{Problem: compile.Problem{Kind: compile.Invalid, Service: kubeapi.Key{Namespace: "shop", Name: "<b>x"}, Text: evil}}}
-	v.Result.State.Backends[0].Name = "<img>"
+	v.Result.State.Backends.At(0).Name = "<img>"
 	v.Edge.Trouble = evil
 	s := serverOf(v)
 	for _, path := range []string{"/?q=%22%3E%3Cscript%3E", "/explain?of=%3Cscript%3E", "/history?refresh=%3Cscript%3E"} {

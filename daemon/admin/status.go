@@ -193,7 +193,7 @@ func StatusOf(v *View, now time.Time) Status {
 		}
 	}
 	if v.Result != nil {
-		s.Count.Backends, s.Count.Routes = len(v.Result.State.Backends), len(v.Result.State.Routes)
+		s.Count.Backends, s.Count.Routes = v.Result.State.Backends.Len(), len(v.Result.State.Routes)
 	}
 	s.Count.Servers = CountServers(v)
 	s.Changes = HistoryOf(v).Changes
@@ -324,7 +324,7 @@ func Progress(v *View) string {
 	case v.Edge.Trouble != "":
 		return "HAProxy is not in step: " + v.Edge.Trouble
 	case len(v.Edge.ReloadReasons) > 0:
-		return fmt.Sprintf("loads %d backends and %d routes into HAProxy", len(v.Result.State.Backends), len(v.Result.State.Routes))
+		return fmt.Sprintf("loads %d backends and %d routes into HAProxy", v.Result.State.Backends.Len(), len(v.Result.State.Routes))
 	}
 	return "asks HAProxy what it serves"
 }

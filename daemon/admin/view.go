@@ -91,9 +91,9 @@ type Wanted struct {
 }
 
 // WantedOf is what is wanted of backends now.
-func WantedOf(backends []*haproxy.Backend) Wanted {
-	s := Wanted{maphash.MakeSeed(), make(map[string]uint64, len(backends))}
-	for _, b := range backends {
+func WantedOf(backends haproxy.Backends) Wanted {
+	s := Wanted{maphash.MakeSeed(), make(map[string]uint64, backends.Len())}
+	for _, b := range backends.All() {
 		s.hashes[b.Name] = s.hash(b)
 	}
 	return s

@@ -206,7 +206,7 @@ func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeap
 		}
 		if have.Servers == nil {
 			have = haproxy.Running{Loaded: result.State.Structure(), Maps: result.State.Maps(), Servers: map[string][]haproxy.Server{}}
-			for _, b := range result.State.Backends {
+			for _, b := range result.State.Backends.All() {
 				have.Servers[b.Name] = b.Servers
 			}
 		}

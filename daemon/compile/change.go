@@ -26,10 +26,10 @@ func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
 }
 
 // withSlices is Compile of a Snapshot that differs from that of r in nothing but
-// its EndpointSlices. It costs what changed, but for two lists of pointers that
-// are copied, and returns r where that means nothing to anybody.
+// its EndpointSlices. It costs what changed, and returns r where that means nothing
+// to anybody.
 func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
-	var changed []int // Services
+	changed := map[int]*service{}
 	next := *r
 	next.snapshot = snap
 	for key := range snap.Slices.Changed(r.snapshot.Slices) {
@@ -37,48 +37,46 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 		if !ok {
 			continue
 		}
-		old := r.services[i]
+		old := r.services.At(i)
 		s := compileService(r.config, old.object, snap.Slices.Of(key), snap.Nodes, old)
-		if s == old {
-			continue
+		if s != old {
+			changed[i] = s
 		}
-		if changed == nil {
-			next.services = slices.Clone(r.services)
-		}
-		next.services[i] = s
-		changed = append(changed, i)
 	}
-	if changed == nil {
+	if len(changed) == 0 {
 		return r
 	}
-	next.State.Backends = next.backendsWith(changed)
-	told := func(i int) bool { return !slices.Equal(next.services[i].problems, r.services[i].problems) }
-	if slices.ContainsFunc(changed, told) {
-		next.Problems = next.problems()
+	next.services = r.services.With(changed)
+	next.State.Backends = r.backendsWith(changed)
+	for i, s := range changed {
+		if !slices.Equal(s.problems, r.services.At(i).problems) {
+			next.Problems = next.problems()
+			break
+		}
 	}
 	return &next
 }
 
 // backendsWith is State.Backends with the servers that the changed Services have
 // now; the same list where those are as they were.
-func (r *Result) backendsWith(changed []int) []*haproxy.Backend {
-	backends, own := r.State.Backends, false
-	for _, i := range changed {
-		for claim, servers := range r.services[i].servers {
+func (r *Result) backendsWith(services map[int]*service) haproxy.Backends {
+	changed := map[int]*haproxy.Backend{}
+	for i, s := range services {
+		for claim, servers := range s.servers {
 			at := r.merged.backendOf(owner{i, claim})
-			unknown := r.services[i].unknown(claim)
-			if at < 0 || equal(backends[at].Servers, servers) && backends[at].Unknown == unknown {
+			if at < 0 {
 				continue
 			}
-			if !own {
-				backends, own = slices.Clone(backends), true
+			old, unknown := r.State.Backends.At(at), s.unknown(claim)
+			if equal(old.Servers, servers) && old.Unknown == unknown {
+				continue
 			}
-			b := *backends[at]
+			b := *old
 			b.Servers, b.Unknown = servers, unknown
-			backends[at] = &b
+			changed[at] = &b
 		}
 	}
-	return backends
+	return r.State.Backends.With(changed)
 }
 
 // equal is slices.Equal that does not look at what a list holds that is one.

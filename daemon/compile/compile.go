@@ -17,12 +17,12 @@ import (
 type Result struct {
 	State    haproxy.State
 	Problems []Problem     // sorted by Problem.Compare, each once
-	Ports    []ServicePort // Ports[i] is what State.Backends[i] serves
+	Ports    []ServicePort // Ports[i] is what State.Backends.At(i) serves
 	Secrets  []Secret      // that certificates are to come from, sorted by Key
 
 	config   *config.Config
 	snapshot *kubeapi.Snapshot
-	services []*service // sorted by Key
+	services haproxy.List[*service] // sorted by Key
 	merged   *merged
 }
 
@@ -48,11 +48,12 @@ func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
 	case onlySlicesChanged(prev.snapshot, snap):
 		return prev.withSlices(snap)
 	}
-	r := &Result{config: cfg, snapshot: snap, services: compileServices(cfg, snap, prev.services)}
-	if prev.config == cfg && slices.Equal(r.services, prev.services) {
+	services := compileServices(cfg, snap, prev.services)
+	r := &Result{config: cfg, snapshot: snap, services: prev.services.Remade(services...)}
+	if prev.config == cfg && r.services.Same(prev.services) {
 		return prev
 	}
-	r.merged = merge(cfg, r.services, prev.merged)
+	r.merged = merge(cfg, services, prev.merged)
 	r.State = haproxy.State{
 		Settings:  settings(cfg),
 		Frontends: r.merged.frontends,
@@ -68,9 +69,7 @@ func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
 // Service returns the Service port that a backend serves. It reports false
 // for a backend that is not in State.
 func (r *Result) Service(backend string) (ServicePort, bool) {
-	i, ok := slices.BinarySearchFunc(r.State.Backends, backend, func(b *haproxy.Backend, name string) int {
-		return cmp.Compare(b.Name, name)
-	})
+	i, ok := r.State.Backends.Search(func(b *haproxy.Backend) int { return cmp.Compare(b.Name, backend) })
 	if !ok {
 		return ServicePort{}, false
 	}
@@ -84,30 +83,31 @@ func (r *Result) Skipped(key kubeapi.Key) string {
 	if !ok {
 		return ""
 	}
-	return r.services[i].claims.skipped
+	return r.services.At(i).claims.skipped
 }
 
 // search finds a Service.
 func (r *Result) search(key kubeapi.Key) (int, bool) {
-	return slices.BinarySearchFunc(r.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
+	return r.services.Search(func(s *service) int { return s.object.Compare(key) })
 }
 
 // compileServices compiles every Service by itself. Both lists are sorted by
 // Key and walked side by side.
-func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service) []*service {
+func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev haproxy.List[*service]) []*service {
 	compareKeys := func(a, b *kubeapi.Service) int { return a.Compare(b.Key) }
 	objects := snap.Services
 	if !slices.IsSortedFunc(objects, compareKeys) {
 		objects = slices.SortedFunc(slices.Values(objects), compareKeys)
 	}
 	services := make([]*service, len(objects))
+	next := 0 // in prev
 	for i, svc := range objects {
-		for len(prev) > 0 && prev[0].object.Compare(svc.Key) < 0 {
-			prev = prev[1:]
+		for next < prev.Len() && prev.At(next).object.Compare(svc.Key) < 0 {
+			next++
 		}
 		var before *service
-		if len(prev) > 0 && prev[0].object.Key == svc.Key {
-			before = prev[0]
+		if next < prev.Len() && prev.At(next).object.Key == svc.Key {
+			before = prev.At(next)
 		}
 		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), snap.Nodes, before)
 	}
@@ -116,29 +116,33 @@ func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev []*service
 
 // backends puts the servers of the Services into the backends that they were
 // given. Those that are as prev has them are prev's.
-func (r *Result) backends(prev *Result) []*haproxy.Backend {
+func (r *Result) backends(prev *Result) haproxy.Backends {
 	backends := make([]*haproxy.Backend, len(r.merged.backends))
-	old := prev.State.Backends
+	old, next := prev.State.Backends, 0
 	for i, p := range r.merged.backends {
-		servers, unknown := r.services[p.service].servers[p.claim], r.services[p.service].unknown(p.claim)
-		for len(old) > 0 && old[0].Name < p.backend.Name {
-			old = old[1:]
+		s := r.services.At(p.service)
+		servers, unknown := s.servers[p.claim], s.unknown(p.claim)
+		for next < old.Len() && old.At(next).Name < p.backend.Name {
+			next++
 		}
-		if len(old) > 0 && old[0].SameStructure(&r.merged.backends[i].backend) && equal(old[0].Servers, servers) && old[0].Unknown == unknown {
-			backends[i] = old[0]
-			continue
+		if next < old.Len() {
+			o := old.At(next)
+			if o.SameStructure(&r.merged.backends[i].backend) && equal(o.Servers, servers) && o.Unknown == unknown {
+				backends[i] = o
+				continue
+			}
 		}
 		b := p.backend
 		b.Servers, b.Unknown = servers, unknown
 		backends[i] = &b
 	}
-	return backends
+	return old.Remade(backends...)
 }
 
 // problems gathers what is told of the Services.
 func (r *Result) problems() []Problem {
 	problems := slices.Clone(r.merged.problems)
-	for _, s := range r.services {
+	for _, s := range r.services.All() {
 		problems = append(problems, s.claims.problems...)
 		problems = append(problems, s.problems...)
 	}

@@ -109,8 +109,8 @@ func TestAddressesThatNoServerCanHave(t *testing.T) {
 		{Addr: netip.MustParseAddrPort("10.0.0.1:8080"), State: haproxy.Ready},
 		{Addr: netip.MustParseAddrPort("[2001:db8::1]:8080"), State: haproxy.Ready},
 	}
-	if !slices.Equal(r.State.Backends[0].Servers, want) || len(r.Problems) != 1 {
-		t.Errorf("got %v, %v, want %v and one Problem", r.State.Backends[0].Servers, r.Problems, want)
+	if !slices.Equal(r.State.Backends.At(0).Servers, want) || len(r.Problems) != 1 {
+		t.Errorf("got %v, %v, want %v and one Problem", r.State.Backends.At(0).Servers, r.Problems, want)
 	}
 }
 

@@ -64,11 +64,11 @@ type Contest struct {
 // Explain tells what Compile made of a Service, and of what. It reports false
 // for a Service that was not in the Snapshot. It may be called concurrently.
 func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
-	at, ok := slices.BinarySearchFunc(r.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
+	at, ok := r.search(key)
 	if !ok {
 		return Explanation{}, false
 	}
-	s := r.services[at]
+	s := r.services.At(at)
 	e := Explanation{Object: s.object, Skipped: s.claims.skipped}
 	for _, p := range r.Problems {
 		if p.Service == key {
@@ -91,20 +91,20 @@ func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 }
 
 func (r *Result) portOf(o owner) ServicePort {
-	s := r.services[o.service]
+	s := r.services.At(o.service)
 	p := s.claims.ports[o.claim].port
 	return ServicePort{Service: s.object.Key, Name: p.Name, Number: p.Port}
 }
 
 func (r *Result) explainPort(at int, p kubeapi.ServicePort) PortExplanation {
-	s := r.services[at]
+	s := r.services.At(at)
 	e := PortExplanation{Port: ServicePort{Service: s.object.Key, Name: p.Name, Number: p.Port}}
 	var servers []haproxy.Server
 	for i, placed := range r.merged.backends {
 		if placed.service != at || s.claims.ports[placed.claim].port != p {
 			continue
 		}
-		b := r.State.Backends[i]
+		b := r.State.Backends.At(i)
 		e.Backend, servers = b, b.Servers
 		for _, route := range r.State.Routes {
 			if route.Backend == b.Name {

@@ -116,9 +116,9 @@ func TestEveryScenarioCanBeExplained(t *testing.T) {
 				t.Errorf("%s: %s has %d backends on %d ports", file, o.Object.Key, len(o.Backends), len(e.Ports))
 			}
 		}
-		if backends != len(r.State.Backends) || routes != len(r.State.Routes) || problems != len(r.Problems) {
+		if backends != r.State.Backends.Len() || routes != len(r.State.Routes) || problems != len(r.Problems) {
 			t.Errorf("%s: explained %d backends, %d routes, %d Problems of %d, %d, %d", file,
-				backends, routes, problems, len(r.State.Backends), len(r.State.Routes), len(r.Problems))
+				backends, routes, problems, r.State.Backends.Len(), len(r.State.Routes), len(r.Problems))
 		}
 		for _, p := range r.Problems {
 			if !slices.Contains(Kinds(), p.Kind) {

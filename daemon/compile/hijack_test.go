@@ -77,7 +77,7 @@ func belongings(r *Result, namespace string) []string {
 		return ok && p.Service.Namespace == namespace
 	}
 	s := r.State
-	s.Backends = slices.DeleteFunc(slices.Clone(s.Backends), func(b *haproxy.Backend) bool { return !mine(b.Name) })
+	s.Backends = haproxy.ListOf(slices.DeleteFunc(s.Backends.Slice(), func(b *haproxy.Backend) bool { return !mine(b.Name) })...)
 	s.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r haproxy.Route) bool { return !mine(r.Backend) })
 	s.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f haproxy.Frontend) bool { return !mine(f.Backend) })
 	return strings.Split(s.String(), "\n")

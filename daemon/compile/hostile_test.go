@@ -67,7 +67,7 @@ func without(r *Result, key kubeapi.Key) haproxy.State {
 		p, ok := r.Service(backend)
 		return ok && p.Service == key
 	}
-	state.Backends = slices.DeleteFunc(slices.Clone(state.Backends), func(b *haproxy.Backend) bool { return theirs(b.Name) })
+	state.Backends = haproxy.ListOf(slices.DeleteFunc(state.Backends.Slice(), func(b *haproxy.Backend) bool { return theirs(b.Name) })...)
 	state.Routes = slices.DeleteFunc(slices.Clone(state.Routes), func(r haproxy.Route) bool { return theirs(r.Backend) })
 	state.Frontends = slices.DeleteFunc(slices.Clone(state.Frontends), func(f haproxy.Frontend) bool { return theirs(f.Backend) })
 	return state
@@ -88,7 +88,7 @@ func checkTexts(t *testing.T, r *Result) {
 			t.Errorf("%s is %d bytes long", what, len(text))
 		}
 	}
-	for _, b := range r.State.Backends {
+	for _, b := range r.State.Backends.All() {
 		word("backend", b.Name)
 		word("check path", b.Policy.CheckPath)
 	}

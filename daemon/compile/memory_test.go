@@ -3,6 +3,7 @@
 package compile_test
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -26,7 +27,7 @@ func TestAResultHoldsNothingOfWhatItWasMadeFrom(t *testing.T) {
 	cfg := config.Default()
 	before, old := snapshot("10.0.0.1")
 	result := compile.Compile(cfg, before, nil)
-	servers := weak.Make(&result.State.Backends[0].Servers[0])
+	servers := weak.Make(&result.State.Backends.At(0).Servers[0])
 	after, _ := snapshot("10.0.0.2")
 	result = compile.Compile(cfg, after, result)
 	before = nil
@@ -38,4 +39,49 @@ func TestAResultHoldsNothingOfWhatItWasMadeFrom(t *testing.T) {
 		t.Error("the servers of before are still held")
 	}
 	runtime.KeepAlive(result)
+}
+
+// TestAnEventCostsWhatChanged lets one endpoint come and go in clusters of two
+// sizes: what the larger takes more is no copy of it.
+func TestAnEventCostsWhatChanged(t *testing.T) {
+	cost := func(services int) uint64 {
+		const events = 200
+		snapshots := eventSnapshots(services)
+		cfg := config.Default()
+		result := compile.Compile(cfg, snapshots[0], nil)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range events {
+			last := result
+			result = compile.Compile(cfg, snapshots[(i+1)%2], last)
+			if len(result.ChangedSince(last)) != 1 {
+				t.Fatal("an endpoint came or went, and nothing changed")
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return (after.TotalAlloc - before.TotalAlloc) / events
+	}
+	small, large := cost(100), cost(5000)
+	if more := int64(large) - int64(small); more > 4000 {
+		t.Errorf("an event takes %d bytes among 5,000 Services, %d among 100", large, small)
+	}
+}
+
+// eventSnapshots are two that differ in one endpoint.
+func eventSnapshots(services int) [2]*kubeapi.Snapshot {
+	snap := &kubeapi.Snapshot{Complete: 1}
+	groups := map[kubeapi.Key][]*kubeapi.EndpointSlice{}
+	for i := range services {
+		key := kubeapi.Key{Namespace: "default", Name: fmt.Sprintf("svc%05d", i)}
+		snap.Services = append(snap.Services, &kubeapi.Service{Key: key, Type: "ClusterIP", Ports: []kubeapi.ServicePort{{Protocol: "TCP", Port: 80}}})
+		groups[key] = []*kubeapi.EndpointSlice{{Key: key, Service: key.Name, Ports: []kubeapi.EndpointPort{{Protocol: "TCP", Port: 80}},
+			Endpoints: []kubeapi.Endpoint{{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Ready: true}}}}
+	}
+	snap.Slices = kubeapi.IndexSlices(groups)
+	key := snap.Services[services/2].Key
+	without := *groups[key][0]
+	without.Endpoints = nil
+	next := *snap
+	next.Slices = snap.Slices.With(key, []*kubeapi.EndpointSlice{&without})
+	return [2]*kubeapi.Snapshot{snap, &next}
 }

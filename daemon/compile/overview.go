@@ -18,8 +18,8 @@ type Overview struct {
 
 // Overviews are those of all Services of the Snapshot, sorted by Key.
 func (r *Result) Overviews() []Overview {
-	all := make([]Overview, len(r.services))
-	for i, s := range r.services {
+	all := make([]Overview, r.services.Len())
+	for i, s := range r.services.All() {
 		all[i] = Overview{Object: s.object, Skipped: s.claims.skipped}
 	}
 	if r.merged == nil {
@@ -40,7 +40,7 @@ func (r *Result) Overviews() []Overview {
 
 // RoutesByBackend are the routes of State that lead to each backend.
 func (r *Result) RoutesByBackend() map[string][]haproxy.Route {
-	routes := make(map[string][]haproxy.Route, len(r.State.Backends))
+	routes := make(map[string][]haproxy.Route, r.State.Backends.Len())
 	for _, route := range r.State.Routes {
 		routes[route.Backend] = append(routes[route.Backend], route)
 	}
@@ -69,11 +69,17 @@ const (
 // ChangedSince tells which Services are not the same objects as in prev, which
 // may be nil, sorted by Key. What podgate.toml makes of them does not count.
 func (r *Result) ChangedSince(prev *Result) (changes []ObjectChange) {
+	if prev != nil && prev.merged == r.merged { // of the same Services
+		for i := range r.services.Changed(prev.services) {
+			changes = appendChange(changes, prev.services.At(i), r.services.At(i))
+		}
+		return changes
+	}
 	var before []*service
 	if prev != nil {
-		before = prev.services
+		before = prev.services.Slice()
 	}
-	now := r.services
+	now := r.services.Slice()
 	for len(before) > 0 || len(now) > 0 {
 		if len(before) > 0 && len(now) > 0 && before[0] == now[0] {
 			before, now = before[1:], now[1:]

@@ -70,9 +70,9 @@ func checkShared(t *testing.T, r, prev *Result) {
 	if prev == nil || r.config != prev.config {
 		return
 	}
-	for _, b := range r.State.Backends {
-		i, ok := slices.BinarySearchFunc(prev.State.Backends, b.Name, func(b *haproxy.Backend, name string) int { return strings.Compare(b.Name, name) })
-		if ok && prev.State.Backends[i] != b && cmp.Equal(prev.State.Backends[i], b, told()) {
+	for _, b := range r.State.Backends.All() {
+		i, ok := prev.State.Backends.Search(func(p *haproxy.Backend) int { return strings.Compare(p.Name, b.Name) })
+		if ok && prev.State.Backends.At(i) != b && cmp.Equal(prev.State.Backends.At(i), b, told()) {
 			t.Fatalf("backend %s is the same, and another value", b.Name)
 		}
 	}
@@ -82,6 +82,7 @@ func checkShared(t *testing.T, r, prev *Result) {
 func told() cmp.Option {
 	return cmp.Options{
 		cmpopts.IgnoreUnexported(Result{}),
+		cmp.Transformer("list", haproxy.Backends.Slice),
 		cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
 	}
 }
@@ -93,10 +94,10 @@ func checkSorted(t *testing.T, r *Result) {
 	byName := func(a, b *haproxy.Backend) int { return compareStrictly(a.Name, b.Name) }
 	routes := func(a, b haproxy.Route) int { return strictly(a.Compare(b)) }
 	frontends := func(a, b haproxy.Frontend) int { return compareStrictly(a.Name, b.Name) }
-	if !slices.IsSortedFunc(s.Backends, byName) || !slices.IsSortedFunc(s.Routes, routes) || !slices.IsSortedFunc(s.Frontends, frontends) {
+	if !slices.IsSortedFunc(s.Backends.Slice(), byName) || !slices.IsSortedFunc(s.Routes, routes) || !slices.IsSortedFunc(s.Frontends, frontends) {
 		t.Fatalf("not sorted, or something twice:\n%s", s)
 	}
-	for i, b := range s.Backends {
+	for i, b := range s.Backends.All() {
 		servers := func(a, b haproxy.Server) int { return strictly(a.Addr.Compare(b.Addr)) }
 		if !slices.IsSortedFunc(b.Servers, servers) {
 			t.Fatalf("servers not sorted, or one twice:\n%s", s)

@@ -35,13 +35,13 @@ type Files struct {
 	CrtList    []byte            // nil where no frontend ends TLS
 	Sections   *Sections         // of ConfigFile
 
-	backends []*haproxy.Backend
+	backends haproxy.Backends
 }
 
 // Config is ConfigFile in one piece, which may be megabytes.
 func (f Files) Config() []byte {
 	text := append(make([]byte, 0, len(f.Sections.head)+f.Sections.size(f.backends)), f.Sections.head...)
-	for _, b := range f.backends {
+	for _, b := range f.backends.All() {
 		text = f.Sections.AppendBackend(text, b)
 	}
 	return text
@@ -53,7 +53,7 @@ func (f Files) WriteConfig(to io.Writer) error {
 		return err
 	}
 	var section []byte
-	for _, b := range f.backends {
+	for _, b := range f.backends.All() {
 		section = f.Sections.AppendBackend(section[:0], b)
 		if _, err := to.Write(section); err != nil {
 			return err
@@ -81,7 +81,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 		backends.shared = " peers " + PeersSection
 	}
 	var line []byte
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		d.word("backend", b.Name)
 		if b.Options.CAFile != "" {
 			d.word("CA file", b.Options.CAFile)
@@ -154,7 +154,7 @@ func classes(s haproxy.State) []haproxy.Policy {
 	for _, p := range s.Classes {
 		distinct[p.Class()] = true
 	}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		distinct[b.Policy.Class()] = true
 	}
 	byName := make(map[string]haproxy.Policy, len(distinct))

@@ -33,7 +33,7 @@ func shop() haproxy.State {
 			{Name: "podgate_https", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:443", "[::]:443"), Relay: addrs("127.80.71.1:81")[0], Inner: addrs("127.80.71.1:82")[0], TLS: shopTLS(), ExpectProxy: true},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432", ExpectProxy: true},
 		},
-		Backends: []*haproxy.Backend{
+		Backends: haproxy.ListOf([]*haproxy.Backend{
 			{
 				Name:    "shop_cart_80",
 				Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.LeastConn, Cookie: "SERVERID", CookieKey: "podgate", CheckPath: "/healthz", TimeoutConnect: time.Second, AllowSource: haproxy.NewSources(networks("10.0.0.0/8", "fd00::/8"))},
@@ -54,7 +54,7 @@ func shop() haproxy.State {
 			{Name: "shop_h2_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2}, Servers: servers("10.2.9.6:8443")},
 			{Name: "shop_h2c_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2C}, Servers: servers("10.2.9.7:8081")},
 			{Name: "shop_tls_443", Policy: http, Options: haproxy.Options{Protocol: haproxy.TLS, Check: true, CheckInterval: time.Second}, TimeoutServer: 90 * time.Second},
-		},
+		}...),
 		Routes: []haproxy.Route{
 			{Path: "/cart", Backend: "shop_cart_80", Rewrite: "/"},
 			{Path: "/old", Backend: "shop_cart_80", Rewrite: "/new", FoldCase: true},
@@ -152,8 +152,8 @@ func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
 					tls.ClientCA = ca
 				}
 			}
-			for i := range state.Backends {
-				if o := &state.Backends[i].Options; o.CAFile != "" {
+			for _, b := range state.Backends.All() {
+				if o := &b.Options; o.CAFile != "" {
 					o.CAFile = ca
 				}
 			}
@@ -203,11 +203,11 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 	}
 	same := generation(func(*haproxy.State) {})
 	for name, change := range map[string]func(*haproxy.State){
-		"a server comes":        func(s *haproxy.State) { s.Backends[0].Servers = servers("10.0.0.1:80") },
-		"all servers leave":     func(s *haproxy.State) { s.Backends[0].Servers = nil },
+		"a server comes":        func(s *haproxy.State) { s.Backends.At(0).Servers = servers("10.0.0.1:80") },
+		"all servers leave":     func(s *haproxy.State) { s.Backends.At(0).Servers = nil },
 		"a route goes":          func(s *haproxy.State) { s.Routes = s.Routes[1:] },
 		"a drain ends":          func(s *haproxy.State) { s.Node.Draining = false },
-		"an HTTP timeout moves": func(s *haproxy.State) { s.Backends[4].TimeoutServer = time.Second },
+		"an HTTP timeout moves": func(s *haproxy.State) { s.Backends.At(4).TimeoutServer = time.Second },
 	} {
 		if generation(change) != same {
 			t.Errorf("%s: the generation changed", name)
@@ -215,19 +215,19 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 	}
 	for name, change := range map[string]func(*haproxy.State){
 		"a backend comes": func(s *haproxy.State) {
-			s.Backends = append(s.Backends, &haproxy.Backend{Name: "z", Policy: s.Backends[2].Policy})
+			s.Backends = haproxy.ListOf(append(s.Backends.Slice(), &haproxy.Backend{Name: "z", Policy: s.Backends.At(2).Policy})...)
 		},
-		"a backend goes":        func(s *haproxy.State) { s.Backends = s.Backends[1:] },
-		"the algorithm changes": func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },
-		"stickiness ends":       func(s *haproxy.State) { s.Backends[1].Policy.ClientAffinity = 0 },
-		"server options change of a backend without servers": func(s *haproxy.State) { s.Backends[4].Options.MaxConn = 3 },
+		"a backend goes":        func(s *haproxy.State) { s.Backends = haproxy.ListOf(s.Backends.Slice()[1:]...) },
+		"the algorithm changes": func(s *haproxy.State) { s.Backends.At(0).Policy.Balance = haproxy.First },
+		"stickiness ends":       func(s *haproxy.State) { s.Backends.At(1).Policy.ClientAffinity = 0 },
+		"server options change of a backend without servers": func(s *haproxy.State) { s.Backends.At(4).Options.MaxConn = 3 },
 		"the relay goes":          func(s *haproxy.State) { s.Frontends[2].Relay = netip.AddrPort{} },
 		"the health path moves":   func(s *haproxy.State) { s.Frontends[0].Health = &haproxy.Health{Path: "/up"} },
 		"a bind changes":          func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
 		"a setting changes":       func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
-		"a TCP timeout changes":   func(s *haproxy.State) { s.Backends[1].TimeoutServer = time.Minute },
+		"a TCP timeout changes":   func(s *haproxy.State) { s.Backends.At(1).TimeoutServer = time.Minute },
 		"the 404 page changes":    func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
-		"a check path is dropped": func(s *haproxy.State) { s.Backends[0].Policy.CheckPath = "" },
+		"a check path is dropped": func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "" },
 	} {
 		if generation(change) == same {
 			t.Errorf("%s: the generation did not change", name)
@@ -268,8 +268,8 @@ func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 
 	for name, change := range map[string]func(*haproxy.State){
 		"it begins with another light backend":  func(s *haproxy.State) { *s = s.WithBackends([]*haproxy.Backend{&another}, nil) },
-		"a light backend's policy changes":      func(s *haproxy.State) { s.Backends[0].Policy.Balance = haproxy.First },
-		"a light backend's options change":      func(s *haproxy.State) { s.Backends[0].Options.MaxConn = 99 },
+		"a light backend's policy changes":      func(s *haproxy.State) { s.Backends.At(0).Policy.Balance = haproxy.First },
+		"a light backend's options change":      func(s *haproxy.State) { s.Backends.At(0).Options.MaxConn = 99 },
 		"a backend with a stick table goes":     func(s *haproxy.State) { *s = s.WithBackends(nil, map[string]bool{"shop_db_5432": true}) },
 		"light backends are loaded with others": func(s *haproxy.State) { s.RuntimeBackends = false },
 	} {
@@ -284,9 +284,9 @@ func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 
 func TestRenderRefusesWhatWouldBreakOutOfALine(t *testing.T) {
 	for name, change := range map[string]func(*haproxy.State){
-		`backend "a\n b": not a word of HAProxy's configuration`:            func(s *haproxy.State) { s.Backends[0].Name = "a\n b" },
-		`check path "/x y": not a word of HAProxy's configuration`:          func(s *haproxy.State) { s.Backends[0].Policy.CheckPath = "/x y" },
-		`cookie "a\"b": not a word of HAProxy's configuration`:              func(s *haproxy.State) { s.Backends[0].Policy.Cookie = `a"b` },
+		`backend "a\n b": not a word of HAProxy's configuration`:            func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
+		`check path "/x y": not a word of HAProxy's configuration`:          func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
+		`cookie "a\"b": not a word of HAProxy's configuration`:              func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
 		`map routes: entry {"a b/api/" "shop_h2c_80|20004"}: not two words`: func(s *haproxy.State) { s.Routes[3].Host = "a b" },
 		`404 page "/a\\b": not a word of HAProxy's configuration`:           func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
 		`frontend "a#b": not a word of HAProxy's configuration`:             func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },

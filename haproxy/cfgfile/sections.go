@@ -94,12 +94,12 @@ func (s *Sections) sample() string {
 }
 
 // size is about how long the sections of backends are.
-func (s *Sections) size(backends []*haproxy.Backend) (size int) {
+func (s *Sections) size(backends haproxy.Backends) (size int) {
 	const (
 		headSize       = 160
 		serverLineSize = len("  server 255.255.255.255:65535 255.255.255.255:65535  id 2147483647\n")
 	)
-	for _, b := range backends {
+	for _, b := range backends.All() {
 		size += headSize + len(b.Servers)*(serverLineSize+len(s.serverParams(b.Options)))
 	}
 	return size

@@ -36,7 +36,7 @@ func TestApplyServers(t *testing.T) {
 				b := newBox(t)
 				s := b.shop(t, change, row.have...)
 				b.load(t, s)
-				plan := haproxy.Plan{Add: changes(row.op, s.Backends[0], row.servers...)}
+				plan := haproxy.Plan{Add: changes(row.op, s.Backends.At(0), row.servers...)}
 				if a := b.apply(t, plan); len(a.Pending) > 0 {
 					t.Errorf("Pending: %v", a.Pending)
 				}
@@ -78,7 +78,7 @@ func TestNoServerLeavesABackendThatWasRefusedANewOne(t *testing.T) {
 	a := ready("127.0.0.1:8001")
 	s := b.shop(t, nil, a)
 	b.load(t, s)
-	sticky := *s.Backends[0]
+	sticky := *s.Backends.At(0)
 	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
 	applied, err := b.Apply(t.Context(), haproxy.Plan{
 		Add:   changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003")),
@@ -99,7 +99,7 @@ func TestNoServerLeavesWhereAMapCouldNotBeSwapped(t *testing.T) {
 	b.load(t, s)
 	applied, err := b.Apply(t.Context(), haproxy.Plan{
 		Maps:  []haproxy.Map{{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}}},
-		Leave: changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, a)...),
+		Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, a)...),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -121,13 +121,13 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 	b := newBox(t)
 	a, c := ready("127.0.0.1:8001"), ready("127.0.0.1:8003")
 	s := b.shop(t, nil, a)
-	shop := s.Backends[0]
+	shop := s.Backends.At(0)
 	other := new(*shop)
 	other.Name = "other"
-	s.Backends = []*haproxy.Backend{other, shop}
+	s.Backends = haproxy.ListOf(other, shop)
 	b.load(t, s)
-	nobody := &haproxy.Backend{Name: "nobody", Options: s.Backends[0].Options}
-	injects := &haproxy.Backend{Name: "shop;shutdown frontend http", Options: s.Backends[0].Options}
+	nobody := &haproxy.Backend{Name: "nobody", Options: s.Backends.At(0).Options}
+	injects := &haproxy.Backend{Name: "shop;shutdown frontend http", Options: s.Backends.At(0).Options}
 	sticky := *shop
 	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
 	applied, err := b.Apply(t.Context(), haproxy.Plan{
@@ -189,14 +189,14 @@ func TestApplyManyServersInFewLines(t *testing.T) {
 		servers = append(servers, haproxy.Server{Addr: addr, State: haproxy.Ready})
 	}
 	began := time.Now()
-	applied := b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends[0], servers...)})
+	applied := b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), servers...)})
 	t.Logf("added %d servers with %d commands in %v", len(servers), applied.Commands, time.Since(began))
 	if d := diff(servers, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)
 	}
 	gone := withState(haproxy.Maint, servers...)
 	began = time.Now()
-	applied = b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, s.Backends[0], gone...)})
+	applied = b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, s.Backends.At(0), gone...)})
 	t.Logf("deleted them in %v, %d pending", time.Since(began), len(applied.Pending))
 	eventually(t, "the last server is deleted", func() bool {
 		return len(b.apply(t, haproxy.Plan{Leave: applied.Pending}).Pending) == 0
@@ -225,8 +225,8 @@ func TestServerWithConnectionsStaysUntilTheyEnd(t *testing.T) {
 			<-slow
 
 			gone := withState(haproxy.Maint, pod)
-			leave := changes(haproxy.DeleteServer, s.Backends[0], gone...)
-			applied := b.apply(t, haproxy.Plan{Leave: append(changes(haproxy.SetServer, s.Backends[0], gone...), leave...)})
+			leave := changes(haproxy.DeleteServer, s.Backends.At(0), gone...)
+			applied := b.apply(t, haproxy.Plan{Leave: append(changes(haproxy.SetServer, s.Backends.At(0), gone...), leave...)})
 			if d := diff(fmt.Sprint(leave), fmt.Sprint(applied.Pending)); d != "" {
 				t.Errorf("Pending (-want +got):\n%s", d)
 			}
@@ -265,7 +265,7 @@ func TestCookieOfAServerIsTheSameFromTheFileAndAtRuntime(t *testing.T) {
 
 	added := b.shop(t, sticky)
 	b.load(t, added)
-	b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, added.Backends[0], pod)})
+	b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, added.Backends.At(0), pod)})
 	if got := cookie(t, added); got != want {
 		t.Errorf("cookie of the added server %q, of the declared one %q", got, want)
 	}

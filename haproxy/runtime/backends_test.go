@@ -48,7 +48,7 @@ func TestApplyABackendThatComesAndGoes(t *testing.T) {
 			pod, _ := newPod(t)
 			b, s := newLightBox(t, change, pod)
 			frontend := s.Frontends[0].Binds[0]
-			more := like(s.Backends[0], "more", pod)
+			more := like(s.Backends.At(0), "more", pod)
 			a := b.apply(t, haproxy.Plan{
 				NewBackends: []*haproxy.Backend{more},
 				Add:         changes(haproxy.AddServer, more, pod),
@@ -91,7 +91,7 @@ func TestApplyABackendThatIsRefused(t *testing.T) {
 	pod, _ := newPod(t)
 	gone := ready("127.0.0.1:8001")
 	b, s := newLightBox(t, nil, pod)
-	shop := s.Backends[0]
+	shop := s.Backends.At(0)
 	other := like(shop, "more", pod)
 	other.Policy.Balance = haproxy.LeastConn
 	unlike := like(shop, "more", pod)
@@ -138,7 +138,7 @@ func TestBackendsByTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 	if !b.takesBackends(t) {
 		t.Error("it does not take backends any more")
 	}
-	more := like(s.Backends[0], "more", pod)
+	more := like(s.Backends.At(0), "more", pod)
 	b.apply(t, haproxy.Plan{NewBackends: []*haproxy.Backend{more}, Add: changes(haproxy.AddServer, more, pod), Publish: []string{"more"}})
 	if published, err := b.Published(t.Context(), nil); diff(map[string]bool{"more": true, "shop": true}, published) != "" {
 		t.Errorf("Published: %v, %v", published, err)

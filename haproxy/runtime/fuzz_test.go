@@ -24,7 +24,7 @@ func FuzzReplies(f *testing.F) {
 		f.Add(reply)
 	}
 	addr := netip.MustParseAddrPort("10.0.0.1:80")
-	want := haproxy.State{Backends: []*haproxy.Backend{{Name: "shop_cart_80", Servers: []haproxy.Server{{Addr: addr, State: haproxy.Drain}}}}}
+	want := haproxy.State{Backends: haproxy.ListOf(&haproxy.Backend{Name: "shop_cart_80", Servers: []haproxy.Server{{Addr: addr, State: haproxy.Drain}}})}
 	f.Fuzz(func(t *testing.T, reply string) {
 		if p, err := parseInfo(reply); err == nil && (p.Pid == 0 || strings.ContainsAny(p.Generation, " \n")) {
 			t.Errorf("a process without id, or a strange generation: %+v", p)

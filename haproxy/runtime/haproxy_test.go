@@ -109,7 +109,7 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, backend := range loaded.Backends {
+	for _, backend := range loaded.Backends.All() {
 		if open, ok := published[backend.Name]; ok && !open {
 			have.Unpublished[backend.Name] = true
 		}
@@ -195,7 +195,7 @@ func (b box) shop(t *testing.T, change func(*haproxy.Backend), servers ...haprox
 	return haproxy.State{
 		Settings:  settings(),
 		Frontends: []haproxy.Frontend{{Name: "http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{b.freeAddr(t)}}},
-		Backends:  []*haproxy.Backend{backend},
+		Backends:  haproxy.ListOf(backend),
 		Routes:    []haproxy.Route{{Backend: "shop"}},
 	}
 }

@@ -127,14 +127,14 @@ func TestServersDeclaredDisabledAreReadyOnceTheyAreEnabled(t *testing.T) {
 func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
-	s.Backends = nil
 	s.Routes = nil
+	var backends []*haproxy.Backend
 	want := map[string][]haproxy.Server{}
 	var names []string
 	for i := range 300 {
 		name := strings.Repeat("x", 80) + string(rune('a'+i/100)) + string(rune('a'+i/10%10)) + string(rune('a'+i%10))
 		srv := haproxy.Server{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}), uint16(1000+i)), State: haproxy.Ready}
-		s.Backends = append(s.Backends, &haproxy.Backend{
+		backends = append(backends, &haproxy.Backend{
 			Name:    name,
 			Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.LeastConn},
 			Options: haproxy.Options{Protocol: haproxy.Plain},
@@ -143,6 +143,7 @@ func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
 		names = append(names, name)
 		want[name] = []haproxy.Server{srv}
 	}
+	s.Backends = haproxy.ListOf(backends...)
 	b.load(t, s)
 	got, err := b.Servers(t.Context(), append(names, "nobody"))
 	if err != nil {

@@ -75,14 +75,15 @@ func TestIdleClientOverAReload(t *testing.T) {
 	}{
 		{
 			"is answered by the servers of now",
-			func(_ box, s *haproxy.State, next haproxy.Server) { s.Backends[0].Servers = []haproxy.Server{next} },
+			func(_ box, s *haproxy.State, next haproxy.Server) { s.Backends.At(0).Servers = []haproxy.Server{next} },
 			"/cart/x", "200 new /x " + by,
 		},
 		{
 			"follows a route that moved",
 			func(_ box, s *haproxy.State, next haproxy.Server) {
-				s.Backends = append(s.Backends, new(*s.Backends[0]))
-				s.Backends[1].Name, s.Backends[1].Servers = "shop2", []haproxy.Server{next}
+				second := new(*s.Backends.At(0))
+				second.Name, second.Servers = "shop2", []haproxy.Server{next}
+				s.Backends = haproxy.ListOf(s.Backends.At(0), second)
 				s.Routes[1].Backend = "shop2"
 			},
 			"/cart/x", "200 new /x " + by,
@@ -90,8 +91,9 @@ func TestIdleClientOverAReload(t *testing.T) {
 		{
 			"reaches what is new",
 			func(_ box, s *haproxy.State, next haproxy.Server) {
-				s.Backends = append(s.Backends, new(*s.Backends[0]))
-				s.Backends[1].Name, s.Backends[1].Servers = "shop2", []haproxy.Server{next}
+				second := new(*s.Backends.At(0))
+				second.Name, second.Servers = "shop2", []haproxy.Server{next}
+				s.Backends = haproxy.ListOf(s.Backends.At(0), second)
 				s.Routes = append(s.Routes, haproxy.Route{Path: "/new", Backend: "shop2"})
 			},
 			"/new/x", "200 new /new/x " + by,
@@ -117,7 +119,7 @@ func TestIdleClientOverAReload(t *testing.T) {
 
 			b.load(t, s)
 			want := s
-			want.Backends, want.Routes = slices.Clone(s.Backends), slices.Clone(s.Routes)
+			want.Routes = slices.Clone(s.Routes)
 			row.change(b, &want, next)
 			plan := haproxy.Diff(b.observe(t, s), want)
 			if len(plan.Reload) > 0 {

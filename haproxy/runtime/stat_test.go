@@ -26,12 +26,12 @@ func TestServersAreJudgedAsHAProxyJudgesThem(t *testing.T) {
 	defer alive.Close()
 	up := alive.Addr().(*net.TCPAddr).AddrPort()
 	down := netip.AddrPortFrom(netip.MustParseAddr("127.66.1.9"), 1)
-	s := haproxy.State{Backends: []*haproxy.Backend{{
+	s := haproxy.State{Backends: haproxy.ListOf(&haproxy.Backend{
 		Name:    "shop_cart_80",
 		Policy:  haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.RoundRobin},
 		Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 100 * time.Millisecond},
 		Servers: []haproxy.Server{{Addr: up, State: haproxy.Ready}, {Addr: down, State: haproxy.Ready}},
-	}}}
+	})}
 	b.load(t, s)
 	await(t, "the check fails", func() error {
 		counts, err := b.Up(t.Context())
@@ -71,8 +71,8 @@ func TestRetiredWorkersAreCounted(t *testing.T) {
 	s := haproxy.State{
 		Settings:  haproxy.Settings{TimeoutClient: time.Minute, TimeoutServer: time.Minute, TimeoutConnect: time.Second},
 		Frontends: []haproxy.Frontend{{Name: "podgate_tcp_1", Mode: haproxy.TCP, Binds: []netip.AddrPort{addr}, Backend: "b"}},
-		Backends: []*haproxy.Backend{{Name: "b", Policy: haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.RoundRobin},
-			Options: haproxy.Options{Protocol: haproxy.Plain}, Servers: []haproxy.Server{{Addr: echo, State: haproxy.Ready}}}},
+		Backends: haproxy.ListOf(&haproxy.Backend{Name: "b", Policy: haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.RoundRobin},
+			Options: haproxy.Options{Protocol: haproxy.Plain}, Servers: []haproxy.Server{{Addr: echo, State: haproxy.Ready}}}),
 	}
 	b.load(t, s)
 	conn, err := net.Dial("tcp", addr.String())
@@ -130,7 +130,7 @@ func TestHAProxyTellsWhichRouteItFinds(t *testing.T) {
 	}
 	s := haproxy.State{
 		Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{addr}}},
-		Backends:  []*haproxy.Backend{{Name: "b", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}},
+		Backends:  haproxy.ListOf(&haproxy.Backend{Name: "b", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}),
 		Routes: []haproxy.Route{
 			{Path: "/Old", FoldCase: false, Backend: "b"},
 			{Host: "*.example.com", Path: "/cart", Rewrite: "/", Backend: "b"},

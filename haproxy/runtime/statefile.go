@@ -55,7 +55,7 @@ func newStateFile(want haproxy.State) *stateFile {
 	const rowSize = 128
 	f := &stateFile{want: want}
 	size := len(EmptyStateFile())
-	for _, b := range want.Backends {
+	for _, b := range want.Backends.All() {
 		if b.Options.Check { // or hardly any of its rows tells anything
 			size += len(b.Servers) * rowSize
 		}

@@ -100,25 +100,25 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 		}
 	}
 	s := b.shop(t, nil)
-	s.Backends[0] = checked(live, leaving)
+	s.Backends = haproxy.ListOf(checked(live, leaving))
 	b.loadStateful(t, s, runtime.EmptyStateFile())
 	// Some from the file, some by the runtime API.
 	b.apply(t, haproxy.Plan{
-		Add: changes(haproxy.AddServer, s.Backends[0], dead, draining, undrained),
-		Leave: append(changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Drain, draining, undrained)...),
-			changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, leaving)...)...),
+		Add: changes(haproxy.AddServer, s.Backends.At(0), dead, draining, undrained),
+		Leave: append(changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Drain, draining, undrained)...),
+			changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, leaving)...)...),
 	})
 	b.command(t, "set server theirs/web state drain")
 	b.command(t, "set server theirs/127.0.0.1:9 state maint")
 	eventually(t, "the dead server is down", func() bool { return b.states(t, "shop")[dead.Name()] == "down" })
 
 	want := s
-	want.Backends = []*haproxy.Backend{checked(live, dead, added, leaving, undrained, withState(haproxy.Drain, draining)[0])}
+	want.Backends = haproxy.ListOf(checked(live, dead, added, leaving, undrained, withState(haproxy.Drain, draining)[0]))
 	file, err := b.StateFile(t.Context(), want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Backends[0].Options.CheckInterval = time.Hour // so that no check of the new worker meddles
+	want.Backends.At(0).Options.CheckInterval = time.Hour // so that no check of the new worker meddles
 	b.loadStateful(t, want, file)
 	if d := diff(map[string]string{
 		live.Name(): "up", dead.Name(): "down", added.Name(): "up", leaving.Name(): "up", undrained.Name(): "up", draining.Name(): "up drain",
@@ -162,7 +162,7 @@ func TestHealthDoesNotOutliveItsChecks(t *testing.T) {
 			b := newStatefulBox(t)
 			dead := haproxy.Server{Addr: b.freeAddr(t), State: haproxy.Ready}
 			s := b.shop(t, nil, dead)
-			o := &s.Backends[0].Options
+			o := &s.Backends.At(0).Options
 			o.Check, o.CheckInterval = row.before, 100*time.Millisecond
 			b.loadStateful(t, s, runtime.EmptyStateFile())
 			if row.before {

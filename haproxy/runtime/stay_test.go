@@ -44,7 +44,7 @@ func TestStayAsksAndChangesOneProcess(t *testing.T) {
 		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
 	}
 	// The process that retires may refuse it; the other must not hear of it.
-	if _, err := b.Apply(staying, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends[0], next), Leave: changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, old)...)}); err != nil {
+	if _, err := b.Apply(staying, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
 		t.Fatal(err)
 	}
 	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
@@ -65,7 +65,7 @@ func TestStayTellsThatAnotherProcessTakesMaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.load(t, s)
-	plan.Leave = changes(haproxy.SetServer, s.Backends[0], withState(haproxy.Maint, old)...)
+	plan.Leave = changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)
 	if _, err := b.Apply(staying, plan); !errors.Is(err, runtime.ErrMoved) {
 		t.Errorf("Apply: %v, want ErrMoved", err)
 	}

@@ -148,7 +148,7 @@ func newWorld(t *testing.T, b box, seed uint64) *world {
 // come and go, now and then anything.
 func (w *world) next(have haproxy.State) haproxy.State {
 	s := haproxy.State{RuntimeBackends: w.takes, Settings: have.Settings}
-	if w.one(10) || len(have.Backends) == 0 {
+	if w.one(10) || have.Backends.Len() == 0 {
 		s.Settings = settings()
 		s.Settings.TimeoutClient += time.Duration(w.rand.IntN(3)) * time.Second
 	}
@@ -156,29 +156,32 @@ func (w *world) next(have haproxy.State) haproxy.State {
 	if w.takes {
 		rarely = 6 // its classes stay a while, so that backends of them come
 	}
-	fresh := len(have.Backends) == 0 || w.one(rarely)
+	fresh := have.Backends.Len() == 0 || w.one(rarely)
 	if fresh {
-		s.Backends = w.backends()
+		s.Backends = haproxy.ListOf(w.backends()...)
 	} else {
-		s.Backends = slices.Clone(have.Backends)
-		if len(s.Backends) > 1 && w.one(4) {
-			i := w.rand.IntN(len(s.Backends))
-			s.Backends = slices.Delete(s.Backends, i, i+1)
+		s.Backends = have.Backends
+		if n := s.Backends.Len(); n > 1 && w.one(4) {
+			i := w.rand.IntN(n)
+			s.Backends = haproxy.ListOf(slices.Delete(s.Backends.Slice(), i, i+1)...)
 		}
 		if w.one(3) {
 			s = w.withBackend(s)
 		}
 	}
-	for i := range s.Backends {
-		s.Backends[i] = new(*s.Backends[i])
+	backends := s.Backends.Slice()
+	for i, b := range backends {
+		b = new(*b)
+		backends[i] = b
 		if fresh || w.one(2) {
-			s.Backends[i].Servers = w.servers()
+			b.Servers = w.servers()
 		}
-		if s.Backends[i].Policy.Mode == haproxy.HTTP && w.one(3) {
-			s.Backends[i].TimeoutServer = time.Duration(w.rand.IntN(3)*20) * time.Second
+		if b.Policy.Mode == haproxy.HTTP && w.one(3) {
+			b.TimeoutServer = time.Duration(w.rand.IntN(3)*20) * time.Second
 		}
 	}
-	s.Frontends, s.Routes = w.frontends(s.Backends, have)
+	s.Backends = haproxy.ListOf(backends...)
+	s.Frontends, s.Routes = w.frontends(backends, have)
 	return s
 }
 
@@ -191,7 +194,7 @@ func (w *world) withBackend(s haproxy.State) haproxy.State {
 	if _, ok := s.Backend(name); ok {
 		return s
 	}
-	for _, b := range s.Backends {
+	for _, b := range s.Backends.All() {
 		if b.Light() {
 			another := *b
 			another.Name = name

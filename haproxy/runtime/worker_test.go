@@ -34,9 +34,9 @@ func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 		t.Errorf("AdminSocket: %v, want that it does not exist", err)
 	}
 	want := s
-	want.Backends = []*haproxy.Backend{new(*s.Backends[0])}
-	want.Backends[0].Servers = append(manyServers(500), pod)
-	slices.SortFunc(want.Backends[0].Servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
+	want.Backends = haproxy.ListOf(new(*s.Backends.At(0)))
+	want.Backends.At(0).Servers = append(manyServers(500), pod)
+	slices.SortFunc(want.Backends.At(0).Servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
 	want.Routes = routes(3000)
 	began := time.Now()
 	b.apply(t, haproxy.Diff(b.observe(t, s), want))
@@ -46,7 +46,7 @@ func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 	}
 
 	b.apply(t, haproxy.Diff(b.observe(t, s), s))
-	if d := diff(s.Backends[0].Servers, b.servers(t, "shop")); d != "" {
+	if d := diff(s.Backends.At(0).Servers, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)
 	}
 
@@ -54,7 +54,7 @@ func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.TryAdminSocket()
-	if d := diff(s.Backends[0].Servers, b.servers(t, "shop")); d != "" {
+	if d := diff(s.Backends.At(0).Servers, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers, by the admin socket (-want +got):\n%s", d)
 	}
 	if err := b.AdminSocket(); err != nil {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"encoding/json"
+	"iter"
+	"slices"
+	"sort"
+)
+
+// List is a list of which versions share what they have in common: where a few of
+// thousands change, the next one costs what changed and not what there is. A List
+// is never changed once it was made, and may be read concurrently. The zero value
+// is empty.
+type List[T comparable] struct {
+	blocks []*block[T] // the last is filled up with zero values, so that equal Lists are deeply equal
+	count  int
+}
+
+type block[T comparable] [blockSize]T
+
+// blockSize makes both a block and the list of blocks of 5,000 items some hundred
+// bytes.
+const blockSize = 64
+
+// ListOf returns a List of these items.
+func ListOf[T comparable](items ...T) List[T] { return List[T]{}.Remade(items...) }
+
+// Remade returns a List of these items that shares with l the blocks that are the
+// same in both: it is l where all are.
+func (l List[T]) Remade(items ...T) List[T] {
+	next := List[T]{count: len(items)}
+	if len(items) > 0 {
+		next.blocks = make([]*block[T], 0, (len(items)-1)/blockSize+1)
+	}
+	isNew := next.count != l.count
+	for some := range slices.Chunk(items, blockSize) {
+		var b block[T]
+		copy(b[:], some)
+		if at := len(next.blocks); at < len(l.blocks) && *l.blocks[at] == b {
+			next.blocks = append(next.blocks, l.blocks[at])
+			continue
+		}
+		next.blocks = append(next.blocks, new(b))
+		isNew = true
+	}
+	if !isNew {
+		return l
+	}
+	return next
+}
+
+// Len returns how many items there are.
+func (l List[T]) Len() int { return l.count }
+
+// At returns the item of that index, which must be one.
+func (l List[T]) At(i int) T { return l.blocks[i/blockSize][i%blockSize] }
+
+// Search finds an item in a sorted List by compare, which tells how an item stands
+// to the one that is looked for. Where there is none it returns where it would be.
+func (l List[T]) Search(compare func(T) int) (int, bool) {
+	return sort.Find(l.count, func(i int) int { return -compare(l.At(i)) })
+}
+
+// ContainsFunc reports whether there is an item that f is true of.
+func (l List[T]) ContainsFunc(f func(T) bool) bool {
+	for _, item := range l.All() {
+		if f(item) {
+			return true
+		}
+	}
+	return false
+}
+
+// All yields every item with its index.
+func (l List[T]) All() iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		for i := range l.count {
+			if !yield(i, l.blocks[i/blockSize][i%blockSize]) {
+				return
+			}
+		}
+	}
+}
+
+// Slice returns the items as a slice of the caller's own; nil where there are none.
+func (l List[T]) Slice() []T {
+	if l.count == 0 {
+		return nil
+	}
+	items := make([]T, 0, len(l.blocks)*blockSize)
+	for _, b := range l.blocks {
+		items = append(items, b[:]...)
+	}
+	return items[:l.count:l.count]
+}
+
+// With returns the List with other items at some indexes.
+func (l List[T]) With(changed map[int]T) List[T] {
+	if len(changed) == 0 {
+		return l
+	}
+	next := List[T]{blocks: slices.Clone(l.blocks), count: l.count}
+	for i, item := range changed {
+		at := i / blockSize
+		if next.blocks[at] == l.blocks[at] {
+			next.blocks[at] = new(*l.blocks[at])
+		}
+		next.blocks[at][i%blockSize] = item
+	}
+	return next
+}
+
+// Same reports whether two Lists are one, and not only equal.
+func (l List[T]) Same(o List[T]) bool { return same(l.blocks, o.blocks) && l.count == o.count }
+
+// Changed yields the indexes at which the items are not those of since, a List of
+// the same length. It costs what changed between the two, where one was made from
+// the other.
+func (l List[T]) Changed(since List[T]) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for at, b := range l.blocks {
+			if b == since.blocks[at] {
+				continue
+			}
+			for i, item := range b {
+				if item != since.blocks[at][i] && !yield(at*blockSize+i) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// MarshalJSON writes the items as an array.
+func (l List[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Slice()) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (l *List[T]) UnmarshalJSON(text []byte) error {
+	var items []T
+	if err := json.Unmarshal(text, &items); err != nil {
+		return err
+	}
+	*l = ListOf(items...)
+	return nil
+}
