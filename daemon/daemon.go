@@ -154,7 +154,7 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
 	d.follow.secrets.ask(d.result.Secrets)
-	want := d.edge.secured(d.material.wanted(d.result))
+	want := d.edge.secured(ctx, d.material.wanted(d.result))
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
 	if d.edge.brake.wantsList() {

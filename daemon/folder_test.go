@@ -125,11 +125,13 @@ func TestKeysAreForNobodyElse(t *testing.T) {
 
 func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
 	f := folder(t.TempDir())
-	secret, err := f.makeSecret()
+	inUse := ""
+	running := func() string { return inUse }
+	secret, err := f.makeSecret(running)
 	if err != nil || !isSecret(secret) {
 		t.Fatal(secret, err)
 	}
-	if again, err := f.makeSecret(); again != secret || err != nil {
+	if again, err := f.makeSecret(running); again != secret || err != nil {
 		t.Errorf("it is another the second time: %q, %v", again, err)
 	}
 	config := "frontend x\n  unique-id-format " + secret + "\n"
@@ -139,19 +141,27 @@ func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
 	if err := os.Remove(filepath.Join(string(f), secretFile)); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := f.makeSecret(); again != secret || err != nil {
+	if again, err := f.makeSecret(running); again != secret || err != nil {
 		t.Errorf("HAProxy has %q, and now it is %q, %v", secret, again, err)
 	}
 	if err := os.Remove(filepath.Join(string(f), "podgate.cfg")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Remove(filepath.Join(string(f), secretFile)); err != nil {
+		t.Fatal(err)
+	}
+	inUse = secret
+	if again, err := f.makeSecret(running); again != secret || err != nil {
+		t.Errorf("HAProxy runs with %q, and now it is %q, %v", secret, again, err)
+	}
+	inUse = "nonsense"
 	for name, text := range map[string]string{
 		"cut": secret[:9], "empty": "", "two lines": secret[:20] + "\n" + secret[20:], "binary": "\xff" + secret[1:], "another's": strings.Repeat("a b", 10),
 	} {
 		if err := os.WriteFile(filepath.Join(string(f), secretFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := f.makeSecret(); err != nil || !isSecret(got) || got == text {
+		if got, err := f.makeSecret(running); err != nil || !isSecret(got) || got == text {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}

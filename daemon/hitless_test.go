@@ -207,6 +207,37 @@ func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
 	l.check(t)
 }
 
+// TestAnIdleClientOutlivesTheFilesOfPodgate loses what podgate keeps, and what
+// HAProxy shares with the worker that it retires, while podgate is away.
+func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
+	tw, l := streets(t)
+	tw.service("only", nil, newPod(t, "only-0"))
+	tw.awaitAnswer("any", "/only/", "200 only-0 /")
+	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	defer kept.CloseIdleConnections()
+	url := "http://" + tw.http.String() + "/only/"
+	if err := ask(kept, url, "only"); err != nil {
+		t.Fatal(err)
+	}
+	tw.stop()
+	for _, name := range []string{"podgate.secret", "podgate.cfg", "podgate.loaded.json"} {
+		if err := os.Remove(filepath.Join(tw.haproxy.Folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := tw.haproxy.Pid()
+	tw.start()
+	tw.reloading("more", newPod(t, "more-0"))
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	if tw.haproxy.Pid() == before {
+		t.Fatal("HAProxy was not reloaded")
+	}
+	if err := ask(kept, url, "only"); err != nil {
+		t.Errorf("on the connection to the retired worker: %v", err)
+	}
+	l.check(t)
+}
+
 func TestHealthAndDrainSurviveAReload(t *testing.T) {
 	tw := newTown(t)
 	dead, draining := newPod(t, "cart-0"), newPod(t, "cart-1")

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -34,9 +35,8 @@ func (f folder) secret() (string, error) {
 	return secret, err
 }
 
-// secretInUse is the one that the configuration repeats, "" for none. HAProxy has
-// it: with another one, the workers that a reload retires would not be believed.
-func (f folder) secretInUse() string {
+// secretOfConfig is the one that the configuration repeats, "" for none.
+func (f folder) secretOfConfig() string {
 	text, err := os.ReadFile(filepath.Join(string(f), cfgfile.ConfigFile))
 	if err != nil {
 		return ""
@@ -57,13 +57,18 @@ func isSecret(s string) bool {
 	})
 }
 
-// makeSecret returns the secret, which it makes up where there is none.
-func (f folder) makeSecret() (string, error) {
+// makeSecret returns the secret. Where secretFile has none, it is the one that
+// HAProxy has, as running says or else the configuration, if there is any: with
+// another one, the workers that a reload retires would not be believed.
+func (f folder) makeSecret(running func() string) (string, error) {
 	secret, err := f.secret()
 	if err != nil || secret != "" {
 		return secret, err
 	}
-	if secret = f.secretInUse(); secret == "" {
+	if secret = running(); !isSecret(secret) {
+		secret = f.secretOfConfig()
+	}
+	if secret == "" {
 		secret = rand.Text()
 	}
 	return secret, f.replace(secretFile, []byte(secret+"\n"))
@@ -71,9 +76,12 @@ func (f folder) makeSecret() (string, error) {
 
 // secured returns want with the secret of its relay. Without a secret there is
 // no relay: whoever can connect to it could claim to be anybody.
-func (e *edge) secured(want haproxy.State) haproxy.State {
+func (e *edge) secured(ctx context.Context, want haproxy.State) haproxy.State {
 	if e.secret == "" {
-		secret, err := e.folder.makeSecret()
+		secret, err := e.folder.makeSecret(func() string {
+			running, _ := e.runtime.RelaySecret(ctx) // what does not answer tells no other either
+			return running
+		})
 		if err != nil {
 			e.tellRelay(fmt.Sprintf("there is no secret for it: %v", err))
 			return want.WithoutRelay()

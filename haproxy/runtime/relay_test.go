@@ -170,3 +170,18 @@ func TestRetiredWorkersRelayBodiesOfManyClients(t *testing.T) {
 		}
 	}
 }
+
+func TestRelaySecret(t *testing.T) {
+	b := newBox(t)
+	first, _ := newEcho(t, "only")
+	s := b.shop(t, nil, first)
+	for _, want := range []string{"", strings.Repeat("A", 26), strings.Repeat("B", 26)} {
+		if want != "" {
+			s.Frontends[0].Relay, s.Settings.RelaySecret = b.freeAddr(t), want
+		}
+		b.load(t, s)
+		if got, err := b.RelaySecret(t.Context()); got != want || err != nil {
+			t.Errorf("HAProxy has %q, we are told %q, %v", want, got, err)
+		}
+	}
+}
