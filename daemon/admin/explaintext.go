@@ -82,7 +82,11 @@ func (p printer) annotations(all []ExplainedAnnotation) {
 				p.line("      understood as %s", a.Meaning)
 			}
 		case a.Meaning != "" && len(a.Ports) > 0:
-			p.line("      understood as %s, for port %s", a.Meaning, strings.Join(a.Ports, ", "))
+			ports := "port"
+			if len(a.Ports) > 1 {
+				ports = "ports"
+			}
+			p.line("      understood as %s, for %s %s", a.Meaning, ports, strings.Join(a.Ports, ", "))
 		case len(a.Ports) == 0:
 			p.line("      has no effect here")
 		}

@@ -201,11 +201,13 @@ func (r *Result) understand(svc *kubeapi.Service, problems []Problem) []Understo
 				u.Meaning = meaning(read.value)
 			}
 		}
+		var texts []string
 		for _, p := range problems {
-			if p.Key == written {
-				u.Text = strings.TrimPrefix(u.Text+"; "+p.Text, "; ")
+			if p.Key == written && !slices.Contains(texts, p.Text) { // two ports may say the same
+				texts = append(texts, p.Text)
 			}
 		}
+		u.Text = strings.Join(texts, "; ")
 		all = append(all, u)
 	}
 	slices.SortFunc(all, func(a, b Understood) int { return cmp.Compare(a.Key, b.Key) })

@@ -89,6 +89,32 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 	}
 }
 
+// TestOfAListIsUnderstoodWhatIsLeft has two ports that read the same annotation.
+func TestOfAListIsUnderstoodWhatIsLeft(t *testing.T) {
+	for _, row := range []struct{ key, value, meaning, text string }{
+		{"path", "cart", "", `"cart" is not a path: it does not begin with /; no path is left; the port is not served`},
+		{"path", "/cart,basket", "/cart", `"basket" is not a path: it does not begin with /`},
+		{"path", "/cart,/basket", "/cart, /basket", ""},
+		{"host", "a.example.com,-", "a.example.com", `"-" is not a host name: a label begins or ends with -`},
+		{"host", "-", "", `"-" is not a host name: a label begins or ends with -; no host is left; the port is not served`},
+	} {
+		svc := exposed("cart", 1)
+		svc.Ports = []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}, {Name: "more", Protocol: "TCP", Port: 81}}
+		svc.Annotations[Prefix+row.key] = row.value
+		r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+		e, _ := r.Explain(svc.Key)
+		i := slices.IndexFunc(e.Annotations, func(u Understood) bool { return u.Key == Prefix+row.key })
+		if i < 0 {
+			t.Fatalf("%+v", e.Annotations)
+		}
+		u := e.Annotations[i]
+		text, _, _ := strings.Cut(u.Text, "; route ") // the second port is refused the first one's
+		if u.Meaning != row.meaning || !strings.HasPrefix(text, row.text) || strings.Count(u.Text, "is not a") > 1 || !slices.Equal(u.Ports, []string{"web", "more"}) {
+			t.Errorf("%s %s: %+v", row.key, row.value, u)
+		}
+	}
+}
+
 // TestEveryScenarioCanBeExplained sees that each Problem has a kind, and that an
 // explanation has all that was served.
 func TestEveryScenarioCanBeExplained(t *testing.T) {

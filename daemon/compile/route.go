@@ -130,6 +130,7 @@ func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, 
 			hosts = append(hosts, host)
 		}
 	}
+	r.recordReading(list.note, hosts, nil) // what is left of the list
 	if hosts == nil {
 		r.tellPort(list.note, "no host is left; the port is not served")
 	}
@@ -150,6 +151,9 @@ func readPaths(r *reader) (paths []pathMatch, note annotation, ok bool) {
 			continue
 		}
 		paths = append(paths, pathMatch{path: path})
+	}
+	if list.given && !list.bad {
+		r.recordReading(list.note, paths, nil) // what is left of the list
 	}
 	if list.given && !list.bad && paths == nil {
 		r.tellPort(list.note, "no path is left; the port is not served")
