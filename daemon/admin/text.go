@@ -145,8 +145,12 @@ func (s Status) Print(w io.Writer, style Style) {
 		rows = append(rows, []string{"certificates", s.certificatesText()})
 	}
 	p.table(nil, rows, nil)
-	p.problems(s.Problems)
-	p.ending(s.endingLines())
+	problems := make([]string, len(s.Problems))
+	for i, x := range s.Problems {
+		problems[i] = x.String()
+	}
+	p.warn("PROBLEMS", problems, screenProblems)
+	p.warn("EXPIRING CERTIFICATES", s.endingLines(), screenCertificates)
 	p.services(s)
 	p.changes(s.Changes, screenChanges, "LAST CHANGES")
 }
@@ -233,29 +237,15 @@ func (c StatusCount) text(answers bool) string {
 	return text
 }
 
-func (p printer) problems(problems []StatusProblem) {
-	if len(problems) == 0 {
-		return
-	}
-	p.head(fmt.Sprintf("PROBLEMS (%d)", len(problems)))
-	shown := problems
-	if !p.All {
-		shown = limit(problems, screenProblems)
-	}
-	for _, x := range shown {
-		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, x.String())))
-	}
-	p.more(len(problems)-len(shown), "podgate status --all")
-}
-
-func (p printer) ending(lines []string) {
+// warn lists what is wrong, of which most fit one screen.
+func (p printer) warn(title string, lines []string, most int) {
 	if len(lines) == 0 {
 		return
 	}
-	p.head(fmt.Sprintf("EXPIRING CERTIFICATES (%d)", len(lines)))
+	p.head(fmt.Sprintf("%s (%d)", title, len(lines)))
 	shown := lines
 	if !p.All {
-		shown = limit(lines, screenCertificates)
+		shown = limit(lines, most)
 	}
 	for _, line := range shown {
 		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, line)))
