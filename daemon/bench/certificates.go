@@ -7,9 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +17,6 @@ import (
 )
 
 const (
-	startTrials   = 5
 	renewalTrials = 10
 	// renewalPause is between two renewals.
 	renewalPause = time.Second
@@ -36,14 +32,14 @@ func (e *edge) certificates() string { return filepath.Join(e.dir, "certificates
 
 // certify writes a certificate for each Service.
 func (e *edge) certify() error {
-	if !e.tls {
+	if e.tls == noTLS {
 		return nil
 	}
 	if err := os.Mkdir(e.certificates(), 0o700); err != nil {
 		return err
 	}
 	for i := range e.services {
-		text, err := certificate(serviceName(i))
+		text, err := e.certificate(serviceName(i))
 		if err != nil {
 			return err
 		}
@@ -54,119 +50,20 @@ func (e *edge) certify() error {
 	return nil
 }
 
-// certificate is a new one with an ECDSA key, as certbot makes them.
-func certificate(service string) ([]byte, error) {
+// certificate is a new one for a Service.
+func (e *edge) certificate(service string) ([]byte, error) {
+	key, err := e.keys.next(e.tls)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
-	return haproxytest.SelfSigned(now.Add(-time.Hour), now.Add(90*24*time.Hour), host(service))
+	return haproxytest.SelfSigned(key, now.Add(-time.Hour), now.Add(90*24*time.Hour), host(service))
 }
 
 // putCertificate writes the certificate of a Service as a careful writer does.
 func (e *edge) putCertificate(service string, text []byte) error {
 	path := filepath.Join(e.certificates(), service+".pem")
 	return errors.Join(os.WriteFile(path+".new", text, 0o600), os.Rename(path+".new", path))
-}
-
-// certificatesStart is how long HAProxy takes to start with what podgate has
-// written, beside a bare HAProxy that loads the same crt-list; and how long a
-// podgate takes that finds all in order. Its first start, at which HAProxy has
-// none of the certificates, is start_to_in_step_ms.
-func certificatesStart(ctx context.Context, e *edge) (line, error) {
-	if err := e.podgate.stop(); err != nil {
-		return nil, err
-	}
-	listen, err := e.haproxy.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	bare, err := haproxytest.Start(ctx, haproxytest.Options{Files: map[string][]byte{
-		"yardstick.cfg": fmt.Appendf(nil, "frontend yardstick\n  bind %s ssl crt-list %s strict-sni\n  http-request return status 200\n", listen, filepath.Join(e.haproxy.Folder, cfgfile.CrtListFile)),
-	}})
-	if err != nil {
-		return nil, err
-	}
-	defer bare.Stop()
-	var times, yardstick []time.Duration
-	for range startTrials { // in turns, as the machine may have other things to do
-		for _, h := range []struct {
-			*haproxytest.HAProxy
-			addr  netip.AddrPort
-			times *[]time.Duration
-		}{{e.haproxy, e.https, &times}, {bare, listen, &yardstick}} {
-			took, err := e.startAgain(ctx, h.HAProxy, h.addr)
-			if err != nil {
-				return nil, err
-			}
-			*h.times = append(*h.times, took)
-		}
-	}
-	var again []time.Duration
-	for range startTrials {
-		took, err := e.podgateAgain(ctx)
-		if err != nil {
-			return nil, err
-		}
-		again = append(again, took)
-	}
-	ratio := percentile(slices.Sorted(slices.Values(times)), 50).Seconds() / percentile(slices.Sorted(slices.Values(yardstick)), 50).Seconds()
-	return slices.Concat(line{{"certificates", e.services}}, figures("", times), figures("yardstick_", yardstick), line{{"to_yardstick", round(ratio)}}, figures("podgate_again_", again)), nil
-}
-
-// startAgain is how long an HAProxy takes from its start until it shows the last
-// certificate.
-func (e *edge) startAgain(ctx context.Context, h *haproxytest.HAProxy, addr netip.AddrPort) (time.Duration, error) {
-	if err := h.KillMaster(); err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	if err := h.Restart(ctx); err != nil {
-		return 0, err
-	}
-	name := host(serviceName(e.services - 1))
-	shown, err := handshake(ctx, addr, name)
-	took := time.Since(began)
-	if err == nil && shown.VerifyHostname(name) != nil {
-		err = fmt.Errorf("%s shows the certificate of %v", name, shown.DNSNames)
-	}
-	return took, err
-}
-
-// podgateAgain starts podgate again, and returns how long it took until that was
-// in step.
-func (e *edge) podgateAgain(ctx context.Context) (time.Duration, error) {
-	if err := e.podgate.stop(); err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, inStepTimeout)
-	defer cancel()
-	began := time.Now()
-	var err error
-	if e.podgate, err = startPodgate(e.podgate.cmd.Path, filepath.Join(e.dir, "podgate.toml"), filepath.Join(e.dir, "log")); err != nil {
-		return 0, err
-	}
-	for !e.isInStep(ctx) {
-		if !pause(ctx, 2*time.Millisecond) {
-			return 0, fmt.Errorf("podgate is not in step: %w", context.Cause(ctx))
-		}
-	}
-	took := time.Since(began)
-	if n := e.podgate.reloads(); n != 0 {
-		return 0, fmt.Errorf("podgate reloaded HAProxy %d times although nothing had changed", n)
-	}
-	return took, nil
-}
-
-func (e *edge) isInStep(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.admin.String()+"/api/v1/status?services=0&changes=0", nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return err == nil && bytes.Contains(text, []byte(`"in_step":true`))
 }
 
 // certificateRenewed renews one certificate among all, again and again, while
@@ -207,7 +104,7 @@ func certificateRenewed(ctx context.Context, e *edge) (line, error) {
 		return nil, err
 	}
 	return slices.Concat(
-		line{{"certificates", e.services}}, figures("", times), figures("yardstick_", yardstick),
+		line{{"certificates", e.services}, {"key", e.tls}}, figures("", times), figures("yardstick_", yardstick),
 		line{{"handshakes", met.done}, {"failed", met.failed}, {"failure", met.failure}, {"asked_per_s", handshakeRate}, {"handshakes_per_s", round(met.rate())}},
 		figures("handshake_", met.times), costs,
 		line{{"yardstick_handshakes_per_s", round(bare.rate())}, {"yardstick_failed", bare.failed}, {"reloads", reloads}},
@@ -222,7 +119,7 @@ func (e *edge) renewals(ctx context.Context, load *handshakes, service string, p
 		if !pause(ctx, renewalPause) {
 			return nil, context.Cause(ctx)
 		}
-		text, err := certificate(service)
+		text, err := e.certificate(service)
 		if err != nil {
 			return nil, err
 		}

@@ -33,7 +33,7 @@ func (e *edge) addService(name string, pods ...netip.AddrPort) error {
 		Type:  "ClusterIP",
 		Ports: []kubeapi.ServicePort{{Name: portName, Protocol: "TCP", Port: 80}},
 	}
-	if e.tls {
+	if e.tls != noTLS {
 		s.Annotations = map[string]string{"serviceloadbalancer/lb.sslTerm": "true", "serviceloadbalancer/lb.host": host(name)}
 	}
 	if err := e.api.SetService(s); err != nil {

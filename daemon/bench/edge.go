@@ -35,8 +35,9 @@ const (
 // own, with the pods that they lead to.
 type edge struct {
 	size
-	check   bool // health checks are on, as is podgate's default
-	tls     bool // each Service is reached in TLS, by its host
+	check   bool    // health checks are on, as is podgate's default
+	tls     keyKind // each Service is reached in TLS, by its host
+	keys    keys
 	dir     string
 	api     *kubeapitest.Server
 	haproxy *haproxytest.HAProxy
@@ -54,7 +55,7 @@ type edge struct {
 }
 
 // openEdge fills a cluster and returns when all of it is served.
-func openEdge(ctx context.Context, s size, tls bool, binary string) (*edge, error) {
+func openEdge(ctx context.Context, s size, tls keyKind, binary string) (*edge, error) {
 	e := &edge{size: s, tls: tls, api: kubeapitest.New(), check: canCheck(s.services * s.pods), churn: churnTime}
 	if err := e.open(ctx, binary); err != nil {
 		return nil, errors.Join(err, e.close())
@@ -174,7 +175,7 @@ listen = [%q]
 socket = %q
 history = %q
 `, e.api.URL(), namespace, e.haproxy.Section(), reloadInterval, e.http, relay, e.check, checkInterval, e.admin, e.socket, filepath.Join(e.dir, "history.json"))
-	if e.tls {
+	if e.tls != noTLS {
 		text += fmt.Sprintf("\n[https]\nbind = [%q]\ncertificates = [%q]\nrelay = \"\"\n", e.https, e.certificates())
 	}
 	path := filepath.Join(e.dir, "podgate.toml")
@@ -186,7 +187,7 @@ func (e *edge) await(ctx context.Context, service string, timeout time.Duration)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c, path := &client{addr: e.http}, "/"+service+"/"
-	if e.tls {
+	if e.tls != noTLS {
 		c, path = &client{addr: e.https, host: host(service)}, "/"
 	}
 	return c.until(ctx, path, 2*time.Millisecond, func(a answer) bool { return a.status == 200 })

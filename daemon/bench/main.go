@@ -82,7 +82,7 @@ type benchmark struct {
 	sizes []size
 	run   func(context.Context, *edge) (line, error)
 	apart func(context.Context, size) (line, error) // instead, without an edge
-	tls   bool                                      // each Service is reached in TLS, by a name with a certificate of its own
+	tls   keyKind                                   // each Service is reached in TLS, by a name with a certificate of its own
 }
 
 func benchmarks() []benchmark {
@@ -97,8 +97,10 @@ func benchmarks() []benchmark {
 		{name: "poll_cpu", sizes: []size{{5000, 20}}, run: pollCPU},
 		{name: "rss", sizes: []size{{1000, 10}, {5000, 20}}, run: rss},
 		{name: "operator", sizes: []size{{5000, 20}}, run: operator},
-		{name: "certificates_start", sizes: []size{{1000, 1}}, run: certificatesStart, tls: true},
-		{name: "certificate_renewed", sizes: []size{{1000, 1}}, run: certificateRenewed, tls: true},
+		{name: "certificates_start", sizes: []size{{1000, 1}}, run: certificatesStart, tls: ecdsaP256},
+		{name: "certificates_start", sizes: []size{{1000, 1}}, run: certificatesStart, tls: rsaOf2048},
+		{name: "certificate_renewed", sizes: []size{{1000, 1}}, run: certificateRenewed, tls: ecdsaP256},
+		{name: "certificate_renewed", sizes: []size{{1000, 1}}, run: certificateRenewed, tls: rsaOf2048},
 		{name: "sync", sizes: []size{{5000, 20}}, apart: synced},
 	}
 }

@@ -38,7 +38,7 @@ func soak(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	e, err := openEdge(ctx, size{*services, *pods}, false, *podgate)
+	e, err := openEdge(ctx, size{*services, *pods}, noTLS, *podgate)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package haproxytest
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -25,19 +26,19 @@ func Certificate(t TB, names ...string) []byte {
 // CertificateUntil is Certificate with an end.
 func CertificateUntil(t TB, end time.Time, names ...string) []byte {
 	t.Helper()
-	text, err := SelfSigned(end.Add(-48*time.Hour), end, names...)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	text, err := SelfSigned(key, end.Add(-48*time.Hour), end, names...)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	return text
 }
 
-// SelfSigned is CertificateUntil for who has no test, with a beginning.
-func SelfSigned(begin, end time.Time, names ...string) ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
+// SelfSigned is CertificateUntil for who has no test, with a key and a beginning.
+func SelfSigned(key crypto.Signer, begin, end time.Time, names ...string) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
 		return nil, err
