@@ -20,8 +20,8 @@ func preflightCommand() *cobra.Command {
 		Long: `Try everything that podgate needs on this machine, before it runs: the API
 server, each verb there and the Secrets that Services name, HAProxy's sockets, the
 folder, certificates, whether this host is among the peers, the addresses to
-listen on, HAProxy's own configuration, and some pods of each node. One trouble hides no other. Run it as the user podgate;
-nothing is changed.
+listen on, HAProxy's own configuration, and some pods of each node. One trouble
+hides no other. Run it as the user podgate; nothing is changed.
 
 A pod that refuses the connection is reached. One that does not answer is behind
 a firewall, or its answer finds no way back; where there is no route at all, that
