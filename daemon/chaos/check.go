@@ -25,21 +25,56 @@ const backInStep = 90 * time.Second
 // there has its pods and no others, is reached, and reaches none but them; one
 // that is not, is not; and podgate's own comparison, of process and files, finds
 // no difference.
-func (t *town) inStep(ctx context.Context) error {
-	deadline := time.Now().Add(backInStep)
+func (t *town) inStep(ctx context.Context) (recovery, error) {
+	began := time.Now()
+	var r recovery
 	for {
-		err := t.compare(ctx)
-		if err == nil || ctx.Err() != nil {
-			return nil
+		serves, err := t.compare(ctx)
+		r.whole = time.Since(began)
+		if r.served == 0 && serves {
+			r.served = r.whole
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not in step within %s: %w", backInStep, err)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return r, nil
+		case r.whole > backInStep:
+			return r, fmt.Errorf("not in step within %s: %w", backInStep, err)
+		case !serves:
+			r.served = 0
 		}
+		r.waitedFor = err.Error()
 		pause(ctx, 50*time.Millisecond)
 	}
 }
 
-func (t *town) compare(ctx context.Context) error {
+// recovery is how long an edge took after a fault.
+type recovery struct {
+	served    time.Duration // until every Service had its pods and was reached
+	whole     time.Duration // until there was no difference at all
+	waitedFor string        // the last difference; "" for none
+}
+
+// compare reports whether HAProxy serves what it should, and what is not as it
+// should be, if only that servers which left are yet to be deleted.
+func (t *town) compare(ctx context.Context) (serves bool, err error) {
+	if err := t.compareServing(ctx); err != nil {
+		return false, err
+	}
+	c, err := config.Load(t.toml)
+	if err != nil {
+		return true, err
+	}
+	// Past what stands before them.
+	c.Kubernetes.Servers = []string{t.api.URL()}
+	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = t.haproxy.Admin, t.haproxy.Master
+	differences, err := daemon.Differences(ctx, c, "chaos", nil)
+	if err == nil && len(differences) > 0 {
+		err = fmt.Errorf("%d differences, the first: %s", len(differences), differences[0])
+	}
+	return true, err
+}
+
+func (t *town) compareServing(ctx context.Context) error {
 	served, err := t.runtime.Servers(ctx, nil)
 	if err != nil {
 		return err
@@ -54,18 +89,7 @@ func (t *town) compare(ctx context.Context) error {
 			return err
 		}
 	}
-	c, err := config.Load(t.toml)
-	if err != nil {
-		return err
-	}
-	// Past what stands before them.
-	c.Kubernetes.Servers = []string{t.api.URL()}
-	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = t.haproxy.Admin, t.haproxy.Master
-	differences, err := daemon.Differences(ctx, c, "chaos", nil)
-	if err == nil && len(differences) > 0 {
-		err = fmt.Errorf("%d differences, the first: %s", len(differences), differences[0])
-	}
-	return err
+	return nil
 }
 
 // compareService looks at the servers that take requests.

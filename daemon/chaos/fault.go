@@ -23,7 +23,8 @@ type fault struct {
 	do       func(context.Context) error
 	survived int
 	skipped  int
-	slowest  time.Duration // until the edge was in step again
+	served   time.Duration // the longest until all was served again
+	slowest  recovery
 }
 
 func find(faults []*fault, name string) (*fault, bool) {

@@ -40,7 +40,7 @@ func run(ctx context.Context, binary string, seed uint64, duration time.Duration
 		return err
 	}
 	defer t.close()
-	if err := t.inStep(ctx); err != nil {
+	if _, err := t.inStep(ctx); err != nil {
 		return fmt.Errorf("at the start: %w\n%s", err, t.tail())
 	}
 	t.startLoad()
@@ -84,23 +84,27 @@ func (t *town) step(ctx context.Context, f *fault) error {
 	if err := t.churn(); err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := t.inStep(ctx); err != nil {
+	r, err := t.inStep(ctx)
+	if err != nil {
 		return fmt.Errorf("after %s: %w", f.name, err)
 	}
 	f.survived++
-	f.slowest = max(f.slowest, time.Since(began))
+	f.served = max(f.served, r.served)
+	if r.whole > f.slowest.whole {
+		f.slowest = r
+	}
 	return nil
 }
 
 func (t *town) printTable(faults []*fault) {
-	fmt.Printf("\n%-70s %8s %14s\n", "fault", "survived", "slowest back")
+	const row = "%-66s %8v %14v %14v   %.90s\n"
+	fmt.Printf("\n"+row, "fault", "survived", "serves after", "in step after", "which waited for")
 	for _, f := range faults {
 		switch {
 		case f.survived > 0:
-			fmt.Printf("%-70s %8d %14s\n", f.name, f.survived, f.slowest.Round(time.Millisecond))
+			fmt.Printf(row, f.name, f.survived, f.served.Round(time.Millisecond), f.slowest.whole.Round(time.Millisecond), f.slowest.waitedFor)
 		case f.skipped > 0:
-			fmt.Printf("%-70s %8s\n", f.name, "not here")
+			fmt.Printf("%-66s %8s\n", f.name, "not here")
 		}
 	}
 	total := 0
