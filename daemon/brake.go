@@ -74,7 +74,11 @@ func (b *brake) release() { b.free = true }
 
 // brake returns want, with what must not go yet beside it.
 func (b *brake) brake(want haproxy.State) haproxy.State {
-	missing, loss := haproxy.Missing(b.base, want)
+	var missing haproxy.State
+	loss := haproxy.LossAtMost(b.base, want) // which costs less to know than what it is
+	if b.tooMuch(loss) {
+		missing, loss = haproxy.Missing(b.base, want)
+	}
 	switch reason := b.passes(loss); {
 	case reason == "":
 		b.begin(loss)
@@ -91,7 +95,7 @@ func (b *brake) brake(want haproxy.State) haproxy.State {
 func (b *brake) passes(loss haproxy.Loss) string {
 	h := b.hold
 	switch {
-	case !b.tooMuch(loss.Servers, loss.OfServers) && !b.tooMuch(loss.Backends, loss.OfBackends):
+	case !b.tooMuch(loss):
 		return "what was missing is back"
 	case b.free:
 		return "podgate.toml asks for other Services"
@@ -105,8 +109,9 @@ func (b *brake) passes(loss haproxy.Loss) string {
 	return ""
 }
 
-func (b *brake) tooMuch(lost, of int) bool {
-	return of >= b.safety.FromCount && lost*100 > of*b.safety.MaxRemoval
+func (b *brake) tooMuch(l haproxy.Loss) bool {
+	share := func(lost, of int) bool { return of >= b.safety.FromCount && lost*100 > of*b.safety.MaxRemoval }
+	return share(l.Servers, l.OfServers) || share(l.Backends, l.OfBackends)
 }
 
 // begin holds what would go, and tells it when that begins. How much it is may

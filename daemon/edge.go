@@ -47,12 +47,13 @@ type edge struct {
 	log            *slog.Logger
 	alive          func() // tells, before a step that may take a minute, that the loop goes on
 
-	process runtime.Process         // what answered last; zero while we do not know what it serves
-	have    haproxy.Running         // what it serves; of meaning only while process is known
-	ours    bool                    // it has loaded a configuration of ours, which is have.Loaded
-	added   map[string]addedBackend // what addedFile holds
-	differ  haproxy.Differ          // compares have with what is wanted
-	told    string                  // the last thing that went wrong; "" while nothing does
+	process  runtime.Process         // what answered last; zero while we do not know what it serves
+	have     haproxy.Running         // what it serves; of meaning only while process is known
+	ours     bool                    // it has loaded a configuration of ours, which is have.Loaded
+	added    map[string]addedBackend // what addedFile holds
+	differ   haproxy.Differ          // compares have with what is wanted
+	unknowns haproxy.Unknowns        // of what is wanted
+	told     string                  // the last thing that went wrong; "" while nothing does
 
 	lookAt    time.Time // when to look again sooner than after lookInterval; zero for not
 	observeAt time.Time // when to read everything back again
@@ -137,7 +138,9 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 		return errors.Join(err, e.writeDesired(ctx, e.vet(ctx, e.brake.brake(want))))
 	}
 	e.findLocal(staying, want.Settings.Peers)
-	want = want.KeepUnknown(e.have.Servers)
+	if e.unknowns.In(want) {
+		want = want.KeepUnknown(e.have.Servers)
+	}
 	e.startBrake()
 	want = e.vet(ctx, e.brake.brake(want))
 	want.RuntimeBackends = e.have.TakesBackends

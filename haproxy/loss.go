@@ -29,49 +29,101 @@ func (l Loss) String() string {
 // Kubernetes has announced its end, and a backend all of whose servers serve
 // under another name.
 func Missing(from, to State) (State, Loss) {
-	var missing State
-	var lost []*Backend
-	var loss Loss
-	var present map[netip.AddrPort]bool // in to; made when it is first asked for
-	for f, t := range pairs(from.Backends, to.Backends) {
-		if f == nil || len(f.Servers) == 0 {
-			continue
-		}
-		loss.OfServers += len(f.Servers)
-		loss.OfBackends++
-		if f == t {
-			continue
-		}
-		ready, left := count(f.Servers, Ready), 0
-		if t != nil {
-			left = len(t.Servers)
-		}
-		if left >= ready {
-			continue
-		}
-		if left == 0 {
-			if present == nil {
-				present = addresses(to)
+	fewer, loss := lessers(from, to)
+	elsewhere := map[netip.AddrPort]bool{} // of those that leave a backend empty
+	for _, x := range fewer {
+		if x.left == 0 {
+			for _, s := range x.from.Servers {
+				elsewhere[s.Addr] = false
 			}
-			if !slices.ContainsFunc(f.Servers, func(s Server) bool { return !present[s.Addr] }) {
+		}
+	}
+	find(elsewhere, to)
+	var lost []*Backend
+	for _, x := range fewer {
+		if x.left == 0 {
+			if !slices.ContainsFunc(x.from.Servers, func(s Server) bool { return !elsewhere[s.Addr] }) {
 				continue
 			}
-			loss.Backends++
 		}
-		loss.Servers += ready - left
-		gone := *f
-		if t != nil {
-			gone.Servers = slices.DeleteFunc(slices.Clone(f.Servers), func(s Server) bool { return s.State != Ready || t.has(s.Addr) })
+		loss.add(x)
+		gone := *x.from
+		if x.to != nil {
+			gone.Servers = slices.DeleteFunc(slices.Clone(gone.Servers), func(s Server) bool { return s.State != Ready || x.to.has(s.Addr) })
 		}
 		lost = append(lost, &gone)
 	}
 	if len(lost) == 0 {
-		return missing, loss
+		return State{}, loss
 	}
-	missing.Backends = ListOf(lost...)
+	missing := State{Backends: ListOf(lost...)}
 	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !gone(missing, to, r.Backend) })
 	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !gone(missing, to, f.Backend) })
 	return missing, loss
+}
+
+// LossAtMost is the Loss that Missing tells, or more: a backend all of whose servers
+// serve under another name counts too. Where fewer servers are nowhere, it does not
+// look at what did not change, and returns the zero Loss.
+func LossAtMost(from, to State) Loss {
+	if !mayLack(from, to) {
+		return Loss{}
+	}
+	fewer, loss := lessers(from, to)
+	for _, x := range fewer {
+		loss.add(x)
+	}
+	return loss
+}
+
+// mayLack reports false where no backend has fewer servers, as far as that shows
+// in what changed.
+func mayLack(from, to State) bool {
+	if from.Backends.Len() != to.Backends.Len() {
+		return true
+	}
+	for i := range to.Backends.Changed(from.Backends) {
+		f, t := from.Backends.At(i), to.Backends.At(i)
+		if f.Name != t.Name || len(t.Servers) < count(f.Servers, Ready) {
+			return true
+		}
+	}
+	return false
+}
+
+// lesser is a backend that has fewer servers than were ready before.
+type lesser struct {
+	from, to    *Backend // to is nil where it is gone
+	ready, left int      // servers before and now
+}
+
+// lessers returns them with the Loss of nothing.
+func lessers(from, to State) (fewer []lesser, none Loss) {
+	for f, t := range pairs(from.Backends, to.Backends) {
+		if f == nil || len(f.Servers) == 0 {
+			continue
+		}
+		none.OfServers += len(f.Servers)
+		none.OfBackends++
+		if f == t {
+			continue
+		}
+		x := lesser{from: f, to: t, ready: count(f.Servers, Ready)}
+		if t != nil {
+			x.left = len(t.Servers)
+		}
+		if x.left < x.ready {
+			fewer = append(fewer, x)
+		}
+	}
+	return fewer, none
+}
+
+func (l *Loss) add(x lesser) {
+	l.Servers += x.ready - x.left
+	if x.left == 0 {
+		l.Backends++
+	}
 }
 
 // gone reports whether a backend is missing as a whole.
@@ -90,14 +142,18 @@ func count(servers []Server, state ServerState) (n int) {
 	return n
 }
 
-func addresses(s State) map[netip.AddrPort]bool {
-	all := map[netip.AddrPort]bool{}
-	for _, b := range s.Backends.All() {
+// find notes which of the addresses a State has.
+func find(addrs map[netip.AddrPort]bool, in State) {
+	if len(addrs) == 0 {
+		return
+	}
+	for _, b := range in.Backends.All() {
 		for _, srv := range b.Servers {
-			all[srv.Addr] = true
+			if _, sought := addrs[srv.Addr]; sought {
+				addrs[srv.Addr] = true
+			}
 		}
 	}
-	return all
 }
 
 func (b *Backend) has(addr netip.AddrPort) bool {

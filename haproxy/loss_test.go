@@ -86,7 +86,11 @@ func TestWhatIsMissingIsKept(t *testing.T) {
 		{"everything", "a=1 b=2 c=3", "", "3 of 3 servers and 3 of 3 backends", "a=1 b=2 c=3 /a>a /b>b /c>c"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			missing, loss := Missing(stateOf(row.from), stateOf(row.to))
+			from, to := stateOf(row.from), stateOf(row.to)
+			missing, loss := Missing(from, to)
+			if most := LossAtMost(from, to); most.Servers < loss.Servers || most.Backends < loss.Backends || most.Servers > 0 && (most.OfServers != loss.OfServers || most.OfBackends != loss.OfBackends) {
+				t.Errorf("at most: got %q, less than %q", most, loss)
+			}
 			if loss.String() != row.loss {
 				t.Errorf("loss: got %q, want %q", loss, row.loss)
 			}
@@ -94,6 +98,46 @@ func TestWhatIsMissingIsKept(t *testing.T) {
 				t.Errorf("with what is missing: got %q, want %q", got, row.with)
 			}
 		})
+	}
+}
+
+func TestWhereNothingLacksNothingIsCounted(t *testing.T) {
+	for _, row := range []struct{ name, from, to string }{
+		{"nothing changed", "a=1,2", "a=1,2"},
+		{"a server more", "a=1 b=2", "a=1,3 b=2"},
+		{"a server that another stands in for", "a=1,2", "a=1,3"},
+		{"one that begins to drain", "a=1,2", "a=1,2d"},
+		{"one that drained is gone", "a=1,2d", "a=1"},
+		{"what had no server", "a= b=1", "a= b=1"},
+	} {
+		if most := LossAtMost(stateOf(row.from), stateOf(row.to)); most != (Loss{}) {
+			t.Errorf("%s: got %q", row.name, most)
+		}
+	}
+}
+
+// BenchmarkOneBackendIsEmptied is among 5,000 of 20 servers.
+func BenchmarkOneBackendIsEmptied(b *testing.B) {
+	var from State
+	var backends []*Backend
+	for i := range 5000 {
+		backend := &Backend{Name: fmt.Sprintf("shop_svc%04d_80", i), Policy: Policy{Mode: HTTP}}
+		for j := range 20 {
+			addr := netip.AddrFrom4([4]byte{10, byte(j), byte(i >> 8), byte(i)})
+			backend.Servers = append(backend.Servers, Server{Addr: netip.AddrPortFrom(addr, 80), State: Ready})
+		}
+		backends = append(backends, backend)
+	}
+	from.Backends = ListOf(backends...)
+	empty := *backends[7]
+	empty.Servers = nil
+	to := from
+	to.Backends = from.Backends.With(map[int]*Backend{7: &empty})
+	b.ReportAllocs()
+	for b.Loop() {
+		if loss := LossAtMost(from, to); loss.Servers != 20 {
+			b.Fatal(loss)
+		}
 	}
 }
 

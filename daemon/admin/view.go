@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"strconv"
@@ -100,12 +101,13 @@ func WantedOf(backends haproxy.Backends) Wanted {
 }
 
 func (s Wanted) hash(b *haproxy.Backend) uint64 {
-	const odd = 0x9E3779B97F4A7C15
-	var h uint64
+	text := make([]byte, 0, 1<<10)
 	for _, server := range b.Servers {
-		h = h*odd + maphash.Comparable(s.seed, server)
+		text, _ = server.Addr.AppendBinary(text) // it has no error
+		text = binary.LittleEndian.AppendUint16(text, server.Weight)
+		text = append(text, server.State...)
 	}
-	return h
+	return maphash.Bytes(s.seed, text)
 }
 
 // same reports whether a backend has the servers that it had.

@@ -127,12 +127,12 @@ func (r *Result) backends(prev *Result) haproxy.Backends {
 		}
 		if next < old.Len() {
 			o := old.At(next)
-			if o.SameStructure(&r.merged.backends[i].backend) && equal(o.Servers, servers) && o.Unknown == unknown {
+			if o.SameStructure(p.backend) && equal(o.Servers, servers) && o.Unknown == unknown {
 				backends[i] = o
 				continue
 			}
 		}
-		b := p.backend
+		b := *p.backend
 		b.Servers, b.Unknown = servers, unknown
 		backends[i] = &b
 	}

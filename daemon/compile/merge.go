@@ -39,9 +39,9 @@ type conflict struct {
 
 // placed is a backend without its servers, and the claim that it serves.
 type placed struct {
-	backend haproxy.Backend
-	service int // index into the sorted Services
-	claim   int // index into its claims
+	backend *haproxy.Backend // the claim's own, unless it has another name
+	service int              // index into the sorted Services
+	claim   int              // index into its claims
 }
 
 // backendOf returns the index of a claim's backend, -1 where it has none.
@@ -138,8 +138,11 @@ func (m *merger) place(cfg *config.Config, at owner) {
 		m.out.frontends = append(m.out.frontends, tcpFrontend(cfg, c.listen, name, c.secure))
 	}
 	m.took(at, len(routes))
-	backend := c.backend
-	backend.Name = name
+	backend := &c.backend
+	if name != natural {
+		backend = new(*backend)
+		backend.Name = name
+	}
 	m.out.backends = append(m.out.backends, placed{backend: backend, service: at.service, claim: at.claim})
 }
 
