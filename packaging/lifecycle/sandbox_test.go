@@ -159,20 +159,36 @@ users:
 	if !section.MatchString(before) {
 		t.Fatalf("podgate.toml has no [kubernetes]\n%s", before)
 	}
-	c.api.Misbehave(kubeapitest.RequireToken("third"))
-	writeFile(t, configFile, section.ReplaceAllLiteralString(before, "[kubernetes]\nkubeconfig = \"/etc/podgate/kubeconfig\"\n"), 0o644)
-	run(t, "systemctl", "reload", "podgate")
+	c.configure(t, section.ReplaceAllLiteralString(before, "[kubernetes]\nkubeconfig = \"/etc/podgate/kubeconfig\"\n"))
 	c.newService(t)
 	c.awaitToken(t, "third")
 	runs := readFile(t, "/var/lib/podgate/.cache/cluster-login")
 	if !regexp.MustCompile(`^(\d+ podgate\n)+$`).MatchString(runs) {
 		t.Errorf("who ran the credential plugin: %q", runs)
 	}
+	c.configure(t, before)
 	c.rotateToken(t, "fourth")
-	writeFile(t, configFile, before, 0o644)
-	run(t, "systemctl", "reload", "podgate")
 	c.awaitToken(t, "fourth")
 	c.newService(t)
+}
+
+// configure gives podgate another podgate.toml, and waits until it is in force.
+// Till somebody says otherwise, the API server takes any token: podgate may ask
+// with the old one while it still follows by the old file.
+func (c *cluster) configure(t *testing.T, config string) {
+	t.Helper()
+	inForce := func() int {
+		return strings.Count(output("journalctl", "--unit=podgate", "--output=cat"), `msg="configuration is in force"`)
+	}
+	before := inForce()
+	c.api.Misbehave(kubeapitest.RequireToken(""))
+	writeFile(t, configFile, config, 0o644)
+	run(t, "systemctl", "reload", "podgate")
+	for deadline := time.Now().Add(20 * time.Second); inForce() == before; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("podgate.toml is not in force\n%s", journal())
+		}
+	}
 }
 
 // pageInTheSandbox asks what an operator and Prometheus ask.
