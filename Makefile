@@ -21,7 +21,7 @@ build:
 
 # The race detector needs cgo, and so a C compiler.
 test: export CGO_ENABLED = 1
-test: haproxy compiler promtool rsyslog tlsclients
+test: haproxy compiler promtool rsyslog tlsclients network
 	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 15m ./...
 
 # A second HAProxy, of another version, beside which some tests run the first. It
@@ -35,7 +35,7 @@ PACKAGES ?= ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate
 RACE ?= -race
 RUN ?= .
 test-haproxy: export CGO_ENABLED = 1
-test-haproxy: compiler tlsclients
+test-haproxy: compiler tlsclients network
 	@failed=; for version in $(VERSIONS); do \
 	 HAPROXY=$$(testdata/haproxy/fetch.sh $$version) && export HAPROXY && "$$HAPROXY" -v | head -n 1 && \
 	 HAPROXY_OTHER=$$(testdata/haproxy/fetch.sh other) go test $(RACE) -count=1 -timeout 10m -run '$(RUN)' $(PACKAGES) || \
@@ -45,8 +45,8 @@ test-haproxy: compiler tlsclients
 
 # The whole of podgate between a fake API server and a real HAProxy.
 e2e: export CGO_ENABLED = 1
-e2e: haproxy compiler tlsclients
-	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 5m -v ./daemon ./cmd/podgate
+e2e: haproxy compiler tlsclients network
+	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 15m -v ./daemon ./cmd/podgate
 
 # A real kube-apiserver, built once from its modules and kept in the user's
 # cache, in a network namespace of its own.
