@@ -186,7 +186,11 @@ func TestNoSecretIsTold(t *testing.T) {
 	if err := os.WriteFile(token, []byte(secretToken+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(b.haproxy.Folder, "podgate.cfg")); err != nil { // so that all of it differs
+	// All of the file differs, and nobody writes it again meanwhile.
+	if err := syscall.Kill(b.pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(b.haproxy.Folder, "podgate.cfg")); err != nil {
 		t.Fatal(err)
 	}
 	stdout, stderr, _ := podgate(t, "diff", "--config", b.config)
