@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -139,7 +140,9 @@ func (f folder) sweep() error {
 		halves, err := filepath.Glob(filepath.Join(string(f), "."+name+".*"))
 		errs = append(errs, err)
 		for _, half := range halves {
-			errs = append(errs, os.Remove(half))
+			if err := os.Remove(half); !errors.Is(err, fs.ErrNotExist) { // a command may be writing
+				errs = append(errs, err)
+			}
 		}
 	}
 	staging, err := filepath.Glob(filepath.Join(string(f), stagingPrefix+"*"))

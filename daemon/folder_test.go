@@ -5,6 +5,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -164,5 +165,29 @@ func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
 		if got, err := f.makeSecret(running); err != nil || !isSecret(got) || got == text {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
+	}
+}
+
+// TestASweepTakesNothingFromACommand has a podgate begin while a command writes.
+func TestASweepTakesNothingFromACommand(t *testing.T) {
+	f := folder(t.TempDir())
+	sweeps := 0
+	err := f.replaceWith(drainFile, func(to io.Writer) error {
+		if sweeps++; sweeps == 1 {
+			if err := f.sweep(); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err := io.WriteString(to, "since")
+		return err
+	}, ordinaryMode)
+	if text, readErr := os.ReadFile(filepath.Join(string(f), drainFile)); err != nil || string(text) != "since" {
+		t.Errorf("%v; the file holds %q, %v", err, text, readErr)
+	}
+	if left, err := filepath.Glob(filepath.Join(string(f), ".*")); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+	if sweeps < 2 {
+		t.Errorf("it was written %d times", sweeps)
 	}
 }

@@ -81,12 +81,23 @@ func (f folder) put(all []content, mode fs.FileMode) error {
 	}
 	for i, c := range all {
 		path := filepath.Join(string(f), c.name)
-		if err := os.Rename(temps[i], path); err != nil {
+		err := os.Rename(temps[i], path)
+		for try := 0; errors.Is(err, fs.ErrNotExist) && try < sweepTries; try++ {
+			if temps[i], err = f.writeTemp(c, mode); err == nil {
+				err = os.Rename(temps[i], path)
+			}
+		}
+		if err != nil {
 			return writeError(path, err)
 		}
 	}
 	return f.sync()
 }
+
+// sweepTries is how often a temporary file is written again that a podgate which
+// begins swept away: what a command writes beside it looks as if one that was
+// killed had left it. It sweeps once.
+const sweepTries = 3
 
 // diskWriters is how many files are given to the disk at once. It does not get
 // quicker with more.
