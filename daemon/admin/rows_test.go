@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -51,5 +52,19 @@ func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
 	x, err := Explain(t.Context(), v, "shop/svc-00000")
 	if err != nil || x.Service.State != Unknown {
 		t.Errorf("explained as %+v, %v", x.Service, err)
+	}
+}
+
+func TestEveryStateOfAServiceIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/doc/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, states, _ := strings.Cut(string(text), "\nA Service is ")
+	states, _, _ = strings.Cut(states, "\n\n")
+	for _, state := range rowStates() {
+		if !strings.Contains(states, "`"+string(state)+"`") {
+			t.Errorf("operations.md does not say what %q is", state)
+		}
 	}
 }
