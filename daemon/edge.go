@@ -293,7 +293,7 @@ func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 	for _, s := range []haproxy.State{wrote, want} {
 		if files, err := cfgfile.Render(s, string(e.folder)); err == nil && files.Generation == process.Generation {
 			e.have.Loaded = s.Structure()
-			e.adoptAdded(process.Generation)
+			e.adoptAdded(process)
 			return
 		}
 	}

@@ -26,8 +26,11 @@ type addedBackend struct {
 	writes           int // of loadedFile that had begun when it was added
 }
 
+// added is of one process: another one of the same generation, which a Service
+// that changes there and back leads to, has what its configuration says alone.
 type added struct {
 	Generation string             `json:"generation"`
+	Pid        int                `json:"pid"`
 	Backends   []*haproxy.Backend `json:"backends"` // by Name, without servers
 }
 
@@ -53,11 +56,11 @@ func (f folder) writeAdded(a added) error {
 	return os.Rename(temp.Name(), filepath.Join(string(f), addedFile))
 }
 
-// added returns what writeAdded wrote of that generation.
-func (f folder) added(generation string) []*haproxy.Backend {
+// added returns what writeAdded wrote of that process.
+func (f folder) added(p runtime.Process) []*haproxy.Backend {
 	var a added
 	text, err := os.ReadFile(filepath.Join(string(f), addedFile))
-	if err != nil || json.Unmarshal(text, &a) != nil || a.Generation != generation {
+	if err != nil || json.Unmarshal(text, &a) != nil || a.Generation != p.Generation || a.Pid != p.Pid {
 		return nil
 	}
 	return a.Backends
@@ -78,7 +81,7 @@ func (e *edge) announce(backends []*haproxy.Backend) error {
 		bare.Servers = nil
 		e.added[b.Name] = addedBackend{&bare, e.writer.writes}
 	}
-	a := added{Generation: e.process.Generation}
+	a := added{Generation: e.process.Generation, Pid: e.process.Pid}
 	for _, name := range slices.Sorted(maps.Keys(e.added)) {
 		a.Backends = append(a.Backends, e.added[name].Backend)
 	}
@@ -87,8 +90,8 @@ func (e *edge) announce(backends []*haproxy.Backend) error {
 
 // adoptAdded takes the backends of addedFile for loaded too. Those that HAProxy
 // does not show are none, as observeBackends finds.
-func (e *edge) adoptAdded(generation string) {
-	backends := e.folder.added(generation)
+func (e *edge) adoptAdded(p runtime.Process) {
+	backends := e.folder.added(p)
 	e.added = map[string]addedBackend{}
 	for _, b := range backends {
 		e.added[b.Name] = addedBackend{b, e.writer.writes}

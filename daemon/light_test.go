@@ -180,6 +180,32 @@ func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
 	}
 }
 
+// TestAnotherProcessOfTheSameConfigurationHasWhatItSays has a backend added to one
+// process of a configuration as it is not in the next: a Service that went came
+// back otherwise, and then became what it was.
+func TestAnotherProcessOfTheSameConfigurationHasWhatItSays(t *testing.T) {
+	tw, l := streets(t)
+	needBackends(tw)
+	p := newPod(t, "flip-0")
+	limited := map[string]string{"maxconn": "50"}
+	tw.service("flip", limited, p)
+	reason := tw.reloading("more", newPod(t, "more-0"))
+	tw.awaitAnswer("any", "/flip/", "200 flip-0 /")
+	tw.awaitReloads(reason)
+	tw.api.Delete("Service", "shop", "flip")
+	tw.awaitNoBackend("shop_flip_80")
+	tw.service("flip", nil, p)
+	tw.awaitAnswer("any", "/flip/", "200 flip-0 /")
+	tw.service("flip", limited, p)
+	tw.awaitReloads(reason, "backend shop_flip_80 changed its server options")
+	tw.awaitNoDifference()
+	tw.stop()
+	tw.start()
+	tw.awaitNoDifference()
+	tw.awaitReloads(reason, "backend shop_flip_80 changed its server options")
+	l.check(t)
+}
+
 // TestABackendThatHAProxyDoesNotTakeIsLoaded is about a name that somebody else
 // has given to a backend of the running process.
 func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
