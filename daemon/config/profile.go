@@ -114,7 +114,9 @@ func (p Profile) apply(c *Config) {
 	case DigitalOcean:
 		// PROXY v1 where it is turned on, for checks as well:
 		// docs.digitalocean.com/products/networking/load-balancers/how-to/manage/
+		// Idle for 60 s unless it is told otherwise, and we wait longer:
 		// docs.digitalocean.com/products/networking/load-balancers/support/
+		c.Defaults.TimeoutKeepAlive = 75 * time.Second
 		cloud.HealthProxyBinds = everyIPv4(healthProxyPort)
 		cloud.DrainWait = 40 * time.Second
 	case Hetzner:

@@ -49,7 +49,7 @@ func TestEveryProfileStandsForVisibleKeys(t *testing.T) {
 		{AzureLB, "", "tcp_keep_alive = \"2m\"\n" + health + "health_sources = [\"168.63.129.16/32\"]\ndrain_wait = \"40s\""},
 		{OCINLB, "", "tcp_keep_alive = \"2m\"\n" + both + `drain_wait = "45s"`},
 		{OCILB, trusted, "timeout_keep_alive = \"5m20s\"\nforwarded_hops = 1\n" + health + `drain_wait = "45s"`},
-		{DigitalOcean, "", both + `drain_wait = "40s"`},
+		{DigitalOcean, "", "timeout_keep_alive = \"1m15s\"\n" + both + `drain_wait = "40s"`},
 		{Hetzner, "", both + `drain_wait = "1m"`},
 		{NoProfile, "", ""},
 	} {
