@@ -77,7 +77,8 @@ func TestDemoEndsWithItsContext(t *testing.T) {
 	haproxytest.Need(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	stdout := &cancelAt{text: "requests failed", cancel: cancel}
+	// A line of figures, the first of them the requests.
+	stdout := &cancelAt{text: regexp.MustCompile(`(?m)^ *\d+:\d\d +[1-9]\d* +\d+ +\d+`), cancel: cancel}
 	if err := run(ctx, []string{"demo"}, stdout, io.Discard); err != nil {
 		t.Errorf("demo: %v", err)
 	}
@@ -88,13 +89,13 @@ func TestDemoEndsWithItsContext(t *testing.T) {
 
 // cancelAt ends a context when a text was written.
 type cancelAt struct {
-	text   string
+	text   *regexp.Regexp
 	cancel func()
 	all    strings.Builder
 }
 
 func (c *cancelAt) Write(p []byte) (int, error) {
-	if strings.Contains(string(p), c.text) {
+	if c.text.Match(p) {
 		c.cancel()
 	}
 	return c.all.Write(p)
