@@ -49,8 +49,8 @@ func rowStates() []RowState {
 	return []RowState{Down, Unknown, NoEndpoints, NotServed, Waiting, Kept, Weakened, Up, Skipped}
 }
 
-// Served reports whether HAProxy knows the Service.
-func (r Row) Served() bool { return r.State != NotServed && r.State != Skipped }
+// Served reports whether HAProxy knows the Service, as far as it was asked.
+func (r Row) Served() bool { return r.State != NotServed && r.State != Skipped && r.State != Waiting }
 
 // RowsOf are all Services of v, sorted by name.
 func RowsOf(v *View) []Row {

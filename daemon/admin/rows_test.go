@@ -26,6 +26,9 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	if n := countStates(v); n[Waiting] != 1 || n[Up] != 1 {
 		t.Errorf("states: %v", n)
 	}
+	if n := StatusOf(v, time.Now()).Count; n.Served != 1 || n.Services != 2 {
+		t.Errorf("%d of %d Services are served", n.Served, n.Services)
+	}
 	if n := CountServers(v); n.Up != 3 || n.Down != 3 {
 		t.Errorf("servers: %+v", n)
 	}

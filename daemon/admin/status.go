@@ -10,8 +10,8 @@ import (
 )
 
 // SchemaVersion is that of Status, Listing, History and Explanation in JSON.
-// Fields may come, and kinds of Problems; a field that goes or changes its meaning
-// makes it another.
+// Fields may come, kinds of Problems and states of Services; a field that goes or
+// changes its meaning makes it another.
 const SchemaVersion = 1
 
 // Status is everything that one screen shows, as JSON.
