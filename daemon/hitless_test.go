@@ -180,28 +180,42 @@ func TestALongConnectionOutlivesEverything(t *testing.T) {
 	l.check(t)
 }
 
+// askKept asks for a path over a connection that is kept, and returns how to ask
+// again over the same one.
+func (tw *town) askKept(path, want string) (again func(want string) error) {
+	tw.t.Helper()
+	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	tw.t.Cleanup(kept.CloseIdleConnections)
+	again = func(want string) error { return ask(kept, "http://"+tw.http.String()+path, want) }
+	if err := again(want); err != nil {
+		tw.t.Fatal(err)
+	}
+	return again
+}
+
+// reloadNow has podgate reload HAProxy, by a Service that costs a reload.
+func (tw *town) reloadNow() {
+	tw.t.Helper()
+	before := tw.haproxy.Pid()
+	tw.reloading("more", newPod(tw.t, "more-0"))
+	tw.awaitAnswer("any", "/more/", "200 more-0 /")
+	if tw.haproxy.Pid() == before {
+		tw.t.Fatal("HAProxy was not reloaded")
+	}
+}
+
 func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
 	tw, l := streets(t)
 	only := newPod(t, "only-0")
 	tw.service("only", nil, only)
 	tw.awaitAnswer("any", "/only/", "200 only-0 /")
-	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
-	defer kept.CloseIdleConnections()
-	url := "http://" + tw.http.String() + "/only/"
-	if err := ask(kept, url, "only"); err != nil {
-		t.Fatal(err)
-	}
-	before := tw.haproxy.Pid()
-	tw.reloading("more", newPod(t, "more-0"))
-	tw.awaitAnswer("any", "/more/", "200 more-0 /")
-	if tw.haproxy.Pid() == before {
-		t.Fatal("HAProxy was not reloaded")
-	}
+	again := tw.askKept("/only/", "only")
+	tw.reloadNow()
 	next := newPod(t, "only-1")
 	tw.endpoints("only", next)
 	tw.awaitServers("shop_only_80", next)
 	only.server.Close()
-	if err := ask(kept, url, "only-1"); err != nil {
+	if err := again("only-1"); err != nil {
 		t.Errorf("on the connection to the retired worker: %v", err)
 	}
 	l.check(t)
@@ -213,26 +227,16 @@ func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
 	tw, l := streets(t)
 	tw.service("only", nil, newPod(t, "only-0"))
 	tw.awaitAnswer("any", "/only/", "200 only-0 /")
-	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
-	defer kept.CloseIdleConnections()
-	url := "http://" + tw.http.String() + "/only/"
-	if err := ask(kept, url, "only"); err != nil {
-		t.Fatal(err)
-	}
+	again := tw.askKept("/only/", "only")
 	tw.stop()
 	for _, name := range []string{"podgate.secret", "podgate.cfg", "podgate.loaded.json"} {
 		if err := os.Remove(filepath.Join(tw.haproxy.Folder, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := tw.haproxy.Pid()
 	tw.start()
-	tw.reloading("more", newPod(t, "more-0"))
-	tw.awaitAnswer("any", "/more/", "200 more-0 /")
-	if tw.haproxy.Pid() == before {
-		t.Fatal("HAProxy was not reloaded")
-	}
-	if err := ask(kept, url, "only"); err != nil {
+	tw.reloadNow()
+	if err := again("only"); err != nil {
 		t.Errorf("on the connection to the retired worker: %v", err)
 	}
 	l.check(t)
