@@ -31,16 +31,17 @@ func (t *town) inStep(ctx context.Context) (recovery, error) {
 	for {
 		serves, err := t.compare(ctx)
 		r.whole = time.Since(began)
-		if r.served == 0 && serves {
-			r.served = r.whole
-		}
 		switch {
-		case err == nil || ctx.Err() != nil:
-			return r, nil
-		case r.whole > backInStep:
-			return r, fmt.Errorf("not in step within %s: %w", backInStep, err)
 		case !serves:
 			r.served = 0
+		case r.served == 0:
+			r.served = r.whole
+		}
+		if err == nil || ctx.Err() != nil {
+			return r, nil
+		}
+		if r.whole > backInStep {
+			return r, fmt.Errorf("not in step within %s: %w", backInStep, err)
 		}
 		r.waitedFor = err.Error()
 		pause(ctx, 50*time.Millisecond)
