@@ -58,30 +58,39 @@ func tooManyRequests(t *testing.T, s *space) {
 			}},
 		},
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	var others sync.WaitGroup
-	defer others.Wait()
-	defer cancel()
 	account, path := s.cluster.As(t, s.token()), s.path("v1", "Service")
-	for range 4 {
-		others.Go(func() {
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for ctx.Err() == nil {
-				_ = account.Do(ctx, http.MethodGet, path, "", nil, nil) // most are refused
-				<-tick.C
-			}
-		})
+	crowd := func(heads int, every time.Duration) (leave func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var others sync.WaitGroup
+		for range heads {
+			others.Go(func() {
+				tick := time.NewTicker(every)
+				defer tick.Stop()
+				for ctx.Err() == nil {
+					_ = account.Do(ctx, http.MethodGet, path, "", nil, nil) // most are refused
+					<-tick.C
+				}
+			})
+		}
+		return func() {
+			cancel()
+			others.Wait()
+		}
 	}
+	leave := crowd(4, 5*time.Millisecond)
+	defer func() { leave() }()
 	account.Await(t, path, http.StatusTooManyRequests)
 	polls.tells(refusedWithin, "API server overloaded", 1)
 	watches.tells(refusedWithin, "429 Too Many Requests: Too many requests, please try again later.", 1)
+	// The seat is free now and then, however slow the server is today.
+	leave()
+	leave = crowd(1, 100*time.Millisecond)
 	s.service("pay", nil)
 	for _, f := range (followers{watches, polls}) {
 		f.sees(stands("cart", "pay"))
 	}
 
-	cancel()
+	leave()
 	if err := s.cluster.Admin.Do(t.Context(), http.MethodDelete, schemas+"/"+s.name, "", nil, nil); err != nil {
 		t.Fatal(err)
 	}
