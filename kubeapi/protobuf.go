@@ -33,12 +33,30 @@ func (m *message) next() bool {
 	if len(m.rest) == 0 || m.err != nil {
 		return false
 	}
+	m.bytes, m.varint = nil, 0
+	// Nearly every tag is one byte, and so is what follows: a length or a number.
+	if len(m.rest) >= 2 && m.rest[0] < 0x80 && m.rest[0] >= 1<<3 && m.rest[1] < 0x80 {
+		num, typ := protowire.Number(m.rest[0]>>3), protowire.Type(m.rest[0]&7)
+		switch end := 2 + int(m.rest[1]); {
+		case typ == protowire.VarintType:
+			m.num, m.varint, m.rest = num, uint64(m.rest[1]), m.rest[2:]
+			return true
+		case typ == protowire.BytesType && end <= len(m.rest):
+			m.num, m.bytes, m.rest = num, m.rest[2:end:end], m.rest[end:]
+			return true
+		}
+	}
+	return m.nextOfAny()
+}
+
+// nextOfAny is next where there is a field, whatever its kind.
+func (m *message) nextOfAny() bool {
 	num, typ, n := protowire.ConsumeTag(m.rest)
 	if n < 0 {
 		return m.fail(n)
 	}
 	m.rest = m.rest[n:]
-	m.num, m.bytes, m.varint = num, nil, 0
+	m.num = num
 	switch typ {
 	case protowire.BytesType:
 		m.bytes, n = protowire.ConsumeBytes(m.rest)
