@@ -4,23 +4,30 @@ package kubeapi
 
 import (
 	"iter"
-	"maps"
 	"slices"
 )
 
 // SliceIndex finds the EndpointSlices of a Service. It is never changed: a
-// change makes another one, which shares all but a 256th part with it. The zero
-// value is empty.
+// change makes another one, which shares with it all but the way to what changed.
+// The zero value is empty.
 type SliceIndex struct {
-	parts *[indexParts]*indexPart // nil when empty
+	root  *indexRoot // nil when empty
 	count int
 }
 
-// indexPart is a part of an index: the Services of one hash. Equal pointers mean
-// equal content.
-type indexPart struct{ groups map[Key][]*EndpointSlice }
+// The way to a Service goes by its hash over a root and a branch to a leaf, where
+// one or two are of 5,000. Equal pointers mean equal content, nil is empty.
+type (
+	indexRoot   [indexFan]*indexBranch
+	indexBranch [indexFan]*indexLeaf
+	indexLeaf   struct{ groups []indexGroup }
+	indexGroup  struct {
+		service Key
+		slices  []*EndpointSlice
+	}
+)
 
-const indexParts = 256
+const indexFan = 64
 
 // IndexSlices returns an index of these groups of EndpointSlices, by Service.
 func IndexSlices(groups map[Key][]*EndpointSlice) SliceIndex {
@@ -42,10 +49,8 @@ func (x SliceIndex) With(service Key, group []*EndpointSlice) SliceIndex {
 // Of returns the EndpointSlices of a Service, sorted by Key; nil when there are
 // none.
 func (x SliceIndex) Of(service Key) []*EndpointSlice {
-	if x.parts == nil {
-		return nil
-	}
-	return x.parts[service.part()].of(service)
+	branch, leaf := service.place()
+	return x.branch(branch).leaf(leaf).of(service)
 }
 
 // Len returns how many Services have EndpointSlices.
@@ -54,13 +59,12 @@ func (x SliceIndex) Len() int { return x.count }
 // All yields every Service that has EndpointSlices with them, in any order.
 func (x SliceIndex) All() iter.Seq2[Key, []*EndpointSlice] {
 	return func(yield func(Key, []*EndpointSlice) bool) {
-		if x.parts == nil {
-			return
-		}
-		for _, part := range x.parts {
-			for service, group := range part.all() {
-				if !yield(service, group) {
-					return
+		for i := range indexFan {
+			for j := range indexFan {
+				for _, g := range x.branch(i).leaf(j).all() {
+					if !yield(g.service, g.slices) {
+						return
+					}
 				}
 			}
 		}
@@ -72,21 +76,16 @@ func (x SliceIndex) All() iter.Seq2[Key, []*EndpointSlice] {
 // from the other.
 func (x SliceIndex) Changed(since SliceIndex) iter.Seq[Key] {
 	return func(yield func(Key) bool) {
-		if x.parts == since.parts {
+		if x.root == since.root {
 			return
 		}
-		for i := range indexParts {
-			now, before := x.part(i), since.part(i)
+		for i := range indexFan {
+			now, before := x.branch(i), since.branch(i)
 			if now == before {
 				continue
 			}
-			for service, group := range now.all() {
-				if !slices.Equal(group, before.of(service)) && !yield(service) {
-					return
-				}
-			}
-			for service := range before.all() {
-				if now.of(service) == nil && !yield(service) {
+			for j := range indexFan {
+				if now.leaf(j) != before.leaf(j) && !now.leaf(j).changed(before.leaf(j), yield) {
 					return
 				}
 			}
@@ -94,76 +93,115 @@ func (x SliceIndex) Changed(since SliceIndex) iter.Seq[Key] {
 	}
 }
 
-func (x SliceIndex) part(i int) *indexPart {
-	if x.parts == nil {
+func (x SliceIndex) branch(i int) *indexBranch {
+	if x.root == nil {
 		return nil
 	}
-	return x.parts[i]
+	return x.root[i]
 }
 
-func (p *indexPart) of(service Key) []*EndpointSlice {
-	if p == nil {
+func (b *indexBranch) leaf(i int) *indexLeaf {
+	if b == nil {
 		return nil
 	}
-	return p.groups[service]
+	return b[i]
 }
 
-func (p *indexPart) all() map[Key][]*EndpointSlice {
-	if p == nil {
+func (l *indexLeaf) all() []indexGroup {
+	if l == nil {
 		return nil
 	}
-	return p.groups
+	return l.groups
+}
+
+func (l *indexLeaf) of(service Key) []*EndpointSlice {
+	for _, g := range l.all() {
+		if g.service == service {
+			return g.slices
+		}
+	}
+	return nil
+}
+
+// changed yields every Service of either leaf that is another in the other one,
+// and reports whether there may be more.
+func (l *indexLeaf) changed(before *indexLeaf, yield func(Key) bool) bool {
+	for _, g := range l.all() {
+		if !slices.Equal(g.slices, before.of(g.service)) && !yield(g.service) {
+			return false
+		}
+	}
+	for _, g := range before.all() {
+		if l.of(g.service) == nil && !yield(g.service) {
+			return false
+		}
+	}
+	return true
+}
+
+// with returns a leaf with group as the EndpointSlices of service: without it
+// where group is empty, nil where nothing is left.
+func (l *indexLeaf) with(service Key, group []*EndpointSlice) *indexLeaf {
+	groups := make([]indexGroup, 0, len(l.all())+1)
+	for _, g := range l.all() {
+		if g.service != service {
+			groups = append(groups, g)
+		}
+	}
+	if len(group) > 0 {
+		groups = append(groups, indexGroup{service, group})
+	}
+	if len(groups) == 0 {
+		return nil
+	}
+	return &indexLeaf{groups}
 }
 
 // indexBuilder makes one index after the other. The zero value has none.
 type indexBuilder struct {
 	index SliceIndex
-	own   [indexParts]bool // parts that are in no index that was handed out
-	any   bool             // some are, and the array of them is our own as well
+	own   [indexFan]bool // branches that are in no index that was handed out
+	any   bool           // some are, and the root is our own as well
 }
 
 // done hands the present index out: it is not changed any more.
 func (b *indexBuilder) done() SliceIndex {
-	b.own, b.any = [indexParts]bool{}, false
+	b.own, b.any = [indexFan]bool{}, false
 	return b.index
 }
 
 // set makes group the EndpointSlices of service, or takes service away when that
 // is empty.
 func (b *indexBuilder) set(service Key, group []*EndpointSlice) {
-	i := service.part()
-	part := b.ownPart(i)
-	before := len(part)
-	if len(group) == 0 {
-		delete(part, service)
-	} else {
-		part[service] = group
-	}
-	b.index.count += len(part) - before
+	i, j := service.place()
+	branch := b.ownBranch(i)
+	before := branch[j]
+	branch[j] = before.with(service, group)
+	b.index.count += len(branch[j].all()) - len(before.all())
 }
 
-// ownPart returns a part that may be changed.
-func (b *indexBuilder) ownPart(i int) map[Key][]*EndpointSlice {
+// ownBranch returns a branch that may be changed.
+func (b *indexBuilder) ownBranch(i int) *indexBranch {
 	if !b.any {
-		parts := new([indexParts]*indexPart)
-		if b.index.parts != nil {
-			*parts = *b.index.parts
+		root := new(indexRoot)
+		if b.index.root != nil {
+			*root = *b.index.root
 		}
-		b.index.parts, b.any = parts, true
+		b.index.root, b.any = root, true
 	}
 	if !b.own[i] {
 		b.own[i] = true
-		groups := maps.Clone(b.index.parts[i].all())
-		if groups == nil {
-			groups = make(map[Key][]*EndpointSlice)
+		branch := new(indexBranch)
+		if before := b.index.root[i]; before != nil {
+			*branch = *before
 		}
-		b.index.parts[i] = &indexPart{groups}
+		b.index.root[i] = branch
 	}
-	return b.index.parts[i].groups
+	return b.index.root[i]
 }
 
-// part returns which part of an index the key belongs to (FNV-1a).
-func (k Key) part() int {
+// place returns where in an index the key belongs (FNV-1a).
+func (k Key) place() (branch, leaf int) {
 	h := uint32(2166136261)
 	for _, text := range [...]string{k.Namespace, k.Name} {
 		for i := range len(text) {
@@ -171,5 +209,6 @@ func (k Key) part() int {
 		}
 		h = (h ^ '/') * 16777619
 	}
-	return int((h ^ h>>16) % indexParts)
+	h ^= h >> 16
+	return int(h % indexFan), int(h / indexFan % indexFan)
 }
