@@ -91,13 +91,13 @@ func (h *health) report(src source, err error) {
 }
 
 // comesUp reports whether src is refused because the server is not quite there
-// yet.
+// yet: another source may have found first that it was away.
 func (h *health) comesUp(src source, old, now condition) bool {
-	if old.kind != unreachable || now.kind != refused {
+	since, known := h.refusedSince[src]
+	if now.kind != refused || old.kind == refused || !known && !h.holds(condition{kind: unreachable}) {
 		delete(h.refusedSince, src)
 		return false
 	}
-	since, known := h.refusedSince[src]
 	if !known {
 		h.refusedSince[src] = time.Now()
 		return true

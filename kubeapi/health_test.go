@@ -52,6 +52,19 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 			[]string{"WARN API server unreachable", "INFO API server reachable"},
 		},
 		{
+			"a server that comes up, whose outage one source alone has seen",
+			[]report{{a, nil}, {b, nil}, {a, down}, {b, forbidden}, {a, nil}, {b, forbidden}, {b, nil}},
+			[]string{"WARN API server unreachable", "INFO API server reachable"},
+		},
+		{
+			"what was forbidden before an outage is not told again behind it",
+			[]report{{b, forbidden}, {a, down}, {b, forbidden}, {a, nil}, {b, nil}},
+			[]string{
+				"ERROR API server refuses a list", "WARN API server unreachable",
+				"INFO API server reachable", "INFO API server allows the list",
+			},
+		},
+		{
 			"what is forbidden is told of each source",
 			[]report{{a, forbidden}, {b, forbidden}, {a, forbidden}, {a, nil}},
 			[]string{"ERROR API server refuses a list", "ERROR API server refuses a list", "INFO API server allows the list"},
