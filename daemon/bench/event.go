@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 		return nil, err
 	}
 	defer e.api.Stop()
+	n := eventTrials
 	var programs []*eventReader
 	for _, name := range []string{"events", "drop-events"} {
 		p, err := startEventReader(ctx, name, e.api.URL())
@@ -66,26 +68,26 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 		if err := e.replacePod(i); err != nil {
 			return nil, err
 		}
-		for _, p := range programs {
-			if err := p.took(); err != nil {
-				return nil, err
-			}
-		}
 	}
-	var cpu []time.Duration
+	pause(ctx, settleTime)
+	var each []float64
 	for _, p := range programs {
-		took, err := p.end()
+		cpu, events, err := p.end()
 		if err != nil {
 			return nil, err
 		}
-		cpu = append(cpu, took/eventTrials)
+		if events == 0 {
+			return nil, errors.New("no event came")
+		}
+		each = append(each, ms(cpu/time.Duration(events)))
+		n = min(n, events)
 	}
-	return line{{"ms", ms(cpu[0])}, {"n", eventTrials}, {"yardstick_ms", ms(cpu[1])}}, nil
+	return line{{"ms", each[0]}, {"n", n}, {"yardstick_ms", each[1]}}, nil
 }
 
-// eventReader is a program that says a line when it has everything, and one for
-// each event; behind its standard input it says what processor time it took
-// between.
+// eventReader is a program that says a line when it has everything. Behind its
+// standard input it says what processor time it took since, and for how many
+// events: to say a word for each would cost half as much as the event.
 type eventReader struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -112,22 +114,16 @@ func startEventReader(ctx context.Context, name, url string) (*eventReader, erro
 		return nil, err
 	}
 	p := &eventReader{cmd, stdin, bufio.NewReader(stdout)}
-	return p, p.took()
+	_, err = p.out.ReadString('\n')
+	return p, err
 }
 
-// took waits for a line.
-func (p *eventReader) took() error {
-	_, err := p.out.ReadString('\n')
-	return err
-}
-
-func (p *eventReader) end() (time.Duration, error) {
+func (p *eventReader) end() (cpu time.Duration, events int, err error) {
 	if err := p.stdin.Close(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var nanoseconds int64
-	_, err := fmt.Fscan(p.out, &nanoseconds)
-	return time.Duration(nanoseconds), errors.Join(err, p.cmd.Wait())
+	_, err = fmt.Fscan(p.out, &cpu, &events)
+	return cpu, events, errors.Join(err, p.cmd.Wait())
 }
 
 // kill ends what has not ended.
@@ -138,30 +134,32 @@ func (p *eventReader) kill() {
 	}
 }
 
-// sayEvents says a line for each value of took, the first of which says that all
-// is there, and what processor time went by between that and the end of standard
-// input.
-func sayEvents(ctx context.Context, took <-chan struct{}) error {
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(io.Discard, os.Stdin)
-	}()
-	var began time.Duration
-	for {
-		select {
-		case <-took:
-			if began == 0 {
-				began = ownCPU()
-			}
-			fmt.Println("took")
-		case <-ended:
-			fmt.Println((ownCPU() - began).Nanoseconds())
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+// counter counts what a program took in; the first is that it has everything.
+type counter struct {
+	taken  atomic.Int64
+	synced chan struct{}
+}
+
+func newCounter() *counter { return &counter{synced: make(chan struct{})} }
+
+func (c *counter) took() {
+	if c.taken.Add(1) == 1 {
+		close(c.synced)
 	}
+}
+
+// say says what an eventReader wants to hear.
+func (c *counter) say(ctx context.Context) error {
+	select {
+	case <-c.synced:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	began := ownCPU()
+	fmt.Println("synced")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	fmt.Println((ownCPU() - began).Nanoseconds(), c.taken.Load()-1)
+	return err
 }
 
 // ownCPU is the processor time that this process has taken.
@@ -182,18 +180,18 @@ func events(ctx context.Context, url string) error {
 	cfg := config.Default()
 	cfg.Kubernetes.Namespaces = []string{namespace}
 	ctx, cancel := context.WithCancel(ctx)
-	snapshots, took := make(chan *kubeapi.Snapshot, 1), make(chan struct{})
+	snapshots, count := make(chan *kubeapi.Snapshot, 1), newCounter()
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Follow(ctx, snapshots) }) // ends with ctx alone
-	running.Go(func() { comparing(ctx, cfg, snapshots, took) })
-	err = sayEvents(ctx, took)
+	running.Go(func() { comparing(ctx, cfg, snapshots, count) })
+	err = count.say(ctx)
 	cancel()
 	running.Wait()
 	return err
 }
 
 // comparing compiles each Snapshot and compares it with the one before.
-func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeapi.Snapshot, took chan<- struct{}) {
+func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeapi.Snapshot, count *counter) {
 	var result *compile.Result
 	var have haproxy.Running
 	var differ haproxy.Differ
@@ -217,11 +215,7 @@ func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeap
 				have.Servers[b.Name] = b.Servers
 			}
 		}
-		select {
-		case took <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
+		count.took()
 	}
 }
 
@@ -239,9 +233,9 @@ func dropEvents(ctx context.Context, url string) error {
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(resp.Status)
 	}
-	took := make(chan struct{})
+	count := newCounter()
 	go func() {
-		took <- struct{}{}
+		count.took()
 		frames := bufio.NewReader(resp.Body)
 		for { // up to the program's end
 			head, err := frames.Peek(4)
@@ -251,8 +245,8 @@ func dropEvents(ctx context.Context, url string) error {
 			if _, err := frames.Discard(4 + int(binary.BigEndian.Uint32(head))); err != nil {
 				return
 			}
-			took <- struct{}{}
+			count.took()
 		}
 	}()
-	return sayEvents(ctx, took)
+	return count.say(ctx)
 }

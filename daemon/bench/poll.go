@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -45,16 +46,11 @@ func pollCPU(ctx context.Context, e *edge) (line, error) {
 		return nil, err
 	}
 	defer p.kill()
-	for range pollTrials {
-		if err := p.took(); err != nil {
-			return nil, err
-		}
-	}
-	bare, err := p.end()
+	bare, polls, err := p.end()
 	if err != nil {
 		return nil, err
 	}
-	return line{{"ms", ms((after - before) / pollTrials)}, {"n", pollTrials}, {"yardstick_ms", ms(bare / pollTrials)}}, nil
+	return line{{"ms", ms((after - before) / pollTrials)}, {"n", pollTrials}, {"yardstick_ms", ms(bare / time.Duration(polls))}}, nil
 }
 
 // pollInstead starts podgate again, without watches.
@@ -82,28 +78,18 @@ func (e *edge) pollInstead(ctx context.Context) error {
 
 // dropLists asks for everything, pollTrials times, and drops it.
 func dropLists(ctx context.Context, url string) error {
-	took := make(chan struct{})
-	failed := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		took <- struct{}{}
-		for range pollTrials {
-			for _, collection := range []string{"/api/v1/namespaces/" + namespace + "/services", "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices"} {
-				if err := dropList(ctx, url+collection); err != nil {
-					failed <- err
-					cancel()
-					return
-				}
+	began := ownCPU()
+	for range pollTrials {
+		for _, collection := range []string{"/api/v1/namespaces/" + namespace + "/services", "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices"} {
+			if err := dropList(ctx, url+collection); err != nil {
+				return err
 			}
-			took <- struct{}{}
 		}
-	}()
-	err := sayEvents(ctx, took)
-	select {
-	case err = <-failed:
-	default:
 	}
+	took := ownCPU() - began
+	fmt.Println("dropped")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	fmt.Println(took.Nanoseconds(), pollTrials)
 	return err
 }
 
