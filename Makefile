@@ -28,20 +28,20 @@ test: haproxy compiler promtool rsyslog tlsclients network
 # is fetched once; where CI is not set those tests are skipped instead.
 OTHER = if [ -n "$$HAPROXY_OTHER" ]; then echo "$$HAPROXY_OTHER"; elif [ -n "$$CI" ]; then testdata/haproxy/fetch.sh other; fi
 
-# The tests that run HAProxy, with each of the versions that podgate speaks to.
-# RACE= leaves the race detector out; PACKAGES and RUN, a pattern, all but some.
+# The tests that run HAProxy, with each of the versions that podgate speaks to:
+# one after the other, or side by side with -j. RACE= leaves the race detector
+# out; PACKAGES and RUN, a pattern, all but some.
 VERSIONS ?= 2.6 3.0 3.2 3.4
 PACKAGES ?= ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate
 RACE ?= -race
 RUN ?= .
-test-haproxy: export CGO_ENABLED = 1
 test-haproxy: compiler tlsclients network
-	@failed=; for version in $(VERSIONS); do \
-	 HAPROXY=$$(testdata/haproxy/fetch.sh $$version) && export HAPROXY && "$$HAPROXY" -v | head -n 1 && \
-	 HAPROXY_OTHER=$$(testdata/haproxy/fetch.sh other) go test $(RACE) -count=1 -timeout 10m -run '$(RUN)' $(PACKAGES) || \
-	 failed="$$failed $$version"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "make test-haproxy: failed with HAProxy$$failed" >&2; exit 1; fi
+	@for version in $(VERSIONS) other; do testdata/haproxy/fetch.sh $$version >/dev/null || exit 1; done
+	@$(MAKE) --no-print-directory --keep-going --output-sync $(VERSIONS:%=test-haproxy-%)
+test-haproxy-%: export CGO_ENABLED = 1
+test-haproxy-%:
+	@HAPROXY=$$(testdata/haproxy/fetch.sh $*) && export HAPROXY && "$$HAPROXY" -v | head -n 1 && \
+	HAPROXY_OTHER=$$(testdata/haproxy/fetch.sh other) go test $(RACE) -count=1 -timeout 15m -run '$(RUN)' $(PACKAGES)
 
 # The whole of podgate between a fake API server and a real HAProxy.
 e2e: export CGO_ENABLED = 1
