@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -185,7 +184,7 @@ func TestSlicesAreOnePerPort(t *testing.T) {
 
 func TestPodLeavesAfterItsRequestsAndAGrace(t *testing.T) {
 	const grace = 100 * time.Millisecond
-	p, err := startPod("cart-1", kind{name: "cart"}, netip.MustParseAddr("127.0.0.1"))
+	p, err := newQuickShop(t).start(kind{name: "cart"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +212,7 @@ func TestPodLeavesAfterItsRequestsAndAGrace(t *testing.T) {
 }
 
 func TestPodSaysWhoAnswers(t *testing.T) {
-	p, err := startPod("cart-1", kind{name: "cart", did: "cut /cart off the path"}, netip.MustParseAddr("127.0.0.1"))
+	p, err := newQuickShop(t).start(kind{name: "cart", did: "cut /cart off the path"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ type edge struct {
 	socket  string         // podgate's control socket
 	toml    string         // path of podgate.toml
 	log     *os.File       // podgate's
+	claims  []net.Listener // of ports that another demo leaves alone
 
 	cancel  context.CancelFunc // ends podgate
 	running sync.WaitGroup
@@ -94,15 +95,15 @@ func (e *edge) startPodgate(ctx context.Context, folder, server string, d *demo)
 // configure writes podgate.toml and reads it as podgate would.
 func (e *edge) configure(server string) (*config.Config, error) {
 	var err error
-	if e.http, err = freePort(httpPort); err != nil {
+	if e.http, err = e.freePort(httpPort); err != nil {
 		return nil, err
 	}
-	tcp, err := freePort(tcpPort)
+	tcp, err := e.freePort(tcpPort)
 	if err != nil {
 		return nil, err
 	}
 	e.tcp = tcp.Port()
-	if e.admin, err = freePort(adminPort); err != nil {
+	if e.admin, err = e.freePort(adminPort); err != nil {
 		return nil, err
 	}
 	e.socket = filepath.Join(filepath.Dir(e.toml), "podgate.sock")
@@ -138,13 +139,30 @@ history = %q
 }
 
 // freePort returns an address of this machine on which nobody listens, with that
-// port if it can be.
-func freePort(port uint16) (netip.AddrPort, error) {
+// port if it can be: where another demo, which is yet to listen, has not claimed
+// it.
+func (e *edge) freePort(port uint16) (netip.AddrPort, error) {
 	localhost := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(localhost, port)))
-	if err != nil {
-		l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(localhost, 0)))
+	if claim, err := net.Listen("unix", fmt.Sprintf("@podgate-demo-%d", port)); err == nil {
+		e.claims = append(e.claims, claim)
+		if addr, err := isFree(netip.AddrPortFrom(localhost, port)); err == nil {
+			return addr, nil
+		}
 	}
+	return isFree(netip.AddrPortFrom(localhost, 0))
+}
+
+// unclaim leaves the ports to other demos.
+func (e *edge) unclaim() {
+	for _, claim := range e.claims {
+		claim.Close()
+	}
+	e.claims = nil
+}
+
+// isFree returns addr, or with any port for zero, where nobody listens on it.
+func isFree(addr netip.AddrPort) (netip.AddrPort, error) {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -174,5 +192,6 @@ func (e *edge) stop() error {
 	if e.log != nil {
 		e.log.Close()
 	}
+	defer e.unclaim()
 	return errors.Join(e.err, e.haproxy.Stop())
 }
