@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"podgate/daemon"
 	"podgate/daemon/config"
@@ -77,7 +78,7 @@ func (h *Host) Plan(ctx context.Context, c *config.Config) (*Plan, error) {
 	if v, ok := s.variables["PIDFILE"]; ok {
 		pidFile = v.value
 	}
-	words := h.commandLine(pidFile)
+	words := h.commandLine(ctx, pidFile)
 	p.Running = len(words) > 0
 	p.Loaded = p.Running && len(needed(words, p.folder, c.HAProxy.MasterSocket)) == 0
 	return p, nil
@@ -209,14 +210,36 @@ func (h *Host) exists(folder string) (bool, error) {
 	return true, nil
 }
 
+// reloadTime bounds how long HAProxy, in the middle of a reload, cannot be told
+// from one that does not run: with each its master empties the pid file and
+// starts its program anew. On 2.6 to 3.4 that takes milliseconds.
+const reloadTime = 2 * time.Second
+
 // commandLine is that of the process whose number is in the file; nil if there
 // is none, or it is no HAProxy.
-func (h *Host) commandLine(pidFile string) []string {
-	text, err := os.ReadFile(h.path(pidFile))
-	if err != nil {
-		return nil
+func (h *Host) commandLine(ctx context.Context, pidFile string) []string {
+	ctx, cancel := context.WithTimeout(ctx, reloadTime)
+	defer cancel()
+	for {
+		text, err := os.ReadFile(h.path(pidFile))
+		if err != nil {
+			return nil
+		}
+		if words := h.haproxy(text); words != nil {
+			return words
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	pid, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+}
+
+// haproxy is the command line of the process whose number a pid file begins with,
+// nil if that is no HAProxy.
+func (h *Host) haproxy(pidFile []byte) []string {
+	pid, _, _ := strings.Cut(strings.TrimSpace(string(pidFile)), "\n")
 	if _, err := strconv.Atoi(pid); err != nil {
 		return nil
 	}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -227,6 +229,39 @@ func TestAPortThatAnotherProcessHasIsTold(t *testing.T) {
 	}
 	want := fmt.Sprintf("(process %d) listens on %s, and podgate.toml has %[2]s: move one of them", os.Getpid(), l.Addr())
 	contains(t, "problem", p.Problems, []string{want})
+}
+
+// TestAReloadIsNotTakenForAStop: a restart would follow, which cuts connections.
+func TestAReloadIsNotTakenForAStop(t *testing.T) {
+	ours := []string{"-S", "/run/haproxy/master.sock,mode,660,group,haproxy", "-f", "/var/lib/podgate/haproxy"}
+	for _, tt := range []struct {
+		name    string
+		during  map[string]string // as long as length
+		length  time.Duration
+		running bool
+	}{
+		{"the pid file is yet to be written", map[string]string{"/run/haproxy.pid": ""}, 50 * time.Millisecond, true},
+		{"the master starts its program anew", map[string]string{"/proc/77/cmdline": ""}, 50 * time.Millisecond, true},
+		{"the pid file is of a process that is gone", map[string]string{"/run/haproxy.pid": "78\n"}, time.Hour, false},
+		{"the process is another program", map[string]string{"/proc/77/cmdline": "/usr/sbin/cron\x00"}, time.Hour, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMachine(t, nil)
+				m.runs(ours...)
+				m.write(tt.during)
+				over := time.AfterFunc(tt.length, func() { m.runs(ours...) })
+				defer over.Stop()
+				p, err := m.Plan(t.Context(), config.Default())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p.Running != tt.running || p.Loaded != tt.running {
+					t.Errorf("HAProxy runs: %t, with podgate's folder: %t; want %t", p.Running, p.Loaded, tt.running)
+				}
+			})
+		})
+	}
 }
 
 func TestSetupDoesWhatItSaysAndNoMore(t *testing.T) {
