@@ -312,7 +312,7 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 		return err
 	}
 	e.have.Maps = loadedMaps
-	if err := e.observeBackends(ctx, nil); err != nil {
+	if err := e.observeAllBackends(ctx); err != nil {
 		return err
 	}
 	e.have.Servers = make(map[string][]haproxy.Server, e.have.Loaded.Backends.Len())

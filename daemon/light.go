@@ -89,7 +89,7 @@ func (e *edge) announce(backends []*haproxy.Backend) error {
 }
 
 // adoptAdded takes the backends of addedFile for loaded too. Those that HAProxy
-// does not show are none, as observeBackends finds.
+// does not show are none, as observeAllBackends finds.
 func (e *edge) adoptAdded(p runtime.Process) {
 	backends := e.folder.added(p)
 	e.added = map[string]addedBackend{}
@@ -101,25 +101,43 @@ func (e *edge) adoptAdded(p runtime.Process) {
 	}
 }
 
-// observeBackends finds out which of the named backends the process has, of
-// those that we think it has, and to which of them it leads requests; nil stands
-// for all.
+// observeAllBackends finds out which of the backends that we think the process has
+// it has, and to which of them it leads requests.
+func (e *edge) observeAllBackends(ctx context.Context) error {
+	if !e.have.TakesBackends {
+		return nil
+	}
+	published, err := e.runtime.Published(ctx, nil)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, b := range e.have.Loaded.Backends.All() {
+		names = append(names, b.Name)
+	}
+	e.have.Unpublished = nil
+	e.takePublished(names, published)
+	return nil
+}
+
+// observeBackends is observeAllBackends for the named ones, which may be none: it
+// costs what they are and not what there is.
 func (e *edge) observeBackends(ctx context.Context, names []string) error {
-	if !e.have.TakesBackends || names != nil && len(names) == 0 {
+	if !e.have.TakesBackends || len(names) == 0 {
 		return nil
 	}
 	published, err := e.runtime.Published(ctx, names)
 	if err != nil {
 		return err
 	}
+	e.takePublished(names, published)
+	return nil
+}
+
+// takePublished has have follow what was observed of the named backends.
+func (e *edge) takePublished(names []string, published map[string]bool) {
 	gone, unpublished := map[string]bool{}, map[string]bool{}
-	if names == nil {
-		for _, b := range e.have.Loaded.Backends.All() {
-			names = append(names, b.Name)
-		}
-	} else {
-		unpublished = maps.Clone(e.have.Unpublished)
-	}
+	maps.Copy(unpublished, e.have.Unpublished)
 	for _, name := range names {
 		open, ok := published[name]
 		delete(unpublished, name)
@@ -135,7 +153,6 @@ func (e *edge) observeBackends(ctx context.Context, names []string) error {
 	if len(gone) > 0 {
 		e.have.Loaded = e.have.Loaded.WithBackends(nil, gone)
 	}
-	return nil
 }
 
 // takeBackends has have follow what became of the backends of a plan.
@@ -158,7 +175,12 @@ func (e *edge) takeBackends(ctx context.Context, plan haproxy.Plan, applied runt
 	if len(taken) > 0 {
 		e.have.Loaded = e.have.Loaded.WithBackends(taken, nil)
 	}
-	return e.observeBackends(ctx, append(touched, plan.Publish...))
+	touched = append(touched, plan.Publish...)
+	for _, c := range slices.Concat(plan.Add, plan.Leave) {
+		touched = append(touched, c.Backend.Name)
+	}
+	slices.Sort(touched)
+	return e.observeBackends(ctx, slices.Compact(touched))
 }
 
 // troubles are the refusals that no reload makes good for.
