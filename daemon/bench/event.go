@@ -87,7 +87,7 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 
 // eventReader is a program that says a line when it has everything. Behind its
 // standard input it says what processor time it took since, and for how many
-// events: to say a word for each would cost half as much as the event.
+// events: to say a word for each costs half of what it takes to drop one.
 type eventReader struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
