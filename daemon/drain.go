@@ -58,7 +58,7 @@ func Drain(ctx context.Context, c *config.Config, o DrainOptions, out io.Writer)
 	if err := n.folder.writeDrain(d); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
-	answers, err := n.tell(ctx, true)
+	answers, late, err := n.tellPatiently(ctx, true, out)
 	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
@@ -76,7 +76,11 @@ func Drain(ctx context.Context, c *config.Config, o DrainOptions, out io.Writer)
 	if !o.Wait {
 		return nil
 	}
-	return n.awaitEnd(ctx, d.Since, c.Cloud, out)
+	since := d.Since
+	if late {
+		since = time.Now()
+	}
+	return n.awaitEnd(ctx, since, c.Cloud, out)
 }
 
 // Undrain ends a drain. With ifOver it leaves one alone that has not ended by
@@ -91,7 +95,7 @@ func Undrain(ctx context.Context, c *config.Config, ifOver bool, out io.Writer) 
 	if err := n.folder.removeDrain(); err != nil {
 		return fmt.Errorf("undrain: %w", err)
 	}
-	answers, err := n.tell(ctx, false)
+	answers, _, err := n.tellPatiently(ctx, false, out)
 	switch {
 	case err != nil:
 		return fmt.Errorf("undrain: %w", err)
@@ -138,10 +142,10 @@ func (n node) tell(ctx context.Context, draining bool) (bool, error) {
 		return false, err
 	}
 	if observeErr != nil {
-		if errors.Is(observeErr, os.ErrPermission) {
-			return false, observeErr
+		if runtime.NobodyListens(observeErr) {
+			return false, nil
 		}
-		return false, nil
+		return false, observeErr
 	}
 	if have == want {
 		return true, nil
@@ -154,6 +158,34 @@ func (n node) tell(ctx context.Context, draining bool) (bool, error) {
 		return false, fmt.Errorf("HAProxy has not loaded what podgate writes (does podgate run?): %s", applied.Refused[0])
 	}
 	return true, nil
+}
+
+// tellPatience is how long a command goes on telling a HAProxy that hangs, or has
+// yet to load what podgate writes, as in podgate's first second: a reload of the
+// largest edge takes half of it.
+const tellPatience = 10 * time.Second
+
+// tellPatiently is tell for as long as may help, and reports whether it had to be
+// repeated.
+func (n node) tellPatiently(ctx context.Context, draining bool, out io.Writer) (answers, late bool, err error) {
+	began := time.Now()
+	tick := time.NewTicker(drainTick)
+	defer tick.Stop()
+	for {
+		answers, err = n.tell(ctx, draining)
+		if err == nil || errors.Is(err, os.ErrPermission) || time.Since(began) >= tellPatience {
+			return answers, late, err
+		}
+		if !late {
+			fmt.Fprintf(out, "trying for %s: %v\n", config.FormatDuration(tellPatience), err)
+		}
+		late = true
+		select {
+		case <-ctx.Done():
+			return answers, late, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
 }
 
 // onDisk is what HAProxy will start with.
@@ -174,7 +206,8 @@ func (n node) onDisk() haproxy.Node {
 const drainTick = 250 * time.Millisecond
 
 // awaitEnd waits until the load balancer must have noticed and the last session
-// of ours has ended.
+// of ours has ended. That HAProxy cannot be asked for a while ends no wait: who
+// waits here may be the machine's shutdown, and stops HAProxy next.
 func (n node) awaitEnd(ctx context.Context, since time.Time, cloud config.Cloud, out io.Writer) error {
 	noticed := since.Add(cloud.DrainWait)
 	latest := noticed.Add(cloud.DrainTimeout)
@@ -183,7 +216,8 @@ func (n node) awaitEnd(ctx context.Context, since time.Time, cloud config.Cloud,
 	}
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
-	told := false
+	var failure string // the last one that was told
+	waiting := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -193,28 +227,36 @@ func (n node) awaitEnd(ctx context.Context, since time.Time, cloud config.Cloud,
 		if _, draining := n.folder.drain(); !draining {
 			return ErrUndrained
 		}
-		answers, err := n.tell(ctx, true) // a reload in between may have begun before
-		if err != nil {
-			return fmt.Errorf("drain: %w", err)
-		}
-		if time.Now().Before(noticed) {
-			continue
-		}
-		sessions := 0
-		if answers {
-			if sessions, err = n.runtime.Sessions(ctx); err != nil {
-				return fmt.Errorf("drain: %w", err)
-			}
-		}
+		sessions, err := n.sessions(ctx)
+		now := time.Now()
 		switch {
+		case ctx.Err() != nil:
+		case err != nil && !now.Before(latest):
+			return fmt.Errorf("drain: %w", err)
+		case err != nil:
+			if failure != err.Error() {
+				failure = err.Error()
+				fmt.Fprintf(out, "trying on: %v\n", err)
+			}
+		case now.Before(noticed):
 		case sessions == 0:
 			fmt.Fprintln(out, "drained: no sessions are left")
 			return nil
-		case !time.Now().Before(latest):
+		case !now.Before(latest):
 			return &SessionsError{sessions, cloud.DrainTimeout}
-		case !told:
-			told = true
+		case !waiting:
+			waiting = true
 			fmt.Fprintf(out, "waiting for %d sessions to end\n", sessions)
 		}
 	}
+}
+
+// sessions tells HAProxy to drain, since a reload may have begun before, and
+// returns how many sessions it has; none if it does not run.
+func (n node) sessions(ctx context.Context) (int, error) {
+	answers, err := n.tell(ctx, true)
+	if err != nil || !answers {
+		return 0, err
+	}
+	return n.runtime.Sessions(ctx)
 }

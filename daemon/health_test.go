@@ -370,6 +370,96 @@ func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 	}
 }
 
+// TestADrainWaitsForAHAProxyThatHasYetToLoad: the machine shuts down in podgate's
+// first second.
+func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
+	const wait = time.Second
+	c := newChecked(t, "drain_wait = \"1s\"\n")
+	drained := c.drainAside()
+	drained.awaitLine("trying for 10s: HAProxy has not loaded what podgate writes")
+	time.Sleep(wait / 2) // a wait from the command's start would end early by it
+	told := time.Now()
+	c.start()
+	c.awaitHealth("503")
+	if got := drained.end(); got != "" {
+		t.Errorf("got %s", got)
+	}
+	if took := time.Since(told); took < wait || !strings.HasSuffix(drained.out.String(), "drained: no sessions are left\n") {
+		t.Errorf("the load balancer had %s to notice, not %s: %q", took, wait, &drained.out)
+	}
+}
+
+func TestAHAProxyThatHangsIsNotTakenForDrained(t *testing.T) {
+	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"1m\"\n")
+	c.service("cart", nil, newPod(t, "cart-0"))
+	c.start()
+	c.awaitHealth("200")
+	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	conn, err := net.Dial("tcp", c.http.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	awaitAccepted(t, c)
+	drained := c.drainAside()
+	drained.awaitLine("waiting for 1 sessions to end")
+	pid := c.haproxy.Pid()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
+	drained.awaitLine("trying on: ")
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if got := drained.end(); got != "" || !strings.HasSuffix(drained.out.String(), "drained: no sessions are left\n") {
+		t.Errorf("got %s: %q", got, &drained.out)
+	}
+}
+
+// drainAside is a drain that waits, in a process of its own as it were.
+type drainAside struct {
+	t    *testing.T
+	out  logBuffer
+	done chan error
+}
+
+func (c *checked) drainAside() *drainAside {
+	c.t.Helper()
+	cfg, err := config.Load(c.toml)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	d := &drainAside{t: c.t, done: make(chan error, 1)}
+	go func() { d.done <- daemon.Drain(c.t.Context(), cfg, daemon.DrainOptions{Wait: true}, &d.out) }()
+	return d
+}
+
+// awaitLine waits until it says text, and fails if it ends before.
+func (d *drainAside) awaitLine(text string) {
+	d.t.Helper()
+	eventually(d.t, "drain", func() error {
+		if strings.Contains(d.out.String(), text) {
+			return nil
+		}
+		select {
+		case err := <-d.done:
+			d.t.Fatalf("the drain ended before it said %q: %v: %q", text, err, &d.out)
+		default:
+		}
+		return fmt.Errorf("got %q, want %q", &d.out, text)
+	})
+}
+
+// end waits for its end and returns its error, "" for none.
+func (d *drainAside) end() string {
+	if err := <-d.done; err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"1h\"\n")
 	c.start()

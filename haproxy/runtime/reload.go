@@ -211,7 +211,7 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 		if err == nil && serves(p) {
 			return p, nil
 		}
-		if err == nil || !nobodyListens(err) || c.masterListens(ctx) {
+		if err == nil || !NobodyListens(err) || c.masterListens(ctx) {
 			answered = time.Now()
 		}
 		if time.Since(answered) > downPatience {
@@ -237,8 +237,9 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 	}
 }
 
-// nobodyListens reports whether a connection could not even be opened.
-func nobodyListens(err error) bool {
+// NobodyListens reports whether an error is of a connection that could not even be
+// opened: no HAProxy runs.
+func NobodyListens(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
@@ -248,7 +249,7 @@ func (c *Client) masterListens(ctx context.Context) bool {
 	if err == nil {
 		err = conn.Close()
 	}
-	return !nobodyListens(err)
+	return !NobodyListens(err)
 }
 
 // awaitRetired waits until the process before has been told to stop. Both

@@ -88,7 +88,9 @@ lifecycle() {
 lifecycle 'TestLifecycle|TestPurge'
 lifecycle TestDrainStandsBy
 
-# The shutdown: the drain first, then podgate, then HAProxy.
+# The shutdown: the drain first, then podgate, then HAProxy. It comes in podgate's
+# first second, when HAProxy has yet to load what podgate writes.
+inside sh -c 'systemctl stop podgate && rm /var/lib/podgate/haproxy/podgate.* && systemctl reset-failed haproxy podgate && systemctl restart haproxy && systemctl start podgate'
 inside systemctl poweroff 2>/dev/null || true # the answer may get lost
 timeout 60 tail --pid="$nspawn" -f /dev/null
 nspawn=
@@ -96,4 +98,8 @@ order=$(journalctl --directory="$work/journal" --no-pager --output=cat |
     grep -oE 'drained: no sessions are left|(Stopped|Stopping) (podgate|haproxy)\.service' | tail -n 5 | paste -sd,)
 want='drained: no sessions are left,Stopping podgate.service,Stopped podgate.service,Stopping haproxy.service,Stopped haproxy.service'
 echo "shutdown: $order"
-[ "$order" = "$want" ] || { echo "shutdown: want $want" >&2; exit 1; }
+[ "$order" = "$want" ] || {
+    journalctl --directory="$work/journal" --no-pager --output=short-precise | tail -n 100 >&2
+    echo "shutdown: want $want" >&2
+    exit 1
+}
