@@ -28,7 +28,7 @@ func MapFile(name string) string { return name + ".map" }
 // Files is a State as HAProxy reads it.
 type Files struct {
 	// Generation is a hash of all that only a reload can change: of ConfigFile
-	// without its servers, and without light backends where these come and go at
+	// without its servers and what follows from their number, and without light backends where these come and go at
 	// runtime. HAProxy shows it in "show info" as "gen=...".
 	Generation string
 	Maps       map[string][]byte // by file name
@@ -103,7 +103,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	global := d.globalLines(s.Settings)
 	structure.Write([]byte(global + sections))
 	generation := fmt.Sprintf("%x", structure.Sum(nil)[:6])
-	backends.head = fmt.Appendf(nil, "%s\nglobal\n  description gen=%s\n%s%s", header, generation, global, sections)
+	backends.head = fmt.Appendf(nil, "%s\nglobal\n  description gen=%s\n%s%s%s", header, generation, spreadChecks(s.Backends), global, sections)
 
 	texts, err := RenderMaps(s.Maps())
 	if err != nil {

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cfgfile_test
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/haproxytest"
+)
+
+// checked is a backend with so many servers, at whose addresses nobody listens.
+func checked(servers int, interval time.Duration) haproxy.State {
+	b := &haproxy.Backend{
+		Name: "shop", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin},
+		Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: interval},
+	}
+	for i := range servers {
+		addr := netip.AddrFrom4([4]byte{127, 9, byte(i >> 8), byte(i)})
+		b.Servers = append(b.Servers, haproxy.Server{Addr: netip.AddrPortFrom(addr, 1)})
+	}
+	return haproxy.State{Backends: haproxy.ListOf(b)}
+}
+
+func TestChecksAreSpreadWhereHAProxysArithmeticWraps(t *testing.T) {
+	for _, row := range []struct {
+		servers  int
+		interval time.Duration
+		want     string
+	}{
+		{0, time.Hour, "max-spread-checks 1048575\n"},
+		{10, 5 * time.Second, ""},
+		{60_000, 30 * time.Second, ""},
+		{100_000, 5 * time.Second, ""},
+		{100_000, 30 * time.Second, "max-spread-checks 16383\n"},
+		{10_000, time.Hour, "max-spread-checks 131071\n"},
+		{10_001, time.Hour, "max-spread-checks 131071\n"},
+	} {
+		state := checked(row.servers, row.interval)
+		files, err := cfgfile.Render(state, "/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if _, rest, found := strings.Cut(string(files.Config()), "max-spread-checks "); found {
+			value, _, _ := strings.Cut(rest, "\n")
+			got = "max-spread-checks " + value + "\n"
+		}
+		if got != row.want {
+			t.Errorf("%d servers, %s: got %q, want %q", row.servers, row.interval, got, row.want)
+		}
+		bare, err := cfgfile.Render(state.Structure(), "/f")
+		if err != nil || bare.Generation != files.Generation {
+			t.Errorf("%d servers, %s: generation %s, without them %s, %v", row.servers, row.interval, files.Generation, bare.Generation, err)
+		}
+	}
+}
+
+// TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce: by itself it sends 808 of
+// these 2,000 checks in its first moment.
+func TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce(t *testing.T) {
+	const servers, most = 2000, 100
+	h := haproxytest.Run(t, haproxytest.Options{})
+	files, err := cfgfile.Render(checked(servers, time.Hour), h.Folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string][]byte{cfgfile.ConfigFile: files.Config(), cfgfile.ServerStateFile: []byte("1\n")}
+	for name, text := range files.Maps {
+		texts[name] = text
+	}
+	if err := h.Write(texts); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // for what must not happen
+	rows, err := statistics(t.Context(), h.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, done := 0, 0
+	for _, row := range rows {
+		if row["pxname"] == "shop" && row["check_status"] != "" {
+			all++
+			if row["check_status"] != "INI" && !strings.HasPrefix(row["check_status"], "* INI") {
+				done++
+			}
+		}
+	}
+	if all != servers || done > most {
+		t.Errorf("%d of %d servers are checked after a second, want at most %d of %d", done, all, most, servers)
+	}
+}
+
+// statistics is "show stat".
+func statistics(ctx context.Context, socket string) ([]map[string]string, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
+		return nil, err
+	}
+	all, err := csv.NewReader(conn).ReadAll()
+	if err != nil || len(all) == 0 {
+		return nil, fmt.Errorf("show stat: %d rows: %w", len(all), err)
+	}
+	var rows []map[string]string
+	for _, fields := range all[1:] {
+		row := map[string]string{}
+		for i, field := range fields {
+			row[strings.TrimPrefix(all[0][i], "# ")] = field
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
