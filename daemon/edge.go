@@ -61,6 +61,7 @@ type edge struct {
 	retryAt   backoff   // for what HAProxy did not take
 	deletes   deletes   // of servers that left and had connections yet
 	reload    reloadPlan
+	ahead     *aheadCheck // of what is to be loaded next; nil for none
 
 	brake      brake
 	vetted     vetted
@@ -152,7 +153,10 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	if e.process.Pid == 0 { // another one answers: the next pass looks what it serves
 		return e.writeRunning()
 	}
-	if e.reload.due(e.reloadReasons(possible), e.reloadInterval) && !e.learns(staying) {
+	switch due := e.reload.due(e.reloadReasons(possible), e.reloadInterval); {
+	case !due:
+		e.checkAhead(ctx, possible)
+	case !e.learns(staying):
 		loaded, err := e.load(ctx, want, pass)
 		if err != nil {
 			return errors.Join(refused, err, e.writeRunning())
@@ -188,7 +192,7 @@ func (e *edge) changeMore(ctx context.Context, want haproxy.State, pass *Pass) (
 // next is when bring has something to do although nothing changed.
 func (e *edge) next() time.Time {
 	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deletes.at, e.reload.at, e.brake.next(), e.lookAt} {
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deletes.at, e.nextReload(), e.brake.next(), e.lookAt} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -196,8 +200,24 @@ func (e *edge) next() time.Time {
 	return next
 }
 
+// nextReload is when a reload is due, or a check ahead of it; zero for neither,
+// as while there is nobody to reload.
+func (e *edge) nextReload() time.Time {
+	switch {
+	case e.process.Pid == 0:
+		return time.Time{}
+	case e.ahead == nil && !e.reload.aheadAt().IsZero():
+		return e.reload.aheadAt()
+	}
+	return e.reload.at
+}
+
 // close leaves the file as HAProxy serves, which goes on.
 func (e *edge) close() {
+	if check := e.ahead; check != nil {
+		e.dropAhead()
+		<-check.done
+	}
 	e.writer.wait()
 	if !e.writeAt.IsZero() {
 		e.writeAt = time.Now()

@@ -33,6 +33,7 @@ type reloadPlan struct {
 	at      time.Time // when it is due; zero when none is wanted
 	since   time.Time // when the first of the reasons came
 	reasons []string
+	learns  bool      // it waits until HAProxy has learned
 	last    time.Time // when we reloaded it last
 	refused refusal
 }
@@ -56,7 +57,7 @@ func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
 		r.at = time.Time{}
 		return false
 	case r.at.IsZero():
-		r.since = now
+		r.since, r.learns = now, false
 	case same || !now.Before(r.at):
 		return !now.Before(r.at)
 	}
@@ -90,8 +91,9 @@ func (e *edge) reloadReasons(want haproxy.State) []string {
 // loaded.
 func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haproxy.State, error) {
 	began := time.Now()
-	e.reload.at = time.Time{}
+	e.reload.at, e.reload.learns = time.Time{}, false
 	e.reload.last = began
+	defer e.dropAhead()
 	want, err := e.sift(ctx, want)
 	if err != nil {
 		return want, err
@@ -142,7 +144,7 @@ func (e *edge) learns(ctx context.Context) bool {
 	if err != nil || done {
 		return false
 	}
-	e.reload.at = time.Now().Add(learnsTick)
+	e.reload.at, e.reload.learns = time.Now().Add(learnsTick), true
 	e.log.Debug("reload waits until HAProxy hands its stick tables on")
 	return true
 }
@@ -168,10 +170,7 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 	if r := e.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
 		return want, r.err
 	}
-	check := func(s haproxy.State) error {
-		e.alive()
-		return Check(ctx, e.haproxy, untried(s, e.have))
-	}
+	check := func(s haproxy.State) error { return e.check(ctx, s) }
 	try := tryListenOrLook
 	if !e.ours && e.process.Generation != "" {
 		try = tryListen // the sockets may be those of a configuration of ours that is forgotten

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+// checking is an edge whose reload is about to be due, and how often its HAProxy,
+// which finds fault with the word "odd", was asked to check something.
+func checking(t *testing.T) (e *edge, asked func() int) {
+	t.Helper()
+	dir := t.TempDir()
+	binary, runs := filepath.Join(dir, "haproxy"), filepath.Join(dir, "runs")
+	script := fmt.Sprintf("#!/bin/sh\necho run >>%s\nfor last; do :; done\n! grep -q odd \"$last/podgate.cfg\"\n", runs)
+	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e = newEdge(&config.Config{HAProxy: config.HAProxy{Binary: binary, Folder: dir}}, slog.New(slog.DiscardHandler))
+	e.process = runtime.Process{Pid: 1}
+	e.reload.reasons, e.reload.at = []string{"new"}, time.Now()
+	return e, func() int {
+		text, _ := os.ReadFile(runs) // none yet
+		return strings.Count(string(text), "run\n")
+	}
+}
+
+// shops is a State with backends of these names.
+func shops(names ...string) haproxy.State {
+	var backends []*haproxy.Backend
+	for _, name := range names {
+		backends = append(backends, &haproxy.Backend{Name: name, Policy: haproxy.Policy{Mode: haproxy.HTTP}, Options: haproxy.Options{Protocol: haproxy.Plain}})
+	}
+	return haproxy.State{Backends: haproxy.ListOf(backends...)}
+}
+
+func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
+	leave := func(*edge) {}
+	old := func(e *edge) { e.ahead.ended = e.ahead.ended.Add(-aheadValid) }
+	for _, row := range []struct {
+		name          string
+		ahead, loaded haproxy.State
+		meddle        func(*edge)
+		runs          int
+		fails         bool
+	}{
+		{"the same", shops("cart"), shops("cart"), nil, 1, false},
+		{"another one", shops("cart"), shops("cart", "news"), leave, 2, false},
+		{"another one that is bad", shops("cart"), shops("cart", "odd"), leave, 2, true},
+		{"a bad one", shops("odd"), shops("odd"), nil, 2, true},
+		{"one that was good long ago", shops("cart"), shops("cart"), old, 2, false},
+		{"one that was dropped", shops("cart"), shops("cart"), (*edge).dropAhead, 2, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e, asked := checking(t)
+			e.checkAhead(t.Context(), row.ahead)
+			e.checkAhead(t.Context(), row.ahead) // as each pass does
+			if row.meddle != nil {
+				<-e.ahead.done
+				row.meddle(e)
+			}
+			if err := e.check(t.Context(), row.loaded); (err != nil) != row.fails {
+				t.Errorf("got %v", err)
+			}
+			e.close()
+			if got := asked(); got != row.runs {
+				t.Errorf("HAProxy checked %d times, want %d", got, row.runs)
+			}
+		})
+	}
+}
+
+func TestNothingIsCheckedAheadOfAReloadThatWaitsForOtherThings(t *testing.T) {
+	for name, change := range map[string]func(*edge){
+		"not due soon":     func(e *edge) { e.reload.at = time.Now().Add(time.Hour) },
+		"none is wanted":   func(e *edge) { e.reload.at = time.Time{} },
+		"stick tables":     func(e *edge) { e.reload.learns = true },
+		"what was refused": func(e *edge) { e.reload.refused.err = errors.New("no") },
+		"it was put off":   func(e *edge) { e.checkAhead(t.Context(), shops("cart")); e.reload.at = time.Now().Add(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, _ := checking(t)
+			change(e)
+			e.checkAhead(t.Context(), shops("cart"))
+			if e.ahead != nil {
+				t.Error("it is checked")
+			}
+		})
+	}
+}
+
+// TestAReloadWithNobodyToReloadIsNotDue: the loop would not rest until HAProxy
+// comes back.
+func TestAReloadWithNobodyToReloadIsNotDue(t *testing.T) {
+	e, _ := checking(t)
+	if next := time.Until(e.next()); next > 0 {
+		t.Errorf("the reload is due in %s", next)
+	}
+	e.process = runtime.Process{}
+	if next := time.Until(e.next()); next < lookInterval/2 {
+		t.Errorf("without HAProxy the next pass is due in %s", next)
+	}
+}
