@@ -19,42 +19,26 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	if cap(out) != 1 {
 		panic("kubeapi: Follow needs a channel of capacity 1")
 	}
-	updates := make(chan update, 64)
-	sources := c.sources()
+	f := newFollower(c, c.sources(), out)
+	defer f.stop()
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { c.watchFiles(ctx) })
-	reflectors := make([]*reflector, len(sources))
-	for i, src := range sources {
-		r := newReflector(c, src, updates)
+	reflectors := make([]*reflector, len(f.sources))
+	for i, src := range f.sources {
+		r := newReflector(c, src, f.take)
 		reflectors[i] = r
 		running.Go(func() { r.run(ctx) })
 	}
-
-	f := newFollower(c, sources)
-	var next pace
-	var since time.Time // when the oldest change came that was not sent; zero for none
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case u := <-updates:
-			if f.apply(u) {
-				next.changed()
-				if since.IsZero() {
-					since = time.Now()
-				}
-			}
 		case <-c.relist:
-			f.restart()
+			f.relist()
 			for _, r := range reflectors {
 				r.hurry()
 			}
-		case <-next.due:
-			next.sent()
-			s := f.store.snapshot(f.complete)
-			s.Since, since = since, time.Time{}
-			offer(out, s)
 		}
 	}
 }
@@ -87,20 +71,28 @@ func offer(out chan *Snapshot, s *Snapshot) {
 	}
 }
 
-// follower gathers the updates of all sources.
+// follower gathers the updates of all sources. Its reflectors call it by
+// themselves: one more goroutine between would cost each event a thread that
+// wakes up.
 type follower struct {
-	c        *Client
+	c       *Client
+	sources []source
+	out     chan *Snapshot
+
+	mu       sync.Mutex // guards what follows
 	store    *store
 	health   health
-	sources  []source
 	unlisted map[source]bool // since the last complete list
 	complete int             // complete lists so far
 	told     map[source]map[Key]string
+	since    time.Time // when the oldest change came that was not sent; zero for none
+	pace     pace
 }
 
-func newFollower(c *Client, sources []source) *follower {
+func newFollower(c *Client, sources []source, out chan *Snapshot) *follower {
 	f := &follower{
 		c:        c,
+		out:      out,
 		store:    newStore(),
 		health:   newHealth(c.log, c.Server),
 		sources:  sources,
@@ -108,8 +100,43 @@ func newFollower(c *Client, sources []source) *follower {
 		told:     make(map[source]map[Key]string),
 	}
 	f.health.board = &c.board
+	f.pace = pace{lock: &f.mu, send: f.send}
 	f.restart()
 	return f
+}
+
+// take takes u in, and sends a Snapshot when one is due. It may be called
+// concurrently.
+func (f *follower) take(u update) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.apply(u) {
+		return
+	}
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
+	f.pace.changed()
+}
+
+func (f *follower) send() {
+	s := f.store.snapshot(f.complete)
+	s.Since, f.since = f.since, time.Time{}
+	offer(f.out, s)
+}
+
+// relist makes the next complete list one of which nothing has come yet.
+func (f *follower) relist() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.restart()
+}
+
+// stop ends it: nothing is sent any more.
+func (f *follower) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pace.stop()
 }
 
 // restart begins the next complete list.

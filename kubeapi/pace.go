@@ -2,26 +2,55 @@
 
 package kubeapi
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // coalesce is how long Snapshots are apart at least: a rollout writes several
 // objects within milliseconds, and each Snapshot costs whoever acts on it the
 // same, however much changed.
 const coalesce = 20 * time.Millisecond
 
-// pace says when the next Snapshot is to be sent: at once, but coalesce after the
-// last one at the earliest. The zero value has sent none.
+// pace sends Snapshots: one for a change at once, but coalesce after the last one
+// at the earliest.
 type pace struct {
-	due  <-chan time.Time // when to send; nil while there is nothing new
-	last time.Time
+	lock sync.Locker // that whoever calls a method holds, and send is called with
+	send func()
+
+	last time.Time   // when it sent; zero for never
+	next *time.Timer // that will send; nil while there is nothing new
 }
 
 // changed notes that there is something to send.
 func (p *pace) changed() {
-	if p.due == nil {
-		p.due = time.After(time.Until(p.last.Add(coalesce)))
+	if p.next != nil {
+		return
 	}
+	wait := time.Until(p.last.Add(coalesce))
+	if wait <= 0 {
+		p.sendNow()
+		return
+	}
+	p.next = time.AfterFunc(wait, func() {
+		p.lock.Lock()
+		defer p.lock.Unlock()
+		if p.next != nil { // not stopped meanwhile
+			p.next = nil
+			p.sendNow()
+		}
+	})
 }
 
-// sent notes that all there was is sent now.
-func (p *pace) sent() { p.due, p.last = nil, time.Now() }
+func (p *pace) sendNow() {
+	p.send()
+	p.last = time.Now()
+}
+
+// stop ends it: what waits is not sent any more.
+func (p *pace) stop() {
+	if p.next != nil {
+		p.next.Stop()
+		p.next = nil
+	}
+}

@@ -4,6 +4,7 @@ package kubeapi
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,29 +26,39 @@ func TestPace(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				var next pace
+				var lock sync.Mutex
 				var got []time.Duration
-				end := time.After(time.Minute)
-				for changes := tt.changes; ; {
-					var change <-chan time.Time
-					if len(changes) > 0 {
-						change = time.After(time.Until(began.Add(changes[0])))
-					}
-					select {
-					case <-change:
-						changes = changes[1:]
-						next.changed()
-					case <-next.due:
-						next.sent()
-						got = append(got, time.Since(began))
-					case <-end:
-						if !slices.Equal(got, tt.want) {
-							t.Errorf("sent at %v, want %v", got, tt.want)
-						}
-						return
-					}
+				next := pace{lock: &lock, send: func() { got = append(got, time.Since(began)) }}
+				for _, at := range tt.changes {
+					time.Sleep(time.Until(began.Add(at)))
+					lock.Lock()
+					next.changed()
+					lock.Unlock()
+				}
+				time.Sleep(time.Minute)
+				lock.Lock()
+				defer lock.Unlock()
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("sent at %v, want %v", got, tt.want)
 				}
 			})
 		})
 	}
+}
+
+func TestNothingIsSentOnceThePaceIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lock sync.Mutex
+		sent := 0
+		next := pace{lock: &lock, send: func() { sent++ }}
+		lock.Lock()
+		next.changed()
+		next.changed()
+		next.stop()
+		lock.Unlock()
+		time.Sleep(time.Minute)
+		if sent != 1 {
+			t.Errorf("it sent %d times, want once", sent)
+		}
+	})
 }

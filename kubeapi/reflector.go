@@ -38,7 +38,7 @@ type reflector struct {
 	c   *Client
 	src source
 	log *slog.Logger
-	out chan<- update // read by Follow until the reflector has ended
+	out func(update) // is given what it learns
 
 	version     string    // of the last list, event or bookmark
 	strings     interner  // of the last list
@@ -54,7 +54,7 @@ type reflector struct {
 	watching atomic.Pointer[watch] // the watch that a list may cut short; nil while there is none
 }
 
-func newReflector(c *Client, src source, out chan<- update) *reflector {
+func newReflector(c *Client, src source, out func(update)) *reflector {
 	longest := c.cfg.PollInterval
 	if c.cfg.Watch {
 		longest = min(longest, watchBackoff)
@@ -287,14 +287,11 @@ func (r *reflector) tell(err error) {
 	r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), e.key.String(), "err", e.err)
 }
 
-// send hands u to Follow, or drops it when ctx has ended.
+// send passes u on, or drops it when ctx has ended.
 func (r *reflector) send(ctx context.Context, u update) {
 	if ctx.Err() != nil {
 		return // and what came of it is no news
 	}
 	u.src = r.src
-	select {
-	case r.out <- u:
-	case <-ctx.Done():
-	}
+	r.out(u)
 }
