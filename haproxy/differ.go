@@ -211,8 +211,8 @@ func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 		if !b.SameStructure(d.want.Backends.At(i)) {
 			return nil, false
 		}
-		if x, loaded := pairOf(b.Name, have, want); loaded {
-			changed = append(changed, x)
+		if at, loaded := have.Loaded.searchAt(i, b.Name); loaded {
+			changed = append(changed, pair{at, i})
 		}
 	}
 	return changed, true
@@ -221,30 +221,18 @@ func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 // sameRunning reports whether have is what it was. What is long is looked at
 // only as far as to see that it is one.
 func (d *Differ) sameRunning(have Running) bool {
-	before := d.have
-	if reflect.ValueOf(have.Servers).UnsafePointer() != reflect.ValueOf(before.Servers).UnsafePointer() ||
-		!have.Loaded.Backends.Same(before.Loaded.Backends) || !same(have.Maps, before.Maps) {
-		return false
-	}
-	for _, r := range []*Running{&have, &before} {
-		r.Servers, r.Maps, r.Loaded.Backends = nil, nil, Backends{}
-	}
-	return reflect.DeepEqual(have, before)
+	before := &d.have
+	return isMap(have.Servers, before.Servers) && same(have.Maps, before.Maps) &&
+		have.Loaded.Backends.Same(before.Loaded.Backends) && alike(have.Loaded.Routes, before.Loaded.Routes) &&
+		have.Loaded.alikeButLists(&before.Loaded) &&
+		alike(have.Certificates, before.Certificates) &&
+		alikeMaps(have.Strangers, before.Strangers) &&
+		have.TakesBackends == before.TakesBackends &&
+		alikeMaps(have.Unpublished, before.Unpublished) &&
+		alikeMaps(have.Refused, before.Refused)
 }
 
 // sameButBackends reports whether want is what it was, but for its Backends.
 func (d *Differ) sameButBackends(want State) bool {
-	before := d.want
-	if !same(want.Routes, before.Routes) {
-		return false
-	}
-	for _, s := range []*State{&want, &before} {
-		s.Backends, s.Routes = Backends{}, nil
-	}
-	return reflect.DeepEqual(want, before)
-}
-
-// same reports whether two lists are one, and not only equal.
-func same[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+	return same(want.Routes, d.want.Routes) && want.alikeButLists(&d.want)
 }

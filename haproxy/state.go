@@ -375,6 +375,14 @@ func (s State) search(name string) (int, bool) {
 	return s.Backends.Search(func(b *Backend) int { return cmp.Compare(b.Name, name) })
 }
 
+// searchAt is search, for a backend that is most likely the one of that index.
+func (s State) searchAt(likely int, name string) (int, bool) {
+	if likely < s.Backends.Len() && s.Backends.At(likely).Name == name {
+		return likely, true
+	}
+	return s.search(name)
+}
+
 // Structure is what of s its configuration file keeps until the next reload:
 // Pinned, without routes and servers.
 func (s State) Structure() State {

@@ -5,7 +5,6 @@ package compile
 import (
 	"reflect"
 	"slices"
-	"time"
 
 	"podgate/haproxy"
 	"podgate/kubeapi"
@@ -15,14 +14,7 @@ import (
 // EndpointSlices, and when they were made. It does not look at what lists hold
 // that are one.
 func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
-	if !same(a.Services, b.Services) {
-		return false
-	}
-	x, y := *a, *b
-	for _, s := range []*kubeapi.Snapshot{&x, &y} {
-		s.Services, s.Slices, s.Complete, s.Since = nil, kubeapi.SliceIndex{}, 0, time.Time{}
-	}
-	return reflect.DeepEqual(x, y)
+	return same(a.Services, b.Services) && (a.Nodes == nil) == (b.Nodes == nil) && (same(a.Nodes, b.Nodes) || reflect.DeepEqual(a.Nodes, b.Nodes))
 }
 
 // withSlices is Compile of a Snapshot that differs from that of r in nothing but
