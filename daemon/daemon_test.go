@@ -147,7 +147,7 @@ func (tw *town) awaitServers(backend string, pods ...*pod) {
 		got := map[string]string{}
 		for _, s := range servers[backend] {
 			if s.State != haproxy.Maint {
-				got[s.Addr.String()] = string(s.State)
+				got[s.Addr.String()] = s.State.String()
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -670,7 +670,7 @@ func TestDrainingEndpointsServeWhatTheyHave(t *testing.T) {
 			return err
 		}
 		for _, s := range servers["shop_cart_80"] {
-			if s.Addr == leaving.addr && s.State == "drain" {
+			if s.Addr == leaving.addr && s.State == haproxy.Drain {
 				return nil
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"podgate/haproxy"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 )
@@ -85,7 +86,7 @@ func (tw *town) awaitWeights(backend string, nodes []*pod, want map[string]uint1
 		}
 		got := map[string]uint16{}
 		for _, s := range servers[backend] {
-			if s.State == "ready" {
+			if s.State == haproxy.Ready {
 				got[names[s.Addr]] = max(1, s.Weight)
 			}
 		}

@@ -287,18 +287,6 @@ const (
 	ProxyV2 SendProxy = "v2"
 )
 
-// ServerState is the administrative state of a server (management.txt "set
-// server").
-type ServerState string
-
-// The administrative states. Drain takes no new sessions but those that a
-// cookie or a stick table ties to the server; Maint takes none.
-const (
-	Ready ServerState = "ready"
-	Drain ServerState = "drain"
-	Maint ServerState = "maint"
-)
-
 // Server is one address of a Backend. Its address is its identity.
 type Server struct {
 	Addr  netip.AddrPort

@@ -65,7 +65,7 @@ type ExplainedRoute struct {
 // ExplainedServer is an endpoint, a server of HAProxy's, or both.
 type ExplainedServer struct {
 	Addr     string              `json:"address"`
-	Wanted   haproxy.ServerState `json:"wanted,omitempty"`  // "" where it should be no server
+	Wanted   haproxy.ServerState `json:"wanted,omitempty"`  // zero where it should be no server
 	HAProxy  string              `json:"haproxy,omitempty"` // HAProxy's own word; "" where it has no such server
 	Check    string              `json:"check,omitempty"`   // what the last health check met
 	Since    Seconds             `json:"since_seconds,omitempty"`
@@ -265,7 +265,7 @@ func (p *ExplainedPort) addStats(stats []runtime.ServerStat) {
 		if ours {
 			name = addr.String()
 		}
-		i := slices.IndexFunc(p.Servers, func(s ExplainedServer) bool { return s.Addr == name && s.Wanted != "" })
+		i := slices.IndexFunc(p.Servers, func(s ExplainedServer) bool { return s.Addr == name && s.Wanted != 0 })
 		if i < 0 {
 			why := "no endpoint any more; it goes when its last connection ends"
 			if !ours {

@@ -143,10 +143,10 @@ func (p printer) servers(x ExplainedPort) {
 }
 
 func wantedText(s ExplainedServer) string {
-	if s.Wanted == "" {
+	if s.Wanted == 0 {
 		return "-"
 	}
-	return string(s.Wanted)
+	return s.Wanted.String()
 }
 
 func (s ExplainedServer) haproxyText() string {

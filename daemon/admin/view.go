@@ -105,7 +105,7 @@ func (s Wanted) hash(b *haproxy.Backend) uint64 {
 	for _, server := range b.Servers {
 		text, _ = server.Addr.AppendBinary(text) // it has no error
 		text = binary.LittleEndian.AppendUint16(text, server.Weight)
-		text = append(text, server.State...)
+		text = append(text, byte(server.State))
 	}
 	return maphash.Bytes(s.seed, text)
 }

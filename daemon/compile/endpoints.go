@@ -53,7 +53,7 @@ func serverState(e kubeapi.Endpoint) (haproxy.ServerState, bool) {
 	case e.Serving && e.Terminating:
 		return haproxy.Drain, true
 	}
-	return "", false
+	return 0, false
 }
 
 // usable reports whether an address can be a server's: the API server refuses

@@ -137,7 +137,7 @@ func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointS
 				x.State, x.Why = explainEndpoint(e, x.Addr, servers)
 			}
 			if !ok && slice.AddressType != "FQDN" {
-				x.State, x.Why = "", fmt.Sprintf("its EndpointSlice has no TCP port named %q (it has %s)", p.Name, slicePorts(slice))
+				x.State, x.Why = 0, fmt.Sprintf("its EndpointSlice has no TCP port named %q (it has %s)", p.Name, slicePorts(slice))
 			}
 			all = append(all, x)
 		}
@@ -164,11 +164,11 @@ func explainEndpoint(e kubeapi.Endpoint, addr netip.AddrPort, servers []haproxy.
 	case found && serves:
 		return servers[i].State, ""
 	case serves:
-		return "", "the port is not served"
+		return 0, "the port is not served"
 	case e.Terminating:
-		return "", "its pod is terminating and serves no more"
+		return 0, "its pod is terminating and serves no more"
 	}
-	return "", "its pod is not ready"
+	return 0, "its pod is not ready"
 }
 
 func slicePorts(s *kubeapi.EndpointSlice) string {

@@ -27,7 +27,7 @@ func newOrder(c haproxy.ServerChange) (order, error) {
 		return o, err
 	}
 	server := c.Backend.Name + "/" + c.Server.Name()
-	state := "set server " + server + " state " + string(c.Server.State)
+	state := "set server " + server + " state " + c.Server.State.String()
 	switch c.Op {
 	case haproxy.AddServer:
 		return o, o.addServer(server, state)

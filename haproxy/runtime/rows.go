@@ -72,7 +72,7 @@ func (r *stateRows) end() error {
 func (r *stateRow) state() (haproxy.ServerState, error) {
 	admin, err := strconv.ParseUint(string(r[columnAdminState]), 10, 32)
 	if err != nil {
-		return "", fmt.Errorf("srv_admin_state %q is not a number", r[columnAdminState])
+		return 0, fmt.Errorf("srv_admin_state %q is not a number", r[columnAdminState])
 	}
 	return serverState(admin), nil
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import "fmt"
+
+// ServerState is the administrative state of a server (management.txt "set
+// server"). The zero value is none. It is small because there are as many as
+// servers.
+type ServerState uint8
+
+// The administrative states. Drain takes no new sessions but those that a
+// cookie or a stick table ties to the server; Maint takes none.
+const (
+	Ready ServerState = iota + 1
+	Drain
+	Maint
+)
+
+var serverStates = [...]string{Ready: "ready", Drain: "drain", Maint: "maint"}
+
+// String is the word that HAProxy has for it, "" for the zero value.
+func (s ServerState) String() string { return serverStates[s] }
+
+// MarshalText writes String.
+func (s ServerState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *ServerState) UnmarshalText(text []byte) error {
+	for state, word := range serverStates {
+		if word == string(text) {
+			*s = ServerState(state)
+			return nil
+		}
+	}
+	return fmt.Errorf("a server is ready, drain or maint, not %q", text)
+}
