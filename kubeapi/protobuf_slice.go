@@ -2,8 +2,6 @@
 
 package kubeapi
 
-import "net/netip"
-
 // slice reads a discovery.k8s.io/v1 EndpointSlice.
 func (d *protoDecoder) slice(b []byte) (*EndpointSlice, error) {
 	s := &EndpointSlice{}
@@ -109,7 +107,7 @@ func (d *protoDecoder) endpoint(b []byte, s *EndpointSlice) error {
 	if m.err != nil {
 		return m.err
 	}
-	addr, err := netip.ParseAddr(string(address))
+	addr, err := parseAddr(address)
 	if err != nil {
 		return nil
 	}
