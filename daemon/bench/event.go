@@ -26,7 +26,9 @@ import (
 )
 
 const (
-	eventTrials = 300
+	// eventTrials are so many that memory is collected as often as it is in general:
+	// with a few hundred it comes by chance once or not at all.
+	eventTrials = 1000
 	// eventPause lets each change be a Snapshot of its own.
 	eventPause = 30 * time.Millisecond
 )

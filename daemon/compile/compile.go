@@ -23,6 +23,7 @@ type Result struct {
 	config   *config.Config
 	snapshot *kubeapi.Snapshot
 	services haproxy.List[*service] // sorted by Key
+	places   places                 // of services
 	merged   *merged
 }
 
@@ -53,6 +54,7 @@ func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
 	if prev.config == cfg && r.services.Same(prev.services) {
 		return prev
 	}
+	r.places = newPlaces(r.services)
 	r.merged = merge(cfg, services, prev.merged)
 	r.State = haproxy.State{
 		Settings:  settings(cfg),
@@ -88,7 +90,7 @@ func (r *Result) Skipped(key kubeapi.Key) string {
 
 // search finds a Service.
 func (r *Result) search(key kubeapi.Key) (int, bool) {
-	return r.services.Search(func(s *service) int { return s.object.Compare(key) })
+	return r.places.find(r.services, key)
 }
 
 // compileServices compiles every Service by itself. Both lists are sorted by
