@@ -428,6 +428,52 @@ func newProtocolPod(t *testing.T, name string, certificate []byte, protocol stri
 	return p
 }
 
+// TestAPodLeavesWhileItIsChecked: HAProxy 3.0 and 3.2 end on the spot where they
+// delete a server whose check over HTTP/2 is under way.
+func TestAPodLeavesWhileItIsChecked(t *testing.T) {
+	tw := newTLSTown(t)
+	certificate := haproxytest.Certificate(t, "anybody")
+	over := make(chan struct{})
+	defer close(over)
+	checks := make(chan string)
+	slow := func(name string) *pod {
+		p := newProtocolPod(t, name, certificate, "h2")
+		p.server.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case checks <- name: // and is silent
+			case <-over:
+			}
+			<-r.Context().Done()
+		})
+		return p
+	}
+	pods := []*pod{slow("slow-0"), slow("slow-1")}
+	tw.service("slow", map[string]string{"host": "slow.test", "sslTerm": "true", "backend-protocol": "h2", "check-path": "/health", "check-interval": "500ms"}, pods...)
+	tw.start()
+	tw.awaitServers("shop_slow_80", pods...)
+	pid := tw.haproxy.Pid()
+	for n := range 6 {
+		for name := range checks { // its check runs for 500 ms from now
+			if name == pods[0].name {
+				break
+			}
+		}
+		pods = append(pods[1:], slow(fmt.Sprintf("slow-%d", n+2)))
+		tw.endpoints("slow", pods...)
+		tw.awaitServers("shop_slow_80", pods...)
+	}
+	eventually(t, "deletes", func() error {
+		servers, err := tw.runtime.Servers(t.Context(), []string{"shop_slow_80"})
+		if got := len(servers["shop_slow_80"]); err == nil && got != len(pods) {
+			err = fmt.Errorf("%d servers, want %d", got, len(pods))
+		}
+		return err
+	})
+	if got := tw.haproxy.Pid(); got != pid {
+		t.Errorf("HAProxy's worker was %d, is %d", pid, got)
+	}
+}
+
 // TestAScanFindsNothingWeak has a scanner of Debian look at the TLS frontend.
 func TestAScanFindsNothingWeak(t *testing.T) {
 	need(t, "sslscan")

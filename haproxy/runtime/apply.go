@@ -91,6 +91,9 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 	if !swapped {
 		leave, plan.OldBackends = nil, nil
 	}
+	if leave, err = c.checksEnd(ctx, leave, &a); err != nil {
+		return a, fmt.Errorf("apply to HAProxy: %w", err)
+	}
 	if err := c.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
@@ -107,17 +110,24 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 }
 
 // expel takes servers of others out of backends of ours. One that has
-// connections stays, takes nothing new and is seen again by the next Observe.
+// connections, or is being checked, stays, takes nothing new and is seen again by
+// the next Observe.
 func (c *Client) expel(ctx context.Context, servers []string, a *Applied) error {
+	checked, err := c.stillChecked(ctx, servers, a)
+	if err != nil {
+		return err
+	}
 	var commands []string
 	for _, name := range servers {
 		if err := checkWord("server", name); err != nil {
 			continue // HAProxy takes no such name itself
 		}
-		commands = append(commands, "set server "+name+" state maint", "del server "+name)
+		if !checked[name] {
+			commands = append(commands, "del server "+name)
+		}
 	}
 	a.Commands += len(commands)
-	_, err := c.worker.exchangeAll(ctx, commands)
+	_, err = c.worker.exchangeAll(ctx, commands)
 	return err
 }
 

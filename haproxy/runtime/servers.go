@@ -37,7 +37,7 @@ func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]h
 	}
 	o := newObserved()
 	for i, reply := range replies {
-		if reply == "Can't find backend." {
+		if reply == noBackend {
 			continue
 		}
 		if err := o.parse(reply); err != nil {
@@ -47,6 +47,9 @@ func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]h
 	o.sort()
 	return o.Servers, nil
 }
+
+// noBackend is HAProxy's reply to "show servers state" of a backend it does not have.
+const noBackend = "Can't find backend."
 
 // Observed is what all backends hold.
 type Observed struct {
