@@ -436,20 +436,20 @@ func (c *checked) drainAside() *drainAside {
 	return d
 }
 
-// awaitLine waits until it says text, and fails if it ends before.
+// awaitLine waits until it says text, and fails if it ends before. A HAProxy that
+// hangs is asked for ten seconds.
 func (d *drainAside) awaitLine(text string) {
 	d.t.Helper()
-	eventually(d.t, "drain", func() error {
-		if strings.Contains(d.out.String(), text) {
-			return nil
-		}
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(d.out.String(), text); {
 		select {
 		case err := <-d.done:
 			d.t.Fatalf("the drain ended before it said %q: %v: %q", text, err, &d.out)
-		default:
+		case <-time.After(5 * time.Millisecond):
 		}
-		return fmt.Errorf("got %q, want %q", &d.out, text)
-	})
+		if time.Now().After(deadline) {
+			d.t.Fatalf("the drain does not say %q: %q", text, &d.out)
+		}
+	}
 }
 
 // end waits for its end and returns its error, "" for none.
