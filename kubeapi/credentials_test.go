@@ -145,6 +145,8 @@ func TestKubeconfigIsReadWhenItChanges(t *testing.T) {
 	if got := f.logs.lines("credentials changed"); len(got) != 1 {
 		t.Errorf("told %d times, want once: %q", len(got), got)
 	}
+	// And where it changes before anybody watches it.
+	follow(t, cfg, func(*kubeapi.Client) { write(t, file, config(one)) }).untilServices("cart")
 }
 
 // execKubeconfig writes a kubeconfig whose user is the shell script.

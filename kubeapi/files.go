@@ -42,7 +42,12 @@ func (c *Client) watchFiles(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		if watcher != nil {
+			before := folders
 			folders = c.watchFolders(watcher, folders)
+			if !settling && !slices.Equal(before, folders) { // nobody was told of what changed until now
+				settling = true
+				timer.Reset(filesSettle)
+			}
 		}
 		select {
 		case <-ctx.Done():
