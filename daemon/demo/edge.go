@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -139,17 +140,34 @@ history = %q
 }
 
 // freePort returns an address of this machine on which nobody listens, with that
-// port if it can be: where another demo, which is yet to listen, has not claimed
-// it.
+// port if it can be: where no demo, this one among them, has claimed it and is yet
+// to listen. Other ports are below those that the kernel gives to clients.
 func (e *edge) freePort(port uint16) (netip.AddrPort, error) {
-	localhost := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if claim, err := net.Listen("unix", fmt.Sprintf("@podgate-demo-%d", port)); err == nil {
-		e.claims = append(e.claims, claim)
-		if addr, err := isFree(netip.AddrPortFrom(localhost, port)); err == nil {
+	const from, to, most = 20_000, 32_000, 100
+	var errs []error
+	for range most {
+		addr, err := e.claim(port)
+		if err == nil {
 			return addr, nil
 		}
+		errs = append(errs, err)
+		port = from + rand.N[uint16](to-from)
 	}
-	return isFree(netip.AddrPortFrom(localhost, 0))
+	return netip.AddrPort{}, fmt.Errorf("no free port: %w", errors.Join(errs[:3]...))
+}
+
+// claim returns the address with that port, which no other demo takes then.
+func (e *edge) claim(port uint16) (netip.AddrPort, error) {
+	claim, err := net.Listen("unix", fmt.Sprintf("@podgate-demo-%d", port))
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addr, err := isFree(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+	if err != nil {
+		return netip.AddrPort{}, errors.Join(err, claim.Close())
+	}
+	e.claims = append(e.claims, claim)
+	return addr, nil
 }
 
 // unclaim leaves the ports to other demos.

@@ -22,6 +22,14 @@ func TestDemosLeaveEachOthersPortsAlone(t *testing.T) {
 	if err != nil || theirs.Port() == usual {
 		t.Errorf("a second demo has %v, %v; want another port than %d", theirs, err, usual)
 	}
+	given := map[uint16]bool{ours.Port(): true, theirs.Port(): true}
+	for range 500 { // which the first one has not, either
+		addr, err := first.freePort(usual)
+		if err != nil || given[addr.Port()] {
+			t.Fatalf("got %v, %v, which is another's", addr, err)
+		}
+		given[addr.Port()] = true
+	}
 	first.unclaim()
 	if theirs, err = second.freePort(usual); err != nil || theirs.Port() != usual {
 		t.Errorf("behind the first demo's end a second one has %v, %v; want port %d", theirs, err, usual)
