@@ -56,12 +56,12 @@ func (e *edge) checkAhead(ctx context.Context, want haproxy.State) {
 	e.ahead = check
 	go func() {
 		defer close(check.done)
-		check.passed = Check(ctx, e.haproxy, of) == nil
+		check.passed = haproxyCheck(e.haproxy).State(ctx, of) == nil
 		check.ended = time.Now()
 	}()
 }
 
-// check is Check of what HAProxy has not taken yet of s, which may have been
+// check has "haproxy -c" check what HAProxy has not taken yet of s, which may have been
 // checked ahead. One that failed then proves nothing: it may have been stopped,
 // or the operator was just writing.
 func (e *edge) check(ctx context.Context, s haproxy.State) error {
@@ -74,7 +74,7 @@ func (e *edge) check(ctx context.Context, s haproxy.State) error {
 		}
 	}
 	e.dropAhead()
-	return Check(ctx, e.haproxy, s)
+	return haproxyCheck(e.haproxy).State(ctx, s)
 }
 
 // dropAhead stops a check ahead, without waiting for its end.

@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,13 +13,12 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"podgate/daemon/certs"
-	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
 
@@ -364,8 +362,8 @@ func (e *edge) vetAll(ctx context.Context, certificates []haproxy.Certificate) {
 	if len(certificates) == 0 || ctx.Err() != nil {
 		return
 	}
-	err := checkCertificates(ctx, e.haproxy, e.folder, certificates)
-	var refused *refusedError
+	err := haproxyCheck(e.haproxy).Certificates(ctx, string(e.folder), certificates)
+	var refused *check.RejectedError
 	switch {
 	case err == nil:
 		for _, c := range certificates {
@@ -374,52 +372,10 @@ func (e *edge) vetAll(ctx context.Context, certificates []haproxy.Certificate) {
 	case !errors.As(err, &refused): // nobody knows; HAProxy itself will say
 		e.log.Warn("certificates are not checked", "err", err)
 	case len(certificates) == 1:
-		e.vetted.refuse(certificates[0], errors.New(refused.said))
+		e.vetted.refuse(certificates[0], errors.New(refused.Output))
 	default:
 		half := len(certificates) / 2
 		e.vetAll(ctx, certificates[:half])
 		e.vetAll(ctx, certificates[half:])
 	}
-}
-
-// stagingPrefix begins the names of folders that are there for a moment.
-const stagingPrefix = ".vet-"
-
-// checkCertificates has HAProxy's binary load certificates that it does not
-// serve yet, in our folder: keys go nowhere else.
-func checkCertificates(ctx context.Context, h config.HAProxy, f folder, certificates []haproxy.Certificate) error {
-	name, err := os.MkdirTemp(string(f), stagingPrefix)
-	if err != nil {
-		return fmt.Errorf("check certificates: %w", err)
-	}
-	defer os.RemoveAll(name)
-	if err := os.Mkdir(string(folder(name).certificateFolder()), 0o700); err != nil {
-		return fmt.Errorf("check certificates: %w", err)
-	}
-	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "check", TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}}
-	for _, c := range certificates {
-		s.Certificates = append(s.Certificates, haproxy.Certificate{Name: c.Name, Serves: []string{cmp.Or(strings.Join(c.Serves[:min(1, len(c.Serves))], ""), cfgfile.DefaultMark)}})
-		// Of no use when the lights go out, so nobody waits for the disk.
-		if err := os.WriteFile(cfgfile.CertificatePath(name, c.Name), c.PEM, 0o600); err != nil {
-			return fmt.Errorf("check certificates: %w", err)
-		}
-	}
-	crtList, err := cfgfile.RenderCrtList(s, name)
-	if err != nil {
-		return err
-	}
-	list, config := filepath.Join(name, cfgfile.CrtListFile), filepath.Join(name, cfgfile.ConfigFile)
-	text := "defaults\n  mode tcp\n  timeout client 1s\nfrontend check\n  bind 127.0.0.1:1 ssl crt-list " + list + "\n"
-	if err := errors.Join(os.WriteFile(list, crtList, 0o600), os.WriteFile(config, []byte(text), 0o600)); err != nil {
-		return fmt.Errorf("check certificates: %w", err)
-	}
-	h.Files = nil
-	if err := checkFiles(ctx, h, config); err != nil {
-		var refused *refusedError
-		if errors.As(err, &refused) {
-			refused.said = strings.ReplaceAll(refused.said, name+"/", "")
-		}
-		return err
-	}
-	return nil
 }

@@ -98,7 +98,7 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 
 // tidy removes what a podgate that was killed left half done.
 func (e *edge) tidy() error {
-	return errors.Join(e.folder.sweep(), e.folder.removeHeld(), e.folder.writeState(runtime.EmptyStateFile()))
+	return errors.Join(e.folder.sweep(), e.folder.removeHeld(), e.folder.writeState(cfgfile.EmptyServerState()))
 }
 
 // bring closes the difference between what HAProxy serves and want, as far as

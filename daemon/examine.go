@@ -18,6 +18,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/haproxy"
+	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
 )
@@ -230,7 +231,7 @@ func (x *examination) binds() {
 	c := readMaterial(x.config).in(x.config)
 	want := compile.Compile(c, &kubeapi.Snapshot{}, nil).State
 	held := e.listening(want)
-	for _, f := range withPeer(want.Frontends, want.Settings, x.local.name) {
+	for _, f := range check.WithPeer(want.Frontends, want.Settings, x.local.name) {
 		binds := f.Binds
 		if f.Relay.IsValid() {
 			binds = append(slices.Clone(binds), f.Relay)
@@ -238,7 +239,7 @@ func (x *examination) binds() {
 		for _, b := range binds {
 			var err error
 			if !slices.ContainsFunc(held, func(h haproxy.Frontend) bool { return h.Relay == b || slices.Contains(h.Binds, b) }) {
-				err = tryListenOrLook(b)
+				err = check.ProbeOrSearch(b)
 			}
 			x.add("binds", fmt.Sprintf("%s for %s", b, f.Name), err, "who has it: ss -ltnp 'sport = "+fmt.Sprint(b.Port())+"'")
 		}
@@ -249,7 +250,7 @@ func (x *examination) binds() {
 func (x *examination) base(ctx context.Context) {
 	err := CheckEmpty(ctx, x.config)
 	help := ""
-	var theirs *OperatorError
+	var theirs *check.OperatorError
 	if errors.As(err, &theirs) {
 		help = "podgate does not touch them, and HAProxy would not be reloaded"
 	}

@@ -14,6 +14,7 @@ import (
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/check"
 )
 
 // folder is the folder of ours that HAProxy loads.
@@ -145,7 +146,7 @@ func (f folder) sweep() error {
 			}
 		}
 	}
-	staging, err := filepath.Glob(filepath.Join(string(f), stagingPrefix+"*"))
+	staging, err := filepath.Glob(filepath.Join(string(f), check.StagingPrefix+"*"))
 	errs = append(errs, err)
 	halves, err := filepath.Glob(filepath.Join(string(f.certificateFolder()), ".*"))
 	errs = append(errs, err)

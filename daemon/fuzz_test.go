@@ -220,7 +220,7 @@ func TestHostileObjects(t *testing.T) {
 	if h.Binary == "" {
 		return
 	}
-	if err := Check(t.Context(), h, compile.Compile(fuzzConfig(), clusterOf(all...), nil).State); err != nil {
+	if err := haproxyCheck(h).State(t.Context(), compile.Compile(fuzzConfig(), clusterOf(all...), nil).State); err != nil {
 		t.Error(err)
 	}
 }
@@ -245,7 +245,7 @@ func FuzzObjectsToFile(f *testing.F) {
 		all := gathered
 		gathered = nil
 		check := func(some []hostile) error {
-			return Check(t.Context(), real, compile.Compile(fuzzConfig(), clusterOf(some...), nil).State)
+			return haproxyCheck(real).State(t.Context(), compile.Compile(fuzzConfig(), clusterOf(some...), nil).State)
 		}
 		err := check(all)
 		for i := 0; err != nil && i < len(all); i++ {

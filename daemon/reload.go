@@ -13,6 +13,7 @@ import (
 	"podgate/daemon/admin"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
 
@@ -170,23 +171,26 @@ func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, er
 	if r := e.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
 		return want, r.err
 	}
-	check := func(s haproxy.State) error { return e.check(ctx, s) }
-	try := tryListenOrLook
+	loads := func(s haproxy.State) error { return e.check(ctx, s) }
+	probe := check.ProbeOrSearch
 	if !e.ours && e.process.Generation != "" {
-		try = tryListen // the sockets may be those of a configuration of ours that is forgotten
+		probe = check.Probe // the sockets may be those of a configuration of ours that is forgotten
 	}
-	taken, err := preflight(e.listening(want), withPeer(want.Frontends, want.Settings, e.local.name), try)
+	taken, err := check.Binds(e.listening(want), check.WithPeer(want.Frontends, want.Settings, e.local.name), probe)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
-			e.tellRelay(taken[relay])
+			e.tellRelay(taken.Relay)
 		}
-		e.quarantine.add(asked, taken)
+		if taken.Relay != "" {
+			taken.Backends[relay] = taken.Relay
+		}
+		e.quarantine.add(asked, taken.Backends)
 		want = e.quarantine.filter(asked, e.have.Loaded)
-		err = check(want)
+		err = loads(want)
 	}
-	var operators *OperatorError
+	var operators *check.OperatorError
 	if err != nil && !errors.As(err, &operators) && ctx.Err() == nil {
-		reasons := culprits(want, e.have.Loaded, suspects(e.have.Loaded, want), check)
+		reasons := culprits(want, e.have.Loaded, suspects(e.have.Loaded, want), loads)
 		if len(reasons) > 0 && ctx.Err() == nil {
 			e.quarantine.add(asked, reasons)
 			return e.quarantine.filter(asked, e.have.Loaded), nil
@@ -222,16 +226,16 @@ func untried(s haproxy.State, have haproxy.Running) haproxy.State {
 // the same.
 func (e *edge) listening(want haproxy.State) []haproxy.Frontend {
 	if e.ours {
-		return withPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings, e.local.name)
+		return check.WithPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings, e.local.name)
 	}
 	var frontends []haproxy.Frontend
 	for _, l := range e.folder.remembered() {
-		frontends = append(frontends, withPeer(l.State.Frontends, l.State.Settings, e.local.name)...)
+		frontends = append(frontends, check.WithPeer(l.State.Frontends, l.State.Settings, e.local.name)...)
 	}
 	if e.process.Generation != "" && len(frontends) == 0 {
 		// A configuration of ours, and our memory of it is lost: what is wanted is
 		// most likely what listens.
-		frontends = withPeer(want.Frontends, want.Settings, e.local.name)
+		frontends = check.WithPeer(want.Frontends, want.Settings, e.local.name)
 	}
 	return frontends
 }
@@ -288,13 +292,13 @@ func (e *edge) reloadWithState(ctx context.Context, want haproxy.State, generati
 	state, err := e.runtime.StateFile(ctx, want)
 	if err != nil {
 		e.log.Warn("servers that are down come up for a moment", "err", err)
-		state = runtime.EmptyStateFile()
+		state = cfgfile.EmptyServerState()
 	}
 	if err := e.folder.writeState(state); err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
 	process, err := e.runtime.Reload(ctx, generation)
-	if written := e.folder.writeState(runtime.EmptyStateFile()); written != nil {
+	if written := e.folder.writeState(cfgfile.EmptyServerState()); written != nil {
 		e.log.Warn("state of servers is left behind", "file", cfgfile.ServerStateFile, "err", written)
 	}
 	return process, err

@@ -14,6 +14,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/check"
 	"podgate/kubeapi"
 )
 
@@ -103,9 +104,15 @@ func listOnce(ctx context.Context, k kubeapi.Config) (*kubeapi.Snapshot, error) 
 	return client.List(ctx)
 }
 
-// CheckEmpty is Check of what c says by itself, with no Service in the cluster.
+// haproxyCheck is what podgate.toml says of "haproxy -c".
+func haproxyCheck(h config.HAProxy) check.HAProxy {
+	return check.HAProxy{Binary: h.Binary, Files: h.Files}
+}
+
+// CheckEmpty is a check by "haproxy -c" of what c says by itself, with no Service
+// in the cluster.
 func CheckEmpty(ctx context.Context, c *config.Config) error {
-	return Check(ctx, c.HAProxy, compile.Compile(c, &kubeapi.Snapshot{}, nil).State)
+	return haproxyCheck(c.HAProxy).State(ctx, compile.Compile(c, &kubeapi.Snapshot{}, nil).State)
 }
 
 // Listens are the addresses that c asks for by itself, with no Service in the

@@ -11,6 +11,7 @@ import (
 
 	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/haproxy/check"
 )
 
 func checkCommand() *cobra.Command {
@@ -46,7 +47,7 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 			fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)
 		}
 		err = daemon.CheckEmpty(cmd.Context(), c)
-		var theirs *daemon.OperatorError
+		var theirs *check.OperatorError
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // no HAProxy here yet
 		case errors.As(err, &theirs):

@@ -45,8 +45,8 @@ func goList(t *testing.T, args ...string) (packages []goPackage) {
 // may know whom. A package that is not listed has no place in the house yet.
 func TestNobodyImportsThroughAWall(t *testing.T) {
 	mayImport := map[string][]string{
-		"podgate/cmd/podgate":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/config", "podgate/daemon/demo", "podgate/daemon/setup"},
-		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/certs", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
+		"podgate/cmd/podgate":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/config", "podgate/daemon/demo", "podgate/daemon/setup", "podgate/haproxy/check"},
+		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/certs", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/check", "podgate/haproxy/runtime"},
 		"podgate/daemon/admin":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/bench":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/kubeapi/kubeapitest/realapi"},
 		"podgate/daemon/certs":                {"podgate/haproxy"},
@@ -54,7 +54,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"podgate/daemon/compile":              {"podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy"},
 		"podgate/daemon/config":               {"podgate/haproxy"},
 		"podgate/daemon/demo":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/haproxy/haproxytest"},
-		"podgate/daemon/setup":                {"podgate/daemon", "podgate/daemon/config"},
+		"podgate/daemon/setup":                {"podgate/daemon", "podgate/daemon/config", "podgate/haproxy/check"},
 		"podgate/kubeapi":                     {},
 		"podgate/packaging/man":               {},
 		"podgate/packaging/copyright":         {},
@@ -62,6 +62,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"podgate/kubeapi/kubeapitest/realapi": {},
 		"podgate/haproxy":                     {},
 		"podgate/haproxy/cfgfile":             {"podgate/haproxy"},
+		"podgate/haproxy/check":               {"podgate/haproxy", "podgate/haproxy/cfgfile"},
 		"podgate/haproxy/runtime":             {"podgate/haproxy", "podgate/haproxy/cfgfile"},
 		"podgate/haproxy/haproxytest":         {"podgate/haproxy/runtime"},
 	}

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"podgate/daemon"
+	"podgate/haproxy/check"
 )
 
 // operatorFile is what of one of the operator's files concerns podgate.
@@ -130,7 +130,7 @@ func (b bind) clashes(addr netip.AddrPort) bool {
 	if addr.Port() < b.first.Port() || b.last.Port() < addr.Port() || b.onlyIPv6 && addr.Addr().Is4() {
 		return false
 	}
-	return daemon.Overlap(netip.AddrPortFrom(b.first.Addr(), addr.Port()), addr)
+	return check.Overlap(netip.AddrPortFrom(b.first.Addr(), addr.Port()), addr)
 }
 
 // owners names the process behind each socket that listens, by inode. Those of

@@ -17,6 +17,7 @@ import (
 
 	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/haproxy/check"
 )
 
 // Host is the machine that is set up. The zero value is the one we run on.
@@ -148,14 +149,14 @@ func (h *Host) lookForClashes(p *Plan, c *config.Config) error {
 	if !slices.Contains(sockets, c.HAProxy.AdminSocket) {
 		p.Notes = append(p.Notes, fmt.Sprintf("no \"stats socket %s ... level admin\" is in %s: podgate reaches HAProxy through its master alone", c.HAProxy.AdminSocket, quoted(c.HAProxy.Files)))
 	}
-	listeners, err := daemon.Listeners(h.path("/proc/self/net"))
+	listeners, err := check.Listeners(h.path("/proc/self/net"))
 	if err != nil {
 		return err
 	}
 	var owners map[string]string
 	for _, l := range listeners {
 		for _, want := range wanted {
-			if !daemon.Overlap(l.Addr, want) {
+			if !check.Overlap(l.Addr, want) {
 				continue
 			}
 			if owners == nil {
@@ -194,7 +195,7 @@ func (h *Host) check(ctx context.Context, c *config.Config) error {
 	if there, err := h.exists(c.HAProxy.Folder); err != nil || !there {
 		return err
 	}
-	return daemon.CheckFolder(ctx, c.HAProxy)
+	return check.HAProxy{Binary: c.HAProxy.Binary, Files: c.HAProxy.Files}.Folder(ctx, c.HAProxy.Folder)
 }
 
 func (h *Host) exists(folder string) (bool, error) {

@@ -22,6 +22,9 @@ const ConfigFile = "podgate.cfg"
 // "server-state-file").
 const ServerStateFile = "servers.state"
 
+// EmptyServerState is a ServerStateFile without servers.
+func EmptyServerState() []byte { return []byte("1\n") }
+
 // MapFile is the file name of one of haproxy.MapNames.
 func MapFile(name string) string { return name + ".map" }
 

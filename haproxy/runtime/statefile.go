@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
 )
 
 // StateFile returns what a "server-state-file" is to hold when want is loaded
@@ -21,7 +22,7 @@ import (
 // operator's and told as they are.
 //
 // The content holds for one reload: HAProxy believes it whenever it starts. Put
-// EmptyStateFile in its place afterwards.
+// cfgfile.EmptyServerState in its place afterwards.
 func (c *Client) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
 	const command = "show servers state"
 	file, err := onWorker(ctx, &c.worker, func(s socket) ([]byte, error) {
@@ -38,9 +39,6 @@ func (c *Client) StateFile(ctx context.Context, want haproxy.State) ([]byte, err
 	return file, nil
 }
 
-// EmptyStateFile is a "server-state-file" of no servers.
-func EmptyStateFile() []byte { return []byte("1\n") }
-
 // stateFile makes a "server-state-file" of the rows of "show servers state".
 type stateFile struct {
 	want    haproxy.State
@@ -54,14 +52,14 @@ type stateFile struct {
 func newStateFile(want haproxy.State) *stateFile {
 	const rowSize = 128
 	f := &stateFile{want: want}
-	size := len(EmptyStateFile())
+	size := len(cfgfile.EmptyServerState())
 	for _, b := range want.Backends.All() {
 		if b.Options.Check { // or hardly any of its rows tells anything
 			size += len(b.Servers) * rowSize
 		}
 	}
 	f.text.Grow(size)
-	f.text.Write(EmptyStateFile())
+	f.text.Write(cfgfile.EmptyServerState())
 	return f
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
-	"podgate/haproxy/runtime"
 )
 
 const stateFile = "servers.state"
@@ -33,7 +32,7 @@ backend theirs from operators
   server web 127.0.0.1:9
   server 127.0.0.1:9 127.0.0.1:9
 `, filepath.Join(b.Folder, stateFile))
-	if err := b.Write(map[string][]byte{"a.cfg": []byte(theirs), stateFile: runtime.EmptyStateFile()}); err != nil {
+	if err := b.Write(map[string][]byte{"a.cfg": []byte(theirs), stateFile: cfgfile.EmptyServerState()}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -101,7 +100,7 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 	}
 	s := b.shop(t, nil)
 	s.Backends = haproxy.ListOf(checked(live, leaving))
-	b.loadStateful(t, s, runtime.EmptyStateFile())
+	b.loadStateful(t, s, cfgfile.EmptyServerState())
 	// Some from the file, some by the runtime API.
 	b.apply(t, haproxy.Plan{
 		Add: changes(haproxy.AddServer, s.Backends.At(0), dead, draining, undrained),
@@ -144,7 +143,7 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 		t.Errorf("who answered (-want +got):\n%s", d)
 	}
 
-	b.loadStateful(t, want, runtime.EmptyStateFile())
+	b.loadStateful(t, want, cfgfile.EmptyServerState())
 	if got := b.states(t, "shop")[draining.Name()]; got != "up" {
 		t.Errorf("after a reload with an empty state file the server is %q, want up", got)
 	}
@@ -164,7 +163,7 @@ func TestHealthDoesNotOutliveItsChecks(t *testing.T) {
 			s := b.shop(t, nil, dead)
 			o := &s.Backends.At(0).Options
 			o.Check, o.CheckInterval = row.before, 100*time.Millisecond
-			b.loadStateful(t, s, runtime.EmptyStateFile())
+			b.loadStateful(t, s, cfgfile.EmptyServerState())
 			if row.before {
 				eventually(t, "the dead server is down", func() bool { return b.states(t, "shop")[dead.Name()] == "down" })
 			}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package check
 
 import (
 	"encoding/binary"
@@ -12,14 +12,15 @@ import (
 	"strings"
 )
 
-// Listener is a TCP socket of this machine that takes connections.
+// Listener is a TCP socket of this machine that accepts connections.
 type Listener struct {
 	Addr  netip.AddrPort
-	Inode string // by which /proc/PID/fd names it
+	Inode string // as in the links of /proc/PID/fd
 }
 
-// Listeners reads the TCP sockets that listen from the folder net of a process
-// (proc(5), /proc/PID/net). It needs no privilege.
+// Listeners returns the listening TCP sockets. Folder is "net" of a process in
+// the network namespace in question (proc(5), /proc/PID/net). It needs no
+// privilege.
 func Listeners(folder string) ([]Listener, error) {
 	var all []Listener
 	for _, name := range []string{"tcp", "tcp6"} {
@@ -28,7 +29,7 @@ func Listeners(folder string) ([]Listener, error) {
 			if name == "tcp6" && os.IsNotExist(err) { // a kernel without IPv6
 				continue
 			}
-			return nil, fmt.Errorf("look who listens: %w", err)
+			return nil, fmt.Errorf("list listening sockets: %w", err)
 		}
 		for line := range strings.Lines(string(text)) {
 			const listens = "0A" // TCP_LISTEN
@@ -38,7 +39,7 @@ func Listeners(folder string) ([]Listener, error) {
 			}
 			addr, err := procAddr(fields[1])
 			if err != nil {
-				return nil, fmt.Errorf("look who listens: %s: %w", name, err)
+				return nil, fmt.Errorf("list listening sockets: %s: %w", name, err)
 			}
 			all = append(all, Listener{addr, fields[9]})
 		}
@@ -46,8 +47,8 @@ func Listeners(folder string) ([]Listener, error) {
 	return all, nil
 }
 
-// procAddr reads "0100007F:1F90": the address in words of four bytes, each in
-// the order of this machine.
+// procAddr parses "0100007F:1F90". The address is in words of four bytes, each in
+// the byte order of this machine.
 func procAddr(s string) (netip.AddrPort, error) {
 	host, port, _ := strings.Cut(s, ":")
 	p, err := strconv.ParseUint(port, 16, 16)
@@ -63,14 +64,14 @@ func procAddr(s string) (netip.AddrPort, error) {
 	}
 	addr, ok := netip.AddrFromSlice(words)
 	if !ok {
-		return netip.AddrPort{}, fmt.Errorf("%q is no address", s)
+		return netip.AddrPort{}, fmt.Errorf("%q is not an address", s)
 	}
 	return netip.AddrPortFrom(addr.Unmap(), uint16(p)), nil
 }
 
-// Overlap reports whether two sockets cannot both have all connections of their
-// address: the addresses are equal, or one of them stands for the other's too.
-// "::" stands for IPv4 as well, as Linux has it by default.
+// Overlap reports whether sockets that listen on a and on b would compete for
+// connections: the addresses are equal, or one of them is a wildcard that includes
+// the other. "::" includes IPv4, which is the default of Linux.
 func Overlap(a, b netip.AddrPort) bool {
 	if a.Port() != b.Port() {
 		return false

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package check
 
 import (
 	"errors"
@@ -29,8 +29,8 @@ func TestListenersAreFound(t *testing.T) {
 			if !slices.ContainsFunc(all, found) {
 				t.Errorf("%s is not among %v", want, all)
 			}
-			if err := lookForListener(want); !errors.Is(err, syscall.EADDRINUSE) {
-				t.Errorf("lookForListener(%s): %v", want, err)
+			if err := searchListener(want); !errors.Is(err, syscall.EADDRINUSE) {
+				t.Errorf("searchListener(%s): %v", want, err)
 			}
 		})
 	}

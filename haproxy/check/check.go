@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// timeout bounds one "haproxy -c". It takes about as long as a reload, which is
+// seconds for the largest configurations.
+const timeout = time.Minute
+
+// HAProxy is a haproxy binary and the files that it loads before podgate's
+// folder. It may be used concurrently.
+type HAProxy struct {
+	Binary string
+	Files  []string // the operator's; HAProxy loads them first
+}
+
+// State reports whether HAProxy would load s together with the operator's files.
+// It renders s into a temporary folder. Certificates of s are not checked, see
+// Certificates. The error is a *RejectedError if HAProxy complains about podgate's
+// configuration, and an *OperatorError if it complains only about other files.
+func (h HAProxy) State(ctx context.Context, s haproxy.State) error {
+	staging, err := os.MkdirTemp("", "podgate-check-")
+	if err != nil {
+		return fmt.Errorf("check configuration: %w", err)
+	}
+	defer os.RemoveAll(staging)
+	files, err := cfgfile.Render(s.WithoutDefaultCertificate(), staging) // the crt-list is empty
+	if err != nil {
+		return fmt.Errorf("check configuration: %w", err)
+	}
+	texts := maps.Clone(files.Maps)
+	texts[cfgfile.ServerStateFile] = cfgfile.EmptyServerState()
+	texts[cfgfile.ConfigFile] = files.Config()
+	if files.CrtList != nil {
+		texts[cfgfile.CrtListFile] = nil
+		texts[cfgfile.TicketKeysFile] = zeroTicketKeys()
+	}
+	for name, text := range texts {
+		if err := os.WriteFile(filepath.Join(staging, name), text, 0o600); err != nil {
+			return fmt.Errorf("check configuration: %w", err)
+		}
+	}
+	return h.Folder(ctx, staging)
+}
+
+// zeroTicketKeys returns a valid "tls-ticket-keys" file. No process ever serves
+// with it.
+func zeroTicketKeys() []byte {
+	const size, count = 80, 3 // AES-256 keys; HAProxy requires at least three
+	key := base64.StdEncoding.EncodeToString(make([]byte, size))
+	return []byte(strings.Repeat(key+"\n", count))
+}
+
+// Certificates reports whether HAProxy would load these certificates. It writes
+// them into a temporary folder inside folder, which holds podgate's keys already:
+// keys are written nowhere else. Its errors are those of State.
+func (h HAProxy) Certificates(ctx context.Context, folder string, certificates []haproxy.Certificate) error {
+	staging, err := os.MkdirTemp(folder, StagingPrefix)
+	if err != nil {
+		return fmt.Errorf("check certificates: %w", err)
+	}
+	defer os.RemoveAll(staging)
+	if err := os.Mkdir(filepath.Join(staging, cfgfile.CertificateFolder), 0o700); err != nil {
+		return fmt.Errorf("check certificates: %w", err)
+	}
+	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "check", TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}}
+	for _, c := range certificates {
+		s.Certificates = append(s.Certificates, haproxy.Certificate{Name: c.Name, Serves: []string{cmp.Or(strings.Join(c.Serves[:min(1, len(c.Serves))], ""), cfgfile.DefaultMark)}})
+		if err := os.WriteFile(cfgfile.CertificatePath(staging, c.Name), c.PEM, 0o600); err != nil {
+			return fmt.Errorf("check certificates: %w", err)
+		}
+	}
+	crtList, err := cfgfile.RenderCrtList(s, staging)
+	if err != nil {
+		return err
+	}
+	list, config := filepath.Join(staging, cfgfile.CrtListFile), filepath.Join(staging, cfgfile.ConfigFile)
+	text := "defaults\n  mode tcp\n  timeout client 1s\nfrontend check\n  bind 127.0.0.1:1 ssl crt-list " + list + "\n"
+	if err := errors.Join(os.WriteFile(list, crtList, 0o600), os.WriteFile(config, []byte(text), 0o600)); err != nil {
+		return fmt.Errorf("check certificates: %w", err)
+	}
+	return HAProxy{Binary: h.Binary}.Folder(ctx, staging)
+}
+
+// StagingPrefix begins the names of the folders that Certificates makes. A folder
+// with such a name that outlives Certificates was left by a process that was
+// killed.
+const StagingPrefix = ".vet-"
+
+// Folder reports whether HAProxy would load the operator's files together with
+// the configuration in folder. Its errors are those of State.
+func (h HAProxy) Folder(ctx context.Context, folder string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	args := []string{"-c"}
+	for _, file := range h.Files {
+		args = append(args, "-f", file)
+	}
+	args = append(args, "-f", folder)
+	out, err := exec.CommandContext(ctx, h.Binary, args...).CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &exit):
+		return fmt.Errorf("check configuration: %w (is haproxy.binary right?)", err)
+	}
+	output := alerts(string(out))
+	if !strings.Contains(output, folder) {
+		return &OperatorError{output}
+	}
+	return &RejectedError{strings.ReplaceAll(output, folder+string(filepath.Separator), "")}
+}
+
+// RejectedError is returned if "haproxy -c" rejects what podgate would write.
+type RejectedError struct{ Output string }
+
+// Error includes HAProxy's alerts.
+func (e *RejectedError) Error() string {
+	return "check configuration: haproxy -c refuses what podgate would write: " + e.Output
+}
+
+// OperatorError is returned if "haproxy -c" rejects files that podgate does not
+// write.
+type OperatorError struct{ Output string }
+
+// Error includes HAProxy's alerts.
+func (e *OperatorError) Error() string {
+	return "check configuration: haproxy -c refuses the operator's files: " + e.Output
+}
+
+// alerts are the lines of "haproxy -c" that say why, without their prefix, on
+// one line.
+func alerts(out string) string {
+	var said []string
+	for line := range strings.Lines(out) {
+		level, text, ok := strings.Cut(line, " : ")
+		if ok && strings.HasPrefix(level, "[ALERT]") {
+			said = append(said, strings.TrimSpace(text))
+		}
+	}
+	if len(said) == 0 {
+		return strings.Join(strings.Fields(out), " ")
+	}
+	const most = 4
+	if len(said) > most {
+		said = append(said[:most], fmt.Sprintf("and %d more", len(said)-most))
+	}
+	return strings.Join(said, "; ")
+}
