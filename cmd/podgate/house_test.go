@@ -58,6 +58,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"podgate/kubeapi":                     {},
 		"podgate/packaging/man":               {},
 		"podgate/packaging/copyright":         {},
+		"podgate/packaging/prose":             {},
 		"podgate/kubeapi/kubeapitest":         {"podgate/kubeapi"},
 		"podgate/kubeapi/kubeapitest/realapi": {},
 		"podgate/haproxy":                     {},

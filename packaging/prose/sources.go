@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// written are the files and folders that users read.
+func written() []string {
+	return []string{
+		"README.md", "SECURITY.md",
+		"packaging/doc", "packaging/examples", "packaging/prometheus", "packaging/grafana",
+		"packaging/podgate.toml", "packaging/rbac.yaml",
+		"packaging/debian/README.Debian", "packaging/debian/NEWS", "packaging/debian/control",
+		"systemd",
+		"daemon/admin/web/page.html", "daemon/admin/web/refresh.js",
+	}
+}
+
+// manuals returns the text of each file of written.
+func manuals(root string) ([]text, error) {
+	var all []text
+	for _, name := range written() {
+		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
+			if os.IsNotExist(err) && path == filepath.Join(root, name) {
+				return nil // SECURITY.md may be missing, and a test has but a few of them
+			}
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			all = append(all, text{relative(root, path), []part{{1, string(content)}}})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// product returns each string of the Go code that is linked into podgate.
+func product(root string) ([]text, error) {
+	cmd := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{range .GoFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, "./cmd/podgate")
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var all []text
+	for file := range strings.Lines(string(out)) {
+		if file = strings.TrimSpace(file); file == "" {
+			continue
+		}
+		set := token.NewFileSet()
+		tree, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, parts := range literals(set, tree) {
+			all = append(all, text{relative(root, file), parts})
+		}
+	}
+	return all, nil
+}
+
+// literals returns the strings of a file that somebody may read, so neither
+// imports nor tags. Strings that are added up are one.
+func literals(set *token.FileSet, tree *ast.File) (all [][]part) {
+	ast.Inspect(tree, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ImportSpec:
+			return false
+		case *ast.Field:
+			n.Tag = nil
+		case *ast.BinaryExpr:
+			if parts, ok := sum(set, n); ok {
+				all = append(all, parts)
+				return false
+			}
+		case *ast.BasicLit:
+			if parts, ok := sum(set, n); ok {
+				all = append(all, parts)
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// sum returns the parts of an expression of string literals and +.
+func sum(set *token.FileSet, e ast.Expr) ([]part, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if e.Kind != token.STRING {
+			return nil, false
+		}
+		words, err := strconv.Unquote(e.Value)
+		if e.Value[0] == '"' { // its newlines are not lines of the file
+			words = strings.ReplaceAll(words, "\n", " ")
+		}
+		return []part{{set.Position(e.Pos()).Line, words}}, err == nil
+	case *ast.BinaryExpr:
+		left, ok := sum(set, e.X)
+		right, ok2 := sum(set, e.Y)
+		return append(left, right...), ok && ok2 && e.Op == token.ADD
+	}
+	return nil, false
+}
+
+// allComments returns the comments of every Go file below root.
+func allComments(root string) ([]text, error) {
+	var all []text
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		set := token.NewFileSet()
+		tree, err := parser.ParseFile(set, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, group := range tree.Comments {
+			var parts []part
+			for _, c := range group.List {
+				parts = append(parts, part{set.Position(c.Pos()).Line, c.Text + "\n"})
+			}
+			all = append(all, text{relative(root, path), parts})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// relative returns path as seen from root, with slashes.
+func relative(root, path string) string {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return path
+	}
+	if !filepath.IsAbs(path) {
+		path, err = filepath.Abs(path)
+		if err != nil {
+			return path
+		}
+	}
+	if rel, err := filepath.Rel(abs, path); err == nil {
+		return filepath.ToSlash(rel)
+	}
+	return path
+}
