@@ -10,20 +10,20 @@ import (
 	"os"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
-	"podgate/kubeapi/kubeapitest"
 )
 
-// Options say how the demo is run.
+// Options describe a run of the demo.
 type Options struct {
-	For     time.Duration // how long the clients ask; zero is until ctx ends
+	For     time.Duration // how long the clients go on; zero is until ctx ends
 	Version string        // podgate's
 	Out     io.Writer     // a terminal is rewritten in place
 }
 
-// Run shows the demo until ctx ends or its time is over, and removes whatever it
-// started or wrote. It returns an error where it cannot begin, where a request
-// failed, and where there was none.
+// Run shows the demo until ctx ends or its time is over, and removes everything
+// that it started or wrote. It returns an error if it cannot begin, if a request
+// failed, and if none was sent.
 func Run(ctx context.Context, o Options) error {
 	if _, err := haproxytest.Binary(); err != nil {
 		return missing(err)
@@ -37,10 +37,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	c := d.tally.now()
 	d.screen.print(summary(c))
-	return verdict(c)
+	return c.Err()
 }
 
-// missing says what to do about a HAProxy that is not there.
+// missing is the error of a HAProxy that is not installed, with its remedy.
 func missing(err error) error {
 	if os.Getenv("HAPROXY") != "" {
 		return fmt.Errorf("find HAProxy: %w (does $HAPROXY name the binary?)", err)
@@ -55,54 +55,62 @@ type demo struct {
 	screen *screen
 }
 
-// run returns when everything that it started has ended: first whatever changes
-// the shop, then the clients, then what they asked.
+// clients and think make about 900 requests a second, all of them together.
+const (
+	clients = 16
+	think   = 12 * time.Millisecond
+)
+
+// run returns when everything that it started has ended: first what changes the
+// shop, then the clients, then the edge and the pods.
 func (d *demo) run(ctx context.Context) (err error) {
-	folder, err := os.MkdirTemp("", "podgate-demo")
+	cluster, err := edgetest.StartCluster()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	api := kubeapitest.New()
-	if err := api.Start(""); err != nil {
-		return err
-	}
-	defer api.Stop()
-	shop := newShop(api, d.tally, usualPace())
+	defer cluster.Stop()
+	shop := newShop(cluster, d.tally, usualPace())
 	defer shop.close()
-	edge, err := startEdge(ctx, folder, api.URL(), d)
+	edge, err := startEdge(ctx, cluster, d)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, edge.stop()) }()
-	load := startLoad(edge.http, d.tally, d.screen)
-	defer load.stop()
-	d.screen.print(d.header(edge, api.URL()))
+	load := edgetest.StartLoad(edgetest.LoadOptions{Clients: clients, Think: think, Failed: d.failed})
+	defer func() { load.Stop(); d.tally.end() }()
+	d.screen.print(d.header(edge))
 
-	// The clients ask to the last moment, so that the shop outlasts ctx.
+	// The clients go on to the end, so the shop outlasts ctx.
 	shopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	churn := &churn{shop: shop, load: load, tally: d.tally, screen: d.screen}
+	churn := &churn{shop: shop, load: load, http: edge.HTTP, tally: d.tally, screen: d.screen}
 	defer churn.changing.Wait()
 	defer cancel()
-	deployments, err := open(shopCtx, shop, kinds(edge.tcp))
+	deployments, err := open(shopCtx, shop, kinds(edge.tcp.Port()))
 	if err != nil {
 		return err
 	}
 	for _, dep := range deployments {
-		if _, err := load.add(ctx, dep.kind); err != nil {
+		if _, err := load.Add(ctx, dep.target(edge.HTTP)); err != nil {
 			return unlessEnded(ctx, err)
 		}
 	}
-	d.tally.begin()
+	d.tally.begin(load.Report)
 	for _, dep := range deployments {
 		churn.changing.Go(func() { churn.keep(shopCtx, dep) })
 	}
-	churn.changing.Go(func() { churn.comeAndGo(shopCtx) })
+	churn.changing.Go(func() { churn.addAndRemove(shopCtx) })
 	d.watch(ctx)
 	return nil
 }
 
-// open deploys the Services that stand from start to end.
+// failed shows the first requests that fail.
+func (d *demo) failed(f edgetest.Failure) {
+	if d.tally.now().Failed <= shownFailures {
+		d.screen.event(fmt.Sprintf("failed: %s: %v", f.Request, f.Err))
+	}
+}
+
+// open deploys the Services that exist from start to end.
 func open(ctx context.Context, s *shop, kinds []kind) ([]*deployment, error) {
 	var all []*deployment
 	for _, k := range kinds {
@@ -115,7 +123,7 @@ func open(ctx context.Context, s *shop, kinds []kind) ([]*deployment, error) {
 	return all, nil
 }
 
-// unlessEnded returns err, or nil where the user ended the demo.
+// unlessEnded returns err, or nil if the user ended the demo.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -130,7 +138,7 @@ func (d *demo) watch(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, d.For)
 		defer cancel()
 	}
-	for d.screen.show(); pause(ctx, d.screen.interval()); {
+	for d.screen.show(); edgetest.Pause(ctx, d.screen.interval()); {
 		d.screen.show()
 	}
 }

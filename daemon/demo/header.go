@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// header says what there is to look at.
-func (d *demo) header(e *edge, server string) string {
+// header lists what a user can look at.
+func (d *demo) header(e *edge) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "podgate %s, a real HAProxy and a made-up cluster. To try in another terminal:\n\n", d.Version)
-	for _, k := range kinds(e.tcp) {
+	fmt.Fprintf(&b, "podgate %s, a real HAProxy and a simulated cluster. Try in another terminal:\n\n", d.Version)
+	for _, k := range kinds(e.tcp.Port()) {
 		fmt.Fprintf(&b, "  %-56s %s\n", command(e, k), k.hint)
 	}
 	fmt.Fprintf(&b, `
@@ -24,17 +24,17 @@ func (d *demo) header(e *edge, server string) string {
   its socket      %[6]s
   API server      curl %[7]s/api/v1/namespaces/%[8]s/services
 
-The pods roll, scale and move the whole time, Services come and go. End: Ctrl-C.
+Pods roll, scale and move all the time; Services are added and removed. Press Ctrl-C to stop.
 
-`, e.admin, e.socket, e.toml, e.log.Name(), e.haproxy.Folder, e.haproxy.Admin, server, namespace)
+`, e.admin, e.Socket, e.TOML, e.log.Name(), e.HAProxy.Folder, e.HAProxy.Admin, e.Cluster.URL(), namespace)
 	return b.String()
 }
 
-// command is how to ask for a Service.
+// command asks for a Service.
 func command(e *edge, k kind) string {
-	t := newTarget(k, e.http)
-	if k.host != "" {
-		return fmt.Sprintf("curl -H 'Host: %s' http://%s%s", k.host, t.addr, k.path)
+	r := k.target(e.HTTP).Request
+	if r.Host != "" {
+		return fmt.Sprintf("curl -H 'Host: %s' http://%s%s", r.Host, r.Addr, r.Path)
 	}
-	return "curl " + t.url()
+	return fmt.Sprintf("curl http://%s%s", r.Addr, r.Path)
 }

@@ -12,12 +12,12 @@ import (
 	"podgate/daemon/admin"
 )
 
-// heading stands over the numbers of row. It fits a terminal of 80 columns.
+// heading is the line above the numbers of row. It fits a terminal of 80 columns.
 const heading = "   time requests failed endpoint changes Services added runtime applies reloads"
 
 func row(c count) string {
 	return fmt.Sprintf("%7s %8d %6d %16d %14d %15d %7d",
-		clock(c.elapsed), c.requests, c.failed, c.endpoints, c.services, c.applies, c.reloads)
+		clock(c.elapsed), c.Sent, c.Failed, c.endpoints, c.services, c.applies, c.reloads)
 }
 
 // clock prints d as 0:07 or 1:02:03.
@@ -29,26 +29,24 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
 }
 
-// screen prints what happened, line by line, and the numbers below: on a
-// terminal in place, elsewhere as a line of their own each time. Its methods
-// may be called concurrently.
+// screen prints events, line by line, and the numbers below them: in place on a
+// terminal, else as a new line each time. Its methods may be called concurrently.
 type screen struct {
 	tally *tally
-	width func() int // of the terminal; zero where out is none
+	width func() int // of the terminal; zero if out is none
 
 	mu       sync.Mutex
 	out      io.Writer
 	numbers  bool // whether they are shown
-	headings bool // whether the heading was printed; of meaning only without a terminal
+	headings bool // whether the heading was printed; used without a terminal
 }
 
-// newScreen prints to out. Nothing is known of its errors: a demo that nobody
-// can read may as well go on.
+// newScreen prints to out. Errors of writing are ignored.
 func newScreen(out io.Writer, t *tally) *screen {
 	return &screen{out: out, tally: t, width: func() int { return admin.TerminalWidth(out) }}
 }
 
-// interval is how often the numbers are worth showing again.
+// interval is how often the numbers are shown again.
 func (s *screen) interval() time.Duration {
 	if s.width() > 0 {
 		return 250 * time.Millisecond
@@ -56,8 +54,8 @@ func (s *screen) interval() time.Duration {
 	return 5 * time.Second
 }
 
-// On a terminal the cursor rests at the beginning of the row of numbers, so that
-// the ^C which the terminal prints shifts nothing.
+// On a terminal the cursor stays at the beginning of the row of numbers, so that
+// the ^C that the terminal prints moves nothing.
 const (
 	toHeading = "\x1b[A"
 	eraseLine = "\x1b[K"
@@ -76,8 +74,8 @@ func (s *screen) print(text string) {
 	_, _ = io.WriteString(s.out, toHeading+eraseRest+text+s.block(width))
 }
 
-// tell prints an event with its time.
-func (s *screen) tell(text string) {
+// event prints an event with its time.
+func (s *screen) event(text string) {
 	s.print(fmt.Sprintf("%7s %s\n", clock(s.tally.now().elapsed), text))
 }
 
@@ -100,7 +98,7 @@ func (s *screen) show() {
 	s.numbers = true
 }
 
-// end takes the numbers from a terminal.
+// end removes the numbers from a terminal.
 func (s *screen) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,11 +116,11 @@ func (s *screen) block(width int) string {
 // cut returns the first columns of an ASCII text.
 func cut(text string, columns int) string { return text[:min(len(text), max(0, columns))] }
 
-// Write prints the lines of podgate's log, as events. Each call is some whole
-// lines, as slog writes them.
+// Write prints the lines of podgate's log as events. slog writes whole lines in
+// each call.
 func (s *screen) Write(p []byte) (int, error) {
 	for line := range strings.Lines(string(p)) {
-		s.tell("podgate: " + strings.TrimSpace(line))
+		s.event("podgate: " + strings.TrimSpace(line))
 	}
 	return len(p), nil
 }

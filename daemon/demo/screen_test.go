@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"podgate/daemon/edgetest"
 )
 
 func TestNumbersStandUnderTheirHeading(t *testing.T) {
 	few := count{elapsed: 7 * time.Second}
 	many := count{
-		elapsed: 9*time.Hour + time.Minute, requests: 98_765_432, failed: 123_456, endpoints: 1_234_567,
+		Report:  edgetest.Report{Sent: 98_765_432, Failed: 123_456},
+		elapsed: 9*time.Hour + time.Minute, endpoints: 1_234_567,
 		services: 54_321, applies: 765_432, reloads: 54_321,
 	}
 	for _, c := range []count{few, many} {
@@ -52,9 +55,9 @@ func TestScreenRewritesATerminalInPlace(t *testing.T) {
 	s.width = func() int { return 80 }
 	s.print("header\n")
 	s.show()
-	tally.request()
+	tally.report = func() edgetest.Report { return edgetest.Report{Sent: 1} }
 	s.show()
-	s.tell("something")
+	s.event("something")
 	s.end()
 	s.print("summary\n")
 
@@ -84,8 +87,8 @@ func TestScreenPrintsLinesElsewhere(t *testing.T) {
 	tally := new(tally)
 	s := newScreen(out, tally)
 	s.show()
-	s.tell("something")
-	tally.request()
+	s.event("something")
+	tally.report = func() edgetest.Report { return edgetest.Report{Sent: 1} }
 	s.show()
 	s.end()
 	want := headingBefore + "\n" + numbersBefore + "\n   0:00 something\n" + numbersAfter + "\n"

@@ -5,53 +5,56 @@ package demo
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"strconv"
 	"sync"
 	"time"
 
-	"podgate/kubeapi/kubeapitest"
+	"podgate/daemon/edgetest"
 )
 
-// namespace holds the whole shop.
-const namespace = "shop"
+// namespace holds all Services of the shop.
+const namespace = edgetest.Namespace
 
-// kind is what a Service of the shop is, and how it is reached.
+// podPort is the port that a pod listens on if it is free.
+const podPort = 8080
+
+// kind is a Service of the shop and how clients reach it.
 type kind struct {
 	name        string
 	annotations map[string]string // without their prefix
-	pods        int               // to begin with, and to stay near
+	pods        int               // at first, and about that many later
 	host        string            // "" for any
 	path        string
+	strip       string // what HAProxy takes off path
 	port        uint16 // of a TCP frontend; zero for HTTP
-	hint        string // how it is reached, for the header
+	hint        string // how clients reach it, for the header
 	did         string // what podgate did with a request, for the answer
 }
 
-// kinds returns the Services that stand from start to end, the TCP one on that
+// kinds returns the Services that exist from start to end, the TCP one on that
 // port of the edge.
 func kinds(tcp uint16) []kind {
 	return []kind{{
 		name: "storefront", pods: 4, host: "shop.example.com", path: "/",
 		annotations: map[string]string{"host": "shop.example.com"},
 		hint:        "by host",
-		did:         "found the Service by its host",
+		did:         "chose the Service by the host",
 	}, {
-		name: "cart", pods: 3, path: "/cart/",
+		name: "cart", pods: 3, path: "/cart/", strip: "/cart",
 		annotations: map[string]string{"cookie-sticky-session": "true"},
 		hint:        "by name, with a cookie",
-		did:         "cut /cart off the path; its cookie keeps you on this pod",
+		did:         "removed /cart from the path; the cookie keeps you on this pod",
 	}, {
 		name: "catalog", pods: 5, path: "/catalog/",
 		annotations: map[string]string{"path": "/catalog"},
 		hint:        "by path",
-		did:         "found the Service by its path",
+		did:         "chose the Service by the path",
 	}, {
-		name: "checkout", pods: 3, path: "/checkout/",
+		name: "checkout", pods: 3, path: "/checkout/", strip: "/checkout",
 		annotations: map[string]string{"algorithm": "leastconn"},
 		hint:        "by name, leastconn",
-		did:         "cut /checkout off the path; took the pod with the fewest connections",
+		did:         "removed /checkout from the path; chose the pod with the fewest connections",
 	}, {
 		name: "stock", pods: 2, path: "/", port: tcp,
 		annotations: map[string]string{"tcp": strconv.Itoa(int(tcp))},
@@ -60,17 +63,28 @@ func kinds(tcp uint16) []kind {
 	}}
 }
 
-// sale returns the n-th of the Services that come and go.
+// sale returns the n-th of the Services that are added and removed.
 func sale(n int) kind {
 	name := "sale-" + strconv.Itoa(n)
-	return kind{name: name, pods: 2, path: "/" + name + "/", hint: "by name", did: "cut /" + name + " off the path"}
+	return kind{name: name, pods: 2, path: "/" + name + "/", strip: "/" + name, hint: "by name", did: "removed /" + name + " from the path"}
 }
 
-// pace is how fast things happen in the shop.
+// target is the Service as clients reach it by HAProxy's HTTP frontend, or by a
+// TCP port next to it.
+func (k kind) target(http netip.AddrPort) edgetest.Target {
+	if k.port != 0 {
+		http = netip.AddrPortFrom(http.Addr(), k.port)
+	}
+	return edgetest.Target{
+		Service: k.name, Request: edgetest.Request{Addr: http, Host: k.host, Path: k.path}, Strip: k.strip, TCP: k.port != 0,
+	}
+}
+
+// pace is how fast the shop changes.
 type pace struct {
 	settle   time.Duration // from a new pod to the end of the one that it replaces
-	unlisted time.Duration // from a pod's end, told as terminating, to its endpoint's removal
-	grace    time.Duration // from its last request after that to its shutdown
+	unlisted time.Duration // from terminating to the removal of the endpoint
+	grace    time.Duration // from the last request after that to the pod's shutdown
 	rest     time.Duration // between two changes of a Service, about
 }
 
@@ -78,41 +92,42 @@ func usualPace() pace {
 	return pace{settle: 200 * time.Millisecond, unlisted: 300 * time.Millisecond, grace: 3 * time.Second, rest: time.Second}
 }
 
-// shop is the cluster: what its controllers and its kubelets do.
+// shop is the cluster and its pods: it does what Kubernetes' controllers and
+// kubelets do.
 type shop struct {
-	api   *kubeapitest.Server
-	tally *tally
-	pace  pace
+	cluster *edgetest.Cluster
+	tally   *tally
+	pace    pace
 
 	leaving sync.WaitGroup // goroutines that end pods
 	mu      sync.Mutex
-	net     byte // second octet of all addresses
-	started int  // pods, ever
-	running map[*pod]bool
+	started int // pods, ever
+	running map[*edgetest.Pod]bool
 }
 
-func newShop(api *kubeapitest.Server, t *tally, p pace) *shop {
-	// Another net than that of a second demo beside this one, most likely.
-	return &shop{api: api, tally: t, pace: p, net: byte(1 + rand.N(254)), running: map[*pod]bool{}}
+func newShop(c *edgetest.Cluster, t *tally, p pace) *shop {
+	return &shop{cluster: c, tally: t, pace: p, running: map[*edgetest.Pod]bool{}}
 }
 
 // start returns a new pod, which listens.
-func (s *shop) start(k kind) (*pod, error) {
+func (s *shop) start(k kind) (*edgetest.Pod, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.started++
-	// 127.n.0.1 to 127.n.255.254, and again: pods are gone long before.
-	n := 1 + s.started%0xfffe
-	p, err := startPod(fmt.Sprintf("%s-%d", k.name, s.started), k, netip.AddrFrom4([4]byte{127, s.net, byte(n >> 8), byte(n)}))
+	name := fmt.Sprintf("%s-%d", k.name, s.started)
+	p, err := edgetest.StartPod(edgetest.PodOptions{
+		Name: name, Port: podPort,
+		Body: fmt.Sprintf("Service  %s/%s\nPod      %s\npodgate  %s\n", namespace, k.name, name, k.did),
+	})
 	if err == nil {
 		s.running[p] = true
 	}
 	return p, err
 }
 
-// leave ends a pod in good order.
-func (s *shop) leave(ctx context.Context, p *pod) {
-	p.leave(ctx, s.pace.grace)
+// leave ends a pod once its requests have ended.
+func (s *shop) leave(ctx context.Context, p *edgetest.Pod) {
+	p.Leave(ctx, s.pace.grace)
 	if ctx.Err() != nil {
 		return // close ends it
 	}
@@ -121,10 +136,11 @@ func (s *shop) leave(ctx context.Context, p *pod) {
 	delete(s.running, p)
 }
 
-// close ends all pods at once. Whatever changes the shop has ended before.
+// close ends all pods immediately. Everything that changes the shop has ended
+// before.
 func (s *shop) close() {
 	s.leaving.Wait()
 	for p := range s.running {
-		p.close()
+		p.Close()
 	}
 }

@@ -3,11 +3,13 @@
 package demo
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 )
+
+// shownFailures is how many failed requests are shown.
+const shownFailures = 12
 
 // summary is the whole run in a few lines.
 func summary(c count) string {
@@ -16,9 +18,13 @@ func summary(c count) string {
 	line := func(name string, n int, more string) {
 		fmt.Fprintf(&b, "  %-18s%9d%s\n", name, n, more)
 	}
-	line("requests", c.requests, perSecond(c.requests, c.elapsed))
-	line("failed", c.failed, "")
-	list(&b, c.failures, c.failed)
+	line("requests", c.Sent, perSecond(c.Sent, c.elapsed))
+	line("failed", c.Failed, "")
+	var failures []note
+	for _, f := range c.Failures[:min(shownFailures, len(c.Failures))] {
+		failures = append(failures, note{f.At.Sub(c.began), fmt.Sprintf("%s: %v", f.Request, f.Err)})
+	}
+	list(&b, failures, c.Failed)
 	line("endpoint changes", c.endpoints, "")
 	line("Services added", c.services, "")
 	line("runtime applies", c.applies, "")
@@ -34,7 +40,7 @@ func perSecond(n int, d time.Duration) string {
 	return fmt.Sprintf("  (%.0f a second)", float64(n)/d.Seconds())
 }
 
-// list prints the notes that were kept of all.
+// list prints the notes that were kept, and how many more there were.
 func list(b *strings.Builder, notes []note, all int) {
 	for _, n := range notes {
 		fmt.Fprintf(b, "    %7s %s\n", clock(n.at), n.text)
@@ -42,15 +48,4 @@ func list(b *strings.Builder, notes []note, all int) {
 	if more := all - len(notes); more > 0 {
 		fmt.Fprintf(b, "            and %d more\n", more)
 	}
-}
-
-// verdict is the error that a run ends with, nil for none.
-func verdict(c count) error {
-	switch {
-	case c.failed > 0:
-		return fmt.Errorf("%d of %d requests failed", c.failed, c.requests)
-	case c.requests == 0:
-		return errors.New("no request was served")
-	}
-	return nil
 }

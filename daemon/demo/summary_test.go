@@ -3,20 +3,25 @@
 package demo
 
 import (
-	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"podgate/daemon"
+	"podgate/daemon/edgetest"
 )
 
 func TestSummary(t *testing.T) {
+	began := time.Now()
 	got := summary(count{
-		elapsed: 30 * time.Second, requests: 27123, failed: 14, endpoints: 512, services: 2, applies: 301, reloads: 2,
-		failures: []note{{61 * time.Second, "GET http://127.0.0.1:8080/cart/: status 503"}},
-		reasons:  []note{{0, "settings changed"}, {12 * time.Second, "backend shop_sale-1_80 is new"}},
+		Report: edgetest.Report{Sent: 27123, Failed: 14, Failures: []edgetest.Failure{{
+			At: began.Add(61 * time.Second), Err: edgetest.StatusError(503),
+			Request: edgetest.Request{Addr: netip.MustParseAddrPort("127.0.0.1:8080"), Path: "/cart/"},
+		}}},
+		began: began, elapsed: 30 * time.Second, endpoints: 512, services: 2, applies: 301, reloads: 2,
+		reasons: []note{{0, "settings changed"}, {12 * time.Second, "backend shop_sale-1_80 is new"}},
 	})
 	want := `
 podgate demo, 30s:
@@ -37,26 +42,6 @@ podgate demo, 30s:
 	}
 }
 
-func TestVerdict(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		count count
-		want  string
-	}{
-		{"every request answered", count{requests: 10}, ""},
-		{"one request failed", count{requests: 10, failed: 1}, "1 of 10 requests failed"},
-		{"nobody could ask", count{}, "no request was served"},
-	} {
-		got := ""
-		if err := verdict(tt.count); err != nil {
-			got = err.Error()
-		}
-		if got != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
-		}
-	}
-}
-
 func TestTallyCountsPasses(t *testing.T) {
 	var ty tally
 	ty.pass(daemon.Pass{Reload: []string{"frontend http is new", "settings changed"}})
@@ -69,20 +54,6 @@ func TestTallyCountsPasses(t *testing.T) {
 	want := []string{"frontend http is new, settings changed", "settings changed"}
 	if diff := cmp.Diff(want, texts(c.reasons)); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
-	}
-}
-
-func TestTallyKeepsTheFirstFailures(t *testing.T) {
-	var ty tally
-	var kept int
-	for i := range 2 * keptNotes {
-		if ty.fail(fmt.Sprint(i)) {
-			kept++
-		}
-	}
-	c := ty.now()
-	if c.failed != 2*keptNotes || len(c.failures) != keptNotes || kept != keptNotes || c.failures[0].text != "0" {
-		t.Errorf("%d failed, %d said to be kept, kept: %v", c.failed, kept, texts(c.failures))
 	}
 }
 

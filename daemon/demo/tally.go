@@ -3,50 +3,48 @@
 package demo
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"podgate/daemon"
+	"podgate/daemon/edgetest"
 )
 
 // count is what happened so far.
 type count struct {
-	elapsed   time.Duration // since the clients began
-	requests  int
-	failed    int // of the requests
-	endpoints int // changes: added, terminating, removed
-	services  int // added since the clients began
-	applies   int // passes that changed something by HAProxy's runtime API
-	reloads   int // of HAProxy
-
-	failures []note // the first of them
-	reasons  []note // of the first reloads
+	edgetest.Report
+	began     time.Time     // when the clients did
+	elapsed   time.Duration // since then
+	endpoints int           // changes: added, terminating, removed
+	services  int           // added since the clients began
+	applies   int           // passes that changed something by HAProxy's runtime API
+	reloads   int           // of HAProxy
+	reasons   []note        // of the first reloads
 }
 
-// note is something that is told again at the end.
+// note is an event that the summary repeats.
 type note struct {
 	at   time.Duration // since the clients began
 	text string
 }
 
-// keptNotes is how many notes of a sort are kept.
-const keptNotes = 12
+// keptReasons is how many reasons of reloads are kept.
+const keptReasons = 12
 
 // tally counts. Its methods may be called concurrently.
 type tally struct {
-	mu    sync.Mutex
-	began time.Time // zero before the clients began
-	ended time.Time // zero before they ended
-	count count     // but for elapsed
+	mu     sync.Mutex
+	report func() edgetest.Report // of the clients; nil before they began
+	ended  time.Time              // zero before the clients ended
+	count  count                  // without Report and elapsed
 }
 
-// begin starts the clock.
-func (t *tally) begin() {
+// begin starts the clock of clients that report so.
+func (t *tally) begin(report func() edgetest.Report) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.began = time.Now()
+	t.report, t.count.began = report, time.Now()
 }
 
 // end stops the clock.
@@ -61,7 +59,9 @@ func (t *tally) now() count {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.count
-	c.failures, c.reasons = slices.Clone(c.failures), slices.Clone(c.reasons)
+	if t.report != nil {
+		c.Report = t.report()
+	}
 	c.elapsed = t.elapsed()
 	return c
 }
@@ -69,42 +69,29 @@ func (t *tally) now() count {
 // elapsed is zero before begin. The caller holds t.mu.
 func (t *tally) elapsed() time.Duration {
 	switch {
-	case t.began.IsZero():
+	case t.count.began.IsZero():
 		return 0
 	case t.ended.IsZero():
-		return time.Since(t.began)
+		return time.Since(t.count.began)
 	}
-	return t.ended.Sub(t.began)
+	return t.ended.Sub(t.count.began)
 }
 
-// request counts a request, failed or not.
-func (t *tally) request() {
+// endpointsChanged counts changes of endpoints.
+func (t *tally) endpointsChanged(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count.requests++
+	t.count.endpoints += n
 }
 
-// fail counts a failure, and reports whether it is one of the first.
-func (t *tally) fail(text string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count.failed++
-	return t.note(&t.count.failures, text)
-}
-
-func (t *tally) endpoints(changes int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count.endpoints += changes
-}
-
-func (t *tally) service() {
+// serviceAdded counts a new Service.
+func (t *tally) serviceAdded() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count.services++
 }
 
-// pass counts what podgate did to HAProxy.
+// pass counts what podgate changed in HAProxy.
 func (t *tally) pass(p daemon.Pass) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,15 +100,8 @@ func (t *tally) pass(p daemon.Pass) {
 	}
 	if len(p.Reload) > 0 {
 		t.count.reloads++
-		t.note(&t.count.reasons, strings.Join(p.Reload, ", "))
+		if len(t.count.reasons) < keptReasons {
+			t.count.reasons = append(t.count.reasons, note{t.elapsed(), strings.Join(p.Reload, ", ")})
+		}
 	}
-}
-
-// note keeps the first texts. The caller holds t.mu.
-func (t *tally) note(notes *[]note, text string) bool {
-	if len(*notes) == keptNotes {
-		return false
-	}
-	*notes = append(*notes, note{t.elapsed(), text})
-	return true
 }

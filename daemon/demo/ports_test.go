@@ -7,32 +7,32 @@ import (
 	"testing"
 )
 
-func TestDemosLeaveEachOthersPortsAlone(t *testing.T) {
-	var first, second edge
+func TestDemosUseDifferentPorts(t *testing.T) {
+	var first, second ports
 	free, err := isFree(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	usual := free.Port()
-	ours, err := first.freePort(usual)
+	ours, err := first.claim(usual)
 	if err != nil || ours.Port() != usual {
 		t.Fatalf("the first demo has %v, %v; want port %d", ours, err, usual)
 	}
-	theirs, err := second.freePort(usual) // on which nobody listens yet
+	theirs, err := second.claim(usual) // nobody listens on it yet
 	if err != nil || theirs.Port() == usual {
 		t.Errorf("a second demo has %v, %v; want another port than %d", theirs, err, usual)
 	}
 	given := map[uint16]bool{ours.Port(): true, theirs.Port(): true}
-	for range 500 { // which the first one has not, either
-		addr, err := first.freePort(usual)
+	for range 500 { // nobody listens on these either
+		addr, err := first.claim(usual)
 		if err != nil || given[addr.Port()] {
-			t.Fatalf("got %v, %v, which is another's", addr, err)
+			t.Fatalf("got %v, %v, which was claimed before", addr, err)
 		}
 		given[addr.Port()] = true
 	}
-	first.unclaim()
-	if theirs, err = second.freePort(usual); err != nil || theirs.Port() != usual {
-		t.Errorf("behind the first demo's end a second one has %v, %v; want port %d", theirs, err, usual)
+	first.release()
+	if theirs, err = second.claim(usual); err != nil || theirs.Port() != usual {
+		t.Errorf("after the end of the first demo, a second one has %v, %v; want port %d", theirs, err, usual)
 	}
-	second.unclaim()
+	second.release()
 }
