@@ -40,9 +40,8 @@ type Daemon struct {
 	notifier notifier
 	snapshot *kubeapi.Snapshot
 	result   *compile.Result
-	compiled *config.Config // what result was made with
-	moved    bool           // the next Snapshot is of other Services than the last, by the operator's will
-	draining bool           // it was told
+	moved    bool // the next Snapshot is of other Services than the last, by the operator's will
+	draining bool // it was told
 	health   *admin.Health
 	judged   admin.Wanted // that were wanted when health came
 	looking  looking
@@ -147,10 +146,10 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 		d.beforeCluster(ctx, node)
 		return
 	}
-	d.result = compile.Compile(d.Config, d.snapshot, d.result)
-	if d.compiled != d.Config {
+	before := d.result
+	d.result = compile.Compile(d.Config, d.material.files, d.snapshot, before)
+	if !d.result.SameInput(before) {
 		d.edge.brake.willed(d.result.State)
-		d.compiled = d.Config
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
 	d.follow.secrets.ask(d.result.Secrets)
@@ -266,7 +265,6 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 	d.edge.resyncInterval = next.Kubernetes.ResyncInterval
 	d.edge.brake.safety = next.Safety
 	d.edge.tickets.interval = next.HTTPS.TicketKeyInterval
-	next.HTTPS.Material = d.Config.HTTPS.Material
 	d.Config = next
 	d.followMaterial(ctx)
 	return nil

@@ -41,7 +41,7 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 		return nil, err
 	}
 	m := readMaterial(c)
-	want := m.wanted(compile.Compile(m.in(c), cluster, nil))
+	want := m.wanted(compile.Compile(c, m.files, cluster, nil))
 	secret, err := folder(c.HAProxy.Folder).secret()
 	if err != nil {
 		return nil, fmt.Errorf("compare with what is written: %w", err)

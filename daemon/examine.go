@@ -107,7 +107,7 @@ func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
 		x.add("api", "list everything", err, "")
 		return nil
 	}
-	result := compile.Compile(x.config, snapshot, nil)
+	result := compile.Compile(x.config, nil, snapshot, nil)
 	x.secrets(ctx, client, result)
 	if k.Nodes {
 		return snapshot
@@ -228,8 +228,7 @@ func (x *examination) binds() {
 	e := newEdge(x.config, slog.New(slog.DiscardHandler))
 	e.local = x.local
 	// Without the authorities of clients there is no TLS frontend.
-	c := readMaterial(x.config).in(x.config)
-	want := compile.Compile(c, &kubeapi.Snapshot{}, nil).State
+	want := compile.Compile(x.config, readMaterial(x.config).files, &kubeapi.Snapshot{}, nil).State
 	held := e.listening(want)
 	for _, f := range check.WithPeer(want.Frontends, want.Settings, x.local.name) {
 		binds := f.Binds

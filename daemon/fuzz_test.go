@@ -124,7 +124,7 @@ func fuzzConfig() *config.Config {
 // is written without it.
 func (h hostile) judge(t *testing.T) {
 	t.Helper()
-	alone, both := compile.Compile(fuzzConfig(), clusterOf(), nil), compile.Compile(fuzzConfig(), clusterOf(h), nil)
+	alone, both := compile.Compile(fuzzConfig(), nil, clusterOf(), nil), compile.Compile(fuzzConfig(), nil, clusterOf(h), nil)
 	want, err := cfgfile.Render(alone.State, "/etc/podgate")
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestHostileObjects(t *testing.T) {
 	if h.Binary == "" {
 		return
 	}
-	if err := haproxyCheck(h).State(t.Context(), compile.Compile(fuzzConfig(), clusterOf(all...), nil).State); err != nil {
+	if err := haproxyCheck(h).State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(all...), nil).State); err != nil {
 		t.Error(err)
 	}
 }
@@ -245,7 +245,7 @@ func FuzzObjectsToFile(f *testing.F) {
 		all := gathered
 		gathered = nil
 		check := func(some []hostile) error {
-			return haproxyCheck(real).State(t.Context(), compile.Compile(fuzzConfig(), clusterOf(some...), nil).State)
+			return haproxyCheck(real).State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(some...), nil).State)
 		}
 		err := check(all)
 		for i := 0; err != nil && i < len(all); i++ {

@@ -22,7 +22,8 @@ import (
 // a goroutine of its own.
 type material struct {
 	of     certs.Source
-	set    certs.Set // what there is now
+	set    certs.Set         // what there is now
+	files  *compile.TLSFiles // the same, by the names of its files; another pointer when they change
 	out    chan certs.Set
 	cancel context.CancelFunc
 	done   chan struct{}               // closed by the goroutine when it ends
@@ -51,12 +52,12 @@ func sourceOf(c *config.Config) certs.Source {
 func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]time.Time, tell func(error)) *material {
 	m := &material{of: sourceOf(c), out: make(chan certs.Set, 1), done: make(chan struct{}), told: told}
 	reader := certs.NewReader(m.of)
-	m.set, _ = reader.Read()
+	set, _ := reader.Read()
+	m.take(set)
 	ctx, m.cancel = context.WithCancel(ctx)
-	first := m.set
 	go func() {
 		defer close(m.done)
-		if err := certs.Watch(ctx, reader, first, m.out); err != nil {
+		if err := certs.Watch(ctx, reader, set, m.out); err != nil {
 			tell(err)
 		}
 	}()
@@ -66,7 +67,8 @@ func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]t
 // readMaterial reads what there is, once. It has no goroutine.
 func readMaterial(c *config.Config) *material {
 	m := &material{of: sourceOf(c)}
-	m.set, _ = certs.NewReader(m.of).Read()
+	set, _ := certs.NewReader(m.of).Read()
+	m.take(set)
 	return m
 }
 
@@ -96,32 +98,32 @@ func (m *material) stop() {
 }
 
 // take takes over what there is now.
-func (m *material) take(s certs.Set) { m.set, m.fresh = s, false }
+func (m *material) take(s certs.Set) {
+	m.set, m.fresh = s, false
+	if files := m.name(s); m.files == nil || !reflect.DeepEqual(*m.files, files) {
+		m.files = &files
+	}
+}
 
 // takeSecrets takes over what there is of Secrets now.
 func (m *material) takeSecrets(known map[kubeapi.Key]secretState) { m.known, m.fresh = known, false }
 
-// in is c with what there is of the files that it names.
-func (m *material) in(c *config.Config) *config.Config {
+// name returns the files of our folder that hold s.
+func (m *material) name(s certs.Set) compile.TLSFiles {
 	path := func(name string) string {
 		if name == "" {
 			return ""
 		}
 		return filepath.Join(m.of.InService, name)
 	}
-	now := config.Material{Default: m.set.Default, ClientCA: path(m.set.ClientCA)}
-	if m.set.BackendCAs != nil {
-		now.BackendCAs = map[string]string{}
-		for name, file := range m.set.BackendCAs {
-			now.BackendCAs[name] = path(file)
+	files := compile.TLSFiles{Default: s.Default, ClientCA: path(s.ClientCA)}
+	if s.BackendCAs != nil {
+		files.BackendCAs = map[string]string{}
+		for name, file := range s.BackendCAs {
+			files.BackendCAs[name] = path(file)
 		}
 	}
-	if reflect.DeepEqual(now, c.HTTPS.Material) {
-		return c
-	}
-	next := *c
-	next.HTTPS.Material = now
-	return &next
+	return files
 }
 
 // choose says which certificates serve which names.
@@ -145,9 +147,8 @@ func (m *material) wanted(result *compile.Result) haproxy.State {
 	return want
 }
 
-// takeMaterial takes what there is of certificates now.
+// takeMaterial puts the authorities that there are now in our folder.
 func (d *Daemon) takeMaterial() {
-	d.Config = d.material.in(d.Config)
 	if err := d.edge.keepBundles(d.material.set.Bundles); err != nil {
 		d.Log.Error("authorities are not in force", "err", err)
 	}
@@ -158,7 +159,6 @@ func (d *Daemon) followMaterial(ctx context.Context) {
 	told, known := map[certs.Problem]time.Time{}, map[kubeapi.Key]secretState(nil)
 	if d.material != nil {
 		if reflect.DeepEqual(d.material.of, sourceOf(d.Config)) {
-			d.Config = d.material.in(d.Config)
 			return
 		}
 		told, known = d.material.told, d.material.known

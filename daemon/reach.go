@@ -57,7 +57,7 @@ func judge(err error) reach {
 // pods tries some servers of the Services that are to be served, of each node,
 // as HAProxy would connect to them.
 func (x *examination) pods(ctx context.Context, snapshot *kubeapi.Snapshot) {
-	state := compile.Compile(x.config, snapshot, nil).State
+	state := compile.Compile(x.config, nil, snapshot, nil).State
 	byNode := sample(state, snapshot)
 	if len(byNode) == 0 {
 		x.add("pods", "no Service has a server to try", nil, "")

@@ -27,7 +27,7 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 		return err
 	}
 	m := readMaterial(c)
-	result := compile.Compile(m.in(c), cluster, nil)
+	result := compile.Compile(c, m.files, cluster, nil)
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
@@ -89,7 +89,7 @@ func readCluster(ctx context.Context, c *config.Config, version string, objects 
 	k := clientConfig(c.Kubernetes, userAgent(version))
 	k.Nodes = nodesByDefault(c)
 	snapshot, err := listOnce(ctx, k)
-	if err != nil || k.Nodes || !compile.Compile(c, snapshot, nil).NeedsNodes() {
+	if err != nil || k.Nodes || !compile.Compile(c, nil, snapshot, nil).NeedsNodes() {
 		return snapshot, err
 	}
 	k.Nodes = true
@@ -112,14 +112,14 @@ func haproxyCheck(h config.HAProxy) check.HAProxy {
 // CheckEmpty is a check by "haproxy -c" of what c says by itself, with no Service
 // in the cluster.
 func CheckEmpty(ctx context.Context, c *config.Config) error {
-	return haproxyCheck(c.HAProxy).State(ctx, compile.Compile(c, &kubeapi.Snapshot{}, nil).State)
+	return haproxyCheck(c.HAProxy).State(ctx, compile.Compile(c, nil, &kubeapi.Snapshot{}, nil).State)
 }
 
 // Listens are the addresses that c asks for by itself, with no Service in the
 // cluster.
 func Listens(c *config.Config) []netip.AddrPort {
 	var addrs []netip.AddrPort
-	for _, f := range compile.Compile(c, &kubeapi.Snapshot{}, nil).State.Frontends {
+	for _, f := range compile.Compile(c, nil, &kubeapi.Snapshot{}, nil).State.Frontends {
 		addrs = append(addrs, f.Binds...)
 		if f.Relay.IsValid() {
 			addrs = append(addrs, f.Relay)

@@ -48,7 +48,7 @@ func viewOf(t testing.TB, services, pods int) *View {
 	}
 	v := &View{
 		Version: "1.2.3", Started: time.Now().Add(-time.Hour), At: time.Now(), Config: c, ConfigFile: "/etc/podgate/podgate.toml",
-		API: client, Snapshot: snapshot, Result: compile.Compile(c, snapshot, nil),
+		API: client, Snapshot: snapshot, Result: compile.Compile(c, nil, snapshot, nil),
 		Edge: Edge{
 			Answers: true, InStep: true, Since: time.Now().Add(-time.Minute), Version: "2.6.12", Pid: 7, Generation: "abc",
 			Runtime: runtime.New("/nonexistent/admin.sock", "/nonexistent/master.sock", "/nonexistent"),

@@ -200,7 +200,7 @@ func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeap
 	for {
 		select {
 		case snapshot := <-snapshots:
-			result = compile.Compile(cfg, snapshot, result)
+			result = compile.Compile(cfg, nil, snapshot, result)
 		case <-ctx.Done():
 			return
 		}

@@ -33,7 +33,7 @@ const (
 // readBackend reads how the servers of a port are used. The backend has its
 // natural name and no servers yet. It reports false for one whose servers cannot
 // be verified as they should.
-func readBackend(r *reader, cfg *config.Config, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
+func readBackend(r *reader, cfg *input, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
 	d := cfg.Defaults
 	b := haproxy.Backend{
 		Name: naturalName(svc.Key, r.port.Port),

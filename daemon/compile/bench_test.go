@@ -21,55 +21,55 @@ const (
 func BenchmarkWhole(b *testing.B) {
 	cfg, snap := testConfig(), benchSnapshot()
 	for b.Loop() {
-		Compile(cfg, snap, nil)
+		Compile(cfg, nil, snap, nil)
 	}
 }
 
 func BenchmarkOneEndpointChanged(b *testing.B) {
 	cfg, snap := testConfig(), benchSnapshot()
-	prev := Compile(cfg, snap, nil)
+	prev := Compile(cfg, nil, snap, nil)
 	key := snap.Services[benchServices/2].Key
 	endpointSlice := *snap.Slices.Of(key)[0]
 	endpointSlice.Endpoints = slices.Clone(endpointSlice.Endpoints[1:])
 	changed := *snap
 	changed.Slices = snap.Slices.With(key, []*kubeapi.EndpointSlice{&endpointSlice})
 	for b.Loop() {
-		Compile(cfg, &changed, prev)
+		Compile(cfg, nil, &changed, prev)
 	}
 }
 
 func BenchmarkOneServiceChanged(b *testing.B) {
 	cfg, snap := testConfig(), benchSnapshot()
-	prev := Compile(cfg, snap, nil)
+	prev := Compile(cfg, nil, snap, nil)
 	changed := *snap
 	changed.Services = slices.Clone(snap.Services)
 	svc := *changed.Services[benchServices/2]
 	svc.Annotations = map[string]string{Prefix + "host": "new.example.com"}
 	changed.Services[benchServices/2] = &svc
 	for b.Loop() {
-		Compile(cfg, &changed, prev)
+		Compile(cfg, nil, &changed, prev)
 	}
 }
 
 // BenchmarkOneServiceTouched is of a change that asks for nothing else.
 func BenchmarkOneServiceTouched(b *testing.B) {
 	cfg, snap := testConfig(), benchSnapshot()
-	prev := Compile(cfg, snap, nil)
+	prev := Compile(cfg, nil, snap, nil)
 	changed := *snap
 	changed.Services = slices.Clone(snap.Services)
 	svc := *changed.Services[benchServices/2]
 	svc.ResourceVersion = "2"
 	changed.Services[benchServices/2] = &svc
 	for b.Loop() {
-		Compile(cfg, &changed, prev)
+		Compile(cfg, nil, &changed, prev)
 	}
 }
 
 func BenchmarkNothingChanged(b *testing.B) {
 	cfg, snap := testConfig(), benchSnapshot()
-	prev := Compile(cfg, snap, nil)
+	prev := Compile(cfg, nil, snap, nil)
 	for b.Loop() {
-		Compile(cfg, snap, prev)
+		Compile(cfg, nil, snap, prev)
 	}
 }
 

@@ -30,7 +30,7 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 			continue
 		}
 		old := r.services.At(i)
-		s := compileService(r.config, old.object, snap.Slices.Of(key), snap.Nodes, old)
+		s := compileService(r.input, old.object, snap.Slices.Of(key), snap.Nodes, old)
 		if s != old {
 			changed[i] = s
 		}

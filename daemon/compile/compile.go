@@ -20,7 +20,7 @@ type Result struct {
 	Ports    []ServicePort // Ports[i] is what State.Backends.At(i) serves
 	Secrets  []Secret      // that certificates are to come from, sorted by Key
 
-	config   *config.Config
+	input    *input
 	snapshot *kubeapi.Snapshot
 	services haproxy.List[*service] // sorted by Key
 	places   places                 // of services
@@ -37,25 +37,29 @@ type ServicePort struct {
 // Label is how a Problem names the port: by its name, else by its number.
 func (p ServicePort) Label() string { return cmp.Or(p.Name, strconv.Itoa(int(p.Number))) }
 
-// Compile computes what HAProxy should serve. What prev, a Result of earlier
-// or nil, has of the same objects under the same Config is used again: equal
-// pointers mean equal content. Where nothing changed, prev is returned. It
-// never fails; what cannot be served is a Problem. It may be called
-// concurrently.
-func Compile(cfg *config.Config, snap *kubeapi.Snapshot, prev *Result) *Result {
+// Compile computes what HAProxy should serve. The files may be nil for none. What
+// prev, an earlier Result or nil, has of the same objects under the same
+// configuration and files is used again: equal pointers mean equal content. Where
+// nothing changed, prev is returned. It never fails; what cannot be served is a
+// Problem. It may be called concurrently.
+func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *Result) *Result {
+	if prev == nil {
+		prev = &Result{}
+	}
+	in := inputOf(cfg, files, prev.input)
 	switch {
-	case prev == nil || prev.config != cfg:
+	case prev.input != in:
 		prev = &Result{}
 	case onlySlicesChanged(prev.snapshot, snap):
 		return prev.withSlices(snap)
 	}
-	services := compileServices(cfg, snap, prev.services)
-	r := &Result{config: cfg, snapshot: snap, services: prev.services.Remade(services...)}
-	if prev.config == cfg && r.services.Same(prev.services) {
+	services := compileServices(in, snap, prev.services)
+	r := &Result{input: in, snapshot: snap, services: prev.services.Remade(services...)}
+	if prev.input == in && r.services.Same(prev.services) {
 		return prev
 	}
 	r.places = newPlaces(r.services)
-	r.merged = merge(cfg, services, prev.merged)
+	r.merged = merge(in, services, prev.merged)
 	r.State = haproxy.State{
 		Settings:  settings(cfg),
 		Frontends: r.merged.frontends,
@@ -95,7 +99,7 @@ func (r *Result) search(key kubeapi.Key) (int, bool) {
 
 // compileServices compiles every Service by itself. Both lists are sorted by
 // Key and walked side by side.
-func compileServices(cfg *config.Config, snap *kubeapi.Snapshot, prev haproxy.List[*service]) []*service {
+func compileServices(cfg *input, snap *kubeapi.Snapshot, prev haproxy.List[*service]) []*service {
 	compareKeys := func(a, b *kubeapi.Service) int { return a.Compare(b.Key) }
 	objects := snap.Services
 	if !slices.IsSortedFunc(objects, compareKeys) {

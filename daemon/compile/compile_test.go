@@ -19,21 +19,21 @@ func TestAYoungerServiceTakesOverWhenTheOlderGoes(t *testing.T) {
 	older, younger := exposed("older", 1), exposed("younger", 2)
 	cfg := testConfig()
 	both := &kubeapi.Snapshot{Services: []*kubeapi.Service{older, younger}}
-	first := Compile(cfg, both, nil)
+	first := Compile(cfg, nil, both, nil)
 	wantRoute(t, first, "default_older_80")
-	second := Compile(cfg, &kubeapi.Snapshot{Services: []*kubeapi.Service{younger}}, first)
+	second := Compile(cfg, nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{younger}}, first)
 	wantRoute(t, second, "default_younger_80")
 	if len(second.Problems) != 0 {
 		t.Errorf("still told: %v", second.Problems)
 	}
-	wantRoute(t, Compile(cfg, both, second), "default_older_80")
+	wantRoute(t, Compile(cfg, nil, both, second), "default_older_80")
 }
 
 func TestAServiceWithoutATimestampIsYoung(t *testing.T) {
 	for _, name := range []string{"a", "c"} {
 		undated := exposed(name, 1)
 		undated.Created = time.Time{}
-		r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{undated, exposed("b", 2)}}, nil)
+		r := Compile(testConfig(), nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{undated, exposed("b", 2)}}, nil)
 		wantRoute(t, r, "default_b_80")
 	}
 }
@@ -46,7 +46,7 @@ func TestTooManyRoutesCloseThePort(t *testing.T) {
 		paths = append(paths, fmt.Sprintf("/p%d", i))
 	}
 	svc.Annotations = map[string]string{Prefix + "host": strings.Join(hosts, ","), Prefix + "path": strings.Join(paths, ",")}
-	r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+	r := Compile(testConfig(), nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
 	if len(r.State.Routes) != 0 || len(r.Problems) != 1 {
 		t.Errorf("%d routes, %v", len(r.State.Routes), r.Problems)
 	}
@@ -63,7 +63,7 @@ func TestWhatIsNotAskedForIsSkippedWithAReason(t *testing.T) {
 	snap := &kubeapi.Snapshot{Services: []*kubeapi.Service{bare, cloud, ignored, api, served, elsewhere}}
 	cfg := testConfig()
 	cfg.Kubernetes.Expose = config.ExposeAnnotated
-	r := Compile(cfg, snap, nil)
+	r := Compile(cfg, nil, snap, nil)
 	for _, row := range []struct {
 		service *kubeapi.Service
 		want    string
@@ -101,7 +101,7 @@ func TestAddressesThatNoServerCanHave(t *testing.T) {
 		slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: netip.MustParseAddr(addr), Ready: true})
 	}
 	slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Ready: true})
-	r := Compile(testConfig(), &kubeapi.Snapshot{
+	r := Compile(testConfig(), nil, &kubeapi.Snapshot{
 		Services: []*kubeapi.Service{svc},
 		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{svc.Key: {slice}}),
 	}, nil)

@@ -183,7 +183,7 @@ func slicePorts(s *kubeapi.EndpointSlice) string {
 // came to.
 func (r *Result) understand(svc *kubeapi.Service, problems []Problem) []Understood {
 	var readings []reading
-	recordClaims(r.config, svc, &readings)
+	recordClaims(r.input, svc, &readings)
 	var all []Understood
 	for written, value := range svc.Annotations {
 		if !strings.HasPrefix(written, domain) {

@@ -37,7 +37,7 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 		Key: kubeapi.Key{Namespace: "default", Name: "younger-2"}, ResourceVersion: "8", Service: "younger", AddressType: "IPv4",
 		Ports: []kubeapi.EndpointPort{{Name: "web", Port: 80}}, Endpoints: []kubeapi.Endpoint{endpoint("10.0.0.9", true, true, false)},
 	}
-	r := Compile(testConfig(), &kubeapi.Snapshot{
+	r := Compile(testConfig(), nil, &kubeapi.Snapshot{
 		Services: []*kubeapi.Service{older, younger},
 		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong}}),
 	}, nil)
@@ -101,7 +101,7 @@ func TestOfAListIsUnderstoodWhatIsLeft(t *testing.T) {
 		svc := exposed("cart", 1)
 		svc.Ports = []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}, {Name: "more", Protocol: "TCP", Port: 81}}
 		svc.Annotations[Prefix+row.key] = row.value
-		r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+		r := Compile(testConfig(), nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
 		e, _ := r.Explain(svc.Key)
 		i := slices.IndexFunc(e.Annotations, func(u Understood) bool { return u.Key == Prefix+row.key })
 		if i < 0 {
@@ -124,7 +124,7 @@ func TestEveryScenarioCanBeExplained(t *testing.T) {
 	}
 	for _, file := range files {
 		s := readScenario(t, file)
-		r := Compile(s.config, s.snapshot, nil)
+		r := Compile(s.config, nil, s.snapshot, nil)
 		backends, routes, problems := 0, 0, 0
 		for _, o := range r.Overviews() {
 			e, ok := r.Explain(o.Object.Key)

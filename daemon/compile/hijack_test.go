@@ -32,7 +32,7 @@ func TestNothingIsTakenFromAnOlderService(t *testing.T) {
 			c.slices[s.Key] = s
 		}
 		of := func(r *Result) []string { return belongings(r, "shop") }
-		want := of(Compile(cfg, c.snapshot(), nil))
+		want := of(Compile(cfg, nil, c.snapshot(), nil))
 		var prev *Result
 		for step := range 40 {
 			key := kubeapi.Key{Namespace: "default", Name: fmt.Sprintf("svc%d", c.IntN(6))}
@@ -46,7 +46,7 @@ func TestNothingIsTakenFromAnOlderService(t *testing.T) {
 				s := c.slice(key)
 				c.slices[s.Key] = s
 			}
-			prev = Compile(cfg, c.snapshot(), prev)
+			prev = Compile(cfg, nil, c.snapshot(), prev)
 			if diff := cmp.Diff(want, of(prev)); diff != "" {
 				t.Fatalf("seed %d step %d: namespace default changed what is shop's (-want +got):\n%s", seed, step, diff)
 			}
@@ -103,7 +103,7 @@ func TestGrantsHoldInAnyOrder(t *testing.T) {
 			} else {
 				c.services[key] = c.greedy(key, int64(c.IntN(5)))
 			}
-			prev = Compile(cfg, c.snapshot(), prev)
+			prev = Compile(cfg, nil, c.snapshot(), prev)
 			for _, r := range prev.State.Routes {
 				p, _ := prev.Service(r.Backend)
 				routes++
@@ -149,7 +149,7 @@ func TestProblemsOfOneServiceAreBounded(t *testing.T) {
 	for i := range 10_000 {
 		svc.Annotations[fmt.Sprintf("%snonsense-%d", Prefix, i)] = "x"
 	}
-	r := Compile(testConfig(), &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+	r := Compile(testConfig(), nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
 	if len(r.Problems) != maxProblems+1 || !slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Text == "and 9950 more problems" }) {
 		t.Errorf("%d problems are told, the last %v", len(r.Problems), r.Problems[len(r.Problems)-1])
 	}

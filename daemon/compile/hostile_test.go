@@ -37,7 +37,7 @@ func TestHostileAnnotationsChangeNothingOfOtherServices(t *testing.T) {
 		Services: []*kubeapi.Service{good},
 		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{good.Key: {slice}}),
 	}
-	want := Compile(testConfig(), alone, nil)
+	want := Compile(testConfig(), nil, alone, nil)
 	for _, k := range append(keys(), "", "unknown", "\n", "host.\n", `host."`) {
 		for _, value := range values {
 			evil := &kubeapi.Service{
@@ -46,7 +46,7 @@ func TestHostileAnnotationsChangeNothingOfOtherServices(t *testing.T) {
 				Ports:       []kubeapi.ServicePort{{Name: "http", Port: 80}},
 			}
 			both := &kubeapi.Snapshot{Services: []*kubeapi.Service{evil, good}, Slices: alone.Slices}
-			got := Compile(testConfig(), both, nil)
+			got := Compile(testConfig(), nil, both, nil)
 			checkTexts(t, got)
 			if diff := cmp.Diff(want.State, without(got, evil.Key), told()); diff != "" {
 				t.Errorf("%q: %q (-without +with):\n%s", k, quote(value), diff)
@@ -123,7 +123,7 @@ func FuzzAnnotation(f *testing.F) {
 			Annotations: map[string]string{Prefix + k: value},
 			Ports:       []kubeapi.ServicePort{{Name: "http", Port: 80}, {Name: name, Port: 8081, AppProtocol: value, Protocol: "TCP"}},
 		}
-		r := Compile(cfg, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+		r := Compile(cfg, nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
 		checkTexts(t, r)
 		checkSorted(t, r)
 	})

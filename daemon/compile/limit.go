@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -30,7 +29,7 @@ func limitProblems(service kubeapi.Key, problems []Problem) []Problem {
 // limitServers takes out the servers that are in no network of podgate.toml, and
 // those over max_endpoints, the ready ones last. Servers are by address, and so
 // is what is returned.
-func limitServers(cfg *config.Config, service kubeapi.Key, port string, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
+func limitServers(cfg *input, service kubeapi.Key, port string, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
 	var problems []Problem
 	tell := func(format string, args ...any) {
 		problems = append(problems, Problem{Kind: NotGranted, Service: service, Port: port, Text: fmt.Sprintf(format, args...)})
@@ -69,7 +68,7 @@ type share struct{ backends, routes int }
 
 // allow reports whether the namespace of a claim may have one more backend, and
 // these routes; what it may not is told.
-func (m *merger) allow(cfg *config.Config, at owner) bool {
+func (m *merger) allow(cfg *input, at owner) bool {
 	s := m.shares[m.services[at.service].object.Namespace]
 	routes := len(m.claim(at).routes)
 	switch safety := cfg.Safety; {

@@ -56,7 +56,7 @@ func TestTheManualsExamplesAreRight(t *testing.T) {
 	cfg := testConfig()
 	cfg.TCP.AllowedPorts[0].Last = 5999
 	cfg.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443")}
-	cfg.HTTPS.Material.BackendCAs = map[string]string{"internal": "/folder/ca.pem"}
+	files := &TLSFiles{BackendCAs: map[string]string{"internal": "/folder/ca.pem"}}
 	for _, example := range examples {
 		svc := &kubeapi.Service{
 			Key:         kubeapi.Key{Namespace: "default", Name: "gateway"},
@@ -72,7 +72,7 @@ func TestTheManualsExamplesAreRight(t *testing.T) {
 		case keyPassthrough:
 			svc.Annotations[Prefix+string(keyHost)] = "shop.example.com"
 		}
-		for _, p := range Compile(cfg, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil).Problems {
+		for _, p := range Compile(cfg, files, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil).Problems {
 			t.Errorf("%s: %q: %s", example[1], example[2], p)
 		}
 	}

@@ -26,10 +26,10 @@ func TestAResultHoldsNothingOfWhatItWasMadeFrom(t *testing.T) {
 	}
 	cfg := config.Default()
 	before, old := snapshot("10.0.0.1")
-	result := compile.Compile(cfg, before, nil)
+	result := compile.Compile(cfg, nil, before, nil)
 	servers := weak.Make(&result.State.Backends.At(0).Servers[0])
 	after, _ := snapshot("10.0.0.2")
-	result = compile.Compile(cfg, after, result)
+	result = compile.Compile(cfg, nil, after, result)
 	before = nil
 	runtime.GC()
 	if old.Value() != nil {
@@ -48,12 +48,12 @@ func TestAnEventCostsWhatChanged(t *testing.T) {
 		const events = 200
 		snapshots := eventSnapshots(services)
 		cfg := config.Default()
-		result := compile.Compile(cfg, snapshots[0], nil)
+		result := compile.Compile(cfg, nil, snapshots[0], nil)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for i := range events {
 			last := result
-			result = compile.Compile(cfg, snapshots[(i+1)%2], last)
+			result = compile.Compile(cfg, nil, snapshots[(i+1)%2], last)
 			if len(result.ChangedSince(last)) != 1 {
 				t.Fatal("an endpoint came or went, and nothing changed")
 			}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -50,7 +49,7 @@ func (m *merged) backendOf(c owner) int { return m.placed[c.service][c.claim] }
 // merge gives the Services what they ask for, the oldest first: who comes
 // later and asks for the same is told who has it, and has it when that one
 // goes.
-func merge(cfg *config.Config, services []*service, prev *merged) *merged {
+func merge(cfg *input, services []*service, prev *merged) *merged {
 	if prev != nil && slices.EqualFunc(services, prev.claims, func(s *service, c *claims) bool { return s.claims == c }) {
 		return prev
 	}
@@ -113,7 +112,7 @@ type merger struct {
 
 // place gives a claim what is still to be had. A port that gets no route and
 // no frontend gets no backend either.
-func (m *merger) place(cfg *config.Config, at owner) {
+func (m *merger) place(cfg *input, at owner) {
 	c := m.claim(at)
 	natural := c.backend.Name
 	if has, taken := m.names[natural]; taken {
@@ -276,7 +275,7 @@ func (m *merger) port(at owner) string {
 }
 
 // finish sorts what was given out.
-func (m *merger) finish(cfg *config.Config) *merged {
+func (m *merger) finish(cfg *input) *merged {
 	out := new(merged)
 	*out = m.out // which would hold all Services of now for as long as it is of use
 	out.claims = make([]*claims, len(m.services))
@@ -287,8 +286,8 @@ func (m *merger) finish(cfg *config.Config) *merged {
 	if len(cfg.HTTP.Binds) > 0 {
 		out.frontends = append(out.frontends, httpFrontend(cfg))
 	}
-	expectProxy(cfg, out.frontends)
-	out.frontends = append(out.frontends, healthFrontends(cfg)...)
+	expectProxy(cfg.Config, out.frontends)
+	out.frontends = append(out.frontends, healthFrontends(cfg.Config)...)
 	if endsTLS(cfg) {
 		out.frontends = append(out.frontends, httpsFrontend(cfg, out.routes))
 	}
@@ -334,13 +333,13 @@ func describe(r haproxy.Route) string {
 	return host + path
 }
 
-func httpFrontend(cfg *config.Config) haproxy.Frontend {
+func httpFrontend(cfg *input) haproxy.Frontend {
 	binds := slices.Clone(cfg.HTTP.Binds)
 	slices.SortFunc(binds, netip.AddrPort.Compare)
 	return haproxy.Frontend{Name: reservedName + "_http", Mode: haproxy.HTTP, Binds: binds, Relay: cfg.HTTP.Relay}
 }
 
-func tcpFrontend(cfg *config.Config, port uint16, backend string, sec secure) haproxy.Frontend {
+func tcpFrontend(cfg *input, port uint16, backend string, sec secure) haproxy.Frontend {
 	binds := make([]netip.AddrPort, len(cfg.TCP.Addresses))
 	for i, addr := range cfg.TCP.Addresses {
 		binds[i] = netip.AddrPortFrom(addr, port)

@@ -26,9 +26,9 @@ func TestTheOrderOfTheInputDoesNotCount(t *testing.T) {
 			c.change()
 		}
 		snap := c.snapshot()
-		want := Compile(testConfig(), snap, nil)
+		want := Compile(testConfig(), nil, snap, nil)
 		for range 3 {
-			if diff := cmp.Diff(want, Compile(testConfig(), c.permuted(snap), nil), told()); diff != "" {
+			if diff := cmp.Diff(want, Compile(testConfig(), nil, c.permuted(snap), nil), told()); diff != "" {
 				t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
 			}
 		}
@@ -50,13 +50,13 @@ func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
 				cfg.Defaults.Algorithm = haproxy.Random
 			}
 			snap = c.next(snap)
-			got := Compile(cfg, snap, prev)
+			got := Compile(cfg, nil, snap, prev)
 			checkShared(t, got, prev)
-			if diff := cmp.Diff(Compile(cfg, snap, nil), got, told()); diff != "" {
+			if diff := cmp.Diff(Compile(cfg, nil, snap, nil), got, told()); diff != "" {
 				t.Fatalf("seed %d step %d (-whole +changed):\n%s", seed, step, diff)
 			}
 			checkSorted(t, got)
-			if again := Compile(cfg, snap, got); again != got {
+			if again := Compile(cfg, nil, snap, got); again != got {
 				t.Fatalf("seed %d step %d: nothing changed, and the Result is a new one", seed, step)
 			}
 			prev = got
@@ -67,7 +67,7 @@ func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
 // checkShared holds that what is the same in both Results is one.
 func checkShared(t *testing.T, r, prev *Result) {
 	t.Helper()
-	if prev == nil || r.config != prev.config {
+	if prev == nil || r.input != prev.input {
 		return
 	}
 	for _, b := range r.State.Backends.All() {

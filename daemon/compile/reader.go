@@ -5,14 +5,13 @@ package compile
 import (
 	"fmt"
 
-	"podgate/daemon/config"
 	"podgate/kubeapi"
 )
 
 // reader reads the annotations that hold for one port of a Service and gathers
 // what is wrong with them.
 type reader struct {
-	cfg      *config.Config
+	cfg      *input
 	service  kubeapi.Key
 	port     kubeapi.ServicePort
 	notes    annotations

@@ -5,7 +5,6 @@ package compile
 import (
 	"slices"
 
-	"podgate/daemon/config"
 	"podgate/haproxy"
 )
 
@@ -21,7 +20,7 @@ type claimed struct {
 // readRoutes reads where an HTTP port is reached. It reports false for a port
 // that must not be reached at all: a host or a path that cannot be used never
 // becomes a route that takes more than it did.
-func readRoutes(r *reader, cfg *config.Config, sec secure) (claimed, bool) {
+func readRoutes(r *reader, cfg *input, sec secure) (claimed, bool) {
 	hosts, hostNote, hostsOK := readHosts(r, cfg)
 	paths, pathNote, pathsOK := readPaths(r)
 	rewrite := read(r, keyRewrite, parseRewrite)
@@ -67,7 +66,7 @@ func readRoutes(r *reader, cfg *config.Config, sec secure) (claimed, bool) {
 // grantedPaths are those paths that the namespace may claim under any host, nil
 // where there are none. One that matches in any case needs a grant for what it is
 // in lower case.
-func grantedPaths(r *reader, cfg *config.Config, note annotation, paths []pathMatch) []pathMatch {
+func grantedPaths(r *reader, cfg *input, note annotation, paths []pathMatch) []pathMatch {
 	var granted []pathMatch
 	for _, p := range paths {
 		if cfg.GrantsPath(r.service.Namespace, p.path) {
@@ -114,7 +113,7 @@ func servicePath(r *reader) string {
 
 // readHosts reads the hosts of a port, nil where it asks for none. It reports
 // false where it asks for some and none is left.
-func readHosts(r *reader, cfg *config.Config) (hosts []string, note annotation, ok bool) {
+func readHosts(r *reader, cfg *input) (hosts []string, note annotation, ok bool) {
 	list := readStrict(r, keyHost, parseList)
 	if !list.given || list.bad {
 		return nil, list.note, !list.bad

@@ -29,7 +29,7 @@ func TestScenarios(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			s := readScenario(t, file)
-			r := Compile(s.config, s.snapshot, nil)
+			r := Compile(s.config, nil, s.snapshot, nil)
 			got := map[string]string{"want.state": r.State.String(), "want.problems": problemLines(r.Problems)}
 			if *update {
 				s.write(t, got)

@@ -44,7 +44,7 @@ type claim struct {
 
 // compileService compiles one Service, with the work of prev, which is of the
 // same name or nil.
-func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node, prev *service) *service {
+func compileService(cfg *input, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node, prev *service) *service {
 	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) &&
 		(!prev.claims.needNodes() || sameNodes(prev.nodes, nodes)) {
 		return prev
@@ -80,13 +80,13 @@ func compileService(cfg *config.Config, svc *kubeapi.Service, endpointSlices []*
 }
 
 // readClaims reads what a Service asks for.
-func readClaims(cfg *config.Config, svc *kubeapi.Service) *claims {
+func readClaims(cfg *input, svc *kubeapi.Service) *claims {
 	return recordClaims(cfg, svc, nil)
 }
 
 // recordClaims is readClaims that keeps what it read in record, unless that is
 // nil.
-func recordClaims(cfg *config.Config, svc *kubeapi.Service, record *[]reading) *claims {
+func recordClaims(cfg *input, svc *kubeapi.Service, record *[]reading) *claims {
 	notes, problems := parseAnnotations(svc)
 	if why := skipped(cfg, svc, notes); why != "" {
 		if why == skipNamespace {
@@ -132,7 +132,7 @@ const (
 )
 
 // skipped says why a Service was never asked to be served, "" where it was.
-func skipped(cfg *config.Config, svc *kubeapi.Service, notes annotations) string {
+func skipped(cfg *input, svc *kubeapi.Service, notes annotations) string {
 	k := cfg.Kubernetes
 	followed := slices.Contains(k.Namespaces, svc.Namespace) || slices.Equal(k.Namespaces, []string{"*"})
 	switch {
@@ -166,7 +166,7 @@ func unservable(svc *kubeapi.Service) string {
 
 // readPort reads what one port asks for. It reports false for one that is not
 // served; what is to be told of it is in r.
-func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool) {
+func readPort(r *reader, cfg *input, svc *kubeapi.Service) (claim, bool) {
 	if !isTCP(r.port.Protocol) {
 		r.tellPort(annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol)).Kind = Unsupported
 		return claim{}, false
@@ -210,7 +210,7 @@ func readPort(r *reader, cfg *config.Config, svc *kubeapi.Service) (claim, bool)
 }
 
 // allowedListen checks the port that a TCP frontend is asked for on.
-func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, bool) {
+func allowedListen(r *reader, cfg *input, tcp setting[int]) (uint16, bool) {
 	listen := uint16(tcp.value)
 	allowed := slices.ContainsFunc(cfg.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
 	if !allowed || len(cfg.TCP.Addresses) == 0 {
@@ -227,7 +227,7 @@ func allowedListen(r *reader, cfg *config.Config, tcp setting[int]) (uint16, boo
 // hasFrontend reports whether there is a frontend that carries the port's
 // routes. Without the HTTP frontend, a port is told where it asks to be reached
 // there.
-func hasFrontend(r *reader, cfg *config.Config, sec secure, routed annotation) bool {
+func hasFrontend(r *reader, cfg *input, sec secure, routed annotation) bool {
 	if sec.edge() || len(cfg.HTTP.Binds) > 0 {
 		return true
 	}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -30,14 +29,14 @@ func (s secure) edge() bool { return s.sslTerm || s.passthrough }
 
 // endsTLS reports whether there is a TLS frontend. Where clients are to be
 // verified and nobody knows by whom, there is none.
-func endsTLS(cfg *config.Config) bool {
+func endsTLS(cfg *input) bool {
 	h := cfg.HTTPS
-	return len(h.Binds) > 0 && (h.ClientCA == "" || h.Material.ClientCA != "")
+	return len(h.Binds) > 0 && (h.ClientCA == "" || cfg.files.ClientCA != "")
 }
 
 // readSecure reads what a port asks for in TLS. It reports false for one that
 // must not be served without.
-func readSecure(r *reader, cfg *config.Config, tcp bool) (secure, bool) {
+func readSecure(r *reader, cfg *input, tcp bool) (secure, bool) {
 	sslTerm := readStrict(r, keySSLTerm, parseBool)
 	s := secure{sslTerm: sslTerm.or(false)}
 	ok := !sslTerm.bad
@@ -67,7 +66,7 @@ func readSecure(r *reader, cfg *config.Config, tcp bool) (secure, bool) {
 }
 
 // readForBrowsers reads what only HTTP knows of TLS.
-func readForBrowsers(r *reader, cfg *config.Config, s *secure) {
+func readForBrowsers(r *reader, cfg *input, s *secure) {
 	redirect := read(r, keyRedirectHTTPS, parseBool)
 	switch {
 	case !redirect.or(false):
@@ -110,8 +109,8 @@ func parseSecretName(value string) (string, error) {
 // readVerify reads how the certificates of a port's pods are verified. It
 // reports false where that cannot be done: not to verify who was to be verified
 // would let somebody else in his place.
-func readVerify(r *reader, cfg *config.Config, o *haproxy.Options) bool {
-	bundles := cfg.HTTPS.Material.BackendCAs
+func readVerify(r *reader, cfg *input, o *haproxy.Options) bool {
+	bundles := cfg.files.BackendCAs
 	verify := readStrict(r, keyBackendVerify, func(value string) (string, error) {
 		if _, known := bundles[value]; !known && value != "none" {
 			return "", fmt.Errorf("%s is neither none nor a CA bundle in https.backend_ca_folder of podgate.toml", quote(value))
@@ -207,7 +206,7 @@ func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
 	})
 }
 
-func httpsFrontend(cfg *config.Config, routes []haproxy.Route) haproxy.Frontend {
+func httpsFrontend(cfg *input, routes []haproxy.Route) haproxy.Frontend {
 	binds := slices.Clone(cfg.HTTPS.Binds)
 	slices.SortFunc(binds, netip.AddrPort.Compare)
 	f := haproxy.Frontend{Name: reservedName + "_https", Mode: haproxy.HTTP, Binds: binds, TLS: termination(cfg)}
@@ -222,17 +221,17 @@ func httpsFrontend(cfg *config.Config, routes []haproxy.Route) haproxy.Frontend 
 }
 
 // termination is how podgate.toml has TLS ended.
-func termination(cfg *config.Config) haproxy.Termination {
+func termination(cfg *input) haproxy.Termination {
 	h := cfg.HTTPS
 	t := haproxy.Termination{
 		MinVersion:   h.MinVersion,
 		Ciphers:      h.Ciphers,
 		CipherSuites: h.CipherSuites,
 		ALPN:         strings.Join(h.ALPN, ","),
-		Default:      h.Material.Default,
+		Default:      cfg.files.Default,
 	}
 	if h.ClientCA != "" {
-		t.ClientCA, t.ClientVerify = h.Material.ClientCA, haproxy.Verify(h.ClientCertificate)
+		t.ClientCA, t.ClientVerify = cfg.files.ClientCA, haproxy.Verify(h.ClientCertificate)
 	}
 	return t
 }

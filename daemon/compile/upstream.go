@@ -30,7 +30,7 @@ func sameNodes(a, b []*kubeapi.Node) bool {
 
 // readUpstream reads what is reached of a port. It reports false for a port that
 // cannot be reached in the way that podgate.toml says.
-func readUpstream(r *reader, cfg *config.Config, svc *kubeapi.Service) (config.UpstreamMode, bool) {
+func readUpstream(r *reader, cfg *input, svc *kubeapi.Service) (config.UpstreamMode, bool) {
 	asked := read(r, keyUpstream, parseOneOf(config.UpstreamModes()...))
 	mode := asked.or(cfg.Upstream.Mode)
 	lack := lacks(mode, r.port, svc)

@@ -25,15 +25,6 @@ type HTTPS struct {
 	Inner              netip.AddrPort // where TLS is ended behind the choice of what is passed through
 	RedirectPort       int            // that clients are sent to
 	TicketKeyInterval  time.Duration  // how long a key of session tickets is used
-	Material           Material       // what there is of these files; filled by the daemon alone
-}
-
-// Material tells which of the files that HTTPS names could be read, and what
-// HAProxy calls them.
-type Material struct {
-	Default    string            // Name of the default certificate
-	ClientCA   string            // file, absolute
-	BackendCAs map[string]string // file, absolute, by the name of the bundle
 }
 
 // ClientCertificate says what becomes of clients without a certificate of

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import "podgate/daemon/config"
+
+// TLSFiles names the files of podgate's folder that hold what [https] of
+// podgate.toml asks for. A file that could not be read has no name here. The
+// zero value has none at all.
+type TLSFiles struct {
+	Default    string            // Name of the default certificate
+	ClientCA   string            // absolute path of the authorities of clients
+	BackendCAs map[string]string // absolute path of each bundle of backend_ca_folder, by its name
+}
+
+// input is what is the same for every Service: the configuration and the files
+// that it names.
+type input struct {
+	*config.Config
+	files TLSFiles
+	given *TLSFiles // that files is a copy of; its identity counts
+}
+
+// inputOf returns before if it was made of the same two pointers.
+func inputOf(cfg *config.Config, files *TLSFiles, before *input) *input {
+	if before != nil && before.Config == cfg && before.given == files {
+		return before
+	}
+	in := &input{Config: cfg, given: files}
+	if files != nil {
+		in.files = *files
+	}
+	return in
+}
+
+// SameInput reports whether both Results were made under one configuration and
+// with one set of files. Prev may be nil.
+func (r *Result) SameInput(prev *Result) bool { return prev != nil && r.input == prev.input }
