@@ -88,9 +88,9 @@ func (c *chronicle) pass(result *compile.Result, since time.Time, p Pass, e *edg
 		c.latency[admin.Runtime].Observe(now.Sub(since))
 	}
 	if e.told != c.trouble {
-		what := "HAProxy is not in step"
+		what := "HAProxy is out of sync"
 		if e.told == "" {
-			what = "HAProxy is in step again"
+			what = "HAProxy is in sync again"
 		}
 		changes = append(changes, told(what, e.told))
 		c.trouble = e.told

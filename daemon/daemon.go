@@ -50,7 +50,7 @@ type Daemon struct {
 	view     view
 }
 
-// Run keeps HAProxy in step until ctx ends, and leaves it serving then. It
+// Run keeps HAProxy in sync until ctx ends, and leaves it serving then. It
 // returns an error only where it cannot begin: everything after that is told in
 // the log and tried again.
 func (d *Daemon) Run(ctx context.Context) error {

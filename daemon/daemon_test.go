@@ -230,7 +230,7 @@ func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
 			tw.start()
 			tw.awaitAnswer("any", "/more/", "200 more-0 /")
 			tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-			if strings.Contains(tw.log.String(), "not in step") {
+			if strings.Contains(tw.log.String(), "out of sync") {
 				t.Error("there was trouble")
 			}
 		})
@@ -626,7 +626,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 		time.Sleep(tw.reloads)
 	}
 	log := tw.log.String()
-	if told, over := strings.Count(log, "HAProxy is not in step"), strings.Count(log, "in step again"); told != 1 || over != 0 {
+	if told, over := strings.Count(log, "HAProxy is out of sync"), strings.Count(log, "in sync again"); told != 1 || over != 0 {
 		t.Errorf("told %d times, and %d times that it was over", told, over)
 	}
 	if err := os.WriteFile(tw.haproxy.Base, base, 0o600); err != nil {
@@ -635,7 +635,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 	tw.reloading("newer", newPod(t, "newer-0"))
 	tw.awaitAnswer("any", "/newer/", "200 newer-0 /")
 	tw.awaitAnswer("any", "/new/", "200 new-0 /")
-	tw.awaitLog("in step again")
+	tw.awaitLog("in sync again")
 	l.check(t)
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package daemon keeps one HAProxy in step with one cluster: it takes Snapshots
+// Package daemon keeps one HAProxy in sync with one cluster: it takes Snapshots
 // of the cluster, compiles them to what HAProxy should serve, compares that
 // with what it serves, and closes the difference.
 //

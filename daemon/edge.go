@@ -231,10 +231,10 @@ func (e *edge) close() {
 func (e *edge) tell(err error) {
 	switch {
 	case err == nil && e.told != "":
-		e.log.Info("HAProxy is in step again")
+		e.log.Info("HAProxy is in sync again")
 		e.told = ""
 	case err != nil && err.Error() != e.told:
-		e.log.Error("HAProxy is not in step", "err", err)
+		e.log.Error("HAProxy is out of sync", "err", err)
 		e.told = err.Error()
 	}
 }
@@ -243,13 +243,13 @@ func (e *edge) tell(err error) {
 func (e *edge) status() string {
 	switch {
 	case e.told != "":
-		return "not in step: " + e.told
+		return "out of sync: " + e.told
 	case !e.reload.at.IsZero():
 		return "a reload of HAProxy is due"
 	case e.brake.hold != nil:
 		return e.brake.status()
 	}
-	return fmt.Sprintf("in step: %d backends, HAProxy %s", e.have.Loaded.Backends.Len(), e.process.Version)
+	return fmt.Sprintf("in sync: %d backends, HAProxy %s", e.have.Loaded.Backends.Len(), e.process.Version)
 }
 
 // look makes sure that have is what the process that answers now serves. It

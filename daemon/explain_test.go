@@ -111,9 +111,9 @@ func TestExplainAgreesWithHAProxy(t *testing.T) {
 	tw.start()
 	tw.awaitAnswer("any", "/plain/", "200 plain /")
 	client := admin.NewClient(tw.socket)
-	eventually(t, "podgate is in step", func() error {
+	eventually(t, "podgate is in sync", func() error {
 		s, err := client.Status(t.Context(), 0)
-		if err == nil && !s.InStep {
+		if err == nil && !s.InSync {
 			err = fmt.Errorf("%v", s.Reasons)
 		}
 		return err
@@ -206,7 +206,7 @@ func TestExplainTellsOfClientCertificates(t *testing.T) {
 	})
 }
 
-// explains sees that explain says this of that, once podgate is in step.
+// explains sees that explain says this of that, once podgate is in sync.
 func (tw *tlsTown) explains(wants map[string]string) {
 	tw.t.Helper()
 	names := strings.NewReplacer(tw.folder, "CERTIFICATES", tw.https.String(), "TLS", tw.http.String(), "EDGE")

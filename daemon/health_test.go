@@ -122,7 +122,7 @@ func TestHealthIsThatOfTheNode(t *testing.T) {
 	c.service("cart", nil, newPod(t, "cart-0"))
 	c.service("none", nil)
 	c.start()
-	c.awaitHealth("503 503 never in step")
+	c.awaitHealth("503 503 never in sync")
 	if err := c.api.Start(""); err != nil {
 		t.Fatal(err)
 	}

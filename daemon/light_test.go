@@ -224,7 +224,7 @@ func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
 	tw.awaitAnswer("any", "/new/", "200 new-0 /")
 	tw.awaitReloads("backend shop_new_80 is new, and HAProxy did not take it at runtime: Error during backend creation : name is already used by other proxy 'backend shop_new_80'.")
 	l.check(t)
-	if strings.Contains(tw.log.String(), "not in step") {
+	if strings.Contains(tw.log.String(), "out of sync") {
 		t.Error("there was trouble")
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// node is what the load balancer is to be told once HAProxy is in step. It logs
+// node is what the load balancer is to be told once HAProxy is in sync. It logs
 // when a drain begins and ends, and ends one that is over by itself.
 func (d *Daemon) node(ctx context.Context) haproxy.Node {
 	at, draining := d.edge.folder.drain()

@@ -215,8 +215,8 @@ func (tw *town) awaitHealthy() {
 	tw.t.Helper()
 	eventually(tw.t, "status is ok", func() error {
 		s, err := admin.NewClient(tw.socket).Status(tw.t.Context(), -1)
-		if err != nil || s.Level != admin.Healthy || !s.InStep {
-			return fmt.Errorf("%s %q, in step %t, %v", s.Level, s.Reasons, s.InStep, err)
+		if err != nil || s.Level != admin.Healthy || !s.InSync {
+			return fmt.Errorf("%s %q, in sync %t, %v", s.Level, s.Reasons, s.InSync, err)
 		}
 		return nil
 	})

@@ -20,8 +20,8 @@ import (
 type view struct {
 	chronicle   chronicle
 	started     time.Time
-	inStep      bool
-	since       time.Time // since when inStep is so
+	inSync      bool
+	since       time.Time // since when inSync is so
 	problems    []admin.Problem
 	configError string
 	configSince time.Time
@@ -128,9 +128,9 @@ func (d *Daemon) publish() {
 	v.chronicle.api(d.follow.client.Status().Conditions)
 	e := d.edge
 	answers := e.process != runtime.Process{}
-	inStep := d.result != nil && answers && e.ours && e.told == "" && len(e.reload.reasons) == 0
-	if inStep != v.inStep {
-		v.inStep, v.since = inStep, time.Now()
+	inSync := d.result != nil && answers && e.ours && e.told == "" && len(e.reload.reasons) == 0
+	if inSync != v.inSync {
+		v.inSync, v.since = inSync, time.Now()
 	}
 	v.certified(e.shown(d.material.chosen), d.Log)
 	if d.Admin == nil {
@@ -147,7 +147,7 @@ func (d *Daemon) publish() {
 		Config: d.Config, ConfigFile: d.ConfigFile, ConfigError: v.configError, ConfigSince: v.configSince,
 		API: d.follow.client, Snapshot: d.snapshot, Result: d.result, Problems: v.problems,
 		Edge: admin.Edge{
-			Answers: answers, InStep: inStep, Since: v.since, Trouble: e.told,
+			Answers: answers, InSync: inSync, Since: v.since, Trouble: e.told,
 			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
 			ViaMaster: viaMaster, NoRelay: e.noRelay, NoPeers: e.noPeers,
 			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.brake.keeps(), Draining: d.draining,

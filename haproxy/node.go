@@ -6,7 +6,7 @@ import "net/netip"
 
 // Node is what a load balancer in front may know of this edge node. HAProxy
 // holds it in NodeMap, so that it outlives us, and whoever restarts. The zero
-// Node has never been in step.
+// Node has never been in sync.
 type Node struct {
 	Served   bool // HAProxy has served what the cluster asks for
 	Draining bool // clients are to go elsewhere

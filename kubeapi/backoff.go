@@ -11,7 +11,7 @@ import (
 const (
 	// firstBackoff is the longest pause after a first failure.
 	firstBackoff = 200 * time.Millisecond
-	// watchBackoff is the longest pause where there is a watch: whoever was in step
+	// watchBackoff is the longest pause where there is a watch: whoever was in sync
 	// within milliseconds is so again soon after an outage.
 	watchBackoff = 1500 * time.Millisecond
 )

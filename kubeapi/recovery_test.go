@@ -173,8 +173,8 @@ func (e *edge) stop() {
 	<-e.ended
 }
 
-// inStep returns how long it took until a Snapshot has so many Services.
-func (e *edge) inStep(t *testing.T, services int) time.Duration {
+// inSync returns how long it took until a Snapshot has so many Services.
+func (e *edge) inSync(t *testing.T, services int) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for deadline := time.After(time.Hour); ; {
@@ -222,7 +222,7 @@ func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 						s := shop(t, true)
 						n.serve(s)
 						e := n.follow(t, m.cfg)
-						e.inStep(t, 1)
+						e.inSync(t, 1)
 						time.Sleep(time.Minute)
 
 						away(n)
@@ -241,8 +241,8 @@ func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 						if way == "which swallows connections" {
 							within += 2 * time.Second // until the last connection is given up
 						}
-						if took := e.inStep(t, 2); took > within {
-							t.Errorf("in step after %v, want %v at most", took, within)
+						if took := e.inSync(t, 2); took > within {
+							t.Errorf("in sync after %v, want %v at most", took, within)
 						}
 						time.Sleep(time.Minute)
 						e.tells(t, "API server unreachable", "API server reachable")
@@ -296,7 +296,7 @@ func TestManyEdgesDoNotComeBackTogether(t *testing.T) {
 					all = append(all, n.follow(t, tt.cfg))
 				}
 				for _, e := range all {
-					e.inStep(t, 1)
+					e.inSync(t, 1)
 				}
 				n.stop()
 				time.Sleep(20 * time.Second)
@@ -304,10 +304,10 @@ func TestManyEdgesDoNotComeBackTogether(t *testing.T) {
 				setService(t, s, "pay")
 				n.serve(s)
 				for _, e := range all {
-					e.inStep(t, 2)
+					e.inSync(t, 2)
 				}
 				if took := time.Since(began); took > tt.round {
-					t.Errorf("all are in step after %v, want %v at most", took, tt.round)
+					t.Errorf("all are in sync after %v, want %v at most", took, tt.round)
 				}
 				if got := s.Lists() - lists; got > tt.lists*edges {
 					t.Errorf("%d lists by %d edges, want %d each at most", got, edges, tt.lists)
@@ -360,8 +360,8 @@ func TestManyEdgesThatAreToldToWaitDoNotComeBackTogether(t *testing.T) {
 			all = append(all, n.follow(t, cfg))
 		}
 		for _, e := range all {
-			if took := e.inStep(t, 1); took > 4*time.Second {
-				t.Errorf("in step after %v", took)
+			if took := e.inSync(t, 1); took > 4*time.Second {
+				t.Errorf("in sync after %v", took)
 			}
 		}
 		mu.Lock()

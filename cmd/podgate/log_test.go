@@ -82,11 +82,11 @@ func TestATerminalShowsProgressBelowTheLog(t *testing.T) {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 	s := admin.New(config.Admin{}, slog.New(slog.DiscardHandler))
-	s.Publish(&admin.View{Edge: admin.Edge{InStep: true}})
+	s.Publish(&admin.View{Edge: admin.Edge{InSync: true}})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	term.follow(ctx, s)
 	if ctx.Err() != nil {
-		t.Error("it goes on although HAProxy is in step")
+		t.Error("it goes on although HAProxy is in sync")
 	}
 }

@@ -53,7 +53,7 @@ func (t *terminal) show(line string) {
 	_, _ = io.WriteString(t.out, eraseLine+line) // who reads it may have gone
 }
 
-// follow shows the progress until HAProxy is in step, or ctx ends.
+// follow shows the progress until HAProxy is in sync, or ctx ends.
 func (t *terminal) follow(ctx context.Context, s *admin.Server) {
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()

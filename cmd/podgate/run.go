@@ -24,12 +24,12 @@ const exitConfig = 78
 func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Follow the cluster and keep HAProxy in step, until SIGTERM",
-		Long: `Follow the cluster and keep HAProxy in step, until SIGTERM.
+		Short: "Follow the cluster and keep HAProxy in sync, until SIGTERM",
+		Long: `Follow the cluster and keep HAProxy in sync, until SIGTERM.
 
 SIGHUP, and every change of the configuration file, reads it again. HAProxy goes
 on serving when podgate ends, for whatever reason. On a terminal it shows how far
-it is until HAProxy is in step.
+it is until HAProxy is in sync.
 
 Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
 		Args: cobra.NoArgs,

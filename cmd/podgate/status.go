@@ -19,8 +19,8 @@ const exitUnknown = 3
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show whether podgate is in step, and what it serves",
-		Long: `Show whether podgate is in step, and what it serves: one screen, what is wrong
+		Short: "Show whether podgate is in sync, and what it serves",
+		Long: `Show whether podgate is in sync, and what it serves: one screen, what is wrong
 first. It asks the podgate that runs, on its control socket.
 
 Exit code: 0 if all is well; 1 if something is wrong, but all that was served is

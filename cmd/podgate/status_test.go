@@ -82,7 +82,7 @@ history = ""
 	deadline := time.Now().Add(15 * time.Second)
 	for {
 		stdout, stderr, code := podgate(t, "status", "--config", toml)
-		if code == 0 && strings.HasPrefix(stdout, "OK  podgate ") && strings.Contains(stdout, ", in step for ") && strings.Contains(stdout, "no endpoints  default/cart") {
+		if code == 0 && strings.HasPrefix(stdout, "OK  podgate ") && strings.Contains(stdout, ", in sync for ") && strings.Contains(stdout, "no endpoints  default/cart") {
 			if strings.Contains(stdout, "\x1b") {
 				t.Errorf("there are colours in what is no terminal: %q", stdout)
 			}
@@ -95,11 +95,11 @@ history = ""
 	}
 	var status struct {
 		SchemaVersion int               `json:"schema_version"`
-		InStep        bool              `json:"in_step"`
+		InSync        bool              `json:"in_sync"`
 		Services      []json.RawMessage `json:"services"`
 	}
 	stdout, _, code := podgate(t, "status", "--config", toml, "-o", "json")
-	if err := json.Unmarshal([]byte(stdout), &status); err != nil || code != 0 || status.SchemaVersion != 1 || !status.InStep || len(status.Services) != 2 {
+	if err := json.Unmarshal([]byte(stdout), &status); err != nil || code != 0 || status.SchemaVersion != 2 || !status.InSync || len(status.Services) != 2 {
 		t.Errorf("code %d, %v\n%s", code, err, stdout)
 	}
 	if stdout, _, code := podgate(t, "status", "--config", toml, "--history"); code != 0 || !strings.Contains(stdout, "HAProxy reloaded: HAProxy has not loaded podgate's configuration yet") {

@@ -59,7 +59,7 @@ func troubledView(t *testing.T) *View {
 	v.Certificates = []Certificate{{Source: "/etc/podgate/certificates/www.example.com.pem", Names: []string{"www.example.com"}, Expires: time.Now().Add(50 * time.Hour)}}
 	v.CertificateProblems = []CertificateProblem{{File: "/etc/podgate/certificates/broken.pem", Text: "holds no PEM"}}
 	v.ConfigError = `/etc/podgate/podgate.toml:5: kubernetes.poll_intervall: unknown key (did you mean "poll_interval"?)`
-	v.Edge.InStep, v.Edge.Trouble = false, "observe HAProxy: dial unix /run/haproxy/admin.sock: connect: permission denied (is podgate in group haproxy?)"
+	v.Edge.InSync, v.Edge.Trouble = false, "observe HAProxy: dial unix /run/haproxy/admin.sock: connect: permission denied (is podgate in group haproxy?)"
 	for i := range 9 {
 		v.Changes = append(v.Changes, &Change{
 			At: time.Now().Add(time.Duration(i) * time.Second), What: fmt.Sprintf("HAProxy reloaded: backend shop_svc-%05d_80 is new", i),

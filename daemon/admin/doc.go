@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package admin answers an operator: is it in step, what does it serve, why not
+// Package admin answers an operator: is it in sync, what does it serve, why not
 // this one, what happened at night. It does so over a control socket for the
 // command line, and over read-only HTTP: a page, JSON and metrics.
 //

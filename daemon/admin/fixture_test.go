@@ -15,7 +15,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// viewOf is a View of a podgate in step, with that many Services of so many
+// viewOf is a View of a podgate in sync, with that many Services of so many
 // pods each.
 func viewOf(t testing.TB, services, pods int) *View {
 	t.Helper()
@@ -50,7 +50,7 @@ func viewOf(t testing.TB, services, pods int) *View {
 		Version: "1.2.3", Started: time.Now().Add(-time.Hour), At: time.Now(), Config: c, ConfigFile: "/etc/podgate/podgate.toml",
 		API: client, Snapshot: snapshot, Result: compile.Compile(c, nil, snapshot, nil),
 		Edge: Edge{
-			Answers: true, InStep: true, Since: time.Now().Add(-time.Minute), Version: "2.6.12", Pid: 7, Generation: "abc",
+			Answers: true, InSync: true, Since: time.Now().Add(-time.Minute), Version: "2.6.12", Pid: 7, Generation: "abc",
 			Runtime: runtime.New("/nonexistent/admin.sock", "/nonexistent/master.sock", "/nonexistent"),
 		},
 		Health:  &Health{At: time.Now(), Up: map[string]int{}},

@@ -54,7 +54,7 @@ func histogram(name, help string, labels ...string) metric {
 
 // metrics are all of ours.
 type metrics struct {
-	build, inStep, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, adminSocketUp, peers, apiUp, apiCondition, listed, heard, applied metric
+	build, inSync, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, adminSocketUp, peers, apiUp, apiCondition, listed, heard, applied metric
 	problems, services, servers, backends, routes, oldWorkers                                                                                                                       metric
 	latency, applies, reloads, driftFound, driftRepaired, watchRestarts, apiRequest                                                                                                 metric
 }
@@ -62,7 +62,7 @@ type metrics struct {
 func newMetricNames() metrics {
 	return metrics{
 		build:         gauge("build_info", "Always 1; the labels say which podgate this is.", "version", "commit", "goversion"),
-		inStep:        gauge("in_step", "1 while HAProxy serves what cluster and configuration say, else 0."),
+		inSync:        gauge("in_sync", "1 while HAProxy serves what cluster and configuration say, else 0."),
 		config:        gauge("configuration_in_force", "1 while podgate.toml is in force as it is now, 0 while it is refused and an older one is."),
 		certificates:  gauge("certificates", "Certificates in use, by state: expiring is less than 14 days before the end.", "state"),
 		expiry:        gauge("certificate_expiry_timestamp_seconds", "When each certificate in use expires, of the thousand that do so first; source is its file or Secret.", "source"),
@@ -110,7 +110,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(x.Desc, x.kind, value, labels...)
 	}
 	tell(m.build, 1, v.Version, v.Commit, goruntime.Version())
-	tell(m.inStep, truth(v.Edge.InStep))
+	tell(m.inSync, truth(v.Edge.InSync))
 	tell(m.config, truth(v.ConfigError == ""))
 	var held Held // zero for none
 	if v.Edge.Held != nil {

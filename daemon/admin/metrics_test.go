@@ -39,7 +39,7 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"podgate_in_step 1\n",
+		"podgate_in_sync 1\n",
 		`podgate_servers{state="up"} 6` + "\n",
 		`podgate_services{state="up"} 3` + "\n",
 		`podgate_reloads_total{reason="settings"} 1` + "\n",

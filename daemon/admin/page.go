@@ -72,7 +72,7 @@ func changesOf(all []*Change) []change {
 type statusPage struct {
 	frame
 	Status                             Status
-	Step, API, HAProxy, Config, Serves string
+	Sync, API, HAProxy, Config, Serves string
 	Extra                              []fact
 	Problems                           []StatusProblem
 	MoreProblems                       int
@@ -103,7 +103,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	status := StatusOf(v, time.Now())
 	p := statusPage{
 		frame: s.frame(r, string(status.Level)), Status: status,
-		Step: status.stepTitle(),
+		Sync: status.syncTitle(),
 		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(status.HAProxy.Answers),
 		Problems: limit(status.Problems, pageProblems), Changes: changesOf(limit(status.Changes, pageChanges)),
 	}

@@ -105,7 +105,7 @@ func notReady(v *View) error {
 	case !v.Edge.Answers:
 		return errors.New("HAProxy does not answer")
 	case v.Edge.Trouble != "":
-		return errors.New("HAProxy is not in step: " + v.Edge.Trouble)
+		return errors.New("HAProxy is out of sync: " + v.Edge.Trouble)
 	}
 	return nil
 }

@@ -14,14 +14,14 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	name := v.Result.State.Backends.At(0).Name
 	delete(v.Health.Up, name)
 	if rows := RowsOf(v); rows[0].State != Up || rows[1].State != Up {
-		t.Errorf("in step since HAProxy was asked: %+v", rows)
+		t.Errorf("in sync since HAProxy was asked: %+v", rows)
 	}
 
-	v.Edge.InStep, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), []string{"backend " + name + " is new"}
+	v.Edge.InSync, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), []string{"backend " + name + " is new"}
 	v.Edge.Trouble = "haproxy -c refuses the operator's files: line 7"
 	rows := RowsOf(v)
 	if rows[0].State != Waiting || rows[0].Up != 0 || rows[1].State != Up {
-		t.Errorf("not in step: %+v", rows)
+		t.Errorf("out of sync: %+v", rows)
 	}
 	if n := countStates(v); n[Waiting] != 1 || n[Up] != 1 {
 		t.Errorf("states: %v", n)

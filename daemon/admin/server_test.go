@@ -82,7 +82,7 @@ func TestReadyAndAlive(t *testing.T) {
 	}
 	s.Publish(v)
 	if probe("/livez") != 200 || probe("/readyz") != 200 {
-		t.Error("in step it lives and is ready")
+		t.Error("in sync it lives and is ready")
 	}
 	down := *v
 	down.Edge.Answers, down.At = false, time.Now().Add(-time.Hour)

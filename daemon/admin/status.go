@@ -12,7 +12,7 @@ import (
 // SchemaVersion is that of Status, Listing, History and Explanation in JSON.
 // Fields may come, kinds of Problems and states of Services; a field that goes or
 // changes its meaning makes it another.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Status is everything that one screen shows, as JSON.
 type Status struct {
@@ -23,8 +23,8 @@ type Status struct {
 	At            time.Time       `json:"at"`
 	Level         Level           `json:"level"`
 	Reasons       []string        `json:"reasons"` // why Level is not ok, the worst first
-	InStep        bool            `json:"in_step"`
-	Since         time.Time       `json:"since"` // since when InStep is so
+	InSync        bool            `json:"in_sync"`
+	Since         time.Time       `json:"since"` // since when InSync is so
 	API           StatusAPI       `json:"api_server"`
 	HAProxy       StatusHAProxy   `json:"haproxy"`
 	Config        StatusConfig    `json:"configuration"`
@@ -176,7 +176,7 @@ func StatusOf(v *View, now time.Time) Status {
 		s.Level, s.Reasons = Degraded, []string{"podgate begins"}
 		return s
 	}
-	s.Version, s.Commit, s.Started, s.InStep, s.Since = v.Version, v.Commit, v.Started, v.Edge.InStep, v.Edge.Since
+	s.Version, s.Commit, s.Started, s.InSync, s.Since = v.Version, v.Commit, v.Started, v.Edge.InSync, v.Edge.Since
 	s.Config = StatusConfig{v.ConfigFile, v.ConfigError, v.ConfigSince}
 	s.API = apiOf(v)
 	s.HAProxy = haproxyOf(v)
@@ -250,13 +250,13 @@ func judge(v *View, s Status, now time.Time) (Level, []string) {
 	}
 	switch {
 	case v.Edge.Trouble != "":
-		add(Critical, "HAProxy is not in step: %s", v.Edge.Trouble)
+		add(Critical, "HAProxy is out of sync: %s", v.Edge.Trouble)
 	case v.Result == nil && len(s.API.Conditions) > 0:
 		add(Critical, "podgate has not read the cluster since it was started; HAProxy serves what it served before")
 	case v.Result == nil:
 		add(Degraded, "podgate reads the cluster for the first time")
-	case !s.InStep && now.Sub(s.Since) > unsettled:
-		add(Critical, "HAProxy is not in step since %s", s.Since.UTC().Format(time.RFC3339))
+	case !s.InSync && now.Sub(s.Since) > unsettled:
+		add(Critical, "HAProxy has been out of sync since %s", s.Since.UTC().Format(time.RFC3339))
 	}
 	if h := v.Edge.Held; h != nil {
 		add(Degraded, "podgate holds the removal of %s: %s", h, h.Prospect())
@@ -308,12 +308,12 @@ func HistoryOf(v *View) History {
 	return h
 }
 
-// Progress is what podgate does on its way into step, "" once it is.
+// Progress is what podgate does until HAProxy is in sync; "" from then on.
 func Progress(v *View) string {
 	switch {
 	case v == nil:
 		return "begins"
-	case v.Edge.InStep:
+	case v.Edge.InSync:
 		return ""
 	case v.Result == nil:
 		st := v.API.Status()
@@ -322,7 +322,7 @@ func Progress(v *View) string {
 		}
 		return fmt.Sprintf("reads the cluster: %d Services, %d EndpointSlices so far", st.Reading.Services, st.Reading.EndpointSlices)
 	case v.Edge.Trouble != "":
-		return "HAProxy is not in step: " + v.Edge.Trouble
+		return "HAProxy is out of sync: " + v.Edge.Trouble
 	case len(v.Edge.ReloadReasons) > 0:
 		return fmt.Sprintf("loads %d backends and %d routes into HAProxy", v.Result.State.Backends.Len(), len(v.Result.State.Routes))
 	}

@@ -130,7 +130,7 @@ func (p printer) table(header []string, rows [][]string, color func(row []string
 // Print writes the status as one screen.
 func (s Status) Print(w io.Writer, style Style) {
 	p := printer{w, style}
-	p.line("%s  podgate %s, %s", p.paint(s.Level.color(), strings.ToUpper(string(s.Level))), s.Version, s.stepText())
+	p.line("%s  podgate %s, %s", p.paint(s.Level.color(), strings.ToUpper(string(s.Level))), s.Version, s.syncText())
 	for _, r := range s.Reasons {
 		fmt.Fprintln(p.w, "  "+clean(r)) // never cut: it is what one came for
 	}
@@ -155,24 +155,24 @@ func (s Status) Print(w io.Writer, style Style) {
 	p.changes(s.Changes, screenChanges, "LAST CHANGES")
 }
 
-func (s Status) stepText() string {
-	step := "not in step"
+func (s Status) syncText() string {
+	text := "out of sync"
 	if s.Level == Healthy {
-		step = "not in step yet"
+		text = "not in sync yet"
 	}
-	if s.InStep {
-		step = "in step"
+	if s.InSync {
+		text = "in sync"
 	}
 	if s.Since.IsZero() {
-		return step
+		return text
 	}
-	return step + " for " + ago(s.At.Sub(s.Since))
+	return text + " for " + ago(s.At.Sub(s.Since))
 }
 
-// stepTitle says how bad it is where it is bad at all, since a colour says it to
+// syncTitle says how bad it is where it is bad at all, since a colour says it to
 // few.
-func (s Status) stepTitle() string {
-	text := s.stepText()
+func (s Status) syncTitle() string {
+	text := s.syncText()
 	if s.Level != Healthy {
 		text = string(s.Level) + ": " + text
 	}

@@ -53,9 +53,9 @@ type Problem struct {
 // Edge is the HAProxy beside podgate.
 type Edge struct {
 	Answers    bool // it did when it was last asked; else Version to Generation are empty
-	InStep     bool // it serves what cluster and configuration say
+	InSync     bool // it serves what cluster and configuration say
 	Since      time.Time
-	Trouble    string // why it is not in step and does not get there; "" for nothing
+	Trouble    string // why it is out of sync; "" while it is in sync, or on its way
 	Version    string // of HAProxy
 	Pid        int
 	Generation string
@@ -127,9 +127,9 @@ func (h *Health) Of(b *haproxy.Backend, ready int) (int, bool) {
 }
 
 // unloaded reports whether HAProxy had no such backend when it was last asked, and
-// has not come into step since.
+// has not been in sync since.
 func (v *View) unloaded(b *haproxy.Backend) bool {
-	if v.Edge.InStep || v.Health == nil || v.Health.Up == nil {
+	if v.Edge.InSync || v.Health == nil || v.Health.Up == nil {
 		return false
 	}
 	_, there := v.Health.Up[b.Name]

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// inStepTimeout bounds how long podgate may take from its start until all is
+	// inSyncTimeout bounds how long podgate may take from its start until all is
 	// served.
-	inStepTimeout = time.Minute
+	inSyncTimeout = time.Minute
 	// settleTime is for what podgate does behind the last answer.
 	settleTime = 2 * time.Second
 	// answerTimeout bounds how long one change may take to show.
@@ -50,7 +50,7 @@ type edge struct {
 	admin   netip.AddrPort // podgate's page and metrics
 	bare    netip.AddrPort // where the yardstick's does
 	socket  string         // podgate's control socket
-	inStep  time.Duration  // from podgate's start until the last Service answered
+	inSync  time.Duration  // from podgate's start until the last Service answered
 	churn   time.Duration  // how long a benchmark that is about churn has pods move
 }
 
@@ -86,7 +86,7 @@ func (e *edge) open(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	if e.inStep, err = e.startPodgate(ctx, binary, toml); err != nil {
+	if e.inSync, err = e.startPodgate(ctx, binary, toml); err != nil {
 		return fmt.Errorf("%w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
 	}
 	if !pause(ctx, settleTime) {
@@ -103,7 +103,7 @@ func (e *edge) startPodgate(ctx context.Context, binary, toml string) (time.Dura
 		return 0, err
 	}
 	for _, i := range []int{0, e.services - 1} {
-		if err := e.await(ctx, serviceName(i), inStepTimeout); err != nil {
+		if err := e.await(ctx, serviceName(i), inSyncTimeout); err != nil {
 			return 0, err
 		}
 	}

@@ -127,7 +127,7 @@ func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podg
 		return fmt.Errorf("%w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
 	}
 	head := line{{"name", b.name}, {"haproxy", e.version}, {"services", s.services}, {"pods_per_service", s.pods}}
-	tail := line{{"checks", e.check}, {"start_to_in_step_ms", ms(e.inStep)}, {"podgate_rss_mb", e.podgate.memory()}}
+	tail := line{{"checks", e.check}, {"start_to_in_sync_ms", ms(e.inSync)}, {"podgate_rss_mb", e.podgate.memory()}}
 	_, err = fmt.Fprintln(out, append(append(head, l...), tail...))
 	return err
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// rss is podgate's whole resident memory: in step, and after one pod of each
+// rss is podgate's whole resident memory: in sync, and after one pod of each
 // Service in turn was replaced for a while, which -churn makes longer; and what it
 // takes of a processor meanwhile. The yardstick is the memory of the HAProxy that
 // serves the same servers.

@@ -36,7 +36,7 @@ type starts struct {
 // with what it takes and no more. A start is short beside what else a machine
 // may do meanwhile, which processor time does not count. And how long a podgate
 // takes that finds all in order; its first start, at which HAProxy has none of
-// the certificates, is start_to_in_step_ms.
+// the certificates, is start_to_in_sync_ms.
 func certificatesStart(ctx context.Context, e *edge) (line, error) {
 	if err := e.podgate.stop(); err != nil {
 		return nil, err
@@ -193,21 +193,21 @@ func threadsOf(pid int) (cpu time.Duration, err error) {
 }
 
 // podgateAgain starts podgate again, and returns how long it took until that was
-// in step.
+// in sync.
 func (e *edge) podgateAgain(ctx context.Context) (time.Duration, error) {
 	if err := e.podgate.stop(); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, inStepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, inSyncTimeout)
 	defer cancel()
 	began := time.Now()
 	var err error
 	if e.podgate, err = startPodgate(e.podgate.cmd.Path, filepath.Join(e.dir, "podgate.toml"), filepath.Join(e.dir, "log")); err != nil {
 		return 0, err
 	}
-	for !e.isInStep(ctx) {
+	for !e.isInSync(ctx) {
 		if !pause(ctx, 2*time.Millisecond) {
-			return 0, fmt.Errorf("podgate is not in step: %w", context.Cause(ctx))
+			return 0, fmt.Errorf("podgate is out of sync: %w", context.Cause(ctx))
 		}
 	}
 	took := time.Since(began)
@@ -217,7 +217,7 @@ func (e *edge) podgateAgain(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-func (e *edge) isInStep(ctx context.Context) bool {
+func (e *edge) isInSync(ctx context.Context) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.admin.String()+"/api/v1/status?services=0&changes=0", nil)
 	if err != nil {
 		return false
@@ -228,5 +228,5 @@ func (e *edge) isInStep(ctx context.Context) bool {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return err == nil && bytes.Contains(text, []byte(`"in_step":true`))
+	return err == nil && bytes.Contains(text, []byte(`"in_sync":true`))
 }

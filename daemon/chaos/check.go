@@ -17,15 +17,15 @@ import (
 	"podgate/haproxy"
 )
 
-// backInStep is how long podgate may take after a fault is over. A reload that
+// backInSync is how long podgate may take after a fault is over. A reload that
 // could not be verified is tried again after a minute.
-const backInStep = 90 * time.Second
+const backInSync = 90 * time.Second
 
-// inStep waits until HAProxy serves what the cluster says: each Service that is
+// inSync waits until HAProxy serves what the cluster says: each Service that is
 // there has its pods and no others, is reached, and reaches none but them; one
 // that is not, is not; and podgate's own comparison, of process and files, finds
 // no difference.
-func (t *town) inStep(ctx context.Context) (recovery, error) {
+func (t *town) inSync(ctx context.Context) (recovery, error) {
 	began := time.Now()
 	var r recovery
 	for {
@@ -40,8 +40,8 @@ func (t *town) inStep(ctx context.Context) (recovery, error) {
 		if err == nil || ctx.Err() != nil {
 			return r, nil
 		}
-		if r.whole > backInStep {
-			return r, fmt.Errorf("not in step within %s: %w", backInStep, err)
+		if r.whole > backInSync {
+			return r, fmt.Errorf("out of sync within %s: %w", backInSync, err)
 		}
 		r.waitedFor = err.Error()
 		pause(ctx, 50*time.Millisecond)

@@ -40,7 +40,7 @@ func run(ctx context.Context, binary string, seed uint64, duration time.Duration
 		return err
 	}
 	defer t.close()
-	if _, err := t.inStep(ctx); err != nil {
+	if _, err := t.inSync(ctx); err != nil {
 		return fmt.Errorf("at the start: %w\n%s", err, t.tail())
 	}
 	t.startLoad()
@@ -68,7 +68,7 @@ func run(ctx context.Context, binary string, seed uint64, duration time.Duration
 }
 
 // step does one fault to the edge while the cluster changes, and waits until the
-// edge is in step again.
+// edge is in sync again.
 func (t *town) step(ctx context.Context, f *fault) error {
 	t.current.Store(f.name)
 	if err := t.churn(); err != nil {
@@ -84,7 +84,7 @@ func (t *town) step(ctx context.Context, f *fault) error {
 	if err := t.churn(); err != nil {
 		return err
 	}
-	r, err := t.inStep(ctx)
+	r, err := t.inSync(ctx)
 	if err != nil {
 		return fmt.Errorf("after %s: %w", f.name, err)
 	}
@@ -98,7 +98,7 @@ func (t *town) step(ctx context.Context, f *fault) error {
 
 func (t *town) printTable(faults []*fault) {
 	const row = "%-66s %8v %14v %14v   %.90s\n"
-	fmt.Printf("\n"+row, "fault", "survived", "serves after", "in step after", "which waited for")
+	fmt.Printf("\n"+row, "fault", "survived", "serves after", "in sync after", "which waited for")
 	for _, f := range faults {
 		switch {
 		case f.survived > 0:

@@ -40,7 +40,7 @@ func (d *document) addHealth(f haproxy.Frontend) {
 		"http-request set-log-level silent",
 		answer(404, "404 this is no health check", fmt.Sprintf("unless { path %s } or { path_beg %s }", path, below(path))),
 		answer(503, "503 draining", "if "+d.node(haproxy.NodeDraining)+" !{ stopping }"),
-		answer(503, "503 never in step with the cluster", "unless "+d.node(haproxy.NodeServed)+" or { stopping }"),
+		answer(503, "503 never in sync with the cluster", "unless "+d.node(haproxy.NodeServed)+" or { stopping }"),
 		answer(503, "503 no usable server", fmt.Sprintf("if { path_beg %s } !{ path,regsub(^%s,),nbsrv gt 0 } !{ stopping }", below(path), below(path))),
 		answer(200, "200 serving", "unless { stopping }"),
 		"use_backend "+healthBackend(f)+" if { stopping }",

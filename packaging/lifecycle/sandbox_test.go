@@ -197,7 +197,7 @@ func pageInTheSandbox(t *testing.T) {
 	client := &http.Client{Timeout: 5 * time.Second}
 	for path, text := range map[string]string{
 		"/":        "default/cart",
-		"/metrics": "\npodgate_in_step 1\n",
+		"/metrics": "\npodgate_in_sync 1\n",
 		"/readyz":  "ok\n",
 	} {
 		if said := get(client, "http://127.0.0.1:9180"+path); !strings.Contains(said, text) {
