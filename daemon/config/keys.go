@@ -9,9 +9,8 @@ import (
 	"podgate/haproxy"
 )
 
-// key is one key of podgate.toml. The keys are told here and nowhere else: the
-// file is read by them, misspelt keys are compared with them, and tests hold
-// the packaged example and the manual against them.
+// key is one key of podgate.toml. The parser, the suggestions for misspelt keys,
+// and the tests of the packaged example and the manual all use this table.
 type key struct {
 	section string
 	name    string
@@ -20,11 +19,11 @@ type key struct {
 	doc     string // one sentence
 }
 
-// effect says when a changed value takes hold.
+// effect is when a changed value takes effect.
 type effect string
 
 const (
-	atOnce       effect = "at once"
+	immediately  effect = "immediately"
 	afterRestart effect = "after a restart"
 )
 
@@ -58,32 +57,32 @@ func (c *Config) keys() []key {
 func (k *Kubernetes) keys() []key {
 	const s = "kubernetes"
 	return []key{
-		{s, "kubeconfig", text(&k.Kubeconfig, "absolute path", orEmpty(absolutePath)), atOnce,
-			"The kubeconfig that names the API server and the credentials; give this or server."},
-		{s, "context", text(&k.Context, "name", contextName), atOnce,
-			"The context of the kubeconfig; empty for its current one."},
-		{s, "server", oneOrMore(&k.Servers, "http or https URL without a path, or a list of them", fromString(serverURL), quote, distinct[string]), atOnce,
-			"The API server, or those of one cluster, of which the next is asked when one fails; give this or kubeconfig."},
-		{s, "ca_file", text(&k.CAFile, "absolute path", orEmpty(absolutePath)), atOnce,
-			"The certificate authority of server in PEM; empty for those that the system trusts."},
-		{s, "token_file", text(&k.TokenFile, "absolute path", orEmpty(absolutePath)), atOnce,
-			"The file with the bearer token for server; it is read again when it changes."},
-		{s, "client_certificate", text(&k.ClientCertificate, "absolute path", orEmpty(absolutePath)), atOnce,
-			"The client certificate for server in PEM, together with client_key."},
-		{s, "client_key", text(&k.ClientKey, "absolute path", orEmpty(absolutePath)), atOnce,
-			"The private key of client_certificate in PEM."},
-		{s, "namespaces", list(&k.Namespaces, `list of namespaces, or ["*"] for all`, fromString(namespaceOrAll), quote, finishNamespaces), atOnce,
-			"The namespaces whose Services are served."},
-		{s, "selector", text(&k.Selector, "label selector as kubectl -l takes it", orEmpty(selector)), atOnce,
-			"Only Services with these labels are served; empty for all."},
-		{s, "expose", choice(&k.Expose, ExposeAll, ExposeAnnotated), atOnce,
-			"Serve every Service that is not ignored, or only those that carry an annotation of podgate."},
-		{s, "watch", boolean(&k.Watch), atOnce,
-			"Take changes from the API server as they happen; false lists every poll_interval."},
-		{s, "poll_interval", duration(&k.PollInterval, time.Second, time.Hour), atOnce,
-			"The time between two lists where there is no watch, and the most between two attempts to reach the API server, which beside a watch are 1.5s apart at most."},
-		{s, "resync_interval", duration(&k.ResyncInterval, time.Minute, 24*time.Hour), atOnce,
-			"The time between two complete lists beside a watch, and between two comparisons with the running HAProxy."},
+		{s, "kubeconfig", text(&k.Kubeconfig, "absolute path", orEmpty(absolutePath)), immediately,
+			"Kubeconfig file with the API server and the credentials. Set either kubeconfig or server."},
+		{s, "context", text(&k.Context, "name", contextName), immediately,
+			"Context of the kubeconfig to use; empty for its current context."},
+		{s, "server", oneOrMore(&k.Servers, "http or https URL without a path, or a list of them", fromString(serverURL), quote, distinct[string]), immediately,
+			"The API server, or a list of the API servers of one cluster: when one fails, podgate switches to the next. Set either server or kubeconfig."},
+		{s, "ca_file", text(&k.CAFile, "absolute path", orEmpty(absolutePath)), immediately,
+			"CA certificates in PEM that verify server; empty for the CAs that the system trusts."},
+		{s, "token_file", text(&k.TokenFile, "absolute path", orEmpty(absolutePath)), immediately,
+			"File with the bearer token for server; it is re-read when it changes."},
+		{s, "client_certificate", text(&k.ClientCertificate, "absolute path", orEmpty(absolutePath)), immediately,
+			"Client certificate for server in PEM; requires client_key."},
+		{s, "client_key", text(&k.ClientKey, "absolute path", orEmpty(absolutePath)), immediately,
+			"Private key of client_certificate in PEM."},
+		{s, "namespaces", list(&k.Namespaces, `list of namespaces, or ["*"] for all`, fromString(namespaceOrAll), quote, finishNamespaces), immediately,
+			"Namespaces whose Services are served."},
+		{s, "selector", text(&k.Selector, "label selector as for kubectl -l", orEmpty(selector)), immediately,
+			"Only Services with matching labels are served; empty matches every Service."},
+		{s, "expose", choice(&k.Expose, ExposeAll, ExposeAnnotated), immediately,
+			"\"all\" serves every Service that is not ignored; \"annotated\" serves only Services with an annotation of podgate."},
+		{s, "watch", boolean(&k.Watch), immediately,
+			"Whether podgate watches the API server for changes; false lists every poll_interval instead."},
+		{s, "poll_interval", duration(&k.PollInterval, time.Second, time.Hour), immediately,
+			"Time between two lists while there is no watch. It is also the longest delay before podgate retries an API server that failed; with a watch, that delay is at most 1.5s."},
+		{s, "resync_interval", duration(&k.ResyncInterval, time.Minute, 24*time.Hour), immediately,
+			"Time between two complete lists in addition to a watch, and between two comparisons with the running HAProxy."},
 	}
 }
 
@@ -91,97 +90,97 @@ func (h *HAProxy) keys() []key {
 	const s = "haproxy"
 	return []key{
 		{s, "folder", text(&h.Folder, "absolute path", folder), afterRestart,
-			"The folder that is podgate's alone and that HAProxy loads by a further -f."},
+			"Folder for podgate's own HAProxy files, which HAProxy loads by an additional -f. Nothing else may write to it."},
 		{s, "admin_socket", text(&h.AdminSocket, "absolute path", socket), afterRestart,
-			"HAProxy's stats socket of level admin."},
+			"HAProxy's stats socket with level admin."},
 		{s, "master_socket", text(&h.MasterSocket, "absolute path", socket), afterRestart,
-			"HAProxy's master CLI, by which it is reloaded."},
+			"Socket of HAProxy's master CLI, through which podgate reloads HAProxy."},
 		{s, "binary", text(&h.Binary, "absolute path", haproxyPath), afterRestart,
-			"The program that checks a configuration before it is loaded."},
+			"The haproxy program, which validates a configuration before it is loaded."},
 		{s, "config", list(&h.Files, "list of absolute paths", fromString(haproxyPath), quote, distinct[string]), afterRestart,
-			"Your own files that HAProxy loads before the folder; they are read by the check and never written."},
-		{s, "error_files", text(&h.ErrorFolder, "absolute path", orEmpty(haproxyPath)), atOnce,
-			"The folder whose CODE.http files replace HAProxy's own error pages; empty for none."},
-		{s, "reload_interval", duration(&h.ReloadInterval, 0, 10*time.Minute), atOnce,
-			"The least time between two reloads of HAProxy; what needs one meanwhile waits and is gathered."},
-		{s, "hard_stop_after", duration(&h.HardStopAfter, 0, 168*time.Hour), atOnce,
-			"How long a worker that a reload retired may live for its last connections, which are closed then; 0s is without limit."},
-		{s, "retired_workers", integer(&h.RetiredWorkers, 1, 1000), atOnce,
-			"How many reloads a retired worker may survive, and so how many there may be; each takes as much memory as the one that serves."},
-		{s, "access_log", choice(&h.AccessLog, haproxy.HTTPLog, haproxy.JSONLog), atOnce,
-			"How HAProxy logs requests and connections: in its own format, or as a JSON object a line that names namespace, Service and the pod's address."},
+			"Your own configuration files, which HAProxy loads before folder. podgate validates them together with its own and never writes them."},
+		{s, "error_files", text(&h.ErrorFolder, "absolute path", orEmpty(haproxyPath)), immediately,
+			"Folder with CODE.http files that replace HAProxy's error pages; empty for HAProxy's own."},
+		{s, "reload_interval", duration(&h.ReloadInterval, 0, 10*time.Minute), immediately,
+			"Minimum time between two reloads of HAProxy. Changes that need a reload in the meantime are collected into one."},
+		{s, "hard_stop_after", duration(&h.HardStopAfter, 0, 168*time.Hour), immediately,
+			"Maximum lifetime of an old worker after a reload; its remaining connections are closed then. 0s is no limit."},
+		{s, "retired_workers", integer(&h.RetiredWorkers, 1, 1000), immediately,
+			"Number of reloads that an old worker may survive, and so the maximum number of old workers. Each uses as much memory as the current worker."},
+		{s, "access_log", choice(&h.AccessLog, haproxy.HTTPLog, haproxy.JSONLog), immediately,
+			"Format in which HAProxy logs requests and connections: its own, or one JSON object per line with the namespace, the Service and the address of the pod."},
 	}
 }
 
 func (h *HTTP) keys() []key {
 	const s = "http"
 	return []key{
-		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), atOnce,
-			"Where plain HTTP is served: \":80\" is every IPv4 address, \"[::]:80\" every IPv6 address, an empty list nowhere."},
-		{s, "relay", scalar(&h.Relay, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay), atOnce,
-			"A loopback address on which a worker that a reload retired hands the last requests of its connections to the one that serves; empty for none, then it answers them by the routes and servers that it had."},
-		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), atOnce,
-			"The file with the body of the 404 page for what no Service claims; empty for a line of text."},
+		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), immediately,
+			"Addresses of the plain HTTP frontend: \":80\" is every IPv4 address, \"[::]:80\" every IPv6 address. An empty list disables the frontend."},
+		{s, "relay", scalar(&h.Relay, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay), immediately,
+			"Loopback address through which an old worker forwards the last request of an idle connection to the current worker. If empty, the old worker answers it by its own, older routes and servers."},
+		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), immediately,
+			"File with the body of the 404 page for requests that match no route; empty for one line of text."},
 	}
 }
 
 func (t *TCP) keys() []key {
 	const s = "tcp"
 	return []key{
-		{s, "addresses", list(&t.Addresses, "list of IP addresses", fromString(address), quoteStringer, distinct), atOnce,
-			"Where TCP frontends listen: \"0.0.0.0\" is every IPv4 address, \"::\" every IPv6 address."},
-		{s, "allowed_ports", list(&t.AllowedPorts, `list of ports, 1 to 65535, and ranges like "7000-7100"`, ports, printPorts, mergePorts), atOnce,
-			"The ports that Services may ask for by the tcp annotation; empty for none."},
+		{s, "addresses", list(&t.Addresses, "list of IP addresses", fromString(address), quoteStringer, distinct), immediately,
+			"Addresses that TCP frontends listen on: \"0.0.0.0\" is every IPv4 address, \"::\" every IPv6 address."},
+		{s, "allowed_ports", list(&t.AllowedPorts, `list of ports, 1 to 65535, and ranges like "7000-7100"`, ports, printPorts, mergePorts), immediately,
+			"Ports that Services may claim with the annotation tcp; empty for none."},
 	}
 }
 
 func (d *Defaults) keys() []key {
 	const s = "defaults"
 	return []key{
-		{s, "algorithm", choice(&d.Algorithm, haproxy.Balances()...), atOnce,
-			"How a backend spreads its load over its servers."},
-		{s, "check", boolean(&d.Check), atOnce,
-			"Whether servers are health checked."},
-		{s, "check_interval", duration(&d.CheckInterval, 100*time.Millisecond, time.Hour), atOnce,
-			"The time between two health checks of a server."},
-		{s, "cookie", text(&d.Cookie, "1 to 64 letters, digits and ._-", cookieName), atOnce,
-			"The name of the cookie that keeps a client on its server."},
-		{s, "cookie_key", text(&d.CookieKey, "1 to 128 letters, digits and ._/+@:,=-", cookieKey), atOnce,
-			"The key of the hash that the cookie holds; give every edge node the same."},
-		{s, "maxconn", integer(&d.MaxConn, 0, 1_000_000), atOnce,
-			"The most connections to one server at a time; 0 is without limit."},
-		{s, "timeout_client", duration(&d.TimeoutClient, time.Second, 24*time.Hour), atOnce,
-			"How long a client may be silent while it is its turn."},
-		{s, "timeout_server", duration(&d.TimeoutServer, time.Second, 24*time.Hour), atOnce,
-			"How long a server may be silent while it is its turn."},
-		{s, "timeout_connect", duration(&d.TimeoutConnect, 100*time.Millisecond, 5*time.Minute), atOnce,
-			"How long a connection to a server may take."},
-		{s, "timeout_http_request", duration(&d.TimeoutHTTPRequest, 100*time.Millisecond, time.Hour), atOnce,
-			"How long a client may take to send the head of a request."},
-		{s, "timeout_keep_alive", duration(&d.TimeoutKeepAlive, 100*time.Millisecond, 24*time.Hour), atOnce,
-			"How long an idle client connection waits for its next request; keep it over the idle timeout of a load balancer in front."},
-		{s, "timeout_tunnel", duration(&d.TimeoutTunnel, time.Second, 7*24*time.Hour), atOnce,
-			"How long a WebSocket or a TCP connection may be silent in both directions."},
+		{s, "algorithm", choice(&d.Algorithm, haproxy.Balances()...), immediately,
+			"Load balancing algorithm of a backend, as for HAProxy's balance."},
+		{s, "check", boolean(&d.Check), immediately,
+			"Whether HAProxy checks the health of servers."},
+		{s, "check_interval", duration(&d.CheckInterval, 100*time.Millisecond, time.Hour), immediately,
+			"Time between two health checks of a server."},
+		{s, "cookie", text(&d.Cookie, "1 to 64 letters, digits and ._-", cookieName), immediately,
+			"Name of the cookie that keeps a client on its server."},
+		{s, "cookie_key", text(&d.CookieKey, "1 to 128 letters, digits and ._/+@:,=-", cookieKey), immediately,
+			"Key of the hash in the cookie. Use the same key on every edge node."},
+		{s, "maxconn", integer(&d.MaxConn, 0, 1_000_000), immediately,
+			"Maximum number of concurrent connections to one server; 0 is no limit."},
+		{s, "timeout_client", duration(&d.TimeoutClient, time.Second, 24*time.Hour), immediately,
+			"Inactivity timeout when the client is expected to acknowledge or send data."},
+		{s, "timeout_server", duration(&d.TimeoutServer, time.Second, 24*time.Hour), immediately,
+			"Inactivity timeout when the server is expected to acknowledge or send data."},
+		{s, "timeout_connect", duration(&d.TimeoutConnect, 100*time.Millisecond, 5*time.Minute), immediately,
+			"Maximum time to wait for a connection to a server to be established."},
+		{s, "timeout_http_request", duration(&d.TimeoutHTTPRequest, 100*time.Millisecond, time.Hour), immediately,
+			"Maximum time to wait for the complete headers of an HTTP request."},
+		{s, "timeout_keep_alive", duration(&d.TimeoutKeepAlive, 100*time.Millisecond, 24*time.Hour), immediately,
+			"Maximum time to wait for the next request on a client connection. Set it longer than the idle timeout of a load balancer in front."},
+		{s, "timeout_tunnel", duration(&d.TimeoutTunnel, time.Second, 7*24*time.Hour), immediately,
+			"Inactivity timeout of WebSocket and TCP connections, in both directions."},
 	}
 }
 
 func (f *Safety) keys() []key {
 	const s = "safety"
 	return []key{
-		{s, "max_removal", integer(&f.MaxRemoval, 1, 100), atOnce,
-			"How many percent of the servers, or of the Services that have one, may go at once; what is more is held. 100 holds nothing."},
-		{s, "from_count", integer(&f.FromCount, 1, 1_000_000), atOnce,
-			"How many servers, or Services, there must be in service for max_removal to count; fewer may all go."},
-		{s, "hold_time", duration(&f.HoldTime, 0, 24*time.Hour), atOnce,
-			"How long a removal is held; then the cluster is listed once more, and what is missing still goes. \"podgate confirm\" lets it go at once."},
-		{s, "max_backends", integer(&f.MaxBackends, 1, 1_000_000), atOnce,
-			"How many ports of Services one namespace may have served; the oldest Services come first."},
-		{s, "max_routes", integer(&f.MaxRoutes, 1, 1_000_000), atOnce,
-			"How many routes, hosts times paths, one namespace may have; the oldest Services come first."},
-		{s, "max_endpoints", integer(&f.MaxEndpoints, 1, 1_000_000), atOnce,
-			"How many servers one port of a Service may have; those that are ready come first."},
-		{s, "networks", list(&f.Networks, "list of networks", fromString(network), quoteStringer, sortedNetworks), atOnce,
-			"The networks that pods are in; an endpoint elsewhere is served for nobody. Empty for everywhere."},
+		{s, "max_removal", integer(&f.MaxRemoval, 1, 100), immediately,
+			"Percentage of the servers, or of the Services that have servers, that one change may remove; a larger removal is held. 100 never holds."},
+		{s, "from_count", integer(&f.FromCount, 1, 1_000_000), immediately,
+			"Number of servers, or of Services, in service below which max_removal does not apply."},
+		{s, "hold_time", duration(&f.HoldTime, 0, 24*time.Hour), immediately,
+			"How long a removal is held. Then podgate lists the cluster again, and removes what is still missing. \"podgate confirm\" releases the removal immediately."},
+		{s, "max_backends", integer(&f.MaxBackends, 1, 1_000_000), immediately,
+			"Maximum number of Service ports that are served per namespace; the oldest Services take precedence."},
+		{s, "max_routes", integer(&f.MaxRoutes, 1, 1_000_000), immediately,
+			"Maximum number of routes (hosts times paths) per namespace; the oldest Services take precedence."},
+		{s, "max_endpoints", integer(&f.MaxEndpoints, 1, 1_000_000), immediately,
+			"Maximum number of servers per Service port; ready endpoints take precedence."},
+		{s, "networks", list(&f.Networks, "list of networks", fromString(network), quoteStringer, sortedNetworks), immediately,
+			"Networks that contain the pods; endpoints outside of them are ignored. Empty for every address."},
 	}
 }
 
@@ -189,16 +188,16 @@ func (f *Safety) keys() []key {
 func grantKeys(g *Grant) []key {
 	const s = grantSection
 	return []key{
-		{s, "namespace", text(&g.Namespace, `namespace, or "*" for all, required`, namespaceOrAll), atOnce,
-			"The namespace whose Services may claim what is listed."},
-		{s, "hosts", list(&g.Hosts, "list of host names", fromString(host), quote, finishHosts), atOnce,
-			"Hosts; \"*.example.com\" is every name below example.com. With any grant of hosts, a host without one is served for nobody."},
-		{s, "paths", list(&g.Paths, "list of path prefixes", fromString(pathPrefix), printPath, finishGranted), atOnce,
-			"Paths below which Services without a host may be reached, their own names among them. With any grant of paths, such a path without one is served for nobody."},
-		{s, "tcp_ports", list(&g.TCPPorts, `list of ports, 1 to 65535, and ranges like "7000-7100"`, ports, printPorts, finishGrantedPorts), atOnce,
-			"Ports of tcp.allowed_ports. With any grant of ports, a port without one is served for nobody."},
-		{s, "annotations", list(&g.Annotations, "list of annotations, without prefix and port", fromString(annotationName), quote, finishGranted), atOnce,
-			"Annotations. With any grant of annotations, one without it is told and does not count; ignore always does."},
+		{s, "namespace", text(&g.Namespace, `namespace, or "*" for all, required`, namespaceOrAll), immediately,
+			"Namespace whose Services may claim what this grant lists."},
+		{s, "hosts", list(&g.Hosts, "list of host names", fromString(host), quote, finishHosts), immediately,
+			"Host names; \"*.example.com\" is every name below example.com. If any grant lists hosts, a Service can claim only hosts that are granted to its namespace."},
+		{s, "paths", list(&g.Paths, "list of path prefixes", fromString(pathPrefix), printPath, finishGranted), immediately,
+			"Path prefixes for Services without a host, including the path that is their name. If any grant lists paths, such a Service can claim only paths below those granted to its namespace."},
+		{s, "tcp_ports", list(&g.TCPPorts, `list of ports, 1 to 65535, and ranges like "7000-7100"`, ports, printPorts, finishGrantedPorts), immediately,
+			"Ports of tcp.allowed_ports. If any grant lists ports, a Service can claim only ports that are granted to its namespace."},
+		{s, "annotations", list(&g.Annotations, "list of annotations, without prefix and port", fromString(annotationName), quote, finishGranted), immediately,
+			"Annotations. If any grant lists annotations, a Service can use only those granted to its namespace, and ignore; any other is reported and handled as invalid."},
 	}
 }
 
@@ -206,21 +205,21 @@ func (a *Admin) keys() []key {
 	const s = "admin"
 	return []key{
 		{s, "listen", list(&a.Listen, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), afterRestart,
-			"Where the status page, JSON and metrics are served, read-only and without TLS or passwords; an empty list nowhere."},
+			"Addresses of the status page, JSON and metrics, which are read-only and without TLS or passwords; empty for none."},
 		{s, "hosts", list(&a.Hosts, "list of host names", fromString(ownName), quote, distinct[string]), afterRestart,
-			"Further names under which the page may be asked for; localhost, this machine's name and addresses are known."},
+			"Additional host names that requests to the status page may use; localhost and the name and addresses of this machine always work."},
 		{s, "socket", text(&a.Socket, "absolute path, or empty", orEmpty(absolutePath)), afterRestart,
-			"The control socket, on which podgate status and podgate explain ask; empty for none."},
+			"Control socket for podgate status and podgate explain; empty for none."},
 		{s, "history", text(&a.History, "absolute path, or empty", orEmpty(absolutePath)), afterRestart,
-			"The file that keeps what happened over a restart; empty to forget it."},
+			"File that keeps the history over a restart; empty to keep it in memory only."},
 	}
 }
 
 func (l *Log) keys() []key {
 	const s = "log"
 	return []key{
-		{s, "level", level(&l.Level), atOnce,
-			"The least important messages that are logged."},
+		{s, "level", level(&l.Level), immediately,
+			"Minimum severity of the messages that are logged."},
 		{s, "format", choice(&l.Format, LogText, LogJSON), afterRestart,
 			"Lines of key=value, or one JSON object per line."},
 	}

@@ -18,8 +18,8 @@ type Peers struct {
 
 func (p *Peers) keys() []key {
 	return []key{
-		{"peers", "nodes", list(&p.Nodes, `list of "HOSTNAME=IPv4:PORT" and "HOSTNAME=[IPv6]:PORT"`, fromString(peer), printPeer, sortedPeers), atOnce,
-			"All edge nodes that share which client is on which server, this one too, by the names that hostname prints; empty for none."},
+		{"peers", "nodes", list(&p.Nodes, `list of "HOSTNAME=IPv4:PORT" and "HOSTNAME=[IPv6]:PORT"`, fromString(peer), printPeer, sortedPeers), immediately,
+			"All edge nodes that share their stick tables, including this one, each by the name that hostname prints there; empty for none."},
 	}
 }
 

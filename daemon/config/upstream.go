@@ -25,7 +25,7 @@ func UpstreamModes() []UpstreamMode {
 
 func (u *Upstream) keys() []key {
 	return []key{
-		{"upstream", "mode", choice(&u.Mode, UpstreamModes()...), atOnce,
-			"What is reached of a Service: its pods, the node port on the cluster's nodes, or its cluster IP."},
+		{"upstream", "mode", choice(&u.Mode, UpstreamModes()...), immediately,
+			"What the servers of a backend are: the pods, the Service's node port on the nodes of the cluster, or its cluster IP."},
 	}
 }

@@ -97,8 +97,8 @@ func definition(header, cells []string) string {
 		switch {
 		case said == "-":
 			continue
-		case header[i] == "a change takes hold":
-			said = "takes hold " + said
+		case header[i] == "a change takes effect":
+			said = "takes effect " + said
 		case header[i] != "value":
 			said = header[i] + " " + said
 		}

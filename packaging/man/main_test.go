@@ -22,10 +22,10 @@ Prose, and [tls.md](tls.md).
 |---|---|---|
 | ` + "`aws-nlb`" + ` | preserved | ` + "`drain_wait`" + ` |
 
-| key | value | default | a change takes hold | meaning |
+| key | value | default | a change takes effect | meaning |
 |---|---|---|---|---|
-| ` + "`check`" + ` | true or false | ` + "`true`" + ` | at once | Whether. |
-| ` + "`namespace`" + ` | namespace | - | at once | Whose. |
+| ` + "`check`" + ` | true or false | ` + "`true`" + ` | immediately | Whether. |
+| ` + "`namespace`" + ` | namespace | - | immediately | Whose. |
 
 More.
 `)
@@ -39,10 +39,10 @@ Prose, and ` + "`/usr/share/doc/podgate/tls.md`" + `.
 
 
 **check**
-: Whether. (true or false; default ` + "`true`" + `; takes hold at once)
+: Whether. (true or false; default ` + "`true`" + `; takes effect immediately)
 
 **namespace**
-: Whose. (namespace; takes hold at once)
+: Whose. (namespace; takes effect immediately)
 
 
 More.
