@@ -72,11 +72,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
 	defer watching.Wait()
-	watching.Go(func() {
-		if err := config.Watch(ctx, d.ConfigFile, changed); err != nil && ctx.Err() == nil {
-			d.Log.Warn("configuration file is not watched", "file", d.ConfigFile, "err", err)
-		}
-	})
+	watching.Go(func() { config.Watch(ctx, d.Log, d.ConfigFile, changed) })
 
 	if d.looking == (looking{}) {
 		d.looking = usualLooking()

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"podgate/daemon/config"
+	"podgate/daemon/filewatch"
 	"podgate/kubeapi"
 )
 
@@ -18,6 +19,7 @@ type follower struct {
 	of     config.Kubernetes
 	nodes  bool // it follows Nodes too
 	client *kubeapi.Client
+	log    *slog.Logger
 	cancel context.CancelFunc
 	done   chan struct{} // closed by the goroutine when it ends
 
@@ -33,7 +35,7 @@ func newFollower(k config.Kubernetes, nodes bool, userAgent string, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	return &follower{of: k, nodes: nodes, client: client, done: make(chan struct{}), secrets: newSecretFollower(client, k.PollInterval)}, nil
+	return &follower{of: k, nodes: nodes, client: client, log: log, done: make(chan struct{}), secrets: newSecretFollower(client, k.PollInterval)}, nil
 }
 
 // start begins to send Snapshots to out, until stop or until ctx ends.
@@ -44,8 +46,21 @@ func (f *follower) start(ctx context.Context, out chan *kubeapi.Snapshot) {
 		var beside sync.WaitGroup
 		defer beside.Wait()
 		beside.Go(func() { f.secrets.run(ctx) })
+		beside.Go(func() { f.watchCredentials(ctx) })
 		_ = f.client.Follow(ctx, out) // ends with ctx and for no other reason
 	}()
+}
+
+// watchCredentials has the credentials read again when their files change.
+func (f *follower) watchCredentials(ctx context.Context) {
+	if len(f.client.CredentialFiles()) == 0 {
+		return // and there will be none: no kubeconfig can name any
+	}
+	watcher := filewatch.New(f.log)
+	defer watcher.Close()
+	for watcher.Wait(ctx, f.client.CredentialFiles()...) {
+		f.client.Refresh()
+	}
 }
 
 // clientConfig is what podgate.toml says to kubeapi.

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -49,7 +50,7 @@ func sourceOf(c *config.Config) certs.Source {
 }
 
 // newMaterial reads what there is, and begins to follow it.
-func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]time.Time, tell func(error)) *material {
+func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]time.Time, log *slog.Logger) *material {
 	m := &material{of: sourceOf(c), out: make(chan certs.Set, 1), done: make(chan struct{}), told: told}
 	reader := certs.NewReader(m.of)
 	set, _ := reader.Read()
@@ -57,9 +58,7 @@ func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]t
 	ctx, m.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(m.done)
-		if err := certs.Watch(ctx, reader, set, m.out); err != nil {
-			tell(err)
-		}
+		certs.Watch(ctx, log, reader, set, m.out)
 	}()
 	return m
 }
@@ -164,9 +163,7 @@ func (d *Daemon) followMaterial(ctx context.Context) {
 		told, known = d.material.told, d.material.known
 		d.material.stop()
 	}
-	d.material = newMaterial(ctx, d.Config, told, func(err error) {
-		d.Log.Warn("certificates are not watched, changes are found within seconds", "err", err)
-	})
+	d.material = newMaterial(ctx, d.Config, told, d.Log)
 	d.material.known = known
 	d.takeMaterial()
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -37,6 +38,7 @@ type timeouts struct {
 	initial time.Duration // the next event of a streamed list
 	silence time.Duration // the next event or bookmark of a watch
 	watch   time.Duration // a whole watch, less up to half of it by chance
+	refresh time.Duration // how long credentials are trusted before they are read again
 }
 
 // defaultTimeouts leaves the API server time to give up by itself, which it does
@@ -50,6 +52,7 @@ func defaultTimeouts() timeouts {
 		initial: 10 * time.Second,
 		silence: 4 * time.Minute,
 		watch:   10 * time.Minute,
+		refresh: time.Minute,
 	}
 }
 
@@ -106,12 +109,18 @@ func (c *Client) useServers() error {
 	return err
 }
 
-// refresh reads the kubeconfig, tokens and certificates again. What cannot be
-// read, which is told, stays as it was.
-func (c *Client) refresh() {
+// Refresh reads the kubeconfig, tokens and certificates again. What cannot be
+// read, which is logged, stays as it was. Follow does so every minute, and a 401
+// has them read too; whoever watches CredentialFiles calls it when one changes.
+func (c *Client) Refresh() {
 	c.credentials.refresh()
 	_ = c.useServers() // checked with the rest
 }
+
+// CredentialFiles returns the paths of the kubeconfig and of all files that it, or
+// the Config, names at present; none where a Config names none. A kubeconfig that
+// changes may name others.
+func (c *Client) CredentialFiles() []string { return slices.Clone(c.credentials.current().files) }
 
 // Server returns the URL of the API server that is asked at present, for logs.
 func (c *Client) Server() string { return c.servers.current().String() }

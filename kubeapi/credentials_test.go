@@ -6,74 +6,69 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 )
 
-func TestTokenFileIsReadWhenItChanges(t *testing.T) {
-	link := func(t *testing.T, folder, content string) {
-		t.Helper()
-		old := filepath.Join(folder, content)
-		if err := os.Mkdir(old, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(old, "token"), content)
-		if err := errors.Join(os.Symlink(content, filepath.Join(folder, "new")), os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "..data"))); err != nil {
-			t.Fatal(err)
-		}
+func TestCredentialFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"ca", "token", "cert", "key"} {
+		write(t, filepath.Join(dir, name), "x")
 	}
+	cert, key := selfSigned(t)
+	write(t, filepath.Join(dir, "ca"), string(cert))
+	write(t, filepath.Join(dir, "cert"), string(cert))
+	write(t, filepath.Join(dir, "key"), string(key))
+	kubeconfig := filepath.Join(dir, "config")
+	configure := func(user string) {
+		write(t, kubeconfig, `{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}],
+clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443", certificate-authority: ca}}], users: [{name: u, user: {`+user+`}}]}`)
+	}
+	configure("tokenFile: token")
+	plain := kubeapi.Config{Server: "https://10.0.0.1:6443", Namespaces: []string{"shop"}}
+	files := plain
+	files.CAFile, files.TokenFile = dir+"/ca", dir+"/token"
+	files.ClientCertificate, files.ClientKey = dir+"/cert", dir+"/key"
 	for _, tt := range []struct {
-		name   string
-		change func(t *testing.T, folder, content string)
+		name string
+		cfg  kubeapi.Config
+		want []string
 	}{
-		{"it is written in place", func(t *testing.T, folder, content string) { write(t, filepath.Join(folder, "token"), content) }},
-		{"another file takes its name", func(t *testing.T, folder, content string) {
-			write(t, filepath.Join(folder, "new"), content)
-			if err := os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "token")); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a link on the way to it is swapped, as Kubernetes does", func(t *testing.T, folder, content string) {
-			link(t, folder, content)
-			if content == "first" {
-				if err := os.Symlink("..data/token", filepath.Join(folder, "token")); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}},
+		{"a server alone has none", plain, nil},
+		{"all that the settings name", files, []string{"ca", "token", "cert", "key"}},
+		{"a kubeconfig and what it names", kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{"shop"}}, []string{"config", "ca", "token"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, "cart")
-			s.Misbehave(kubeapitest.RequireToken("first"))
-			cfg := polling(s)
-			folder := t.TempDir()
-			cfg.TokenFile = filepath.Join(folder, "token")
-			tt.change(t, folder, "first")
-			var seen sync.Map
-			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				seen.Store(r.Header.Get("Authorization"), true)
-				s.ServeHTTP(w, r)
-			}))
-			t.Cleanup(front.Close)
-			cfg.Server = front.URL
-			f := follow(t, cfg)
-			f.untilServices("cart")
-			s.Misbehave(kubeapitest.RequireToken("")) // nobody says 401
-			tt.change(t, folder, "second")
-			eventually(t, "the new token is shown", func() bool { _, ok := seen.Load("Bearer second"); return ok })
+			var want []string
+			for _, name := range tt.want {
+				want = append(want, filepath.Join(dir, name))
+			}
+			c := newClient(t, tt.cfg, &logBook{})
+			if diff := cmp.Diff(want, c.CredentialFiles()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if tt.cfg.Kubeconfig == "" {
+				return
+			}
+			configure("client-certificate: cert, client-key: key")
+			c.Refresh()
+			want = append(want[:2], dir+"/cert", dir+"/key")
+			if diff := cmp.Diff(want, c.CredentialFiles()); diff != "" {
+				t.Errorf("after the kubeconfig names others (-want +got):\n%s", diff)
+			}
 		})
 	}
 }
@@ -114,22 +109,29 @@ func TestCertificatesAreReadWhenTheyChange(t *testing.T) {
 		}
 	}
 	first := replace()
-	f := follow(t, cfg)
+	var c *kubeapi.Client
+	f := follow(t, cfg, func(client *kubeapi.Client) { c = client })
 	eventually(t, "the first certificate is shown", first)
-	eventually(t, "the second certificate is shown", replace())
+	second := replace()
+	c.Refresh()
+	eventually(t, "the second certificate is shown", second)
 
 	// Another CA holds for new connections.
 	cert, _ := selfSigned(t)
 	write(t, cfg.CAFile, string(cert))
+	c.Refresh()
 	server.CloseClientConnections()
 	eventually(t, "the server is not trusted", func() bool { return len(f.logs.lines("signed by an unknown authority")) > 0 })
 
 	// What is broken changes nothing.
 	write(t, cfg.ClientKey, "broken")
+	c.Refresh()
 	eventually(t, "it is told", func() bool { return len(f.logs.lines("credentials unreadable, keeping the last ones")) > 0 })
 }
 
-func TestKubeconfigIsReadWhenItChanges(t *testing.T) {
+// TestKubeconfigIsReadWithoutAWatcher has nobody watch CredentialFiles; daemon
+// does.
+func TestKubeconfigIsReadWithoutAWatcher(t *testing.T) {
 	one, other := serve(t, "cart"), serve(t, "pay")
 	file := filepath.Join(t.TempDir(), "config")
 	config := func(s *kubeapitest.Server) string {
@@ -138,15 +140,13 @@ func TestKubeconfigIsReadWhenItChanges(t *testing.T) {
 	write(t, file, config(one))
 	cfg := polling(one)
 	cfg.Server, cfg.Kubeconfig = "", file
-	f := follow(t, cfg)
+	f := follow(t, cfg, func(c *kubeapi.Client) { c.SetRefresh(20 * time.Millisecond) })
 	f.untilServices("cart")
 	write(t, file, config(other))
 	f.untilServices("pay")
 	if got := f.logs.lines("credentials changed"); len(got) != 1 {
-		t.Errorf("told %d times, want once: %q", len(got), got)
+		t.Errorf("logged %d times, want once: %q", len(got), got)
 	}
-	// And where it changes before anybody watches it.
-	follow(t, cfg, func(*kubeapi.Client) { write(t, file, config(one)) }).untilServices("cart")
 }
 
 // execKubeconfig writes a kubeconfig whose user is the shell script.

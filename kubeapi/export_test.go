@@ -25,6 +25,9 @@ func (c *Client) SetSilence(d time.Duration) {
 	c.timeouts.initial, c.timeouts.silence = d, d
 }
 
+// SetRefresh shortens how long credentials are trusted before they are read again.
+func (c *Client) SetRefresh(d time.Duration) { c.timeouts.refresh = d }
+
 // SetPings shortens how long a test waits for a connection that is dead.
 func (c *Client) SetPings(every, timeout time.Duration) {
 	c.credentials.transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}

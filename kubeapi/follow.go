@@ -23,17 +23,20 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	defer f.stop()
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { c.watchFiles(ctx) })
 	reflectors := make([]*reflector, len(f.sources))
 	for i, src := range f.sources {
 		r := newReflector(c, src, f.take)
 		reflectors[i] = r
 		running.Go(func() { r.run(ctx) })
 	}
+	refresh := time.NewTicker(c.timeouts.refresh)
+	defer refresh.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-refresh.C:
+			c.Refresh()
 		case <-c.relist:
 			f.relist()
 			for _, r := range reflectors {

@@ -46,15 +46,16 @@ func goList(t *testing.T, args ...string) (packages []goPackage) {
 func TestNobodyImportsThroughAWall(t *testing.T) {
 	mayImport := map[string][]string{
 		"podgate/cmd/podgate":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/config", "podgate/daemon/demo", "podgate/daemon/setup", "podgate/haproxy/check"},
-		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/certs", "podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/check", "podgate/haproxy/runtime"},
+		"podgate/daemon":                      {"podgate/daemon/admin", "podgate/daemon/certs", "podgate/daemon/compile", "podgate/daemon/config", "podgate/daemon/filewatch", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/check", "podgate/haproxy/runtime"},
 		"podgate/daemon/admin":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime"},
 		"podgate/daemon/bench":                {"podgate/daemon/compile", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/cfgfile", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest", "podgate/kubeapi/kubeapitest/realapi"},
-		"podgate/daemon/certs":                {"podgate/haproxy"},
+		"podgate/daemon/certs":                {"podgate/daemon/filewatch", "podgate/haproxy"},
 		"podgate/daemon/chaos":                {"podgate/daemon", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest"},
 		"podgate/daemon/compile":              {"podgate/daemon/config", "podgate/kubeapi", "podgate/haproxy"},
-		"podgate/daemon/config":               {"podgate/haproxy"},
+		"podgate/daemon/config":               {"podgate/daemon/filewatch", "podgate/haproxy"},
 		"podgate/daemon/demo":                 {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/edgetest", "podgate/haproxy/haproxytest"},
 		"podgate/daemon/edgetest":             {"podgate/daemon", "podgate/daemon/admin", "podgate/daemon/compile", "podgate/daemon/config", "podgate/haproxy", "podgate/haproxy/runtime", "podgate/haproxy/haproxytest", "podgate/kubeapi", "podgate/kubeapi/kubeapitest"},
+		"podgate/daemon/filewatch":            {},
 		"podgate/daemon/setup":                {"podgate/daemon", "podgate/daemon/config", "podgate/haproxy/check"},
 		"podgate/kubeapi":                     {},
 		"podgate/packaging/man":               {},
@@ -88,6 +89,14 @@ func TestOnlyCfgfileAndRuntimeKnowClientNative(t *testing.T) {
 			if strings.HasPrefix(imported, "github.com/haproxytech/") && !known {
 				t.Errorf("%s: may not import %s", p.ImportPath, imported)
 			}
+		}
+	}
+}
+
+func TestOnlyFilewatchKnowsFsnotify(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		if slices.Contains(p.Imports, "github.com/fsnotify/fsnotify") && p.ImportPath != "podgate/daemon/filewatch" {
+			t.Errorf("%s: may not import fsnotify", p.ImportPath)
 		}
 	}
 }

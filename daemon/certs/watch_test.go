@@ -3,9 +3,9 @@
 package certs
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +14,8 @@ import (
 )
 
 // TestOnlyWhatCountsIsWatched has the folder above one of certificates, which may
-// be /tmp or /var/log, count for nothing but that folder.
+// be /tmp or /var/log, not among what is watched. Links are followed by
+// daemon/filewatch.
 func TestOnlyWhatCountsIsWatched(t *testing.T) {
 	dir := t.TempDir()
 	folder, archive, file := filepath.Join(dir, "certificates"), filepath.Join(dir, "archive"), filepath.Join(dir, "single", "one.pem")
@@ -28,29 +29,16 @@ func TestOnlyWhatCountsIsWatched(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(filepath.Join(archive, "linked.pem"), filepath.Join(folder, "linked.pem")); err != nil {
+	linked := filepath.Join(folder, "linked.pem")
+	if err := os.Symlink(filepath.Join(archive, "linked.pem"), linked); err != nil {
 		t.Fatal(err)
 	}
 	r := NewReader(Source{Paths: []string{folder, file}})
 	if set, _ := r.Read(); len(set.Certificates) != 2 {
 		t.Fatalf("read %v, %v", set.Certificates, set.Problems)
 	}
-	want := map[string]bool{folder: true, archive: true, file: true, filepath.Dir(file): true, dir: false}
-	if diff := cmp.Diff(want, r.folders()); diff != "" {
+	want := []string{folder, linked, filepath.Dir(file), file}
+	if diff := cmp.Diff(want, slices.Compact(slices.Sorted(slices.Values(r.files())))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func BenchmarkFolders1000(b *testing.B) {
-	dir := b.TempDir()
-	for i := range 1000 {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.pem", i)), []byte("x"), 0o600); err != nil {
-			b.Fatal(err)
-		}
-	}
-	r := NewReader(Source{Paths: []string{dir}})
-	r.Read()
-	for b.Loop() {
-		r.folders()
 	}
 }

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"podgate/daemon/config"
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+)
+
+func TestCredentialsAreReadWhenTheirFilesChange(t *testing.T) {
+	mount := func(t *testing.T, folder, content string) {
+		t.Helper()
+		data := filepath.Join(folder, content)
+		err := errors.Join(os.Mkdir(data, 0o700), os.WriteFile(filepath.Join(data, "token"), []byte(content), 0o600),
+			os.Symlink(content, filepath.Join(folder, "new")), os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "..data")))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(t *testing.T, folder, content string)
+	}{
+		{"a token is written in place", func(t *testing.T, folder, content string) {
+			put(t, filepath.Join(folder, "token"), content)
+		}},
+		{"another file takes the name of the token's", func(t *testing.T, folder, content string) {
+			put(t, filepath.Join(folder, "new"), content)
+			if err := os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "token")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"a link on the way to the token is swapped, as Kubernetes does", func(t *testing.T, folder, content string) {
+			mount(t, folder, content)
+			if content == "first" {
+				if err := os.Symlink("..data/token", filepath.Join(folder, "token")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			api := kubeapitest.Run(t)
+			var seen sync.Map
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				seen.Store(r.Header.Get("Authorization"), true)
+				api.ServeHTTP(w, r)
+			}))
+			t.Cleanup(front.Close)
+			folder := t.TempDir()
+			tt.change(t, folder, "first")
+			startFollower(t, config.Kubernetes{Servers: []string{front.URL}, TokenFile: filepath.Join(folder, "token")}, nil)
+			shown := func(token string) {
+				t.Helper()
+				within(t, token+" is shown", func() bool { _, ok := seen.Load("Bearer " + token); return ok })
+			}
+			shown("first")
+			tt.change(t, folder, "second") // and no 401
+			shown("second")
+		})
+	}
+}
+
+func TestAKubeconfigIsReadWhenItChanges(t *testing.T) {
+	one, other := kubeapitest.Run(t), kubeapitest.Run(t)
+	file := filepath.Join(t.TempDir(), "config")
+	name := func(s *kubeapitest.Server) {
+		put(t, file, fmt.Sprintf("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: %q}}]\n", s.URL()))
+	}
+	name(one)
+	f, logs := startFollower(t, config.Kubernetes{Kubeconfig: file}, nil)
+	within(t, "the first server is asked", func() bool { return one.Lists() > 0 })
+	name(other)
+	within(t, "the second server is asked", func() bool { return other.Lists() > 0 })
+	f.stop()
+	if got := strings.Count(logs.String(), "credentials changed"); got != 1 {
+		t.Errorf("logged %d times, want once:\n%s", got, logs)
+	}
+
+	// And where it changes before anybody watches it.
+	asked := one.Lists()
+	startFollower(t, config.Kubernetes{Kubeconfig: file}, func() { name(one) })
+	within(t, "the first server is asked again", func() bool { return one.Lists() > asked })
+}
+
+// startFollower follows as k says until the test ends, after before was called.
+func startFollower(t *testing.T, k config.Kubernetes, before func()) (*follower, *bytes.Buffer) {
+	t.Helper()
+	k.Namespaces, k.PollInterval, k.ResyncInterval = []string{"shop"}, 10*time.Millisecond, time.Hour
+	var logs bytes.Buffer
+	f, err := newFollower(k, false, "test", slog.New(slog.NewTextHandler(&logs, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before != nil {
+		before()
+	}
+	f.start(t.Context(), make(chan *kubeapi.Snapshot, 1))
+	t.Cleanup(f.stop)
+	return f, &logs
+}
+
+// within waits for what another goroutine does.
+func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for tick := time.NewTicker(time.Millisecond); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came true: %s", what)
+		}
+	}
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
