@@ -83,12 +83,12 @@ func (f folder) present(certificates []haproxy.Certificate) []haproxy.Certificat
 // observeCertificates reads back what HAProxy serves, all of it or what it has
 // under some Names. That is told by its fingerprint alone; where that is the
 // file's, it is the file.
-func (e *edge) observeCertificates(ctx context.Context, names ...string) error {
+func (e *edge) observeCertificates(ctx context.Context, session *runtime.Session, names ...string) error {
 	if !e.have.Loaded.EndsTLS() {
 		e.have.Certificates = nil
 		return nil
 	}
-	observed, err := e.runtime.Certificates(ctx, names...)
+	observed, err := session.Certificates(ctx, names...)
 	if err != nil {
 		return err
 	}

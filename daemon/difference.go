@@ -50,7 +50,9 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	_, draining := folder(c.HAProxy.Folder).drain()
 	want.Node = haproxy.Node{Served: true, Draining: draining}
 	e := newEdge(c, slog.New(slog.DiscardHandler))
-	if err := e.look(ctx, want, new(Pass)); err != nil {
+	session := e.runtime.Session(ctx)
+	defer session.Close()
+	if err := e.look(ctx, session, want, new(Pass)); err != nil {
 		return nil, err
 	}
 	want = want.KeepUnknown(e.have.Servers)

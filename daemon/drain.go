@@ -258,5 +258,5 @@ func (n node) sessions(ctx context.Context) (int, error) {
 	if err != nil || !answers {
 		return 0, err
 	}
-	return n.runtime.Sessions(ctx)
+	return n.runtime.FrontendSessions(ctx)
 }

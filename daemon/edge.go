@@ -129,16 +129,16 @@ func (e *edge) bring(ctx context.Context, want haproxy.State) Pass {
 
 func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	want.RuntimeBackends = e.have.TakesBackends // as of the last HAProxy that we knew
-	staying, leave := e.runtime.Stay(ctx)
-	defer leave()
-	if err := e.look(staying, want, pass); err != nil {
+	session := e.runtime.Session(ctx)
+	defer session.Close()
+	if err := e.look(ctx, session, want, pass); err != nil {
 		if want.HasUnknown() {
 			return err // the files stay as they are: they hold the servers that want lacks
 		}
 		e.startBrake()
 		return errors.Join(err, e.writeDesired(ctx, e.vet(ctx, e.brake.brake(want))))
 	}
-	e.findLocal(staying, want.Settings.Peers)
+	e.findLocal(ctx, want.Settings.Peers)
 	if e.unknowns.In(want) {
 		want = want.KeepUnknown(e.have.Servers)
 	}
@@ -146,7 +146,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	want = e.vet(ctx, e.brake.brake(want))
 	want.RuntimeBackends = e.have.TakesBackends
 	possible := e.quarantine.filter(want, e.have.Loaded)
-	refused, err := e.change(staying, possible, pass)
+	refused, err := e.change(ctx, session, possible, pass)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	switch due := e.reload.due(e.reloadReasons(possible), e.reloadInterval); {
 	case !due:
 		e.checkAhead(ctx, possible)
-	case !e.learns(staying):
+	case !e.learns(ctx, session):
 		loaded, err := e.load(ctx, want, pass)
 		if err != nil {
 			return errors.Join(refused, err, e.writeRunning())
@@ -181,12 +181,12 @@ func (e *edge) startBrake() {
 
 // changeMore does what changed while HAProxy loaded want.
 func (e *edge) changeMore(ctx context.Context, want haproxy.State, pass *Pass) (refused, err error) {
-	staying, leave := e.runtime.Stay(ctx)
-	defer leave()
-	if err := e.look(staying, want, pass); err != nil {
+	session := e.runtime.Session(ctx)
+	defer session.Close()
+	if err := e.look(ctx, session, want, pass); err != nil {
 		return nil, err
 	}
-	return e.change(staying, want, pass)
+	return e.change(ctx, session, want, pass)
 }
 
 // next is when bring has something to do although nothing changed.
@@ -227,9 +227,12 @@ func (e *edge) close() {
 	e.tell(e.writer.err)
 }
 
-// tell logs what goes wrong, once, and that it is over.
+// tell logs what goes wrong, once, and that it is over. A process that changed
+// during a change is observed by the next pass, which repeats what it lacks.
 func (e *edge) tell(err error) {
 	switch {
+	case errors.Is(err, runtime.ErrProcessChanged):
+		e.log.Info("HAProxy was reloaded by someone else during a change; retrying")
 	case err == nil && e.told != "":
 		e.log.Info("HAProxy is in sync again")
 		e.told = ""
@@ -255,9 +258,9 @@ func (e *edge) status() string {
 // look makes sure that have is what the process that answers now serves. It
 // reads everything back where the process is another one than before, and every
 // resync.
-func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
+func (e *edge) look(ctx context.Context, session *runtime.Session, want haproxy.State, pass *Pass) error {
 	e.lookAt = time.Time{}
-	process, err := e.runtime.Process(ctx)
+	process, err := session.Process(ctx)
 	if err != nil {
 		e.process = runtime.Process{}
 		return err
@@ -269,14 +272,14 @@ func (e *edge) look(ctx context.Context, want haproxy.State, pass *Pass) error {
 	}
 	before := e.have
 	if !same {
-		if e.have.TakesBackends, err = e.runtime.TakesBackends(ctx); err != nil {
+		if e.have.TakesBackends, err = session.TakesBackends(ctx); err != nil {
 			e.process = runtime.Process{}
 			return err
 		}
 		want.RuntimeBackends = e.have.TakesBackends
 		e.adopt(process, want)
 	}
-	if err := e.observe(ctx, want); err != nil {
+	if err := e.observe(ctx, session, want); err != nil {
 		e.process = runtime.Process{}
 		return err
 	}
@@ -322,17 +325,17 @@ func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 }
 
 // observe reads back everything of ours.
-func (e *edge) observe(ctx context.Context, want haproxy.State) error {
-	observed, err := e.runtime.Observe(ctx)
+func (e *edge) observe(ctx context.Context, session *runtime.Session, want haproxy.State) error {
+	observed, err := session.Observe(ctx)
 	if err != nil {
 		return err
 	}
-	loadedMaps, err := e.runtime.Maps(ctx)
+	loadedMaps, err := session.Maps(ctx)
 	if err != nil {
 		return err
 	}
 	e.have.Maps = loadedMaps
-	if err := e.observeAllBackends(ctx); err != nil {
+	if err := e.observeAllBackends(ctx, session); err != nil {
 		return err
 	}
 	e.have.Servers = make(map[string][]haproxy.Server, e.have.Loaded.Backends.Len())
@@ -343,7 +346,7 @@ func (e *edge) observe(ctx context.Context, want haproxy.State) error {
 			e.have.Strangers[b.Name] = names
 		}
 	}
-	if err := e.observeCertificates(ctx); err != nil {
+	if err := e.observeCertificates(ctx, session); err != nil {
 		return err
 	}
 	e.observeAt = time.Now().Add(e.resyncInterval)
@@ -378,7 +381,7 @@ func (e *edge) tellDrift(before haproxy.Running, node haproxy.Node) (count int) 
 // change does what the runtime API can do. What HAProxy refuses of it stops
 // nothing else and is told in refused; an error means that HAProxy could not be
 // spoken to.
-func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refused, err error) {
+func (e *edge) change(ctx context.Context, session *runtime.Session, want haproxy.State, pass *Pass) (refused, err error) {
 	if !e.ours {
 		return nil, nil
 	}
@@ -405,13 +408,13 @@ func (e *edge) change(ctx context.Context, want haproxy.State, pass *Pass) (refu
 	}
 	ctx, ended := outlast(ctx, changePatience)
 	defer ended()
-	applied, err := e.runtime.Apply(ctx, plan)
+	applied, err := session.Apply(ctx, plan)
 	e.countApply(admin.Runtime, err != nil || len(applied.Refused) > 0)
 	if err != nil {
 		e.process = runtime.Process{} // how much of it was done only HAProxy knows
 		return nil, err
 	}
-	if err := errors.Join(e.takeBackends(ctx, plan, applied), e.readBack(ctx, plan, want)); err != nil {
+	if err := errors.Join(e.takeBackends(ctx, session, plan, applied), e.readBack(ctx, session, plan, want)); err != nil {
 		e.process = runtime.Process{}
 		return nil, err
 	}
@@ -471,14 +474,14 @@ func (e *edge) countApply(m admin.Method, failed bool) {
 
 // readBack replaces what have says of the backends and maps that plan touched
 // by what HAProxy shows.
-func (e *edge) readBack(ctx context.Context, plan haproxy.Plan, want haproxy.State) error {
+func (e *edge) readBack(ctx context.Context, session *runtime.Session, plan haproxy.Plan, want haproxy.State) error {
 	touched := map[string]bool{}
 	for _, c := range slices.Concat(plan.Add, plan.Leave) {
 		touched[c.Backend.Name] = true
 	}
 	if len(touched) > 0 {
 		names := slices.Sorted(maps.Keys(touched))
-		servers, err := e.runtime.Servers(ctx, names)
+		servers, err := session.Servers(ctx, names)
 		if err != nil {
 			return err
 		}
@@ -487,7 +490,7 @@ func (e *edge) readBack(ctx context.Context, plan haproxy.Plan, want haproxy.Sta
 		}
 	}
 	if len(plan.Maps) > 0 {
-		loadedMaps, err := e.runtime.Maps(ctx)
+		loadedMaps, err := session.Maps(ctx)
 		if err != nil {
 			return err
 		}
@@ -498,7 +501,7 @@ func (e *edge) readBack(ctx context.Context, plan haproxy.Plan, want haproxy.Sta
 		certificates = append(certificates, c.Certificate.Name)
 	}
 	if len(certificates) > 0 {
-		return e.observeCertificates(ctx, certificates...)
+		return e.observeCertificates(ctx, session, certificates...)
 	}
 	return nil
 }

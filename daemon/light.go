@@ -103,11 +103,11 @@ func (e *edge) adoptAdded(p runtime.Process) {
 
 // observeAllBackends finds out which of the backends that we think the process has
 // it has, and to which of them it leads requests.
-func (e *edge) observeAllBackends(ctx context.Context) error {
+func (e *edge) observeAllBackends(ctx context.Context, session *runtime.Session) error {
 	if !e.have.TakesBackends {
 		return nil
 	}
-	published, err := e.runtime.Published(ctx, nil)
+	published, err := session.Published(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -122,11 +122,11 @@ func (e *edge) observeAllBackends(ctx context.Context) error {
 
 // observeBackends is observeAllBackends for the named ones, which may be none: it
 // costs what they are and not what there is.
-func (e *edge) observeBackends(ctx context.Context, names []string) error {
+func (e *edge) observeBackends(ctx context.Context, session *runtime.Session, names []string) error {
 	if !e.have.TakesBackends || len(names) == 0 {
 		return nil
 	}
-	published, err := e.runtime.Published(ctx, names)
+	published, err := session.Published(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (e *edge) takePublished(names []string, published map[string]bool) {
 }
 
 // takeBackends has have follow what became of the backends of a plan.
-func (e *edge) takeBackends(ctx context.Context, plan haproxy.Plan, applied runtime.Applied) error {
+func (e *edge) takeBackends(ctx context.Context, session *runtime.Session, plan haproxy.Plan, applied runtime.Applied) error {
 	var touched []string
 	for _, b := range slices.Concat(plan.NewBackends, plan.OldBackends) {
 		touched = append(touched, b.Name)
@@ -180,7 +180,7 @@ func (e *edge) takeBackends(ctx context.Context, plan haproxy.Plan, applied runt
 		touched = append(touched, c.Backend.Name)
 	}
 	slices.Sort(touched)
-	return e.observeBackends(ctx, slices.Compact(touched))
+	return e.observeBackends(ctx, session, slices.Compact(touched))
 }
 
 // troubles are the refusals that no reload makes good for.

@@ -12,7 +12,7 @@ import (
 // TestNoBackendsAreNotAllOfThem: HAProxy, which is not there, is asked nothing.
 func TestNoBackendsAreNotAllOfThem(t *testing.T) {
 	e := &edge{have: haproxy.Running{TakesBackends: true}}
-	if err := e.takeBackends(t.Context(), haproxy.Plan{}, runtime.Applied{}); err != nil {
+	if err := e.takeBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -111,7 +111,9 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	e.process, e.ours, e.have.Loaded = process, true, want.Structure()
 	e.have.Refused, e.added = nil, nil
 	e.writeAt, e.writer.reloaded = time.Now(), true // servers may have changed since
-	if err := e.observe(ctx, want); err != nil {
+	session := e.runtime.Session(ctx)
+	defer session.Close()
+	if err := e.observe(ctx, session, want); err != nil {
 		e.process = runtime.Process{}
 		return want, err
 	}
@@ -134,14 +136,14 @@ const (
 // serves remembers clients whom it would forget with it, because it has not
 // learned yet what the other edge nodes know. That is so in the first seconds of
 // HAProxy, and after the first reload with peers.
-func (e *edge) learns(ctx context.Context) bool {
+func (e *edge) learns(ctx context.Context, session *runtime.Session) bool {
 	if !e.ours || len(e.have.Loaded.Settings.Peers) == 0 || time.Since(e.reload.since) > learnsMost {
 		return false
 	}
 	if !e.have.Loaded.Backends.ContainsFunc(func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
 		return false
 	}
-	done, err := e.runtime.HandsOn(ctx)
+	done, err := session.HandsOn(ctx)
 	if err != nil || done {
 		return false
 	}

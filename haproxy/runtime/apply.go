@@ -55,55 +55,56 @@ func (a *Applied) refuseBackend(name, reply string) {
 }
 
 // Apply carries out the parts of the plan that need no reload, in the order of
-// its fields. What HAProxy refuses is told in Applied and stops
-// only what relies on it: no server leaves a backend that was refused a new one,
-// and none leaves at all where a map could not be swapped, because requests may
-// still be led there. A new backend that was refused, or refused a server, is
-// left to a reload, and so is all behind it in the plan. An error means that HAProxy could not be spoken to; the work is
-// part-done then and Applied tells what is known of it; ErrMoved is one of them,
-// where ctx is of Stay. What HAProxy shows
-// afterwards, not what it answered, is the truth: observe again.
+// its fields. What HAProxy refuses is listed in Applied and stops only what depends
+// on it: no server leaves a backend that was refused a new one, and no server
+// leaves at all where a map could not be swapped, because requests may still be
+// routed there. A new backend that was refused, or was refused a server, is left to
+// a reload, and so are the parts of the plan after it.
+//
+// After an error, of a socket or ErrProcessChanged, the work is part-done and
+// Applied lists what is known of it. What HAProxy shows afterwards, not what it
+// answered, is the truth: observe again.
 //
 // Adding a server that exists sets its state; deleting one that does not exist
 // does nothing.
-func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) {
+func (x exchanger) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) {
 	var a Applied
-	refused, err := c.addBackends(ctx, plan.NewBackends, &a)
+	refused, err := x.addBackends(ctx, plan.NewBackends, &a)
 	if err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	plan = withoutRefused(plan, refused)
-	if err := c.changeServers(ctx, plan.Add, &a); err != nil {
+	if err := x.changeServers(ctx, plan.Add, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	plan = withoutRefused(plan, a.refuseUnfilled(plan.NewBackends))
-	if err := c.publish(ctx, plan.Publish, &a); err != nil {
+	if err := x.publish(ctx, plan.Publish, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	leave := a.safeToLeave(plan.Leave)
-	if err := c.changeCertificates(anyProcess(ctx), plan.Certificates, &a); err != nil {
+	if err := x.unpinned().changeCertificates(ctx, plan.Certificates, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: certificates: %w", err)
 	}
-	swapped, err := c.swapMaps(ctx, plan.Maps, &a)
+	swapped, err := x.swapMaps(ctx, plan.Maps, &a)
 	if err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	if !swapped {
 		leave, plan.OldBackends = nil, nil
 	}
-	if leave, err = c.checksEnd(ctx, leave, &a); err != nil {
+	if leave, err = x.checksEnd(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	if err := c.changeServers(ctx, leave, &a); err != nil {
+	if err := x.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	if err := c.expel(ctx, plan.Expel, &a); err != nil {
+	if err := x.expel(ctx, plan.Expel, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	if err := c.deleteBackends(ctx, plan.OldBackends, &a); err != nil {
+	if err := x.deleteBackends(ctx, plan.OldBackends, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	if err := c.changeCertificates(ctx, plan.DropCertificates, &a); err != nil {
+	if err := x.changeCertificates(ctx, plan.DropCertificates, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: certificates: %w", err)
 	}
 	return a, nil
@@ -112,8 +113,8 @@ func (c *Client) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) 
 // expel takes servers of others out of backends of ours. One that has
 // connections, or is being checked, stays, takes nothing new and is seen again by
 // the next Observe.
-func (c *Client) expel(ctx context.Context, servers []string, a *Applied) error {
-	checked, err := c.stillChecked(ctx, servers, a)
+func (x exchanger) expel(ctx context.Context, servers []string, a *Applied) error {
+	checked, err := x.stillChecked(ctx, servers, a)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (c *Client) expel(ctx context.Context, servers []string, a *Applied) error 
 		}
 	}
 	a.Commands += len(commands)
-	_, err = c.worker.exchangeAll(ctx, commands)
+	_, err = x.exchangeAll(ctx, commands)
 	return err
 }
 

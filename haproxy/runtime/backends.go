@@ -14,8 +14,8 @@ import (
 
 // TakesBackends asks whether the process takes whole backends while it runs, as
 // HAProxy 3.4 and newer do (management.txt "add backend").
-func (c *Client) TakesBackends(ctx context.Context) (bool, error) {
-	replies, err := c.worker.exchange(ctx, []string{"help add backend"})
+func (x exchanger) TakesBackends(ctx context.Context) (bool, error) {
+	replies, err := x.exchange(ctx, "help add backend")
 	if err != nil {
 		return false, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -25,7 +25,7 @@ func (c *Client) TakesBackends(ctx context.Context) (bool, error) {
 // Published returns which of the named backends there are, or of all if names is
 // nil, and whether requests may be led to them (management.txt "show stat",
 // "publish backend"). It is of use where HAProxy TakesBackends.
-func (c *Client) Published(ctx context.Context, names []string) (map[string]bool, error) {
+func (x exchanger) Published(ctx context.Context, names []string) (map[string]bool, error) {
 	const ofBackends = " 2 -1"
 	commands := []string{"show stat -1" + ofBackends}
 	if names != nil {
@@ -37,7 +37,7 @@ func (c *Client) Published(ctx context.Context, names []string) (map[string]bool
 			commands = append(commands, "show stat "+name+ofBackends)
 		}
 	}
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -59,7 +59,7 @@ func (c *Client) Published(ctx context.Context, names []string) (map[string]bool
 
 // addBackends adds the backends, to which nothing is led yet, and returns the
 // names of those that were refused.
-func (c *Client) addBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) (map[string]bool, error) {
+func (x exchanger) addBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) (map[string]bool, error) {
 	refused := map[string]bool{}
 	var commands []string
 	var asked []*haproxy.Backend
@@ -73,7 +73,7 @@ func (c *Client) addBackends(ctx context.Context, backends []*haproxy.Backend, a
 		commands = append(commands, "add backend "+b.Name+" from "+cfgfile.Class(b.Policy))
 	}
 	a.Commands += len(commands)
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +87,13 @@ func (c *Client) addBackends(ctx context.Context, backends []*haproxy.Backend, a
 }
 
 // publish lets requests be led to the backends.
-func (c *Client) publish(ctx context.Context, names []string, a *Applied) error {
+func (x exchanger) publish(ctx context.Context, names []string, a *Applied) error {
 	var commands []string
 	for _, name := range names {
 		commands = append(commands, "publish backend "+name)
 	}
 	a.Commands += len(commands)
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return err
 	}
@@ -107,13 +107,13 @@ func (c *Client) publish(ctx context.Context, names []string, a *Applied) error 
 
 // deleteBackends takes away backends that have no server and that nothing leads
 // to. One that HAProxy is not done with yet is Lingering.
-func (c *Client) deleteBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) error {
+func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) error {
 	var commands []string
 	for _, b := range backends {
 		commands = append(commands, "unpublish backend "+b.Name, "del backend "+b.Name)
 	}
 	a.Commands += len(commands)
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return err
 	}

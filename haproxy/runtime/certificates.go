@@ -23,14 +23,14 @@ import (
 // among them, whatever it serves beside. It is empty where no configuration that
 // HAProxy loaded uses that list. Of one that stands in several lines, Serves has
 // the names of all of them, one after the other.
-func (c *Client) Certificates(ctx context.Context, names ...string) ([]haproxy.Certificate, error) {
-	lines, err := c.crtList(ctx)
+func (x exchanger) Certificates(ctx context.Context, names ...string) ([]haproxy.Certificate, error) {
+	lines, err := x.crtList(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
 	byName := map[string]*haproxy.Certificate{}
 	for _, l := range lines {
-		name := c.certificateName(l.path)
+		name := x.certificateName(l.path)
 		if byName[name] == nil {
 			byName[name] = &haproxy.Certificate{Name: name}
 		}
@@ -48,7 +48,7 @@ func (c *Client) Certificates(ctx context.Context, names ...string) ([]haproxy.C
 			asked = append(asked, one.Name)
 		}
 	}
-	fingerprints, err := c.Fingerprints(ctx, asked)
+	fingerprints, err := x.Fingerprints(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -61,16 +61,16 @@ func (c *Client) Certificates(ctx context.Context, names ...string) ([]haproxy.C
 
 // Fingerprints returns the SHA-1, in capital hexadecimal, of what HAProxy has
 // under each of these Names; "" where it has nothing.
-func (c *Client) Fingerprints(ctx context.Context, names []string) ([]string, error) {
+func (x exchanger) Fingerprints(ctx context.Context, names []string) ([]string, error) {
 	commands := make([]string, len(names))
 	for i, name := range names {
-		path, err := c.certificatePath(name)
+		path, err := x.certificatePath(name)
 		if err != nil {
 			return nil, err
 		}
 		commands[i] = "show ssl cert " + path
 	}
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -94,12 +94,12 @@ type crtLine struct {
 }
 
 // crtList returns the lines of the crt-list of ours.
-func (c *Client) crtList(ctx context.Context) ([]crtLine, error) {
-	list, err := c.crtListPath()
+func (x exchanger) crtList(ctx context.Context) ([]crtLine, error) {
+	list, err := x.crtListPath()
 	if err != nil {
 		return nil, err
 	}
-	replies, err := c.worker.exchange(ctx, []string{"show ssl crt-list -n " + list})
+	replies, err := x.exchange(ctx, "show ssl crt-list -n "+list)
 	if err != nil {
 		return nil, err
 	}
@@ -120,18 +120,18 @@ func (c *Client) crtList(ctx context.Context) ([]crtLine, error) {
 	return lines, nil
 }
 
-func (c *Client) crtListPath() (string, error) {
-	path := filepath.Join(c.folder, cfgfile.CrtListFile)
+func (x exchanger) crtListPath() (string, error) {
+	path := filepath.Join(x.folder, cfgfile.CrtListFile)
 	return path, checkWord("crt-list", path)
 }
 
-func (c *Client) certificatePath(name string) (string, error) {
-	path := cfgfile.CertificatePath(c.folder, name)
+func (x exchanger) certificatePath(name string) (string, error) {
+	path := cfgfile.CertificatePath(x.folder, name)
 	return path, checkWord("certificate", path)
 }
 
-func (c *Client) certificateName(path string) string {
-	if name, ok := strings.CutPrefix(path, cfgfile.CertificatePath(c.folder, "")+"/"); ok {
+func (x exchanger) certificateName(path string) string {
+	if name, ok := strings.CutPrefix(path, cfgfile.CertificatePath(x.folder, "")+"/"); ok {
 		return name
 	}
 	return path
@@ -139,25 +139,25 @@ func (c *Client) certificateName(path string) string {
 
 // changeCertificates makes the changes in their order. What HAProxy refuses is
 // told in a and stops no other.
-func (c *Client) changeCertificates(ctx context.Context, changes []haproxy.CertificateChange, a *Applied) error {
+func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.CertificateChange, a *Applied) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	lines, err := c.crtList(ctx)
+	lines, err := x.crtList(ctx)
 	if err != nil {
 		return err
 	}
 	for _, change := range changes {
-		do := c.serve
+		do := x.serve
 		switch change.Op {
 		case haproxy.AddCertificate:
-			do = c.addCertificate
+			do = x.addCertificate
 		case haproxy.RenewCertificate:
-			do = c.renew
+			do = x.renew
 		case haproxy.DeleteCertificate:
-			do = c.deleteCertificate
+			do = x.deleteCertificate
 		}
-		path, err := c.certificatePath(change.Certificate.Name)
+		path, err := x.certificatePath(change.Certificate.Name)
 		if err != nil {
 			return err
 		}
@@ -178,30 +178,30 @@ func linesOf(lines []crtLine, path string) []crtLine {
 }
 
 // addCertificate makes HAProxy know a certificate and serve its names.
-func (c *Client) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+func (x exchanger) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
 	// It may be there already: of a podgate that was cut short.
-	if _, err := c.command(ctx, a, "new ssl cert "+path); err != nil {
+	if _, err := x.command(ctx, a, "new ssl cert "+path); err != nil {
 		return "", err
 	}
-	if refusal, err := c.renew(ctx, cert, path, lines, a); refusal != "" || err != nil {
+	if refusal, err := x.renew(ctx, cert, path, lines, a); refusal != "" || err != nil {
 		return refusal, err
 	}
-	return c.serve(ctx, cert, path, lines, a)
+	return x.serve(ctx, cert, path, lines, a)
 }
 
 const success = "Success!"
 
 // renew replaces the content of a certificate, at once for every name that it
 // serves (management.txt "set ssl cert", "commit ssl cert").
-func (c *Client) renew(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (refusal string, err error) {
+func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (refusal string, err error) {
 	for range 2 {
 		a.Commands++
-		reply, err := c.worker.exchangePayload(ctx, "set ssl cert "+path, string(cert.PEM))
+		reply, err := x.exchangePayload(ctx, "set ssl cert "+path, string(cert.PEM))
 		if err != nil {
 			return "", err
 		}
 		if strings.Contains(reply, "Transaction created") || strings.Contains(reply, "Transaction updated") {
-			reply, err = c.command(ctx, a, "commit ssl cert "+path)
+			reply, err = x.command(ctx, a, "commit ssl cert "+path)
 			if err != nil || strings.Contains(reply, success) {
 				return "", err
 			}
@@ -212,7 +212,7 @@ func (c *Client) renew(ctx context.Context, cert haproxy.Certificate, path strin
 		if err := checkWord("certificate", other); err != nil {
 			return refusal, nil
 		}
-		if _, err := c.command(ctx, a, "abort ssl cert "+other); err != nil || other == path {
+		if _, err := x.command(ctx, a, "abort ssl cert "+other); err != nil || other == path {
 			return refusal, err
 		}
 	}
@@ -231,27 +231,27 @@ func ongoing(reply string) string {
 
 // serve has a certificate serve its names: a new line first, and when that is
 // there the ones before go. One that serves none has no line.
-func (c *Client) serve(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
-	list, err := c.crtListPath()
+func (x exchanger) serve(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+	list, err := x.crtListPath()
 	if err != nil {
 		return "", err
 	}
 	if len(cert.Serves) > 0 {
-		line, err := cfgfile.CrtListLine(cert, c.folder)
+		line, err := cfgfile.CrtListLine(cert, x.folder)
 		if err != nil {
 			return err.Error(), nil
 		}
 		a.Commands++
-		reply, err := c.worker.exchangePayload(ctx, "add ssl crt-list "+list, line+"\n")
+		reply, err := x.exchangePayload(ctx, "add ssl crt-list "+list, line+"\n")
 		if err != nil || !strings.Contains(reply, success) {
 			return brief(reply), err
 		}
 	}
-	return c.deleteLines(ctx, lines, a)
+	return x.deleteLines(ctx, lines, a)
 }
 
-func (c *Client) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (refusal string, err error) {
-	list, err := c.crtListPath()
+func (x exchanger) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (refusal string, err error) {
+	list, err := x.crtListPath()
 	if err != nil {
 		return "", err
 	}
@@ -259,7 +259,7 @@ func (c *Client) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (
 		if err := checkWord("certificate", l.path); err != nil {
 			return err.Error(), nil
 		}
-		reply, err := c.command(ctx, a, fmt.Sprintf("del ssl crt-list %s %s:%d", list, l.path, l.number))
+		reply, err := x.command(ctx, a, fmt.Sprintf("del ssl crt-list %s %s:%d", list, l.path, l.number))
 		if err != nil {
 			return "", err
 		}
@@ -272,23 +272,23 @@ func (c *Client) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (
 
 // deleteCertificate takes a certificate out of the crt-list and out of memory.
 // One that others use too stays there.
-func (c *Client) deleteCertificate(ctx context.Context, _ haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
-	if refusal, err := c.deleteLines(ctx, lines, a); refusal != "" || err != nil {
+func (x exchanger) deleteCertificate(ctx context.Context, _ haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+	if refusal, err := x.deleteLines(ctx, lines, a); refusal != "" || err != nil {
 		return refusal, err
 	}
-	_, err = c.command(ctx, a, "del ssl cert "+path)
+	_, err = x.command(ctx, a, "del ssl cert "+path)
 	return "", err
 }
 
 // TicketKey makes HAProxy issue session tickets with another key from now on;
 // those of the two before it are still good (management.txt "set ssl tls-key").
 // The key is base64 of 80 random bytes.
-func (c *Client) TicketKey(ctx context.Context, key string) error {
-	path := filepath.Join(c.folder, cfgfile.TicketKeysFile)
+func (x exchanger) TicketKey(ctx context.Context, key string) error {
+	path := filepath.Join(x.folder, cfgfile.TicketKeysFile)
 	if err := checkLine("ticket keys", path+" "+key); err != nil {
 		return fmt.Errorf("set ticket key: not a word of a command") // and not the key
 	}
-	replies, err := c.worker.exchange(ctx, []string{"set ssl tls-key " + path + " " + key})
+	replies, err := x.exchange(ctx, "set ssl tls-key "+path+" "+key)
 	if err != nil {
 		return fmt.Errorf("set ticket key: %w", err)
 	}

@@ -16,9 +16,8 @@ import (
 // concurrently; those that Apply should be called by one goroutine, because two
 // Plans for the same HAProxy know nothing of each other.
 type Client struct {
-	worker    worker
+	exchanger
 	master    socket
-	folder    string
 	reloading chan struct{} // holds one token while a reload is under way
 }
 
@@ -28,11 +27,11 @@ type Client struct {
 // configuration. Nothing is opened before the first call.
 func New(admin, master, folder string) *Client {
 	c := &Client{
+		exchanger: exchanger{folder: folder, worker: &worker{}},
 		master: socket{path: master, timeout: masterTimeout, patience: masterPatience, remedies: remedies{
 			denied:  "does -S of HAProxy's unit give group haproxy the master socket?",
 			missing: "is HAProxy running, and is this the master socket of its -S option?",
 		}},
-		folder:    folder,
 		reloading: make(chan struct{}, 1),
 	}
 	c.worker.admin = socket{path: admin, timeout: exchangeTimeout, remedies: remedies{
@@ -62,16 +61,16 @@ type Process struct {
 }
 
 // Process asks which process serves (management.txt "show info").
-func (c *Client) Process(ctx context.Context) (Process, error) {
-	p, err := c.process(ctx)
+func (x exchanger) Process(ctx context.Context) (Process, error) {
+	p, err := x.process(ctx)
 	if err != nil {
 		return Process{}, fmt.Errorf("observe HAProxy: %w", err)
 	}
 	return p, nil
 }
 
-func (c *Client) process(ctx context.Context) (Process, error) {
-	replies, err := c.worker.exchange(ctx, []string{"show info"})
+func (x exchanger) process(ctx context.Context) (Process, error) {
+	replies, err := x.exchange(ctx, "show info")
 	if err != nil {
 		return Process{}, err
 	}
@@ -113,8 +112,8 @@ func generation(description string) string {
 
 // Backends returns the names of all backends, those of others among them
 // (management.txt "show backend").
-func (c *Client) Backends(ctx context.Context) ([]string, error) {
-	replies, err := c.worker.exchange(ctx, []string{"show backend"})
+func (x exchanger) Backends(ctx context.Context) ([]string, error) {
+	replies, err := x.exchange(ctx, "show backend")
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}

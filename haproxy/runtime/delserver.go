@@ -22,14 +22,14 @@ const checkRuns = 0x01
 // server that they speak ALPN with to check it: they count such a connection among
 // the idle ones of sessions, which it is not. A pod that leaves is often one that
 // answers late.
-func (c *Client) checksEnd(ctx context.Context, changes []haproxy.ServerChange, a *Applied) ([]haproxy.ServerChange, error) {
+func (x exchanger) checksEnd(ctx context.Context, changes []haproxy.ServerChange, a *Applied) ([]haproxy.ServerChange, error) {
 	var names []string
 	for _, change := range changes {
 		if needsChecksEnd(change) {
 			names = append(names, change.Backend.Name+"/"+change.Server.Name())
 		}
 	}
-	checked, err := c.stillChecked(ctx, names, a)
+	checked, err := x.stillChecked(ctx, names, a)
 	if err != nil || len(checked) == 0 {
 		return changes, err
 	}
@@ -48,7 +48,7 @@ func needsChecksEnd(c haproxy.ServerChange) bool {
 
 // stillChecked sets servers, named "backend/server", to maint and returns those
 // with a check under way.
-func (c *Client) stillChecked(ctx context.Context, servers []string, a *Applied) (map[string]bool, error) {
+func (x exchanger) stillChecked(ctx context.Context, servers []string, a *Applied) (map[string]bool, error) {
 	var maint, show []string
 	for _, name := range servers {
 		backend, _, _ := strings.Cut(name, "/")
@@ -64,7 +64,7 @@ func (c *Client) stillChecked(ctx context.Context, servers []string, a *Applied)
 		return nil, nil
 	}
 	a.Commands += len(maint) + len(show)
-	replies, err := c.worker.exchangeAll(ctx, slices.Concat(maint, show))
+	replies, err := x.exchangeAll(ctx, slices.Concat(maint, show))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (c *Client) stillChecked(ctx context.Context, servers []string, a *Applied)
 			continue
 		}
 		var rows stateRows
-		err := eachLine(reply, func(line []byte) error {
+		err := eachLine(reply, func(_ int, line []byte) error {
 			ok, err := rows.next(line)
 			if err != nil || !ok {
 				return err

@@ -13,11 +13,11 @@ import (
 // stat": any proxy, type 1, any server).
 const frontendStat = "show stat -1 1 -1"
 
-// Sessions returns how many sessions the frontends of ours hold now, idle ones
+// FrontendSessions returns how many sessions the frontends of ours hold now, idle ones
 // of clients among them, in the worker that serves and in those that a reload
 // retired. Frontends that tell load balancers of the node do not count.
-func (c *Client) Sessions(ctx context.Context) (int, error) {
-	replies, err := c.worker.exchange(ctx, []string{frontendStat})
+func (c *Client) FrontendSessions(ctx context.Context) (int, error) {
+	replies, err := c.exchange(ctx, frontendStat)
 	if err != nil {
 		return 0, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -28,7 +28,7 @@ func (c *Client) Sessions(ctx context.Context) (int, error) {
 	for _, pid := range c.retired(ctx) {
 		retired := c.worker.master
 		retired.prefix = fmt.Sprintf("@!%d ", pid)
-		replies, err := retired.exchange(ctx, []string{frontendStat})
+		replies, err := collect(ctx, retired.exchange, []string{frontendStat})
 		if err != nil {
 			continue // it has ended meanwhile
 		}

@@ -3,10 +3,13 @@
 package runtime
 
 import (
+	"bufio"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"podgate/haproxy"
 )
@@ -56,11 +59,33 @@ func FuzzReplies(f *testing.F) {
 				_ = table.text(row, "svname")
 			}
 		}
-		for _, n := range []int{0, 1, 2} {
-			if answered(n)([]byte(reply)) && !noTarget([]byte(reply)) && len(split(reply)) != n {
-				t.Errorf("%d answers are %q", n, split(reply))
+		for n := range 3 {
+			for _, interactive := range []bool{false, true} {
+				checkReplies(t, reply, n, interactive)
 			}
 		}
 		_ = alerts(reply)
 	})
 }
+
+// checkReplies asserts that n commands are answered only by a reply that has the
+// line of the separator before, between and after theirs.
+func checkReplies(t *testing.T, reply string, n int, interactive bool) {
+	c := connection{Conn: deafConn{}, from: bufio.NewReaderSize(strings.NewReader(reply), 16), interactive: interactive}
+	var lines int
+	err := c.ask(t.Context(), "", n, func(command int, line []byte) error {
+		if lines++; command >= n || len(line) == 0 || !strings.Contains(reply, string(line)) {
+			t.Errorf("command %d of %d is answered with %q", command, n, line)
+		}
+		return nil
+	})
+	if err == nil && strings.Count(reply, "\n") < n+1+lines {
+		t.Errorf("%q answers %d commands with %d lines", reply, n, lines)
+	}
+}
+
+// deafConn takes everything that is written to it.
+type deafConn struct{ net.Conn }
+
+func (deafConn) Write(text []byte) (int, error) { return len(text), nil }
+func (deafConn) SetDeadline(time.Time) error    { return nil }

@@ -20,16 +20,16 @@ const unknownMap = "Unknown map identifier"
 // haproxy.MapNames and each sorted by key (management.txt "show map"). A key
 // that stands twice has the value of its first line, as in HAProxy. A map that
 // no loaded configuration looks up is empty.
-func (c *Client) Maps(ctx context.Context) ([]haproxy.Map, error) {
+func (x exchanger) Maps(ctx context.Context) ([]haproxy.Map, error) {
 	var commands []string
 	for _, name := range haproxy.MapNames() {
-		path, err := c.mapPath(name)
+		path, err := x.mapPath(name)
 		if err != nil {
 			return nil, err
 		}
 		commands = append(commands, "show map "+path)
 	}
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -47,8 +47,8 @@ func (c *Client) Maps(ctx context.Context) ([]haproxy.Map, error) {
 }
 
 // mapPath is what HAProxy calls the map: the path that its configuration says.
-func (c *Client) mapPath(name string) (string, error) {
-	path := filepath.Join(c.folder, cfgfile.MapFile(name))
+func (x exchanger) mapPath(name string) (string, error) {
+	path := filepath.Join(x.folder, cfgfile.MapFile(name))
 	return path, checkWord("map file", path)
 }
 

@@ -30,22 +30,22 @@ func overtaken(reply string) bool {
 // swapMaps replaces the maps, and reports whether all could be. Payloads do not
 // go where ctx may stay, so it makes sure that the process there is still the
 // one that takes them: else a map could lead to servers that only the other has.
-func (c *Client) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (bool, error) {
+func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (bool, error) {
 	if len(all) == 0 {
 		return true, nil
 	}
-	if err := c.moved(ctx); err != nil {
+	if err := x.unchanged(ctx); err != nil {
 		return false, err
 	}
 	every := true
 	for _, m := range all {
-		swapped, err := c.swapMap(anyProcess(ctx), m, a)
+		swapped, err := x.unpinned().swapMap(ctx, m, a)
 		if err != nil {
 			return false, fmt.Errorf("map %s: %w", m.Name, err)
 		}
 		every = every && swapped
 	}
-	return every, c.moved(ctx)
+	return every, x.unchanged(ctx)
 }
 
 // swapMap replaces the whole map at once: a new version is filled beside the
@@ -53,15 +53,15 @@ func (c *Client) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (b
 // map @<ver>", "commit map"). Entries that do not fit a line of a map are
 // refused by themselves; whatever else is refused leaves the map as it was. It
 // reports whether the map was swapped.
-func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, error) {
-	path, err := c.mapPath(m.Name)
+func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, error) {
+	path, err := x.mapPath(m.Name)
 	if err != nil {
 		return false, err
 	}
 	entries := a.refuseEntries(m)
-	reply, err := c.trySwap(ctx, a, path, entries)
+	reply, err := x.trySwap(ctx, a, path, entries)
 	for tries := 1; err == nil && overtaken(reply) && tries < swapTries; tries++ {
-		reply, err = c.trySwap(ctx, a, path, entries)
+		reply, err = x.trySwap(ctx, a, path, entries)
 	}
 	if err != nil {
 		return false, err
@@ -74,8 +74,8 @@ func (c *Client) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, 
 
 // trySwap fills a version and commits it. It returns what HAProxy objects to, ""
 // if nothing.
-func (c *Client) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry) (string, error) {
-	reply, err := c.command(ctx, a, "prepare map "+path)
+func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry) (string, error) {
+	reply, err := x.command(ctx, a, "prepare map "+path)
 	if err != nil {
 		return "", err
 	}
@@ -84,23 +84,23 @@ func (c *Client) trySwap(ctx context.Context, a *Applied, path string, entries [
 		return reply, nil
 	}
 	at := fmt.Sprintf("@%d %s", version, path)
-	reply, err = c.fillMap(ctx, a, at, entries)
+	reply, err = x.fillMap(ctx, a, at, entries)
 	if err == nil && reply == "" {
-		reply, err = c.command(ctx, a, "commit map "+at)
+		reply, err = x.command(ctx, a, "commit map "+at)
 	}
 	if err == nil && reply != "" {
-		_, err = c.command(ctx, a, "clear map "+at)
+		_, err = x.command(ctx, a, "clear map "+at)
 	}
 	return reply, err
 }
 
 // fillMap adds the entries to a version that does not serve yet and makes sure
 // that they are all there. It returns what HAProxy objects to, "" if nothing.
-func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry) (string, error) {
+func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry) (string, error) {
 	var payload strings.Builder
 	flush := func() (string, error) {
 		a.Commands++
-		reply, err := c.worker.exchangePayload(ctx, "add map "+at, payload.String())
+		reply, err := x.exchangePayload(ctx, "add map "+at, payload.String())
 		payload.Reset()
 		return reply, err
 	}
@@ -117,7 +117,7 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 			return reply, err
 		}
 	}
-	reply, err := c.command(ctx, a, "show map "+at)
+	reply, err := x.command(ctx, a, "show map "+at)
 	if err != nil {
 		return "", err
 	}
@@ -131,9 +131,9 @@ func (c *Client) fillMap(ctx context.Context, a *Applied, at string, entries []h
 	return "", nil
 }
 
-func (c *Client) command(ctx context.Context, a *Applied, command string) (string, error) {
+func (x exchanger) command(ctx context.Context, a *Applied, command string) (string, error) {
 	a.Commands++
-	replies, err := c.worker.exchange(ctx, []string{command})
+	replies, err := x.exchange(ctx, command)
 	if err != nil {
 		return "", err
 	}

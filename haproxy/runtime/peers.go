@@ -14,9 +14,9 @@ import (
 // LocalPeer is the name by which HAProxy looks for itself among peers: that of -L,
 // of "localpeer" in a global section, or else of the host (configuration.txt
 // "localpeer"). It is "" where HAProxy does not tell.
-func (c *Client) LocalPeer(ctx context.Context) (string, error) {
+func (x exchanger) LocalPeer(ctx context.Context) (string, error) {
 	const variable = "HAPROXY_LOCALPEER"
-	replies, err := c.worker.exchange(ctx, []string{"show env " + variable})
+	replies, err := x.exchange(ctx, "show env "+variable)
 	if err != nil {
 		return "", fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -32,9 +32,9 @@ func (c *Client) LocalPeer(ctx context.Context) (string, error) {
 // itself, from its own predecessor and then from the other edge nodes, for each of
 // which HAProxy waits 5 seconds (configuration.txt "peers", management.txt "show
 // peers"). It is true where there are no peers of ours.
-func (c *Client) HandsOn(ctx context.Context) (bool, error) {
+func (x exchanger) HandsOn(ctx context.Context) (bool, error) {
 	const command = "show peers " + cfgfile.PeersSection
-	replies, err := c.worker.exchange(ctx, []string{command})
+	replies, err := x.exchange(ctx, command)
 	if err != nil {
 		return false, fmt.Errorf("observe HAProxy: %w", err)
 	}

@@ -15,9 +15,9 @@ import (
 // haproxy.Settings.RelaySecret, "" for none. It stands in the rule that lets the
 // workers in that a reload retired, as all patterns of a configuration do
 // (management.txt "show acl").
-func (c *Client) RelaySecret(ctx context.Context) (string, error) {
+func (x exchanger) RelaySecret(ctx context.Context) (string, error) {
 	const list = "show acl"
-	replies, err := c.worker.exchange(ctx, []string{list})
+	replies, err := x.exchange(ctx, list)
 	if err != nil {
 		return "", fmt.Errorf("observe HAProxy: %s: %w", list, err)
 	}
@@ -26,7 +26,7 @@ func (c *Client) RelaySecret(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	show := list + " #" + id
-	if replies, err = c.worker.exchange(ctx, []string{show}); err != nil {
+	if replies, err = x.exchange(ctx, show); err != nil {
 		return "", fmt.Errorf("observe HAProxy: %s: %w", show, err)
 	}
 	words := strings.Fields(replies[0]) // a pointer, and the pattern

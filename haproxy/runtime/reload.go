@@ -156,7 +156,7 @@ func (c *Client) awaitOther(ctx context.Context, pid int) bool {
 		case <-ctx.Done():
 			return false
 		}
-		replies, err := c.worker.admin.exchange(ctx, []string{"show info"})
+		replies, err := collect(ctx, c.worker.admin.exchange, []string{"show info"})
 		if err != nil {
 			continue
 		}

@@ -81,7 +81,7 @@ func (o order) cost() int {
 }
 
 // changeServers makes the changes in their order, as many to a line as fit.
-func (c *Client) changeServers(ctx context.Context, changes []haproxy.ServerChange, a *Applied) error {
+func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerChange, a *Applied) error {
 	var orders []order
 	size := len(separator) + 1
 	for _, change := range changes {
@@ -91,7 +91,7 @@ func (c *Client) changeServers(ctx context.Context, changes []haproxy.ServerChan
 			continue
 		}
 		if size+o.cost() > maxLine {
-			if err := c.send(ctx, orders, a); err != nil {
+			if err := x.send(ctx, orders, a); err != nil {
 				return err
 			}
 			orders, size = nil, len(separator)+1
@@ -99,13 +99,13 @@ func (c *Client) changeServers(ctx context.Context, changes []haproxy.ServerChan
 		orders = append(orders, o)
 		size += o.cost()
 	}
-	return c.send(ctx, orders, a)
+	return x.send(ctx, orders, a)
 }
 
 // send makes the changes of one line: first every server that is new, then the
 // cookies, then the rest. A key is set once for all of a line, because HAProxy
 // then compares the cookies of every two servers of the backend.
-func (c *Client) send(ctx context.Context, orders []order, a *Applied) error {
+func (x exchanger) send(ctx context.Context, orders []order, a *Applied) error {
 	var adds, keys, rest []string
 	for _, o := range orders {
 		if o.add != "" {
@@ -121,7 +121,7 @@ func (c *Client) send(ctx context.Context, orders []order, a *Applied) error {
 		return nil
 	}
 	a.Commands += len(commands)
-	replies, err := c.worker.exchange(ctx, commands)
+	replies, err := x.exchange(ctx, commands...)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 // The name is the server's identity. One that was given another address than
 // its name says, or no weight at all, does not serve as it should, and is told as
 // haproxy.Maint, so that the next Plan sets it right or deletes it.
-func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]haproxy.Server, error) {
+func (x exchanger) Servers(ctx context.Context, backends []string) (map[string][]haproxy.Server, error) {
 	commands := []string{"show servers state"}
 	if backends != nil {
 		commands = nil
@@ -31,7 +31,7 @@ func (c *Client) Servers(ctx context.Context, backends []string) (map[string][]h
 			commands = append(commands, "show servers state "+b)
 		}
 	}
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -59,12 +59,12 @@ type Observed struct {
 
 // Observe returns the servers of all backends, those that are not ours too
 // (management.txt "show servers state").
-func (c *Client) Observe(ctx context.Context) (Observed, error) {
+func (x exchanger) Observe(ctx context.Context) (Observed, error) {
 	const command = "show servers state"
-	o, err := onWorker(ctx, &c.worker, func(s socket) (*Observed, error) {
+	o, err := ask(ctx, x, func(ask asker) (*Observed, error) {
 		o := newObserved()
 		in := observer{into: o}
-		err := s.lines(ctx, command, in.line)
+		err := ask(ctx, []string{command}, in.line)
 		return o, errors.Join(err, in.end(err))
 	})
 	if err != nil {
@@ -115,7 +115,7 @@ type observer struct {
 	servers []haproxy.Server // of that backend
 }
 
-func (in *observer) line(line []byte) error {
+func (in *observer) line(_ int, line []byte) error {
 	ok, err := in.rows.next(line)
 	if err != nil || !ok {
 		return err

@@ -3,11 +3,8 @@
 package runtime
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"net/netip"
 	"strconv"
 
@@ -92,55 +89,11 @@ func (r *stateRow) hasAddr(want netip.AddrPort) bool {
 }
 
 // eachLine calls each with every line of a reply.
-func eachLine(reply string, each func(line []byte) error) error {
+func eachLine(reply string, each func(command int, line []byte) error) error {
 	for line := range bytes.Lines([]byte(reply)) {
-		if err := each(line); err != nil {
+		if err := each(0, line); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// lines sends one command and calls each with every line of its reply that is
-// not empty, as it comes; the line is good until each returns. An error of each
-// ends it.
-func (s socket) lines(ctx context.Context, command string, each func(line []byte) error) error {
-	if s.prefix != "" { // the master goes on behind a reply, which must be known whole
-		replies, err := s.exchange(ctx, []string{command})
-		if err != nil {
-			return err
-		}
-		return eachLine(replies[0], each)
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	conn, err := s.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.close()
-	if _, err := io.WriteString(conn, separator+";"+command+";"+separator+"\n"); err != nil {
-		return s.explain(ctx, err)
-	}
-	r := bufio.NewReaderSize(conn, 64<<10)
-	version, err := r.ReadString('\n')
-	for err == nil {
-		var line []byte
-		if line, err = r.ReadSlice('\n'); err != nil {
-			break
-		}
-		switch {
-		case len(line) == 1:
-		case string(line) == version:
-			return nil
-		default:
-			if err := each(line); err != nil {
-				return err
-			}
-		}
-	}
-	if err == io.EOF {
-		return fmt.Errorf("%s: %w: 0 of 1 commands answered", s.path, errCut)
-	}
-	return s.explain(ctx, err)
 }

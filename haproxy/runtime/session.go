@@ -3,145 +3,101 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
-	"slices"
-	"strings"
-	"time"
 )
 
-// ErrMoved is that another process has begun to serve while a Plan was carried
-// out. What it serves has to be observed before anything more is done.
-var ErrMoved = errors.New("another HAProxy process answers")
+// ErrProcessChanged is returned by the Apply of a Session when another process
+// began to serve meanwhile. Observe it before anything more is done.
+var ErrProcessChanged = errors.New("another HAProxy process answers")
 
-// Stay returns a ctx with which all methods ask one process and change that one,
-// until leave is called, which the caller must do. Around a reload, by whomever,
-// two processes take connections on the admin socket: what one of them shows says
-// nothing of the other. Only the payload of maps does not go there; Apply
-// looks who answers behind it.
+// Session asks and changes one worker process. Around a reload, by whomever, two
+// processes accept connections on the admin socket, and what one of them shows
+// says nothing of the other. Certificates and maps are sent with a payload, which
+// needs a connection of its own: Apply checks that the same process serves before
+// and after them. A Session may not be used concurrently, nor after an error of
+// the socket: every call then returns that error.
 //
-// Where the admin socket does not answer, ctx is returned as it is: the master
-// CLI leads every command to the latest process.
-func (c *Client) Stay(ctx context.Context) (staying context.Context, leave func()) {
+// Where the admin socket does not answer, a Session is not bound to a process: the
+// master CLI sends every command to the latest one.
+type Session struct{ exchanger }
+
+// Session opens a Session with the process that answers now. The caller must
+// Close it.
+func (c *Client) Session(ctx context.Context) *Session {
+	s := &Session{c.exchanger}
 	if c.worker.isDead(ctx) {
-		return ctx, func() {}
+		return s
 	}
-	s := &session{socket: c.worker.admin}
-	if err := s.open(ctx); err != nil {
+	conn, err := c.worker.admin.openInteractive(ctx)
+	if err != nil {
 		c.worker.doubt(ctx, err)
-		return ctx, func() {}
+		return s
 	}
-	return context.WithValue(ctx, sessionKey{}, s), func() { _ = s.conn.Close() }
-}
-
-type sessionKey struct{}
-
-func sessionOf(ctx context.Context) *session {
-	s, _ := ctx.Value(sessionKey{}).(*session)
+	s.pinned = &pinned{connection: conn}
 	return s
 }
 
-// anyProcess takes back what Stay did.
-func anyProcess(ctx context.Context) context.Context {
-	return context.WithValue(ctx, sessionKey{}, (*session)(nil))
+// Close closes the connection of the Session.
+func (s *Session) Close() {
+	if s.pinned != nil {
+		_ = s.pinned.Close()
+	}
 }
 
-// moved returns ErrMoved if the process that ctx stays with is no longer the one
-// that answers, and nil where ctx stays with none.
-func (c *Client) moved(ctx context.Context) error {
-	if sessionOf(ctx) == nil {
-		return nil
-	}
-	ours, err := c.process(ctx)
-	if err != nil {
-		return err
-	}
-	latest, err := c.process(anyProcess(ctx))
-	if err == nil && latest.Pid != ours.Pid {
-		err = ErrMoved
-	}
-	return err
+// pinned is the connection of a Session.
+type pinned struct {
+	*connection
+	err error // why it is of no use any more
 }
 
-// session is one connection to the admin socket, which HAProxy keeps in its
-// interactive mode (management.txt "prompt"). It may not be used concurrently.
-type session struct {
-	socket socket
-	conn   net.Conn
-	err    error  // why it is of no use any more
-	reply  []byte // where the last answer stands
-}
-
-// prompt is what HAProxy ends an answer with, and in some versions each of its
-// parts.
-const prompt = "\n> "
-
-func (s *session) open(ctx context.Context) (err error) {
+// openInteractive connects in interactive mode, in which HAProxy keeps the
+// connection after a line of commands (management.txt "prompt").
+func (s socket) openInteractive(ctx context.Context) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, doubtTimeout)
 	defer cancel()
-	if s.conn, err = s.socket.dial(ctx); err != nil {
-		return err
-	}
-	_, err = s.ask(ctx, "prompt\n", func(reply []byte) bool { return bytes.HasSuffix(reply, []byte(prompt)) })
+	conn, err := s.open(ctx)
 	if err != nil {
-		_ = s.conn.Close()
-	}
-	return err
-}
-
-// exchange is that of socket. It may not be called again after an error.
-func (s *session) exchange(ctx context.Context, commands []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.socket.timeout)
-	defer cancel()
-	var text strings.Builder
-	text.WriteString(separator)
-	for _, command := range commands {
-		text.WriteString(";" + command + ";" + separator)
-	}
-	if text.Len() > maxLine {
-		return nil, fmt.Errorf("a line of %d bytes is longer than HAProxy reads", text.Len())
-	}
-	var replies []string
-	_, err := s.ask(ctx, text.String()+"\n", func(reply []byte) bool {
-		if !bytes.HasSuffix(reply, []byte(prompt)) {
-			return false
-		}
-		replies = split(strings.ReplaceAll(string(reply), prompt, "\n"))
-		return len(replies) == len(commands)
-	})
-	if err != nil {
-		s.err = err
 		return nil, err
 	}
-	return replies, nil
+	conn.interactive = true
+	done, err := conn.send(ctx, "prompt\n")
+	if err == nil {
+		defer done()
+		err = conn.awaitPrompt(ctx)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
-// ask sends the text and reads until all of the answer is there, which is good
-// until the next one.
-func (s *session) ask(ctx context.Context, text string, all func([]byte) bool) ([]byte, error) {
-	if err := s.conn.SetDeadline(time.Time{}); err != nil {
-		return nil, s.socket.explain(ctx, err)
+// exchange is an asker.
+func (p *pinned) exchange(ctx context.Context, commands []string, each func(command int, line []byte) error) error {
+	text, err := commandLine("", commands)
+	if err != nil {
+		return err
 	}
-	defer context.AfterFunc(ctx, func() { s.conn.SetDeadline(time.Unix(1, 0)) })()
-	if _, err := io.WriteString(s.conn, text); err != nil {
-		return nil, s.socket.explain(ctx, err)
+	ctx, cancel := context.WithTimeout(ctx, p.socket.timeout)
+	defer cancel()
+	p.err = p.ask(ctx, text+"\n", len(commands), each)
+	return p.err
+}
+
+// unchanged returns ErrProcessChanged if the process of the Session is no longer
+// the one that answers, and nil for a Client.
+func (x exchanger) unchanged(ctx context.Context) error {
+	if x.pinned == nil {
+		return nil
 	}
-	reply := s.reply[:0]
-	defer func() { s.reply = reply }()
-	for !all(reply) {
-		reply = slices.Grow(reply, 4<<10)
-		n, err := s.conn.Read(reply[len(reply):cap(reply)])
-		reply = reply[:len(reply)+n]
-		switch {
-		case err == io.EOF:
-			return nil, fmt.Errorf("%s: %w", s.socket.path, errCut)
-		case err != nil:
-			return nil, s.socket.explain(ctx, err)
-		}
+	ours, err := x.process(ctx)
+	if err != nil {
+		return err
 	}
-	return reply, nil
+	latest, err := x.unpinned().process(ctx)
+	if err == nil && latest.Pid != ours.Pid {
+		err = ErrProcessChanged
+	}
+	return err
 }

@@ -28,23 +28,23 @@ func hold(t *testing.T, s haproxy.State) {
 	}
 }
 
-func TestStayAsksAndChangesOneProcess(t *testing.T) {
+func TestSessionAsksAndChangesOneProcess(t *testing.T) {
 	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
 	b := newBox(t)
 	s := b.shop(t, nil, old)
 	before := b.load(t, s)
 	hold(t, s)
-	staying, leave := b.Stay(t.Context())
-	defer leave()
-	if _, err := b.Observe(staying); err != nil { // a long answer
+	session := b.Session(t.Context())
+	defer session.Close()
+	if _, err := session.Observe(t.Context()); err != nil { // a long answer
 		t.Fatal(err)
 	}
 	after := b.load(t, s)
-	if p, err := b.Process(staying); err != nil || p.Pid != before.Pid {
+	if p, err := session.Process(t.Context()); err != nil || p.Pid != before.Pid {
 		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
 	}
 	// The process that retires may refuse it; the other must not hear of it.
-	if _, err := b.Apply(staying, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
+	if _, err := session.Apply(t.Context(), haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
 		t.Fatal(err)
 	}
 	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
@@ -52,49 +52,70 @@ func TestStayAsksAndChangesOneProcess(t *testing.T) {
 	}
 }
 
-func TestStayTellsThatAnotherProcessTakesMaps(t *testing.T) {
+func TestSessionObservesTheProcessThatItBeganWith(t *testing.T) {
+	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
+	b := newBox(t)
+	s := b.shop(t, nil, old)
+	b.load(t, s)
+	hold(t, s)
+	session := b.Session(t.Context())
+	defer session.Close()
+	changed := s
+	changed.Backends = haproxy.ListOf(new(*s.Backends.At(0)))
+	changed.Backends.At(0).Servers = []haproxy.Server{next}
+	b.load(t, changed)
+	observed, err := session.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff([]haproxy.Server{old}, observed.Servers["shop"]); d != "" {
+		t.Errorf("Observe (-want +got):\n%s", d)
+	}
+}
+
+func TestSessionReportsThatAnotherProcessTakesMaps(t *testing.T) {
 	old := ready("127.0.0.1:8001")
 	b := newBox(t)
 	s := b.shop(t, nil, old)
 	b.load(t, s)
 	hold(t, s)
-	staying, leave := b.Stay(t.Context())
-	defer leave()
+	session := b.Session(t.Context())
+	defer session.Close()
 	plan := haproxy.Plan{Maps: []haproxy.Map{{Name: haproxy.RoutesMap, Entries: s.Maps()[0].Entries}}}
-	if _, err := b.Apply(staying, plan); err != nil {
+	if _, err := session.Apply(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
 	b.load(t, s)
 	plan.Leave = changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)
-	if _, err := b.Apply(staying, plan); !errors.Is(err, runtime.ErrMoved) {
-		t.Errorf("Apply: %v, want ErrMoved", err)
+	if _, err := session.Apply(t.Context(), plan); !errors.Is(err, runtime.ErrProcessChanged) {
+		t.Errorf("Apply: %v, want ErrProcessChanged", err)
 	}
 	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)
 	}
 }
 
-func TestStayWhereTheAdminSocketIsGone(t *testing.T) {
+func TestSessionWhereTheAdminSocketIsGone(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil, ready("127.0.0.1:8001"))
 	b.load(t, s)
 	if err := os.Remove(b.Admin); err != nil {
 		t.Fatal(err)
 	}
-	staying, leave := b.Stay(t.Context())
-	defer leave()
-	if p, err := b.Process(staying); err != nil || p.Pid == 0 {
+	session := b.Session(t.Context())
+	defer session.Close()
+	if p, err := session.Process(t.Context()); err != nil || p.Pid == 0 {
 		t.Errorf("Process: %+v, %v", p, err)
 	}
 }
 
-func TestStayWithASocketThatHangs(t *testing.T) {
+func TestSessionWithASocketThatHangs(t *testing.T) {
 	f := newFakeSocket(t, "\n> ")
 	f.hangs = true
 	c := runtime.New(f.path, f.path, "/conf")
-	staying, leave := c.Stay(t.Context())
-	defer leave()
-	ctx, cancel := context.WithTimeout(staying, 50*time.Millisecond)
+	session := c.Session(t.Context())
+	defer session.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	for range 2 {
 		want := "observe HAProxy: " + f.path + ": no answer: context deadline exceeded"
@@ -104,9 +125,9 @@ func TestStayWithASocketThatHangs(t *testing.T) {
 	}
 }
 
-// TestStayTurnsToTheMasterOnce is about an admin socket that takes connections
+// TestSessionTurnsToTheMasterOnce is about an admin socket that takes connections
 // and answers nothing: what that costs is one short timeout.
-func TestStayTurnsToTheMasterOnce(t *testing.T) {
+func TestSessionTurnsToTheMasterOnce(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		reply string // to "prompt", or to what is asked first
@@ -124,9 +145,9 @@ func TestStayTurnsToTheMasterOnce(t *testing.T) {
 			c := runtime.New(hung.path, b.Master, b.Folder)
 			began := time.Now()
 			for i := range 3 {
-				staying, leave := c.Stay(t.Context())
-				p, err := c.Process(staying)
-				leave()
+				session := c.Session(t.Context())
+				p, err := session.Process(t.Context())
+				session.Close()
 				if lost := err != nil; lost != (i < row.lost) || !lost && p.Pid != b.Pid() {
 					t.Errorf("Process, for the %d. time: %+v, %v", i+1, p, err)
 				}

@@ -3,7 +3,7 @@
 package runtime
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +26,6 @@ const (
 	// masterPatience is for how long the master CLI may refuse connections:
 	// that of 2.6 does from a reload until the configuration is loaded.
 	masterPatience = 10 * time.Second
-	// maxLine bounds a line of commands well
-	// below the default tune.bufsize of 16384: HAProxy 2.6 never answers what
-	// does not fit, newer ones refuse it.
-	maxLine = 12 << 10
 	// maxPayloadText bounds a command with a payload of one piece, which a
 	// certificate is: 2.6 takes 16383 bytes.
 	maxPayloadText = 15 << 10
@@ -48,88 +44,29 @@ type socket struct {
 // remedies are what an operator may look at when a socket cannot be opened.
 type remedies struct{ denied, missing string }
 
-// separator stands between the commands of a line. HAProxy ends a reply with
-// an empty line, but some replies hold empty lines and those of "del server" on
-// 2.6 end without one, so each is followed by a reply that is known beforehand.
-const separator = "show version"
-
-// exchange sends the commands in one line and returns the reply to each,
-// without the blank lines around it. An error means that not all replies came;
-// HAProxy may have carried out any of the commands then. The commands were
-// checked by word or line.
-func (s socket) exchange(ctx context.Context, commands []string) ([]string, error) {
-	line, size := s.prefix+separator, len(separator)+1
-	var text strings.Builder
-	text.WriteString(line)
-	for _, command := range commands {
-		text.WriteString(";" + s.prefix + command + ";" + line)
-		size += cost(command)
-	}
-	if size > maxLine {
-		return nil, fmt.Errorf("a line of %d bytes is longer than HAProxy reads", size)
-	}
-	return s.replies(ctx, text.String(), len(commands))
-}
-
-// errCut is a reply without its end.
-var errCut = errors.New("reply cut short")
-
-// replies sends commands that stand between separators and returns their n
-// replies.
-func (s socket) replies(ctx context.Context, text string, n int) ([]string, error) {
-	var reply string
-	var err error
-	if s.prefix == "" {
-		reply, err = s.ask(ctx, text+"\n")
-	} else {
-		reply, err = s.askUntil(ctx, text+";quit\n", answered(n))
-	}
+// exchange is an asker on a connection of its own.
+func (s socket) exchange(ctx context.Context, commands []string, each func(command int, line []byte) error) error {
+	text, err := commandLine(s.prefix, commands)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	replies := split(reply)
-	if len(replies) != n {
-		return nil, fmt.Errorf("%s: %w: %d of %d commands answered", s.path, errCut, len(replies), n)
-	}
-	return replies, nil
+	return s.askReplies(ctx, text, len(commands), each)
 }
 
-// answered reports whether a reply of the master CLI is all there, or never will
-// be because the worker that was asked is not.
-func answered(n int) func([]byte) bool {
-	return func(reply []byte) bool {
-		if noTarget(reply) {
-			return true
-		}
-		version, _, _ := bytes.Cut(reply, []byte("\n"))
-		return bytes.HasSuffix(reply, slices.Concat([]byte("\n"), version, []byte("\n\n"))) && len(split(string(reply))) == n
+// askReplies sends n commands between separators on a connection of its own.
+func (s socket) askReplies(ctx context.Context, text string, n int, each func(command int, line []byte) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	conn, err := s.open(ctx)
+	if err != nil {
+		return err
 	}
+	defer conn.Close()
+	if s.prefix != "" { // the master keeps the connection
+		text += ";quit"
+	}
+	return conn.ask(ctx, text+"\n", n, each)
 }
-
-// noTarget reports whether the master knows no worker of the prefix.
-func noTarget(reply []byte) bool { return bytes.HasPrefix(reply, []byte("Can't find the target")) }
-
-// split returns what stands between the separator's replies, without what is
-// behind the last one.
-func split(reply string) []string {
-	version, rest, _ := strings.Cut(reply, "\n")
-	if version == "" {
-		return nil
-	}
-	var replies []string
-	begin, at := 0, 0 // of the present reply, and of the present line
-	for line := range strings.Lines(rest) {
-		if len(line) == len(version)+1 && line[:len(version)] == version && line[len(version)] == '\n' {
-			replies = append(replies, strings.Trim(rest[begin:at], "\n"))
-			begin = at + len(line)
-		}
-		at += len(line)
-	}
-	return replies
-}
-
-// cost is what a command takes of a line.
-func cost(command string) int { return len(command) + len(separator) + 2 }
 
 // exchangePayload sends one command with a payload of whole lines
 // (management.txt 9.3 "payload") and returns its reply.
@@ -138,8 +75,10 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 	if len(text) > maxPayloadText {
 		return "", fmt.Errorf("a payload of %d bytes is longer than HAProxy reads", len(text))
 	}
-	if s.prefix != "" { // the master goes on behind a payload
-		replies, err := s.replies(ctx, text+s.prefix+separator, 1)
+	if s.prefix != "" { // the master reads on after a payload
+		replies, err := collect(ctx, func(ctx context.Context, _ []string, each func(int, []byte) error) error {
+			return s.askReplies(ctx, text+s.prefix+separator, 1, each)
+		}, []string{command})
 		if err != nil {
 			return "", err
 		}
@@ -174,10 +113,12 @@ func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) b
 	if err != nil {
 		return "", err
 	}
-	defer conn.close()
-	if _, err := io.WriteString(conn, text); err != nil {
-		return "", s.explain(ctx, err)
+	defer conn.Close()
+	done, err := conn.send(ctx, text)
+	if err != nil {
+		return "", err
 	}
+	defer done()
 	var reply []byte
 	for !enough(reply) {
 		reply = slices.Grow(reply, 4<<10)
@@ -193,24 +134,13 @@ func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) b
 	return string(reply), nil
 }
 
-// connection is one that ends when its context does.
-type connection struct {
-	net.Conn
-	stop func() bool
-}
-
-// open connects. The connection's reads and writes fail once ctx has ended.
-func (s socket) open(ctx context.Context) (connection, error) {
+// open connects.
+func (s socket) open(ctx context.Context) (*connection, error) {
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return connection{}, s.explain(ctx, err)
+		return nil, s.explain(ctx, err)
 	}
-	return connection{conn, context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })}, nil
-}
-
-func (c connection) close() {
-	c.stop()
-	c.Close()
+	return &connection{Conn: conn, socket: s, from: bufio.NewReaderSize(conn, 16<<10)}, nil
 }
 
 // dial connects, again and again while the socket refuses and patience lasts.

@@ -79,7 +79,6 @@ func TestSocketThatHangsIsAnErrorInTime(t *testing.T) {
 	for _, row := range []struct{ name, reply string }{
 		{"one that never answers", ""},
 		{"one that answers half", "2.6.12\n\n# name\nsh"},
-		{"one that answers all but does not close", "2.6.12\n\n# name\nshop\n\n2.6.12\n\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFakeSocket(t, row.reply)
@@ -95,6 +94,15 @@ func TestSocketThatHangsIsAnErrorInTime(t *testing.T) {
 				t.Errorf("%v is no context.DeadlineExceeded", err)
 			}
 		})
+	}
+}
+
+func TestSocketThatAnswersAllNeedNotClose(t *testing.T) {
+	f := newFakeSocket(t, "2.6.12\n\n# name\nshop\n\n2.6.12\n\n")
+	f.hangs = true
+	names, err := runtime.New(f.path, f.path, "/conf").Backends(t.Context())
+	if d := diff([]string{"shop"}, names); d != "" || err != nil {
+		t.Errorf("Backends: %v (-want +got):\n%s", err, d)
 	}
 }
 

@@ -35,13 +35,13 @@ func (s ServerStat) Up() bool { return strings.HasPrefix(s.Status, "UP") || s.St
 // ServerStats returns how HAProxy judges the servers of a backend, in HAProxy's
 // order. It is nil where HAProxy has no such backend. It may be called
 // concurrently.
-func (c *Client) ServerStats(ctx context.Context, backend string) ([]ServerStat, error) {
+func (x exchanger) ServerStats(ctx context.Context, backend string) ([]ServerStat, error) {
 	if err := checkWord("backend", backend); err != nil {
 		return nil, err
 	}
 	const servers = 4
 	command := fmt.Sprintf("show stat %s %d -1", backend, servers)
-	replies, err := c.worker.exchange(ctx, []string{command})
+	replies, err := x.exchange(ctx, command)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
@@ -113,11 +113,11 @@ const (
 
 // Up returns how many servers of each backend are up and take new clients, of
 // all backends, those of others among them (management.txt "show stat").
-func (c *Client) Up(ctx context.Context) (map[string]int, error) {
+func (x exchanger) Up(ctx context.Context) (map[string]int, error) {
 	const command = "show stat -1 2 -1"
-	up, err := onWorker(ctx, &c.worker, func(s socket) (map[string]int, error) {
+	up, err := ask(ctx, x, func(ask asker) (map[string]int, error) {
 		up := map[string]int{}
-		err := s.lines(ctx, command, func(line []byte) error { return readUp(line, up) })
+		err := ask(ctx, []string{command}, func(_ int, line []byte) error { return readUp(line, up) })
 		return up, err
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *Client) Up(ctx context.Context) (map[string]int, error) {
 // readUp reads one line of "show stat" of backends: of many it is megabytes. No
 // column that is read, and none before it, is text that could hold a comma.
 func readUp(line []byte, up map[string]int) error {
-	if bytes.HasPrefix(line, []byte("#")) {
+	if line[0] == '#' {
 		return nil
 	}
 	var backend, active []byte
@@ -185,16 +185,16 @@ type Found struct {
 // Route asks HAProxy which entries of the maps of routes it finds for a host,
 // in lower case, and a path, in the order in which its frontend looks them up:
 // the host itself, its wildcard, any host (management.txt "get map").
-func (c *Client) Route(ctx context.Context, host, path string) ([]Found, error) {
+func (x exchanger) Route(ctx context.Context, host, path string) ([]Found, error) {
 	hosts := append(names(host), "*")
-	return c.find(ctx, []lookup{{haproxy.RoutesMap, hosts, path + "/"}, {haproxy.FoldedRoutesMap, hosts, strings.ToLower(path) + "/"}})
+	return x.find(ctx, []lookup{{haproxy.RoutesMap, hosts, path + "/"}, {haproxy.FoldedRoutesMap, hosts, strings.ToLower(path) + "/"}})
 }
 
 // TLSRoute is Route for the TLS frontend. What is passed through comes first, by
 // the host, which is the name that the client asks for, and its wildcard.
-func (c *Client) TLSRoute(ctx context.Context, host, path string) ([]Found, error) {
+func (x exchanger) TLSRoute(ctx context.Context, host, path string) ([]Found, error) {
 	hosts := append(names(host), "*")
-	return c.find(ctx, []lookup{
+	return x.find(ctx, []lookup{
 		{haproxy.PassthroughMap, names(host), ""},
 		{haproxy.TLSRoutesMap, hosts, path + "/"}, {haproxy.FoldedTLSRoutesMap, hosts, strings.ToLower(path) + "/"},
 	})
@@ -215,11 +215,11 @@ type lookup struct {
 	path  string
 }
 
-func (c *Client) find(ctx context.Context, lookups []lookup) ([]Found, error) {
+func (x exchanger) find(ctx context.Context, lookups []lookup) ([]Found, error) {
 	var commands []string
 	var found []Found
 	for _, l := range lookups {
-		file := filepath.Join(c.folder, cfgfile.MapFile(l.name))
+		file := filepath.Join(x.folder, cfgfile.MapFile(l.name))
 		for _, h := range l.hosts {
 			key := h + l.path
 			if err := checkLine("map", file+" "+key); err != nil {
@@ -229,7 +229,7 @@ func (c *Client) find(ctx context.Context, lookups []lookup) ([]Found, error) {
 			found = append(found, Found{Map: l.name})
 		}
 	}
-	replies, err := c.worker.exchangeAll(ctx, commands)
+	replies, err := x.exchangeAll(ctx, commands)
 	if err != nil {
 		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}

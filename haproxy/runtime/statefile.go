@@ -23,11 +23,11 @@ import (
 //
 // The content holds for one reload: HAProxy believes it whenever it starts. Put
 // cfgfile.EmptyServerState in its place afterwards.
-func (c *Client) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
+func (x exchanger) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
 	const command = "show servers state"
-	file, err := onWorker(ctx, &c.worker, func(s socket) ([]byte, error) {
+	file, err := ask(ctx, x, func(ask asker) ([]byte, error) {
 		out := newStateFile(want)
-		err := s.lines(ctx, command, out.line)
+		err := ask(ctx, []string{command}, out.line)
 		if err == nil {
 			err = out.rows.end()
 		}
@@ -67,7 +67,7 @@ func newStateFile(want haproxy.State) *stateFile {
 // never those of a reply: such a row would be read as another server's.
 const otherBlanks = "\t\v\f\r"
 
-func (f *stateFile) line(line []byte) error {
+func (f *stateFile) line(_ int, line []byte) error {
 	began := f.rows.began
 	ok, err := f.rows.next(line)
 	if err != nil || !began {

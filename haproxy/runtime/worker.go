@@ -70,7 +70,7 @@ func (w *worker) isDead(ctx context.Context) bool {
 	if w.death != nil && !time.Now().Before(w.tryAt) {
 		probe := w.admin
 		probe.timeout = probeTimeout
-		_, w.death = probe.exchange(ctx, []string{"show info"})
+		w.death = probe.answers(ctx)
 		w.tryAt = time.Now().Add(deadPause)
 	}
 	return w.death != nil
@@ -92,7 +92,7 @@ func (w *worker) doubt(ctx context.Context, err error) {
 	}
 	master := w.master
 	master.timeout = doubtTimeout
-	if _, masterErr := master.exchange(ctx, []string{"show info"}); masterErr == nil {
+	if master.answers(ctx) == nil {
 		w.remember(err)
 	}
 }
@@ -108,40 +108,7 @@ func nobodyAnswers(err error) bool {
 	return false
 }
 
-func (w *worker) exchange(ctx context.Context, commands []string) ([]string, error) {
-	if s := sessionOf(ctx); s != nil {
-		if s.err != nil {
-			return nil, s.err
-		}
-		replies, err := s.exchange(ctx, commands)
-		if errors.Is(err, context.DeadlineExceeded) { // else its process has ended, and another may answer
-			w.doubt(ctx, err)
-		}
-		return replies, err
-	}
-	return onWorker(ctx, w, func(s socket) ([]string, error) { return s.exchange(ctx, commands) })
-}
-
-func (w *worker) exchangePayload(ctx context.Context, command, payload string) (string, error) {
-	return onWorker(ctx, w, func(s socket) (string, error) { return s.exchangePayload(ctx, command, payload) })
-}
-
-// exchangeAll is exchange for any number of commands, in as few lines as hold
-// them.
-func (w *worker) exchangeAll(ctx context.Context, commands []string) ([]string, error) {
-	var replies []string
-	for len(commands) > 0 {
-		n, size := 1, len(separator)+1+cost(commands[0])
-		for n < len(commands) && size+cost(commands[n]) <= maxLine {
-			size += cost(commands[n])
-			n++
-		}
-		part, err := w.exchange(ctx, commands[:n])
-		if err != nil {
-			return nil, err
-		}
-		replies = append(replies, part...)
-		commands = commands[n:]
-	}
-	return replies, nil
+// answers returns why the socket does not answer what costs HAProxy nothing.
+func (s socket) answers(ctx context.Context) error {
+	return s.exchange(ctx, []string{"show info"}, func(int, []byte) error { return nil })
 }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"errors"
+)
+
+// exchanger has what a Client and a Session both do: they ask the worker that
+// serves, and change it.
+type exchanger struct {
+	folder string
+	worker *worker
+	pinned *pinned // the one process that is meant; nil for whichever accepts a connection
+}
+
+// unpinned means whichever process accepts a connection.
+func (x exchanger) unpinned() exchanger {
+	x.pinned = nil
+	return x
+}
+
+// ask has do ask the worker that is meant. Where that is any and the admin socket
+// is dead, do is called again with the master's.
+func ask[T any](ctx context.Context, x exchanger, do func(asker) (T, error)) (T, error) {
+	if x.pinned == nil {
+		return onWorker(ctx, x.worker, func(s socket) (T, error) { return do(s.exchange) })
+	}
+	if err := x.pinned.err; err != nil {
+		var none T
+		return none, err
+	}
+	answer, err := do(x.pinned.exchange)
+	if errors.Is(err, context.DeadlineExceeded) { // on any other error its process has ended, and another may answer
+		x.worker.doubt(ctx, err)
+	}
+	return answer, err
+}
+
+// exchange sends the commands, which fit in one line, and returns the reply to each.
+func (x exchanger) exchange(ctx context.Context, commands ...string) ([]string, error) {
+	return ask(ctx, x, func(ask asker) ([]string, error) { return collect(ctx, ask, commands) })
+}
+
+// exchangeAll is exchange for any number of commands, in as few lines as possible.
+func (x exchanger) exchangeAll(ctx context.Context, commands []string) ([]string, error) {
+	var replies []string
+	for len(commands) > 0 {
+		n, size := 1, emptyLine+cost(commands[0])
+		for n < len(commands) && size+cost(commands[n]) <= maxLine {
+			size += cost(commands[n])
+			n++
+		}
+		part, err := x.exchange(ctx, commands[:n]...)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, part...)
+		commands = commands[n:]
+	}
+	return replies, nil
+}
+
+// exchangePayload sends a command with a payload, always on a connection of its
+// own.
+func (x exchanger) exchangePayload(ctx context.Context, command, payload string) (string, error) {
+	return onWorker(ctx, x.worker, func(s socket) (string, error) { return s.exchangePayload(ctx, command, payload) })
+}
