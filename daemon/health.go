@@ -8,6 +8,7 @@ import (
 
 	"podgate/daemon/admin"
 	"podgate/daemon/compile"
+	"podgate/daemon/latest"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
@@ -45,11 +46,7 @@ func watchHealth(ctx context.Context, r *runtime.Client, how looking, out chan *
 			h.Retired = r.RetiredWorkers(ctx)
 		}
 		h.At = time.Now()
-		select {
-		case <-out:
-		default:
-		}
-		out <- h
+		latest.Send(out, h)
 		timer.Reset(max(how.interval, time.Duration(how.share)*time.Since(began)))
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"podgate/daemon/certs"
 	"podgate/daemon/compile"
+	"podgate/daemon/latest"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -52,22 +53,7 @@ func (f *secretFollower) ask(secrets []compile.Secret) {
 	keys = slices.Compact(keys) // they are sorted
 	if !slices.Equal(keys, f.asked) {
 		f.asked = keys
-		latest(f.want, keys)
-	}
-}
-
-// latest sends v, in the place of what nobody has taken yet.
-func latest[T any](out chan T, v T) {
-	for {
-		select {
-		case out <- v:
-			return
-		default:
-		}
-		select {
-		case <-out:
-		default:
-		}
+		latest.Send(f.want, keys)
 	}
 }
 
@@ -89,7 +75,7 @@ func (f *secretFollower) run(ctx context.Context) {
 		}
 		if ctx.Err() == nil && !reflect.DeepEqual(known, next) {
 			known = next
-			latest(f.out, maps.Clone(known))
+			latest.Send(f.out, maps.Clone(known))
 		}
 	}
 }

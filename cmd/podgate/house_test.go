@@ -59,6 +59,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/compile
 			daemon/config
 			daemon/filewatch
+			daemon/latest
 			haproxy
 			haproxy/cfgfile
 			haproxy/check
@@ -86,6 +87,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		`,
 		"daemon/certs": `
 			daemon/filewatch
+			daemon/latest
 			haproxy
 		`,
 		"daemon/chaos": `
@@ -124,6 +126,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			kubeapi/kubeapitest
 		`,
 		"daemon/filewatch": ``,
+		"daemon/latest":    ``,
 		"daemon/setup": `
 			daemon
 			daemon/config

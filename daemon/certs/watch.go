@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"podgate/daemon/filewatch"
+	"podgate/daemon/latest"
 )
 
 // doubtful is when files that look broken, or are gone, are read again.
@@ -28,7 +29,7 @@ func Watch(ctx context.Context, log *slog.Logger, r *Reader, first Set, out chan
 			var s Set
 			if s, again = r.Read(); !reflect.DeepEqual(first, s) {
 				first = s
-				offer(out, s)
+				latest.Send(out, s)
 			}
 		}
 	}
@@ -43,21 +44,6 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// offer sends s, in the place of an older Set if there is one.
-func offer(out chan Set, s Set) {
-	for {
-		select {
-		case out <- s:
-			return
-		default:
-		}
-		select {
-		case <-out:
-		default:
-		}
 	}
 }
 
