@@ -176,7 +176,7 @@ func TestWhatIsHeldIsSaidToBeServed(t *testing.T) {
 			return err
 		}
 		for _, row := range s.Services {
-			if row.State != admin.Kept || row.Held != 2 {
+			if row.State != admin.StateHeld || row.Held != 2 {
 				return fmt.Errorf("%+v", row)
 			}
 		}

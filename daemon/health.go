@@ -92,8 +92,8 @@ func (p *healthProblems) look(result *compile.Result, h *admin.Health, patience 
 // The texts do not tell how many: each other number would be another Problem.
 const (
 	textNoEndpoints = "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)"
-	textUnreachable = "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain says what each check met)"
-	textSomeDown    = "some servers fail their health checks (podgate explain says which, and what each check met)"
+	textUnhealthy   = "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain says what each check met)"
+	textDegraded    = "some servers fail their health checks (podgate explain says which, and what each check met)"
 )
 
 func bareness(b *haproxy.Backend, h *admin.Health) (bare, bool) {
@@ -106,9 +106,9 @@ func bareness(b *haproxy.Backend, h *admin.Health) (bare, bool) {
 	case !b.Options.Check || !known || ready == 0:
 		return bare{}, false
 	case up == 0:
-		return bare{b.Name, compile.Unreachable, textUnreachable}, true
+		return bare{b.Name, compile.Unhealthy, textUnhealthy}, true
 	case up < ready:
-		return bare{b.Name, compile.Unreachable, textSomeDown}, true
+		return bare{b.Name, compile.Degraded, textDegraded}, true
 	}
 	return bare{}, false
 }

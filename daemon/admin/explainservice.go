@@ -22,7 +22,7 @@ import (
 // ExplainedService is one Service.
 type ExplainedService struct {
 	Service         string                `json:"service"`
-	State           RowState              `json:"state"`
+	State           ServiceState          `json:"state"`
 	Why             string                `json:"why"` // a sentence
 	ResourceVersion string                `json:"resource_version"`
 	Created         time.Time             `json:"created"`
@@ -157,21 +157,21 @@ func (x *ExplainedService) judge(e compile.Explanation, v *View) {
 	row.judge(o)
 	x.State = row.State
 	switch row.State {
-	case Skipped:
+	case StateSkipped:
 		x.Why = "not served: " + e.Skipped
-	case NotServed:
+	case StateNotServed:
 		x.Why = "not served: none of its ports has a route or a port of the edge; the problems below say why"
-	case NoEndpoints:
+	case StateNoEndpoints:
 		x.Why = "served, but it has no endpoints: clients get 503"
-	case Kept:
+	case StateHeld:
 		x.Why = fmt.Sprintf("served by %d servers that the cluster no longer has: their removal is held, podgate confirm lets them go now", row.Held)
-	case Unknown:
+	case StateUnknown:
 		x.Why = "how it is served is not known: " + row.Why
-	case Waiting:
+	case StateWaiting:
 		x.Why = "not served yet: " + row.Why
-	case Down:
+	case StateDown:
 		x.Why = "served, but no server passes its health check: clients get 503"
-	case Weakened:
+	case StateDegraded:
 		x.Why = fmt.Sprintf("served by %d of %d servers, the others fail their health checks", row.Up, row.Ready)
 	default:
 		x.Why = fmt.Sprintf("served by %d servers", row.Ready)

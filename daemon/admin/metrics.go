@@ -171,7 +171,7 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 	}
 	tell(m.problems, float64(len(v.CertificateProblems)), string(ofCertificate))
 	states := countStates(v)
-	for _, state := range rowStates() {
+	for _, state := range serviceStates() {
 		tell(m.services, float64(states[state]), string(state))
 	}
 	n := CountServers(v)

@@ -29,7 +29,7 @@ func newTemplates() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"servers": serversText,
 		"urls":    func(r Row) string { return cmp.Or(urlsText(r.URLs), r.Why) },
-		"class":   func(s RowState) string { return strings.ReplaceAll(string(s), " ", "-") },
+		"class":   func(s ServiceState) string { return strings.ReplaceAll(string(s), " ", "-") },
 	}).ParseFS(web, "web/page.html"))
 }
 
@@ -151,7 +151,7 @@ func (p *statusPage) shown(query url.Values) {
 	if to < l.Matches {
 		p.Next = link("from", strconv.Itoa(to))
 	}
-	for _, state := range rowStates() {
+	for _, state := range serviceStates() {
 		p.States = append(p.States, choice{string(state), query.Get("state") == string(state)})
 	}
 	for _, c := range []struct {

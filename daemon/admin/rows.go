@@ -16,41 +16,43 @@ import (
 
 // Row is one Service in a list.
 type Row struct {
-	Service  string   `json:"service"`
-	State    RowState `json:"state"`
-	Why      string   `json:"why,omitempty"` // it is in that State
-	URLs     []string `json:"urls"`          // where it is reached
-	Ready    int      `json:"ready"`         // servers that should take new clients
-	Up       int      `json:"up"`            // of those, up as far as HAProxy was asked
-	Drain    int      `json:"drain"`
-	Held     int      `json:"held,omitempty"` // servers that serve while their removal is held
-	Problems int      `json:"problems"`
-	silent   bool     // HAProxy does not answer
-	unloaded bool     // HAProxy lacks a backend of it
+	Service  string       `json:"service"`
+	State    ServiceState `json:"state"`
+	Why      string       `json:"why,omitempty"` // it is in that State
+	URLs     []string     `json:"urls"`          // where it is reached
+	Ready    int          `json:"ready"`         // servers that should take new clients
+	Up       int          `json:"up"`            // of those, up as far as HAProxy was asked
+	Drain    int          `json:"drain"`
+	Held     int          `json:"held,omitempty"` // servers that serve while their removal is held
+	Problems int          `json:"problems"`
+	silent   bool         // HAProxy does not answer
+	unloaded bool         // HAProxy lacks a backend of it
 }
 
-// RowState is how a Service does.
-type RowState string
+// ServiceState is how a Service does.
+type ServiceState string
 
 // The states, the worst first.
 const (
-	Down        RowState = "down"         // no server is up
-	Unknown     RowState = "unknown"      // HAProxy does not answer
-	NoEndpoints RowState = "no endpoints" // there is no server
-	NotServed   RowState = "not served"   // it was asked for and cannot be served
-	Waiting     RowState = "waiting"      // HAProxy has not loaded it yet
-	Kept        RowState = "held"         // the cluster has no server for it, and their removal is held
-	Weakened    RowState = "weakened"     // some servers are not up
-	Up          RowState = "up"
-	Skipped     RowState = "skipped" // it was not asked to be served
+	StateDown        ServiceState = "down"         // no server is up
+	StateUnknown     ServiceState = "unknown"      // HAProxy does not answer
+	StateNoEndpoints ServiceState = "no endpoints" // there is no server
+	StateNotServed   ServiceState = "not served"   // it was asked for and cannot be served
+	StateWaiting     ServiceState = "waiting"      // HAProxy has not loaded it yet
+	StateHeld        ServiceState = "held"         // the cluster has no server for it, and their removal is held
+	StateDegraded    ServiceState = "degraded"     // some servers are not up
+	StateUp          ServiceState = "up"
+	StateSkipped     ServiceState = "skipped" // it was not asked to be served
 )
 
-func rowStates() []RowState {
-	return []RowState{Down, Unknown, NoEndpoints, NotServed, Waiting, Kept, Weakened, Up, Skipped}
+func serviceStates() []ServiceState {
+	return []ServiceState{StateDown, StateUnknown, StateNoEndpoints, StateNotServed, StateWaiting, StateHeld, StateDegraded, StateUp, StateSkipped}
 }
 
 // Served reports whether HAProxy knows the Service, as far as it was asked.
-func (r Row) Served() bool { return r.State != NotServed && r.State != Skipped && r.State != Waiting }
+func (r Row) Served() bool {
+	return r.State != StateNotServed && r.State != StateSkipped && r.State != StateWaiting
+}
 
 // RowsOf are all Services of v, sorted by name.
 func RowsOf(v *View) []Row {
@@ -133,23 +135,23 @@ func upOf(b *haproxy.Backend, ready int, v *View) int {
 func (r *Row) judge(o compile.Overview) {
 	switch {
 	case o.Skipped != "":
-		r.State, r.Why = Skipped, o.Skipped
+		r.State, r.Why = StateSkipped, o.Skipped
 	case len(o.Backends) == 0:
-		r.State, r.Why = NotServed, "its problems say why"
+		r.State, r.Why = StateNotServed, "its problems say why"
 	case r.Ready+r.Drain == 0 && r.Held > 0:
-		r.State = Kept
+		r.State = StateHeld
 	case r.Ready+r.Drain == 0:
-		r.State = NoEndpoints
+		r.State = StateNoEndpoints
 	case r.silent:
-		r.State, r.Why = Unknown, "HAProxy does not answer"
+		r.State, r.Why = StateUnknown, "HAProxy does not answer"
 	case r.unloaded:
-		r.State, r.Why = Waiting, "HAProxy has not loaded it yet"
+		r.State, r.Why = StateWaiting, "HAProxy has not loaded it yet"
 	case r.Up == 0 && r.Ready > 0:
-		r.State = Down
+		r.State = StateDown
 	case r.Up < r.Ready:
-		r.State = Weakened
+		r.State = StateDegraded
 	default:
-		r.State = Up
+		r.State = StateUp
 	}
 }
 
@@ -172,8 +174,8 @@ func listenURLs(f haproxy.Frontend) []string {
 }
 
 // countStates is how many Services are in each state.
-func countStates(v *View) map[RowState]int {
-	count := map[RowState]int{}
+func countStates(v *View) map[ServiceState]int {
+	count := map[ServiceState]int{}
 	if v.Result == nil {
 		return count
 	}
@@ -276,10 +278,10 @@ func compareRows(a, b Row, by string) int {
 
 // rank puts a Service with Problems before those that are well.
 func (r Row) rank() int {
-	if r.State == Up && r.Problems > 0 {
-		return slices.Index(rowStates(), Weakened)
+	if r.State == StateUp && r.Problems > 0 {
+		return slices.Index(serviceStates(), StateDegraded)
 	}
-	return slices.Index(rowStates(), r.State)
+	return slices.Index(serviceStates(), r.State)
 }
 
 func firstURL(r Row) string {
@@ -291,9 +293,9 @@ func firstURL(r Row) string {
 
 func serversText(r Row) string {
 	switch {
-	case r.State == Kept:
+	case r.State == StateHeld:
 		return strconv.Itoa(r.Held) + " held"
-	case r.State == Unknown:
+	case r.State == StateUnknown:
 		return "?/" + strconv.Itoa(r.Ready)
 	case r.Ready+r.Drain == 0:
 		return "-"

@@ -13,17 +13,17 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	v := viewOf(t, 2, 3)
 	name := v.Result.State.Backends.At(0).Name
 	delete(v.Health.Up, name)
-	if rows := RowsOf(v); rows[0].State != Up || rows[1].State != Up {
+	if rows := RowsOf(v); rows[0].State != StateUp || rows[1].State != StateUp {
 		t.Errorf("in sync since HAProxy was asked: %+v", rows)
 	}
 
 	v.Edge.InSync, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), []string{"backend " + name + " is new"}
 	v.Edge.Trouble = "haproxy -c refuses the operator's files: line 7"
 	rows := RowsOf(v)
-	if rows[0].State != Waiting || rows[0].Up != 0 || rows[1].State != Up {
+	if rows[0].State != StateWaiting || rows[0].Up != 0 || rows[1].State != StateUp {
 		t.Errorf("out of sync: %+v", rows)
 	}
-	if n := countStates(v); n[Waiting] != 1 || n[Up] != 1 {
+	if n := countStates(v); n[StateWaiting] != 1 || n[StateUp] != 1 {
 		t.Errorf("states: %v", n)
 	}
 	if n := StatusOf(v, time.Now()).Count; n.Served != 1 || n.Services != 2 {
@@ -45,7 +45,7 @@ func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
 	v := viewOf(t, 2, 3)
 	v.Edge.Answers, v.Health.Up = false, nil
 	for _, r := range RowsOf(v) {
-		if r.State != Unknown || serversText(r) != "?/3" {
+		if r.State != StateUnknown || serversText(r) != "?/3" {
 			t.Errorf("%+v, %s up", r, serversText(r))
 		}
 	}
@@ -53,7 +53,7 @@ func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
 		t.Error(text)
 	}
 	x, err := Explain(t.Context(), v, "shop/svc-00000")
-	if err != nil || x.Service.State != Unknown {
+	if err != nil || x.Service.State != StateUnknown {
 		t.Errorf("explained as %+v, %v", x.Service, err)
 	}
 }
@@ -65,7 +65,7 @@ func TestEveryStateOfAServiceIsDocumented(t *testing.T) {
 	}
 	_, states, _ := strings.Cut(string(text), "\nA Service is ")
 	states, _, _ = strings.Cut(states, "\n\n")
-	for _, state := range rowStates() {
+	for _, state := range serviceStates() {
 		if !strings.Contains(states, "`"+string(state)+"`") {
 			t.Errorf("operations.md does not say what %q is", state)
 		}

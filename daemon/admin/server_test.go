@@ -137,7 +137,7 @@ func TestServicesAreSearchedSortedAndPaged(t *testing.T) {
 		{"q=SVC-0001", 10, 10, "shop/svc-00010"},
 		{"q=svc-00017.example.com", 1, 1, "shop/svc-00017"},
 		{"state=down", 1, 1, "shop/svc-00042"},
-		{"state=weakened", 1, 1, "shop/svc-00043"},
+		{"state=degraded", 1, 1, "shop/svc-00043"},
 		{"from=1000", 250, 0, ""},
 		{"q=none", 0, 0, ""},
 		{"sort=nonsense&limit=-4&from=x", 250, 250, "shop/svc-00000"},

@@ -273,7 +273,7 @@ func (p printer) services(s Status) {
 	for i, r := range rows {
 		cells[i] = []string{string(r.State), r.Service, serversText(r), cmp.Or(urlsText(r.URLs), r.Why)}
 	}
-	p.table([]string{"STATE", "SERVICE", "UP", "REACHED AT"}, cells, func(row []string) string { return RowState(row[0]).color() })
+	p.table([]string{"STATE", "SERVICE", "UP", "REACHED AT"}, cells, func(row []string) string { return ServiceState(row[0]).color() })
 	p.more(s.Count.Services-len(rows), "podgate status --all")
 }
 
@@ -285,13 +285,13 @@ func urlsText(urls []string) string {
 	return strings.Join(urls, " ")
 }
 
-func (r RowState) color() string {
-	switch r {
-	case Up:
+func (s ServiceState) color() string {
+	switch s {
+	case StateUp:
 		return "0"
-	case Skipped:
+	case StateSkipped:
 		return faint
-	case Weakened, Kept, Waiting, Unknown:
+	case StateDegraded, StateHeld, StateWaiting, StateUnknown:
 		return yellow
 	}
 	return red

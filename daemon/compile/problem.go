@@ -35,12 +35,13 @@ const (
 	Unsupported Kind = "unsupported"  // this podgate cannot serve what is asked for
 	SetAside    Kind = "set-aside"    // HAProxy did not load it
 	NoEndpoints Kind = "no-endpoints" // nothing is there to send requests to
-	Unreachable Kind = "unreachable"  // servers fail their health checks
+	Unhealthy   Kind = "unhealthy"    // no server passes its health check
+	Degraded    Kind = "degraded"     // some servers fail their health checks
 )
 
 // Kinds lists every Kind.
 func Kinds() []Kind {
-	return []Kind{Invalid, Conflict, NotGranted, Unsupported, SetAside, NoEndpoints, Unreachable}
+	return []Kind{Invalid, Conflict, NotGranted, Unsupported, SetAside, NoEndpoints, Unhealthy, Degraded}
 }
 
 // String names the object, then says what is wrong with it. It is one line
