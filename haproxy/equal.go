@@ -28,7 +28,7 @@ func (s *Settings) alike(o *Settings) bool {
 		s.TimeoutKeepAlive == o.TimeoutKeepAlive &&
 		s.TimeoutTunnel == o.TimeoutTunnel &&
 		s.HardStopAfter == o.HardStopAfter &&
-		s.RetiredWorkers == o.RetiredWorkers &&
+		s.MaxWorkerReloads == o.MaxWorkerReloads &&
 		s.NotFound == o.NotFound &&
 		alike(s.ErrorFiles, o.ErrorFiles) &&
 		s.AccessLog == o.AccessLog &&

@@ -58,7 +58,7 @@ type Settings struct {
 	TimeoutKeepAlive   time.Duration // "timeout http-keep-alive"
 	TimeoutTunnel      time.Duration // "timeout tunnel", WebSockets among them
 	HardStopAfter      time.Duration // "hard-stop-after"; zero is without limit
-	RetiredWorkers     int           // "mworker-max-reloads"; zero leaves it to HAProxy
+	MaxWorkerReloads   int           `json:"RetiredWorkers"` // "mworker-max-reloads"; zero leaves it to HAProxy. The JSON name is that of podgate 0.1.0's files
 	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
 	ErrorFiles         []ErrorFile   // by Code
 	AccessLog          AccessLog     // how HAProxy logs requests and connections

@@ -168,7 +168,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		TimeoutKeepAlive:   d.TimeoutKeepAlive,
 		TimeoutTunnel:      d.TimeoutTunnel,
 		HardStopAfter:      cfg.HAProxy.HardStopAfter,
-		RetiredWorkers:     cfg.HAProxy.RetiredWorkers,
+		MaxWorkerReloads:   cfg.HAProxy.MaxWorkerReloads,
 		AccessLog:          accessLog(cfg.HAProxy.AccessLog),
 		NotFound:           cfg.HTTP.NotFound,
 		RedirectPort:       uint16(cfg.HTTPS.RedirectPort),

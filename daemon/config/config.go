@@ -61,17 +61,17 @@ const (
 
 // HAProxy says where the HAProxy beside us is. Paths are absolute.
 type HAProxy struct {
-	Folder         string              // ours alone, loaded by HAProxy with -f
-	AdminSocket    string              // its stats socket of level admin
-	MasterSocket   string              // its master CLI
-	Binary         string              // for haproxy -c
-	Files          []string            // the operator's own -f files, key "config"; for haproxy -c
-	ErrorFolder    string              // key "error_files"; "" for none
-	ErrorFiles     []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; filled by Load alone
-	ReloadInterval time.Duration       // the least time between two reloads
-	HardStopAfter  time.Duration       // how long a retired worker may live; zero is without limit
-	RetiredWorkers int                 // how many of them may live
-	AccessLog      haproxy.AccessLog   // how it logs requests and connections
+	Folder           string              // ours alone, loaded by HAProxy with -f
+	AdminSocket      string              // its stats socket of level admin
+	MasterSocket     string              // its master CLI
+	Binary           string              // for haproxy -c
+	Files            []string            // the operator's own -f files, key "config"; for haproxy -c
+	ErrorFolder      string              // key "error_files"; "" for none
+	ErrorFiles       []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; filled by Load alone
+	ReloadInterval   time.Duration       // the least time between two reloads
+	HardStopAfter    time.Duration       // how long a retired worker may live; zero is without limit
+	MaxWorkerReloads int                 // how many reloads an old worker survives, and so how many there can be
+	AccessLog        haproxy.AccessLog   // how it logs requests and connections
 }
 
 // HTTP is the plain HTTP frontend.

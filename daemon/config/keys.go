@@ -105,7 +105,7 @@ func (h *HAProxy) keys() []key {
 			"Minimum time between two reloads of HAProxy. Changes that need a reload in the meantime are collected into one."},
 		{s, "hard_stop_after", duration(&h.HardStopAfter, 0, 168*time.Hour), immediately,
 			"Maximum lifetime of an old worker after a reload; its remaining connections are closed then. 0s is no limit."},
-		{s, "retired_workers", integer(&h.RetiredWorkers, 1, 1000), immediately,
+		{s, "max_worker_reloads", integer(&h.MaxWorkerReloads, 1, 1000), immediately,
 			"Number of reloads that an old worker may survive, and so the maximum number of old workers. Each uses as much memory as the current worker."},
 		{s, "access_log", choice(&h.AccessLog, haproxy.HTTPLog, haproxy.JSONLog), immediately,
 			"Format in which HAProxy logs requests and connections: its own, or one JSON object per line with the namespace, the Service and the address of the pod."},

@@ -108,8 +108,21 @@ func (d *document) grants(v value) []Grant {
 	return grants
 }
 
-// refuseUnknown refuses a key of section, or a section, that there is not.
+// renamedKeys returns the current name of each key that had another name in an
+// earlier version, both as "section.name".
+func renamedKeys() map[string]string {
+	return map[string]string{
+		"haproxy.retired_workers": "haproxy.max_worker_reloads", // 0.2.0
+	}
+}
+
+// refuseUnknown rejects a key, or a section, that does not exist: with its new
+// name if it was renamed, else with the name that was probably meant.
 func (d *document) refuseUnknown(path, section, name string, v any) {
+	if renamed, ok := renamedKeys()[join(section, name)]; ok {
+		d.refuse(path, join(section, name), "was renamed to %s", renamed)
+		return
+	}
 	var here, all, sections []string
 	homes := make(map[string][]string) // name of a key -> with its sections
 	for _, k := range allKeys(new(Config)) {

@@ -131,7 +131,7 @@ config = ["/h/base.cfg", "/h/more.cfg"]
 error_files = "/h/errors"
 reload_interval = "0s"
 hard_stop_after = "2h"
-retired_workers = 7
+max_worker_reloads = 7
 access_log = "json"
 [http]
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
@@ -221,15 +221,15 @@ annotations = ["tcp"]
 			ResyncInterval:    90 * time.Minute,
 		},
 		HAProxy: HAProxy{
-			Folder:         "/h/folder",
-			AdminSocket:    "/h/admin.sock",
-			MasterSocket:   "/h/master.sock",
-			Binary:         "/h/haproxy",
-			Files:          []string{"/h/base.cfg", "/h/more.cfg"},
-			ErrorFolder:    "/h/errors",
-			HardStopAfter:  2 * time.Hour,
-			RetiredWorkers: 7,
-			AccessLog:      haproxy.JSONLog,
+			Folder:           "/h/folder",
+			AdminSocket:      "/h/admin.sock",
+			MasterSocket:     "/h/master.sock",
+			Binary:           "/h/haproxy",
+			Files:            []string{"/h/base.cfg", "/h/more.cfg"},
+			ErrorFolder:      "/h/errors",
+			HardStopAfter:    2 * time.Hour,
+			MaxWorkerReloads: 7,
+			AccessLog:        haproxy.JSONLog,
 		},
 		HTTP: HTTP{
 			Binds: []netip.AddrPort{
@@ -327,6 +327,18 @@ func TestParseReadsTheDefaultsThatItPrints(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, equateAddrs(), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestRenamedKeysLeadToKeysThatExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, k := range allKeys(new(Config)) {
+		known[k.section+"."+k.name] = true
+	}
+	for old, renamed := range renamedKeys() {
+		if known[old] || !known[renamed] {
+			t.Errorf("%s was renamed to %s: is the old key gone, and does the new one exist?", old, renamed)
+		}
 	}
 }
 

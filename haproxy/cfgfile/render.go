@@ -130,8 +130,8 @@ func (d *document) globalLines(s haproxy.Settings) string {
 	if s.HardStopAfter != 0 {
 		lines += fmt.Sprintf("  hard-stop-after %d\n", s.HardStopAfter.Milliseconds())
 	}
-	if s.RetiredWorkers != 0 {
-		lines += fmt.Sprintf("  mworker-max-reloads %d\n", s.RetiredWorkers)
+	if s.MaxWorkerReloads != 0 {
+		lines += fmt.Sprintf("  mworker-max-reloads %d\n", s.MaxWorkerReloads)
 	}
 	return lines
 }
