@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 )
@@ -23,7 +24,7 @@ const askAgain = 10 * time.Second
 // an operator confirms it.
 type brake struct {
 	safety config.Safety
-	folder folder
+	folder confdir.Dir
 	log    *slog.Logger
 
 	base  haproxy.State // what was let through last; of meaning only if known
@@ -45,7 +46,7 @@ type hold struct {
 }
 
 func newBrake(c *config.Config, log *slog.Logger) brake {
-	return brake{safety: c.Safety, folder: folder(c.HAProxy.Folder), log: log}
+	return brake{safety: c.Safety, folder: confdir.Dir(c.HAProxy.Folder), log: log}
 }
 
 // saw counts the complete lists. Complete is that of a Snapshot; it begins anew
@@ -101,7 +102,7 @@ func (b *brake) passes(loss haproxy.Loss) string {
 		return "podgate.toml asks for other Services"
 	case h == nil:
 		return ""
-	case b.folder.confirmed(h.since):
+	case b.folder.Confirmed(h.since):
 		return "confirmed"
 	case !h.asked.IsZero() && b.lists > h.lists:
 		return fmt.Sprintf("held for %s and listed again", time.Since(h.since).Round(time.Second))
@@ -126,7 +127,7 @@ func (b *brake) begin(loss haproxy.Loss) {
 		return
 	}
 	b.hold.loss = loss
-	if err := b.folder.writeHeld(b.hold); err != nil {
+	if err := b.folder.WriteHeld(confdir.Held{Since: b.hold.since, Until: b.hold.until, Loss: b.hold.loss}); err != nil {
 		b.log.Warn("podgate confirm cannot be told what is held", "err", err)
 	}
 }
@@ -134,8 +135,8 @@ func (b *brake) begin(loss haproxy.Loss) {
 func (b *brake) end(reason string) {
 	b.log.Info("removal is no longer held", "reason", reason)
 	b.hold, b.held = nil, haproxy.State{}
-	if err := b.folder.removeHeld(); err != nil {
-		b.log.Warn("what was held is left behind", "file", heldFile, "err", err)
+	if err := b.folder.RemoveHeld(); err != nil {
+		b.log.Warn("what was held is left behind", "err", err)
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -21,64 +19,6 @@ import (
 	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
-
-// certificateFolder is the folder of the files that HAProxy reads certificates
-// and authorities from.
-func (f folder) certificateFolder() folder {
-	return folder(filepath.Join(string(f), cfgfile.CertificateFolder))
-}
-
-// writeTLS puts certificates in their folder, then the list that names them,
-// each whole or not at all. A list of nil is of no frontend that ends TLS.
-func (f folder) writeTLS(crtList []byte, certificates []haproxy.Certificate) error {
-	if crtList == nil {
-		return nil
-	}
-	var files []content
-	for _, c := range certificates {
-		if c.PEM != nil {
-			files = append(files, content{c.Name, whole(c.PEM)})
-		}
-	}
-	if err := f.writeCertificates(files...); err != nil {
-		return err
-	}
-	if err := f.ensureTicketKeys(); err != nil {
-		return err
-	}
-	return f.replace(cfgfile.CrtListFile, crtList)
-}
-
-// writeCertificates writes keys for nobody but who runs podgate and HAProxy's
-// master, which is root; and for the group of the folder where that was chosen,
-// by the setgid bit.
-func (f folder) writeCertificates(files ...content) error {
-	if len(files) == 0 {
-		return nil
-	}
-	dir := f.certificateFolder()
-	if err := os.Mkdir(string(dir), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, err := os.Stat(string(dir))
-	if err != nil {
-		return err
-	}
-	mode := fs.FileMode(0o600)
-	if info.Mode()&fs.ModeSetgid != 0 {
-		mode = 0o640
-	}
-	return dir.replaceAll(files, mode)
-}
-
-// present are those certificates whose files there are: HAProxy starts with no
-// list that names others.
-func (f folder) present(certificates []haproxy.Certificate) []haproxy.Certificate {
-	return slices.DeleteFunc(slices.Clone(certificates), func(c haproxy.Certificate) bool {
-		_, err := os.Stat(cfgfile.CertificatePath(string(f), c.Name))
-		return err != nil
-	})
-}
 
 // observeCertificates reads back what HAProxy serves, all of it or what it has
 // under some Names. That is told by its fingerprint alone; where that is the
@@ -107,7 +47,7 @@ func (e *edge) observeCertificates(ctx context.Context, session *runtime.Session
 			c.Fingerprint, c.Digest = before.Fingerprint, before.Digest
 			continue
 		}
-		text, err := os.ReadFile(cfgfile.CertificatePath(string(e.folder), c.Name))
+		text, err := e.folder.ReadCertificate(c.Name)
 		if err == nil && certs.Fingerprint(text) == c.Fingerprint {
 			c.Digest = haproxy.PEM(text).Digest()
 		}
@@ -150,7 +90,7 @@ func (e *edge) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (
 	undo = map[string][]byte{}
 	for _, c := range plan.Certificates {
 		name := c.Certificate.Name
-		if undo[name], err = os.ReadFile(cfgfile.CertificatePath(string(e.folder), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if undo[name], err = e.folder.ReadCertificate(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
@@ -158,8 +98,8 @@ func (e *edge) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (
 	if err != nil {
 		return nil, err
 	}
-	e.writer.wait()
-	return undo, e.folder.writeTLS(crtList, e.unwritten(plan, want.Certificates))
+	e.writer.Wait()
+	return undo, e.folder.WriteCrtList(crtList, e.unwritten(plan, want.Certificates))
 }
 
 // unwritten are those certificates that a Plan is about, and those that somebody
@@ -170,11 +110,7 @@ func (e *edge) unwritten(plan haproxy.Plan, certificates []haproxy.Certificate) 
 		planned[c.Certificate.Name] = true
 	}
 	return slices.DeleteFunc(slices.Clone(certificates), func(c haproxy.Certificate) bool {
-		if planned[c.Name] {
-			return false
-		}
-		_, err := os.Stat(cfgfile.CertificatePath(string(e.folder), c.Name))
-		return err == nil
+		return !planned[c.Name] && e.folder.HasCertificate(c.Name)
 	})
 }
 
@@ -188,7 +124,7 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 		}
 		e.vetted.refuse(c, errors.New(r.Reply))
 		if old := undo[c.Name]; old != nil {
-			if err := e.folder.writeCertificates(content{c.Name, whole(old)}); err != nil {
+			if err := e.folder.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
 				return err
 			}
 		}
@@ -201,21 +137,19 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 		has[c.Name] = true
 	}
 	running := e.have.Loaded
-	running.Certificates = e.folder.present(e.have.Certificates)
+	running.Certificates = e.folder.Present(e.have.Certificates)
 	crtList, err := cfgfile.RenderCrtList(running, string(e.folder))
 	if err != nil {
 		return err
 	}
-	if err := e.folder.replace(cfgfile.CrtListFile, crtList); err != nil {
+	if err := e.folder.WriteCrtList(crtList, nil); err != nil {
 		return err
 	}
 	for _, c := range slices.Concat(plan.DropCertificates, plan.Certificates) {
-		name := c.Certificate.Name
-		if has[name] || filepath.IsAbs(name) {
-			continue
-		}
-		if err := os.Remove(cfgfile.CertificatePath(string(e.folder), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if name := c.Certificate.Name; !has[name] {
+			if err := e.folder.RemoveCertificate(name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -225,11 +159,7 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 // before anything of HAProxy's names them.
 func (e *edge) keepBundles(bundles map[string][]byte) error {
 	e.bundles = bundles
-	var files []content
-	for _, name := range slices.Sorted(maps.Keys(bundles)) {
-		files = append(files, content{name, whole(bundles[name])})
-	}
-	if err := e.folder.writeCertificates(files...); err != nil {
+	if err := e.folder.WriteCertificates(bundles); err != nil {
 		return fmt.Errorf("write authorities: %w", err)
 	}
 	return nil
@@ -251,13 +181,9 @@ func (e *edge) tidyCertificates(want haproxy.State) {
 	for _, b := range want.Backends.All() {
 		used[filepath.Base(b.Options.CAFile)] = true
 	}
-	entries, err := os.ReadDir(string(e.folder.certificateFolder()))
-	if err != nil {
-		return // there are none
-	}
-	for _, entry := range entries {
-		if name := entry.Name(); !used[name] {
-			if err := os.Remove(filepath.Join(string(e.folder.certificateFolder()), name)); err != nil {
+	for _, name := range e.folder.CertificateNames() {
+		if !used[name] {
+			if err := e.folder.RemoveCertificate(name); err != nil {
 				e.log.Warn("certificate is left behind", "file", name, "err", err)
 			}
 		}
@@ -302,7 +228,7 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 		if v.good[c.Digest] || v.bad[c.Digest] != nil {
 			continue
 		}
-		if text, err := os.ReadFile(cfgfile.CertificatePath(string(e.folder), c.Name)); err == nil && bytes.Equal(text, c.PEM) {
+		if text, err := e.folder.ReadCertificate(c.Name); err == nil && bytes.Equal(text, c.PEM) {
 			v.good[c.Digest] = true
 			continue
 		}
@@ -320,7 +246,7 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 	v.answer = nil
 	for _, c := range want.Certificates {
 		if why := v.bad[c.Digest]; why != nil {
-			inService, ok := certs.InService(string(e.folder.certificateFolder()), c.Name, c.Source, time.Now())
+			inService, ok := certs.InService(e.folder.CertificateFolder(), c.Name, c.Source, time.Now())
 			text := fmt.Sprintf("HAProxy refuses it: %v; it is not served", why)
 			if ok {
 				text = fmt.Sprintf("HAProxy refuses it: %v; the one in service stays", why)

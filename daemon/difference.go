@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -42,12 +43,12 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	}
 	m := readMaterial(c)
 	want := m.wanted(compile.Compile(c, m.files, cluster, nil))
-	secret, err := folder(c.HAProxy.Folder).secret()
+	secret, err := confdir.Dir(c.HAProxy.Folder).ReadRelaySecret()
 	if err != nil {
 		return nil, fmt.Errorf("compare with what is written: %w", err)
 	}
 	want = want.WithRelaySecret(secret)
-	_, draining := folder(c.HAProxy.Folder).drain()
+	_, draining := confdir.Dir(c.HAProxy.Folder).ReadDrain()
 	want.Node = haproxy.Node{Served: true, Draining: draining}
 	e := newEdge(c, slog.New(slog.DiscardHandler))
 	session := e.runtime.Session(ctx)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -47,15 +48,15 @@ func (e *SessionsError) Error() string {
 // out, a line each. A node that drains already goes on as it is asked to now.
 func Drain(ctx context.Context, c *config.Config, o DrainOptions, out io.Writer) error {
 	n := newNode(c)
-	d, draining := n.folder.drain()
+	d, draining := n.folder.ReadDrain()
 	if !draining || d.Since.IsZero() {
-		d = drain{Since: time.Now().Round(0)}
+		d = confdir.Drain{Since: time.Now().Round(0)}
 	}
 	d.Until, d.UntilBoot = time.Time{}, o.UntilBoot
 	if o.For > 0 {
 		d.Until = time.Now().Round(0).Add(o.For)
 	}
-	if err := n.folder.writeDrain(d); err != nil {
+	if err := n.folder.WriteDrain(d); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
 	answers, late, err := n.tellPatiently(ctx, true, out)
@@ -87,12 +88,12 @@ func Drain(ctx context.Context, c *config.Config, o DrainOptions, out io.Writer)
 // itself.
 func Undrain(ctx context.Context, c *config.Config, ifOver bool, out io.Writer) error {
 	n := newNode(c)
-	d, draining := n.folder.drain()
-	if ifOver && draining && !d.over() {
+	d, draining := n.folder.ReadDrain()
+	if ifOver && draining && !d.Over() {
 		fmt.Fprintln(out, "the drain goes on")
 		return nil
 	}
-	if err := n.folder.removeDrain(); err != nil {
+	if err := n.folder.RemoveDrain(); err != nil {
 		return fmt.Errorf("undrain: %w", err)
 	}
 	answers, _, err := n.tellPatiently(ctx, false, out)
@@ -111,13 +112,13 @@ func Undrain(ctx context.Context, c *config.Config, ifOver bool, out io.Writer) 
 
 // node is what a command knows of this edge.
 type node struct {
-	folder  folder
+	folder  confdir.Dir
 	runtime *runtime.Client
 }
 
 func newNode(c *config.Config) node {
 	h := c.HAProxy
-	return node{folder(h.Folder), runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)}
+	return node{confdir.Dir(h.Folder), runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)}
 }
 
 // tell puts on disk and tells HAProxy whether the node drains, and reports
@@ -138,7 +139,7 @@ func (n node) tell(ctx context.Context, draining bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := n.folder.writeMaps(texts); err != nil {
+	if err := n.folder.WriteMaps(texts); err != nil {
 		return false, err
 	}
 	if observeErr != nil {
@@ -224,7 +225,7 @@ func (n node) awaitEnd(ctx context.Context, since time.Time, cloud config.Cloud,
 			return fmt.Errorf("drain: the wait was interrupted, the node goes on draining: %w", context.Cause(ctx))
 		case <-tick.C:
 		}
-		if _, draining := n.folder.drain(); !draining {
+		if _, draining := n.folder.ReadDrain(); !draining {
 			return ErrUndrained
 		}
 		sessions, err := n.sessions(ctx)

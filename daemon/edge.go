@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -41,8 +42,8 @@ type edge struct {
 	haproxy        config.HAProxy
 	reloadInterval time.Duration
 	resyncInterval time.Duration
-	folder         folder
-	writer         writer
+	folder         confdir.Dir
+	writer         *confdir.Writer
 	runtime        *runtime.Client
 	log            *slog.Logger
 	alive          func() // tells, before a step that may take a minute, that the loop goes on
@@ -85,8 +86,8 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		haproxy:        h,
 		reloadInterval: h.ReloadInterval,
 		resyncInterval: c.Kubernetes.ResyncInterval,
-		folder:         folder(h.Folder),
-		writer:         writer{folder: folder(h.Folder)},
+		folder:         confdir.Dir(h.Folder),
+		writer:         confdir.NewWriter(confdir.Dir(h.Folder)),
 		runtime:        runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
 		log:            log,
 		alive:          func() {},
@@ -98,7 +99,7 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 
 // tidy removes what a podgate that was killed left half done.
 func (e *edge) tidy() error {
-	return errors.Join(e.folder.sweep(), e.folder.removeHeld(), e.folder.writeState(cfgfile.EmptyServerState()))
+	return errors.Join(e.folder.Sweep(), e.folder.RemoveHeld(), e.folder.WriteServerState(cfgfile.EmptyServerState()))
 }
 
 // bring closes the difference between what HAProxy serves and want, as far as
@@ -175,7 +176,7 @@ func (e *edge) startBrake() {
 	case e.ours && e.process.Pid != 0:
 		e.brake.start(e.have.State())
 	default:
-		e.brake.start(e.folder.serving())
+		e.brake.start(e.folder.Serving())
 	}
 }
 
@@ -218,13 +219,13 @@ func (e *edge) close() {
 		e.dropAhead()
 		<-check.done
 	}
-	e.writer.wait()
+	e.writer.Wait()
 	if !e.writeAt.IsZero() {
 		e.writeAt = time.Now()
 		_ = e.writeRunning() // its error is the last write's
-		e.writer.wait()
+		e.writer.Wait()
 	}
-	e.tell(e.writer.err)
+	e.tell(e.writer.Err())
 }
 
 // tell logs what goes wrong, once, and that it is over. A process that changed
@@ -285,7 +286,7 @@ func (e *edge) look(ctx context.Context, session *runtime.Session, want haproxy.
 	}
 	if same {
 		pass.Drift += e.tellDrift(before, want.Node)
-		e.writer.doubted = true // somebody may have changed the files too
+		e.writer.Doubt() // somebody may have changed the files too
 		if e.writeAt.IsZero() {
 			e.writeAt = time.Now().Add(writeDelay)
 		}
@@ -312,7 +313,7 @@ func (e *edge) adopt(process runtime.Process, want haproxy.State) {
 	e.writeAt = time.Now() // the file may miss what was changed last
 	e.ours = true
 	e.have.Refused = nil
-	wrote, _ := e.folder.loaded(process.Generation)
+	wrote, _ := e.folder.Loaded(process.Generation)
 	for _, s := range []haproxy.State{wrote, want} {
 		if files, err := cfgfile.Render(s, string(e.folder)); err == nil && files.Generation == process.Generation {
 			e.have.Loaded = s.Structure()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/check"
@@ -175,7 +176,7 @@ func (x *examination) folder() {
 		err = errors.Join(file.Close(), os.Remove(file.Name()))
 	}
 	x.add("folder", "write to "+path, err, "it must belong to the user that podgate runs as")
-	for _, name := range (folder(path)).names() {
+	for _, name := range confdir.Dir(path).Names() {
 		file, err := os.Open(filepath.Join(path, name))
 		if err == nil {
 			err = file.Close()

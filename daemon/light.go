@@ -4,66 +4,18 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
+	"podgate/daemon/confdir"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
-
-// addedFile names the backends that were given to the running HAProxy and that
-// loadedFile may miss: it is written before HAProxy is told, so that whoever
-// comes after a podgate that was killed knows which backends are ours.
-const addedFile = "podgate.added.json"
 
 // addedBackend is one that loadedFile may miss.
 type addedBackend struct {
 	*haproxy.Backend     // without servers
 	writes           int // of loadedFile that had begun when it was added
-}
-
-// added is of one process: another one of the same generation, which a Service
-// that changes there and back leads to, has what its configuration says alone.
-type added struct {
-	Generation string             `json:"generation"`
-	Pid        int                `json:"pid"`
-	Backends   []*haproxy.Backend `json:"backends"` // by Name, without servers
-}
-
-// writeAdded does not wait for the disk: a machine that goes down takes HAProxy,
-// and what was added to it, with it.
-func (f folder) writeAdded(a added) error {
-	text, err := json.Marshal(a)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", addedFile, err)
-	}
-	temp, err := os.CreateTemp(string(f), "."+addedFile+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // gone already if all went well
-	_, err = temp.Write(append(text, '\n'))
-	if closed := temp.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), filepath.Join(string(f), addedFile))
-}
-
-// added returns what writeAdded wrote of that process.
-func (f folder) added(p runtime.Process) []*haproxy.Backend {
-	var a added
-	text, err := os.ReadFile(filepath.Join(string(f), addedFile))
-	if err != nil || json.Unmarshal(text, &a) != nil || a.Generation != p.Generation || a.Pid != p.Pid {
-		return nil
-	}
-	return a.Backends
 }
 
 // announce writes down which backends HAProxy is about to be given, beside
@@ -72,29 +24,29 @@ func (e *edge) announce(backends []*haproxy.Backend) error {
 	if len(backends) == 0 {
 		return nil
 	}
-	maps.DeleteFunc(e.added, func(_ string, b addedBackend) bool { return e.writer.wrote > b.writes })
+	maps.DeleteFunc(e.added, func(_ string, b addedBackend) bool { return e.writer.Finished() > b.writes })
 	if e.added == nil {
 		e.added = map[string]addedBackend{}
 	}
 	for _, b := range backends {
 		bare := *b
 		bare.Servers = nil
-		e.added[b.Name] = addedBackend{&bare, e.writer.writes}
+		e.added[b.Name] = addedBackend{&bare, e.writer.Started()}
 	}
-	a := added{Generation: e.process.Generation, Pid: e.process.Pid}
+	a := confdir.Added{Generation: e.process.Generation, Pid: e.process.Pid}
 	for _, name := range slices.Sorted(maps.Keys(e.added)) {
 		a.Backends = append(a.Backends, e.added[name].Backend)
 	}
-	return e.folder.writeAdded(a)
+	return e.folder.WriteAdded(a)
 }
 
-// adoptAdded takes the backends of addedFile for loaded too. Those that HAProxy
+// adoptAdded takes the backends of confdir.Added for loaded too. Those that HAProxy
 // does not show are none, as observeAllBackends finds.
 func (e *edge) adoptAdded(p runtime.Process) {
-	backends := e.folder.added(p)
+	backends := e.folder.ReadAdded(p.Generation, p.Pid)
 	e.added = map[string]addedBackend{}
 	for _, b := range backends {
-		e.added[b.Name] = addedBackend{b, e.writer.writes}
+		e.added[b.Name] = addedBackend{b, e.writer.Started()}
 	}
 	if len(backends) > 0 {
 		e.have.Loaded = e.have.Loaded.WithBackends(backends, nil)

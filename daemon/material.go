@@ -14,6 +14,7 @@ import (
 	"podgate/daemon/admin"
 	"podgate/daemon/certs"
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/kubeapi"
@@ -45,7 +46,7 @@ func sourceOf(c *config.Config) certs.Source {
 	h := c.HTTPS
 	return certs.Source{
 		Paths: h.Certificates, Default: h.DefaultCertificate, ClientCA: h.ClientCA, CAFolder: h.BackendCAFolder,
-		InService: string(folder(c.HAProxy.Folder).certificateFolder()),
+		InService: confdir.Dir(c.HAProxy.Folder).CertificateFolder(),
 	}
 }
 

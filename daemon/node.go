@@ -19,8 +19,8 @@ import (
 // node is what the load balancer is to be told once HAProxy is in sync. It logs
 // when a drain begins and ends, and ends one that is over by itself.
 func (d *Daemon) node(ctx context.Context) haproxy.Node {
-	at, draining := d.edge.folder.drain()
-	if draining && at.over() {
+	at, draining := d.edge.folder.ReadDrain()
+	if draining && at.Over() {
 		draining, d.draining = false, true
 		if err := Undrain(ctx, d.Config, false, io.Discard); err != nil {
 			d.Log.Error("drain is over and HAProxy is not told", "err", err)

@@ -110,7 +110,8 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	}
 	e.process, e.ours, e.have.Loaded = process, true, want.Structure()
 	e.have.Refused, e.added = nil, nil
-	e.writeAt, e.writer.reloaded = time.Now(), true // servers may have changed since
+	e.writeAt = time.Now() // servers may have changed since
+	e.writer.Reloaded()
 	session := e.runtime.Session(ctx)
 	defer session.Close()
 	if err := e.observe(ctx, session, want); err != nil {
@@ -231,8 +232,8 @@ func (e *edge) listening(want haproxy.State) []haproxy.Frontend {
 		return check.WithPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings, e.local.name)
 	}
 	var frontends []haproxy.Frontend
-	for _, l := range e.folder.remembered() {
-		frontends = append(frontends, check.WithPeer(l.State.Frontends, l.State.Settings, e.local.name)...)
+	for _, s := range e.folder.Remembered() {
+		frontends = append(frontends, check.WithPeer(s.Frontends, s.Settings, e.local.name)...)
 	}
 	if e.process.Generation != "" && len(frontends) == 0 {
 		// A configuration of ours, and our memory of it is lost: what is wanted is
@@ -259,13 +260,13 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 	if err != nil {
 		return runtime.Process{}, err
 	}
-	e.writer.wait()
-	backup, err := e.folder.backup()
+	e.writer.Wait()
+	backup, err := e.folder.Backup()
 	if err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
-	if err := e.folder.write(files, want); err != nil {
-		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), backup.restore())
+	if err := e.folder.Write(files, want); err != nil {
+		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), backup.Restore())
 	}
 	generation := files.Generation
 	files = cfgfile.Files{} // megabytes, of no use while HAProxy loads
@@ -274,14 +275,14 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 	process, err := e.reloadWithState(bounded, want, generation)
 	if err != nil && ctx.Err() != nil {
 		e.process = runtime.Process{}
-		return runtime.Process{}, errors.Join(err, backup.forget())
+		return runtime.Process{}, errors.Join(err, backup.Forget())
 	}
 	if err != nil {
 		e.process = runtime.Process{} // whichever it is now
 		e.reload.refused = refusal{generation, err, time.Now().Add(refusalPause)}
-		return runtime.Process{}, errors.Join(err, backup.restore())
+		return runtime.Process{}, errors.Join(err, backup.Restore())
 	}
-	if err := backup.forget(); err != nil {
+	if err := backup.Forget(); err != nil {
 		e.log.Warn("what was loaded before is left behind", "file", e.folder, "err", err)
 	}
 	return process, nil
@@ -296,11 +297,11 @@ func (e *edge) reloadWithState(ctx context.Context, want haproxy.State, generati
 		e.log.Warn("servers that are down come up for a moment", "err", err)
 		state = cfgfile.EmptyServerState()
 	}
-	if err := e.folder.writeState(state); err != nil {
+	if err := e.folder.WriteServerState(state); err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
 	process, err := e.runtime.Reload(ctx, generation)
-	if written := e.folder.writeState(cfgfile.EmptyServerState()); written != nil {
+	if written := e.folder.WriteServerState(cfgfile.EmptyServerState()); written != nil {
 		e.log.Warn("state of servers is left behind", "file", cfgfile.ServerStateFile, "err", written)
 	}
 	return process, err
@@ -313,7 +314,7 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 	if err != nil {
 		return err
 	}
-	if _, checked := e.folder.loaded(files.Generation); !checked {
+	if _, checked := e.folder.Loaded(files.Generation); !checked {
 		if want, err = e.sift(ctx, want); err != nil {
 			return err
 		}
@@ -321,8 +322,8 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 			return err
 		}
 	}
-	e.writer.wait()
-	return e.folder.write(files, want)
+	e.writer.Wait()
+	return e.folder.Write(files, want)
 }
 
 // writeRunning has the file follow what runs, when it is time and that is known.
@@ -330,17 +331,17 @@ func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
 func (e *edge) writeRunning() error {
 	due := !e.writeAt.IsZero() && !time.Now().Before(e.writeAt) && e.process.Pid != 0
 	switch {
-	case e.writer.busy():
+	case e.writer.Busy():
 		if due {
 			e.writeAt = time.Now().Add(writePause)
 		}
 	case e.ours && due:
 		e.writeAt = time.Time{}
-		e.writer.start(e.have)
-	case e.writer.err != nil && e.writeAt.IsZero():
+		e.writer.Start(e.have)
+	case e.writer.Err() != nil && e.writeAt.IsZero():
 		e.writeAt = time.Now().Add(writeDelay)
 	}
-	return e.writer.err
+	return e.writer.Err()
 }
 
 // writePlannedMaps puts maps on disk before HAProxy is told of them.
@@ -352,6 +353,6 @@ func (e *edge) writePlannedMaps(plan haproxy.Plan) error {
 	if err != nil {
 		return err
 	}
-	e.writer.wait()
-	return e.folder.writeMaps(texts)
+	e.writer.Wait()
+	return e.folder.WriteMaps(texts)
 }

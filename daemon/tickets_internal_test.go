@@ -12,6 +12,7 @@ import (
 
 	"podgate/daemon/config"
 	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
 )
 
 // TestAKeyThatHAProxyDidNotTakeIsTriedAgain has a HAProxy that takes nothing: the
@@ -23,17 +24,17 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 	e := newEdge(c, slog.New(slog.DiscardHandler))
 	e.ours, e.process.Pid = true, 7
 	e.have.Loaded.Frontends = []haproxy.Frontend{{TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}
-	if err := e.folder.ensureTicketKeys(); err != nil {
+	if err := e.folder.WriteCrtList([]byte{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	keys := func() [][]byte {
 		t.Helper()
-		text, err := os.ReadFile(e.folder.ticketKeysPath())
+		text, err := os.ReadFile(e.folder.Path(cfgfile.TicketKeysFile))
 		if err != nil {
 			t.Fatal(err)
 		}
 		all := bytes.Fields(text)
-		if len(all) != ticketKeyCount {
+		if len(all) != 3 {
 			t.Fatalf("%d keys", len(all))
 		}
 		return all
@@ -44,7 +45,7 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 	}
 	age := func() {
 		t.Helper()
-		if err := os.Chtimes(e.folder.ticketKeysPath(), time.Time{}, time.Now().Add(-c.HTTPS.TicketKeyInterval)); err != nil {
+		if err := os.Chtimes(e.folder.Path(cfgfile.TicketKeysFile), time.Time{}, time.Now().Add(-c.HTTPS.TicketKeyInterval)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,7 +75,7 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 		t.Errorf("another HAProxy is told of a key that it has: %v", err)
 	}
 	// A file that somebody else wrote is made good, with the key that HAProxy is told.
-	if err := os.WriteFile(e.folder.ticketKeysPath(), []byte("nonsense\n"), 0o600); err != nil {
+	if err := os.WriteFile(e.folder.Path(cfgfile.TicketKeysFile), []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	age()

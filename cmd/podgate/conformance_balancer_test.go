@@ -6,9 +6,10 @@ package main_test
 
 import (
 	"fmt"
-	"podgate/kubeapi/kubeapitest/realapi"
 	"strings"
 	"testing"
+
+	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // The ports of the load balancer.

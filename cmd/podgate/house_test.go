@@ -57,6 +57,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/admin
 			daemon/certs
 			daemon/compile
+			daemon/confdir
 			daemon/config
 			daemon/filewatch
 			daemon/latest
@@ -103,6 +104,10 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/config
 			haproxy
 			kubeapi
+		`,
+		"daemon/confdir": `
+			haproxy
+			haproxy/cfgfile
 		`,
 		"daemon/config": `
 			daemon/filewatch

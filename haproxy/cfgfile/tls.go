@@ -25,6 +25,9 @@ const (
 	// TicketKeysFile holds the keys of session tickets, so that sessions outlive
 	// a reload (configuration.txt "tls-ticket-keys").
 	TicketKeysFile = "tickets.keys"
+	// StagingPrefix begins the names of folders below ours that hold keys for the
+	// time of a check. One that outlives it was left by a process that was killed.
+	StagingPrefix = ".vet-"
 	// DefaultMark is a name that nobody asks for. It stands in the first line of
 	// the crt-list, which makes that certificate the default one: its own names
 	// have a line of their own and so can be changed at runtime.

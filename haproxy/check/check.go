@@ -71,7 +71,7 @@ func zeroTicketKeys() []byte {
 // them into a temporary folder inside folder, which holds podgate's keys already:
 // keys are written nowhere else. Its errors are those of State.
 func (h HAProxy) Certificates(ctx context.Context, folder string, certificates []haproxy.Certificate) error {
-	staging, err := os.MkdirTemp(folder, StagingPrefix)
+	staging, err := os.MkdirTemp(folder, cfgfile.StagingPrefix)
 	if err != nil {
 		return fmt.Errorf("check certificates: %w", err)
 	}
@@ -97,11 +97,6 @@ func (h HAProxy) Certificates(ctx context.Context, folder string, certificates [
 	}
 	return HAProxy{Binary: h.Binary}.Folder(ctx, staging)
 }
-
-// StagingPrefix begins the names of the folders that Certificates makes. A folder
-// with such a name that outlives Certificates was left by a process that was
-// killed.
-const StagingPrefix = ".vet-"
 
 // Folder reports whether HAProxy would load the operator's files together with
 // the configuration in folder. Its errors are those of State.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"errors"
@@ -63,28 +63,28 @@ func same[T any](a, b []T) bool {
 
 // writeAll writes every file that does not hold already what it should, the
 // configuration last.
-func (w *written) writeAll(f folder) error {
+func (w *written) writeAll(d Dir) error {
 	running := w.state()
-	running.Certificates = f.present(w.certificates)
-	files, err := cfgfile.Render(running, string(f))
+	running.Certificates = d.Present(w.certificates)
+	files, err := cfgfile.Render(running, string(d))
 	if err != nil {
 		return err
 	}
 	if files.Maps, err = cfgfile.RenderMaps(w.maps); err != nil {
 		return err
 	}
-	if err := f.writeBeside(files, w.loaded); err != nil {
+	if err := d.writeOthers(files, w.loaded); err != nil {
 		return err
 	}
 	w.sections = files.Sections
-	if err := f.replaceWith(cfgfile.ConfigFile, w.config(nil, nil), ordinaryMode); err != nil {
+	if err := d.replaceWith(cfgfile.ConfigFile, w.config(nil, nil), ordinaryMode); err != nil {
 		return err
 	}
 	w.seals = map[string]seal{}
 	for name := range files.Maps {
-		w.seals[name] = f.seal(name)
+		w.seals[name] = d.seal(name)
 	}
-	w.seals[loadedFile], w.seals[cfgfile.ConfigFile] = f.seal(loadedFile), f.seal(cfgfile.ConfigFile)
+	w.seals[loadedFile], w.seals[cfgfile.ConfigFile] = d.seal(loadedFile), d.seal(cfgfile.ConfigFile)
 	return nil
 }
 
@@ -107,32 +107,32 @@ func inService(servers []haproxy.Server) []haproxy.Server {
 
 // writeChanges writes what of the files is not as in last, which w follows. It
 // returns errTouched where somebody touched what it would copy.
-func (w *written) writeChanges(f folder, last *written) error {
-	if !f.sealed(last.seals) {
+func (w *written) writeChanges(d Dir, last *written) error {
+	if !d.sealed(last.seals) {
 		return errTouched
 	}
 	running := w.loaded
-	running.Certificates = f.present(w.certificates)
-	crtList, err := cfgfile.RenderCrtList(running, string(f))
+	running.Certificates = d.Present(w.certificates)
+	crtList, err := cfgfile.RenderCrtList(running, string(d))
 	if err != nil {
 		return err
 	}
-	if err := f.writeTLS(crtList, nil); err != nil {
+	if err := d.WriteCrtList(crtList, nil); err != nil {
 		return err
 	}
 	w.sections, w.ends, w.seals = last.sections, last.ends, maps.Clone(last.seals)
 	if slices.EqualFunc(w.servers, last.servers, same[haproxy.Server]) {
 		return nil
 	}
-	old, err := os.Open(filepath.Join(string(f), cfgfile.ConfigFile))
+	old, err := os.Open(filepath.Join(string(d), cfgfile.ConfigFile))
 	if err != nil {
 		return errTouched
 	}
 	defer old.Close()
-	if err := f.put([]content{{cfgfile.ConfigFile, w.config(last, old)}}, ordinaryMode); err != nil {
+	if err := d.put([]content{{cfgfile.ConfigFile, w.config(last, old)}}, ordinaryMode); err != nil {
 		return err
 	}
-	w.seals[cfgfile.ConfigFile] = f.seal(cfgfile.ConfigFile)
+	w.seals[cfgfile.ConfigFile] = d.seal(cfgfile.ConfigFile)
 	return nil
 }
 
@@ -232,8 +232,8 @@ func (s seal) of(file *os.File) bool {
 	return err == nil && s == sealOf(info)
 }
 
-func (f folder) seal(name string) seal {
-	info, err := os.Lstat(filepath.Join(string(f), name))
+func (d Dir) seal(name string) seal {
+	info, err := os.Lstat(filepath.Join(string(d), name))
 	if err != nil {
 		return seal{}
 	}
@@ -241,9 +241,9 @@ func (f folder) seal(name string) seal {
 }
 
 // sealed reports whether all these files are as they were.
-func (f folder) sealed(seals map[string]seal) bool {
+func (d Dir) sealed(seals map[string]seal) bool {
 	for name, s := range seals {
-		if s == (seal{}) || f.seal(name) != s {
+		if s == (seal{}) || d.seal(name) != s {
 			return false
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"encoding/json"
@@ -18,44 +18,45 @@ import (
 // and a podgate that runs keeps HAProxy to it.
 const drainFile = "podgate.drain"
 
-// drain is what drainFile says.
-type drain struct {
+// Drain is what drainFile says.
+type Drain struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until,omitzero"` // zero is until undrain
 	// UntilBoot is a drain that ends when the machine is booted again.
 	UntilBoot bool `json:"until_boot,omitempty"`
 }
 
-// drain returns what drainFile says, and false if the node is not to drain. A
+// ReadDrain returns what drainFile says, and false if the node is not to drain. A
 // file that cannot be understood drains: somebody wanted it.
-func (f folder) drain() (drain, bool) {
-	text, err := os.ReadFile(filepath.Join(string(f), drainFile))
+func (d Dir) ReadDrain() (Drain, bool) {
+	text, err := os.ReadFile(filepath.Join(string(d), drainFile))
 	if err != nil {
-		return drain{}, !errors.Is(err, fs.ErrNotExist)
+		return Drain{}, !errors.Is(err, fs.ErrNotExist)
 	}
-	var d drain
-	_ = json.Unmarshal(text, &d)
-	return d, true
+	var drain Drain
+	_ = json.Unmarshal(text, &drain)
+	return drain, true
 }
 
-func (f folder) writeDrain(d drain) error {
-	text, err := json.Marshal(d)
+// WriteDrain replaces drainFile.
+func (d Dir) WriteDrain(drain Drain) error {
+	text, err := json.Marshal(drain)
 	if err != nil {
 		return err
 	}
-	return f.replace(drainFile, append(text, '\n'))
+	return d.replace(drainFile, append(text, '\n'))
 }
 
-// removeDrain ends the drain on disk. It is no error if there is none.
-func (f folder) removeDrain() error {
-	if err := os.Remove(filepath.Join(string(f), drainFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// RemoveDrain ends the drain on disk. It is no error if there is none.
+func (d Dir) RemoveDrain() error {
+	if err := os.Remove(filepath.Join(string(d), drainFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return f.sync()
+	return d.sync()
 }
 
-// over reports whether the drain has ended by itself.
-func (d drain) over() bool {
+// Over reports whether the drain has ended by itself.
+func (d Drain) Over() bool {
 	now := time.Now()
 	return !d.Until.IsZero() && !now.Before(d.Until) || d.UntilBoot && d.Since.Before(booted(now))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"errors"
@@ -13,24 +13,24 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// backup holds what stood in the folder, each file under a second name of its
+// Backup holds what stood in the folder, each file under a second name of its
 // own: the files are many megabytes, and none is ever changed in place. What a
 // podgate that was killed leaves of it is swept.
-type backup struct {
-	folder folder
+type Backup struct {
+	folder Dir
 	names  []string // of the files that were there
 }
 
-// backup keeps the files that stand in the folder, for restore.
-func (f folder) backup() (backup, error) {
-	b := backup{folder: f}
-	for _, name := range f.names() {
-		err := keep(filepath.Join(string(f), name), b.kept(name))
+// Backup keeps the files that stand in the folder, for Restore.
+func (d Dir) Backup() (Backup, error) {
+	b := Backup{folder: d}
+	for _, name := range d.Names() {
+		err := keep(filepath.Join(string(d), name), b.kept(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return b, errors.Join(err, b.forget())
+			return b, errors.Join(err, b.Forget())
 		}
 		b.names = append(b.names, name)
 	}
@@ -38,7 +38,7 @@ func (f folder) backup() (backup, error) {
 }
 
 // kept is the second name of a file.
-func (b backup) kept(name string) string { return filepath.Join(string(b.folder), "."+name+".kept") }
+func (b Backup) kept(name string) string { return filepath.Join(string(b.folder), "."+name+".kept") }
 
 // keep gives a file a second name, or copies it where the file system knows no
 // such thing.
@@ -66,9 +66,9 @@ func keep(path, as string) error {
 	return errors.Join(err, to.Sync(), to.Close())
 }
 
-// restore puts the files back. A configuration that was not there then is taken
+// Restore puts the files back. A configuration that was not there then is taken
 // away first, because it may name maps that go too.
-func (b backup) restore() error {
+func (b Backup) Restore() error {
 	if !slices.Contains(b.names, cfgfile.ConfigFile) {
 		if err := os.Remove(filepath.Join(string(b.folder), cfgfile.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -79,12 +79,12 @@ func (b backup) restore() error {
 			return err
 		}
 	}
-	return errors.Join(b.folder.sync(), b.forget())
+	return errors.Join(b.folder.sync(), b.Forget())
 }
 
-// forget gives up the second names, of which a restore leaves those of files that
+// Forget gives up the second names, of which a restore leaves those of files that
 // were never replaced.
-func (b backup) forget() error {
+func (b Backup) Forget() error {
 	var errs []error
 	for _, name := range b.names {
 		if err := os.Remove(b.kept(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"os"
@@ -26,24 +26,24 @@ func TestBackup(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, end := range []string{"restore", "forget"} {
-				f := folder(t.TempDir())
+				d := Dir(t.TempDir())
 				write := func(files map[string]string) {
 					t.Helper()
 					for name, text := range files {
-						if err := f.replace(name, []byte(text)); err != nil {
+						if err := d.replace(name, []byte(text)); err != nil {
 							t.Fatal(err)
 						}
 					}
 				}
 				write(row.before)
-				b, err := f.backup()
+				b, err := d.Backup()
 				if err != nil {
 					t.Fatal(err)
 				}
 				write(row.then)
 				want := row.want
 				if end == "restore" {
-					err = b.restore()
+					err = b.Restore()
 				} else {
 					want = map[string]string{}
 					for _, files := range []map[string]string{row.before, row.then} {
@@ -51,12 +51,12 @@ func TestBackup(t *testing.T) {
 							want[name] = text
 						}
 					}
-					err = b.forget()
+					err = b.Forget()
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(want, textsIn(t, string(f))); diff != "" {
+				if diff := cmp.Diff(want, textsIn(t, string(d))); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", end, diff)
 				}
 			}
@@ -65,19 +65,19 @@ func TestBackup(t *testing.T) {
 }
 
 func TestABackupThatWasLeftIsSwept(t *testing.T) {
-	f := folder(t.TempDir())
-	if err := f.replace(cfgfile.ConfigFile, []byte("a")); err != nil {
+	d := Dir(t.TempDir())
+	if err := d.replace(cfgfile.ConfigFile, []byte("a")); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // and one that is left is no hindrance
-		if _, err := f.backup(); err != nil {
+		if _, err := d.Backup(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := f.sweep(); err != nil {
+	if err := d.Sweep(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{cfgfile.ConfigFile: "a"}, textsIn(t, string(f))); diff != "" {
+	if diff := cmp.Diff(map[string]string{cfgfile.ConfigFile: "a"}, textsIn(t, string(d))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

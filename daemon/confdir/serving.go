@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"os"
@@ -11,22 +11,22 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// serving is what HAProxy would serve if it started with the files as they are:
+// Serving is what HAProxy would serve if it started with the files as they are:
 // what was in service last, for a podgate that finds no HAProxy. It is empty
 // where the files do not tell.
-func (f folder) serving() haproxy.State {
-	config, err := os.ReadFile(filepath.Join(string(f), cfgfile.ConfigFile))
+func (d Dir) Serving() haproxy.State {
+	config, err := os.ReadFile(filepath.Join(string(d), cfgfile.ConfigFile))
 	if err != nil {
 		return haproxy.State{}
 	}
 	generation, servers := readServers(string(config))
-	structure, ok := f.loaded(generation)
+	structure, ok := d.Loaded(generation)
 	if !ok {
 		return haproxy.State{}
 	}
 	r := haproxy.Running{Loaded: structure, Servers: servers}
 	for _, name := range haproxy.MapNames() {
-		text, _ := os.ReadFile(filepath.Join(string(f), cfgfile.MapFile(name)))
+		text, _ := os.ReadFile(filepath.Join(string(d), cfgfile.MapFile(name)))
 		m := haproxy.Map{Name: name}
 		for line := range strings.Lines(string(text)) {
 			if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok {

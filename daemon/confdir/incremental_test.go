@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"bytes"
@@ -66,13 +66,13 @@ func (w *walk) step() {
 }
 
 // rendered is what the files should be.
-func (w *walk) rendered(t *testing.T, f folder) map[string][]byte {
+func (w *walk) rendered(t *testing.T, d Dir) map[string][]byte {
 	t.Helper()
 	running := w.have.Loaded.Structure()
 	for _, b := range running.Backends.All() {
 		b.Servers = slices.DeleteFunc(slices.Clone(w.have.Servers[b.Name]), func(s haproxy.Server) bool { return s.State == haproxy.Maint })
 	}
-	files, err := cfgfile.Render(running, string(f))
+	files, err := cfgfile.Render(running, string(d))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,39 +83,39 @@ func (w *walk) rendered(t *testing.T, f folder) map[string][]byte {
 	return files.Maps
 }
 
-func (w *walk) compare(t *testing.T, f folder) {
+func (w *walk) compare(t *testing.T, d Dir) {
 	t.Helper()
-	for name, want := range w.rendered(t, f) {
-		got, err := os.ReadFile(filepath.Join(string(f), name))
+	for name, want := range w.rendered(t, d) {
+		got, err := os.ReadFile(filepath.Join(string(d), name))
 		if err != nil || !bytes.Equal(want, got) {
 			t.Fatalf("%s: %v\n%s\nwant\n%s", name, err, got, want)
 		}
 	}
-	if s, ok := f.loaded(f.lastGeneration()); !ok || s.Backends.Len() != w.have.Loaded.Backends.Len() {
+	if s, ok := d.Loaded(d.lastGeneration()); !ok || s.Backends.Len() != w.have.Loaded.Backends.Len() {
 		t.Fatalf("%s: %v, %d backends", loadedFile, ok, s.Backends.Len())
 	}
 }
 
 func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
 	for _, backends := range []int{1, 7, 60} {
-		f := folder(t.TempDir())
+		d := Dir(t.TempDir())
 		w := newWalk(uint64(backends), backends)
 		last := newWritten(w.have)
-		if err := last.writeAll(f); err != nil {
+		if err := last.writeAll(d); err != nil {
 			t.Fatal(err)
 		}
 		for range 25 {
-			w.compare(t, f)
-			before := f.seal(loadedFile)
+			w.compare(t, d)
+			before := d.seal(loadedFile)
 			w.step()
 			next := newWritten(w.have)
 			if !next.follows(last) {
 				t.Fatal("it does not follow what it differs from in servers")
 			}
-			if err := next.writeChanges(f, last); err != nil {
+			if err := next.writeChanges(d, last); err != nil {
 				t.Fatal(err)
 			}
-			if f.seal(loadedFile) != before {
+			if d.seal(loadedFile) != before {
 				t.Fatalf("%s was written again", loadedFile)
 			}
 			last = next
@@ -124,18 +124,18 @@ func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
 }
 
 func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
-	f := folder(t.TempDir())
+	d := Dir(t.TempDir())
 	w := newWalk(1, 5)
 	last := newWritten(w.have)
-	if err := f.writeRunning(last, nil); err != nil {
+	if err := d.writeRunning(last, nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, next := range map[string]*written{"by what was written": last, "by the files": nil} {
-		before := f.seal(cfgfile.ConfigFile)
-		if err := f.writeRunning(newWritten(w.have), next); err != nil {
+		before := d.seal(cfgfile.ConfigFile)
+		if err := d.writeRunning(newWritten(w.have), next); err != nil {
 			t.Fatal(err)
 		}
-		if after := f.seal(cfgfile.ConfigFile); after != before {
+		if after := d.seal(cfgfile.ConfigFile); after != before {
 			t.Errorf("%s: %v, then %v", name, before, after)
 		}
 	}
@@ -144,8 +144,8 @@ func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
 // TestFilesThatSomebodyElseTouchedAreNotCopied harms the files in all ways between
 // two writes.
 func TestFilesThatSomebodyElseTouchedAreNotCopied(t *testing.T) {
-	f := folder(t.TempDir())
-	path := func(name string) string { return filepath.Join(string(f), name) }
+	d := Dir(t.TempDir())
+	path := func(name string) string { return filepath.Join(string(d), name) }
 	flip := func(t *testing.T, name string) { // in place, and as long as it was
 		file, err := os.OpenFile(path(name), os.O_RDWR, 0)
 		if err != nil {
@@ -171,18 +171,18 @@ func TestFilesThatSomebodyElseTouchedAreNotCopied(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			last := newWritten(w.have)
-			if err := f.writeRunning(last, nil); err != nil {
+			if err := d.writeRunning(last, nil); err != nil {
 				t.Fatal(err)
 			}
-			awaitTick(t, f)
+			awaitTick(t, d)
 			harm(t)
 			for range 3 {
 				w.step()
 				next := newWritten(w.have)
-				if err := f.writeRunning(next, last); err != nil {
+				if err := d.writeRunning(next, last); err != nil {
 					t.Fatal(err)
 				}
-				w.compare(t, f)
+				w.compare(t, d)
 				last = next
 			}
 		})
@@ -191,13 +191,13 @@ func TestFilesThatSomebodyElseTouchedAreNotCopied(t *testing.T) {
 
 // awaitTick returns when the file system tells another time than that of the last
 // write: its clock is coarse.
-func awaitTick(t *testing.T, f folder) {
+func awaitTick(t *testing.T, d Dir) {
 	t.Helper()
-	for last := f.seal(cfgfile.ConfigFile).changed; ; {
-		if err := os.WriteFile(filepath.Join(string(f), "tick"), nil, 0o600); err != nil {
+	for last := d.seal(cfgfile.ConfigFile).changed; ; {
+		if err := os.WriteFile(filepath.Join(string(d), "tick"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if f.seal("tick").changed != last {
+		if d.seal("tick").changed != last {
 			return
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"bufio"
@@ -46,31 +46,31 @@ const partSize = 64 << 10
 // replace writes a file so that whoever opens it finds the old or the new
 // content, whole, even after a power cut. One that holds it already is not
 // touched.
-func (f folder) replace(name string, t []byte) error {
+func (d Dir) replace(name string, t []byte) error {
 	mode := ordinaryMode
 	if name == cfgfile.TicketKeysFile {
 		mode = 0o600
 	}
-	return f.replaceWith(name, whole(t), mode)
+	return d.replaceWith(name, whole(t), mode)
 }
 
-func (f folder) replaceWith(name string, t text, mode fs.FileMode) error {
-	return f.replaceAll([]content{{name, t}}, mode)
+func (d Dir) replaceWith(name string, t text, mode fs.FileMode) error {
+	return d.replaceAll([]content{{name, t}}, mode)
 }
 
 // replaceAll is replace for many files, which takes little longer than for one:
 // what takes long is to wait for the disk, which takes many at once. On an error
 // some of them may hold the new content.
-func (f folder) replaceAll(all []content, mode fs.FileMode) error {
-	return f.put(slices.DeleteFunc(slices.Clone(all), func(c content) bool { return holds(filepath.Join(string(f), c.name), c.text, mode) }), mode)
+func (d Dir) replaceAll(all []content, mode fs.FileMode) error {
+	return d.put(slices.DeleteFunc(slices.Clone(all), func(c content) bool { return holds(filepath.Join(string(d), c.name), c.text, mode) }), mode)
 }
 
 // put is replaceAll that does not look what the files hold.
-func (f folder) put(all []content, mode fs.FileMode) error {
+func (d Dir) put(all []content, mode fs.FileMode) error {
 	if len(all) == 0 {
 		return nil
 	}
-	temps, err := f.writeTemps(all, mode)
+	temps, err := d.writeTemps(all, mode)
 	defer func() {
 		for _, temp := range temps {
 			os.Remove(temp) // gone already if all went well
@@ -80,10 +80,10 @@ func (f folder) put(all []content, mode fs.FileMode) error {
 		return err
 	}
 	for i, c := range all {
-		path := filepath.Join(string(f), c.name)
+		path := filepath.Join(string(d), c.name)
 		err := os.Rename(temps[i], path)
 		for try := 0; errors.Is(err, fs.ErrNotExist) && try < sweepTries; try++ {
-			if temps[i], err = f.writeTemp(c, mode); err == nil {
+			if temps[i], err = d.writeTemp(c, mode); err == nil {
 				err = os.Rename(temps[i], path)
 			}
 		}
@@ -91,7 +91,7 @@ func (f folder) put(all []content, mode fs.FileMode) error {
 			return writeError(path, err)
 		}
 	}
-	return f.sync()
+	return d.sync()
 }
 
 // sweepTries is how often a temporary file is written again that a podgate which
@@ -105,14 +105,14 @@ const diskWriters = 8
 
 // writeTemps writes a temporary file for each, so that it is on the disk, and
 // returns their paths, those of an error too.
-func (f folder) writeTemps(all []content, mode fs.FileMode) ([]string, error) {
+func (d Dir) writeTemps(all []content, mode fs.FileMode) ([]string, error) {
 	temps, errs := make([]string, len(all)), make([]error, len(all))
 	var next atomic.Int64
 	var writers sync.WaitGroup
 	for range min(diskWriters, len(all)) {
 		writers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(all); i = int(next.Add(1)) - 1 {
-				temps[i], errs[i] = f.writeTemp(all[i], mode)
+				temps[i], errs[i] = d.writeTemp(all[i], mode)
 			}
 		})
 	}
@@ -120,19 +120,19 @@ func (f folder) writeTemps(all []content, mode fs.FileMode) ([]string, error) {
 	for i, err := range errs {
 		if err != nil {
 			temps = slices.DeleteFunc(temps, func(temp string) bool { return temp == "" })
-			return temps, writeError(filepath.Join(string(f), all[i].name), err)
+			return temps, writeError(filepath.Join(string(d), all[i].name), err)
 		}
 	}
 	return temps, nil
 }
 
 // writeTemp returns "" where there is no file.
-func (f folder) writeTemp(c content, mode fs.FileMode) (string, error) {
-	temp, err := os.CreateTemp(string(f), "."+c.name+".*")
+func (d Dir) writeTemp(c content, mode fs.FileMode) (string, error) {
+	temp, err := os.CreateTemp(string(d), "."+c.name+".*")
 	if err != nil {
 		return "", err
 	}
-	return temp.Name(), errors.Join(f.give(temp), writeSync(temp, c.text, mode), temp.Close())
+	return temp.Name(), errors.Join(d.give(temp), writeSync(temp, c.text, mode), temp.Close())
 }
 
 // writeError tells what could not be written: the temporary file has another
@@ -187,11 +187,11 @@ func (c *comparer) Write(text []byte) (compared int, err error) {
 
 // give lets a file that root writes, as by a command, belong to whom the folder
 // belongs to.
-func (f folder) give(file *os.File) error {
+func (d Dir) give(file *os.File) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	owner, err := os.Stat(string(f))
+	owner, err := os.Stat(string(d))
 	if err != nil {
 		return err
 	}
@@ -217,8 +217,8 @@ func writeSync(file *os.File, t text, mode fs.FileMode) error {
 }
 
 // sync makes a rename last.
-func (f folder) sync() error {
-	dir, err := os.Open(string(f))
+func (d Dir) sync() error {
+	dir, err := os.Open(string(d))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package confdir
 
 import (
 	"errors"
@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"podgate/haproxy/cfgfile"
 )
 
 func TestAFileThatCannotBeWrittenIsToldTheSameWayEachTime(t *testing.T) {
@@ -18,18 +20,18 @@ func TestAFileThatCannotBeWrittenIsToldTheSameWayEachTime(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f := folder(dir)
+	d := Dir(dir)
 	if err := os.Mkdir(filepath.Join(dir, "podgate.cfg"), 0o700); err != nil { // no file can be renamed to it
 		t.Fatal(err)
 	}
-	first, second := f.replace("podgate.cfg", []byte("x")), f.replace("podgate.cfg", []byte("y"))
+	first, second := d.replace("podgate.cfg", []byte("x")), d.replace("podgate.cfg", []byte("y"))
 	if first == nil || first.Error() != second.Error() {
 		t.Errorf("told as %q, then as %q", first, second)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	gone, again := f.replace("podgate.cfg", []byte("x")), f.replace("podgate.cfg", []byte("y"))
+	gone, again := d.replace("podgate.cfg", []byte("x")), d.replace("podgate.cfg", []byte("y"))
 	if gone == nil || gone.Error() != again.Error() {
 		t.Errorf("told as %q, then as %q", gone, again)
 	}
@@ -40,7 +42,7 @@ func TestAFileThatCannotBeWrittenIsToldTheSameWayEachTime(t *testing.T) {
 
 func TestManyFilesAreWrittenTogether(t *testing.T) {
 	dir := t.TempDir()
-	f := folder(dir)
+	d := Dir(dir)
 	var all []content
 	for i := range 50 {
 		all = append(all, content{fmt.Sprintf("%02d.pem", i), whole(fmt.Appendf(nil, "content %d\n", i))})
@@ -52,7 +54,7 @@ func TestManyFilesAreWrittenTogether(t *testing.T) {
 			t.Fatalf("%d files, want %d: %v %v", len(entries), want, entries, err)
 		}
 	}
-	if err := f.replaceAll(all, 0o600); err != nil {
+	if err := d.replaceAll(all, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	check(len(all))
@@ -72,12 +74,12 @@ func TestManyFilesAreWrittenTogether(t *testing.T) {
 	for i := range all {
 		all[i].text = whole(fmt.Appendf(nil, "content %d again\n", i))
 	}
-	err := f.replaceAll(append(all, content{"x.pem", whole([]byte("x"))}), 0o600)
+	err := d.replaceAll(append(all, content{"x.pem", whole([]byte("x"))}), 0o600)
 	if want := "write " + bad + ": file exists"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	check(len(all) + 1)
-	if err := f.replaceAll(append(all, content{"no/such.pem", whole([]byte("x"))}), 0o600); err == nil {
+	if err := d.replaceAll(append(all, content{"no/such.pem", whole([]byte("x"))}), 0o600); err == nil {
 		t.Error("a file in no folder was written")
 	}
 	check(len(all) + 1)
@@ -91,8 +93,8 @@ func TestKeysAreForNobodyElse(t *testing.T) {
 		folder fs.FileMode
 		want   fs.FileMode
 	}{{"whose folder says nothing", 0o750, 0o600}, {"whose folder is for a group", 0o750 | fs.ModeSetgid, 0o640}} {
-		f := folder(t.TempDir())
-		dir := string(f.certificateFolder())
+		d := Dir(t.TempDir())
+		dir := d.CertificateFolder()
 		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, row.folder)); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +109,7 @@ func TestKeysAreForNobodyElse(t *testing.T) {
 			case "another":
 				key = "other key\n"
 			}
-			if err := f.writeCertificates(content{"a.pem", whole([]byte(key))}); err != nil {
+			if err := d.WriteCertificates(map[string][]byte{"a.pem": []byte(key)}); err != nil {
 				t.Fatal(err)
 			}
 			if info, err := os.Stat(path); err != nil || info.Mode() != row.want {
@@ -115,54 +117,54 @@ func TestKeysAreForNobodyElse(t *testing.T) {
 			}
 		}
 	}
-	f := folder(t.TempDir())
-	if err := f.ensureTicketKeys(); err != nil {
+	d := Dir(t.TempDir())
+	if err := d.ensureTicketKeys(); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(f.ticketKeysPath()); err != nil || info.Mode() != 0o600 {
+	if info, err := os.Stat(d.Path(cfgfile.TicketKeysFile)); err != nil || info.Mode() != 0o600 {
 		t.Errorf("keys of tickets: %v, %v", info.Mode(), err)
 	}
 }
 
 func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
-	f := folder(t.TempDir())
+	d := Dir(t.TempDir())
 	inUse := ""
 	running := func() string { return inUse }
-	secret, err := f.makeSecret(running)
+	secret, err := d.EnsureRelaySecret(running)
 	if err != nil || !isSecret(secret) {
 		t.Fatal(secret, err)
 	}
-	if again, err := f.makeSecret(running); again != secret || err != nil {
+	if again, err := d.EnsureRelaySecret(running); again != secret || err != nil {
 		t.Errorf("it is another the second time: %q, %v", again, err)
 	}
 	config := "frontend x\n  unique-id-format " + secret + "\n"
-	if err := os.WriteFile(filepath.Join(string(f), "podgate.cfg"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(string(d), "podgate.cfg"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(string(f), secretFile)); err != nil {
+	if err := os.Remove(filepath.Join(string(d), relaySecretFile)); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := f.makeSecret(running); again != secret || err != nil {
+	if again, err := d.EnsureRelaySecret(running); again != secret || err != nil {
 		t.Errorf("HAProxy has %q, and now it is %q, %v", secret, again, err)
 	}
-	if err := os.Remove(filepath.Join(string(f), "podgate.cfg")); err != nil {
+	if err := os.Remove(filepath.Join(string(d), "podgate.cfg")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(string(f), secretFile)); err != nil {
+	if err := os.Remove(filepath.Join(string(d), relaySecretFile)); err != nil {
 		t.Fatal(err)
 	}
 	inUse = secret
-	if again, err := f.makeSecret(running); again != secret || err != nil {
+	if again, err := d.EnsureRelaySecret(running); again != secret || err != nil {
 		t.Errorf("HAProxy runs with %q, and now it is %q, %v", secret, again, err)
 	}
 	inUse = "nonsense"
 	for name, text := range map[string]string{
 		"cut": secret[:9], "empty": "", "two lines": secret[:20] + "\n" + secret[20:], "binary": "\xff" + secret[1:], "another's": strings.Repeat("a b", 10),
 	} {
-		if err := os.WriteFile(filepath.Join(string(f), secretFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(string(d), relaySecretFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := f.makeSecret(running); err != nil || !isSecret(got) || got == text {
+		if got, err := d.EnsureRelaySecret(running); err != nil || !isSecret(got) || got == text {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -170,21 +172,21 @@ func TestASecretThatWasHarmedIsMadeAnew(t *testing.T) {
 
 // TestASweepTakesNothingFromACommand has a podgate begin while a command writes.
 func TestASweepTakesNothingFromACommand(t *testing.T) {
-	f := folder(t.TempDir())
+	d := Dir(t.TempDir())
 	sweeps := 0
-	err := f.replaceWith(drainFile, func(to io.Writer) error {
+	err := d.replaceWith(drainFile, func(to io.Writer) error {
 		if sweeps++; sweeps == 1 {
-			if err := f.sweep(); err != nil {
+			if err := d.Sweep(); err != nil {
 				t.Error(err)
 			}
 		}
 		_, err := io.WriteString(to, "since")
 		return err
 	}, ordinaryMode)
-	if text, readErr := os.ReadFile(filepath.Join(string(f), drainFile)); err != nil || string(text) != "since" {
+	if text, readErr := os.ReadFile(filepath.Join(string(d), drainFile)); err != nil || string(text) != "since" {
 		t.Errorf("%v; the file holds %q, %v", err, text, readErr)
 	}
-	if left, err := filepath.Glob(filepath.Join(string(f), ".*")); len(left) > 0 || err != nil {
+	if left, err := filepath.Glob(filepath.Join(string(d), ".*")); len(left) > 0 || err != nil {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
 	if sweeps < 2 {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package confdir
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// heldFile describes the removal that podgate holds, for "podgate confirm".
+// confirmFile is that command's answer: it contains the Since of the removal.
+const (
+	heldFile    = "podgate.held.json"
+	confirmFile = "podgate.confirm"
+)
+
+// Held is what heldFile holds.
+type Held struct {
+	Since time.Time    `json:"since"`
+	Until time.Time    `json:"until"` // when the cluster is listed again, and decides
+	Loss  haproxy.Loss `json:"loss"`
+}
+
+// WriteHeld replaces heldFile.
+func (d Dir) WriteHeld(h Held) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return d.replace(heldFile, append(text, '\n'))
+}
+
+// ReadHeld returns what heldFile holds. The error is fs.ErrNotExist while nothing
+// is held.
+func (d Dir) ReadHeld() (h Held, err error) {
+	text, err := os.ReadFile(d.Path(heldFile))
+	if err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal(text, &h); err != nil {
+		return h, fmt.Errorf("read %s: %w", heldFile, err)
+	}
+	return h, nil
+}
+
+// RemoveHeld removes heldFile and confirmFile. Either may be missing.
+func (d Dir) RemoveHeld() error {
+	var errs []error
+	for _, name := range []string{confirmFile, heldFile} {
+		if err := os.Remove(d.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// WriteConfirm confirms the removal that is held since then, and returns the path
+// of confirmFile. The caller may be root.
+func (d Dir) WriteConfirm(since time.Time) (path string, err error) {
+	path = d.Path(confirmFile)
+	temp := path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return path, err
+	}
+	// O_EXCL: podgate could have put a link there for root to follow.
+	out, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return path, err
+	}
+	_, err = out.WriteString(confirmation(since) + "\n")
+	// Whatever the umask: podgate must be able to read it.
+	if err := errors.Join(err, out.Chmod(0o644), out.Close()); err != nil {
+		return path, err
+	}
+	return path, os.Rename(temp, path)
+}
+
+// Confirmed reports whether an operator has confirmed the removal that is held
+// since then.
+func (d Dir) Confirmed(since time.Time) bool {
+	text, err := os.ReadFile(d.Path(confirmFile))
+	return err == nil && strings.TrimSpace(string(text)) == confirmation(since)
+}
+
+func confirmation(since time.Time) string { return since.UTC().Format(time.RFC3339Nano) }
