@@ -87,13 +87,13 @@ func (c *chronicle) pass(result *compile.Result, since time.Time, p Pass, e *edg
 	if !since.IsZero() && len(p.Reload) == 0 && p.Added+p.Left+p.Maps > 0 {
 		c.latency[admin.Runtime].Observe(now.Sub(since))
 	}
-	if e.told != c.trouble {
+	if trouble := e.trouble.Reason(); trouble != c.trouble {
 		what := "HAProxy is out of sync"
-		if e.told == "" {
+		if trouble == "" {
 			what = "HAProxy is in sync again"
 		}
-		changes = append(changes, told(what, e.told))
-		c.trouble = e.told
+		changes = append(changes, told(what, trouble))
+		c.trouble = trouble
 	}
 	if len(e.reload.reasons) == 0 && p.Err == nil {
 		c.since, c.waiting = time.Time{}, nil

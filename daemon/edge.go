@@ -14,6 +14,7 @@ import (
 	"podgate/daemon/admin"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/transition"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/runtime"
@@ -54,7 +55,6 @@ type edge struct {
 	added    map[string]addedBackend // what addedFile holds
 	differ   haproxy.Differ          // compares have with what is wanted
 	unknowns haproxy.Unknowns        // of what is wanted
-	told     string                  // the last thing that went wrong; "" while nothing does
 
 	lookAt    time.Time // when to look again sooner than after lookInterval; zero for not
 	observeAt time.Time // when to read everything back again
@@ -71,10 +71,12 @@ type edge struct {
 	quarantine quarantine
 	local      localPeer
 	localOf    int    // the Pid of the HAProxy that was asked for local; zero for none
-	noPeers    string // why HAProxy shares nothing with its peers; "" while it does, or has none
 	secret     string // of the relay; "" until it is needed
-	noRelay    string // why there is no relay; "" while there is
-	viaMaster  bool   // it has been told that the admin socket is dead
+
+	trouble   transition.Condition // what went wrong last
+	noPeers   transition.Condition // why HAProxy shares nothing with its peers
+	noRelay   transition.Condition // why there is no relay
+	viaMaster transition.Condition // the admin socket is dead
 
 	count    admin.Counters
 	drifting int // of count.DriftFound, not repaired yet
@@ -231,23 +233,27 @@ func (e *edge) close() {
 // tell logs what goes wrong, once, and that it is over. A process that changed
 // during a change is observed by the next pass, which repeats what it lacks.
 func (e *edge) tell(err error) {
+	reason := ""
 	switch {
 	case errors.Is(err, runtime.ErrProcessChanged):
 		e.log.Info("HAProxy was reloaded by someone else during a change; retrying")
-	case err == nil && e.told != "":
-		e.log.Info("HAProxy is in sync again")
-		e.told = ""
-	case err != nil && err.Error() != e.told:
+		return
+	case err != nil:
+		reason = err.Error()
+	}
+	switch began, ended := e.trouble.Set(reason); {
+	case began:
 		e.log.Error("HAProxy is out of sync", "err", err)
-		e.told = err.Error()
+	case ended:
+		e.log.Info("HAProxy is in sync again")
 	}
 }
 
 // status is one line for systemctl status.
 func (e *edge) status() string {
 	switch {
-	case e.told != "":
-		return "out of sync: " + e.told
+	case e.trouble.Reason() != "":
+		return "out of sync: " + e.trouble.Reason()
 	case !e.reload.at.IsZero():
 		return "a reload of HAProxy is due"
 	case e.brake.hold != nil:
@@ -298,13 +304,16 @@ func (e *edge) look(ctx context.Context, session *runtime.Session, want haproxy.
 // tellAdminSocket logs when HAProxy begins, and ceases, to answer through its
 // master alone.
 func (e *edge) tellAdminSocket(err error) {
-	switch {
-	case err != nil && !e.viaMaster:
+	reason := ""
+	if err != nil {
+		reason = "the admin socket is dead" // whichever error says so
+	}
+	switch began, ended := e.viaMaster.Set(reason); {
+	case began:
 		e.log.Warn("admin socket is dead, HAProxy is reached through its master", "err", err)
-	case err == nil && e.viaMaster:
+	case ended:
 		e.log.Info("admin socket answers again")
 	}
-	e.viaMaster = err != nil
 }
 
 // adopt finds out what configuration a process that we did not load has: the

@@ -44,13 +44,12 @@ func (e *edge) findLocal(ctx context.Context, nodes []haproxy.Peer) {
 			reason = err.Error()
 		}
 	}
-	switch {
-	case reason != "" && reason != e.noPeers:
+	switch began, ended := e.noPeers.Set(reason); {
+	case began:
 		e.log.Warn("HAProxy is none of its peers", "reason", reason)
-	case reason == "" && e.noPeers != "":
+	case ended:
 		e.log.Info("HAProxy is one of its peers again, or has none")
 	}
-	e.noPeers = reason
 }
 
 // CheckPeers says why this host would share nothing with the other nodes that c

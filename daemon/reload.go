@@ -245,10 +245,9 @@ func (e *edge) listening(want haproxy.State) []haproxy.Frontend {
 
 // tellRelay logs why there is no relay, when that begins.
 func (e *edge) tellRelay(reason string) {
-	if reason != "" && reason != e.noRelay {
+	if began, _ := e.noRelay.Set(reason); began {
 		e.log.Warn("http.relay is set aside, retired workers answer their last requests by themselves", "reason", reason)
 	}
-	e.noRelay = reason
 }
 
 // swap puts the files of want in place and has HAProxy load them. On an error

@@ -128,7 +128,7 @@ func (d *Daemon) publish() {
 	v.chronicle.api(d.follow.client.Status().Conditions)
 	e := d.edge
 	answers := e.process != runtime.Process{}
-	inSync := d.result != nil && answers && e.ours && e.told == "" && len(e.reload.reasons) == 0
+	inSync := d.result != nil && answers && e.ours && e.trouble.Reason() == "" && len(e.reload.reasons) == 0
 	if inSync != v.inSync {
 		v.inSync, v.since = inSync, time.Now()
 	}
@@ -147,9 +147,9 @@ func (d *Daemon) publish() {
 		Config: d.Config, ConfigFile: d.ConfigFile, ConfigError: v.configError, ConfigSince: v.configSince,
 		API: d.follow.client, Snapshot: d.snapshot, Result: d.result, Problems: v.problems,
 		Edge: admin.Edge{
-			Answers: answers, InSync: inSync, Since: v.since, Trouble: e.told,
+			Answers: answers, InSync: inSync, Since: v.since, Trouble: e.trouble.Reason(),
 			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
-			ViaMaster: viaMaster, NoRelay: e.noRelay, NoPeers: e.noPeers,
+			ViaMaster: viaMaster, NoRelay: e.noRelay.Reason(), NoPeers: e.noPeers.Reason(),
 			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.brake.keeps(), Draining: d.draining,
 			Runtime: e.runtime,
 		},

@@ -61,6 +61,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/config
 			daemon/filewatch
 			daemon/latest
+			daemon/transition
 			haproxy
 			haproxy/cfgfile
 			haproxy/check
@@ -137,7 +138,8 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/config
 			haproxy/check
 		`,
-		"haproxy": ``,
+		"daemon/transition": ``,
+		"haproxy":           ``,
 		"haproxy/cfgfile": `
 			haproxy
 		`,
