@@ -35,7 +35,7 @@ func TestEverySectionOfTheManualIsComplete(t *testing.T) {
 		}
 		found++
 		name := strings.Trim(strings.SplitN(section, "\n", 2)[0], "`")
-		for _, part := range []string{"\nValue: ", "Default:", "\n" + Prefix + name + ": \"", "\nWrong value"} {
+		for _, part := range []string{"\nValue: ", "Default:", "\n" + Prefix + name + ": \"", "\nInvalid value"} {
 			if !strings.Contains(section, part) {
 				t.Errorf("the section of %s has no %q", name, strings.TrimSpace(part))
 			}
