@@ -56,8 +56,8 @@ func readTroubles(t *testing.T) map[string]trouble {
 func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 	rows := readTroubles(t)
 	provoke := map[string]func(*town){
-		"the API server is away": func(tw *town) { tw.api.Stop() },
-		"the token has expired":  func(tw *town) { tw.api.Misbehave(kubeapitest.RequireToken("another")); tw.api.CutWatches() },
+		"the API server is unreachable": func(tw *town) { tw.api.Stop() },
+		"the token has expired":         func(tw *town) { tw.api.Misbehave(kubeapitest.RequireToken("another")); tw.api.CutWatches() },
 		"podgate's role lacks a rule": func(tw *town) {
 			tw.api.Misbehave(kubeapitest.Forbid("list", "services", "shop"), kubeapitest.Forbid("watch", "services", "shop"))
 			tw.api.CutWatches()
@@ -78,11 +78,11 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			}
 			tw.reloading("more", newPod(tw.t, "more-0"))
 		},
-		"podgate.toml is broken": func(tw *town) { tw.configure("[nonsense]\nx = 1\n") },
-		"this host is none of its peers": func(tw *town) {
+		"podgate.toml has an error": func(tw *town) { tw.configure("[nonsense]\nx = 1\n") },
+		"this host is not one of its peers": func(tw *town) {
 			tw.configure("[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
 		},
-		"two Services want the same": func(tw *town) {
+		"two Services claim the same route": func(tw *town) {
 			tw.service("cart2", map[string]string{"path": "/cart"}, newPod(tw.t, "cart2-0"))
 		},
 		"a host is not granted": func(tw *town) {
@@ -103,7 +103,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			tw.service("half", map[string]string{"check-interval": "100ms"}, gone, newPod(tw.t, "half-1"))
 			gone.server.Close()
 		},
-		"too much would go at once": func(tw *town) {
+		"a removal is unusually large": func(tw *town) {
 			pods := []*pod{newPod(tw.t, "many-0")}
 			port := pods[0].addr.Port()
 			for i := range 11 {
@@ -142,7 +142,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			edge.setHTTPS()
 			tw.service("soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(tw.t, "soon-0"))
 		},
-		"a certificate file is refused": func(tw *town) {
+		"a certificate file is rejected": func(tw *town) {
 			edge := tw.ending()
 			edge.put("broken.pem", []byte("nonsense\n"))
 			edge.setHTTPS()

@@ -222,17 +222,15 @@ func TestVersionIsOneLine(t *testing.T) {
 	}
 }
 
-// TestREADMEIsTrue tries what README shows.
+// TestREADMEIsTrue tries what README shows, and the annotations that the manual
+// begins with.
 func TestREADMEIsTrue(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	toml := write(t, "podgate.toml", block(t, string(text), "toml")+smallest[strings.Index(smallest, "[haproxy]"):]+"[tcp]\nallowed_ports = [5432]\n")
+	readme, annotations, operations := page(t, "README.md"), page(t, "packaging/doc/annotations.md"), page(t, "packaging/doc/operations.md")
+	toml := write(t, "podgate.toml", block(t, readme, "toml")+smallest[strings.Index(smallest, "[haproxy]"):]+"[tcp]\nallowed_ports = [5432]\n")
 	if _, stderr, code := podgate(t, "check", "--config", toml); code != 0 {
 		t.Errorf("podgate.toml: %s", stderr)
 	}
-	service := "apiVersion: v1\nkind: Service\n" + block(t, string(text), "yaml") + "  name: cart\n  namespace: default\n" +
+	service := "apiVersion: v1\nkind: Service\n" + block(t, annotations, "yaml") + "  name: cart\n  namespace: default\n" +
 		"spec:\n  ports: [{name: web, port: 80}, {name: postgres, port: 5432}]\n"
 	service = strings.Replace(service, `lb.ignore: "true"`, `lb.ignore: "false"`, 1)
 	stdout, stderr, code := podgate(t, "render", "--config", toml, "--from", write(t, "cluster.yaml", service))
@@ -244,11 +242,21 @@ func TestREADMEIsTrue(t *testing.T) {
 			t.Errorf("annotations: nothing rendered has %q:\n%s", want, stdout)
 		}
 	}
-	for _, command := range []string{"run", "check", "render", "diff", "status", "explain", "confirm", "setup haproxy", "demo", "version"} {
-		if !strings.Contains(string(text), "| `podgate "+command+"` |") {
+	for _, command := range []string{"run", "check", "render", "diff", "status", "explain", "confirm", "preflight", "drain", "setup haproxy", "demo", "version"} {
+		if !strings.Contains(operations, "| `podgate "+command+"` |") {
 			t.Errorf("podgate %s is not in the table of commands", command)
 		}
 	}
+}
+
+// page reads a page of the tree.
+func page(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // block is the first code block of that language.

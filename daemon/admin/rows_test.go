@@ -63,10 +63,10 @@ func TestEveryStateOfAServiceIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, states, _ := strings.Cut(string(text), "\nA Service is ")
-	states, _, _ = strings.Cut(states, "\n\n")
+	_, states, _ := strings.Cut(string(text), "\n### States of a Service\n")
+	states, _, _ = strings.Cut(states, "\n## ")
 	for _, state := range serviceStates() {
-		if !strings.Contains(states, "`"+string(state)+"`") {
+		if !strings.Contains(states, "\n| `"+string(state)+"` |") {
 			t.Errorf("operations.md does not say what %q is", state)
 		}
 	}

@@ -24,13 +24,13 @@ const (
 	hook    = "/etc/letsencrypt/renewal-hooks/deploy/podgate"
 )
 
-// httpsToml is what README has for TLS.
+// httpsToml is the section that tls.md begins with.
 func httpsToml(t *testing.T) string {
 	t.Helper()
-	_, text, ok := strings.Cut(readFile(t, os.Getenv("README")), "\n```toml\n[https]\n")
+	_, text, ok := strings.Cut(readFile(t, "/usr/share/doc/podgate/tls.md"), "\n```toml\n[https]\n")
 	text, _, ok2 := strings.Cut(text, "```\n")
 	if !ok || !ok2 {
-		t.Fatal("README has no [https]")
+		t.Fatal("tls.md has no [https]")
 	}
 	return "[https]\n" + text
 }
