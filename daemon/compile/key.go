@@ -2,7 +2,11 @@
 
 package compile
 
-import "slices"
+import (
+	"slices"
+
+	"podgate/daemon/config"
+)
 
 // Prefix is what the annotations that podgate reads begin with, as those of
 // its ancestor did.
@@ -65,4 +69,16 @@ func (k key) httpOnly() bool {
 		return true
 	}
 	return false
+}
+
+// suggest returns the key that was probably meant, "" where none is near.
+func suggest(written string) key {
+	if len(written) > maxShown {
+		return ""
+	}
+	var names []string
+	for _, k := range keys() {
+		names = append(names, string(k))
+	}
+	return key(config.Nearest(written, names))
 }

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Style says how text is printed. The zero value is plain.
+type Style struct {
+	Color bool // with the escapes of a terminal
+	Width int  // of it, in columns; zero does not cut lines
+	All   bool // every Service, Problem and expiring certificate instead of one screen
+}
+
+// The colours (ECMA-48 SGR).
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
+	faint  = "2"
+)
+
+// painted is text that may hold escapes of ours.
+type painted string
+
+func (s Style) paint(code, text string) painted {
+	text = clean(text)
+	if !s.Color || text == "" {
+		return painted(text)
+	}
+	return painted("\x1b[" + code + "m" + text + "\x1b[0m")
+}
+
+// clean keeps what comes from the cluster, or from a pod, from moving the cursor.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// cut shortens a line to what the terminal holds.
+func (s Style) cut(line string) string {
+	if s.Width == 0 || s.All || utf8.RuneCountInString(line) <= s.Width {
+		return line
+	}
+	runes := []rune(line)
+	return string(runes[:s.Width-1]) + "…"
+}
+
+// printer writes lines; who reads them may have gone.
+type printer struct {
+	w io.Writer
+	Style
+}
+
+func (p printer) line(format string, args ...any) {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clean(text)
+		}
+	}
+	fmt.Fprintln(p.w, p.cut(fmt.Sprintf(format, args...)))
+}
+
+func (p printer) head(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint(bold, text)) }
+
+// table writes rows in columns. What colours a cell would count as its width, so
+// color is given the whole line, and its first cell.
+func (p printer) table(header []string, rows [][]string, color func(row []string) string) {
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		if row != nil {
+			cells := make([]string, len(row))
+			for i, cell := range row {
+				cells[i] = clean(cell)
+			}
+			fmt.Fprintln(t, "  "+strings.Join(cells, "\t"))
+		}
+	}
+	_ = t.Flush() // into memory
+	i := -1
+	if header == nil {
+		i = 0
+	}
+	for line := range strings.Lines(text.String()) {
+		line = p.cut(strings.TrimRight(line, " \n"))
+		switch {
+		case i < 0:
+			fmt.Fprintln(p.w, p.paint(faint, line))
+		case color != nil:
+			fmt.Fprintln(p.w, p.paint(color(rows[i]), line))
+		default:
+			fmt.Fprintln(p.w, line)
+		}
+		i++
+	}
+}
+
+// warn lists what is wrong, of which most fit one screen.
+func (p printer) warn(title string, lines []string, most int) {
+	if len(lines) == 0 {
+		return
+	}
+	p.head(fmt.Sprintf("%s (%d)", title, len(lines)))
+	shown := lines
+	if !p.All {
+		shown = limit(lines, most)
+	}
+	for _, line := range shown {
+		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, line)))
+	}
+	p.more(len(lines)-len(shown), "podgate status --all")
+}
+
+func (p printer) more(left int, command string) {
+	if left > 0 {
+		p.line("  and %d more: %s", left, command)
+	}
+}
+
+// ago is a duration as people tell it: "3s", "5m12s", "2h5m", "3d4h".
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "0s"
+	case d < time.Hour:
+		return d.Truncate(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	}
+	days := d / (24 * time.Hour)
+	return fmt.Sprintf("%dd%dh", days, (d-days*24*time.Hour)/time.Hour)
+}
+
+// short is a duration to three digits or so.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return ago(d)
+}
