@@ -41,7 +41,7 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 		if !ours {
 			continue
 		}
-		tell := func(format string, args ...any) {
+		report := func(format string, args ...any) {
 			problems = append(problems, Problem{Kind: Invalid, Service: svc.Key, Key: written, Text: fmt.Sprintf(format, args...)})
 		}
 		rest, prefixed := strings.CutPrefix(rest, "lb.")
@@ -54,12 +54,12 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 				near = suggest(name)
 			}
 			if near != "" {
-				tell("unknown key (did you mean %q?)", Prefix+string(near))
+				report("unknown key (did you mean %q?)", Prefix+string(near))
 			} else {
-				tell("unknown key")
+				report("unknown key")
 			}
 		case dotted && !namesPort(svc, suffix):
-			tell("%s is no port of this Service, which has %s", quote(suffix), portList(svc))
+			report("%s is no port of this Service, which has %s", quote(suffix), portList(svc))
 		default:
 			if known == nil {
 				known = make(annotations)
@@ -72,16 +72,16 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 
 // givenTwice tells annotations that hold for one port both by its name and by
 // its number.
-func (a annotations) givenTwice(svc *kubeapi.Service) []Problem {
+func (all annotations) givenTwice(svc *kubeapi.Service) []Problem {
 	var problems []Problem
-	for _, note := range a {
+	for _, a := range all {
 		for _, p := range svc.Ports {
-			if note.suffix == "" || note.suffix != portNumber(p) || p.Name == "" || p.Name == note.suffix {
+			if a.suffix == "" || a.suffix != portNumber(p) || p.Name == "" || p.Name == a.suffix {
 				continue
 			}
-			if named, twice := a[slot{note.key, p.Name}]; twice {
+			if named, twice := all[slot{a.key, p.Name}]; twice {
 				problems = append(problems, Problem{
-					Kind: Invalid, Service: svc.Key, Port: portLabel(p), Key: note.written,
+					Kind: Invalid, Service: svc.Key, Port: portLabel(p), Key: a.written,
 					Text: fmt.Sprintf("the same port also has %s, which holds", named.written),
 				})
 			}
@@ -96,14 +96,14 @@ func (a annotations) forPort(k key, p kubeapi.ServicePort) (annotation, bool) {
 	if a == nil {
 		return annotation{}, false
 	}
-	if note, ok := a[slot{k, p.Name}]; ok && p.Name != "" {
-		return note, true
+	if found, ok := a[slot{k, p.Name}]; ok && p.Name != "" {
+		return found, true
 	}
-	if note, ok := a[slot{k, portNumber(p)}]; ok {
-		return note, true
+	if found, ok := a[slot{k, portNumber(p)}]; ok {
+		return found, true
 	}
-	note, ok := a[slot{k, ""}]
-	return note, ok
+	found, ok := a[slot{k, ""}]
+	return found, ok
 }
 
 func namesPort(svc *kubeapi.Service, suffix string) bool {

@@ -33,20 +33,20 @@ const (
 // readBackend reads how the servers of a port are used. The backend has its
 // natural name and no servers yet. It reports false for one whose servers cannot
 // be verified as they should.
-func readBackend(r *reader, cfg *input, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
+func readBackend(r *annotationReader, cfg *input, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
 	d := cfg.Defaults
 	b := haproxy.Backend{
 		Name: naturalName(svc.Key, r.port.Port),
 		Policy: haproxy.Policy{
 			Mode:           mode,
-			Balance:        read(r, keyAlgorithm, parseAlgorithm).or(d.Algorithm),
-			TimeoutConnect: read(r, keyTimeoutConnect, parseDuration(100*time.Millisecond, 5*time.Minute)).or(0),
+			Balance:        optional(r, keyAlgorithm, parseAlgorithm).or(d.Algorithm),
+			TimeoutConnect: optional(r, keyTimeoutConnect, parseDuration(100*time.Millisecond, 5*time.Minute)).or(0),
 		},
 		Options: haproxy.Options{
 			Protocol: haproxy.Plain,
-			MaxConn:  read(r, keyMaxConn, parseNumber(0, 1_000_000)).or(d.MaxConn),
+			MaxConn:  optional(r, keyMaxConn, parseNumber(0, 1_000_000)).or(d.MaxConn),
 		},
-		TimeoutServer: read(r, keyTimeoutServer, parseDuration(time.Second, 24*time.Hour)).or(0),
+		TimeoutServer: optional(r, keyTimeoutServer, parseDuration(time.Second, 24*time.Hour)).or(0),
 	}
 	readCheck(r, d, &b)
 	sticky := false
@@ -55,7 +55,7 @@ func readBackend(r *reader, cfg *input, svc *kubeapi.Service, mode haproxy.Mode,
 	}
 	if mode == haproxy.HTTP {
 		b.HSTS = sec.hsts
-		sticky = read(r, keyCookie, parseBool).or(false)
+		sticky = optional(r, keyCookie, parseBool).or(false)
 	}
 	verified := readVerify(r, cfg, &b.Options)
 	switch {
@@ -75,10 +75,10 @@ func naturalName(service kubeapi.Key, port uint16) string {
 // readCheck reads the health check. A path for it asks for it; without a check
 // its path and interval are left out, so that backends that do the same share
 // a Policy.
-func readCheck(r *reader, d config.Defaults, b *haproxy.Backend) {
-	path := read(r, keyCheckPath, parseCheckPath).or("")
-	interval := read(r, keyCheckInterval, parseDuration(100*time.Millisecond, time.Hour)).or(d.CheckInterval)
-	if !read(r, keyCheck, parseBool).or(d.Check || path != "") {
+func readCheck(r *annotationReader, d config.Defaults, b *haproxy.Backend) {
+	path := optional(r, keyCheckPath, parseCheckPath).or("")
+	interval := optional(r, keyCheckInterval, parseDuration(100*time.Millisecond, time.Hour)).or(d.CheckInterval)
+	if !optional(r, keyCheck, parseBool).or(d.Check || path != "") {
 		return
 	}
 	b.Options.Check, b.Options.CheckInterval, b.Policy.CheckPath = true, interval, path
@@ -92,7 +92,7 @@ func affinityTimeout(svc *kubeapi.Service) time.Duration {
 }
 
 // readProtocol reads how the pods of a port are spoken to.
-func readProtocol(r *reader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
+func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
 	parse, fallback := parseProtocol, defaultProtocol(r.port, sslTerm)
 	if mode == haproxy.TCP {
 		parse = parseTCPProtocol
@@ -100,7 +100,7 @@ func readProtocol(r *reader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
 			fallback = protocolTCP // who brings TLS to a TCP port speaks it with the pod
 		}
 	}
-	switch read(r, keyBackendProtocol, parse).or(fallback) {
+	switch optional(r, keyBackendProtocol, parse).or(fallback) {
 	case protocolHTTPS:
 		return haproxy.TLS
 	case protocolH2:

@@ -46,7 +46,7 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 	if prev == nil {
 		prev = &Result{}
 	}
-	in := inputOf(cfg, files, prev.input)
+	in := newInput(cfg, files, prev.input)
 	switch {
 	case prev.input != in:
 		prev = &Result{}

@@ -10,11 +10,11 @@ import (
 	"podgate/kubeapi"
 )
 
-// serversOf returns the servers behind one Service port, by address: the union
+// endpointServers returns the servers behind one Service port, by address: the union
 // over its slices, whose ports are matched by name, since pods of one Service
 // may answer on different numbers. Where nothing is ready, what drains is used
 // as ready, as kube-proxy does (KEP-1669): a pod that still answers beats none.
-func serversOf(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice) []haproxy.Server {
+func endpointServers(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice) []haproxy.Server {
 	var servers []haproxy.Server
 	anyReady := false
 	for _, s := range endpointSlices {

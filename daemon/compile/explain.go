@@ -84,13 +84,13 @@ func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 	}
 	for _, c := range r.merged.conflicts {
 		if c.loser.service == at || c.winner.service == at {
-			e.Contests = append(e.Contests, Contest{What: c.what, Winner: r.portOf(c.winner), Loser: r.portOf(c.loser), Why: c.why})
+			e.Contests = append(e.Contests, Contest{What: c.what, Winner: r.servicePort(c.winner), Loser: r.servicePort(c.loser), Why: c.why})
 		}
 	}
 	return e, true
 }
 
-func (r *Result) portOf(o owner) ServicePort {
+func (r *Result) servicePort(o owner) ServicePort {
 	s := r.services.At(o.service)
 	p := s.claims.ports[o.claim].port
 	return ServicePort{Service: s.object.Key, Name: p.Name, Number: p.Port}
@@ -121,7 +121,7 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) PortExplanation {
 	return e
 }
 
-// explainEndpoints tells of every endpoint what serversOf made of it.
+// explainEndpoints tells of every endpoint what endpointServers made of it.
 func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, servers []haproxy.Server) (all []EndpointExplanation, note string) {
 	for _, slice := range endpointSlices {
 		port, ok := slicePort(slice, p.Name)
@@ -182,7 +182,7 @@ func slicePorts(s *kubeapi.EndpointSlice) string {
 // understand reads the annotations of a Service once more, and keeps what each
 // came to.
 func (r *Result) understand(svc *kubeapi.Service, problems []Problem) []Understood {
-	var readings []reading
+	var readings []parsedAnnotation
 	recordClaims(r.input, svc, &readings)
 	var all []Understood
 	for written, value := range svc.Annotations {
@@ -191,7 +191,7 @@ func (r *Result) understand(svc *kubeapi.Service, problems []Problem) []Understo
 		}
 		u := Understood{Key: written, Value: value}
 		for _, read := range readings {
-			if read.note.written != written {
+			if read.annotation.written != written {
 				continue
 			}
 			if !slices.Contains(u.Ports, read.port) {

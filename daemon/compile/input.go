@@ -21,8 +21,8 @@ type input struct {
 	given *TLSFiles // that files is a copy of; its identity counts
 }
 
-// inputOf returns before if it was made of the same two pointers.
-func inputOf(cfg *config.Config, files *TLSFiles, before *input) *input {
+// newInput returns before if it was made of the same two pointers.
+func newInput(cfg *config.Config, files *TLSFiles, before *input) *input {
 	if before != nil && before.Config == cfg && before.given == files {
 		return before
 	}

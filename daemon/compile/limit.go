@@ -31,7 +31,7 @@ func limitProblems(service kubeapi.Key, problems []Problem) []Problem {
 // is what is returned.
 func limitServers(cfg *input, service kubeapi.Key, port string, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
 	var problems []Problem
-	tell := func(format string, args ...any) {
+	report := func(format string, args ...any) {
 		problems = append(problems, Problem{Kind: NotGranted, Service: service, Port: port, Text: fmt.Sprintf(format, args...)})
 	}
 	if len(cfg.Safety.Networks) > 0 {
@@ -40,11 +40,11 @@ func limitServers(cfg *input, service kubeapi.Key, port string, servers []haprox
 			first := servers[i].Addr
 			all := len(servers)
 			servers = slices.DeleteFunc(servers, outside)
-			tell("%d endpoints are not served, safety.networks in podgate.toml has not their address (%s)", all-len(servers), first)
+			report("%d endpoints are not served, safety.networks in podgate.toml has not their address (%s)", all-len(servers), first)
 		}
 	}
 	if most := cfg.Safety.MaxEndpoints; len(servers) > most {
-		tell("%d of its %d endpoints are not served, safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)
+		report("%d of its %d endpoints are not served, safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)
 		slices.SortStableFunc(servers, func(a, b haproxy.Server) int { return rank(a) - rank(b) })
 		servers = slices.Clip(servers[:most])
 		slices.SortFunc(servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
@@ -73,18 +73,17 @@ func (m *merger) allow(cfg *input, at owner) bool {
 	routes := len(m.claim(at).routes)
 	switch safety := cfg.Safety; {
 	case s.backends+1 > safety.MaxBackends:
-		m.tell(at, annotation{}, fmt.Sprintf("not served, its namespace has %d ports served, and safety.max_backends in podgate.toml is no more", s.backends))
+		m.report(NotGranted, at, annotation{}, fmt.Sprintf("not served, its namespace has %d ports served, and safety.max_backends in podgate.toml is no more", s.backends))
 	case s.routes+routes > safety.MaxRoutes:
-		m.tell(at, annotation{}, fmt.Sprintf("not served, its namespace has %d routes, and %d more are over safety.max_routes in podgate.toml", s.routes, routes))
+		m.report(NotGranted, at, annotation{}, fmt.Sprintf("not served, its namespace has %d routes, and %d more are over safety.max_routes in podgate.toml", s.routes, routes))
 	default:
 		return true
 	}
-	m.out.problems[len(m.out.problems)-1].Kind = NotGranted
 	return false
 }
 
-// took counts what a claim was given.
-func (m *merger) took(at owner, routes int) {
+// count adds what a claim was given to the share of its namespace.
+func (m *merger) count(at owner, routes int) {
 	namespace := m.services[at.service].object.Namespace
 	s := m.shares[namespace]
 	m.shares[namespace] = share{s.backends + 1, s.routes + routes}

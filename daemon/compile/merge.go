@@ -136,7 +136,7 @@ func (m *merger) place(cfg *input, at owner) {
 	if listens {
 		m.out.frontends = append(m.out.frontends, tcpFrontend(cfg, c.listen, name, c.secure))
 	}
-	m.took(at, len(routes))
+	m.count(at, len(routes))
 	backend := &c.backend
 	if name != natural {
 		backend = new(*backend)
@@ -150,14 +150,14 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 	c := m.claim(at)
 	routes := make([]haproxy.Route, 0, len(c.routes))
 	for _, r := range c.routes {
-		if m.takeTLSHost(at, r) && m.takeRoute(at, r, c.note) {
+		if m.claimTLSHost(at, r) && m.claimRoute(at, r, c.routesFrom) {
 			routes = append(routes, r)
 			if c.secure.redirect.written != "" {
 				plain := haproxy.Route{Host: r.Host, Path: r.Path, FoldCase: r.FoldCase, Rewrite: r.Rewrite, Redirect: haproxy.ToHTTPS}
 				if r.Passthrough {
 					plain.Redirect = haproxy.ToHTTPSAlone
 				}
-				if m.takeRoute(at, plain, c.secure.redirect) {
+				if m.claimRoute(at, plain, c.secure.redirect) {
 					routes = append(routes, plain)
 				}
 			}
@@ -166,11 +166,11 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 	return routes
 }
 
-// takeRoute takes one route, if nobody has it.
-func (m *merger) takeRoute(at owner, r haproxy.Route, note annotation) bool {
+// claimRoute takes one route, if nobody has it.
+func (m *merger) claimRoute(at owner, r haproxy.Route, from annotation) bool {
 	id := haproxy.Route{TLS: r.TLS, Host: r.Host, Path: r.Path, FoldCase: r.FoldCase}
 	if has, taken := m.routes[id]; taken {
-		m.lose(at, has, note, "route "+describe(r))
+		m.lose(at, has, from, "route "+describe(r))
 		return false
 	}
 	m.routes[id] = at
@@ -181,7 +181,7 @@ func (m *merger) takeRoute(at owner, r haproxy.Route, note annotation) bool {
 func (m *merger) listen(at owner) bool {
 	c := m.claim(at)
 	if has, taken := m.listens[c.listen]; taken {
-		m.lose(at, has, c.note, "TCP port "+strconv.Itoa(int(c.listen)))
+		m.lose(at, has, c.routesFrom, "TCP port "+strconv.Itoa(int(c.listen)))
 		return false
 	}
 	m.listens[c.listen] = at
@@ -202,16 +202,16 @@ func (m *merger) name(at owner) string {
 func (m *merger) freeName(at owner, name string) bool {
 	c := m.claim(at)
 	if has, taken := m.names[name]; taken {
-		m.lose(at, has, c.named, "backend name "+name)
+		m.lose(at, has, c.nameFrom, "backend name "+name)
 		return false
 	}
 	if has, natural := m.naturalOwner(name); natural && has != at {
-		m.tell(at, c.named, fmt.Sprintf("backend name %s is that of %s", name, m.port(has)))
+		m.report(Conflict, at, c.nameFrom, fmt.Sprintf("backend name %s is that of %s", name, m.port(has)))
 		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: "backend name " + name, why: "has it by its own name"})
 		return false
 	}
 	if theirs, natural := naturalNamespace(name); natural && theirs != m.services[at.service].object.Namespace {
-		m.tell(at, c.named, fmt.Sprintf("backend name %s is kept for a Service of namespace %s", name, theirs))
+		m.report(Conflict, at, c.nameFrom, fmt.Sprintf("backend name %s is kept for a Service of namespace %s", name, theirs))
 		return false
 	}
 	return true
@@ -244,28 +244,28 @@ func (m *merger) naturalOwner(name string) (owner, bool) {
 }
 
 // lose tells a claim that another has what it asks for, and what can be done.
-func (m *merger) lose(at, has owner, note annotation, what string) {
+func (m *merger) lose(at, has owner, from annotation, what string) {
 	switch {
 	case has.service != at.service:
 		why := "comes first by name"
 		if compareAge(m.services[has.service].object, m.services[at.service].object) < 0 {
 			why = "is older"
 		}
-		m.tell(at, note, fmt.Sprintf("%s is taken by %s, which %s", what, m.port(has), why))
+		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by %s, which %s", what, m.port(has), why))
 		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what, why: why})
 		return
-	case note.written != "" && note.suffix == "":
-		own := note.written + "." + portLabel(m.claim(at).port)
-		m.tell(at, note, fmt.Sprintf("%s is taken by %s (give each port its own, as in %s)", what, m.port(has), plain(own)))
+	case from.written != "" && from.suffix == "":
+		own := from.written + "." + portLabel(m.claim(at).port)
+		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by %s (give each port its own, as in %s)", what, m.port(has), plain(own)))
 	default:
-		m.tell(at, note, fmt.Sprintf("%s is taken by %s", what, m.port(has)))
+		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by %s", what, m.port(has)))
 	}
 	m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what})
 }
 
-func (m *merger) tell(at owner, note annotation, text string) {
+func (m *merger) report(kind Kind, at owner, from annotation, text string) {
 	m.out.problems = append(m.out.problems, Problem{
-		Kind: Conflict, Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: note.written, Text: text,
+		Kind: kind, Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: from.written, Text: text,
 	})
 }
 

@@ -14,28 +14,28 @@ const maxRoutes = 1000
 // claimed is where a port wants to be reached.
 type claimed struct {
 	routes []haproxy.Route // without Backend
-	note   annotation      // what asked for them; zero where the Service's name did
+	from   annotation      // what asked for them; zero where the Service's name did
 }
 
 // readRoutes reads where an HTTP port is reached. It reports false for a port
 // that must not be reached at all: a host or a path that cannot be used never
 // becomes a route that takes more than it did.
-func readRoutes(r *reader, cfg *input, sec secure) (claimed, bool) {
-	hosts, hostNote, hostsOK := readHosts(r, cfg)
-	paths, pathNote, pathsOK := readPaths(r)
-	rewrite := read(r, keyRewrite, parseRewrite)
+func readRoutes(r *annotationReader, cfg *input, sec secure) (claimed, bool) {
+	hosts, hostsFrom, hostsOK := readHosts(r, cfg)
+	paths, pathsFrom, pathsOK := readPaths(r)
+	rewrite := optional(r, keyRewrite, parseRewrite)
 	if !hostsOK || !pathsOK {
 		return claimed{}, false
 	}
 	if sec.passthrough {
-		return passedThrough(r, sec, hosts, hostNote)
+		return passedThrough(r, sec, hosts, hostsFrom)
 	}
-	c := claimed{note: hostNote}
+	c := claimed{from: hostsFrom}
 	defaultRewrite := haproxy.Rewrite("")
 	switch {
 	case paths != nil:
-		if c.note.written == "" {
-			c.note = pathNote
+		if c.from.written == "" {
+			c.from = pathsFrom
 		}
 	case hosts != nil:
 		paths = []pathMatch{{}}
@@ -45,15 +45,15 @@ func readRoutes(r *reader, cfg *input, sec secure) (claimed, bool) {
 	}
 	if hosts == nil {
 		hosts = []string{""}
-		if paths = grantedPaths(r, cfg, c.note, paths); paths == nil {
+		if paths = grantedPaths(r, cfg, c.from, paths); paths == nil {
 			return claimed{}, false
 		}
 	}
 	if rewrite.or("") != "" && rewrite.value != "/" && slices.ContainsFunc(paths, pathMatch.everything) {
-		r.tell(rewrite.note, "%s has no path to replace where every path is taken", quote(string(rewrite.value)))
+		r.report(Invalid, rewrite.annotation, "%s has no path to replace where every path is taken", quote(string(rewrite.value)))
 	}
 	if n := len(hosts) * len(paths); n > maxRoutes {
-		r.tellPort(c.note, "its hosts and paths make %d routes, more than %d; the port is not served", n, maxRoutes)
+		r.reportPort(Invalid, c.from, "its hosts and paths make %d routes, more than %d; the port is not served", n, maxRoutes)
 		return claimed{}, false
 	}
 	c.routes = routesTo(hosts, paths, rewrite.or(defaultRewrite))
@@ -66,17 +66,17 @@ func readRoutes(r *reader, cfg *input, sec secure) (claimed, bool) {
 // grantedPaths are those paths that the namespace may claim under any host, nil
 // where there are none. One that matches in any case needs a grant for what it is
 // in lower case.
-func grantedPaths(r *reader, cfg *input, note annotation, paths []pathMatch) []pathMatch {
+func grantedPaths(r *annotationReader, cfg *input, from annotation, paths []pathMatch) []pathMatch {
 	var granted []pathMatch
 	for _, p := range paths {
 		if cfg.GrantsPath(r.service.Namespace, p.path) {
 			granted = append(granted, p)
 			continue
 		}
-		r.tellPort(note, "path %s/ without a host is not granted to namespace %s in podgate.toml", p.path, r.service.Namespace).Kind = NotGranted
+		r.reportPort(NotGranted, from, "path %s/ without a host is not granted to namespace %s in podgate.toml", p.path, r.service.Namespace)
 	}
 	if granted == nil {
-		r.tellPort(note, "no path is left; the port is not served").Kind = NotGranted
+		r.reportPort(NotGranted, from, "no path is left; the port is not served")
 	}
 	return granted
 }
@@ -103,7 +103,7 @@ func effective(rewrite haproxy.Rewrite, p pathMatch) haproxy.Rewrite {
 }
 
 // servicePath is where a port without host and path is reached.
-func servicePath(r *reader) string {
+func servicePath(r *annotationReader) string {
 	path := "/" + r.service.Name
 	if r.port.Port != 80 {
 		path += ":" + portNumber(r.port)
@@ -113,57 +113,57 @@ func servicePath(r *reader) string {
 
 // readHosts reads the hosts of a port, nil where it asks for none. It reports
 // false where it asks for some and none is left.
-func readHosts(r *reader, cfg *input) (hosts []string, note annotation, ok bool) {
-	list := readStrict(r, keyHost, parseList)
+func readHosts(r *annotationReader, cfg *input) (hosts []string, from annotation, ok bool) {
+	list := required(r, keyHost, parseList)
 	if !list.given || list.bad {
-		return nil, list.note, !list.bad
+		return nil, list.annotation, !list.bad
 	}
 	for _, element := range list.value {
 		host, err := parseHost(element)
 		switch {
 		case err != nil:
-			r.tell(list.note, "%s", err)
+			r.report(Invalid, list.annotation, "%s", err)
 		case !cfg.GrantsHost(r.service.Namespace, host):
-			r.tell(list.note, "host %s is not granted to namespace %s in podgate.toml", host, r.service.Namespace).Kind = NotGranted
+			r.report(NotGranted, list.annotation, "host %s is not granted to namespace %s in podgate.toml", host, r.service.Namespace)
 		case !slices.Contains(hosts, host):
 			hosts = append(hosts, host)
 		}
 	}
-	r.recordReading(list.note, hosts, nil) // what is left of the list
+	r.record(list.annotation, hosts, nil) // what is left of the list
 	if hosts == nil {
-		r.tellPort(list.note, "no host is left; the port is not served")
+		r.reportPort(Invalid, list.annotation, "no host is left; the port is not served")
 	}
-	return hosts, list.note, hosts != nil
+	return hosts, list.annotation, hosts != nil
 }
 
 // readPaths reads the paths of a port, those of the ancestor's aclMatch
 // included, nil where it asks for none. It reports false where it asks for
 // some and none is left.
-func readPaths(r *reader) (paths []pathMatch, note annotation, ok bool) {
-	list := readStrict(r, keyPath, parseList)
-	acl := readStrict(r, keyACLMatch, parseACLMatch)
-	note = list.note
+func readPaths(r *annotationReader) (paths []pathMatch, from annotation, ok bool) {
+	list := required(r, keyPath, parseList)
+	acl := required(r, keyACLMatch, parseACLMatch)
+	from = list.annotation
 	for _, element := range list.value {
 		path, err := parsePath(element)
 		if err != nil {
-			r.tell(list.note, "%s", err)
+			r.report(Invalid, list.annotation, "%s", err)
 			continue
 		}
 		paths = append(paths, pathMatch{path: path})
 	}
 	if list.given && !list.bad {
-		r.recordReading(list.note, paths, nil) // what is left of the list
+		r.record(list.annotation, paths, nil) // what is left of the list
 	}
 	if list.given && !list.bad && paths == nil {
-		r.tellPort(list.note, "no path is left; the port is not served")
+		r.reportPort(Invalid, list.annotation, "no path is left; the port is not served")
 	}
 	if !list.given {
-		note = acl.note
+		from = acl.annotation
 	}
 	if list.bad || acl.bad || list.given && paths == nil {
-		return nil, note, false
+		return nil, from, false
 	}
-	return unique(append(paths, acl.value...)), note, true
+	return unique(append(paths, acl.value...)), from, true
 }
 
 // parseList is splitList as a parser: of a list, each element is right or

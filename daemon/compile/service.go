@@ -31,15 +31,15 @@ type claims struct {
 
 // claim is one Service port that asks to be served, in the order of the spec.
 type claim struct {
-	port    kubeapi.ServicePort
-	backend haproxy.Backend // under its natural name, without servers
-	name    string          // the backend's name asked for, "" for none
-	named   annotation      // which asked for it
-	listen  uint16          // port of a TCP frontend; zero for an HTTP port
-	routes  []haproxy.Route // of an HTTP port, without Backend
-	note    annotation      // which asked for listen or routes; zero where the Service's name did
-	mode    config.UpstreamMode
-	secure  secure
+	port       kubeapi.ServicePort
+	backend    haproxy.Backend // under its natural name, without servers
+	name       string          // the backend's name asked for, "" for none
+	nameFrom   annotation      // which asked for it
+	listen     uint16          // port of a TCP frontend; zero for an HTTP port
+	routes     []haproxy.Route // of an HTTP port, without Backend
+	routesFrom annotation      // which asked for listen or routes; zero where the Service's name did
+	mode       config.UpstreamMode
+	secure     secure
 }
 
 // compileService compiles one Service, with the work of prev, which is of the
@@ -86,9 +86,9 @@ func readClaims(cfg *input, svc *kubeapi.Service) *claims {
 
 // recordClaims is readClaims that keeps what it read in record, unless that is
 // nil.
-func recordClaims(cfg *input, svc *kubeapi.Service, record *[]reading) *claims {
-	notes, problems := parseAnnotations(svc)
-	if why := skipped(cfg, svc, notes); why != "" {
+func recordClaims(cfg *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
+	all, problems := parseAnnotations(svc)
+	if why := skipped(cfg, svc, all); why != "" {
 		if why == skipNamespace {
 			problems = nil
 		}
@@ -96,7 +96,7 @@ func recordClaims(cfg *input, svc *kubeapi.Service, record *[]reading) *claims {
 	}
 	c := &claims{}
 	if text := unservable(svc); text != "" {
-		if ignore, _ := parseBool(notes[slot{keyIgnore, ""}].value); ignore {
+		if ignore, _ := parseBool(all[slot{keyIgnore, ""}].value); ignore {
 			return &claims{skipped: skipIgnored}
 		}
 		c.problems = limitProblems(svc.Key, sortProblems(append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text})))
@@ -104,8 +104,8 @@ func recordClaims(cfg *input, svc *kubeapi.Service, record *[]reading) *claims {
 	}
 	ignored := 0
 	for _, p := range svc.Ports {
-		r := &reader{cfg: cfg, service: svc.Key, port: p, notes: notes, record: record}
-		if ignore := readStrict(r, keyIgnore, parseBool); ignore.or(false) {
+		r := &annotationReader{cfg: cfg, service: svc.Key, port: p, annotations: all, parsed: parsed}
+		if ignore := required(r, keyIgnore, parseBool); ignore.or(false) {
 			ignored++
 		} else if !ignore.bad {
 			if claim, ok := readPort(r, cfg, svc); ok {
@@ -117,7 +117,7 @@ func recordClaims(cfg *input, svc *kubeapi.Service, record *[]reading) *claims {
 	if ignored == len(svc.Ports) {
 		return &claims{skipped: skipIgnored}
 	}
-	problems = append(problems, withoutEffect(svc, notes, c.ports)...)
+	problems = append(problems, withoutEffect(svc, all, c.ports)...)
 	c.problems = limitProblems(svc.Key, sortProblems(problems))
 	return c
 }
@@ -132,13 +132,13 @@ const (
 )
 
 // skipped says why a Service was never asked to be served, "" where it was.
-func skipped(cfg *input, svc *kubeapi.Service, notes annotations) string {
+func skipped(cfg *input, svc *kubeapi.Service, all annotations) string {
 	k := cfg.Kubernetes
 	followed := slices.Contains(k.Namespaces, svc.Namespace) || slices.Equal(k.Namespaces, []string{"*"})
 	switch {
 	case !followed:
 		return skipNamespace
-	case len(notes) > 0:
+	case len(all) > 0:
 		return ""
 	case svc.Key == kubeapi.Key{Namespace: "default", Name: "kubernetes"}:
 		return skipAPIServer
@@ -166,21 +166,21 @@ func unservable(svc *kubeapi.Service) string {
 
 // readPort reads what one port asks for. It reports false for one that is not
 // served; what is to be told of it is in r.
-func readPort(r *reader, cfg *input, svc *kubeapi.Service) (claim, bool) {
+func readPort(r *annotationReader, cfg *input, svc *kubeapi.Service) (claim, bool) {
 	if !isTCP(r.port.Protocol) {
-		r.tellPort(annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol)).Kind = Unsupported
+		r.reportPort(Unsupported, annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol))
 		return claim{}, false
 	}
 	if r.port.Port == 0 {
-		r.tellPort(annotation{}, "not served, it has no number")
+		r.reportPort(Invalid, annotation{}, "not served, it has no number")
 		return claim{}, false
 	}
-	tcp := readStrict(r, keyTCP, parseNumber(1, 65535))
+	tcp := required(r, keyTCP, parseNumber(1, 65535))
 	if tcp.bad {
 		return claim{}, false
 	}
-	name := read(r, keyBackendName, parseBackendName)
-	c := claim{port: r.port, name: name.or(""), named: name.note}
+	name := optional(r, keyBackendName, parseBackendName)
+	c := claim{port: r.port, name: name.or(""), nameFrom: name.annotation}
 	var reachable bool
 	if c.mode, reachable = readUpstream(r, cfg, svc); !reachable {
 		return claim{}, false
@@ -189,13 +189,13 @@ func readPort(r *reader, cfg *input, svc *kubeapi.Service) (claim, bool) {
 	c.secure = sec
 	if tcp.given {
 		listen, ok := allowedListen(r, cfg, tcp)
-		c.listen, c.note = listen, tcp.note
+		c.listen, c.routesFrom = listen, tcp.annotation
 		backend, verified := readBackend(r, cfg, svc, haproxy.TCP, sec)
 		c.backend = backend
 		return c, readClient(r, &c.backend) && ok && secured && verified
 	}
 	routes, ok := readRoutes(r, cfg, sec)
-	c.routes, c.note = routes.routes, routes.note
+	c.routes, c.routesFrom = routes.routes, routes.from
 	mode := haproxy.HTTP
 	if sec.passthrough {
 		mode = haproxy.TCP
@@ -206,19 +206,19 @@ func readPort(r *reader, cfg *input, svc *kubeapi.Service) (claim, bool) {
 	if !open || !ok || !secured || !verified {
 		return claim{}, false
 	}
-	return c, hasFrontend(r, cfg, sec, routes.note)
+	return c, hasFrontend(r, cfg, sec, routes.from)
 }
 
 // allowedListen checks the port that a TCP frontend is asked for on.
-func allowedListen(r *reader, cfg *input, tcp setting[int]) (uint16, bool) {
+func allowedListen(r *annotationReader, cfg *input, tcp setting[int]) (uint16, bool) {
 	listen := uint16(tcp.value)
 	allowed := slices.ContainsFunc(cfg.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
 	if !allowed || len(cfg.TCP.Addresses) == 0 {
-		r.tell(tcp.note, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen).Kind = NotGranted
+		r.report(NotGranted, tcp.annotation, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen)
 		return 0, false
 	}
 	if !cfg.GrantsTCPPort(r.service.Namespace, listen) {
-		r.tell(tcp.note, "port %d is not granted to namespace %s in podgate.toml; the port is not served", listen, r.service.Namespace).Kind = NotGranted
+		r.report(NotGranted, tcp.annotation, "port %d is not granted to namespace %s in podgate.toml; the port is not served", listen, r.service.Namespace)
 		return 0, false
 	}
 	return listen, true
@@ -227,27 +227,27 @@ func allowedListen(r *reader, cfg *input, tcp setting[int]) (uint16, bool) {
 // hasFrontend reports whether there is a frontend that carries the port's
 // routes. Without the HTTP frontend, a port is told where it asks to be reached
 // there.
-func hasFrontend(r *reader, cfg *input, sec secure, routed annotation) bool {
+func hasFrontend(r *annotationReader, cfg *input, sec secure, routed annotation) bool {
 	if sec.edge() || len(cfg.HTTP.Binds) > 0 {
 		return true
 	}
 	if routed.written != "" {
-		r.tellPort(routed, "not served, podgate.toml has no [http] frontend").Kind = Unsupported
+		r.reportPort(Unsupported, routed, "not served, podgate.toml has no [http] frontend")
 	}
 	return false
 }
 
 // withoutEffect tells of annotations for HTTP that hold for TCP ports alone.
-func withoutEffect(svc *kubeapi.Service, notes annotations, ports []claim) []Problem {
+func withoutEffect(svc *kubeapi.Service, all annotations, ports []claim) []Problem {
 	var problems []Problem
-	for _, note := range notes {
-		if !note.key.httpOnly() {
+	for _, a := range all {
+		if !a.key.httpOnly() {
 			continue
 		}
 		var http, tcp int
 		var label string
 		for _, c := range ports {
-			if held, _ := notes.forPort(note.key, c.port); held != note {
+			if held, _ := all.forPort(a.key, c.port); held != a {
 				continue
 			}
 			if c.listen == 0 {
@@ -258,8 +258,8 @@ func withoutEffect(svc *kubeapi.Service, notes annotations, ports []claim) []Pro
 			}
 		}
 		if tcp > 0 && http == 0 {
-			p := Problem{Kind: Invalid, Service: svc.Key, Key: note.written, Text: "has no effect on a TCP port"}
-			if note.suffix != "" {
+			p := Problem{Kind: Invalid, Service: svc.Key, Key: a.written, Text: "has no effect on a TCP port"}
+			if a.suffix != "" {
 				p.Port = label
 			}
 			problems = append(problems, p)

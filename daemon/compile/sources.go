@@ -17,10 +17,10 @@ const maxSources = 50
 // readClient reads who may be a client of a port, and how its servers are told
 // who is. It reports false for a port that must not be served: who asks for a
 // door with a guard is not given one without.
-func readClient(r *reader, b *haproxy.Backend) bool {
-	b.Options.SendProxy = read(r, keySendProxy, parseSendProxy).or("")
-	b.Options.SlowStart = read(r, keySlowStart, parseDuration(0, 24*time.Hour)).or(0)
-	allowed := readStrict(r, keyAllowSource, parseAllowSource)
+func readClient(r *annotationReader, b *haproxy.Backend) bool {
+	b.Options.SendProxy = optional(r, keySendProxy, parseSendProxy).or("")
+	b.Options.SlowStart = optional(r, keySlowStart, parseDuration(0, 24*time.Hour)).or(0)
+	allowed := required(r, keyAllowSource, parseAllowSource)
 	b.Policy.AllowSource = haproxy.NewSources(allowed.or(nil))
 	return !allowed.bad
 }

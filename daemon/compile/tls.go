@@ -21,7 +21,7 @@ type secure struct {
 	hsts        string     // as haproxy.Backend has it
 	redirect    annotation // that asks for it; zero where none does
 	secret      string     // in the Service's namespace; "" for none
-	secretNote  annotation
+	secretFrom  annotation
 }
 
 // edge reports whether the port is reached through the TLS frontend.
@@ -36,19 +36,19 @@ func endsTLS(cfg *input) bool {
 
 // readSecure reads what a port asks for in TLS. It reports false for one that
 // must not be served without.
-func readSecure(r *reader, cfg *input, tcp bool) (secure, bool) {
-	sslTerm := readStrict(r, keySSLTerm, parseBool)
+func readSecure(r *annotationReader, cfg *input, tcp bool) (secure, bool) {
+	sslTerm := required(r, keySSLTerm, parseBool)
 	s := secure{sslTerm: sslTerm.or(false)}
 	ok := !sslTerm.bad
-	asked := sslTerm.note
+	asked := sslTerm.annotation
 	if !tcp {
-		passthrough := readStrict(r, keyPassthrough, parseBool)
+		passthrough := required(r, keyPassthrough, parseBool)
 		s.passthrough = passthrough.or(false)
 		ok = ok && !passthrough.bad
 		if s.passthrough {
-			asked = passthrough.note
+			asked = passthrough.annotation
 			if s.sslTerm {
-				r.tell(sslTerm.note, "has no effect beside passthrough")
+				r.report(Invalid, sslTerm.annotation, "has no effect beside passthrough")
 				s.sslTerm = false
 			}
 		}
@@ -59,33 +59,33 @@ func readSecure(r *reader, cfg *input, tcp bool) (secure, bool) {
 		if len(cfg.HTTPS.Binds) > 0 {
 			why = "https.client_ca of podgate.toml cannot be read"
 		}
-		r.tellPort(asked, "not served, %s", why).Kind = Unsupported
+		r.reportPort(Unsupported, asked, "not served, %s", why)
 		ok = false
 	}
 	return s, ok
 }
 
 // readForBrowsers reads what only HTTP knows of TLS.
-func readForBrowsers(r *reader, cfg *input, s *secure) {
-	redirect := read(r, keyRedirectHTTPS, parseBool)
+func readForBrowsers(r *annotationReader, cfg *input, s *secure) {
+	redirect := optional(r, keyRedirectHTTPS, parseBool)
 	switch {
 	case !redirect.or(false):
 	case !s.edge():
-		r.tell(redirect.note, "has no effect without sslTerm or passthrough")
+		r.report(Invalid, redirect.annotation, "has no effect without sslTerm or passthrough")
 	case len(cfg.HTTP.Binds) == 0:
-		r.tell(redirect.note, "has no effect, podgate.toml has no [http] frontend")
+		r.report(Invalid, redirect.annotation, "has no effect, podgate.toml has no [http] frontend")
 	default:
-		s.redirect = redirect.note
+		s.redirect = redirect.annotation
 	}
-	hsts := read(r, keyHSTS, parseNumber(0, 1<<31-1))
-	secret := read(r, keyTLSSecret, parseSecretName)
+	hsts := optional(r, keyHSTS, parseNumber(0, 1<<31-1))
+	secret := optional(r, keyTLSSecret, parseSecretName)
 	if !s.sslTerm {
 		for _, of := range []struct {
-			note annotation
-			good bool
-		}{{hsts.note, hsts.given && !hsts.bad}, {secret.note, secret.given && !secret.bad}} {
+			annotation annotation
+			good       bool
+		}{{hsts.annotation, hsts.given && !hsts.bad}, {secret.annotation, secret.given && !secret.bad}} {
 			if of.good {
-				r.tell(of.note, "has no effect without sslTerm")
+				r.report(Invalid, of.annotation, "has no effect without sslTerm")
 			}
 		}
 		return
@@ -93,7 +93,7 @@ func readForBrowsers(r *reader, cfg *input, s *secure) {
 	if hsts.given && !hsts.bad {
 		s.hsts = strconv.Itoa(hsts.value)
 	}
-	s.secret, s.secretNote = secret.or(""), secret.note
+	s.secret, s.secretFrom = secret.or(""), secret.annotation
 }
 
 // parseSecretName takes the name of a Secret: a DNS subdomain (Kubernetes API
@@ -109,9 +109,9 @@ func parseSecretName(value string) (string, error) {
 // readVerify reads how the certificates of a port's pods are verified. It
 // reports false where that cannot be done: not to verify who was to be verified
 // would let somebody else in his place.
-func readVerify(r *reader, cfg *input, o *haproxy.Options) bool {
+func readVerify(r *annotationReader, cfg *input, o *haproxy.Options) bool {
 	bundles := cfg.files.BackendCAs
-	verify := readStrict(r, keyBackendVerify, func(value string) (string, error) {
+	verify := required(r, keyBackendVerify, func(value string) (string, error) {
 		if _, known := bundles[value]; !known && value != "none" {
 			return "", fmt.Errorf("%s is neither none nor a CA bundle in https.backend_ca_folder of podgate.toml", quote(value))
 		}
@@ -123,7 +123,7 @@ func readVerify(r *reader, cfg *input, o *haproxy.Options) bool {
 		return false
 	case bundle == "none":
 	case o.Protocol != haproxy.TLS && o.Protocol != haproxy.H2:
-		r.tell(verify.note, "has no effect, the pods are not spoken to in TLS")
+		r.report(Invalid, verify.annotation, "has no effect, the pods are not spoken to in TLS")
 	default:
 		o.CAFile = bundles[bundle]
 		o.ServerName = r.service.Name + "." + r.service.Namespace + ".svc"
@@ -133,18 +133,18 @@ func readVerify(r *reader, cfg *input, o *haproxy.Options) bool {
 
 // passedThrough are the routes of a port whose TLS is the pods' own: it is known
 // by its names alone.
-func passedThrough(r *reader, sec secure, hosts []string, note annotation) (claimed, bool) {
+func passedThrough(r *annotationReader, sec secure, hosts []string, from annotation) (claimed, bool) {
 	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyBackendProtocol, keyCheckPath} {
-		if n, given := r.notes.forPort(k, r.port); given && k != keyBackendProtocol {
-			r.tell(n, "has no effect beside passthrough")
+		if n, given := r.annotations.forPort(k, r.port); given && k != keyBackendProtocol {
+			r.report(Invalid, n, "has no effect beside passthrough")
 		}
 	}
 	if hosts == nil {
-		n, _ := r.notes.forPort(keyPassthrough, r.port)
-		r.tellPort(n, "goes with host, by which clients are told apart; the port is not served")
+		n, _ := r.annotations.forPort(keyPassthrough, r.port)
+		r.reportPort(Invalid, n, "goes with host, by which clients are told apart; the port is not served")
 		return claimed{}, false
 	}
-	c := claimed{note: note}
+	c := claimed{from: from}
 	for _, host := range hosts {
 		c.routes = append(c.routes, haproxy.Route{TLS: true, Host: host, Passthrough: true})
 	}
@@ -157,8 +157,8 @@ type tlsHost struct {
 	passthrough bool
 }
 
-// takeTLSHost sees that a host is either passed through or not.
-func (m *merger) takeTLSHost(at owner, r haproxy.Route) bool {
+// claimTLSHost sees that a host is either passed through or not.
+func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
 	if !r.TLS || r.Host == "" {
 		return true
 	}
@@ -168,7 +168,7 @@ func (m *merger) takeTLSHost(at owner, r haproxy.Route) bool {
 		return true
 	}
 	if has.passthrough != r.Passthrough {
-		m.lose(at, has.owner, m.claim(at).note, "host https://"+r.Host)
+		m.lose(at, has.owner, m.claim(at).routesFrom, "host https://"+r.Host)
 		return false
 	}
 	return true
@@ -202,7 +202,7 @@ func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
 		Key:     kubeapi.Key{Namespace: service.Namespace, Name: c.secure.secret},
 		Hosts:   hosts,
 		Service: ServicePort{Service: service.Key, Name: c.port.Name, Number: c.port.Port},
-		Note:    c.secure.secretNote.written,
+		Note:    c.secure.secretFrom.written,
 	})
 }
 

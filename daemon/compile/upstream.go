@@ -30,17 +30,17 @@ func sameNodes(a, b []*kubeapi.Node) bool {
 
 // readUpstream reads what is reached of a port. It reports false for a port that
 // cannot be reached in the way that podgate.toml says.
-func readUpstream(r *reader, cfg *input, svc *kubeapi.Service) (config.UpstreamMode, bool) {
-	asked := read(r, keyUpstream, parseOneOf(config.UpstreamModes()...))
+func readUpstream(r *annotationReader, cfg *input, svc *kubeapi.Service) (config.UpstreamMode, bool) {
+	asked := optional(r, keyUpstream, parseOneOf(config.UpstreamModes()...))
 	mode := asked.or(cfg.Upstream.Mode)
 	lack := lacks(mode, r.port, svc)
 	if lack != "" && asked.given && !asked.bad && mode != cfg.Upstream.Mode {
-		r.tell(asked.note, "%s; %s is used instead", lack, cfg.Upstream.Mode)
+		r.report(Invalid, asked.annotation, "%s; %s is used instead", lack, cfg.Upstream.Mode)
 		mode = cfg.Upstream.Mode
 		lack = lacks(mode, r.port, svc)
 	}
 	if lack != "" {
-		r.tellPort(asked.note, "not served, %s", lack)
+		r.reportPort(Invalid, asked.annotation, "not served, %s", lack)
 	}
 	return mode, lack == ""
 }
@@ -66,13 +66,13 @@ func upstreamServers(svc *kubeapi.Service, c claim, endpointSlices []*kubeapi.En
 	case config.UpstreamNodePort:
 		return nodeServers(svc, c.port, endpointSlices, nodes)
 	case config.UpstreamClusterIP:
-		if len(serversOf(c.port, endpointSlices)) == 0 {
+		if len(endpointServers(c.port, endpointSlices)) == 0 {
 			return nil // 503 at once, instead of what the cluster makes of it
 		}
 		addr, _ := netip.ParseAddr(svc.ClusterIP)
 		return []haproxy.Server{{Addr: netip.AddrPortFrom(addr.Unmap(), c.port.Port), State: haproxy.Ready}}
 	}
-	return serversOf(c.port, endpointSlices)
+	return endpointServers(c.port, endpointSlices)
 }
 
 // nodeServers returns the nodes at the node port of a Service port: those that

@@ -81,7 +81,7 @@ func TestValues(t *testing.T) {
 }
 
 func parsed(key, value string) string {
-	tell := func(v any, err error) string {
+	show := func(v any, err error) string {
 		if err != nil {
 			return "refused"
 		}
@@ -89,23 +89,23 @@ func parsed(key, value string) string {
 	}
 	switch key {
 	case "bool":
-		return tell(parseBool(value))
+		return show(parseBool(value))
 	case "host":
-		return tell(parseHost(value))
+		return show(parseHost(value))
 	case "path":
-		return tell(parsePath(value))
+		return show(parsePath(value))
 	case "check-path":
-		return tell(parseCheckPath(value))
+		return show(parseCheckPath(value))
 	case "rewrite":
-		return tell(parseRewrite(value))
+		return show(parseRewrite(value))
 	case "number":
-		return tell(parseNumber(0, 10)(value))
+		return show(parseNumber(0, 10)(value))
 	case "duration":
-		return tell(parseDuration(1000000, 60000000000)(value))
+		return show(parseDuration(1000000, 60000000000)(value))
 	case "backend-name":
-		return tell(parseBackendName(value))
+		return show(parseBackendName(value))
 	case "allow-source":
-		return tell(parseSources(value))
+		return show(parseSources(value))
 	}
 	panic("no parser " + key)
 }
