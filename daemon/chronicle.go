@@ -43,14 +43,14 @@ func (c *chronicle) tell(changes ...*admin.Change) {
 
 // told is a state that began or ended.
 func told(what, why string) *admin.Change {
-	return &admin.Change{At: time.Now(), What: what, How: admin.Told, Why: why}
+	return &admin.Change{At: time.Now(), What: what, How: admin.NotApplied, Why: why}
 }
 
 // api tells which conditions of the API server began and ended.
 func (c *chronicle) api(now []kubeapi.Condition) {
 	for _, n := range now {
 		if !slices.Contains(c.conditions, n) {
-			c.tell(&admin.Change{At: n.Since, What: "API server: " + n.Kind, How: admin.Told, Why: n.Text})
+			c.tell(&admin.Change{At: n.Since, What: "API server: " + n.Kind, How: admin.NotApplied, Why: n.Text})
 		}
 	}
 	for _, old := range c.conditions {

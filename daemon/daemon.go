@@ -205,14 +205,14 @@ func (d *Daemon) tellProblems() {
 		if since.IsZero() {
 			since = time.Now()
 			d.Log.Warn("problem", "service", p.Service, "reason", p)
-			changes = append(changes, &admin.Change{At: since, Service: p.Service.String(), What: "problem: " + string(p.Kind), How: admin.Told, Why: p.String()})
+			changes = append(changes, &admin.Change{At: since, Service: p.Service.String(), What: "problem: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
 		}
 		now[p] = since
 	}
 	for p := range d.told {
 		if now[p].IsZero() {
 			d.Log.Info("problem is gone", "service", p.Service, "reason", p)
-			changes = append(changes, &admin.Change{At: time.Now(), Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.Told, Why: p.String()})
+			changes = append(changes, &admin.Change{At: time.Now(), Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
 		}
 	}
 	d.told = now

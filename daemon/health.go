@@ -101,7 +101,7 @@ func bareness(b *haproxy.Backend, h *admin.Health) (bare, bool) {
 		return bare{b.Name, compile.NoEndpoints, textNoEndpoints}, true
 	}
 	ready := admin.ReadyServers(b)
-	up, known := h.Of(b, ready)
+	up, known := h.UpServers(b, ready)
 	switch {
 	case !b.Options.Check || !known || ready == 0:
 		return bare{}, false

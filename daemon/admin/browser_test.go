@@ -33,14 +33,14 @@ type town struct {
 // towns are an empty one, one where all that can be wrong is, and a large one.
 func towns(t *testing.T) []town {
 	t.Helper()
-	return []town{{"empty", viewOf(t, 0, 0)}, {"trouble", troubledView(t)}, {"large", viewOf(t, 5000, 20)}}
+	return []town{{"empty", newView(t, 0, 0)}, {"trouble", troubledView(t)}, {"large", newView(t, 5000, 20)}}
 }
 
 // troubledView is of twelve Services, in each state that there is, on an edge
 // where much is wrong at once.
 func troubledView(t *testing.T) *View {
 	t.Helper()
-	v := viewOf(t, 12, 3)
+	v := newView(t, 12, 3)
 	up := func(i, n int) { v.Health.Up[v.Result.State.Backends.At(i).Name] = n }
 	up(1, 0)
 	up(2, 1)
@@ -72,7 +72,7 @@ func troubledView(t *testing.T) *View {
 // served answers as podgate does.
 func served(t *testing.T, v *View) string {
 	t.Helper()
-	s := serverOf(v)
+	s := newServer(v)
 	server := httptest.NewServer(s.checkHost(s.routes()))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -167,7 +167,7 @@ func (b *browser) axe(source, scheme string) (all []string) {
 // the content, searches, sorts both ways.
 func TestBrowserKeyboard(t *testing.T) {
 	b := startBrowser(t)
-	url := served(t, viewOf(t, 5000, 2))
+	url := served(t, newView(t, 5000, 2))
 	for _, off := range []bool{false, true} {
 		t.Run(map[bool]string{false: "with JavaScript", true: "without"}[off], func(t *testing.T) {
 			b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": off}, nil)
@@ -268,7 +268,7 @@ func (b *browser) page() string {
 // TestBrowserThePageFollows has the page put the new state in place while the
 // reader's focus stays; and where there is no JavaScript ask anew.
 func TestBrowserThePageFollows(t *testing.T) {
-	s := serverOf(viewOf(t, 12, 3))
+	s := newServer(newView(t, 12, 3))
 	server := httptest.NewServer(s.checkHost(s.routes()))
 	t.Cleanup(server.Close)
 	b := startBrowser(t)
@@ -309,7 +309,7 @@ const paintLimit = 300 * time.Millisecond
 // file of the same bytes with the same style sheet. The best of some counts: a
 // machine has other things to do.
 func TestBrowserFirstPaint(t *testing.T) {
-	url := served(t, viewOf(t, 5000, 20))
+	url := served(t, newView(t, 5000, 20))
 	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -322,7 +322,7 @@ func TestBrowserFirstPaint(t *testing.T) {
 	header := maps.Clone(resp.Header)
 	file := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
-			serverOf(nil).routes().ServeHTTP(w, r)
+			newServer(nil).routes().ServeHTTP(w, r)
 			return
 		}
 		maps.Copy(w.Header(), header)

@@ -17,7 +17,7 @@ import (
 
 // withCertificates is a View of as many certificates that end hours from now.
 func withCertificates(t *testing.T, hours ...int) *View {
-	v := viewOf(t, 1, 1)
+	v := newView(t, 1, 1)
 	for i, h := range hours {
 		v.Certificates = append(v.Certificates, Certificate{Source: fmt.Sprintf("/c/%04d.pem", i), Expires: v.At.Add(time.Duration(h)*time.Hour + time.Minute)})
 	}
@@ -46,7 +46,7 @@ func TestOneReasonIsOfAllCertificatesThatExpire(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			v := withCertificates(t, row.hours...)
-			s := StatusOf(v, v.At)
+			s := newStatus(v, v.At)
 			if diff := cmp.Diff(row.reasons, s.Reasons); diff != "" {
 				t.Errorf("reasons (-want +got):\n%s", diff)
 			}
@@ -61,7 +61,7 @@ func TestOneReasonIsOfAllCertificatesThatExpire(t *testing.T) {
 // screen and on the page; a program gets all of them.
 func TestAThousandCertificatesThatExpireAreAFewLines(t *testing.T) {
 	v := withCertificates(t, make([]int, 1000)...)
-	s := StatusOf(v, v.At)
+	s := newStatus(v, v.At)
 	screen, all := printed(s, Style{}), printed(s, Style{All: true})
 	want := "\nEXPIRING CERTIFICATES (1000)\n  /c/0000.pem expires in 1m0s\n  /c/0001.pem expires in 1m0s\n" +
 		"  /c/0002.pem expires in 1m0s\n  /c/0003.pem expires in 1m0s\n  and 996 more: podgate status --all\n"
@@ -71,7 +71,7 @@ func TestAThousandCertificatesThatExpireAreAFewLines(t *testing.T) {
 	if n := strings.Count(all, "\n  /c/"); n != 1000 || strings.Contains(all, " more: ") {
 		t.Errorf("--all has %d of 1000", n)
 	}
-	page := get(serverOf(v), "GET", "/", "127.0.0.1").Body.String()
+	page := get(newServer(v), "GET", "/", "127.0.0.1").Body.String()
 	if n := strings.Count(page, "<li>/c/"); n != pageProblems || !strings.Contains(page, "<p>and 950 more: podgate status --all</p>") || !strings.Contains(page, "<li>1000 certificates expire soon</li>") {
 		t.Errorf("the page has %d of them:\n%s", n, page)
 	}
@@ -81,7 +81,7 @@ func TestAThousandCertificatesThatExpireAreAFewLines(t *testing.T) {
 		}
 		Certificates []struct{ Source string }
 	}
-	text := get(serverOf(v), "GET", "/api/v1/status", "127.0.0.1").Body.Bytes()
+	text := get(newServer(v), "GET", "/api/v1/status", "127.0.0.1").Body.Bytes()
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -98,10 +98,10 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 	certificate := func(n int) CertificateProblem {
 		return CertificateProblem{File: fmt.Sprintf("/c/%04d.pem", n), Text: "holds no PEM", Since: since}
 	}
-	v := viewOf(t, 1, 1)
+	v := newView(t, 1, 1)
 	v.Problems = []Problem{{Problem: service, Since: since}}
 	v.CertificateProblems = []CertificateProblem{certificate(0)}
-	s := StatusOf(v, v.At)
+	s := newStatus(v, v.At)
 	want := []StatusProblem{
 		{Kind: "certificate", Certificate: "/c/0000.pem", Text: "holds no PEM", Since: since},
 		{Kind: compile.Conflict, Service: "shop/svc-00000", Text: "is taken", Since: since},
@@ -116,7 +116,7 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 	for n := range 999 {
 		v.CertificateProblems = append(v.CertificateProblems, certificate(n+1))
 	}
-	s = StatusOf(v, v.At)
+	s = newStatus(v, v.At)
 	if diff := cmp.Diff([]string{"1000 problems of certificates", "1 problem of a Service"}, s.Reasons); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
@@ -126,7 +126,7 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 	if diff := cmp.Diff(map[compile.Kind]int{"certificate": 1000, "conflict": 1}, s.Count.ProblemKinds); diff != "" {
 		t.Errorf("by kind (-want +got):\n%s", diff)
 	}
-	metrics := scrape(t, serverOf(v))
+	metrics := scrape(t, newServer(v))
 	for _, kind := range append(compile.Kinds(), "certificate") {
 		if line := fmt.Sprintf("\npodgate_problems{kind=%q} %d\n", kind, s.Count.ProblemKinds[kind]); !strings.Contains(metrics, line) {
 			t.Errorf("the metrics have no %q", line)
@@ -136,7 +136,7 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 	if n := strings.Count(screen, "\n"); n > 30 || !strings.Contains(screen, "\nPROBLEMS (1001)\n  certificate /c/0000.pem: holds no PEM\n") || !strings.Contains(screen, "\n  and 993 more: podgate status --all\n") {
 		t.Errorf("%d lines:\n%s", n, screen)
 	}
-	page := get(serverOf(v), "GET", "/", "127.0.0.1").Body.String()
+	page := get(newServer(v), "GET", "/", "127.0.0.1").Body.String()
 	if !strings.Contains(page, "Problems (1001)") || !strings.Contains(page, `<li>certificate /c/0000.pem <span class="kind">certificate</span> holds no PEM</li>`) || !strings.Contains(page, "<p>and 951 more: podgate status --all</p>") {
 		t.Errorf("the page says\n%s", page)
 	}

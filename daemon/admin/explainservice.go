@@ -127,15 +127,15 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 	for _, c := range e.Contests {
 		x.Conflicts = append(x.Conflicts, ExplainedConflict{c.What, portText(c.Winner), portText(c.Loser), c.Why})
 	}
-	x.judge(e, v)
-	x.Lines = linesOf(v, backends)
+	x.classify(e, v)
+	x.Lines = renderedLines(v, backends)
 	return x, nil
 }
 
 func portText(p compile.ServicePort) string { return fmt.Sprintf("%s port %s", p.Service, p.Label()) }
 
-// judge counts what HAProxy has just said.
-func (x *ExplainedService) judge(e compile.Explanation, v *View) {
+// classify counts what HAProxy has just said.
+func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 	row := Row{silent: x.Trouble != ""}
 	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
 	for i, p := range e.Ports {
@@ -146,7 +146,7 @@ func (x *ExplainedService) judge(e compile.Explanation, v *View) {
 		ready := ReadyServers(p.Backend)
 		row.Ready += ready
 		row.Drain += len(p.Backend.Servers) - ready
-		row.Held += v.Edge.Held.of(p.Backend.Name)
+		row.Held += v.Edge.Held.servers(p.Backend.Name)
 		row.unloaded = row.unloaded || v.unloaded(p.Backend)
 		for _, s := range x.Ports[i].Servers {
 			if s.Wanted == haproxy.Ready && s.up {
@@ -154,7 +154,7 @@ func (x *ExplainedService) judge(e compile.Explanation, v *View) {
 			}
 		}
 	}
-	row.judge(o)
+	row.classify(o)
 	x.State = row.State
 	switch row.State {
 	case StateSkipped:
@@ -195,7 +195,7 @@ func explainPort(ctx context.Context, v *View, p compile.PortExplanation) (Expla
 		x.Listens = append(x.Listens, listenURLs(f)...)
 	}
 	for _, e := range p.Endpoints {
-		x.Servers = append(x.Servers, endpointOf(e))
+		x.Servers = append(x.Servers, newExplainedServer(e))
 	}
 	if p.Backend == nil {
 		return x, nil
@@ -243,7 +243,7 @@ func rewriteText(r haproxy.Route) string {
 	return r.Path + " becomes " + string(r.Rewrite)
 }
 
-func endpointOf(e compile.EndpointExplanation) ExplainedServer {
+func newExplainedServer(e compile.EndpointExplanation) ExplainedServer {
 	s := ExplainedServer{Wanted: e.State, Pod: e.Pod, Node: e.Node, Slice: e.Slice, Version: e.Version, Why: e.Why}
 	switch {
 	case !e.Addr.IsValid():
@@ -335,9 +335,9 @@ func policyText(b *haproxy.Backend) string {
 	return strings.Join(words, ", ")
 }
 
-// linesOf are the sections and map lines of some backends, as they stand in the
+// renderedLines are the sections and map lines of some backends, as they stand in the
 // files.
-func linesOf(v *View, backends []*haproxy.Backend) []string {
+func renderedLines(v *View, backends []*haproxy.Backend) []string {
 	if len(backends) == 0 {
 		return []string{}
 	}

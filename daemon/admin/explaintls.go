@@ -73,7 +73,7 @@ func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, throu
 		}
 	}
 	if !t.Default {
-		t.HAProxy = asShown(ctx, v, t.Name, shown)
+		t.HAProxy = compareCertificates(ctx, v, t.Name, shown)
 	}
 }
 
@@ -88,9 +88,9 @@ func whyRefused(v *View, name string) string {
 	return why + ", and https.default_certificate of podgate.toml cannot be served"
 }
 
-// asShown asks HAProxy which certificates it has for a name, and tells where
+// compareCertificates asks HAProxy which certificates it has for a name, and tells where
 // these are others.
-func asShown(ctx context.Context, v *View, name string, want []haproxy.Certificate) string {
+func compareCertificates(ctx context.Context, v *View, name string, want []haproxy.Certificate) string {
 	var names []string
 	for _, c := range want {
 		names = append(names, c.Name)

@@ -69,12 +69,12 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		x.handshake(ctx, v, u, len(found) > 0 && found[0].Passthrough)
 	}
 	if len(found) > 0 {
-		x.taken(ctx, v, found[0], u, path)
+		x.matched(ctx, v, found[0], u, path)
 	} else {
-		x.nothing(v, tls, u, path)
+		x.unmatched(v, tls, u, path)
 	}
 	if x.Frontend != "" {
-		x.asHAProxy(ctx, v, tls, haproxy.CanonicalHost(u.Host), path)
+		x.compareWithHAProxy(ctx, v, tls, haproxy.CanonicalHost(u.Host), path)
 	}
 	return x
 }
@@ -111,7 +111,7 @@ func whyNot(taken, r haproxy.Route) string {
 	return "loses: a path that minds case goes before one that does not"
 }
 
-func (x *ExplainedURL) taken(ctx context.Context, v *View, r haproxy.Route, u *url.URL, path string) {
+func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u *url.URL, path string) {
 	port, _ := v.Result.Service(r.Backend)
 	x.Service = port.Service.String()
 	switch {
@@ -173,7 +173,7 @@ func rewritten(r haproxy.Route, path string) string {
 const mostNear = 8
 
 // nothing says what may have been meant.
-func (x *ExplainedURL) nothing(v *View, tls bool, u *url.URL, path string) {
+func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 	if x.Verdict == "" {
 		x.Verdict = "no route matches: HAProxy answers 404"
 	}
@@ -193,9 +193,9 @@ func (x *ExplainedURL) nothing(v *View, tls bool, u *url.URL, path string) {
 	}
 }
 
-// asHAProxy asks HAProxy which route it finds, and says where that is another
+// compareWithHAProxy asks HAProxy which route it finds, and says where that is another
 // one.
-func (x *ExplainedURL) asHAProxy(ctx context.Context, v *View, tls bool, host, path string) {
+func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, tls bool, host, path string) {
 	ask := v.Edge.Runtime.Route
 	if tls {
 		ask = v.Edge.Runtime.TLSRoute
@@ -263,7 +263,7 @@ func (x *ExplainedURL) tcp(ctx context.Context, v *View, u *url.URL) {
 		if f.TLS != (haproxy.Termination{}) {
 			x.handshake(ctx, v, u, false)
 		}
-		x.taken(ctx, v, haproxy.Route{Backend: f.Backend}, u, "")
+		x.matched(ctx, v, haproxy.Route{Backend: f.Backend}, u, "")
 		return
 	}
 	x.Verdict = fmt.Sprintf("no TCP frontend listens on port %s", orNone(u.Port()))

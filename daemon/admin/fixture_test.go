@@ -15,9 +15,9 @@ import (
 	"podgate/kubeapi"
 )
 
-// viewOf is a View of a podgate in sync, with that many Services of so many
+// newView is a View of a podgate in sync, with that many Services of so many
 // pods each.
-func viewOf(t testing.TB, services, pods int) *View {
+func newView(t testing.TB, services, pods int) *View {
 	t.Helper()
 	c := config.Default()
 	c.Kubernetes.Servers = []string{"http://127.0.0.1:1"}
@@ -63,7 +63,7 @@ func viewOf(t testing.TB, services, pods int) *View {
 	return v
 }
 
-func serverOf(v *View, hosts ...string) *Server {
+func newServer(v *View, hosts ...string) *Server {
 	s := New(config.Admin{Hosts: hosts}, slog.New(slog.DiscardHandler))
 	if v != nil {
 		s.Publish(v)

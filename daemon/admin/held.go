@@ -18,8 +18,8 @@ type Held struct {
 	Servers map[string]int `json:"-"` // that are kept, by backend; nil where that is not known
 }
 
-// of is how many servers of a backend are kept.
-func (h *Held) of(backend string) int {
+// servers is how many servers of a backend are kept.
+func (h *Held) servers(backend string) int {
 	if h == nil {
 		return 0
 	}

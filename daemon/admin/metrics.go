@@ -106,85 +106,85 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	m := newMetricNames()
-	tell := func(x metric, value float64, labels ...string) {
+	emit := func(x metric, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(x.Desc, x.kind, value, labels...)
 	}
-	tell(m.build, 1, v.Version, v.Commit, goruntime.Version())
-	tell(m.inSync, truth(v.Edge.InSync))
-	tell(m.config, truth(v.ConfigError == ""))
+	emit(m.build, 1, v.Version, v.Commit, goruntime.Version())
+	emit(m.inSync, truth(v.Edge.InSync))
+	emit(m.config, truth(v.ConfigError == ""))
 	var held Held // zero for none
 	if v.Edge.Held != nil {
 		held = *v.Edge.Held
 	}
-	tell(m.held, truth(v.Edge.Held != nil))
-	tell(m.heldSince, timestamp(held.Since))
-	tell(m.heldServers, float64(held.Loss.Servers))
-	tell(m.heldBackends, float64(held.Loss.Backends))
-	tell(m.draining, truth(v.Edge.Draining))
-	tell(m.haproxyUp, truth(v.Edge.Answers))
-	tell(m.adminSocketUp, truth(v.Edge.Answers && v.Edge.ViaMaster == ""))
-	tell(m.peers, truth(v.Edge.NoPeers == ""))
-	tell(m.applied, timestamp(v.Counters.LastApply))
-	m.tellAPI(v.API.Status(), tell)
-	m.tellServed(v, tell)
-	m.tellCounters(v.Counters, tell)
-	m.tellCertificates(v, tell)
+	emit(m.held, truth(v.Edge.Held != nil))
+	emit(m.heldSince, timestamp(held.Since))
+	emit(m.heldServers, float64(held.Loss.Servers))
+	emit(m.heldBackends, float64(held.Loss.Backends))
+	emit(m.draining, truth(v.Edge.Draining))
+	emit(m.haproxyUp, truth(v.Edge.Answers))
+	emit(m.adminSocketUp, truth(v.Edge.Answers && v.Edge.ViaMaster == ""))
+	emit(m.peers, truth(v.Edge.NoPeers == ""))
+	emit(m.applied, timestamp(v.Counters.LastApply))
+	m.collectAPI(v.API.Status(), emit)
+	m.collectServed(v, emit)
+	m.collectCounters(v.Counters, emit)
+	m.collectCertificates(v, emit)
 	for i, method := range Methods() {
 		out <- v.Counters.Latency[i].metric(m.latency.Desc, method)
 	}
 }
 
-func (m metrics) tellAPI(st kubeapi.Status, tell func(metric, float64, ...string)) {
-	tell(m.apiUp, truth(len(st.Conditions) == 0 && !st.Heard.IsZero()))
-	tell(m.listed, timestamp(st.Listed))
-	tell(m.heard, timestamp(st.Heard))
+func (m metrics) collectAPI(st kubeapi.Status, emit func(metric, float64, ...string)) {
+	emit(m.apiUp, truth(len(st.Conditions) == 0 && !st.Heard.IsZero()))
+	emit(m.listed, timestamp(st.Listed))
+	emit(m.heard, timestamp(st.Heard))
 	conditions := map[string]bool{}
 	for _, c := range st.Conditions {
 		conditions[c.Kind] = true
 	}
 	for _, kind := range kubeapi.ConditionKinds() {
-		tell(m.apiCondition, truth(conditions[kind]), kind)
+		emit(m.apiCondition, truth(conditions[kind]), kind)
 	}
 	restarts := map[string]int{}
 	for _, r := range st.Restarts {
 		restarts[r.Cause] = r.Count
 	}
 	for _, cause := range kubeapi.WatchEnds() {
-		tell(m.watchRestarts, float64(restarts[cause]), cause)
+		emit(m.watchRestarts, float64(restarts[cause]), cause)
 	}
 	for _, r := range st.Requests {
 		code := "none"
 		if r.Code != 0 {
 			code = strconv.Itoa(r.Code)
 		}
-		tell(m.apiRequest, float64(r.Count), code)
+		emit(m.apiRequest, float64(r.Count), code)
 	}
 }
 
-func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
+func (m metrics) collectServed(v *View, emit func(metric, float64, ...string)) {
 	problems := map[compile.Kind]int{}
 	for _, p := range v.Problems {
 		problems[p.Kind]++
 	}
 	for _, kind := range compile.Kinds() {
-		tell(m.problems, float64(problems[kind]), string(kind))
+		emit(m.problems, float64(problems[kind]), string(kind))
 	}
-	tell(m.problems, float64(len(v.CertificateProblems)), string(ofCertificate))
+	emit(m.problems, float64(len(v.CertificateProblems)), string(certificateKind))
 	states := countStates(v)
 	for _, state := range serviceStates() {
-		tell(m.services, float64(states[state]), string(state))
+		emit(m.services, float64(states[state]), string(state))
 	}
-	n := CountServers(v)
-	tell(m.servers, float64(n.Up), "up")
-	tell(m.servers, float64(n.Down), "down")
-	tell(m.servers, float64(n.Drain), "drain")
-	tell(m.servers, float64(n.Leaving), "leaving")
+	n := countServers(v)
+	emit(m.servers, float64(n.Up), "up")
+	emit(m.servers, float64(n.Down), "down")
+	emit(m.servers, float64(n.Drain), "drain")
+	emit(m.servers, float64(n.Leaving), "leaving")
 	if v.Result != nil {
-		tell(m.backends, float64(v.Result.State.Backends.Len()))
-		tell(m.routes, float64(len(v.Result.State.Routes)))
+		emit(m.backends, float64(v.Result.State.Backends.Len()))
+		emit(m.routes, float64(len(v.Result.State.Routes)))
 	}
 	if v.Health != nil {
-		tell(m.oldWorkers, float64(v.Health.Retired))
+		emit(m.oldWorkers, float64(v.Health.Retired))
 	}
 }
 
@@ -192,32 +192,32 @@ func (m metrics) tellServed(v *View, tell func(metric, float64, ...string)) {
 // Secrets are as many as the cluster likes.
 const mostExpiries = 1000
 
-func (m metrics) tellCertificates(v *View, tell func(metric, float64, ...string)) {
+func (m metrics) collectCertificates(v *View, emit func(metric, float64, ...string)) {
 	count := countCertificates(v.Certificates, time.Now())
 	for _, state := range certificateStates() {
-		tell(m.certificates, float64(count[state]), string(state))
+		emit(m.certificates, float64(count[state]), string(state))
 	}
 	told := map[string]bool{}
 	for _, c := range v.Certificates { // the first to expire first
 		source := strings.ToValidUTF8(c.Source, "?")
 		if !told[source] && len(told) < mostExpiries {
 			told[source] = true
-			tell(m.expiry, timestamp(c.Expires), source)
+			emit(m.expiry, timestamp(c.Expires), source)
 		}
 	}
 }
 
-func (m metrics) tellCounters(c Counters, tell func(metric, float64, ...string)) {
+func (m metrics) collectCounters(c Counters, emit func(metric, float64, ...string)) {
 	for i, method := range Methods() {
 		for j, outcome := range Outcomes() {
-			tell(m.applies, float64(c.Applies[i][j]), method, outcome)
+			emit(m.applies, float64(c.Applies[i][j]), method, outcome)
 		}
 	}
 	for i, reason := range ReloadReasons() {
-		tell(m.reloads, float64(c.Reloads[i]), reason)
+		emit(m.reloads, float64(c.Reloads[i]), reason)
 	}
-	tell(m.driftFound, float64(c.DriftFound))
-	tell(m.driftRepaired, float64(c.DriftRepaired))
+	emit(m.driftFound, float64(c.DriftFound))
+	emit(m.driftRepaired, float64(c.DriftRepaired))
 }
 
 // metric is the histogram in the words of Prometheus, whose buckets hold all

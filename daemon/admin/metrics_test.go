@@ -24,11 +24,11 @@ func scrape(t testing.TB, s *Server) string {
 }
 
 func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
-	v := viewOf(t, 3, 2)
+	v := newView(t, 3, 2)
 	v.Counters.Latency[Runtime].Observe(7 * time.Millisecond)
 	v.Counters.Latency[Runtime].Observe(2 * time.Hour)
 	v.Counters.Reloads[ReloadReason([]string{"backend x is new", "settings changed"})]++
-	text := scrape(t, serverOf(v))
+	text := scrape(t, newServer(v))
 	problems, err := promlint.New(bytes.NewBufferString(text)).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 // TestNoClusterMakesMetricsMany sees that the labels do not grow with what is
 // followed.
 func TestNoClusterMakesMetricsMany(t *testing.T) {
-	few, many := scrape(t, serverOf(viewOf(t, 1, 1))), scrape(t, serverOf(viewOf(t, 300, 3)))
+	few, many := scrape(t, newServer(newView(t, 1, 1))), scrape(t, newServer(newView(t, 300, 3)))
 	if a, b := ours(few), ours(many); a != b {
 		t.Errorf("%d lines for a Service, %d for 300", a, b)
 	}
@@ -68,14 +68,14 @@ func TestNoClusterMakesMetricsMany(t *testing.T) {
 // TestEachCertificateHasItsEnd has some of the same source, which are of a folder
 // that cannot be read, and one whose name is no text.
 func TestEachCertificateHasItsEnd(t *testing.T) {
-	v := viewOf(t, 1, 1)
+	v := newView(t, 1, 1)
 	end := time.Unix(2_000_000_000, 0)
 	v.Certificates = []Certificate{{Source: "in service", Expires: end}, {Source: "in service", Expires: end.Add(time.Hour)}, {Source: "/c/\xff.pem", Expires: end}}
 	for i := range 3 * mostExpiries {
 		v.Certificates = append(v.Certificates, Certificate{Source: fmt.Sprintf("Secret shop/%04d", i), Expires: end.Add(2 * time.Hour)})
 	}
 	v.CertificateProblems = []CertificateProblem{{File: "/c/a.pem", Text: "expired"}, {File: "/c/b.pem", Text: "no key"}}
-	text := scrape(t, serverOf(v))
+	text := scrape(t, newServer(v))
 	for _, want := range []string{
 		`podgate_certificate_expiry_timestamp_seconds{source="in service"} 2e+09` + "\n",
 		`podgate_certificate_expiry_timestamp_seconds{source="/c/?.pem"} 2e+09` + "\n",
@@ -118,7 +118,7 @@ func TestEveryReasonForAReloadHasAKind(t *testing.T) {
 }
 
 func BenchmarkScrape5000x20(b *testing.B) {
-	s := serverOf(viewOf(b, 5000, 20))
+	s := newServer(newView(b, 5000, 20))
 	handler := s.routes()
 	for b.Loop() {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))

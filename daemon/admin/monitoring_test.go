@@ -88,10 +88,10 @@ func TestTheDashboardsQueriesAreQueries(t *testing.T) {
 // TestEveryMetricThatIsNamedExists looks for the metrics and label values of
 // rules, dashboard and manual in what podgate serves.
 func TestEveryMetricThatIsNamedExists(t *testing.T) {
-	v := viewOf(t, 1, 1)
+	v := newView(t, 1, 1)
 	v.Certificates = []Certificate{{Source: "a.pem", Expires: v.At}}
 	v.Problems = []Problem{{Problem: compile.Problem{Kind: compile.Invalid}}}
-	served := scrape(t, serverOf(v))
+	served := scrape(t, newServer(v))
 	text := strings.Join(queries(t), "\n")
 	for _, file := range []string{rulesFile, rulesTestFile, "../../packaging/doc/operations.md"} {
 		content, err := os.ReadFile(file)

@@ -57,13 +57,13 @@ func (s *Server) frame(r *http.Request, title string) frame {
 	return f
 }
 
-// change is a Change on a page.
-type change struct{ At, When, How, Waited, Text string }
+// pageChange is a Change on a page.
+type pageChange struct{ At, When, How, Waited, Text string }
 
-func changesOf(all []*Change) []change {
-	changes := make([]change, len(all))
+func newPageChanges(all []*Change) []pageChange {
+	changes := make([]pageChange, len(all))
 	for i, c := range all {
-		changes[i] = change{c.At.UTC().Format(time.RFC3339), c.At.UTC().Format("Jan _2 15:04:05"), string(c.How), waitedText(c), c.text()}
+		changes[i] = pageChange{c.At.UTC().Format(time.RFC3339), c.At.UTC().Format("Jan _2 15:04:05"), string(c.How), waitedText(c), c.text()}
 	}
 	return changes
 }
@@ -83,7 +83,7 @@ type statusPage struct {
 	States                             []choice
 	Columns                            []column
 	Previous, Next                     string // links; "" for none
-	Changes                            []change
+	Changes                            []pageChange
 }
 
 type (
@@ -100,12 +100,12 @@ type (
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	v := s.view.Load()
-	status := StatusOf(v, time.Now())
+	status := newStatus(v, time.Now())
 	p := statusPage{
 		frame: s.frame(r, string(status.Level)), Status: status,
 		Sync: status.syncTitle(),
 		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(status.HAProxy.Answers),
-		Problems: limit(status.Problems, pageProblems), Changes: changesOf(limit(status.Changes, pageChanges)),
+		Problems: limit(status.Problems, pageProblems), Changes: newPageChanges(limit(status.Changes, pageChanges)),
 	}
 	if len(status.Certificates) > 0 {
 		p.Extra = append(p.Extra, fact{"Certificates", status.certificatesText()})
@@ -172,8 +172,8 @@ func (p *statusPage) shown(query url.Values) {
 func (s *Server) historyPage(w http.ResponseWriter, r *http.Request) {
 	s.write(w, "history", struct {
 		frame
-		Changes []change
-	}{s.frame(r, "history"), changesOf(HistoryOf(s.view.Load()).Changes)})
+		Changes []pageChange
+	}{s.frame(r, "history"), newPageChanges(newHistory(s.view.Load()).Changes)})
 }
 
 func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {

@@ -37,12 +37,12 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /style.css", s.asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /icon.svg", s.asset("icon.svg", "image/svg+xml"))
 	mux.HandleFunc("GET /refresh.js", s.asset("refresh.js", "text/javascript; charset=utf-8"))
-	return guard(mux)
+	return withHeaders(mux)
 }
 
-// guard sets the headers of every answer. There is nothing here that another
+// withHeaders sets the headers of every answer. There is nothing here that another
 // site may frame, load or read.
-func guard(next http.Handler) http.Handler {
+func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
@@ -124,7 +124,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 
 // apiStatus takes services=N, the most Services that are listed; all without it.
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request) {
-	status := StatusOf(s.view.Load(), time.Now())
+	status := newStatus(s.view.Load(), time.Now())
 	status.Services = limit(status.Services, number(r, "services", len(status.Services)))
 	status.Changes = limit(status.Changes, number(r, "changes", 10))
 	writeJSON(w, status)
@@ -135,7 +135,7 @@ func (s *Server) apiServices(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) apiHistory(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, HistoryOf(s.view.Load()))
+	writeJSON(w, newHistory(s.view.Load()))
 }
 
 func (s *Server) apiProgress(w http.ResponseWriter, _ *http.Request) {

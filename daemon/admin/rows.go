@@ -54,8 +54,8 @@ func (r Row) Served() bool {
 	return r.State != StateNotServed && r.State != StateSkipped && r.State != StateWaiting
 }
 
-// RowsOf are all Services of v, sorted by name.
-func RowsOf(v *View) []Row {
+// newRows are all Services of v, sorted by name.
+func newRows(v *View) []Row {
 	if v.Result == nil {
 		return []Row{}
 	}
@@ -82,7 +82,7 @@ func RowsOf(v *View) []Row {
 				row.URLs = append(row.URLs, listenURLs(f)...)
 			}
 		}
-		row.judge(o)
+		row.classify(o)
 		rows[i] = row
 	}
 	return rows
@@ -100,10 +100,10 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	ready := ReadyServers(b)
 	r.Ready += ready
 	r.Drain += len(b.Servers) - ready
-	r.Up += upOf(b, ready, v)
+	r.Up += upServers(b, ready, v)
 	r.silent = !v.Edge.Answers
 	r.unloaded = r.unloaded || v.unloaded(b)
-	r.Held += v.Edge.Held.of(b.Name)
+	r.Held += v.Edge.Held.servers(b.Name)
 }
 
 // ReadyServers is how many servers of a backend should take new clients.
@@ -116,23 +116,23 @@ func ReadyServers(b *haproxy.Backend) (ready int) {
 	return ready
 }
 
-// upOf is how many of the ready servers are up, as far as is known: those that
+// upServers is how many of the ready servers are up, as far as is known: those that
 // are not checked, or that HAProxy was not asked about yet, count as up, as
 // HAProxy takes them.
-func upOf(b *haproxy.Backend, ready int, v *View) int {
+func upServers(b *haproxy.Backend, ready int, v *View) int {
 	if v.unloaded(b) {
 		return 0
 	}
 	if !b.Options.Check {
 		return ready
 	}
-	if up, known := v.Health.Of(b, ready); known {
+	if up, known := v.Health.UpServers(b, ready); known {
 		return up
 	}
 	return ready
 }
 
-func (r *Row) judge(o compile.Overview) {
+func (r *Row) classify(o compile.Overview) {
 	switch {
 	case o.Skipped != "":
 		r.State, r.Why = StateSkipped, o.Skipped
@@ -184,21 +184,21 @@ func countStates(v *View) map[ServiceState]int {
 		for _, j := range o.Backends {
 			row.add(v.Result.State.Backends.At(j), v)
 		}
-		row.judge(o)
+		row.classify(o)
 		count[row.State]++
 	}
 	return count
 }
 
-// CountServers adds up the servers of all backends.
-func CountServers(v *View) Servers {
+// countServers adds up the servers of all backends.
+func countServers(v *View) Servers {
 	n := Servers{Leaving: v.Edge.Leaving}
 	if v.Result == nil {
 		return n
 	}
 	for _, b := range v.Result.State.Backends.All() {
 		ready := ReadyServers(b)
-		up := upOf(b, ready, v)
+		up := upServers(b, ready, v)
 		n.Up += up
 		n.Down += ready - up
 		n.Drain += len(b.Servers) - ready
@@ -225,7 +225,7 @@ func (s *Server) list(r *http.Request, most int) Listing {
 	if v == nil {
 		return l
 	}
-	return l.fill(RowsOf(v), r.FormValue("state"), number(r, "from", 0), number(r, "limit", most))
+	return l.fill(newRows(v), r.FormValue("state"), number(r, "from", 0), number(r, "limit", most))
 }
 
 // fill takes a limit of 0 as none.

@@ -10,26 +10,26 @@ import (
 )
 
 func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
-	v := viewOf(t, 2, 3)
+	v := newView(t, 2, 3)
 	name := v.Result.State.Backends.At(0).Name
 	delete(v.Health.Up, name)
-	if rows := RowsOf(v); rows[0].State != StateUp || rows[1].State != StateUp {
+	if rows := newRows(v); rows[0].State != StateUp || rows[1].State != StateUp {
 		t.Errorf("in sync since HAProxy was asked: %+v", rows)
 	}
 
 	v.Edge.InSync, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), []string{"backend " + name + " is new"}
 	v.Edge.Trouble = "haproxy -c refuses the operator's files: line 7"
-	rows := RowsOf(v)
+	rows := newRows(v)
 	if rows[0].State != StateWaiting || rows[0].Up != 0 || rows[1].State != StateUp {
 		t.Errorf("out of sync: %+v", rows)
 	}
 	if n := countStates(v); n[StateWaiting] != 1 || n[StateUp] != 1 {
 		t.Errorf("states: %v", n)
 	}
-	if n := StatusOf(v, time.Now()).Count; n.Served != 1 || n.Services != 2 {
+	if n := newStatus(v, time.Now()).Count; n.Served != 1 || n.Services != 2 {
 		t.Errorf("%d of %d Services are served", n.Served, n.Services)
 	}
-	if n := CountServers(v); n.Up != 3 || n.Down != 3 {
+	if n := countServers(v); n.Up != 3 || n.Down != 3 {
 		t.Errorf("servers: %+v", n)
 	}
 	x, err := Explain(t.Context(), v, "shop/svc-00000")
@@ -42,14 +42,14 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 }
 
 func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
-	v := viewOf(t, 2, 3)
+	v := newView(t, 2, 3)
 	v.Edge.Answers, v.Health.Up = false, nil
-	for _, r := range RowsOf(v) {
+	for _, r := range newRows(v) {
 		if r.State != StateUnknown || serversText(r) != "?/3" {
 			t.Errorf("%+v, %s up", r, serversText(r))
 		}
 	}
-	if text := printed(StatusOf(v, time.Now()), Style{}); !strings.Contains(text, "servers: 6, of which nothing is known\n") {
+	if text := printed(newStatus(v, time.Now()), Style{}); !strings.Contains(text, "servers: 6, of which nothing is known\n") {
 		t.Error(text)
 	}
 	x, err := Explain(t.Context(), v, "shop/svc-00000")

@@ -38,7 +38,7 @@ var everyPath = []string{
 }
 
 func TestNothingCanBeChanged(t *testing.T) {
-	s := serverOf(viewOf(t, 2, 1))
+	s := newServer(newView(t, 2, 1))
 	for _, path := range everyPath {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
 			if w := get(s, method, path, "127.0.0.1"); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
@@ -58,7 +58,7 @@ func TestNothingCanBeChanged(t *testing.T) {
 }
 
 func TestOnlyNamesOfThisMachineAreAnswered(t *testing.T) {
-	s := serverOf(viewOf(t, 1, 1), "edge.example.com")
+	s := newServer(newView(t, 1, 1), "edge.example.com")
 	hostname, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +74,8 @@ func TestOnlyNamesOfThisMachineAreAnswered(t *testing.T) {
 }
 
 func TestReadyAndAlive(t *testing.T) {
-	v := viewOf(t, 1, 1)
-	s := serverOf(nil)
+	v := newView(t, 1, 1)
+	s := newServer(nil)
 	probe := func(path string) int { return get(s, "GET", path, "127.0.0.1").Code }
 	if probe("/livez") != 200 || probe("/readyz") != 503 {
 		t.Error("before the first pass it lives and is not ready")
@@ -94,12 +94,12 @@ func TestReadyAndAlive(t *testing.T) {
 
 // TestHostileTextStaysText has a cluster that wants to be markup or escapes.
 func TestHostileTextStaysText(t *testing.T) {
-	v := viewOf(t, 1, 1)
+	v := newView(t, 1, 1)
 	evil := `</pre><script>alert(1)</script>` + "\x1b[2J"
 	v.Problems = []Problem{{Problem: compile.Problem{Kind: compile.Invalid, Service: kubeapi.Key{Namespace: "shop", Name: "<b>x"}, Text: evil}}}
 	v.Result.State.Backends.At(0).Name = "<img>"
 	v.Edge.Trouble = evil
-	s := serverOf(v)
+	s := newServer(v)
 	for _, path := range []string{"/?q=%22%3E%3Cscript%3E", "/explain?of=%3Cscript%3E", "/history?refresh=%3Cscript%3E"} {
 		body := get(s, "GET", path, "127.0.0.1").Body.String()
 		if strings.Contains(body, "<script>") || strings.Contains(body, "<b>x") || strings.Contains(body, `"><`+"script") {
@@ -107,17 +107,17 @@ func TestHostileTextStaysText(t *testing.T) {
 		}
 	}
 	var text strings.Builder
-	StatusOf(v, time.Now()).Print(&text, Style{})
+	newStatus(v, time.Now()).Print(&text, Style{})
 	if strings.Contains(text.String(), "\x1b") {
 		t.Errorf("an escape of the cluster is in %q", text.String())
 	}
 }
 
 func TestServicesAreSearchedSortedAndPaged(t *testing.T) {
-	v := viewOf(t, 250, 2)
+	v := newView(t, 250, 2)
 	v.Health.Up["shop_svc-00042_80"] = 0
 	v.Health.Up["shop_svc-00043_80"] = 1
-	s := serverOf(v)
+	s := newServer(v)
 	list := func(query string) Listing {
 		var l Listing
 		if err := json.Unmarshal(get(s, "GET", "/api/v1/services?"+query, "127.0.0.1").Body.Bytes(), &l); err != nil {
@@ -173,7 +173,7 @@ func TestTheServerGoesOnWithoutWhatItCannotHave(t *testing.T) {
 		Socket: filepath.Join(dir, "run", "podgate.sock"), History: filepath.Join(dir, "none", "history.json"),
 	}
 	s := New(c, slog.New(slog.NewTextHandler(&log, nil)))
-	s.Publish(viewOf(t, 1, 1))
+	s.Publish(newView(t, 1, 1))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); s.Serve(ctx) }()
@@ -224,14 +224,14 @@ func TestWhoDoesNotAnswerIsExplained(t *testing.T) {
 }
 
 func BenchmarkPage5000x20(b *testing.B) {
-	s := serverOf(viewOf(b, 5000, 20))
+	s := newServer(newView(b, 5000, 20))
 	for b.Loop() {
 		get(s, "GET", "/", "127.0.0.1")
 	}
 }
 
 func BenchmarkStatus5000x20(b *testing.B) {
-	s := serverOf(viewOf(b, 5000, 20))
+	s := newServer(newView(b, 5000, 20))
 	for b.Loop() {
 		get(s, "GET", "/api/v1/status", "127.0.0.1")
 	}

@@ -129,18 +129,18 @@ type StatusProblem struct {
 	Since       time.Time    `json:"since"`
 }
 
-// ofCertificate is the kind of Problems that are of no Service.
-const ofCertificate compile.Kind = "certificate"
+// certificateKind is the kind of Problems that are of no Service.
+const certificateKind compile.Kind = "certificate"
 
 func statusProblem(p Problem) StatusProblem {
 	return StatusProblem{Kind: p.Kind, Service: p.Service.String(), Port: p.Port, Annotation: p.Key, Text: p.Text, Since: p.Since}
 }
 
-// problemsOf are all Problems of v, those of certificates first.
-func problemsOf(v *View) []StatusProblem {
+// newStatusProblems are all Problems of v, those of certificates first.
+func newStatusProblems(v *View) []StatusProblem {
 	problems := make([]StatusProblem, 0, len(v.CertificateProblems)+len(v.Problems))
 	for _, p := range v.CertificateProblems {
-		problems = append(problems, StatusProblem{Kind: ofCertificate, Certificate: p.File, Text: p.Text, Since: p.Since})
+		problems = append(problems, StatusProblem{Kind: certificateKind, Certificate: p.File, Text: p.Text, Since: p.Since})
 	}
 	for _, p := range v.Problems {
 		problems = append(problems, statusProblem(p))
@@ -164,9 +164,9 @@ func (p StatusProblem) String() string {
 	return text + p.Text
 }
 
-// StatusOf tells what v shows. It may be called concurrently; v may be nil,
+// newStatus tells what v shows. It may be called concurrently; v may be nil,
 // before the first pass.
-func StatusOf(v *View, now time.Time) Status {
+func newStatus(v *View, now time.Time) Status {
 	s := Status{
 		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{}, Certificates: []Certificate{},
 		Count: StatusCount{ProblemKinds: map[compile.Kind]int{}, Certificates: countCertificates(nil, now)},
@@ -178,14 +178,14 @@ func StatusOf(v *View, now time.Time) Status {
 	}
 	s.Version, s.Commit, s.Started, s.InSync, s.Since = v.Version, v.Commit, v.Started, v.Edge.InSync, v.Edge.Since
 	s.Config = StatusConfig{v.ConfigFile, v.ConfigError, v.ConfigSince}
-	s.API = apiOf(v)
-	s.HAProxy = haproxyOf(v)
-	s.Problems = problemsOf(v)
+	s.API = newStatusAPI(v)
+	s.HAProxy = newStatusHAProxy(v)
+	s.Problems = newStatusProblems(v)
 	for _, p := range s.Problems {
 		s.Count.ProblemKinds[p.Kind]++
 	}
 	s.Count.Problems = len(s.Problems)
-	s.Services = RowsOf(v)
+	s.Services = newRows(v)
 	s.Count.Services = len(s.Services)
 	for _, r := range s.Services {
 		if r.Served() {
@@ -195,15 +195,15 @@ func StatusOf(v *View, now time.Time) Status {
 	if v.Result != nil {
 		s.Count.Backends, s.Count.Routes = v.Result.State.Backends.Len(), len(v.Result.State.Routes)
 	}
-	s.Count.Servers = CountServers(v)
-	s.Changes = HistoryOf(v).Changes
+	s.Count.Servers = countServers(v)
+	s.Changes = newHistory(v).Changes
 	s.Certificates = append(s.Certificates, v.Certificates...)
 	s.Count.Certificates = countCertificates(s.Certificates, now)
-	s.Level, s.Reasons = judge(v, s, now)
+	s.Level, s.Reasons = classify(v, s, now)
 	return s
 }
 
-func apiOf(v *View) StatusAPI {
+func newStatusAPI(v *View) StatusAPI {
 	st := v.API.Status()
 	a := StatusAPI{Server: st.Server, Conditions: []StatusCondition{}, Listed: timeOrNil(st.Listed), Heard: timeOrNil(st.Heard), Polling: st.Polling}
 	for _, c := range st.Conditions {
@@ -212,7 +212,7 @@ func apiOf(v *View) StatusAPI {
 	return a
 }
 
-func haproxyOf(v *View) StatusHAProxy {
+func newStatusHAProxy(v *View) StatusHAProxy {
 	h := StatusHAProxy{
 		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
 		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay, NoPeers: v.Edge.NoPeers,
@@ -239,8 +239,8 @@ func timeOrNil(t time.Time) *time.Time {
 // word.
 const unsettled = time.Minute
 
-// judge says how bad it is, and why.
-func judge(v *View, s Status, now time.Time) (Level, []string) {
+// classify says how bad it is, and why.
+func classify(v *View, s Status, now time.Time) (Level, []string) {
 	level, reasons := Healthy, []string{}
 	add := func(l Level, format string, args ...any) {
 		if l.ExitCode() > level.ExitCode() {
@@ -296,8 +296,8 @@ type History struct {
 	Changes       []*Change `json:"changes"` // the newest first
 }
 
-// HistoryOf tells what v holds.
-func HistoryOf(v *View) History {
+// newHistory tells what v holds.
+func newHistory(v *View) History {
 	h := History{SchemaVersion: SchemaVersion, Changes: []*Change{}}
 	if v == nil {
 		return h

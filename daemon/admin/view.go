@@ -116,9 +116,9 @@ func (s Wanted) same(b *haproxy.Backend) bool {
 	return ok && h == s.hash(b)
 }
 
-// Of is how many of the servers of a backend are up, at most ready. It reports
+// UpServers is how many of the servers of a backend are up, at most ready. It reports
 // false where HAProxy did not say, or said it of other servers.
-func (h *Health) Of(b *haproxy.Backend, ready int) (int, bool) {
+func (h *Health) UpServers(b *haproxy.Backend, ready int) (int, bool) {
 	if h == nil || h.Up == nil || !h.Before.same(b) {
 		return 0, false
 	}
@@ -155,11 +155,11 @@ type Change struct {
 // How says how a Change came to HAProxy.
 type How string
 
-// The ways. Told is a state that began or ended.
+// The ways. NotApplied is a state that began or ended.
 const (
-	ByRuntime How = "runtime"
-	ByReload  How = "reload"
-	Told      How = "-"
+	ByRuntime  How = "runtime"
+	ByReload   How = "reload"
+	NotApplied How = "-"
 )
 
 // Seconds is a duration that is a number of seconds in JSON.
