@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/kubeapi"
@@ -34,20 +35,20 @@ type Daemon struct {
 	// Admin is told of every pass, and answers operators; nil for nobody.
 	Admin *admin.Server
 
-	follow   *follower
-	material *material
-	edge     *edge
-	notifier notifier
-	snapshot *kubeapi.Snapshot
-	result   *compile.Result
-	moved    bool // the next Snapshot is of other Services than the last, by the operator's will
-	draining bool // it was told
-	health   *admin.Health
-	judged   admin.Wanted // that were wanted when health came
-	looking  looking
-	lonely   healthProblems
-	told     map[compile.Problem]time.Time // since when
-	view     view
+	cluster    *cluster.Follower
+	material   *material
+	edge       *edge
+	notifier   notifier
+	snapshot   *kubeapi.Snapshot
+	result     *compile.Result
+	reselected bool // the Services of the next Snapshot are others because podgate.toml says so
+	draining   bool // it was told
+	health     *admin.Health
+	judged     admin.Wanted // that were wanted when health came
+	looking    looking
+	lonely     healthProblems
+	told       map[compile.Problem]time.Time // since when
+	view       view
 }
 
 // Run keeps HAProxy in sync until ctx ends, and leaves it serving then. It
@@ -55,13 +56,11 @@ type Daemon struct {
 // the log and tried again.
 func (d *Daemon) Run(ctx context.Context) error {
 	memory := newCollector()
-	snapshots := make(chan *kubeapi.Snapshot, 1)
-	var err error
-	if d.follow, err = newFollower(d.Config.Kubernetes, nodesByDefault(d.Config), userAgent(d.Version), d.Log); err != nil {
+	d.cluster = cluster.NewFollower(d.Log)
+	if _, err := d.cluster.Follow(ctx, cluster.FromConfig(d.Config, d.Version)); err != nil {
 		return err
 	}
-	d.follow.start(ctx, snapshots)
-	defer func() { d.follow.stop() }()
+	defer d.cluster.Stop()
 	d.edge = newEdge(d.Config, d.Log)
 	if err := d.edge.tidy(); err != nil {
 		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
@@ -87,7 +86,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.notifier = newNotifier(d.Log)
 	d.edge.alive = d.notifier.alive
 	d.notifier.ready("waiting for the API server")
-	d.Log.Info("started", "version", d.Version, "file", d.ConfigFile, "server", d.follow.client.Server())
+	d.Log.Info("started", "version", d.Version, "file", d.ConfigFile, "server", d.cluster.Client().Server())
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	for {
@@ -101,23 +100,23 @@ func (d *Daemon) Run(ctx context.Context) error {
 			d.saveHistory()
 			d.Log.Info("stopped, HAProxy goes on")
 			return nil
-		case d.snapshot = <-snapshots:
-			if d.moved {
-				d.moved = false
+		case d.snapshot = <-d.cluster.Snapshots():
+			if d.reselected {
+				d.reselected = false
 				d.edge.brake.release()
 			}
 			since = d.snapshot.Since
 		case h := <-healths:
 			d.judge(h)
-		case known := <-d.follow.secrets.out:
-			d.material.takeSecrets(known)
+		case secrets := <-d.cluster.Secrets():
+			d.material.takeSecrets(secrets)
 		case set := <-d.material.out:
 			d.material.take(set)
 			d.takeMaterial()
 		case <-changed:
-			d.reload(ctx, snapshots)
+			d.reload(ctx)
 		case <-d.Hangup:
-			d.reload(ctx, snapshots)
+			d.reload(ctx)
 		case <-wake.C:
 		}
 		d.notifier.alive()
@@ -127,8 +126,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 			watching.Go(func() { watchHealth(ctx, d.edge.runtime, d.looking, healths) })
 		}
 		d.publish()
-		d.followNodes(ctx, snapshots)
-		memory.tune(!d.Config.Kubernetes.Watch || d.follow.client.Status().Polling)
+		d.followNodes(ctx)
+		memory.tune(!d.Config.Kubernetes.Watch || d.cluster.Client().Status().Polling)
 		wake.Reset(time.Until(d.edge.next()))
 	}
 }
@@ -148,12 +147,12 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 		d.edge.brake.willed(d.result.State)
 	}
 	d.edge.brake.saw(d.snapshot.Complete)
-	d.follow.secrets.ask(d.result.Secrets)
+	d.cluster.FollowSecrets(d.result.SecretKeys())
 	want := d.edge.secured(ctx, d.material.wanted(d.result))
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
 	if d.edge.brake.wantsList() {
-		d.follow.client.Relist()
+		d.cluster.Client().Relist()
 	}
 	d.tellProblems()
 	d.tellMaterial()
@@ -227,10 +226,10 @@ func (d *Daemon) tellProblems() {
 
 // reload takes the configuration file as it is now. What is wrong with it is
 // told, and what was in force stays so.
-func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
+func (d *Daemon) reload(ctx context.Context) {
 	next, err := config.Load(d.ConfigFile)
 	if err == nil {
-		err = d.take(ctx, next, snapshots)
+		err = d.take(ctx, next)
 	}
 	if err != nil {
 		wrong := strings.ReplaceAll(err.Error(), "\n", "; ") // a line of the file each
@@ -242,15 +241,12 @@ func (d *Daemon) reload(ctx context.Context, snapshots chan *kubeapi.Snapshot) {
 	d.Log.Info("configuration is in force", "file", d.ConfigFile)
 }
 
-func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *kubeapi.Snapshot) error {
-	if !d.follow.follows(next.Kubernetes) {
-		f, err := newFollower(next.Kubernetes, d.follow.nodes || nodesByDefault(next), userAgent(d.Version), d.Log)
-		if err != nil {
-			return err
-		}
-		d.moved = d.moved || d.follow.selects(next.Kubernetes)
-		d.followBy(ctx, f, snapshots)
+func (d *Daemon) take(ctx context.Context, next *config.Config) error {
+	reselected, err := d.cluster.Follow(ctx, cluster.FromConfig(next, d.Version))
+	if err != nil {
+		return err
 	}
+	d.reselected = d.reselected || reselected
 	if keys := next.RestartNeeded(d.Config); len(keys) > 0 {
 		d.Log.Warn("some keys take hold only after a restart", "keys", keys)
 	}
@@ -266,16 +262,18 @@ func (d *Daemon) take(ctx context.Context, next *config.Config, snapshots chan *
 	return nil
 }
 
-// followBy follows the cluster by f instead, and takes no Snapshot of the follower
-// before any more.
-func (d *Daemon) followBy(ctx context.Context, f *follower, snapshots chan *kubeapi.Snapshot) {
-	d.follow.stop()
-	select {
-	case <-snapshots:
-	default:
+// followNodes has Nodes followed once a Service needs them: podgate asks for
+// nothing that it does not use. Until the Snapshot with Nodes, the servers of that
+// Service stay as they are.
+func (d *Daemon) followNodes(ctx context.Context) {
+	if d.result == nil || d.cluster.FollowsNodes() || !d.result.NeedsNodes() {
+		return
 	}
-	d.follow = f
-	d.follow.start(ctx, snapshots)
+	c := cluster.FromConfig(d.Config, d.Version)
+	c.Nodes = true
+	if _, err := d.cluster.Follow(ctx, c); err != nil {
+		d.Log.Error("nodes cannot be followed", "err", err)
+		return
+	}
+	d.Log.Info("nodes are followed too, a Service is reached by node ports")
 }
-
-func userAgent(version string) string { return "podgate/" + version }

@@ -37,12 +37,12 @@ func (d Difference) String() string { return d.Where + " " + d.How + ": " + d.Wh
 // what the cluster asks for, and changes nothing. The cluster is read from
 // objects, as kubectl prints them, or listed once if that is nil.
 func Differences(ctx context.Context, c *config.Config, version string, objects io.Reader) ([]Difference, error) {
-	cluster, err := readCluster(ctx, c, version, objects)
+	snapshot, err := readCluster(ctx, c, version, objects)
 	if err != nil {
 		return nil, err
 	}
 	m := readMaterial(c)
-	want := m.wanted(compile.Compile(c, m.files, cluster, nil))
+	want := m.wanted(compile.Compile(c, m.files, snapshot, nil))
 	secret, err := confdir.Dir(c.HAProxy.Folder).ReadRelaySecret()
 	if err != nil {
 		return nil, fmt.Errorf("compare with what is written: %w", err)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
@@ -88,9 +89,8 @@ func (x *examination) add(check, what string, err error, help string) {
 // api tries what is asked of the cluster, and returns what it holds, nil if
 // that cannot be had.
 func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
-	k := clientConfig(x.config.Kubernetes, userAgent(x.version))
-	k.Nodes = nodesByDefault(x.config)
-	client, err := kubeapi.New(k, slog.New(slog.DiscardHandler))
+	k := cluster.FromConfig(x.config, x.version)
+	client, err := cluster.Connect(k, slog.New(slog.DiscardHandler))
 	if err != nil {
 		x.add("api", "credentials", err, "")
 		return nil
@@ -114,7 +114,7 @@ func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
 		return snapshot
 	}
 	k.Nodes = true // else of use alone, to tell where pods are
-	withNodes, err := listOnce(ctx, k)
+	withNodes, err := cluster.ReadOnce(ctx, k)
 	if result.NeedsNodes() {
 		x.add("api", "list nodes, for Services that are reached by node ports", err, "")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"podgate/daemon/admin"
 	"podgate/daemon/certs"
+	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
@@ -34,8 +35,10 @@ type material struct {
 	// The last certificates that were chosen, and of what: what stays the same
 	// stays one.
 	chosen   []haproxy.Certificate
-	known    map[kubeapi.Key]secretState // Secrets
-	lacking  []compile.Problem           // of Services that name Secrets
+	read     map[kubeapi.Key]cluster.Secret // as they are now
+	known    map[kubeapi.Key]secretState    // the same, parsed
+	until    time.Time                      // when one of them begins or ends to be valid; zero for never
+	lacking  []compile.Problem              // of Services that name Secrets
 	problems []certs.Problem
 	secrets  []compile.Secret
 	fresh    bool
@@ -106,7 +109,10 @@ func (m *material) take(s certs.Set) {
 }
 
 // takeSecrets takes over what there is of Secrets now.
-func (m *material) takeSecrets(known map[kubeapi.Key]secretState) { m.known, m.fresh = known, false }
+func (m *material) takeSecrets(read map[kubeapi.Key]cluster.Secret) {
+	m.read, m.fresh = read, false
+	m.known, m.until = parseSecrets(read, m.known, time.Now())
+}
 
 // name returns the files of our folder that hold s.
 func (m *material) name(s certs.Set) compile.TLSFiles {
@@ -128,6 +134,9 @@ func (m *material) name(s certs.Set) compile.TLSFiles {
 
 // choose says which certificates serve which names.
 func (m *material) choose(result *compile.Result) []haproxy.Certificate {
+	if !m.until.IsZero() && time.Now().After(m.until) {
+		m.takeSecrets(m.read)
+	}
 	if m.fresh && slices.EqualFunc(m.secrets, result.Secrets, func(a, b compile.Secret) bool { return reflect.DeepEqual(a, b) }) {
 		return m.chosen
 	}
@@ -156,16 +165,17 @@ func (d *Daemon) takeMaterial() {
 
 // followMaterial follows what podgate.toml names now.
 func (d *Daemon) followMaterial(ctx context.Context) {
-	told, known := map[certs.Problem]time.Time{}, map[kubeapi.Key]secretState(nil)
+	told, read, known := map[certs.Problem]time.Time{}, map[kubeapi.Key]cluster.Secret(nil), map[kubeapi.Key]secretState(nil)
 	if d.material != nil {
 		if reflect.DeepEqual(d.material.of, sourceOf(d.Config)) {
 			return
 		}
-		told, known = d.material.told, d.material.known
+		told, read, known = d.material.told, d.material.read, d.material.known
 		d.material.stop()
 	}
 	d.material = newMaterial(ctx, d.Config, told, d.Log)
 	d.material.known = known
+	d.material.takeSecrets(read)
 	d.takeMaterial()
 }
 

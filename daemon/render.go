@@ -6,11 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
 
+	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/haproxy/cfgfile"
@@ -22,12 +22,12 @@ import (
 // line with its name, and the Problems to problems, a line each. The cluster is
 // read from objects, as kubectl prints them, or listed once if that is nil.
 func Render(ctx context.Context, c *config.Config, version string, objects io.Reader, out, problems io.Writer) error {
-	cluster, err := readCluster(ctx, c, version, objects)
+	snapshot, err := readCluster(ctx, c, version, objects)
 	if err != nil {
 		return err
 	}
 	m := readMaterial(c)
-	result := compile.Compile(c, m.files, cluster, nil)
+	result := compile.Compile(c, m.files, snapshot, nil)
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
@@ -86,22 +86,13 @@ func readCluster(ctx context.Context, c *config.Config, version string, objects 
 	if objects != nil {
 		return kubeapi.Decode(objects)
 	}
-	k := clientConfig(c.Kubernetes, userAgent(version))
-	k.Nodes = nodesByDefault(c)
-	snapshot, err := listOnce(ctx, k)
+	k := cluster.FromConfig(c, version)
+	snapshot, err := cluster.ReadOnce(ctx, k)
 	if err != nil || k.Nodes || !compile.Compile(c, nil, snapshot, nil).NeedsNodes() {
 		return snapshot, err
 	}
 	k.Nodes = true
-	return listOnce(ctx, k)
-}
-
-func listOnce(ctx context.Context, k kubeapi.Config) (*kubeapi.Snapshot, error) {
-	client, err := kubeapi.New(k, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
-	return client.List(ctx)
+	return cluster.ReadOnce(ctx, k)
 }
 
 // haproxyCheck is what podgate.toml says of "haproxy -c".

@@ -4,98 +4,54 @@ package daemon
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"podgate/daemon/certs"
+	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
-	"podgate/daemon/latest"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
 
-// secretState is what is known of one Secret.
+// secretState is one Secret as a certificate.
 type secretState struct {
 	certificate haproxy.Certificate // the last that was good; its Name is "" before
 	missing     bool                // there is no such Secret
-	trouble     string              // what is wrong with it; "" for nothing
+	trouble     string              // why the Secret as it is now is not served; "" if it is
 }
 
-// secretFollower reads those Secrets that Services name, each by its name, again
-// and again, in a goroutine of its own.
-type secretFollower struct {
-	client   *kubeapi.Client
-	interval time.Duration
-	want     chan []kubeapi.Key               // of capacity 1: the latest counts
-	out      chan map[kubeapi.Key]secretState // of capacity 1, likewise
-	asked    []kubeapi.Key                    // the last that was sent to want
-}
-
-func newSecretFollower(client *kubeapi.Client, interval time.Duration) *secretFollower {
-	return &secretFollower{
-		client: client, interval: interval,
-		want: make(chan []kubeapi.Key, 1), out: make(chan map[kubeapi.Key]secretState, 1),
-	}
-}
-
-// ask says which Secrets are wanted from now on.
-func (f *secretFollower) ask(secrets []compile.Secret) {
-	var keys []kubeapi.Key
-	for _, s := range secrets {
-		keys = append(keys, s.Key)
-	}
-	keys = slices.Compact(keys) // they are sorted
-	if !slices.Equal(keys, f.asked) {
-		f.asked = keys
-		latest.Send(f.want, keys)
-	}
-}
-
-func (f *secretFollower) run(ctx context.Context) {
-	ticker := time.NewTicker(f.interval)
-	defer ticker.Stop()
-	var keys []kubeapi.Key
-	known := map[kubeapi.Key]secretState{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case keys = <-f.want:
-		case <-ticker.C:
+// parseSecrets makes certificates of Secrets. What was good before stays while a
+// Secret cannot be read, or is good no longer. Until is when one of them begins or
+// ends to be valid, zero for never.
+func parseSecrets(read map[kubeapi.Key]cluster.Secret, before map[kubeapi.Key]secretState, now time.Time) (known map[kubeapi.Key]secretState, until time.Time) {
+	known = make(map[kubeapi.Key]secretState, len(read))
+	for key, secret := range read {
+		switch {
+		case errors.Is(secret.Err, kubeapi.ErrNoSecret):
+			known[key] = secretState{missing: true}
+			continue
+		case secret.Err != nil:
+			known[key] = secretState{certificate: before[key].certificate, trouble: secret.Err.Error()}
+			continue
 		}
-		next := map[kubeapi.Key]secretState{}
-		for _, key := range keys {
-			next[key] = f.read(ctx, key, known[key])
+		c, err := certs.Parse("Secret "+key.String(), secret.Content.Certificate, secret.Content.PrivateKey, now)
+		for _, at := range []time.Time{c.NotBefore, c.NotAfter} {
+			if !at.Before(now) && (until.IsZero() || at.Before(until)) {
+				until = at
+			}
 		}
-		if ctx.Err() == nil && !reflect.DeepEqual(known, next) {
-			known = next
-			latest.Send(f.out, maps.Clone(known))
+		if err != nil {
+			known[key] = secretState{certificate: before[key].certificate, trouble: fmt.Sprintf("Secret %s: %v", key, err)}
+			continue
 		}
+		c.Name = certs.SecretName(c.Source)
+		known[key] = secretState{certificate: c}
 	}
-}
-
-// read reads one Secret. What was good stays while it cannot be read, or is good
-// no longer.
-func (f *secretFollower) read(ctx context.Context, key kubeapi.Key, before secretState) secretState {
-	secret, err := f.client.Secret(ctx, key)
-	if errors.Is(err, kubeapi.ErrNoSecret) {
-		return secretState{missing: true}
-	}
-	if err != nil {
-		return secretState{certificate: before.certificate, trouble: err.Error()}
-	}
-	c, err := certs.Parse("Secret "+key.String(), secret.Certificate, secret.PrivateKey, time.Now())
-	if err != nil {
-		return secretState{certificate: before.certificate, trouble: fmt.Sprintf("Secret %s: %v", key, err)}
-	}
-	c.Name = certs.SecretName(c.Source)
-	return secretState{certificate: c}
+	return known, until
 }
 
 // withSecrets is chosen, with the certificates of Secrets for the hosts of those

@@ -125,7 +125,7 @@ func (d *Daemon) saveHistory() {
 // publish hands out how everything is now.
 func (d *Daemon) publish() {
 	v := &d.view
-	v.chronicle.api(d.follow.client.Status().Conditions)
+	v.chronicle.api(d.cluster.Client().Status().Conditions)
 	e := d.edge
 	answers := e.process != runtime.Process{}
 	inSync := d.result != nil && answers && e.ours && e.trouble.Reason() == "" && len(e.reload.reasons) == 0
@@ -145,7 +145,7 @@ func (d *Daemon) publish() {
 	d.Admin.Publish(&admin.View{
 		Version: d.Version, Commit: d.Commit, Started: v.started, At: time.Now(),
 		Config: d.Config, ConfigFile: d.ConfigFile, ConfigError: v.configError, ConfigSince: v.configSince,
-		API: d.follow.client, Snapshot: d.snapshot, Result: d.result, Problems: v.problems,
+		API: d.cluster.Client(), Snapshot: d.snapshot, Result: d.result, Problems: v.problems,
 		Edge: admin.Edge{
 			Answers: answers, InSync: inSync, Since: v.since, Trouble: e.trouble.Reason(),
 			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,

@@ -56,10 +56,10 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"daemon": `
 			daemon/admin
 			daemon/certs
+			daemon/cluster
 			daemon/compile
 			daemon/confdir
 			daemon/config
-			daemon/filewatch
 			daemon/latest
 			daemon/transition
 			haproxy
@@ -100,6 +100,12 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy/runtime
 			kubeapi
 			kubeapi/kubeapitest
+		`,
+		"daemon/cluster": `
+			daemon/config
+			daemon/filewatch
+			daemon/latest
+			kubeapi
 		`,
 		"daemon/compile": `
 			daemon/config

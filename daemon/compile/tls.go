@@ -183,6 +183,15 @@ type Secret struct {
 	Note    string // the annotation that names it
 }
 
+// SecretKeys are the Secrets that certificates are to come from, sorted, each once.
+func (r *Result) SecretKeys() []kubeapi.Key {
+	var keys []kubeapi.Key
+	for _, s := range r.Secrets {
+		keys = append(keys, s.Key)
+	}
+	return slices.Compact(keys)
+}
+
 // wantSecret notes what the claim wants a certificate for, of the routes that
 // it was given.
 func (m *merger) wantSecret(at owner, routes []haproxy.Route) {

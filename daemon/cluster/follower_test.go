@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package cluster
 
 import (
 	"bytes"
@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"podgate/daemon/config"
-	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -83,11 +82,11 @@ func TestAKubeconfigIsReadWhenItChanges(t *testing.T) {
 		put(t, file, fmt.Sprintf("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: %q}}]\n", s.URL()))
 	}
 	name(one)
-	f, logs := startFollower(t, config.Kubernetes{Kubeconfig: file}, nil)
+	stop, logs := startFollower(t, config.Kubernetes{Kubeconfig: file}, nil)
 	within(t, "the first server is asked", func() bool { return one.Lists() > 0 })
 	name(other)
 	within(t, "the second server is asked", func() bool { return other.Lists() > 0 })
-	f.stop()
+	stop()
 	if got := strings.Count(logs.String(), "credentials changed"); got != 1 {
 		t.Errorf("logged %d times, want once:\n%s", got, logs)
 	}
@@ -98,21 +97,24 @@ func TestAKubeconfigIsReadWhenItChanges(t *testing.T) {
 	within(t, "the first server is asked again", func() bool { return one.Lists() > asked })
 }
 
-// startFollower follows as k says until the test ends, after before was called.
-func startFollower(t *testing.T, k config.Kubernetes, before func()) (*follower, *bytes.Buffer) {
+// startFollower follows the cluster of k until the test ends, or stop. Before is
+// called when the credentials were read and are not watched yet.
+func startFollower(t *testing.T, k config.Kubernetes, before func()) (stop func(), logs *bytes.Buffer) {
 	t.Helper()
 	k.Namespaces, k.PollInterval, k.ResyncInterval = []string{"shop"}, 10*time.Millisecond, time.Hour
-	var logs bytes.Buffer
-	f, err := newFollower(k, false, "test", slog.New(slog.NewTextHandler(&logs, nil)))
+	logs = &bytes.Buffer{}
+	log := slog.New(slog.NewTextHandler(logs, nil))
+	c := Config{Kubernetes: k, Version: "test"}
+	client, err := Connect(c, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if before != nil {
 		before()
 	}
-	f.start(t.Context(), make(chan *kubeapi.Snapshot, 1))
-	t.Cleanup(f.stop)
-	return f, &logs
+	f := Follower{run: newRun(t.Context(), c, client, log)}
+	t.Cleanup(f.Stop)
+	return f.Stop, logs
 }
 
 // within waits for what another goroutine does.
