@@ -29,7 +29,7 @@ func checking(t *testing.T) (e *edge, asked func() int) {
 	}
 	e = newEdge(&config.Config{HAProxy: config.HAProxy{Binary: binary, Folder: dir}}, slog.New(slog.DiscardHandler))
 	e.process = runtime.Process{Pid: 1}
-	e.reload.reasons, e.reload.at = []string{"new"}, time.Now()
+	e.reload.reasons, e.reload.at = haproxy.Reasons{{Kind: haproxy.BackendNew}}, time.Now()
 	return e, func() int {
 		text, _ := os.ReadFile(runs) // none yet
 		return strings.Count(string(text), "run\n")

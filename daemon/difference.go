@@ -84,7 +84,7 @@ func withoutSecrets(line, secret string) string {
 func (e *edge) processDifferences(want haproxy.State) []Difference {
 	var differences []Difference
 	for _, reason := range e.reloadReasons(want) {
-		differences = append(differences, Difference{"process", "reload", reason})
+		differences = append(differences, Difference{"process", "reload", reason.String()})
 	}
 	if !e.ours {
 		return differences

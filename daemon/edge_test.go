@@ -159,7 +159,7 @@ func (p *passes) reloads() (reasons []string) {
 	defer p.mu.Unlock()
 	for _, pass := range p.all {
 		if len(pass.Reload) > 0 {
-			reasons = append(reasons, strings.Join(pass.Reload, ", "))
+			reasons = append(reasons, pass.Reload.String())
 		}
 	}
 	return reasons

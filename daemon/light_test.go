@@ -21,7 +21,7 @@ func (tw *town) reloading(name string, pods ...*pod) string {
 	tw.service(name, map[string]string{"timeout-connect": fmt.Sprintf("%dms", 4000+tw.classes)}, pods...)
 	reason := "backend shop_" + name + "_80 is new"
 	if tw.takesBackends() {
-		reason += ", and no other was like it"
+		reason += "; no loaded defaults section matches it"
 	}
 	return reason
 }
@@ -146,7 +146,7 @@ func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 
 	tw.service("again", map[string]string{"algorithm": "leastconn"}, p)
 	tw.awaitAnswer("any", "/again/", "200 again /")
-	tw.awaitReloads("backend shop_again_80 is new, and no other was like it")
+	tw.awaitReloads("backend shop_again_80 is new; no loaded defaults section matches it")
 	tw.service("more", map[string]string{"algorithm": "leastconn"}, p)
 	tw.awaitAnswer("any", "/more/", "200 again /")
 	tw.api.Delete("Service", "shop", "again")
@@ -155,7 +155,7 @@ func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 	tw.awaitNoBackend("shop_more_80")
 	tw.service("again", map[string]string{"algorithm": "leastconn"}, p) // its class is there yet
 	tw.awaitAnswer("any", "/again/", "200 again /")
-	tw.awaitReloads("backend shop_again_80 is new, and no other was like it")
+	tw.awaitReloads("backend shop_again_80 is new; no loaded defaults section matches it")
 }
 
 func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
@@ -222,7 +222,7 @@ func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
 	}
 	tw.service("new", nil, newPod(t, "new-0"))
 	tw.awaitAnswer("any", "/new/", "200 new-0 /")
-	tw.awaitReloads("backend shop_new_80 is new, and HAProxy did not take it at runtime: Error during backend creation : name is already used by other proxy 'backend shop_new_80'.")
+	tw.awaitReloads("backend shop_new_80 is new; HAProxy rejected it at run time: Error during backend creation : name is already used by other proxy 'backend shop_new_80'.")
 	l.check(t)
 	if strings.Contains(tw.log.String(), "out of sync") {
 		t.Error("there was trouble")

@@ -18,10 +18,10 @@ type Pass struct {
 	Backends int
 	// Certificates that came, changed or went.
 	Certificates int
-	Drift        int           // backends, maps and certificates that were not as podgate had left them, and were repaired
-	Reload       []string      // why HAProxy was reloaded, a reason each; empty if it was not
-	Took         time.Duration // of all that
-	Err          error         // what went wrong; it is tried again
+	Drift        int             // backends, maps and certificates that were not as podgate had left them, and were repaired
+	Reload       haproxy.Reasons // why HAProxy was reloaded; nil if it was not
+	Took         time.Duration   // of all that
+	Err          error           // what went wrong; it is tried again
 
 	servers map[string]*delta // what Added and Left are, by backend
 }

@@ -33,7 +33,7 @@ const (
 type reloadPlan struct {
 	at      time.Time // when it is due; zero when none is wanted
 	since   time.Time // when the first of the reasons came
-	reasons []string
+	reasons haproxy.Reasons
 	learns  bool      // it waits until HAProxy has learned
 	last    time.Time // when we reloaded it last
 	refused refusal
@@ -49,7 +49,7 @@ type refusal struct {
 // due takes the present reasons for a reload, and reports whether it is time
 // for it: when no more of them come, and not before interval has passed since
 // the last one.
-func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
+func (r *reloadPlan) due(reasons haproxy.Reasons, interval time.Duration) bool {
 	now := time.Now()
 	same := slices.Equal(reasons, r.reasons)
 	r.reasons = reasons
@@ -76,14 +76,14 @@ func (r *reloadPlan) due(reasons []string, interval time.Duration) bool {
 // again: no pass in between puts that right.
 func (r *reloadPlan) waits() bool { return len(r.reasons) > 0 && r.refused.err != nil }
 
-func (e *edge) reloadReasons(want haproxy.State) []string {
+func (e *edge) reloadReasons(want haproxy.State) haproxy.Reasons {
 	switch {
 	case e.ours:
 		return e.differ.ReloadReasons(e.have, want)
 	case e.process.Generation == "":
-		return []string{"HAProxy has not loaded podgate's configuration yet"}
+		return haproxy.Reasons{{Kind: haproxy.FirstLoad}}
 	}
-	return []string{fmt.Sprintf("HAProxy runs configuration %s, which this podgate did not write", e.process.Generation)}
+	return haproxy.Reasons{{Kind: haproxy.ForeignConfiguration, Object: e.process.Generation}}
 }
 
 // load reloads HAProxy with want, or with as much of it as HAProxy takes: the
@@ -121,7 +121,7 @@ func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haprox
 	e.reload.reasons, e.reload.refused = nil, refusal{}
 	e.tidyCertificates(want)
 	pass.Reload = reasons
-	e.count.Reloads[admin.ReloadReason(reasons)]++
+	e.count.Reloads[reasons.Kind()]++
 	e.log.Info("reloaded", "reason", brief(reasons), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
 	return want, nil
 }
@@ -154,12 +154,13 @@ func (e *edge) learns(ctx context.Context, session *runtime.Session) bool {
 }
 
 // brief is what a log line can hold of reasons.
-func brief(reasons []string) string {
+func brief(reasons haproxy.Reasons) string {
 	const most = 5
+	texts := reasons[:min(len(reasons), most)].Texts()
 	if more := len(reasons) - most; more > 0 {
-		reasons = append(slices.Clone(reasons[:most]), fmt.Sprintf("and %d more", more))
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(reasons, "; ")
+	return strings.Join(texts, "; ")
 }
 
 // sift returns as much of what is asked for as HAProxy could load, and sets the rest aside.

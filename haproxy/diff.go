@@ -5,9 +5,7 @@ package haproxy
 import (
 	"fmt"
 	"iter"
-	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 )
 
@@ -43,9 +41,7 @@ type Running struct {
 // and nothing leads to what leaves. Parts that need a reload first are left
 // out; after the reload the next Diff has them.
 type Plan struct {
-	// Reload tells why a new configuration must be loaded, a reason each,
-	// sorted; empty if none need be.
-	Reload       []string
+	Reload       Reasons    // why a new configuration must be loaded; nil if none need be
 	NewBackends  []*Backend // their servers are among Add
 	Add          []ServerChange
 	Publish      []string            // names of backends that requests may be led to from now on
@@ -185,64 +181,6 @@ func (p *Plan) leave(b *Backend, s Server) {
 		p.Leave = append(p.Leave, ServerChange{SetServer, b, gone})
 	}
 	p.Leave = append(p.Leave, ServerChange{DeleteServer, b, gone})
-}
-
-// ReloadReasons compares what only a new configuration can change: it is
-// Plan.Reload by itself.
-func ReloadReasons(running Running, want State) []string {
-	have := running.Loaded
-	var reasons []string
-	if !have.Settings.equal(want.Settings) {
-		reasons = append(reasons, "settings changed")
-	}
-	frontends := map[string]Frontend{}
-	for _, f := range have.Frontends {
-		frontends[f.Name] = f
-	}
-	for _, f := range want.Frontends {
-		old, ok := frontends[f.Name]
-		delete(frontends, f.Name)
-		switch {
-		case !ok:
-			reasons = append(reasons, "frontend "+f.Name+" is new")
-		case !slices.Equal(old.Binds, f.Binds):
-			reasons = append(reasons, "frontend "+f.Name+" listens elsewhere")
-		case old.Relay != f.Relay:
-			reasons = append(reasons, "frontend "+f.Name+" takes over from retired workers elsewhere")
-		case old.ExpectProxy != f.ExpectProxy:
-			reasons = append(reasons, "frontend "+f.Name+" takes PROXY headers otherwise")
-		case !reflect.DeepEqual(old.Health, f.Health):
-			reasons = append(reasons, "frontend "+f.Name+" tells of the node otherwise")
-		case old.TLS != f.TLS:
-			reasons = append(reasons, "frontend "+f.Name+" ends TLS otherwise")
-		case old.Inner != f.Inner:
-			reasons = append(reasons, "frontend "+f.Name+" passes TLS through otherwise")
-		case old.Backend != f.Backend:
-			reasons = append(reasons, "frontend "+f.Name+" leads to another backend")
-		case old.Mode != f.Mode:
-			reasons = append(reasons, "frontend "+f.Name+" changed its mode")
-		}
-	}
-	for name := range maps.Keys(frontends) {
-		reasons = append(reasons, "frontend "+name+" is gone")
-	}
-	for old, b := range pairs(have.Backends, want.Backends) {
-		switch {
-		case b == nil: // is emptied
-		case old == nil:
-			if reason := running.reasonForNew(b); reason != "" {
-				reasons = append(reasons, reason)
-			}
-		case old.Policy != b.Policy:
-			reasons = append(reasons, "backend "+b.Name+" changed its policy")
-		case old.Options != b.Options:
-			reasons = append(reasons, "backend "+b.Name+" changed its server options")
-		case b.Policy.Mode != HTTP && old.TimeoutServer != b.TimeoutServer:
-			reasons = append(reasons, "backend "+b.Name+" changed its server timeout")
-		}
-	}
-	slices.Sort(reasons)
-	return reasons
 }
 
 // diffMaps returns the maps that differ, as they may be now. A route to a

@@ -70,7 +70,7 @@ func running(s haproxy.State, observed ...string) haproxy.Running {
 // tell is the Plan, a line per step, in its order.
 func tell(p haproxy.Plan) (lines []string) {
 	for _, r := range p.Reload {
-		lines = append(lines, "reload: "+r)
+		lines = append(lines, "reload: "+r.String())
 	}
 	for _, b := range p.NewBackends {
 		lines = append(lines, "new backend "+b.Name)
@@ -146,7 +146,7 @@ func TestDiff(t *testing.T) {
 		{"a Service that is gone loses its route before its servers", running(state("a 1", "b 2")), state("b 2"), []string{
 			"map routes */b/=b|2", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
 		{"an empty backend that nobody wants stays for the next reload", running(state("a", "b 2"), "b 2"), state("b 2"), []string{"map routes */b/=b|2"}},
-		{"a relay needs a reload", running(state("a 1")), relaying, []string{"reload: frontend podgate_http takes over from retired workers elsewhere"}},
+		{"a relay needs a reload", running(state("a 1")), relaying, []string{"reload: frontend podgate_http changed its relay address"}},
 		{"a new backend needs a reload and its route waits for it", running(state("a 1")), state("a 1", "b 2"), []string{"reload: backend b is new"}},
 		{"a new route leads to an old backend at once", running(state("a 1", "b 2")), rerouted, []string{"map routes */a/=b|2"}},
 		{"a route keeps its backend, and that its servers, until the new one is loaded", running(state("a 1")), moved, []string{"reload: backend b is new"}},
@@ -156,12 +156,12 @@ func TestDiff(t *testing.T) {
 		{"other server options need a reload", running(state("a 1")), limited, []string{"reload: backend a changed its server options"}},
 		{"another timeout is a map", running(state("a 1")), slow, []string{"map timeouts a=60000"}},
 		{"a TCP frontend that is gone needs a reload", running(state("a 1", "d tcp 3")), state("a 1"), []string{
-			"reload: frontend podgate_tcp is gone", "set d/10.0.0.3:80 maint", "delete d/10.0.0.3:80 maint"}},
+			"reload: frontend podgate_tcp is removed", "set d/10.0.0.3:80 maint", "delete d/10.0.0.3:80 maint"}},
 		{"a TCP frontend keeps its backend's servers until it leads elsewhere", running(state("a 1", "d tcp 3")), state("a 1", "e tcp 4"), []string{
-			"reload: backend e is new", "reload: frontend podgate_tcp leads to another backend"}},
+			"reload: backend e is new", "reload: frontend podgate_tcp changed its backend"}},
 		{"servers of others leave our backends, and those alone", intruded, state("a 1"), []string{"expel a/web1", "expel a/web2"}},
 		{"a TCP port that goes to another Service keeps serving until then", running(state("a 1", "d tcp 3")), renamed, []string{
-			"reload: backend e is new", "reload: frontend podgate_tcp is gone", "reload: frontend podgate_tcp_e is new"}},
+			"reload: backend e is new", "reload: frontend podgate_tcp is removed", "reload: frontend podgate_tcp_e is new"}},
 		{"a backend that a route still leads to is not emptied", running(state("a 1")), emptied, []string{"reload: backend b is new"}},
 		{"a backend that a route still leads to may change", running(state("a 1")), replaced, []string{
 			"reload: backend b is new", "add a/10.0.0.3:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},

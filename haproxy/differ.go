@@ -83,7 +83,7 @@ func (d *Differ) await(x pair) {
 }
 
 // ReloadReasons returns what ReloadReasons does.
-func (d *Differ) ReloadReasons(have Running, want State) []string {
+func (d *Differ) ReloadReasons(have Running, want State) Reasons {
 	if _, ok := d.changed(have, want); ok {
 		return nil
 	}

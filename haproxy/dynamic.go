@@ -96,7 +96,7 @@ func (p *Plan) diffBackends(have Running, want State) State {
 	for b, w := range pairs(have.Loaded.Backends, want.Backends) {
 		switch {
 		case w == nil:
-		case b == nil && have.reasonForNew(w) == "":
+		case b == nil && have.addsAtRuntime(w):
 			p.NewBackends = append(p.NewBackends, w)
 			p.Publish = append(p.Publish, w.Name)
 		case b != nil && have.Unpublished[b.Name]:
@@ -113,23 +113,4 @@ func (p *Plan) diffBackends(have Running, want State) State {
 // process: nothing is left in it.
 func (r Running) gone(b *Backend) bool {
 	return r.atRuntime() && b.Light() && r.Refused[b.Name] == "" && len(r.Servers[b.Name])+len(r.Strangers[b.Name]) == 0
-}
-
-// reasonForNew is why a backend that the process does not have needs a reload;
-// "" if it does not.
-func (r Running) reasonForNew(b *Backend) string {
-	reason := "backend " + b.Name + " is new"
-	switch {
-	case !r.atRuntime():
-	case r.Refused[b.Name] != "":
-		reason += ", and HAProxy did not take it at runtime: " + r.Refused[b.Name]
-	case b.Policy.Mode != HTTP:
-	case !b.Light():
-		reason += ", with a stick table"
-	case !slices.Contains(r.Loaded.Classes, b.Policy.Class()):
-		reason += ", and no other was like it"
-	default:
-		return ""
-	}
-	return reason
 }

@@ -42,7 +42,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 			"new backend b", "add b/10.0.0.2:80 ready", "add b/10.0.0.3:80 drain", "publish b", "map routes */a/=a|2 */b/=b|2"}},
 		{"its timeout comes too", light(state("a 1"), nil), slow, []string{
 			"new backend b", "add b/10.0.0.2:80 ready", "publish b", "map routes */a/=a|2 */b/=b|2", "map timeouts b=60000"}},
-		{"a backend that others are not like needs a reload", light(state("a 1"), nil), leastconn, []string{"reload: backend b is new, and no other was like it"}},
+		{"a backend that others are not like needs a reload", light(state("a 1"), nil), leastconn, []string{"reload: backend b is new; no loaded defaults section matches it"}},
 		{"a class outlives its last backend", light(leastconn, func(r *haproxy.Running) {
 			r.Loaded = r.Loaded.WithBackends(nil, map[string]bool{"b": true})
 			r.Maps = state("a 1").Maps()
@@ -53,7 +53,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 		{"another policy needs a reload", light(state("a 1", "b 2"), nil), leastconn, []string{"reload: backend b changed its policy"}},
 		{"what HAProxy refused needs a reload", light(state("a 1"), func(r *haproxy.Running) {
 			r.Refused = map[string]string{"b": "no."}
-		}), state("a 1", "b 2"), []string{"reload: backend b is new, and HAProxy did not take it at runtime: no."}},
+		}), state("a 1", "b 2"), []string{"reload: backend b is new; HAProxy rejected it at run time: no."}},
 		{"a configuration that began with all backends needs a reload", light(state("a 1"), func(r *haproxy.Running) {
 			r.Loaded.RuntimeBackends = false
 		}), state("a 1", "b 2"), []string{"reload: backend b is new"}},
@@ -76,7 +76,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 			s.Backends = haproxy.ListOf(s.Backends.Slice()[1:]...)
 			s.Routes = []haproxy.Route{{Path: "/a", Backend: "b"}}
 			return s
-		}(), []string{"reload: backend b is new, and no other was like it"}},
+		}(), []string{"reload: backend b is new; no loaded defaults section matches it"}},
 		{"a backend with a stick table stays, empty", light(sticky, nil, "b"), state("a 1"), []string{"map routes */a/=a|2"}},
 		{"a backend that was being given up is taken back", light(state("a 1", "b"), func(r *haproxy.Running) {
 			r.Unpublished = map[string]bool{"b": true}

@@ -4,15 +4,16 @@ package admin
 
 import (
 	"slices"
-	"strings"
 	"time"
+
+	"podgate/haproxy"
 )
 
 // Counters is what podgate has done since it was started. The loop counts, and
 // hands out copies.
 type Counters struct {
-	Applies       [2][2]uint64 // by Method and Outcome
-	Reloads       [7]uint64    // by index into ReloadReasons
+	Applies       [2][2]uint64                // by Method and Outcome
+	Reloads       [haproxy.ReloadKinds]uint64 // by the weightiest kind of their reasons
 	DriftFound    uint64
 	DriftRepaired uint64
 	LastApply     time.Time // that changed something and went well; zero for none
@@ -42,40 +43,6 @@ const (
 
 // Outcomes names them for labels.
 func Outcomes() []string { return []string{"ok", "failed"} }
-
-// ReloadReasons are the kinds of reasons for a reload, the weightiest first: a
-// reload counts for the first that it has.
-func ReloadReasons() []string {
-	return []string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new", "other"}
-}
-
-// ReloadReason is which of ReloadReasons the reasons of one reload come to.
-func ReloadReason(reasons []string) int {
-	kinds := ReloadReasons()
-	first := len(kinds) - 1
-	for _, reason := range reasons {
-		first = min(first, slices.Index(kinds, reloadReason(reason)))
-	}
-	return first
-}
-
-func reloadReason(text string) string {
-	switch {
-	case strings.HasPrefix(text, "HAProxy has not loaded"):
-		return "first-load"
-	case strings.HasPrefix(text, "HAProxy runs configuration"):
-		return "foreign-configuration"
-	case text == "settings changed":
-		return "settings"
-	case strings.HasPrefix(text, "frontend "):
-		return "frontend"
-	case strings.HasPrefix(text, "backend ") && strings.HasSuffix(text, " is new"):
-		return "backend-new"
-	case strings.HasPrefix(text, "backend "):
-		return "backend-changed"
-	}
-	return "other"
-}
 
 // Histogram counts durations in buckets.
 type Histogram struct {

@@ -202,8 +202,8 @@ func explainPort(ctx context.Context, v *View, p compile.PortExplanation) (Expla
 	}
 	x.Backend, x.Policy = p.Backend.Name, policyText(p.Backend)
 	for _, reason := range v.Edge.ReloadReasons {
-		if strings.HasPrefix(reason, "backend "+x.Backend+" ") {
-			x.Pending = reason + ": HAProxy is reloaded for it at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
+		if reason.IsOfBackend(x.Backend) {
+			x.Pending = reason.String() + ": HAProxy is reloaded for it at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
 			if v.Edge.Trouble != "" {
 				x.Pending += "; it could not be so far: " + v.Edge.Trouble
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"podgate/daemon/compile"
+	"podgate/haproxy"
 	"podgate/kubeapi"
 )
 
@@ -213,8 +214,8 @@ func (m metrics) collectCounters(c Counters, emit func(metric, float64, ...strin
 			emit(m.applies, float64(c.Applies[i][j]), method, outcome)
 		}
 	}
-	for i, reason := range ReloadReasons() {
-		emit(m.reloads, float64(c.Reloads[i]), reason)
+	for kind, n := range c.Reloads {
+		emit(m.reloads, float64(n), haproxy.ReloadKind(kind).String())
 	}
 	emit(m.driftFound, float64(c.DriftFound))
 	emit(m.driftRepaired, float64(c.DriftRepaired))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"podgate/haproxy"
 )
 
 func scrape(t testing.TB, s *Server) string {
@@ -27,7 +29,7 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	v := newView(t, 3, 2)
 	v.Counters.Latency[Runtime].Observe(7 * time.Millisecond)
 	v.Counters.Latency[Runtime].Observe(2 * time.Hour)
-	v.Counters.Reloads[ReloadReason([]string{"backend x is new", "settings changed"})]++
+	v.Counters.Reloads[haproxy.Reasons{{Kind: haproxy.BackendNew}, {Kind: haproxy.SettingsChanged}}.Kind()]++
 	text := scrape(t, newServer(v))
 	problems, err := promlint.New(bytes.NewBufferString(text)).Lint()
 	if err != nil {
@@ -99,22 +101,6 @@ func ours(text string) (n int) {
 		}
 	}
 	return n
-}
-
-func TestEveryReasonForAReloadHasAKind(t *testing.T) {
-	for text, want := range map[string]string{
-		"HAProxy has not loaded podgate's configuration yet":               "first-load",
-		"HAProxy runs configuration abc, which this podgate did not write": "foreign-configuration",
-		"settings changed":                        "settings",
-		"frontend podgate_tcp_5432 is new":        "frontend",
-		"backend shop_cart_80 changed its policy": "backend-changed",
-		"backend shop_cart_80 is new":             "backend-new",
-		"the moon is full":                        "other",
-	} {
-		if got := ReloadReasons()[ReloadReason([]string{text})]; got != want {
-			t.Errorf("%q: got %s, want %s", text, got, want)
-		}
-	}
 }
 
 func BenchmarkScrape5000x20(b *testing.B) {

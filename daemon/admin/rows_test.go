@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"podgate/haproxy"
 )
 
 func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
@@ -17,7 +19,7 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 		t.Errorf("in sync since HAProxy was asked: %+v", rows)
 	}
 
-	v.Edge.InSync, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), []string{"backend " + name + " is new"}
+	v.Edge.InSync, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), haproxy.Reasons{{Kind: haproxy.BackendNew, Object: name, Detail: "is new"}}
 	v.Edge.Trouble = "haproxy -c refuses the operator's files: line 7"
 	rows := newRows(v)
 	if rows[0].State != StateWaiting || rows[0].Up != 0 || rows[1].State != StateUp {

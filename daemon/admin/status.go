@@ -216,7 +216,7 @@ func newStatusHAProxy(v *View) StatusHAProxy {
 	h := StatusHAProxy{
 		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
 		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay, NoPeers: v.Edge.NoPeers,
-		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: append([]string{}, v.Edge.ReloadReasons...),
+		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: v.Edge.ReloadReasons.Texts(),
 		HeldRemoval: v.Edge.Held, Draining: v.Edge.Draining,
 	}
 	if v.Edge.Held != nil {

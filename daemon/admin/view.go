@@ -65,7 +65,7 @@ type Edge struct {
 	// ReloadAt is when HAProxy is to be reloaded next, zero for never, and
 	// ReloadReasons are why.
 	ReloadAt      time.Time
-	ReloadReasons []string
+	ReloadReasons haproxy.Reasons
 	Held          *Held // nil for none
 	Draining      bool  // load balancers are told to send nobody here
 	Leaving       int   // servers that take nothing new, and have connections yet

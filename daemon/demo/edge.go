@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"podgate/daemon"
@@ -73,7 +72,7 @@ func (e *edge) start(ctx context.Context, c *edgetest.Cluster, d *demo) error {
 func (d *demo) passed(p daemon.Pass) {
 	d.tally.pass(p)
 	if len(p.Reload) > 0 {
-		d.screen.event(fmt.Sprintf("reload: %s (%v)", strings.Join(p.Reload, ", "), p.Took.Round(time.Millisecond)))
+		d.screen.event(fmt.Sprintf("reload: %s (%v)", p.Reload.String(), p.Took.Round(time.Millisecond)))
 	}
 }
 

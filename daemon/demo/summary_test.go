@@ -11,6 +11,7 @@ import (
 
 	"podgate/daemon"
 	"podgate/daemon/edgetest"
+	"podgate/haproxy"
 )
 
 func TestSummary(t *testing.T) {
@@ -44,9 +45,9 @@ podgate demo, 30s:
 
 func TestTallyCountsPasses(t *testing.T) {
 	var ty tally
-	ty.pass(daemon.Pass{Reload: []string{"frontend http is new", "settings changed"}})
+	ty.pass(daemon.Pass{Reload: haproxy.Reasons{{Kind: haproxy.FrontendChanged, Object: "http", Detail: "is new"}, {Kind: haproxy.SettingsChanged}}})
 	ty.pass(daemon.Pass{Added: 1})
-	ty.pass(daemon.Pass{Left: 2, Maps: 1, Reload: []string{"settings changed"}})
+	ty.pass(daemon.Pass{Left: 2, Maps: 1, Reload: haproxy.Reasons{{Kind: haproxy.SettingsChanged}}})
 	c := ty.now()
 	if c.applies != 2 || c.reloads != 2 {
 		t.Errorf("%d applies and %d reloads, want 2 and 2", c.applies, c.reloads)

@@ -3,7 +3,6 @@
 package demo
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -101,7 +100,7 @@ func (t *tally) pass(p daemon.Pass) {
 	if len(p.Reload) > 0 {
 		t.count.reloads++
 		if len(t.count.reasons) < keptReasons {
-			t.count.reasons = append(t.count.reasons, note{t.elapsed(), strings.Join(p.Reload, ", ")})
+			t.count.reasons = append(t.count.reasons, note{t.elapsed(), p.Reload.String()})
 		}
 	}
 }

@@ -4,7 +4,6 @@ package edgetest
 
 import (
 	"bytes"
-	"strings"
 	"sync"
 
 	"podgate/daemon"
@@ -54,7 +53,7 @@ func (e *Edge) Reloads() (reasons []string) {
 	defer e.passes.mu.Unlock()
 	for _, pass := range e.passes.all {
 		if len(pass.Reload) > 0 {
-			reasons = append(reasons, strings.Join(pass.Reload, ", "))
+			reasons = append(reasons, pass.Reload.String())
 		}
 	}
 	return reasons

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// ReloadReason is one reason why only a reload makes HAProxy serve a State.
+type ReloadReason struct {
+	Kind   ReloadKind
+	Object string // name of the frontend or backend, or the generation of a foreign configuration; else ""
+	Detail string // what happened to Object, for people: "changed its policy"
+}
+
+// ReloadKind is what a ReloadReason is about. The zero value is FirstLoad.
+type ReloadKind int
+
+// The kinds, the weightiest first.
+const (
+	FirstLoad            ReloadKind = iota // HAProxy has not loaded a configuration of podgate yet
+	ForeignConfiguration                   // HAProxy has loaded one that this podgate did not write
+	SettingsChanged                        // Settings, which hold for all sections
+	FrontendChanged                        // a frontend is new, removed or changed
+	BackendChanged                         // what of a backend only a reload changes
+	BackendNew                             // a backend that cannot be added at run time
+
+	ReloadKinds = iota // how many kinds there are
+)
+
+// String is the kind as the label of a metric: "backend-new".
+func (k ReloadKind) String() string {
+	return [ReloadKinds]string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new"}[k]
+}
+
+// String is the reason for people: "backend shop_cart_80 changed its policy".
+func (r ReloadReason) String() string {
+	switch r.Kind {
+	case FirstLoad:
+		return "HAProxy has not loaded podgate's configuration yet"
+	case ForeignConfiguration:
+		return "HAProxy runs configuration " + r.Object + ", which this podgate did not write"
+	case SettingsChanged:
+		return "settings changed"
+	case FrontendChanged:
+		return "frontend " + r.Object + " " + r.Detail
+	}
+	return "backend " + r.Object + " " + r.Detail
+}
+
+// IsOfBackend reports whether the reason is about the named backend.
+func (r ReloadReason) IsOfBackend(name string) bool {
+	return (r.Kind == BackendChanged || r.Kind == BackendNew) && r.Object == name
+}
+
+// Reasons are all reasons of one reload.
+type Reasons []ReloadReason
+
+// Texts returns the String of each.
+func (r Reasons) Texts() []string {
+	texts := make([]string, len(r))
+	for i, reason := range r {
+		texts[i] = reason.String()
+	}
+	return texts
+}
+
+// String is all Texts, with ", " between them.
+func (r Reasons) String() string { return strings.Join(r.Texts(), ", ") }
+
+// Kind is the weightiest kind of the reasons, of which there must be one.
+func (r Reasons) Kind() ReloadKind {
+	return slices.MinFunc(r, func(a, b ReloadReason) int { return cmp.Compare(a.Kind, b.Kind) }).Kind
+}
+
+// ReloadReasons returns why want needs a reload of a HAProxy that has loaded a
+// configuration of podgate, sorted by their texts; nil if it does not. It is
+// Plan.Reload by itself.
+func ReloadReasons(running Running, want State) Reasons {
+	have := running.Loaded
+	var reasons Reasons
+	if !have.Settings.equal(want.Settings) {
+		reasons = append(reasons, ReloadReason{Kind: SettingsChanged})
+	}
+	frontends := map[string]Frontend{}
+	for _, f := range have.Frontends {
+		frontends[f.Name] = f
+	}
+	for _, f := range want.Frontends {
+		detail := "is new"
+		if old, ok := frontends[f.Name]; ok {
+			detail = old.changeTo(f)
+		}
+		delete(frontends, f.Name)
+		if detail != "" {
+			reasons = append(reasons, ReloadReason{FrontendChanged, f.Name, detail})
+		}
+	}
+	for name := range maps.Keys(frontends) {
+		reasons = append(reasons, ReloadReason{FrontendChanged, name, "is removed"})
+	}
+	for old, b := range pairs(have.Backends, want.Backends) {
+		switch {
+		case b == nil: // its servers leave
+		case old != nil:
+			if detail := old.changeTo(b); detail != "" {
+				reasons = append(reasons, ReloadReason{BackendChanged, b.Name, detail})
+			}
+		case !running.addsAtRuntime(b):
+			reasons = append(reasons, ReloadReason{BackendNew, b.Name, "is new" + running.whyNotAtRuntime(b)})
+		}
+	}
+	slices.SortFunc(reasons, func(a, b ReloadReason) int { return cmp.Compare(a.String(), b.String()) })
+	return reasons
+}
+
+// changeTo is the first difference between two frontends of one name that needs a
+// reload; "" if there is none.
+func (f Frontend) changeTo(w Frontend) string {
+	switch {
+	case !slices.Equal(f.Binds, w.Binds):
+		return "changed its listen addresses"
+	case f.Relay != w.Relay:
+		return "changed its relay address"
+	case f.ExpectProxy != w.ExpectProxy:
+		return "changed its PROXY protocol settings"
+	case !reflect.DeepEqual(f.Health, w.Health):
+		return "changed its health check settings"
+	case f.TLS != w.TLS:
+		return "changed its TLS settings"
+	case f.Inner != w.Inner:
+		return "changed its TLS passthrough settings"
+	case f.Backend != w.Backend:
+		return "changed its backend"
+	case f.Mode != w.Mode:
+		return "changed its mode"
+	}
+	return ""
+}
+
+// changeTo is the first difference between two backends of one name that needs a
+// reload; "" if there is none.
+func (b *Backend) changeTo(w *Backend) string {
+	switch {
+	case b.Policy != w.Policy:
+		return "changed its policy"
+	case b.Options != w.Options:
+		return "changed its server options"
+	case w.Policy.Mode != HTTP && b.TimeoutServer != w.TimeoutServer:
+		return "changed its server timeout"
+	}
+	return ""
+}
+
+// addsAtRuntime reports whether a backend that the process does not have can be
+// added without a reload.
+func (r Running) addsAtRuntime(b *Backend) bool {
+	return r.atRuntime() && b.Light() && r.Refused[b.Name] == "" && slices.Contains(r.Loaded.Classes, b.Policy.Class())
+}
+
+// whyNotAtRuntime explains addsAtRuntime, for a process that adds backends at run
+// time; "" for one that adds none, and for a TCP backend, which no process does.
+func (r Running) whyNotAtRuntime(b *Backend) string {
+	switch {
+	case !r.atRuntime() || b.Policy.Mode != HTTP:
+		return ""
+	case r.Refused[b.Name] != "":
+		return "; HAProxy rejected it at run time: " + r.Refused[b.Name]
+	case b.Policy.ClientAffinity != 0 && b.Options.CAFile != "":
+		return ", with a stick table and a CA file"
+	case b.Policy.ClientAffinity != 0:
+		return ", with a stick table"
+	case b.Options.CAFile != "":
+		return ", with a CA file"
+	}
+	return "; no loaded defaults section matches it"
+}

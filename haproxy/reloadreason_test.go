@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy_test
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+)
+
+// reasonRows are a row for every reason that ReloadReasons returns. Object and
+// Detail are what a HAProxy says that adds no backend at run time, and dynamic is
+// the Detail where one does that adds some; "" is the same.
+var reasonRows = []struct {
+	name    string
+	change  func(have *haproxy.Running, want *haproxy.State)
+	reason  haproxy.ReloadReason
+	dynamic string
+}{
+	{"settings", func(_ *haproxy.Running, want *haproxy.State) { want.Settings.TimeoutClient = time.Hour },
+		haproxy.ReloadReason{Kind: haproxy.SettingsChanged}, ""},
+	{"a new frontend", func(have *haproxy.Running, _ *haproxy.State) { have.Loaded.Frontends = nil }, frontend("is new"), ""},
+	{"a frontend that is not wanted", func(_ *haproxy.Running, want *haproxy.State) { want.Frontends = nil }, frontend("is removed"), ""},
+	{"a bind", of(func(f *haproxy.Frontend) { f.Binds = nil }), frontend("changed its listen addresses"), ""},
+	{"a relay", of(func(f *haproxy.Frontend) { f.Relay = loopback }), frontend("changed its relay address"), ""},
+	{"PROXY headers", of(func(f *haproxy.Frontend) { f.ExpectProxy = true }), frontend("changed its PROXY protocol settings"), ""},
+	{"health checks", of(func(f *haproxy.Frontend) { f.Health = &haproxy.Health{} }), frontend("changed its health check settings"), ""},
+	{"TLS", of(func(f *haproxy.Frontend) { f.TLS.ALPN = "h2" }), frontend("changed its TLS settings"), ""},
+	{"TLS passthrough", of(func(f *haproxy.Frontend) { f.Inner = loopback }), frontend("changed its TLS passthrough settings"), ""},
+	{"the backend of a frontend", of(func(f *haproxy.Frontend) { f.Backend = "a" }), frontend("changed its backend"), ""},
+	{"the mode of a frontend", of(func(f *haproxy.Frontend) { f.Mode = haproxy.TCP }), frontend("changed its mode"), ""},
+	{"the policy of a backend", func(_ *haproxy.Running, want *haproxy.State) { want.Backends.At(0).Policy.Balance = haproxy.First }, changed("changed its policy"), ""},
+	{"the options of a backend", func(_ *haproxy.Running, want *haproxy.State) { want.Backends.At(0).Options.MaxConn = 1 }, changed("changed its server options"), ""},
+	{"the timeout of a TCP backend", func(have *haproxy.Running, want *haproxy.State) {
+		have.Loaded.Backends.At(0).Policy.Mode, want.Backends.At(0).Policy.Mode = haproxy.TCP, haproxy.TCP
+		want.Backends.At(0).TimeoutServer = time.Hour
+	}, changed("changed its server timeout"), ""},
+	{"a new TCP backend", with(func(b *haproxy.Backend) { b.Policy.Mode = haproxy.TCP }), added, ""},
+	{"a new backend of another class", with(func(b *haproxy.Backend) { b.Policy.Balance = haproxy.First }), added, "is new; no loaded defaults section matches it"},
+	{"a new backend with a stick table", with(func(b *haproxy.Backend) { b.Policy.ClientAffinity = time.Hour }), added, "is new, with a stick table"},
+	{"a new backend with a CA file", with(func(b *haproxy.Backend) { b.Options.CAFile = "/ca.pem" }), added, "is new, with a CA file"},
+	{"a new backend with both", with(func(b *haproxy.Backend) { b.Policy.ClientAffinity, b.Options.CAFile = time.Hour, "/ca.pem" }), added, "is new, with a stick table and a CA file"},
+	{"a new backend that HAProxy rejected", func(have *haproxy.Running, want *haproxy.State) {
+		with(func(*haproxy.Backend) {})(have, want)
+		have.Refused = map[string]string{"b": "no."}
+	}, added, "is new; HAProxy rejected it at run time: no."},
+}
+
+var (
+	loopback = netip.MustParseAddrPort("127.0.0.1:1")
+	added    = haproxy.ReloadReason{Kind: haproxy.BackendNew, Object: "b", Detail: "is new"}
+)
+
+func frontend(detail string) haproxy.ReloadReason {
+	return haproxy.ReloadReason{Kind: haproxy.FrontendChanged, Object: "podgate_http", Detail: detail}
+}
+
+func changed(detail string) haproxy.ReloadReason {
+	return haproxy.ReloadReason{Kind: haproxy.BackendChanged, Object: "a", Detail: detail}
+}
+
+// of changes the frontend that is wanted.
+func of(change func(*haproxy.Frontend)) func(*haproxy.Running, *haproxy.State) {
+	return func(_ *haproxy.Running, want *haproxy.State) {
+		want.Frontends = slices.Clone(want.Frontends)
+		change(&want.Frontends[0])
+	}
+}
+
+// with wants a new backend, which is like the loaded one but for change.
+func with(change func(*haproxy.Backend)) func(*haproxy.Running, *haproxy.State) {
+	return func(_ *haproxy.Running, want *haproxy.State) {
+		b := state("b 2").Backends.At(0)
+		change(b)
+		want.Backends = haproxy.ListOf(want.Backends.At(0), b)
+	}
+}
+
+func TestEveryReloadReasonHasItsKindObjectAndDetail(t *testing.T) {
+	for _, row := range reasonRows {
+		for _, takes := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, where HAProxy adds backends at run time: %v", row.name, takes), func(t *testing.T) {
+				have, want, reason := running(state("a 1")), state("a 1"), row.reason
+				if takes {
+					have, want.RuntimeBackends = light(state("a 1"), nil), true
+					reason.Detail = cmp.Or(row.dynamic, reason.Detail)
+				}
+				row.change(&have, &want)
+				if diff := gocmp.Diff(haproxy.Reasons{reason}, haproxy.ReloadReasons(have, want)); diff != "" {
+					t.Errorf("reasons (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestEveryReloadReasonHasARow looks the details up in the source that makes them.
+func TestEveryReloadReasonHasARow(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "reloadreason.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found int
+	ast.Inspect(file, func(n ast.Node) bool {
+		lit, ok := n.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			return true
+		}
+		text, _ := strconv.Unquote(lit.Value)
+		if !strings.HasPrefix(text, "is ") && !strings.HasPrefix(text, "changed ") && !strings.HasPrefix(text, ", with") && !strings.HasPrefix(text, "; ") {
+			return true
+		}
+		found++
+		for _, row := range reasonRows {
+			if strings.Contains(row.reason.Detail, text) || strings.Contains(row.dynamic, text) {
+				return true
+			}
+		}
+		t.Errorf("%q has no row", text)
+		return true
+	})
+	if found < len(reasonRows)-4 { // rows that share a detail
+		t.Errorf("%d details were found in the source, for %d rows", found, len(reasonRows))
+	}
+}
+
+func TestReloadReasonsAsText(t *testing.T) {
+	for _, row := range []struct {
+		reasons    haproxy.Reasons
+		kind, text string
+	}{
+		{haproxy.Reasons{{Kind: haproxy.FirstLoad}}, "first-load", "HAProxy has not loaded podgate's configuration yet"},
+		{haproxy.Reasons{{Kind: haproxy.ForeignConfiguration, Object: "abc"}}, "foreign-configuration", "HAProxy runs configuration abc, which this podgate did not write"},
+		{haproxy.Reasons{{Kind: haproxy.SettingsChanged}}, "settings", "settings changed"},
+		{haproxy.Reasons{frontend("is new")}, "frontend", "frontend podgate_http is new"},
+		{haproxy.Reasons{changed("changed its policy")}, "backend-changed", "backend a changed its policy"},
+		{haproxy.Reasons{added}, "backend-new", "backend b is new"},
+		{haproxy.Reasons{added, changed("changed its policy"), added}, "backend-changed", "backend b is new, backend a changed its policy, backend b is new"},
+	} {
+		if kind, text := row.reasons.Kind().String(), row.reasons.String(); kind != row.kind || text != row.text {
+			t.Errorf("got  %s, %q\nwant %s, %q", kind, text, row.kind, row.text)
+		}
+	}
+}
