@@ -13,7 +13,7 @@ import (
 	"slices"
 	"time"
 
-	"podgate/daemon/certs"
+	"podgate/daemon/certstore"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/check"
@@ -48,7 +48,7 @@ func (e *edge) observeCertificates(ctx context.Context, session *runtime.Session
 			continue
 		}
 		text, err := e.folder.ReadCertificate(c.Name)
-		if err == nil && certs.Fingerprint(text) == c.Fingerprint {
+		if err == nil && certstore.Fingerprint(text) == c.Fingerprint {
 			c.Digest = haproxy.PEM(text).Digest()
 		}
 	}
@@ -197,7 +197,7 @@ type vetted struct {
 	bad  map[string]error // by Digest
 	// The last answer, for the same question: what stays the same stays one.
 	asked, answer []haproxy.Certificate
-	refusals      []certs.Problem
+	refusals      []certstore.Problem
 }
 
 func (v *vetted) refuse(c haproxy.Certificate, why error) {
@@ -246,12 +246,12 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 	v.answer = nil
 	for _, c := range want.Certificates {
 		if why := v.bad[c.Digest]; why != nil {
-			inService, ok := certs.InService(e.folder.CertificateFolder(), c.Name, c.Source, time.Now())
+			inService, ok := certstore.InService(e.folder.CertificateFolder(), c.Name, c.Source, time.Now())
 			text := fmt.Sprintf("HAProxy refuses it: %v; it is not served", why)
 			if ok {
 				text = fmt.Sprintf("HAProxy refuses it: %v; the one in service stays", why)
 			}
-			v.refusals = append(v.refusals, certs.Problem{File: c.Source, Text: text})
+			v.refusals = append(v.refusals, certstore.Problem{File: c.Source, Text: text})
 			if !ok || v.bad[inService.Digest] != nil {
 				continue
 			}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"podgate/daemon/admin"
-	"podgate/daemon/certs"
+	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
@@ -24,13 +24,13 @@ import (
 // material follows the certificates and authorities that podgate.toml names, in
 // a goroutine of its own.
 type material struct {
-	of     certs.Source
-	set    certs.Set         // what there is now
+	of     certstore.Source
+	set    certstore.Set     // what there is now
 	files  *compile.TLSFiles // the same, by the names of its files; another pointer when they change
-	out    chan certs.Set
+	out    chan certstore.Set
 	cancel context.CancelFunc
-	done   chan struct{}               // closed by the goroutine when it ends
-	told   map[certs.Problem]time.Time // problems that were told, and since when
+	done   chan struct{}                   // closed by the goroutine when it ends
+	told   map[certstore.Problem]time.Time // problems that were told, and since when
 
 	// The last certificates that were chosen, and of what: what stays the same
 	// stays one.
@@ -39,30 +39,30 @@ type material struct {
 	known    map[kubeapi.Key]secretState    // the same, parsed
 	until    time.Time                      // when one of them begins or ends to be valid; zero for never
 	lacking  []compile.Problem              // of Services that name Secrets
-	problems []certs.Problem
+	problems []certstore.Problem
 	secrets  []compile.Secret
 	fresh    bool
 }
 
 // sourceOf is where podgate.toml says that certificates are.
-func sourceOf(c *config.Config) certs.Source {
+func sourceOf(c *config.Config) certstore.Source {
 	h := c.HTTPS
-	return certs.Source{
+	return certstore.Source{
 		Paths: h.Certificates, Default: h.DefaultCertificate, ClientCA: h.ClientCA, CAFolder: h.BackendCAFolder,
 		InService: confdir.Dir(c.HAProxy.Folder).CertificateFolder(),
 	}
 }
 
 // newMaterial reads what there is, and begins to follow it.
-func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]time.Time, log *slog.Logger) *material {
-	m := &material{of: sourceOf(c), out: make(chan certs.Set, 1), done: make(chan struct{}), told: told}
-	reader := certs.NewReader(m.of)
+func newMaterial(ctx context.Context, c *config.Config, told map[certstore.Problem]time.Time, log *slog.Logger) *material {
+	m := &material{of: sourceOf(c), out: make(chan certstore.Set, 1), done: make(chan struct{}), told: told}
+	reader := certstore.NewReader(m.of)
 	set, _ := reader.Read()
 	m.take(set)
 	ctx, m.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(m.done)
-		certs.Watch(ctx, log, reader, set, m.out)
+		certstore.Watch(ctx, log, reader, set, m.out)
 	}()
 	return m
 }
@@ -70,14 +70,14 @@ func newMaterial(ctx context.Context, c *config.Config, told map[certs.Problem]t
 // readMaterial reads what there is, once. It has no goroutine.
 func readMaterial(c *config.Config) *material {
 	m := &material{of: sourceOf(c)}
-	set, _ := certs.NewReader(m.of).Read()
+	set, _ := certstore.NewReader(m.of).Read()
 	m.take(set)
 	return m
 }
 
 // allProblems are those with what there is, before any Service counts.
-func (m *material) allProblems() []certs.Problem {
-	_, problems := certs.Choose(m.set.Certificates, m.set.Default)
+func (m *material) allProblems() []certstore.Problem {
+	_, problems := certstore.Choose(m.set.Certificates, m.set.Default)
 	return slices.Concat(m.set.Problems, problems)
 }
 
@@ -101,7 +101,7 @@ func (m *material) stop() {
 }
 
 // take takes over what there is now.
-func (m *material) take(s certs.Set) {
+func (m *material) take(s certstore.Set) {
 	m.set, m.fresh = s, false
 	if files := m.name(s); m.files == nil || !reflect.DeepEqual(*m.files, files) {
 		m.files = &files
@@ -115,7 +115,7 @@ func (m *material) takeSecrets(read map[kubeapi.Key]cluster.Secret) {
 }
 
 // name returns the files of our folder that hold s.
-func (m *material) name(s certs.Set) compile.TLSFiles {
+func (m *material) name(s certstore.Set) compile.TLSFiles {
 	path := func(name string) string {
 		if name == "" {
 			return ""
@@ -140,7 +140,7 @@ func (m *material) choose(result *compile.Result) []haproxy.Certificate {
 	if m.fresh && slices.EqualFunc(m.secrets, result.Secrets, func(a, b compile.Secret) bool { return reflect.DeepEqual(a, b) }) {
 		return m.chosen
 	}
-	m.chosen, m.problems = certs.Choose(m.set.Certificates, m.set.Default)
+	m.chosen, m.problems = certstore.Choose(m.set.Certificates, m.set.Default)
 	m.chosen, m.lacking = withSecrets(m.chosen, result.Secrets, m.known, m.of.InService)
 	m.secrets, m.fresh = result.Secrets, true
 	return m.chosen
@@ -165,7 +165,7 @@ func (d *Daemon) takeMaterial() {
 
 // followMaterial follows what podgate.toml names now.
 func (d *Daemon) followMaterial(ctx context.Context) {
-	told, read, known := map[certs.Problem]time.Time{}, map[kubeapi.Key]cluster.Secret(nil), map[kubeapi.Key]secretState(nil)
+	told, read, known := map[certstore.Problem]time.Time{}, map[kubeapi.Key]cluster.Secret(nil), map[kubeapi.Key]secretState(nil)
 	if d.material != nil {
 		if reflect.DeepEqual(d.material.of, sourceOf(d.Config)) {
 			return
@@ -182,7 +182,7 @@ func (d *Daemon) followMaterial(ctx context.Context) {
 // tellMaterial logs each problem with a certificate when it begins and when it
 // ends.
 func (d *Daemon) tellMaterial() {
-	now := map[certs.Problem]time.Time{}
+	now := map[certstore.Problem]time.Time{}
 	var changes []*admin.Change
 	for _, p := range slices.Concat(d.material.set.Problems, d.material.problems, d.edge.vetted.refusals) {
 		since, ok := d.material.told[p]

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"podgate/daemon/certs"
+	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/haproxy"
@@ -38,7 +38,7 @@ func parseSecrets(read map[kubeapi.Key]cluster.Secret, before map[kubeapi.Key]se
 			known[key] = secretState{certificate: before[key].certificate, trouble: secret.Err.Error()}
 			continue
 		}
-		c, err := certs.Parse("Secret "+key.String(), secret.Content.Certificate, secret.Content.PrivateKey, now)
+		c, err := certstore.Parse("Secret "+key.String(), secret.Content.Certificate, secret.Content.PrivateKey, now)
 		for _, at := range []time.Time{c.NotBefore, c.NotAfter} {
 			if !at.Before(now) && (until.IsZero() || at.Before(until)) {
 				until = at
@@ -48,7 +48,7 @@ func parseSecrets(read map[kubeapi.Key]cluster.Secret, before map[kubeapi.Key]se
 			known[key] = secretState{certificate: before[key].certificate, trouble: fmt.Sprintf("Secret %s: %v", key, err)}
 			continue
 		}
-		c.Name = certs.SecretName(c.Source)
+		c.Name = certstore.SecretName(c.Source)
 		known[key] = secretState{certificate: c}
 	}
 	return known, until
@@ -71,7 +71,7 @@ func withSecrets(chosen []haproxy.Certificate, uses []compile.Secret, known map[
 		c := state.certificate
 		if c.Name == "" && !state.missing {
 			source := "Secret " + use.Key.String()
-			c, _ = certs.InService(folder, certs.SecretName(source), source, time.Now())
+			c, _ = certstore.InService(folder, certstore.SecretName(source), source, time.Now())
 		}
 		switch {
 		case state.missing:

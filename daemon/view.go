@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"podgate/daemon/admin"
-	"podgate/daemon/certs"
+	"podgate/daemon/certstore"
 	"podgate/daemon/compile"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
@@ -100,7 +100,7 @@ func (v *view) certified(chosen []haproxy.Certificate, log *slog.Logger) {
 }
 
 // certificateProblems are those that the log was told.
-func certificateProblems(told map[certs.Problem]time.Time) []admin.CertificateProblem {
+func certificateProblems(told map[certstore.Problem]time.Time) []admin.CertificateProblem {
 	var all []admin.CertificateProblem
 	for p, since := range told {
 		all = append(all, admin.CertificateProblem{File: p.File, Text: p.Text, Since: since})

@@ -55,7 +55,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		`,
 		"daemon": `
 			daemon/admin
-			daemon/certs
+			daemon/certstore
 			daemon/cluster
 			daemon/compile
 			daemon/confdir
@@ -87,7 +87,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			kubeapi/kubeapitest
 			kubeapi/kubeapitest/realapi
 		`,
-		"daemon/certs": `
+		"daemon/certstore": `
 			daemon/filewatch
 			daemon/latest
 			haproxy
