@@ -1,210 +1,131 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package kubeapi_test
 
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"runtime"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"testing"
 
-	"google.golang.org/protobuf/encoding/protowire"
+	"podgate/kubeapi"
+	"podgate/kubeapi/kubeapitest"
+	"podgate/kubeapi/wire"
 )
 
-// bigList returns an EndpointSliceList of 5,000 slices of 20 endpoints, as a
-// kube-apiserver writes it.
-func bigList() []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"7"},"items":[`)
-	for i := range 5000 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"metadata":{"name":"app-%04d-abcde","generateName":"app-%04d-","namespace":"shop","uid":"5c1f4b1e-0000-4000-8000-%012d","resourceVersion":"%d","generation":3,"creationTimestamp":"2026-01-02T03:04:05Z","labels":{"app":"app-%04d","endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io","kubernetes.io/service-name":"app-%04d"},"ownerReferences":[{"apiVersion":"v1","kind":"Service","name":"app-%04d","uid":"5c1f4b1e-0000-4000-8000-000000000000","controller":true,"blockOwnerDeletion":true}]},"addressType":"IPv4","endpoints":[`, i, i, i, 1000+i, i, i, i)
-		for j := range 20 {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, `{"addresses":["10.%d.%d.%d"],"conditions":{"ready":true,"serving":true,"terminating":false},"targetRef":{"kind":"Pod","namespace":"shop","name":"app-%04d-%05d","uid":"5c1f4b1e-0000-4000-8000-%012d"},"nodeName":"node-%03d","zone":"z%d"}`,
-				i/250, i%250, j, i, j, j, (i+j)%200, j%3)
-		}
-		b.WriteString(`],"ports":[{"name":"http","port":8080,"protocol":"TCP"}]}`)
-	}
-	b.WriteString(`]}`)
-	return b.Bytes()
-}
-
-// BenchmarkDecode100kEndpoints measures one list of 100,000 endpoints in either
-// encoding, and encoding/json into maps beside it as a yardstick. "live" is what
-// stays in memory.
-func BenchmarkDecode100kEndpoints(b *testing.B) {
-	text := bigList()
-	for _, encoding := range []struct {
-		name string
-		body []byte
-		page func(*listing) pageDecoder
-	}{
-		{"protobuf", protoList(b, text), func(l *listing) pageDecoder { return newProtoPage(endpointSlices, l) }},
-		{"json", text, func(l *listing) pageDecoder { return &jsonPage{resource: endpointSlices, into: l} }},
-	} {
-		b.Run(encoding.name, func(b *testing.B) {
-			b.SetBytes(int64(len(encoding.body)))
-			b.ReportAllocs()
-			var l *listing
-			before := liveBytes()
-			for b.Loop() {
-				l = newListing()
-				if _, err := encoding.page(l).decode(bytes.NewReader(encoding.body)); err != nil {
-					b.Fatal(err)
-				}
-				if got := len(l.objects); got != 5000 {
-					b.Fatalf("%d slices, want 5000", got)
-				}
-			}
-			b.ReportMetric(float64(liveBytes()-before)/(1<<20), "MiB-live")
-			runtime.KeepAlive(l)
-		})
-	}
-	b.Run("map", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		b.ReportAllocs()
-		for b.Loop() {
-			var whole map[string]any
-			if err := json.NewDecoder(bytes.NewReader(text)).Decode(&whole); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-// liveBytes returns how much memory is in use after a collection.
-func liveBytes() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// protoList returns a list of EndpointSlices in protobuf, with what is read of
-// it and the owner, labels and uids that are not.
-func protoList(b *testing.B, text []byte) []byte {
+// serveMany returns a server of 5,000 EndpointSlices of 20 endpoints.
+func serveMany(b *testing.B) *kubeapitest.Server {
 	b.Helper()
-	var list struct {
-		Items []struct {
-			wireSlice
-			Metadata struct {
-				Name, Namespace, UID, ResourceVersion string
-				Labels                                map[string]string
-			} `json:"metadata"`
+	s := kubeapitest.New()
+	for i := range 5000 {
+		name := fmt.Sprintf("app-%04d", i)
+		slice := kubeapi.EndpointSlice{
+			Key: kubeapi.Key{Namespace: "shop", Name: name + "-abcde"}, Service: name, AddressType: "IPv4",
+			Ports: []kubeapi.EndpointPort{{Name: "http", Protocol: "TCP", Port: 8080}},
+		}
+		for j := range 20 {
+			slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{
+				Addr: netip.AddrFrom4([4]byte{10, byte(i / 250), byte(i % 250), byte(j)}), Ready: true, Serving: true,
+				Node: fmt.Sprintf("node-%03d", (i+j)%200), Pod: fmt.Sprintf("%s-%05d", name, j),
+			})
+		}
+		if err := s.SetSlice(slice); err != nil {
+			b.Fatal(err)
 		}
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	return s
+}
+
+// answered returns what s answers in protobuf: the start of it, where n is not 0.
+func answered(b *testing.B, s http.Handler, query string, n int) []byte {
+	b.Helper()
+	server := httptest.NewServer(s)
+	defer server.Close()
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, server.URL+"/apis/discovery.k8s.io/v1/endpointslices?"+query, nil)
+	if err != nil {
 		b.Fatal(err)
 	}
-	field := func(p []byte, num protowire.Number, value []byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(p, num, protowire.BytesType), value)
+	req.Header.Set("Accept", wire.Accept)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
 	}
-	number := func(p []byte, num protowire.Number, value uint64) []byte {
-		return protowire.AppendVarint(protowire.AppendTag(p, num, protowire.VarintType), value)
-	}
-	pair := func(num protowire.Number, first string, other protowire.Number, second string) []byte {
-		return field(field(nil, num, []byte(first)), other, []byte(second))
-	}
-	whole := field(nil, 1, field(nil, 2, []byte("7")))
-	for _, s := range list.Items {
-		meta := field(pair(1, s.Metadata.Name, 3, s.Metadata.Namespace), 5, []byte(s.Metadata.UID))
-		meta = field(field(meta, 6, []byte(s.Metadata.ResourceVersion)), 8, number(nil, 1, 1767323045))
-		for key, value := range s.Metadata.Labels {
-			meta = field(meta, 11, pair(1, key, 2, value))
+	defer resp.Body.Close()
+	if n == 0 {
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			b.Fatal(err)
 		}
-		meta = field(meta, 13, pair(1, "v1", 3, s.Metadata.Labels[serviceNameLabel]))
-		item := field(nil, 1, meta)
-		for _, e := range s.Endpoints {
-			ref := field(pair(1, e.TargetRef.Kind, 2, s.Metadata.Namespace), 3, []byte(e.TargetRef.Name))
-			endpoint := field(nil, 1, []byte(e.Addresses[0]))
-			endpoint = field(endpoint, 2, number(number(number(nil, 1, 1), 2, 1), 3, 0))
-			endpoint = field(endpoint, 4, field(ref, 4, []byte(s.Metadata.UID)))
-			endpoint = field(field(endpoint, 6, []byte(e.NodeName)), 7, []byte("z1"))
-			item = field(item, 2, endpoint)
-		}
-		for _, p := range s.Ports {
-			item = field(item, 3, number(pair(1, p.Name, 2, p.Protocol), 3, uint64(p.Port)))
-		}
-		whole = field(whole, 2, field(item, 4, []byte(s.AddressType)))
+		return body
 	}
-	return append([]byte(protoMagic), field(nil, unknownRaw, whole)...)
+	body := make([]byte, n)
+	if _, err := io.ReadFull(resp.Body, body); err != nil {
+		b.Fatal(err)
+	}
+	return body
+}
+
+const protobuf = "application/vnd.kubernetes.protobuf"
+
+func readMany(b *testing.B, s http.Handler) *wire.List {
+	b.Helper()
+	l := wire.NewList()
+	if _, err := wire.ReadPage(protobuf, bytes.NewReader(answered(b, s, "", 0)), wire.EndpointSlices, l); err != nil {
+		b.Fatal(err)
+	}
+	return l
 }
 
 // BenchmarkFirstSnapshot measures what the first list of 5,000 slices costs once it
 // is decoded.
 func BenchmarkFirstSnapshot(b *testing.B) {
-	l := newListing()
-	if _, err := newProtoPage(endpointSlices, l).decode(bytes.NewReader(protoList(b, bigList()))); err != nil {
-		b.Fatal(err)
-	}
+	l := readMany(b, serveMany(b))
 	b.ReportAllocs()
 	for b.Loop() {
-		s := newStore()
-		s.replace(source{endpointSlices, ""}, l)
-		s.snapshot(1)
+		s := kubeapi.NewStore()
+		s.Replace(wire.EndpointSlices, l)
+		s.Snapshot()
 	}
 }
 
 // BenchmarkEvent measures what one event costs among 5,000 Services of 20
 // endpoints: from its bytes on the wire to the next Snapshot.
 func BenchmarkEvent(b *testing.B) {
-	body := protoList(b, bigList())
-	l := newListing()
-	if _, err := newProtoPage(endpointSlices, l).decode(bytes.NewReader(body)); err != nil {
-		b.Fatal(err)
+	server := serveMany(b)
+	l := readMany(b, server)
+	s := kubeapi.NewStore()
+	s.Replace(wire.EndpointSlices, l)
+	for _, o := range l.Objects {
+		slice := o.(*kubeapi.EndpointSlice)
+		s.Put(&kubeapi.Service{Key: kubeapi.Key{Namespace: slice.Namespace, Name: slice.Service}, ResourceVersion: "1"})
 	}
-	s := newStore()
-	s.replace(source{endpointSlices, ""}, l)
-	for _, o := range l.objects {
-		slice := o.(*EndpointSlice)
-		s.put(&Service{Key: slice.service(), ResourceVersion: "1"})
-	}
-	event := protoEventOf(body)
+	const watch = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+	head := answered(b, server, watch, 4) // the length of the first event
+	event := answered(b, server, watch, 4+int(binary.BigEndian.Uint32(head)))
 	b.Run("slice", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			events := newProtoEvents(bytes.NewReader(event), endpointSlices, l.strings)
-			e, err := events.next()
+			e, err := wire.NewEventReader(protobuf, bytes.NewReader(event), wire.EndpointSlices, l.Strings).Next()
 			if err != nil {
 				b.Fatal(err)
 			}
-			e.object.(*EndpointSlice).ResourceVersion = strconv.Itoa(i)
-			if !s.put(e.object) {
+			e.Object.(*kubeapi.EndpointSlice).ResourceVersion = strconv.Itoa(i)
+			if !s.Put(e.Object) {
 				b.Fatal("nothing changed")
 			}
-			s.snapshot(1)
+			s.Snapshot()
 		}
 	})
 	b.Run("service", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			s.put(&Service{Key: Key{"shop", "app-0007"}, ResourceVersion: strconv.Itoa(i)})
-			s.snapshot(1)
+			s.Put(&kubeapi.Service{Key: kubeapi.Key{Namespace: "shop", Name: "app-0007"}, ResourceVersion: strconv.Itoa(i)})
+			s.Snapshot()
 		}
 	})
-}
-
-// protoEventOf returns a MODIFIED event of the first item of a list.
-func protoEventOf(list []byte) []byte {
-	field := func(p []byte, num protowire.Number, value []byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(p, num, protowire.BytesType), value)
-	}
-	raw, _ := unwrapProto(list)
-	m := message{rest: raw}
-	for m.next() {
-		if m.num == 2 {
-			break
-		}
-	}
-	wrapped := append([]byte(protoMagic), field(nil, unknownRaw, m.bytes)...)
-	event := field(field(nil, 1, []byte("MODIFIED")), 2, field(nil, 1, wrapped))
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(event))), event...)
 }

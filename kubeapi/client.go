@@ -4,7 +4,6 @@ package kubeapi
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"podgate/kubeapi/wire"
 )
 
 // Client follows one API server. It may be used concurrently.
@@ -134,26 +135,12 @@ func (c *Client) List(ctx context.Context) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		for key, err := range l.unread {
-			c.log.Warn("object skipped", src.resource.logKey(), key.String(), "err", err)
+		for key, err := range l.Unread {
+			c.log.Warn("object skipped", src.logKey(), key.String(), "err", err)
 		}
 		s.replace(src, l)
 	}
 	return s.snapshot(1), nil
-}
-
-// source is one collection that is listed and watched by itself.
-type source struct {
-	resource  resource
-	namespace string // "" is all of them
-}
-
-// String names the source in errors: what stands after "list" or "watch".
-func (s source) String() string {
-	if s.namespace == "" {
-		return s.resource.String()
-	}
-	return fmt.Sprintf("%s in namespace %q", s.resource, s.namespace)
 }
 
 // sources returns what makes a Snapshot complete.
@@ -163,10 +150,10 @@ func (c *Client) sources() []source {
 		if namespace == AllNamespaces {
 			namespace = ""
 		}
-		all = append(all, source{services, namespace}, source{endpointSlices, namespace})
+		all = append(all, source{wire.Services, namespace}, source{wire.EndpointSlices, namespace})
 	}
 	if c.cfg.Nodes {
-		all = append(all, source{resource: nodes})
+		all = append(all, source{resource: wire.Nodes})
 	}
 	return all
 }
@@ -174,7 +161,7 @@ func (c *Client) sources() []source {
 // query returns the parameters that every request for src carries.
 func (c *Client) query(src source) url.Values {
 	query := make(url.Values)
-	if src.resource == services && c.cfg.Selector != "" {
+	if src.resource == wire.Services && c.cfg.Selector != "" {
 		query.Set("labelSelector", c.cfg.Selector)
 	}
 	return query

@@ -4,15 +4,14 @@ package kubeapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 // statusError is an answer of the API server that is not a success.
@@ -77,10 +76,10 @@ func askedToWait(resp *http.Response) time.Duration {
 	return min(max(until.Sub(now), 0), mostRetryAfter)
 }
 
-// answerError returns what resp says went wrong while verb was done to r. It
+// answerError returns what resp says went wrong while verb was done to src. It
 // does not close the body.
-func (c *Client) answerError(resp *http.Response, verb string, r resource) error {
-	e := &statusError{code: resp.StatusCode, message: answerMessage(resp), retryAfter: askedToWait(resp)}
+func (c *Client) answerError(resp *http.Response, verb string, src source) error {
+	e := &statusError{code: resp.StatusCode, message: wire.ReadMessage(resp.Header.Get("Content-Type"), resp.Body), retryAfter: askedToWait(resp)}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		e.message = "" // "Unauthorized" once more
@@ -89,7 +88,7 @@ func (c *Client) answerError(resp *http.Response, verb string, r resource) error
 			e.hint = fmt.Sprintf("is %s valid?", credential)
 		}
 	case http.StatusForbidden:
-		e.hint = fmt.Sprintf("its role needs the rule %s", r.rule(verb))
+		e.hint = fmt.Sprintf("its role needs the rule %s", src.rule(verb))
 	case http.StatusNotFound:
 		e.hint = fmt.Sprintf("is %s a Kubernetes API server, 1.21 or newer?", origin(resp.Request.URL))
 	}
@@ -99,38 +98,15 @@ func (c *Client) answerError(resp *http.Response, verb string, r resource) error
 // origin names the server that was asked for u.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// answerMessage returns the message of a Status, or the first line of what is
-// not JSON: 429 comes as plain text, and so does what proxies say.
-func answerMessage(resp *http.Response) string {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if isProtobuf(resp) {
-		return protoMessage(body)
-	}
-	if status, err := jsonStatus(func(v any) error { return json.Unmarshal(body, v) }); err == nil {
-		return status.message
-	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
-		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-		return line[:min(len(line), 200)]
-	}
-	return ""
-}
-
-func protoMessage(body []byte) string {
-	raw, err := unwrapProto(body)
-	if err != nil {
-		return ""
-	}
-	status, err := protoStatus(raw)
-	if err != nil {
-		return ""
-	}
-	return status.message
-}
-
 // errNoAnswer is the cause of a context that ended because the server took too
 // long.
 var errNoAnswer = errors.New("no answer in time")
+
+// isUnreadable reports whether err is of a malformed event.
+func isUnreadable(err error) bool {
+	_, ok := errors.AsType[*wire.UnreadableError](err)
+	return ok
+}
 
 // errSilent is of a watch that was well and then brought nothing more, not even
 // the bookmark that comes every minute.

@@ -3,12 +3,12 @@
 package kubeapi
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 // SetTimeouts shortens how long a test waits for a server that hangs.
@@ -38,72 +38,17 @@ func (c *Client) SetDial(dial func(ctx context.Context, network, address string)
 	c.credentials.transport.DialContext = dial
 }
 
-// Listing is what a test sees of a list.
-type Listing struct {
-	Version, Next string
-	Objects       []any
-	Unread        map[Key]error
-}
+// Store is a store for benchmarks.
+type Store struct{ s *store }
 
-// DecodePage reads a page of "services" or "endpointslices".
-func DecodePage(plural, contentType string, body []byte) (Listing, error) {
-	l := newListing()
-	next, err := newPageDecoder(answer(contentType), resourceOf(plural), l).decode(bytes.NewReader(body))
-	out := Listing{Version: l.version, Next: next, Unread: l.unread}
-	for _, o := range l.objects {
-		out.Objects = append(out.Objects, o)
-	}
-	return out, err
-}
+// NewStore returns an empty Store.
+func NewStore() Store { return Store{newStore()} }
 
-// Event is what a test sees of an event of a watch.
-type Event struct {
-	Kind    string
-	Object  any
-	Version string // of a bookmark
-	Listed  bool
-	Status  string
-}
+// Put adds or replaces an object.
+func (s Store) Put(o wire.Object) bool { return s.s.put(o) }
 
-// DecodeWatch reads a watch on "services" or "endpointslices" to its end.
-func DecodeWatch(plural, contentType string, body []byte) ([]Event, error) {
-	events := newEventReader(answer(contentType, body...), resourceOf(plural), make(interner))
-	var all []Event
-	for {
-		e, err := events.next()
-		switch {
-		case err == io.EOF:
-			return all, nil
-		case err != nil:
-			return all, err
-		}
-		out := Event{Kind: e.kind, Object: e.object, Version: e.mark.version, Listed: e.mark.listed}
-		if e.status != nil {
-			out.Status = e.status.Error()
-		}
-		all = append(all, out)
-	}
-}
+// Replace makes l all objects of a resource.
+func (s Store) Replace(r wire.Resource, l *wire.List) { s.s.replace(source{resource: r}, l) }
 
-// StatusText returns what a Status comes to in an error.
-func StatusText(code int, contentType string, body []byte) string {
-	resp := answer(contentType, body...)
-	resp.StatusCode = code
-	return answerMessage(resp)
-}
-
-func answer(contentType string, body ...byte) *http.Response {
-	return &http.Response{
-		Header: http.Header{"Content-Type": {contentType}},
-		Body:   io.NopCloser(bytes.NewReader(body)),
-	}
-}
-
-func resourceOf(plural string) resource {
-	for _, r := range []resource{services, endpointSlices} {
-		if r.String() == plural {
-			return r
-		}
-	}
-	panic("no resource " + plural)
-}
+// Snapshot returns the present state.
+func (s Store) Snapshot() *Snapshot { return s.s.snapshot(1) }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 // Follow sends a Snapshot to out after every change and after every complete
@@ -157,16 +159,16 @@ func (f *follower) apply(u update) bool {
 	switch {
 	case u.list != nil:
 		changed = f.store.replace(u.src, u.list)
-		f.tell(u.src, u.list.unread)
+		f.tell(u.src, u.list.Unread)
 		if f.listed(u.src) {
 			return true
 		}
-	case u.src.resource == nodes && u.err != nil && u.object == nil:
+	case u.src.resource == wire.Nodes && u.err != nil && u.object == nil:
 		if f.listed(u.src) { // as far as the others are concerned
 			return true
 		}
 	case u.object != nil && u.deleted:
-		changed = f.store.remove(u.src.resource, u.object.key())
+		changed = f.store.remove(u.src.resource, u.object.ObjectKey())
 	case u.object != nil:
 		changed = f.store.put(u.object)
 	}
@@ -193,7 +195,7 @@ func (f *follower) tell(src source, unread map[Key]error) {
 	for key, err := range unread {
 		told[key] = err.Error()
 		if f.told[src][key] != told[key] {
-			f.c.log.Warn("object unreadable, keeping its last state", src.resource.logKey(), key.String(), "err", err)
+			f.c.log.Warn("object unreadable, keeping its last state", src.logKey(), key.String(), "err", err)
 		}
 	}
 	f.told[src] = told

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"podgate/kubeapi/wire"
 )
 
 func TestHealthTellsEachTransitionOnce(t *testing.T) {
-	a, b := source{services, "shop"}, source{endpointSlices, "shop"}
+	a, b := source{wire.Services, "shop"}, source{wire.EndpointSlices, "shop"}
 	down := errors.New("dial: refused")
 	denied, forbidden := &statusError{code: 401}, &statusError{code: 403}
 	type report struct {
@@ -95,7 +97,7 @@ func TestHealthTellsWhatStaysForbiddenAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
 		h := newHealth(slog.New(slog.NewTextHandler(&logs, nil)), func() string { return "https://10.0.0.1" })
-		a := source{services, "shop"}
+		a := source{wire.Services, "shop"}
 		h.report(a, errors.New("dial: refused"))
 		for range 4 {
 			h.report(a, &statusError{code: 403})

@@ -49,7 +49,7 @@ func (x SliceIndex) With(service Key, group []*EndpointSlice) SliceIndex {
 // Of returns the EndpointSlices of a Service, sorted by Key; nil when there are
 // none.
 func (x SliceIndex) Of(service Key) []*EndpointSlice {
-	branch, leaf := service.place()
+	branch, leaf := place(service)
 	return x.branch(branch).leaf(leaf).of(service)
 }
 
@@ -173,7 +173,7 @@ func (b *indexBuilder) done() SliceIndex {
 // set makes group the EndpointSlices of service, or takes service away when that
 // is empty.
 func (b *indexBuilder) set(service Key, group []*EndpointSlice) {
-	i, j := service.place()
+	i, j := place(service)
 	branch := b.ownBranch(i)
 	before := branch[j]
 	branch[j] = before.with(service, group)
@@ -200,8 +200,8 @@ func (b *indexBuilder) ownBranch(i int) *indexBranch {
 	return b.index.root[i]
 }
 
-// place returns where in an index the key belongs (FNV-1a).
-func (k Key) place() (branch, leaf int) {
+// place returns where in an index k belongs (FNV-1a).
+func place(k Key) (branch, leaf int) {
 	h := uint32(2166136261)
 	for _, text := range [...]string{k.Namespace, k.Name} {
 		for i := range len(text) {

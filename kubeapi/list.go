@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"podgate/kubeapi/wire"
 )
 
 const (
@@ -23,16 +24,6 @@ const (
 	// is given up.
 	pageRetries = 2
 )
-
-// listing is one complete list of a source.
-type listing struct {
-	version string
-	objects []object
-	unread  map[Key]error // objects that are there and cannot be decoded
-	strings interner      // of the objects, and of what changes up to the next list
-}
-
-func newListing() *listing { return &listing{strings: make(interner)} }
 
 // newListClient returns a client that asks again, so many times, for what failed
 // on the way or by the server's fault: no sooner than Retry-After says, unless
@@ -74,7 +65,7 @@ func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
 // one's version; when that is gone before the last page was fetched, the list
 // is asked for once more in one piece (Kubernetes API concepts, "Retrieving
 // large results sets in chunks"). Of several servers each is asked once.
-func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src source) (*listing, error) {
+func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src source) (*wire.List, error) {
 	var failures serversError
 	for range c.servers.count() {
 		server := c.servers.current()
@@ -97,18 +88,18 @@ func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src sou
 
 // listPages returns the list in pages of limit objects, or in one without limit
 // when that is zero.
-func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, server *url.URL, src source, limit int) (*listing, error) {
-	l := newListing()
+func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, server *url.URL, src source, limit int) (*wire.List, error) {
+	l := wire.NewList()
 	query := c.query(src)
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
 	for {
-		next, err := c.page(ctx, client, src.resource.url(server, src.namespace, query), src.resource, l)
+		next, err := c.page(ctx, client, src, src.url(server, query), l)
 		if err != nil {
 			return nil, err
 		}
-		c.board.read(src, len(l.objects))
+		c.board.read(src, len(l.Objects))
 		if next == "" {
 			return l, nil
 		}
@@ -118,48 +109,25 @@ func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, se
 
 // page adds the page at url to l and returns the token of the next page, "" after
 // the last.
-func (c *Client) page(ctx context.Context, client *retryablehttp.Client, url string, r resource, l *listing) (string, error) {
+func (c *Client) page(ctx context.Context, client *retryablehttp.Client, src source, url string, l *wire.List) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeouts.page, errNoAnswer)
 	defer cancel()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("Accept", accept)
+	req.Header.Set("Accept", wire.Accept)
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", c.requestError(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", c.answerError(resp, "list", r)
+		return "", c.answerError(resp, "list", src)
 	}
-	next, err := newPageDecoder(resp, r, l).decode(resp.Body)
+	next, err := wire.ReadPage(resp.Header.Get("Content-Type"), resp.Body, src.resource, l)
 	if err != nil {
 		return "", c.requestError(ctx, err)
 	}
 	return next, nil
 }
-
-// skip notes that the object named key cannot be decoded.
-func (l *listing) skip(key Key, err error) {
-	if l.unread == nil {
-		l.unread = make(map[Key]error)
-	}
-	l.unread[key] = err
-}
-
-// readError is of an answer that did not come whole, or is none.
-func readError(err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("read answer: %w", err)
-}
-
-// errNameless is of an object that cannot be told from others: who answers so may
-// have left more out.
-var errNameless = errors.New("an object without a name")
-
-// errNoList is of an answer that is sound, and of somebody else.
-var errNoList = errors.New("read answer: not a Kubernetes list, it has no resourceVersion")

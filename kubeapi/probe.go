@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 // probeTimeout bounds one question of a Probe.
@@ -59,18 +61,18 @@ func (c *Client) probe(ctx context.Context, src source, verb string) error {
 	if verb == "watch" {
 		query = url.Values{"watch": {"true"}, "timeoutSeconds": {"1"}}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.resource.url(c.servers.current(), src.namespace, query), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.url(c.servers.current(), query), nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", accept)
+	req.Header.Set("Accept", wire.Accept)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return c.requestError(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return c.answerError(resp, verb, src.resource)
+		return c.answerError(resp, verb, src)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 const (
@@ -27,8 +29,8 @@ const (
 type update struct {
 	src     source
 	err     error
-	list    *listing
-	object  object
+	list    *wire.List
+	object  wire.Object
 	deleted bool // object is gone
 }
 
@@ -40,9 +42,9 @@ type reflector struct {
 	log *slog.Logger
 	out func(update) // is given what it learns
 
-	version     string    // of the last list, event or bookmark
-	strings     interner  // of the last list
-	due         time.Time // when the next list is, beside a watch
+	version     string        // of the last list, event or bookmark
+	strings     wire.Interner // of the last list
+	due         time.Time     // when the next list is, beside a watch
 	backoff     backoff
 	down        bool      // the last list failed
 	failures    int       // watches in a row that were of no use
@@ -121,12 +123,12 @@ func (r *reflector) list(ctx context.Context) bool {
 // adopt takes a list as the truth, even one older than what was seen: etcd was
 // restored from a backup then, and the server never delivers what a watch from
 // the newer version waits for.
-func (r *reflector) adopt(ctx context.Context, l *listing) {
-	if compareVersions(l.version, r.version) < 0 {
-		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.version, "last", r.version)
+func (r *reflector) adopt(ctx context.Context, l *wire.List) {
+	if compareVersions(l.Version, r.version) < 0 {
+		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.Version, "last", r.version)
 	}
-	r.version, r.strings = l.version, l.strings
-	r.c.board.read(r.src, len(l.objects))
+	r.version, r.strings = l.Version, l.Strings
+	r.c.board.read(r.src, len(l.Objects))
 	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
 	r.send(ctx, update{list: l})
 }
@@ -263,28 +265,28 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 }
 
 // event passes one event of a watch on, and remembers its version to go on from.
-func (r *reflector) event(ctx context.Context, e watchEvent) {
+func (r *reflector) event(ctx context.Context, e wire.Event) {
 	r.c.board.hears()
-	switch e.kind {
+	switch e.Kind {
 	case "ADDED", "MODIFIED", "DELETED":
 		r.unreadable = false
-		r.version = e.object.version()
+		r.version = e.Object.Version()
 		// Leaving the label selector is a deletion as well.
-		r.send(ctx, update{object: e.object, deleted: e.kind == "DELETED"})
+		r.send(ctx, update{object: e.Object, deleted: e.Kind == "DELETED"})
 	case "BOOKMARK":
-		r.version = e.mark.version
+		r.version = e.Bookmark.Version
 	}
 }
 
 // tell says once that an event cannot be read. The watch ends with it: a list
 // shows what the object came to.
 func (r *reflector) tell(err error) {
-	e, ok := errors.AsType[*unreadableError](err)
+	e, ok := errors.AsType[*wire.UnreadableError](err)
 	if !ok || r.unreadable {
 		return
 	}
 	r.unreadable = true
-	r.log.Warn("watch event unreadable, listing again", r.src.resource.logKey(), e.key.String(), "err", e.err)
+	r.log.Warn("watch event unreadable, listing again", r.src.logKey(), e.Key.String(), "err", e.Err)
 }
 
 // send passes u on, or drops it when ctx has ended.

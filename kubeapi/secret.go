@@ -66,7 +66,7 @@ func (c *Client) getSecret(ctx context.Context, server *url.URL, key Key) (*Secr
 	case http.StatusForbidden:
 		return nil, fmt.Errorf("403 Forbidden (a role in namespace %s needs the rule {apiGroups: [\"\"], resources: [secrets], resourceNames: [%s], verbs: [get]})", key.Namespace, key.Name)
 	default:
-		return nil, c.answerError(resp, "get", services)
+		return nil, c.answerError(resp, "get", source{})
 	}
 	var w struct {
 		Type     string `json:"type"`

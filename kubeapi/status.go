@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 // Status is how following the API server goes. It is a copy: it does not change.
@@ -94,9 +96,9 @@ func (c *Client) Status() Status {
 	}
 	for src, n := range b.reading {
 		switch src.resource {
-		case services:
+		case wire.Services:
 			s.Reading.Services += n
-		case endpointSlices:
+		case wire.EndpointSlices:
 			s.Reading.EndpointSlices += n
 		}
 	}

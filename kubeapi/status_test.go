@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 func TestASnapshotThatNobodyTookLeavesItsTimeToTheNext(t *testing.T) {
@@ -40,7 +42,7 @@ func TestEveryWatchEndIsListed(t *testing.T) {
 		for _, name := range WatchEnds() {
 			named[name] = true
 		}
-		for _, err := range []error{nil, errSilent, errNoAnswer, errAtOnce, &statusError{code: 410}, &statusError{code: 403}, &statusError{code: 500}, &unreadableError{err: errAtOnce}} {
+		for _, err := range []error{nil, errSilent, errNoAnswer, errAtOnce, &statusError{code: 410}, &statusError{code: 403}, &statusError{code: 500}, &wire.UnreadableError{Err: errAtOnce}} {
 			if got := r.cause(watchEnd{err: err}); !named[got] {
 				t.Errorf("%v: %q is not listed", err, got)
 			}

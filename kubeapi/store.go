@@ -5,6 +5,8 @@ package kubeapi
 import (
 	"maps"
 	"slices"
+
+	"podgate/kubeapi/wire"
 )
 
 // store holds the newest state of every object and hands it out as Snapshots.
@@ -32,17 +34,17 @@ func (s *store) snapshot(complete int) *Snapshot {
 
 // replace makes l the whole state of src and reports whether that changed
 // anything. An object that could not be read stays as it was.
-func (s *store) replace(src source, l *listing) bool {
-	present := make(map[Key]bool, len(l.objects)+len(l.unread))
-	for key := range l.unread {
+func (s *store) replace(src source, l *wire.List) bool {
+	present := make(map[Key]bool, len(l.Objects)+len(l.Unread))
+	for key := range l.Unread {
 		present[key] = true
 	}
 	changed := false
-	if src.resource == nodes && s.nodes == nil {
+	if src.resource == wire.Nodes && s.nodes == nil {
 		s.nodes, changed = []*Node{}, true
 	}
-	for _, o := range l.objects {
-		present[o.key()] = true
+	for _, o := range l.Objects {
+		present[o.ObjectKey()] = true
 		if s.put(o) {
 			changed = true
 		}
@@ -64,12 +66,12 @@ func (s *store) keys(src source) []Key {
 		}
 	}
 	switch src.resource {
-	case nodes:
+	case wire.Nodes:
 		for _, n := range s.nodes {
-			keys = append(keys, n.key())
+			keys = append(keys, n.ObjectKey())
 		}
 		return keys
-	case services:
+	case wire.Services:
 		for _, svc := range s.services {
 			add(svc.Key)
 		}
@@ -83,7 +85,7 @@ func (s *store) keys(src source) []Key {
 
 // put adds or replaces o and reports whether that changed anything; an object
 // equal to the one it meets leaves the old pointer in place.
-func (s *store) put(o object) bool {
+func (s *store) put(o wire.Object) bool {
 	switch o := o.(type) {
 	case *Service:
 		return s.putService(o)
@@ -96,11 +98,11 @@ func (s *store) put(o object) bool {
 }
 
 // remove deletes the object of r named key, and reports whether there was one.
-func (s *store) remove(r resource, key Key) bool {
+func (s *store) remove(r wire.Resource, key Key) bool {
 	switch r {
-	case services:
+	case wire.Services:
 		return s.removeService(key)
-	case nodes:
+	case wire.Nodes:
 		return s.removeNode(key.Name)
 	}
 	return s.removeSlice(key)
@@ -108,7 +110,7 @@ func (s *store) remove(r resource, key Key) bool {
 
 func (s *store) putService(svc *Service) bool {
 	i, found := searchService(s.services, svc.Key)
-	if found && s.services[i].equal(svc) {
+	if found && equalServices(s.services[i], svc) {
 		return false
 	}
 	s.ownServices()
@@ -135,7 +137,7 @@ func searchService(services []*Service, key Key) (int, bool) {
 
 func (s *store) putSlice(slice *EndpointSlice) bool {
 	old, found := s.slices[slice.Key]
-	if found && old.equal(slice) {
+	if found && equalSlices(old, slice) {
 		return false
 	}
 	if found && old.Service != slice.Service {
@@ -145,7 +147,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	if slice.Service == "" {
 		return true
 	}
-	group := s.groups.index.Of(slice.service())
+	group := s.groups.index.Of(serviceOf(slice))
 	i, found := searchSlice(group, slice.Key)
 	if found {
 		group = slices.Clone(group)
@@ -153,7 +155,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	} else {
 		group = slices.Insert(slices.Clip(group), i, slice)
 	}
-	s.groups.set(slice.service(), group)
+	s.groups.set(serviceOf(slice), group)
 	return true
 }
 
@@ -166,9 +168,9 @@ func (s *store) removeSlice(key Key) bool {
 	if old.Service == "" {
 		return true
 	}
-	group := s.groups.index.Of(old.service())
+	group := s.groups.index.Of(serviceOf(old))
 	i, _ := searchSlice(group, key)
-	s.groups.set(old.service(), slices.Delete(slices.Clone(group), i, i+1))
+	s.groups.set(serviceOf(old), slices.Delete(slices.Clone(group), i, i+1))
 	return true
 }
 
@@ -176,8 +178,8 @@ func searchSlice(group []*EndpointSlice, key Key) (int, bool) {
 	return slices.BinarySearchFunc(group, key, func(slice *EndpointSlice, key Key) int { return slice.Compare(key) })
 }
 
-// service returns the key of the Service that the slice belongs to.
-func (s *EndpointSlice) service() Key { return Key{Namespace: s.Namespace, Name: s.Service} }
+// serviceOf returns the key of the Service that s belongs to.
+func serviceOf(s *EndpointSlice) Key { return Key{Namespace: s.Namespace, Name: s.Service} }
 
 func (s *store) ownServices() {
 	if s.servicesShared {
@@ -186,16 +188,57 @@ func (s *store) ownServices() {
 	}
 }
 
-// equal compares content and not the version alone: after etcd was restored
-// from a backup, one version may name two contents.
-func (s *Service) equal(t *Service) bool {
+// equalServices compares content and not the version alone: after etcd was
+// restored from a backup, one version may name two contents.
+func equalServices(s, t *Service) bool {
 	return s.Key == t.Key && s.UID == t.UID && s.ResourceVersion == t.ResourceVersion &&
 		s.Created.Equal(t.Created) && s.Type == t.Type && s.ClusterIP == t.ClusterIP &&
 		s.Affinity == t.Affinity && s.Local == t.Local && s.AffinityTimeout == t.AffinityTimeout &&
 		maps.Equal(s.Annotations, t.Annotations) && slices.Equal(s.Ports, t.Ports)
 }
 
-func (s *EndpointSlice) equal(t *EndpointSlice) bool {
+func equalSlices(s, t *EndpointSlice) bool {
 	return s.Key == t.Key && s.ResourceVersion == t.ResourceVersion && s.Service == t.Service &&
 		s.AddressType == t.AddressType && slices.Equal(s.Ports, t.Ports) && slices.Equal(s.Endpoints, t.Endpoints)
+}
+
+// equalNodes does not compare versions: a kubelet writes its Node every few
+// minutes with nothing of this changed.
+func equalNodes(n, o *Node) bool {
+	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.PodCIDRs, o.PodCIDRs)
+}
+
+// putNode adds or replaces a Node and reports whether that changed anything.
+func (s *store) putNode(n *Node) bool {
+	i, found := searchNode(s.nodes, n.Name)
+	if found && equalNodes(s.nodes[i], n) {
+		return false
+	}
+	s.nodes = slices.Clone(s.nodes) // there are few, and a Snapshot may hold them
+	if found {
+		s.nodes[i] = n
+	} else {
+		s.nodes = slices.Insert(s.nodes, i, n)
+	}
+	return true
+}
+
+func (s *store) removeNode(name string) bool {
+	i, found := searchNode(s.nodes, name)
+	if found {
+		s.nodes = slices.Delete(slices.Clone(s.nodes), i, i+1)
+	}
+	return found
+}
+
+func searchNode(nodes []*Node, name string) (int, bool) {
+	return slices.BinarySearchFunc(nodes, name, func(n *Node, name string) int {
+		switch {
+		case n.Name < name:
+			return -1
+		case n.Name > name:
+			return 1
+		}
+		return 0
+	})
 }

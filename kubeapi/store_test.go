@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"podgate/kubeapi/wire"
 )
 
 // TestStoreWalk changes a store at random and compares each Snapshot with one
@@ -33,18 +35,18 @@ func TestStoreWalk(t *testing.T) {
 			s.put(svcs[key])
 		case 2:
 			delete(svcs, key)
-			s.remove(services, key)
+			s.remove(wire.Services, key)
 		case 3, 4:
 			slcs[key] = &EndpointSlice{Key: key, ResourceVersion: version, Service: []string{"", "x", "y"}[random.IntN(3)]}
 			s.put(slcs[key])
 		case 5:
 			delete(slcs, key)
-			s.remove(endpointSlices, key)
+			s.remove(wire.EndpointSlices, key)
 		case 6:
-			l := &listing{objects: []object{&Service{Key: key, ResourceVersion: version}}}
-			s.replace(source{services, key.Namespace}, l)
+			l := &wire.List{Objects: []wire.Object{&Service{Key: key, ResourceVersion: version}}}
+			s.replace(source{wire.Services, key.Namespace}, l)
 			maps.DeleteFunc(svcs, func(k Key, _ *Service) bool { return k.Namespace == key.Namespace })
-			svcs[key] = l.objects[0].(*Service)
+			svcs[key] = l.Objects[0].(*Service)
 		}
 		if random.IntN(3) > 0 {
 			continue
@@ -95,7 +97,7 @@ func snapshotOf(svcs map[Key]*Service, slcs map[Key]*EndpointSlice) *Snapshot {
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(slcs), Key.Compare) {
 		if slice := slcs[key]; slice.Service != "" {
-			groups[slice.service()] = append(groups[slice.service()], slice)
+			groups[serviceOf(slice)] = append(groups[serviceOf(slice)], slice)
 		}
 	}
 	s.Slices = IndexSlices(groups)
@@ -137,16 +139,16 @@ func TestStoreTellsWhetherSomethingChanged(t *testing.T) {
 		{"the same slice", func() bool { return s.put(slice()) }, false},
 		{"a slice that moves to another Service", func() bool { return s.put(moved) }, true},
 		{"a list of what is there", func() bool {
-			return s.replace(source{endpointSlices, "shop"}, &listing{objects: []object{moved}})
+			return s.replace(source{wire.EndpointSlices, "shop"}, &wire.List{Objects: []wire.Object{moved}})
 		}, false},
 		{"a list in which it cannot be read", func() bool {
-			return s.replace(source{endpointSlices, ""}, &listing{unread: map[Key]error{key: nil}})
+			return s.replace(source{wire.EndpointSlices, ""}, &wire.List{Unread: map[Key]error{key: nil}})
 		}, false},
-		{"a list of another namespace", func() bool { return s.replace(source{endpointSlices, "bank"}, &listing{}) }, false},
-		{"an empty list", func() bool { return s.replace(source{endpointSlices, "shop"}, &listing{}) }, true},
-		{"deleting the Service", func() bool { return s.remove(services, key) }, true},
-		{"deleting it again", func() bool { return s.remove(services, key) }, false},
-		{"deleting a slice that never was", func() bool { return s.remove(endpointSlices, key) }, false},
+		{"a list of another namespace", func() bool { return s.replace(source{wire.EndpointSlices, "bank"}, &wire.List{}) }, false},
+		{"an empty list", func() bool { return s.replace(source{wire.EndpointSlices, "shop"}, &wire.List{}) }, true},
+		{"deleting the Service", func() bool { return s.remove(wire.Services, key) }, true},
+		{"deleting it again", func() bool { return s.remove(wire.Services, key) }, false},
+		{"deleting a slice that never was", func() bool { return s.remove(wire.EndpointSlices, key) }, false},
 	} {
 		if got := tt.do(); got != tt.want {
 			t.Errorf("%s: changed %v, want %v", tt.name, got, tt.want)

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"podgate/kubeapi/wire"
 )
 
 // steady is how long a watch without events must have lasted to count as one that
@@ -42,7 +44,7 @@ type watch struct {
 	silence *time.Timer // ends the watch when nothing has come for too long
 	due     *time.Timer // ends the watch when the next list is due; nil in a streamed list
 
-	gathered map[Key]object // of a streamed list up to its end, then nil
+	gathered map[Key]wire.Object // of a streamed list up to its end, then nil
 	end      watchEnd
 }
 
@@ -55,7 +57,7 @@ func (r *reflector) stream(ctx context.Context) watchEnd {
 // streamList runs a watch that begins with a streamed list (KEP-3157), which is
 // adopted when it is complete.
 func (r *reflector) streamList(ctx context.Context) watchEnd {
-	w := &watch{r: r, server: r.c.servers.current(), gathered: make(map[Key]object)}
+	w := &watch{r: r, server: r.c.servers.current(), gathered: make(map[Key]wire.Object)}
 	return w.run(ctx)
 }
 
@@ -104,13 +106,13 @@ func (w *watch) follow() error {
 	w.end.opened = true
 	strings := w.r.strings
 	if w.gathered != nil {
-		strings = make(interner)
+		strings = make(wire.Interner)
 	}
-	events := newEventReader(resp, w.r.src.resource, strings)
+	events := wire.NewEventReader(resp.Header.Get("Content-Type"), resp.Body, w.r.src.resource, strings)
 	began := time.Now()
 	for {
 		w.silence.Reset(w.patience())
-		e, err := events.next()
+		e, err := events.Next()
 		if err == nil {
 			err = w.event(e, strings)
 		}
@@ -137,11 +139,11 @@ func (w *watch) patience() time.Duration {
 // open asks for the watch and returns its answer, a success.
 func (w *watch) open() (*http.Response, error) {
 	c, src := w.r.c, w.r.src
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.resource.url(w.server, src.namespace, w.query()), nil)
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.url(w.server, w.query()), nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", accept)
+	req.Header.Set("Accept", wire.Accept)
 	// From 1.37 on streamed lists come gzipped, each event by itself: less than a
 	// list gains, for half again the work of either side.
 	req.Header.Set("Accept-Encoding", "identity")
@@ -151,7 +153,7 @@ func (w *watch) open() (*http.Response, error) {
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, c.answerError(resp, "watch", src.resource)
+		return nil, c.answerError(resp, "watch", src)
 	}
 	return resp, nil
 }
@@ -172,28 +174,28 @@ func (w *watch) query() url.Values {
 }
 
 // event takes one event in.
-func (w *watch) event(e watchEvent, strings interner) error {
+func (w *watch) event(e wire.Event, strings wire.Interner) error {
 	switch {
-	case e.kind == "ERROR":
-		return e.status
+	case e.Kind == "ERROR":
+		return &statusError{code: e.Status.Code, message: e.Status.Message}
 	case w.gathered == nil:
 		w.r.event(w.ctx, e)
-	case e.mark.listed:
-		w.listed(e.mark.version, strings)
-	case e.kind == "DELETED":
-		delete(w.gathered, e.object.key())
-	case e.object != nil:
-		w.gathered[e.object.key()] = e.object
+	case e.Bookmark.Listed:
+		w.listed(e.Bookmark.Version, strings)
+	case e.Kind == "DELETED":
+		delete(w.gathered, e.Object.ObjectKey())
+	case e.Object != nil:
+		w.gathered[e.Object.ObjectKey()] = e.Object
 		w.r.c.board.read(w.r.src, len(w.gathered))
 	}
 	return nil
 }
 
 // listed adopts what was gathered; from here on it is a watch as any other.
-func (w *watch) listed(version string, strings interner) {
-	l := &listing{version: version, strings: strings, objects: make([]object, 0, len(w.gathered))}
+func (w *watch) listed(version string, strings wire.Interner) {
+	l := &wire.List{Version: version, Strings: strings, Objects: make([]wire.Object, 0, len(w.gathered))}
 	for _, o := range w.gathered {
-		l.objects = append(l.objects, o)
+		l.Objects = append(l.Objects, o)
 	}
 	w.gathered = nil
 	w.end.listed = true

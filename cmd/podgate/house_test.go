@@ -160,11 +160,14 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy
 			haproxy/cfgfile
 		`,
-		"kubeapi": ``,
+		"kubeapi": `
+			kubeapi/wire
+		`,
 		"kubeapi/kubeapitest": `
 			kubeapi
 		`,
 		"kubeapi/kubeapitest/realapi": ``,
+		"kubeapi/wire":                ``,
 		"packaging/copyright":         ``,
 		"packaging/man":               ``,
 		"packaging/prose":             ``,

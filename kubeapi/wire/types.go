@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import (
 	"cmp"
@@ -77,16 +77,17 @@ type Endpoint struct {
 	Pod         string // targetRef.name where targetRef is a Pod, else ""
 }
 
-// Snapshot is everything that was followed, complete: it exists only after one
-// whole list of every resource. It is never changed; unchanged objects keep
-// their pointers from one Snapshot to the next, so that equal pointers mean
-// equal content.
-type Snapshot struct {
-	Services []*Service // sorted by Key
-	Nodes    []*Node    // sorted by Name; nil where they are not followed, or cannot be listed
-	Slices   SliceIndex // by Service (namespace, kubernetes.io/service-name)
-	Complete int        // how many complete lists of every resource came before it, from 1
-	// Since is when the oldest of the changes came that no Snapshot taken before
-	// has.
-	Since time.Time
+// Object is a *Service, an *EndpointSlice or a *Node.
+type Object interface {
+	ObjectKey() Key
+	Version() string // resourceVersion
 }
+
+// ObjectKey returns k, for Object.
+func (k Key) ObjectKey() Key { return k }
+
+// Version returns ResourceVersion.
+func (s *Service) Version() string { return s.ResourceVersion }
+
+// Version returns ResourceVersion.
+func (s *EndpointSlice) Version() string { return s.ResourceVersion }

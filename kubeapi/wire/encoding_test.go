@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi_test
+package wire_test
 
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,8 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
+	"podgate/kubeapi/wire"
 )
 
 const (
@@ -29,25 +31,65 @@ const (
 // recorded returns an answer that a kube-apiserver 1.37 gave.
 func recorded(t *testing.T, name string) []byte {
 	t.Helper()
-	text, err := os.ReadFile("../testdata/kubeapi/" + name)
+	text, err := os.ReadFile("../../testdata/kubeapi/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
 
+// page is what a page comes to.
+type page struct {
+	Version, Next string
+	Objects       []wire.Object
+	Unread        map[wire.Key]error
+}
+
+func readPage(plural, contentType string, body []byte) (page, error) {
+	l := wire.NewList()
+	next, err := wire.ReadPage(contentType, bytes.NewReader(body), resourceOf(plural), l)
+	return page{l.Version, next, l.Objects, l.Unread}, err
+}
+
+// readWatch reads a watch to its end.
+func readWatch(plural, contentType string, body []byte) (all []wire.Event, err error) {
+	events := wire.NewEventReader(contentType, bytes.NewReader(body), resourceOf(plural), make(wire.Interner))
+	for {
+		e, err := events.Next()
+		switch {
+		case err == io.EOF:
+			return all, nil
+		case err != nil:
+			return all, err
+		}
+		all = append(all, e)
+	}
+}
+
+func resourceOf(plural string) wire.Resource {
+	if plural == "services" {
+		return wire.Services
+	}
+	return wire.EndpointSlices
+}
+
+// equateAddrs lets cmp look at addresses.
+func equateAddrs() cmp.Option {
+	return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+}
+
 func TestRecordedListsAreEqualInBothEncodings(t *testing.T) {
 	for plural, count := range map[string]int{"services": 14, "endpointslices": 12} {
 		t.Run(plural, func(t *testing.T) {
-			want, err := kubeapi.DecodePage(plural, jsonType, recorded(t, plural+".json"))
+			want, err := readPage(plural, jsonType, recorded(t, plural+".json"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := kubeapi.DecodePage(plural, protobufType, recorded(t, plural+".pb"))
+			got, err := readPage(plural, protobufType, recorded(t, plural+".pb"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got, equateAddrs(), cmpopts.IgnoreFields(kubeapi.Listing{}, "Version")); diff != "" {
+			if diff := cmp.Diff(want, got, equateAddrs(), cmpopts.IgnoreFields(page{}, "Version")); diff != "" {
 				t.Errorf("list (-JSON +protobuf):\n%s", diff)
 			}
 			if len(got.Objects) != count {
@@ -61,18 +103,18 @@ func TestRecordedWatchesAreEqualInBothEncodings(t *testing.T) {
 	for _, name := range []string{"services-watch", "services-streamed", "endpointslices-watch", "endpointslices-streamed"} {
 		t.Run(name, func(t *testing.T) {
 			plural, _, _ := strings.Cut(name, "-")
-			want, err := kubeapi.DecodeWatch(plural, jsonType, recorded(t, name+".json"))
+			want, err := readWatch(plural, jsonType, recorded(t, name+".json"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := kubeapi.DecodeWatch(plural, protobufType+";stream=watch", recorded(t, name+".pb"))
+			got, err := readWatch(plural, protobufType+";stream=watch", recorded(t, name+".pb"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(changes(want), changes(got), equateAddrs()); diff != "" {
 				t.Errorf("events (-JSON +protobuf):\n%s", diff)
 			}
-			if strings.HasSuffix(name, "-streamed") && !got[len(got)-1].Listed {
+			if strings.HasSuffix(name, "-streamed") && !got[len(got)-1].Bookmark.Listed {
 				t.Error("the list has no end")
 			}
 		})
@@ -80,14 +122,14 @@ func TestRecordedWatchesAreEqualInBothEncodings(t *testing.T) {
 }
 
 // changes leaves out what depends on when a watch was recorded: bookmarks.
-func changes(events []kubeapi.Event) []kubeapi.Event {
-	return slices.DeleteFunc(slices.Clone(events), func(e kubeapi.Event) bool { return e.Kind == "BOOKMARK" })
+func changes(events []wire.Event) []wire.Event {
+	return slices.DeleteFunc(slices.Clone(events), func(e wire.Event) bool { return e.Kind == "BOOKMARK" })
 }
 
 func TestRecordedStatusesAreEqualInBothEncodings(t *testing.T) {
-	for name, code := range map[string]int{"status-forbidden": 403, "status-invalid": 422} {
-		want := kubeapi.StatusText(code, jsonType, recorded(t, name+".json"))
-		got := kubeapi.StatusText(code, protobufType, recorded(t, name+".pb"))
+	for _, name := range []string{"status-forbidden", "status-invalid"} {
+		want := wire.ReadMessage(jsonType, bytes.NewReader(recorded(t, name+".json")))
+		got := wire.ReadMessage(protobufType, bytes.NewReader(recorded(t, name+".pb")))
 		if got != want || got == "" {
 			t.Errorf("%s: message %q in protobuf, %q in JSON", name, got, want)
 		}
@@ -143,7 +185,7 @@ func FuzzEncodings(f *testing.F) {
 	})
 }
 
-func decodeAs(t *testing.T, s *kubeapitest.Server, plural, path, contentType string) kubeapi.Listing {
+func decodeAs(t *testing.T, s *kubeapitest.Server, plural, path, contentType string) page {
 	t.Helper()
 	req := httptest.NewRequest(http.MethodGet, path, nil)
 	req.Header.Set("Accept", contentType)
@@ -152,7 +194,7 @@ func decodeAs(t *testing.T, s *kubeapitest.Server, plural, path, contentType str
 	if got := w.Header().Get("Content-Type"); got != contentType {
 		t.Fatalf("Content-Type %s, want %s", got, contentType)
 	}
-	l, err := kubeapi.DecodePage(plural, contentType, w.Body.Bytes())
+	l, err := readPage(plural, contentType, w.Body.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +208,7 @@ func FuzzProtobuf(f *testing.F) { fuzzAnswers(f, "pb", protobufType, protobufTyp
 func FuzzJSON(f *testing.F) { fuzzAnswers(f, "json", jsonType, jsonType) }
 
 func fuzzAnswers(f *testing.F, ext, list, watch string) {
-	paths, err := filepath.Glob("../testdata/kubeapi/*." + ext)
+	paths, err := filepath.Glob("../../testdata/kubeapi/*." + ext)
 	if err != nil || len(paths) == 0 {
 		f.Fatalf("no recorded answers: %v", err)
 	}
@@ -179,26 +221,26 @@ func fuzzAnswers(f *testing.F, ext, list, watch string) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, plural := range []string{"services", "endpointslices"} {
-			l, _ := kubeapi.DecodePage(plural, list, body)
+			l, _ := readPage(plural, list, body)
 			for _, o := range l.Objects {
 				checkNamed(t, o)
 			}
-			events, _ := kubeapi.DecodeWatch(plural, watch, body)
+			events, _ := readWatch(plural, watch, body)
 			for _, e := range events {
 				checkNamed(t, e.Object)
 			}
 		}
-		_ = kubeapi.StatusText(http.StatusForbidden, list, body)
+		_ = wire.ReadMessage(list, bytes.NewReader(body))
 	})
 }
 
 func checkNamed(t *testing.T, o any) {
 	switch o := o.(type) {
-	case *kubeapi.Service:
+	case *wire.Service:
 		if o != nil && o.Name == "" {
 			t.Errorf("a Service without a name: %+v", o)
 		}
-	case *kubeapi.EndpointSlice:
+	case *wire.EndpointSlice:
 		if o != nil && o.Name == "" {
 			t.Errorf("an EndpointSlice without a name: %+v", o)
 		}
@@ -208,7 +250,7 @@ func checkNamed(t *testing.T, o any) {
 func TestListsCutShortInProtobufAreRefused(t *testing.T) {
 	whole := recorded(t, "services.pb")
 	for n := range len(whole) - 4 { // the last four bytes are two empty fields
-		_, err := kubeapi.DecodePage("services", protobufType, whole[:n])
+		_, err := readPage("services", protobufType, whole[:n])
 		if err == nil {
 			t.Fatalf("the first %d of %d bytes pass for a list", n, len(whole))
 		}
@@ -221,7 +263,7 @@ func TestListsCutShortInProtobufAreRefused(t *testing.T) {
 		"k8s\x00\x12\xff\xff\xff\xff\x7f\x0a\xff\xff\xff\xff\x7f": "read answer: broken protobuf: a field is too long",
 		"k8s\x00\x0b": "read answer: broken protobuf: field 1 is of type 3",
 	} {
-		if _, err := kubeapi.DecodePage("services", protobufType, []byte(text)); fmt.Sprint(err) != want {
+		if _, err := readPage("services", protobufType, []byte(text)); fmt.Sprint(err) != want {
 			t.Errorf("%q: error %v, want %s", text, err, want)
 		}
 	}
@@ -233,7 +275,7 @@ func TestListWithANamelessObjectIsRefused(t *testing.T) {
 		"services":       `{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"metaDatum":{"name":"cart"}}]}`,
 		"endpointslices": `{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"7"},"items":[{}]}`,
 	} {
-		l, err := kubeapi.DecodePage(plural, jsonType, []byte(body))
+		l, err := readPage(plural, jsonType, []byte(body))
 		if want := "read answer: an object without a name"; fmt.Sprint(err) != want || len(l.Objects) > 0 {
 			t.Errorf("%s: %v, error %v, want %s", plural, l.Objects, err, want)
 		}
@@ -242,7 +284,7 @@ func TestListWithANamelessObjectIsRefused(t *testing.T) {
 	if bytes.Equal(nameless, recorded(t, "services.pb")) {
 		t.Fatal("no Service cart is recorded")
 	}
-	if _, err := kubeapi.DecodePage("services", protobufType, nameless); fmt.Sprint(err) != "read answer: an object without a name" {
+	if _, err := readPage("services", protobufType, nameless); fmt.Sprint(err) != "read answer: an object without a name" {
 		t.Errorf("in protobuf: error %v", err)
 	}
 }

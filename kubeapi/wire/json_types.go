@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import (
 	"net/netip"
@@ -95,7 +95,7 @@ func (w *wireService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Na
 
 // service returns what podgate reads of w. Ports out of range, which the API
 // server never stores, are skipped.
-func (w *wireService) service(in interner) *Service {
+func (w *wireService) service(in Interner) *Service {
 	created, _ := time.Parse(time.RFC3339, w.Metadata.CreationTimestamp) // zero when absent
 	s := &Service{
 		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
@@ -133,7 +133,7 @@ func (w *wireSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name
 
 // slice returns what podgate reads of w. Endpoints of an FQDN slice, and those
 // whose first address is none, are skipped.
-func (w *wireSlice) slice(in interner) *EndpointSlice {
+func (w *wireSlice) slice(in Interner) *EndpointSlice {
 	s := &EndpointSlice{
 		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
 		ResourceVersion: w.Metadata.ResourceVersion,
@@ -171,7 +171,7 @@ func (s *EndpointSlice) withoutEmpty() *EndpointSlice {
 
 // endpoint returns w with the conditions as the API defines them when absent
 // (Kubernetes API reference, EndpointConditions), and false without an address.
-func (w *wireEndpoint) endpoint(in interner) (Endpoint, bool) {
+func (w *wireEndpoint) endpoint(in Interner) (Endpoint, bool) {
 	if len(w.Addresses) == 0 {
 		return Endpoint{}, false
 	}

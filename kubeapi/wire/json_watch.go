@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import (
 	"encoding/json"
@@ -10,43 +10,43 @@ import (
 // jsonEvents reads a watch in JSON: one object for each event.
 type jsonEvents struct {
 	dec      *json.Decoder
-	resource resource
-	strings  interner
+	resource Resource
+	strings  Interner
 }
 
-func newJSONEvents(body io.Reader, r resource, strings interner) *jsonEvents {
+func newJSONEvents(body io.Reader, r Resource, strings Interner) *jsonEvents {
 	return &jsonEvents{dec: json.NewDecoder(body), resource: r, strings: strings}
 }
 
-func (d *jsonEvents) next() (watchEvent, error) {
+func (d *jsonEvents) Next() (Event, error) {
 	var frame struct {
 		Type   string          `json:"type"`
 		Object json.RawMessage `json:"object"`
 	}
 	if err := plainError(d.dec.Decode(&frame)); isTypeError(err) {
-		return watchEvent{}, &unreadableError{err: err}
+		return Event{}, &UnreadableError{Err: err}
 	} else if err != nil {
-		return watchEvent{}, err
+		return Event{}, err
 	}
-	e := watchEvent{kind: frame.Type}
+	e := Event{Kind: frame.Type}
 	unmarshal := func(v any) error { return json.Unmarshal(frame.Object, v) }
 	var key Key
 	var err error
 	switch frame.Type {
 	case "ADDED", "MODIFIED", "DELETED":
-		e.object, key, err = d.resource.decode(unmarshal, d.strings)
+		e.Object, key, err = d.resource.decode(unmarshal, d.strings)
 	case "BOOKMARK":
-		e.mark, err = jsonBookmark(unmarshal)
+		e.Bookmark, err = jsonBookmark(unmarshal)
 	case "ERROR":
-		e.status, err = jsonStatus(unmarshal)
+		e.Status, err = jsonStatus(unmarshal)
 	}
 	if err != nil {
-		return watchEvent{}, &unreadableError{key, plainError(err)}
+		return Event{}, &UnreadableError{key, plainError(err)}
 	}
 	return e, e.check()
 }
 
-func jsonBookmark(unmarshal func(any) error) (bookmark, error) {
+func jsonBookmark(unmarshal func(any) error) (Bookmark, error) {
 	var mark struct {
 		Metadata struct {
 			ResourceVersion string            `json:"resourceVersion"`
@@ -54,18 +54,18 @@ func jsonBookmark(unmarshal func(any) error) (bookmark, error) {
 		} `json:"metadata"`
 	}
 	err := unmarshal(&mark)
-	return bookmark{
-		version: mark.Metadata.ResourceVersion,
-		listed:  mark.Metadata.Annotations[initialEventsEnd] == "true",
+	return Bookmark{
+		Version: mark.Metadata.ResourceVersion,
+		Listed:  mark.Metadata.Annotations[initialEventsEnd] == "true",
 	}, err
 }
 
 // jsonStatus reads a metav1.Status.
-func jsonStatus(unmarshal func(any) error) (*statusError, error) {
+func jsonStatus(unmarshal func(any) error) (*Status, error) {
 	var status struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}
 	err := unmarshal(&status)
-	return &statusError{code: status.Code, message: status.Message}, err
+	return &Status{Code: status.Code, Message: status.Message}, err
 }

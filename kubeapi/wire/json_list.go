@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 // jsonPage decodes pages of a list, one item at a time: the list never stands
 // in memory as a whole.
 type jsonPage struct {
-	resource resource
-	into     *listing
+	resource Resource
+	into     *List
 }
 
 // decode reads one page and returns the token of the next.
@@ -48,7 +48,7 @@ func (d *jsonPage) decode(body io.Reader) (string, error) {
 	if meta.ResourceVersion == "" {
 		return "", errNoList
 	}
-	d.into.version = meta.ResourceVersion
+	d.into.Version = meta.ResourceVersion
 	return meta.Continue, nil
 }
 
@@ -61,12 +61,12 @@ func (d *jsonPage) items(dec *json.Decoder) error {
 		return fmt.Errorf("items is %v, not a list", open)
 	}
 	for dec.More() {
-		o, key, err := d.resource.decode(dec.Decode, d.into.strings)
+		o, key, err := d.resource.decode(dec.Decode, d.into.Strings)
 		switch {
 		case err == nil && key.Name == "":
 			return errNameless
 		case err == nil:
-			d.into.objects = append(d.into.objects, o)
+			d.into.Objects = append(d.into.Objects, o)
 		case isTypeError(err) && key.Name != "":
 			d.into.skip(key, err)
 		default:

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import "time"
 
 // protoDecoder reads objects out of buffers that are used again: what it returns
 // shares nothing with them. It may not be used concurrently.
 type protoDecoder struct {
-	resource resource
-	strings  interner
+	resource Resource
+	strings  Interner
 
 	meta protoMeta
 	pods podNames
@@ -16,21 +16,21 @@ type protoDecoder struct {
 
 // object reads one object. On an error the key is what could be read of it,
 // possibly none.
-func (d *protoDecoder) object(b []byte) (object, Key, error) {
+func (d *protoDecoder) object(b []byte) (Object, Key, error) {
 	d.meta = protoMeta{annotations: d.meta.annotations[:0]}
-	if d.resource == services {
+	if d.resource == Services {
 		s, err := d.service(b)
 		if err != nil {
 			return nil, d.meta.key(), err
 		}
 		return s, s.Key, nil
 	}
-	if d.resource == nodes {
+	if d.resource == Nodes {
 		n, err := d.node(b)
 		if err != nil {
 			return nil, d.meta.key(), err
 		}
-		return n, n.key(), nil
+		return n, n.ObjectKey(), nil
 	}
 	s, err := d.slice(b)
 	if err != nil {

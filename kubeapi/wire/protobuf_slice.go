@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 // slice reads a discovery.k8s.io/v1 EndpointSlice.
 func (d *protoDecoder) slice(b []byte) (*EndpointSlice, error) {

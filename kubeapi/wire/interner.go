@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
-// interner keeps one copy of the strings that repeat: namespaces, node names,
-// port names. A nil interner keeps nothing.
-type interner map[string]string
+// Interner keeps one copy of the strings that repeat: namespaces, node names,
+// port names. A nil Interner keeps nothing.
+type Interner map[string]string
 
 // of returns the copy of s that everybody shares.
-func (in interner) of(s string) string {
+func (in Interner) of(s string) string {
 	if in == nil || s == "" {
 		return s
 	}
@@ -19,7 +19,7 @@ func (in interner) of(s string) string {
 }
 
 // ofBytes is of for text that stands in a buffer; it allocates only what is new.
-func (in interner) ofBytes(text []byte) string {
+func (in Interner) ofBytes(text []byte) string {
 	if known, ok := in[string(text)]; ok {
 		return known
 	}

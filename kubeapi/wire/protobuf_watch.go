@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ type protoEvents struct {
 	decoder protoDecoder
 }
 
-func newProtoEvents(body io.Reader, r resource, strings interner) *protoEvents {
+func newProtoEvents(body io.Reader, r Resource, strings Interner) *protoEvents {
 	return &protoEvents{
 		// Every read from HTTP/2 tells the server how much more it may send.
 		p:       &protoReader{r: bufio.NewReaderSize(body, 32<<10)},
@@ -23,14 +23,14 @@ func newProtoEvents(body io.Reader, r resource, strings interner) *protoEvents {
 	}
 }
 
-func (d *protoEvents) next() (watchEvent, error) {
+func (d *protoEvents) Next() (Event, error) {
 	frame, err := d.frame()
 	if err != nil {
-		return watchEvent{}, err
+		return Event{}, err
 	}
 	e, key, err := d.event(frame)
 	if err != nil {
-		return watchEvent{}, &unreadableError{key, err}
+		return Event{}, &UnreadableError{key, err}
 	}
 	return e, e.check()
 }
@@ -48,13 +48,13 @@ func (d *protoEvents) frame() ([]byte, error) {
 }
 
 // event reads a metav1.WatchEvent.
-func (d *protoEvents) event(frame []byte) (e watchEvent, key Key, err error) {
+func (d *protoEvents) event(frame []byte) (e Event, key Key, err error) {
 	var extension []byte
 	m := message{rest: frame}
 	for m.next() {
 		switch m.num {
 		case 1:
-			e.kind = d.decoder.strings.ofBytes(m.bytes)
+			e.Kind = d.decoder.strings.ofBytes(m.bytes)
 		case 2:
 			extension = m.bytes
 		}
@@ -66,13 +66,13 @@ func (d *protoEvents) event(frame []byte) (e watchEvent, key Key, err error) {
 	if err != nil {
 		return e, Key{}, err
 	}
-	switch e.kind {
+	switch e.Kind {
 	case "ADDED", "MODIFIED", "DELETED":
-		e.object, key, err = d.decoder.object(raw)
+		e.Object, key, err = d.decoder.object(raw)
 	case "BOOKMARK":
-		e.mark, err = d.decoder.bookmark(raw)
+		e.Bookmark, err = d.decoder.bookmark(raw)
 	case "ERROR":
-		e.status, err = protoStatus(raw)
+		e.Status, err = protoStatus(raw)
 	}
 	return e, key, err
 }
@@ -92,8 +92,8 @@ func unwrapExtension(b []byte) ([]byte, error) {
 	return unwrapProto(raw)
 }
 
-// bookmark reads the metadata of an object that has nothing else.
-func (d *protoDecoder) bookmark(b []byte) (bookmark, error) {
+// Bookmark reads the metadata of an object that has nothing else.
+func (d *protoDecoder) bookmark(b []byte) (Bookmark, error) {
 	d.meta = protoMeta{annotations: d.meta.annotations[:0]}
 	m := message{rest: b}
 	for m.next() {
@@ -101,28 +101,28 @@ func (d *protoDecoder) bookmark(b []byte) (bookmark, error) {
 			continue
 		}
 		if err := d.meta.read(m.bytes); err != nil {
-			return bookmark{}, err
+			return Bookmark{}, err
 		}
 	}
-	mark := bookmark{version: string(d.meta.version)}
+	mark := Bookmark{Version: string(d.meta.version)}
 	for _, a := range d.meta.annotations {
 		if string(a.key) == initialEventsEnd {
-			mark.listed = string(a.value) == "true"
+			mark.Listed = string(a.value) == "true"
 		}
 	}
 	return mark, m.err
 }
 
 // protoStatus reads a metav1.Status.
-func protoStatus(b []byte) (*statusError, error) {
-	e := &statusError{}
+func protoStatus(b []byte) (*Status, error) {
+	e := &Status{}
 	m := message{rest: b}
 	for m.next() {
 		switch m.num {
 		case 3:
-			e.message = string(m.bytes)
+			e.Message = string(m.bytes)
 		case 6:
-			e.code = int(int32(m.varint))
+			e.Code = int(int32(m.varint))
 		}
 	}
 	return e, m.err

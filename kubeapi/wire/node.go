@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
-import (
-	"net/netip"
-	"slices"
-)
+import "net/netip"
 
 // excludeLabel keeps a node out of load balancers, whatever its value
 // (Kubernetes "Well-Known Labels, Annotations and Taints").
@@ -22,14 +19,11 @@ type Node struct {
 	Excluded        bool           // it is to be kept out of load balancers
 }
 
-func (n *Node) key() Key        { return Key{Name: n.Name} }
-func (n *Node) version() string { return n.ResourceVersion }
+// ObjectKey returns the key of a Node, which is in no namespace.
+func (n *Node) ObjectKey() Key { return Key{Name: n.Name} }
 
-// equal does not compare versions: a kubelet writes its Node every few minutes
-// with nothing of this changed.
-func (n *Node) equal(o *Node) bool {
-	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.PodCIDRs, o.PodCIDRs)
-}
+// Version returns ResourceVersion.
+func (n *Node) Version() string { return n.ResourceVersion }
 
 type wireNode struct {
 	Metadata struct {
@@ -139,39 +133,4 @@ func nodeStatus(b []byte, n *Node) error {
 		}
 	}
 	return m.err
-}
-
-// putNode adds or replaces a Node and reports whether that changed anything.
-func (s *store) putNode(n *Node) bool {
-	i, found := searchNode(s.nodes, n.Name)
-	if found && s.nodes[i].equal(n) {
-		return false
-	}
-	s.nodes = slices.Clone(s.nodes) // there are few, and a Snapshot may hold them
-	if found {
-		s.nodes[i] = n
-	} else {
-		s.nodes = slices.Insert(s.nodes, i, n)
-	}
-	return true
-}
-
-func (s *store) removeNode(name string) bool {
-	i, found := searchNode(s.nodes, name)
-	if found {
-		s.nodes = slices.Delete(slices.Clone(s.nodes), i, i+1)
-	}
-	return found
-}
-
-func searchNode(nodes []*Node, name string) (int, bool) {
-	return slices.BinarySearchFunc(nodes, name, func(n *Node, name string) int {
-		switch {
-		case n.Name < name:
-			return -1
-		case n.Name > name:
-			return 1
-		}
-		return 0
-	})
 }

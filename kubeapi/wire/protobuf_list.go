@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package wire
 
 import (
 	"bufio"
@@ -17,11 +17,11 @@ import (
 // in memory as a whole.
 type protoPage struct {
 	decoder protoDecoder
-	into    *listing
+	into    *List
 }
 
-func newProtoPage(r resource, into *listing) *protoPage {
-	return &protoPage{decoder: protoDecoder{resource: r, strings: into.strings}, into: into}
+func newProtoPage(r Resource, into *List) *protoPage {
+	return &protoPage{decoder: protoDecoder{resource: r, strings: into.Strings}, into: into}
 }
 
 // decode reads one page and returns the token of the next.
@@ -31,7 +31,7 @@ func (d *protoPage) decode(body io.Reader) (string, error) {
 	if err != nil {
 		return "", readError(err)
 	}
-	if d.into.version == "" {
+	if d.into.Version == "" {
 		return "", errNoList
 	}
 	return next, nil
@@ -94,7 +94,7 @@ func (d *protoPage) listMeta(b []byte) (next string, err error) {
 	for m.next() {
 		switch m.num {
 		case 2:
-			d.into.version = string(m.bytes)
+			d.into.Version = string(m.bytes)
 		case 3:
 			next = string(m.bytes)
 		}
@@ -108,7 +108,7 @@ func (d *protoPage) item(b []byte) error {
 	case err == nil && key.Name == "":
 		return errNameless
 	case err == nil:
-		d.into.objects = append(d.into.objects, o)
+		d.into.Objects = append(d.into.Objects, o)
 	case key.Name != "":
 		d.into.skip(key, err)
 	default:

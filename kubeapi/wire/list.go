@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// List is one complete list of a resource, of one page or several.
+type List struct {
+	Version string // resourceVersion
+	Objects []Object
+	Unread  map[Key]error // objects that exist and cannot be decoded
+	Strings Interner      // of the objects, and of what changes up to the next list
+}
+
+// NewList returns a List for ReadPage.
+func NewList() *List { return &List{Strings: make(Interner)} }
+
+// skip notes that the object named key cannot be decoded.
+func (l *List) skip(key Key, err error) {
+	if l.Unread == nil {
+		l.Unread = make(map[Key]error)
+	}
+	l.Unread[key] = err
+}
+
+// readError wraps the error of an answer that is incomplete or malformed.
+func readError(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("read answer: %w", err)
+}
+
+// errNameless: who answers so may have left more out.
+var errNameless = errors.New("an object without a name")
+
+// errNoList is of an answer that is sound, and of somebody else.
+var errNoList = errors.New("read answer: not a Kubernetes list, it has no resourceVersion")

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// Resource is one of the collections that are read.
+type Resource int
+
+const (
+	Services Resource = iota
+	EndpointSlices
+	Nodes
+)
+
+// String returns the plural, as RBAC rules and kubectl spell it.
+func (r Resource) String() string {
+	switch r {
+	case Services:
+		return "services"
+	case Nodes:
+		return "nodes"
+	}
+	return "endpointslices"
+}
+
+// decode reads one object through unmarshal, which fills the value it is given
+// from JSON. On a typeError the key is what could be read of it, possibly none:
+// encoding/json goes on after a value of the wrong type.
+func (r Resource) decode(unmarshal func(any) error, in Interner) (Object, Key, error) {
+	switch r {
+	case Services:
+		var w wireService
+		if err := unmarshal(&w); err != nil {
+			return nil, w.key(), plainError(err)
+		}
+		return w.service(in), w.key(), nil
+	case Nodes:
+		var w wireNode
+		if err := unmarshal(&w); err != nil {
+			return nil, w.key(), plainError(err)
+		}
+		return w.node(), w.key(), nil
+	}
+	var w wireSlice
+	if err := unmarshal(&w); err != nil {
+		return nil, w.key(), plainError(err)
+	}
+	return w.slice(in), w.key(), nil
+}
+
+// typeError is of JSON that is sound, but holds a value of the wrong type.
+type typeError struct {
+	field string // such as spec.ports; "" for the whole
+	value string // its type, such as "string"
+}
+
+func (e *typeError) Error() string {
+	if e.field == "" {
+		return "unexpected " + e.value
+	}
+	return e.field + ": unexpected " + e.value
+}
+
+func isTypeError(err error) bool {
+	_, ok := errors.AsType[*typeError](err)
+	return ok
+}
+
+// plainError returns err in the words of the object and not of our types.
+func plainError(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return &typeError{field: e.Field, value: e.Value}
+	}
+	return err
+}
