@@ -103,7 +103,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case d.snapshot = <-d.cluster.Snapshots():
 			if d.reselected {
 				d.reselected = false
-				d.edge.brake.release()
+				d.edge.guard.Release()
 			}
 			since = d.snapshot.Since
 		case h := <-healths:
@@ -144,14 +144,14 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 	before := d.result
 	d.result = compile.Compile(d.Config, d.material.files, d.snapshot, before)
 	if !d.result.SameInput(before) {
-		d.edge.brake.willed(d.result.State)
+		d.edge.guard.Accept(d.result.State)
 	}
-	d.edge.brake.saw(d.snapshot.Complete)
+	d.edge.guard.CountList(d.snapshot.Complete)
 	d.cluster.FollowSecrets(d.result.SecretKeys())
 	want := d.edge.secured(ctx, d.material.wanted(d.result))
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
-	if d.edge.brake.wantsList() {
+	if d.edge.guard.WantsList() {
 		d.cluster.Client().Relist()
 	}
 	d.tellProblems()
@@ -255,7 +255,7 @@ func (d *Daemon) take(ctx context.Context, next *config.Config) error {
 	}
 	d.edge.reloadInterval = next.HAProxy.ReloadInterval
 	d.edge.resyncInterval = next.Kubernetes.ResyncInterval
-	d.edge.brake.safety = next.Safety
+	d.edge.guard.SetLimits(limits(next.Safety))
 	d.edge.tickets.interval = next.HTTPS.TicketKeyInterval
 	d.Config = next
 	d.followMaterial(ctx)

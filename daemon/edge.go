@@ -14,6 +14,7 @@ import (
 	"podgate/daemon/admin"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/guard"
 	"podgate/daemon/transition"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -64,7 +65,7 @@ type edge struct {
 	reload    reloadPlan
 	ahead     *aheadCheck // of what is to be loaded next; nil for none
 
-	brake      brake
+	guard      *guard.Guard
 	vetted     vetted
 	bundles    map[string][]byte // authorities that are wanted, by file name
 	tickets    tickets
@@ -93,10 +94,15 @@ func newEdge(c *config.Config, log *slog.Logger) *edge {
 		runtime:        runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
 		log:            log,
 		alive:          func() {},
-		brake:          newBrake(c, log),
+		guard:          guard.New(limits(c.Safety), confdir.Dir(h.Folder), time.Now, log),
 		local:          hostPeer(),
 		tickets:        tickets{interval: c.HTTPS.TicketKeyInterval},
 	}
+}
+
+// limits are those of [safety] that hold a removal.
+func limits(s config.Safety) guard.Limits {
+	return guard.Limits{MaxRemoval: s.MaxRemoval, FromCount: s.FromCount, HoldTime: s.HoldTime}
 }
 
 // tidy removes what a podgate that was killed left half done.
@@ -138,15 +144,15 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 		if want.HasUnknown() {
 			return err // the files stay as they are: they hold the servers that want lacks
 		}
-		e.startBrake()
-		return errors.Join(err, e.writeDesired(ctx, e.vet(ctx, e.brake.brake(want))))
+		e.beginGuard()
+		return errors.Join(err, e.writeDesired(ctx, e.vet(ctx, e.guard.Hold(want))))
 	}
 	e.findLocal(ctx, want.Settings.Peers)
 	if e.unknowns.In(want) {
 		want = want.KeepUnknown(e.have.Servers)
 	}
-	e.startBrake()
-	want = e.vet(ctx, e.brake.brake(want))
+	e.beginGuard()
+	want = e.vet(ctx, e.guard.Hold(want))
 	want.RuntimeBackends = e.have.TakesBackends
 	possible := e.quarantine.filter(want, e.have.Loaded)
 	refused, err := e.change(ctx, session, possible, pass)
@@ -171,14 +177,14 @@ func (e *edge) step(ctx context.Context, want haproxy.State, pass *Pass) error {
 	return errors.Join(refused, e.rotateTickets(ctx), e.writeRunning())
 }
 
-// startBrake tells the brake, once, what is in service when podgate begins.
-func (e *edge) startBrake() {
+// beginGuard tells the guard, once, what is in service when podgate begins.
+func (e *edge) beginGuard() {
 	switch {
-	case e.brake.known:
+	case e.guard.Begun():
 	case e.ours && e.process.Pid != 0:
-		e.brake.start(e.have.State())
+		e.guard.Begin(e.have.State())
 	default:
-		e.brake.start(e.folder.Serving())
+		e.guard.Begin(e.folder.Serving())
 	}
 }
 
@@ -195,7 +201,7 @@ func (e *edge) changeMore(ctx context.Context, want haproxy.State, pass *Pass) (
 // next is when bring has something to do although nothing changed.
 func (e *edge) next() time.Time {
 	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deletes.at, e.nextReload(), e.brake.next(), e.lookAt} {
+	for _, at := range []time.Time{e.writeAt, e.retryAt.at, e.deletes.at, e.nextReload(), e.guard.Next(), e.lookAt} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -256,8 +262,9 @@ func (e *edge) status() string {
 		return "out of sync: " + e.trouble.Reason()
 	case !e.reload.at.IsZero():
 		return "a reload of HAProxy is due"
-	case e.brake.hold != nil:
-		return e.brake.status()
+	}
+	if r := e.guard.Removal(); r != nil {
+		return r.Status()
 	}
 	return fmt.Sprintf("in sync: %d backends, HAProxy %s", e.have.Loaded.Backends.Len(), e.process.Version)
 }

@@ -150,7 +150,7 @@ func (d *Daemon) publish() {
 			Answers: answers, InSync: inSync, Since: v.since, Trouble: e.trouble.Reason(),
 			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
 			ViaMaster: viaMaster, NoRelay: e.noRelay.Reason(), NoPeers: e.noPeers.Reason(),
-			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.brake.keeps(), Draining: d.draining,
+			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.guard.Removal(), Draining: d.draining,
 			Runtime: e.runtime,
 		},
 		Health: d.health, Changes: v.chronicle.changes, Counters: counters,

@@ -9,8 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"podgate/daemon"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/guard"
 )
 
 // confirmTimeout is longer than podgate takes to look at its folder again, even
@@ -36,17 +37,18 @@ Exit code: 0 if it was let go, or shown; 1 if nothing is held, or on an error.`,
 		if err != nil {
 			return err
 		}
-		held, err := daemon.ReadHeld(c)
+		dir := confdir.Dir(c.HAProxy.Folder)
+		held, err := guard.Held(dir)
 		if err != nil {
 			return err
 		}
 		if *show {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate holds the removal of %s\n%s\n", held, held.Prospect())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate holds the removal of %s\n%s\n", held, held.Outlook())
 			return err
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), confirmTimeout)
 		defer cancel()
-		if err := daemon.Confirm(ctx, c, held); err != nil {
+		if err := guard.Confirm(ctx, dir, held); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate lets go %s\n", held)

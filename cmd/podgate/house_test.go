@@ -48,8 +48,10 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"cmd/podgate": `
 			daemon
 			daemon/admin
+			daemon/confdir
 			daemon/config
 			daemon/demo
+			daemon/guard
 			daemon/setup
 			haproxy/check
 		`,
@@ -60,6 +62,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/compile
 			daemon/confdir
 			daemon/config
+			daemon/guard
 			daemon/latest
 			daemon/transition
 			haproxy
@@ -71,6 +74,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"daemon/admin": `
 			daemon/compile
 			daemon/config
+			daemon/guard
 			haproxy
 			haproxy/cfgfile
 			haproxy/runtime
@@ -138,7 +142,11 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			kubeapi/kubeapitest
 		`,
 		"daemon/filewatch": ``,
-		"daemon/latest":    ``,
+		"daemon/guard": `
+			daemon/confdir
+			haproxy
+		`,
+		"daemon/latest": ``,
 		"daemon/setup": `
 			daemon
 			daemon/config

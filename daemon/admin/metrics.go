@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/guard"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -113,7 +114,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	emit(m.build, 1, v.Version, v.Commit, goruntime.Version())
 	emit(m.inSync, truth(v.Edge.InSync))
 	emit(m.config, truth(v.ConfigError == ""))
-	var held Held // zero for none
+	var held guard.Removal // zero for none
 	if v.Edge.Held != nil {
 		held = *v.Edge.Held
 	}

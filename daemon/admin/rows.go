@@ -103,7 +103,7 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	r.Up += upServers(b, ready, v)
 	r.silent = !v.Edge.Answers
 	r.unloaded = r.unloaded || v.unloaded(b)
-	r.Held += v.Edge.Held.servers(b.Name)
+	r.Held += v.Edge.Held.ServersOf(b.Name)
 }
 
 // ReadyServers is how many servers of a backend should take new clients.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/guard"
 )
 
 // SchemaVersion is that of Status, Listing, History and Explanation in JSON.
@@ -74,20 +75,20 @@ type StatusCondition struct {
 
 // StatusHAProxy is the HAProxy beside podgate.
 type StatusHAProxy struct {
-	Answers       bool       `json:"answers"`
-	Version       string     `json:"version"`
-	Pid           int        `json:"pid"`
-	Generation    string     `json:"generation"`
-	OldWorkers    int        `json:"old_workers"`
-	Trouble       string     `json:"trouble"`
-	ViaMaster     string     `json:"via_master"`
-	NoRelay       string     `json:"no_relay"`
-	NoPeers       string     `json:"no_peers"`
-	ReloadAt      *time.Time `json:"reload_at"` // null where none is due
-	ReloadReasons []string   `json:"reload_reasons"`
-	Held          string     `json:"held"`         // which removal is held; "" for none
-	HeldRemoval   *Held      `json:"held_removal"` // the same in numbers; null for none
-	Draining      bool       `json:"draining"`
+	Answers       bool           `json:"answers"`
+	Version       string         `json:"version"`
+	Pid           int            `json:"pid"`
+	Generation    string         `json:"generation"`
+	OldWorkers    int            `json:"old_workers"`
+	Trouble       string         `json:"trouble"`
+	ViaMaster     string         `json:"via_master"`
+	NoRelay       string         `json:"no_relay"`
+	NoPeers       string         `json:"no_peers"`
+	ReloadAt      *time.Time     `json:"reload_at"` // null where none is due
+	ReloadReasons []string       `json:"reload_reasons"`
+	Held          string         `json:"held"`         // which removal is held; "" for none
+	HeldRemoval   *guard.Removal `json:"held_removal"` // the same in numbers; null for none
+	Draining      bool           `json:"draining"`
 }
 
 // StatusConfig is podgate.toml.
@@ -259,7 +260,7 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 		add(Critical, "HAProxy has been out of sync since %s", s.Since.UTC().Format(time.RFC3339))
 	}
 	if h := v.Edge.Held; h != nil {
-		add(Degraded, "podgate holds the removal of %s: %s", h, h.Prospect())
+		add(Degraded, "podgate holds the removal of %s: %s", h, h.Outlook())
 	}
 	if v.Edge.Draining {
 		add(Degraded, "this node drains: its health checks fail until podgate undrain")

@@ -11,6 +11,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/guard"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
@@ -66,9 +67,9 @@ type Edge struct {
 	// ReloadReasons are why.
 	ReloadAt      time.Time
 	ReloadReasons haproxy.Reasons
-	Held          *Held // nil for none
-	Draining      bool  // load balancers are told to send nobody here
-	Leaving       int   // servers that take nothing new, and have connections yet
+	Held          *guard.Removal // nil for none
+	Draining      bool           // load balancers are told to send nobody here
+	Leaving       int            // servers that take nothing new, and have connections yet
 
 	Runtime *runtime.Client // for questions; it changes nothing here
 }

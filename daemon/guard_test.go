@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"podgate/daemon"
 	"podgate/daemon/admin"
-	"podgate/daemon/config"
+	"podgate/daemon/confdir"
+	"podgate/daemon/guard"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
@@ -88,21 +88,14 @@ func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
 			if got := tw.passes.reloads(); !slices.Equal(got[1:], tw.reloadsForNew("late")) {
 				t.Errorf("reloads: %q", got)
 			}
-			if _, err := daemon.ReadHeld(tw.config()); !errors.Is(err, daemon.ErrNothingHeld) {
+			if _, err := guard.Held(tw.dir()); !errors.Is(err, guard.ErrNothingHeld) {
 				t.Errorf("what is held: %v", err)
 			}
 		})
 	}
 }
 
-func (tw *town) config() *config.Config {
-	tw.t.Helper()
-	c, err := config.Load(tw.toml)
-	if err != nil {
-		tw.t.Fatal(err)
-	}
-	return c
-}
+func (tw *town) dir() confdir.Dir { return confdir.Dir(tw.haproxy.Folder) }
 
 func TestARemovalThatLastsGoesAfterAnotherList(t *testing.T) {
 	tw := shops(t, `hold_time = "1s"`)
@@ -126,7 +119,6 @@ func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
 	tw.awaitLog("removal is held")
 	tw.api.Stop()
 	tw.awaitLog("API server unreachable")
-	time.Sleep(time.Second) // ten times the hold time, for what must not happen
 	tw.awaitShops()
 	tw.api.Behave()
 	if err := tw.api.Start(""); err != nil {
@@ -138,9 +130,9 @@ func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
 func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
 	tw := shops(t, `hold_time = "1h"`)
 	tw.forget("services", "endpointslices")
-	var held admin.Held
+	var held guard.Removal
 	eventually(t, "what is held is told", func() (err error) {
-		held, err = daemon.ReadHeld(tw.config())
+		held, err = guard.Held(tw.dir())
 		return err
 	})
 	if got, want := held.Loss.String(), "12 of 12 servers and 6 of 6 backends"; got != want && held.Loss.Servers < 7 {
@@ -150,11 +142,11 @@ func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
 	defer cancel()
 	wrong := held
 	wrong.Since = held.Since.Add(-time.Second)
-	if err := daemon.Confirm(ctx, tw.config(), wrong); err != nil { // of another removal: that is over
+	if err := guard.Confirm(ctx, tw.dir(), wrong); err != nil { // of another removal: that is over
 		t.Error(err)
 	}
 	tw.awaitShops()
-	if err := daemon.Confirm(ctx, tw.config(), held); err != nil {
+	if err := guard.Confirm(ctx, tw.dir(), held); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 6 {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package guard holds a removal that is too large to be applied immediately, until
+// the cluster was listed again or an operator confirms it. It knows neither the
+// cluster nor HAProxy.
+package guard
+
+import (
+	"fmt"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// Removal is one that is held.
+type Removal struct {
+	Since time.Time    `json:"since"`
+	Until time.Time    `json:"until"` // when the cluster is listed again, and decides
+	Loss  haproxy.Loss `json:"loss"`
+
+	Servers map[string]int `json:"-"` // that serve meanwhile, by backend; nil where that is not known
+}
+
+// ServersOf is how many servers of a backend serve although the cluster no longer has
+// them. That of a nil Removal is 0.
+func (r *Removal) ServersOf(backend string) int {
+	if r == nil {
+		return 0
+	}
+	return r.Servers[backend]
+}
+
+// String is "60 of 100 servers and 3 of 5 backends since 2026-01-02T03:04:05Z".
+func (r Removal) String() string {
+	return fmt.Sprintf("%s since %s", r.Loss, r.Since.UTC().Format(time.RFC3339))
+}
+
+// Outlook says what becomes of it, with "podgate confirm" and without.
+func (r Removal) Outlook() string {
+	return fmt.Sprintf("they are served as before, and go if the cluster still lacks them when it is listed after %s; podgate confirm lets them go now",
+		r.Until.UTC().Format(time.RFC3339))
+}
+
+// Status is one line for "systemctl status".
+func (r Removal) Status() string {
+	return fmt.Sprintf("holds the removal of %s until %s, see podgate confirm", r.Loss, r.Until.Format(time.TimeOnly))
+}
