@@ -1,9 +1,9 @@
-# podgate on an edge box with HAProxy. A podgate.toml that cannot be used is never
-# put in place, and HAProxy is restarted by nobody but you: "podgate setup haproxy"
-# tells when it has to be, once.
+# podgate on an edge machine with HAProxy. An invalid podgate.toml is never installed.
+# HAProxy is never restarted: "podgate setup haproxy" prints when you have to restart
+# it, once.
 class profile::podgate (
   String            $config, # podgate.toml
-  String            $ca,     # certificate authority of the API server, PEM
+  String            $ca,     # CA certificate of the API server, PEM
   Sensitive[String] $token,  # of ServiceAccount podgate
 ) {
   package { 'podgate':
@@ -37,7 +37,7 @@ class profile::podgate (
     require => File['/etc/podgate/podgate.toml'],
   }
 
-  # No notify: podgate takes a change of its files by itself.
+  # No notify: podgate re-reads its files when they change.
   service { 'podgate':
     ensure  => running,
     enable  => true,
