@@ -23,7 +23,7 @@ type Result struct {
 	input    *input
 	snapshot *kubeapi.Snapshot
 	services haproxy.List[*service] // sorted by Key
-	places   places                 // of services
+	index    map[kubeapi.Key]int32  // of services
 	merged   *merged
 }
 
@@ -53,13 +53,18 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 	case onlySlicesChanged(prev.snapshot, snap):
 		return prev.withSlices(snap)
 	}
-	services := compileServices(in, snap, prev.services)
+	services := compileServices(in, snap, prev)
 	r := &Result{input: in, snapshot: snap, services: prev.services.Remade(services...)}
 	if prev.input == in && r.services.Same(prev.services) {
 		return prev
 	}
-	r.places = newPlaces(r.services)
-	r.merged = merge(in, services, prev.merged)
+	r.merged, r.index = merge(in, services, prev.merged), prev.index
+	if r.merged != prev.merged { // else these are the same Services in the same order
+		r.index = make(map[kubeapi.Key]int32, len(services))
+		for i, s := range services {
+			r.index[s.object.Key] = int32(i)
+		}
+	}
 	r.State = haproxy.State{
 		Settings:  settings(cfg),
 		Frontends: r.merged.frontends,
@@ -92,30 +97,26 @@ func (r *Result) Skipped(key kubeapi.Key) string {
 	return r.services.At(i).claims.skipped
 }
 
-// search finds a Service.
+// search returns the index of a Service in services.
 func (r *Result) search(key kubeapi.Key) (int, bool) {
-	return r.places.find(r.services, key)
+	i, ok := r.index[key]
+	return int(i), ok
 }
 
-// compileServices compiles every Service by itself. Both lists are sorted by
-// Key and walked side by side.
-func compileServices(cfg *input, snap *kubeapi.Snapshot, prev haproxy.List[*service]) []*service {
+// compileServices compiles each Service on its own. The result is sorted by Key.
+func compileServices(in *input, snap *kubeapi.Snapshot, prev *Result) []*service {
 	compareKeys := func(a, b *kubeapi.Service) int { return a.Compare(b.Key) }
 	objects := snap.Services
 	if !slices.IsSortedFunc(objects, compareKeys) {
 		objects = slices.SortedFunc(slices.Values(objects), compareKeys)
 	}
 	services := make([]*service, len(objects))
-	next := 0 // in prev
 	for i, svc := range objects {
-		for next < prev.Len() && prev.At(next).object.Compare(svc.Key) < 0 {
-			next++
-		}
 		var before *service
-		if next < prev.Len() && prev.At(next).object.Key == svc.Key {
-			before = prev.At(next)
+		if at, ok := prev.search(svc.Key); ok {
+			before = prev.services.At(at)
 		}
-		services[i] = compileService(cfg, svc, snap.Slices.Of(svc.Key), snap.Nodes, before)
+		services[i] = compileService(in, svc, snap.Slices.Of(svc.Key), snap.Nodes, before)
 	}
 	return services
 }

@@ -27,48 +27,33 @@ const (
 	EndpointsChanged // its EndpointSlices alone
 )
 
-// ChangedSince tells which Services are not the same objects as in prev, which
-// may be nil, sorted by Key. What podgate.toml makes of them does not count.
+// ChangedSince returns the Services that are not the same objects as in prev,
+// which may be nil, sorted by Key. A change of the configuration alone changes
+// none.
 func (r *Result) ChangedSince(prev *Result) (changes []ObjectChange) {
-	if prev != nil && prev.merged == r.merged { // of the same Services
+	if prev == nil {
+		prev = &Result{}
+	}
+	if prev.merged == r.merged { // the same Services
 		for i := range r.services.Changed(prev.services) {
 			changes = appendChange(changes, prev.services.At(i), r.services.At(i))
 		}
 		return changes
 	}
-	var before []*service
-	if prev != nil {
-		before = prev.services.Slice()
-	}
-	now := r.services.Slice()
-	for len(before) > 0 || len(now) > 0 {
-		if len(before) > 0 && len(now) > 0 && before[0] == now[0] {
-			before, now = before[1:], now[1:]
-			continue
-		}
-		switch order := compareHeads(before, now); {
-		case order < 0:
-			changes = append(changes, ObjectChange{before[0].object.Key, ServiceGone, "Service " + before[0].object.String(), ""})
-			before = before[1:]
-		case order > 0:
-			changes = append(changes, ObjectChange{now[0].object.Key, ServiceNew, "Service " + now[0].object.String(), now[0].object.ResourceVersion})
-			now = now[1:]
-		default:
-			changes = appendChange(changes, before[0], now[0])
-			before, now = before[1:], now[1:]
+	for _, s := range r.services.All() {
+		if i, ok := prev.search(s.object.Key); !ok {
+			changes = append(changes, ObjectChange{s.object.Key, ServiceNew, "Service " + s.object.String(), s.object.ResourceVersion})
+		} else if old := prev.services.At(i); old != s {
+			changes = appendChange(changes, old, s)
 		}
 	}
+	for _, s := range prev.services.All() {
+		if _, ok := r.search(s.object.Key); !ok {
+			changes = append(changes, ObjectChange{s.object.Key, ServiceGone, "Service " + s.object.String(), ""})
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b ObjectChange) int { return a.Service.Compare(b.Service) })
 	return changes
-}
-
-func compareHeads(a, b []*service) int {
-	switch {
-	case len(a) == 0:
-		return 1
-	case len(b) == 0:
-		return -1
-	}
-	return a[0].object.Compare(b[0].object.Key)
 }
 
 func appendChange(changes []ObjectChange, before, now *service) []ObjectChange {
