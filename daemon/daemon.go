@@ -16,6 +16,7 @@ import (
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/haproxy"
 	"podgate/kubeapi"
 )
 
@@ -44,7 +45,7 @@ type Daemon struct {
 	reselected bool // the Services of the next Snapshot are others because podgate.toml says so
 	draining   bool // it was told
 	health     *admin.Health
-	judged     admin.Wanted // that were wanted when health came
+	judged     haproxy.Backends // that were wanted when health came
 	looking    looking
 	lonely     healthProblems
 	told       map[compile.Problem]time.Time // since when
@@ -168,10 +169,10 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 
 // judge takes what HAProxy says of its servers.
 func (d *Daemon) judge(h *admin.Health) {
-	h.Before, d.judged = d.judged, admin.Wanted{}
+	h.Before, d.judged = d.judged, haproxy.Backends{}
 	d.health = h
 	if d.result != nil {
-		d.judged = admin.WantedOf(d.result.State.Backends)
+		d.judged = d.result.State.Backends
 		d.lonely.look(d.result, h, d.looking.patience)
 	}
 }

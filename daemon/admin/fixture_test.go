@@ -59,7 +59,7 @@ func newView(t testing.TB, services, pods int) *View {
 	for _, b := range v.Result.State.Backends.All() {
 		v.Health.Up[b.Name] = len(b.Servers)
 	}
-	v.Health.Before = WantedOf(v.Result.State.Backends)
+	v.Health.Before = v.Result.State.Backends
 	return v
 }
 

@@ -3,9 +3,9 @@
 package admin
 
 import (
-	"encoding/binary"
+	"cmp"
 	"fmt"
-	"hash/maphash"
+	"slices"
 	"strconv"
 	"time"
 
@@ -79,48 +79,22 @@ type Health struct {
 	At      time.Time
 	Up      map[string]int // servers that take new clients, by backend; nil if it did not answer
 	Retired int            // workers of earlier configurations that still have connections
-	// Before is which servers were wanted when HAProxy was asked the time before:
-	// what changed since may not have been there to be judged. The zero Wanted
-	// judges nothing.
-	Before Wanted
+	// Before are the backends that were wanted when HAProxy was asked the time
+	// before: it may not have checked servers that were added since. The zero value
+	// has none.
+	Before haproxy.Backends
 }
 
-// Wanted tells whether a backend has the servers that it had, by a hash of them:
-// it may be looked at long after, and holds nothing of the cluster in memory.
-type Wanted struct {
-	seed   maphash.Seed
-	hashes map[string]uint64 // by backend
-}
-
-// WantedOf is what is wanted of backends now.
-func WantedOf(backends haproxy.Backends) Wanted {
-	s := Wanted{maphash.MakeSeed(), make(map[string]uint64, backends.Len())}
-	for _, b := range backends.All() {
-		s.hashes[b.Name] = s.hash(b)
-	}
-	return s
-}
-
-func (s Wanted) hash(b *haproxy.Backend) uint64 {
-	text := make([]byte, 0, 1<<10)
-	for _, server := range b.Servers {
-		text, _ = server.Addr.AppendBinary(text) // it has no error
-		text = binary.LittleEndian.AppendUint16(text, server.Weight)
-		text = append(text, byte(server.State))
-	}
-	return maphash.Bytes(s.seed, text)
-}
-
-// same reports whether a backend has the servers that it had.
-func (s Wanted) same(b *haproxy.Backend) bool {
-	h, ok := s.hashes[b.Name]
-	return ok && h == s.hash(b)
+// sameServers reports whether a backend has the servers that it had before.
+func (h *Health) sameServers(b *haproxy.Backend) bool {
+	i, ok := h.Before.Search(func(old *haproxy.Backend) int { return cmp.Compare(old.Name, b.Name) })
+	return ok && (h.Before.At(i) == b || slices.Equal(h.Before.At(i).Servers, b.Servers))
 }
 
 // UpServers is how many of the servers of a backend are up, at most ready. It reports
 // false where HAProxy did not say, or said it of other servers.
 func (h *Health) UpServers(b *haproxy.Backend, ready int) (int, bool) {
-	if h == nil || h.Up == nil || !h.Before.same(b) {
+	if h == nil || h.Up == nil || !h.sameServers(b) {
 		return 0, false
 	}
 	up, known := h.Up[b.Name]
