@@ -64,7 +64,7 @@ func withSecrets(chosen []haproxy.Certificate, uses []compile.Secret, known map[
 	for _, use := range uses {
 		tell := func(format string, args ...any) {
 			problems = append(problems, compile.Problem{
-				Kind: compile.Invalid, Service: use.Service.Service, Port: use.Service.Label(), Key: use.Note, Text: fmt.Sprintf(format, args...),
+				Kind: compile.Invalid, Service: use.Service.Service, Port: use.Service.Label(), Key: use.Annotation, Text: fmt.Sprintf(format, args...),
 			})
 		}
 		state, read := known[use.Key]

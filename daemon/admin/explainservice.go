@@ -21,31 +21,30 @@ import (
 
 // ExplainedService is one Service.
 type ExplainedService struct {
-	Service         string                `json:"service"`
-	State           ServiceState          `json:"state"`
-	Why             string                `json:"why"` // a sentence
-	ResourceVersion string                `json:"resource_version"`
-	Created         time.Time             `json:"created"`
-	Type            string                `json:"type"`
-	Ports           []ExplainedPort       `json:"ports"`
-	Annotations     []ExplainedAnnotation `json:"annotations"`
-	Problems        []StatusProblem       `json:"problems"`
-	Conflicts       []ExplainedConflict   `json:"conflicts"`
-	Lines           []string              `json:"haproxy_lines"`     // as podgate writes them
-	Trouble         string                `json:"trouble,omitempty"` // why HAProxy could not be asked
+	Service         string                        `json:"service"`
+	State           ServiceState                  `json:"state"`
+	Why             string                        `json:"why"` // a sentence
+	ResourceVersion string                        `json:"resource_version"`
+	Created         time.Time                     `json:"created"`
+	Type            string                        `json:"type"`
+	Ports           []ExplainedPort               `json:"ports"`
+	Annotations     []compile.ExplainedAnnotation `json:"annotations"`
+	Problems        []StatusProblem               `json:"problems"`
+	Conflicts       []compile.ExplainedConflict   `json:"conflicts"`
+	Lines           []string                      `json:"haproxy_lines"`     // as podgate writes them
+	Trouble         string                        `json:"trouble,omitempty"` // why HAProxy could not be asked
 }
 
-// ExplainedPort is one port of a Service.
+// ExplainedPort is one port of a Service. Of what it embeds, only what has JSON
+// names is there for a client.
 type ExplainedPort struct {
-	Name    string            `json:"name,omitempty"`
-	Number  uint16            `json:"number"`
-	Backend string            `json:"backend,omitempty"` // "" where it is not served
-	Policy  string            `json:"policy,omitempty"`
-	Routes  []ExplainedRoute  `json:"routes"`
-	Listens []string          `json:"listens,omitempty"` // of a TCP port
-	Pending string            `json:"pending,omitempty"` // why HAProxy does not have it yet
-	Servers []ExplainedServer `json:"servers"`
-	Note    string            `json:"note,omitempty"` // why it has none
+	compile.ExplainedPort
+	BackendName string            `json:"backend,omitempty"` // "" if the port is not served
+	Policy      string            `json:"policy,omitempty"`
+	Reached     []ExplainedRoute  `json:"routes"`
+	Listens     []string          `json:"listens,omitempty"` // of a TCP port
+	Pending     string            `json:"pending,omitempty"` // why HAProxy does not have it yet
+	Servers     []ExplainedServer `json:"servers"`
 }
 
 // Label is the port's name, else its number.
@@ -62,38 +61,15 @@ type ExplainedRoute struct {
 	Rewrite string `json:"rewrite,omitempty"` // what becomes of the request
 }
 
-// ExplainedServer is an endpoint, a server of HAProxy's, or both.
+// ExplainedServer is an endpoint, a server of HAProxy, or both.
 type ExplainedServer struct {
-	Addr     string              `json:"address"`
-	Wanted   haproxy.ServerState `json:"wanted,omitempty"`  // zero where it should be no server
-	HAProxy  string              `json:"haproxy,omitempty"` // HAProxy's own word; "" where it has no such server
-	Check    string              `json:"check,omitempty"`   // what the last health check met
-	Since    Seconds             `json:"since_seconds,omitempty"`
-	Sessions int                 `json:"sessions"`
-	Pod      string              `json:"pod,omitempty"`
-	Node     string              `json:"node,omitempty"`
-	Slice    string              `json:"endpoint_slice,omitempty"`
-	Version  string              `json:"resource_version,omitempty"`
-	Why      string              `json:"why,omitempty"`
+	compile.ExplainedEndpoint
+	HAProxy  string  `json:"haproxy,omitempty"` // its status in HAProxy; "" if HAProxy has no such server
+	Check    string  `json:"check,omitempty"`   // result of the last health check
+	Since    Seconds `json:"since_seconds,omitempty"`
+	Sessions int     `json:"sessions"`
 
 	up bool // HAProxy sends it new clients
-}
-
-// ExplainedAnnotation is one annotation as podgate reads it.
-type ExplainedAnnotation struct {
-	Key     string   `json:"key"`
-	Value   string   `json:"value"`
-	Ports   []string `json:"ports"` // for which it was read
-	Meaning string   `json:"meaning,omitempty"`
-	Problem string   `json:"problem,omitempty"`
-}
-
-// ExplainedConflict is what two ports ask for.
-type ExplainedConflict struct {
-	What   string `json:"what"`
-	Winner string `json:"winner"`
-	Loser  string `json:"loser"`
-	Why    string `json:"why,omitempty"` // the winner has it
 }
 
 func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedService, error) {
@@ -103,7 +79,8 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 	}
 	x := &ExplainedService{
 		Service: key.String(), ResourceVersion: e.Object.ResourceVersion, Created: e.Object.Created, Type: e.Object.Type,
-		Ports: []ExplainedPort{}, Annotations: []ExplainedAnnotation{}, Problems: []StatusProblem{}, Conflicts: []ExplainedConflict{}, Lines: []string{},
+		Ports: []ExplainedPort{}, Annotations: append([]compile.ExplainedAnnotation{}, e.Annotations...), Problems: []StatusProblem{},
+		Conflicts: append([]compile.ExplainedConflict{}, e.Conflicts...),
 	}
 	var backends []*haproxy.Backend
 	for _, p := range e.Ports {
@@ -116,23 +93,15 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 			backends = append(backends, p.Backend)
 		}
 	}
-	for _, a := range e.Annotations {
-		x.Annotations = append(x.Annotations, ExplainedAnnotation{a.Key, a.Value, append([]string{}, a.Ports...), a.Meaning, a.Text})
-	}
 	for _, p := range v.Problems {
 		if p.Service == key {
 			x.Problems = append(x.Problems, statusProblem(p))
 		}
 	}
-	for _, c := range e.Contests {
-		x.Conflicts = append(x.Conflicts, ExplainedConflict{c.What, portText(c.Winner), portText(c.Loser), c.Why})
-	}
 	x.classify(e, v)
 	x.Lines = renderedLines(v, backends)
 	return x, nil
 }
-
-func portText(p compile.ServicePort) string { return fmt.Sprintf("%s port %s", p.Service, p.Label()) }
 
 // classify counts what HAProxy has just said.
 func (x *ExplainedService) classify(e compile.Explanation, v *View) {
@@ -149,7 +118,7 @@ func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 		row.Held += v.Edge.Held.ServersOf(p.Backend.Name)
 		row.unloaded = row.unloaded || v.unloaded(p.Backend)
 		for _, s := range x.Ports[i].Servers {
-			if s.Wanted == haproxy.Ready && s.up {
+			if s.State == haproxy.Ready && s.up {
 				row.Up++
 			}
 		}
@@ -186,30 +155,30 @@ func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 	}
 }
 
-func explainPort(ctx context.Context, v *View, p compile.PortExplanation) (ExplainedPort, error) {
-	x := ExplainedPort{Name: p.Port.Name, Number: p.Port.Number, Routes: []ExplainedRoute{}, Servers: []ExplainedServer{}, Note: p.Note}
+func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (ExplainedPort, error) {
+	x := ExplainedPort{ExplainedPort: p, Reached: []ExplainedRoute{}, Servers: []ExplainedServer{}}
 	for _, r := range p.Routes {
-		x.Routes = append(x.Routes, ExplainedRoute{RouteURL(r) + caseNote(r), rewriteText(r)})
+		x.Reached = append(x.Reached, ExplainedRoute{RouteURL(r) + caseNote(r), rewriteText(r)})
 	}
 	for _, f := range p.Frontends {
 		x.Listens = append(x.Listens, listenURLs(f)...)
 	}
 	for _, e := range p.Endpoints {
-		x.Servers = append(x.Servers, newExplainedServer(e))
+		x.Servers = append(x.Servers, ExplainedServer{ExplainedEndpoint: e})
 	}
 	if p.Backend == nil {
 		return x, nil
 	}
-	x.Backend, x.Policy = p.Backend.Name, policyText(p.Backend)
+	x.BackendName, x.Policy = p.Backend.Name, policyText(p.Backend)
 	for _, reason := range v.Edge.ReloadReasons {
-		if reason.IsOfBackend(x.Backend) {
+		if reason.IsOfBackend(x.BackendName) {
 			x.Pending = reason.String() + ": HAProxy is reloaded for it at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
 			if v.Edge.Trouble != "" {
 				x.Pending += "; it could not be so far: " + v.Edge.Trouble
 			}
 		}
 	}
-	stats, err := v.Edge.Runtime.ServerStats(ctx, x.Backend)
+	stats, err := v.Edge.Runtime.ServerStats(ctx, x.BackendName)
 	if err != nil {
 		for i := range x.Servers {
 			x.Servers[i].HAProxy = unknown
@@ -243,19 +212,6 @@ func rewriteText(r haproxy.Route) string {
 	return r.Path + " becomes " + string(r.Rewrite)
 }
 
-func newExplainedServer(e compile.EndpointExplanation) ExplainedServer {
-	s := ExplainedServer{Wanted: e.State, Pod: e.Pod, Node: e.Node, Slice: e.Slice, Version: e.Version, Why: e.Why}
-	switch {
-	case !e.Addr.IsValid():
-		s.Addr = "-"
-	case e.Addr.Port() == 0:
-		s.Addr = e.Addr.Addr().String()
-	default:
-		s.Addr = e.Addr.String()
-	}
-	return s
-}
-
 // addStats puts HAProxy's words beside the endpoints. A server that is no
 // endpoint has left, or is somebody else's.
 func (p *ExplainedPort) addStats(stats []runtime.ServerStat) {
@@ -265,13 +221,13 @@ func (p *ExplainedPort) addStats(stats []runtime.ServerStat) {
 		if ours {
 			name = addr.String()
 		}
-		i := slices.IndexFunc(p.Servers, func(s ExplainedServer) bool { return s.Addr == name && s.Wanted != 0 })
+		i := slices.IndexFunc(p.Servers, func(s ExplainedServer) bool { return s.Addr == name && s.State != 0 })
 		if i < 0 {
 			why := "no endpoint any more; it goes when its last connection ends"
 			if !ours {
 				why = "somebody else put it here"
 			}
-			p.Servers = append(p.Servers, ExplainedServer{Addr: name, Why: why})
+			p.Servers = append(p.Servers, ExplainedServer{ExplainedEndpoint: compile.ExplainedEndpoint{Addr: name, Why: why}})
 			i = len(p.Servers) - 1
 		}
 		s := &p.Servers[i]

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/compile"
 	"podgate/haproxy"
 )
 
@@ -68,7 +69,7 @@ func (p printer) service(s *ExplainedService) {
 	}
 }
 
-func (p printer) annotations(all []ExplainedAnnotation) {
+func (p printer) annotations(all []compile.ExplainedAnnotation) {
 	if len(all) == 0 {
 		return
 	}
@@ -94,13 +95,13 @@ func (p printer) annotations(all []ExplainedAnnotation) {
 }
 
 func (p printer) port(x ExplainedPort) {
-	if x.Backend == "" {
+	if x.BackendName == "" {
 		p.line("  %s", p.paint(red, "not served"))
 	} else {
-		p.line("  backend   %s", x.Backend)
+		p.line("  backend   %s", x.BackendName)
 		p.line("  uses      %s", x.Policy)
 	}
-	for i, r := range x.Routes {
+	for i, r := range x.Reached {
 		label := "reached   "
 		if i > 0 {
 			label = "          "
@@ -133,7 +134,7 @@ func (p printer) servers(x ExplainedPort) {
 	}
 	p.table([]string{"ENDPOINT", "PODGATE", "HAPROXY", "SESSIONS", "ABOUT"}, rows, func(row []string) string {
 		switch {
-		case strings.HasPrefix(row[2], "DOWN"), row[1] != "-" && row[2] == "not there" && x.Backend != "":
+		case strings.HasPrefix(row[2], "DOWN"), row[1] != "-" && row[2] == "not there" && x.BackendName != "":
 			return red
 		case row[1] == "-":
 			return faint
@@ -143,17 +144,17 @@ func (p printer) servers(x ExplainedPort) {
 }
 
 func wantedText(s ExplainedServer) string {
-	if s.Wanted == 0 {
+	if s.State == 0 {
 		return "-"
 	}
-	return s.Wanted.String()
+	return s.State.String()
 }
 
 func (s ExplainedServer) haproxyText() string {
 	switch {
 	case s.HAProxy == unknown:
 		return unknown
-	case s.HAProxy == "" && s.Wanted == haproxy.Ready, s.HAProxy == "" && s.Wanted == haproxy.Drain:
+	case s.HAProxy == "" && s.State == haproxy.Ready, s.HAProxy == "" && s.State == haproxy.Drain:
 		return "not there"
 	case s.HAProxy == "":
 		return "-"

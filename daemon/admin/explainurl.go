@@ -59,7 +59,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	found := v.Result.State.Match(tls, u.Host, path)
 	for i, r := range found {
 		port, _ := v.Result.Service(r.Backend)
-		m := MatchedRoute{Route: RouteURL(r) + caseNote(r), Service: portText(port), Backend: r.Backend, Why: "is taken"}
+		m := MatchedRoute{Route: RouteURL(r) + caseNote(r), Service: port.String(), Backend: r.Backend, Why: "is taken"}
 		if i > 0 {
 			m.Why = whyNot(found[0], r)
 		}
@@ -140,11 +140,11 @@ func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u 
 	switch {
 	case x.Verdict != "":
 	case x.Redirect != "":
-		x.Verdict = fmt.Sprintf("is sent to %s (308), by redirect-https of Service %s", x.Redirect, portText(port))
+		x.Verdict = fmt.Sprintf("is sent to %s (308), by redirect-https of Service %s", x.Redirect, port.String())
 	case r.Passthrough:
-		x.Verdict = fmt.Sprintf("is passed through to Service %s, backend %s: its TLS ends there", portText(port), r.Backend)
+		x.Verdict = fmt.Sprintf("is passed through to Service %s, backend %s: its TLS ends there", port.String(), r.Backend)
 	default:
-		x.Verdict = fmt.Sprintf("goes to Service %s, backend %s", portText(port), r.Backend)
+		x.Verdict = fmt.Sprintf("goes to Service %s, backend %s", port, r.Backend)
 	}
 }
 
@@ -183,7 +183,7 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 		samePath := r.Path != "" && strings.HasPrefix(path+"/", r.Path+"/")
 		if len(x.Near) < mostNear && (sameHost || samePath) {
 			port, _ := v.Result.Service(r.Backend)
-			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", RouteURL(r), portText(port)))
+			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", RouteURL(r), port.String()))
 		}
 	}
 	for _, p := range v.Problems {

@@ -37,6 +37,9 @@ type ServicePort struct {
 // Label is how a Problem names the port: by its name, else by its number.
 func (p ServicePort) Label() string { return cmp.Or(p.Name, strconv.Itoa(int(p.Number))) }
 
+// String is "shop/cart port web".
+func (p ServicePort) String() string { return p.Service.String() + " port " + plain(p.Label()) }
+
 // Compile computes what HAProxy should serve. The files may be nil for none. What
 // prev, an earlier Result or nil, has of the same objects under the same
 // configuration and files is used again: equal pointers mean equal content. Where

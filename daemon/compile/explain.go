@@ -15,54 +15,59 @@ import (
 	"podgate/kubeapi"
 )
 
-// Explanation is why a Service is served as it is, or is not.
+// Explanation is what Compile made of one Service. What podgate explain prints as
+// JSON has tags.
 type Explanation struct {
 	Object      *kubeapi.Service
-	Skipped     string // as Result.Skipped says it
-	Ports       []PortExplanation
-	Annotations []Understood
-	Problems    []Problem // of this Service
-	Contests    []Contest // that it won or lost
+	Skipped     string // as Result.Skipped returns it
+	Ports       []ExplainedPort
+	Annotations []ExplainedAnnotation
+	Problems    []Problem           // of this Service
+	Conflicts   []ExplainedConflict // that the Service won or lost
 }
 
-// PortExplanation is one port of a Service, in the order of the spec.
-type PortExplanation struct {
-	Port      ServicePort
-	Backend   *haproxy.Backend // nil where it is not served
-	Frontends []haproxy.Frontend
-	Routes    []haproxy.Route
-	Endpoints []EndpointExplanation
-	Note      string // why there is no endpoint; "" where there is one
+// ExplainedPort is one port of a Service, in the order of the spec.
+type ExplainedPort struct {
+	Name   string `json:"name,omitempty"`
+	Number uint16 `json:"number"`
+	Note   string `json:"note,omitempty"` // why the port has no endpoint; "" if it has one
+
+	Backend   *haproxy.Backend    `json:"-"` // nil if the port is not served
+	Frontends []haproxy.Frontend  `json:"-"` // of a TCP port
+	Routes    []haproxy.Route     `json:"-"`
+	Endpoints []ExplainedEndpoint `json:"-"`
 }
 
-// EndpointExplanation is one endpoint for one port, and what became of it.
-type EndpointExplanation struct {
-	Addr      netip.AddrPort // invalid where it has none that can be used
-	Pod, Node string         // "" where the cluster does not say
-	Slice     string         // name of its EndpointSlice
-	Version   string         // resourceVersion of that
-	State     haproxy.ServerState
-	Why       string // why it is in that State, or no server where State is ""
+// ExplainedEndpoint is one endpoint of a port, and the server that it became.
+type ExplainedEndpoint struct {
+	Addr    string              `json:"address"`          // "10.2.9.103:8080"; "-" if no server can have it
+	State   haproxy.ServerState `json:"wanted,omitempty"` // zero if it is no server
+	Pod     string              `json:"pod,omitempty"`    // "" if the cluster does not name it
+	Node    string              `json:"node,omitempty"`   // "" if the cluster does not name it
+	Slice   string              `json:"endpoint_slice,omitempty"`
+	Version string              `json:"resource_version,omitempty"` // of the slice
+	Why     string              `json:"why,omitempty"`              // why it has that State, or none
 }
 
-// Understood is an annotation of ours as podgate reads it.
-type Understood struct {
-	Key     string // as written
-	Value   string // as written
-	Ports   []string
-	Meaning string // "" where it is not understood, or has no effect
-	Text    string // what is wrong with it; "" for nothing
+// ExplainedAnnotation is one of podgate's annotations as podgate understands it.
+type ExplainedAnnotation struct {
+	Key     string   `json:"key"`               // as written
+	Value   string   `json:"value"`             // as written
+	Ports   []string `json:"ports"`             // labels of the ports that it was read for; not nil
+	Meaning string   `json:"meaning,omitempty"` // "" if it is invalid, or has no effect
+	Problem string   `json:"problem,omitempty"` // texts of its Problems; "" for none
 }
 
-// Contest is one thing that two ports ask for.
-type Contest struct {
-	What          string // "route shop.example.com/cart"
-	Winner, Loser ServicePort
-	Why           string // why the winner has it: "is older"; "" between ports of one Service
+// ExplainedConflict is one thing that two ports claim.
+type ExplainedConflict struct {
+	What   string `json:"what"`          // "route shop.example.com/cart"
+	Winner string `json:"winner"`        // "shop/cart port web"
+	Loser  string `json:"loser"`         // "shop/late port web"
+	Why    string `json:"why,omitempty"` // why the winner has it: "is older"; "" between ports of one Service
 }
 
-// Explain tells what Compile made of a Service, and of what. It reports false
-// for a Service that was not in the Snapshot. It may be called concurrently.
+// Explain returns what Compile made of a Service. It reports false for a Service
+// that is not in the Snapshot. It may be called concurrently.
 func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 	at, ok := r.search(key)
 	if !ok {
@@ -75,7 +80,7 @@ func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 			e.Problems = append(e.Problems, p)
 		}
 	}
-	e.Annotations = r.understand(s.object, e.Problems)
+	e.Annotations = r.explainAnnotations(s.object, e.Problems)
 	if s.claims.skipped != "" {
 		return e, true
 	}
@@ -84,7 +89,7 @@ func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 	}
 	for _, c := range r.merged.conflicts {
 		if c.loser.service == at || c.winner.service == at {
-			e.Contests = append(e.Contests, Contest{What: c.what, Winner: r.servicePort(c.winner), Loser: r.servicePort(c.loser), Why: c.why})
+			e.Conflicts = append(e.Conflicts, ExplainedConflict{What: c.what, Winner: r.servicePort(c.winner).String(), Loser: r.servicePort(c.loser).String(), Why: c.why})
 		}
 	}
 	return e, true
@@ -96,9 +101,9 @@ func (r *Result) servicePort(o owner) ServicePort {
 	return ServicePort{Service: s.object.Key, Name: p.Name, Number: p.Port}
 }
 
-func (r *Result) explainPort(at int, p kubeapi.ServicePort) PortExplanation {
+func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 	s := r.services.At(at)
-	e := PortExplanation{Port: ServicePort{Service: s.object.Key, Name: p.Name, Number: p.Port}}
+	e := ExplainedPort{Name: p.Name, Number: p.Port}
 	var servers []haproxy.Server
 	for i, placed := range r.merged.backends {
 		if placed.service != at || s.claims.ports[placed.claim].port != p {
@@ -117,48 +122,63 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) PortExplanation {
 			}
 		}
 	}
-	e.Endpoints, e.Note = explainEndpoints(p, s.slices, servers)
+	e.Endpoints = explainEndpoints(p, s.slices, servers)
+	switch {
+	case len(s.slices) == 0:
+		e.Note = "the Service has no EndpointSlice (does it have a selector?)"
+	case len(e.Endpoints) == 0:
+		e.Note = "the EndpointSlices of the Service are empty (does its selector match running pods?)"
+	}
 	return e
 }
 
-// explainEndpoints tells of every endpoint what endpointServers made of it.
-func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, servers []haproxy.Server) (all []EndpointExplanation, note string) {
+// explainEndpoints returns every endpoint with what endpointServers made of it,
+// by address.
+func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, servers []haproxy.Server) []ExplainedEndpoint {
+	type explained struct {
+		addr netip.AddrPort // the zero value if no server can have it
+		ExplainedEndpoint
+	}
+	var all []explained
 	for _, slice := range endpointSlices {
 		port, ok := slicePort(slice, p.Name)
 		for _, e := range slice.Endpoints {
-			x := EndpointExplanation{Pod: e.Pod, Node: e.Node, Slice: slice.Name, Version: slice.ResourceVersion}
+			x := explained{ExplainedEndpoint: ExplainedEndpoint{Addr: "-", Pod: e.Pod, Node: e.Node, Slice: slice.Name, Version: slice.ResourceVersion}}
 			switch {
 			case slice.AddressType == "FQDN":
-				x.Why = "its EndpointSlice is of addressType FQDN"
+				x.Why = "the addressType of its EndpointSlice is FQDN"
 			case !usable(e.Addr):
-				x.Why = "no server can have its address"
+				x.Why = "its address cannot be that of a server"
 			default:
-				x.Addr = netip.AddrPortFrom(e.Addr.Unmap(), port)
-				x.State, x.Why = explainEndpoint(e, x.Addr, servers)
+				x.addr = netip.AddrPortFrom(e.Addr.Unmap(), port)
+				x.Addr = x.addr.String()
+				x.State, x.Why = explainEndpoint(e, x.addr, servers)
 			}
 			if !ok && slice.AddressType != "FQDN" {
 				x.State, x.Why = 0, fmt.Sprintf("its EndpointSlice has no TCP port named %q (it has %s)", p.Name, slicePorts(slice))
+				if x.addr.IsValid() {
+					x.Addr = x.addr.Addr().String()
+				}
 			}
 			all = append(all, x)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b EndpointExplanation) int { return a.Addr.Compare(b.Addr) })
-	switch {
-	case len(endpointSlices) == 0:
-		return all, "there is no EndpointSlice of this Service (has it a selector?)"
-	case len(all) == 0:
-		return all, "its EndpointSlices are empty (does its selector match pods that run?)"
+	slices.SortStableFunc(all, func(a, b explained) int { return a.addr.Compare(b.addr) })
+	endpoints := make([]ExplainedEndpoint, len(all))
+	for i, x := range all {
+		endpoints[i] = x.ExplainedEndpoint
 	}
-	return all, ""
+	return endpoints
 }
 
-// explainEndpoint tells which state an endpoint has among the servers, and why.
+// explainEndpoint returns the state of an endpoint among the servers, and why it
+// has that state.
 func explainEndpoint(e kubeapi.Endpoint, addr netip.AddrPort, servers []haproxy.Server) (haproxy.ServerState, string) {
 	i, found := slices.BinarySearchFunc(servers, addr, func(s haproxy.Server, a netip.AddrPort) int { return s.Addr.Compare(a) })
 	own, serves := serverState(e)
 	switch {
 	case found && serves && own == haproxy.Drain && servers[i].State == haproxy.Ready:
-		return haproxy.Ready, "its pod is terminating; used because nothing else is ready"
+		return haproxy.Ready, "its pod is terminating; it is used because no endpoint is ready"
 	case found && serves && own == haproxy.Drain:
 		return servers[i].State, "its pod is terminating"
 	case found && serves:
@@ -166,7 +186,7 @@ func explainEndpoint(e kubeapi.Endpoint, addr netip.AddrPort, servers []haproxy.
 	case serves:
 		return 0, "the port is not served"
 	case e.Terminating:
-		return 0, "its pod is terminating and serves no more"
+		return 0, "its pod is terminating and no longer serving"
 	}
 	return 0, "its pod is not ready"
 }
@@ -179,42 +199,42 @@ func slicePorts(s *kubeapi.EndpointSlice) string {
 	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
-// understand reads the annotations of a Service once more, and keeps what each
-// came to.
-func (r *Result) understand(svc *kubeapi.Service, problems []Problem) []Understood {
-	var readings []parsedAnnotation
-	recordClaims(r.input, svc, &readings)
-	var all []Understood
+// explainAnnotations parses the annotations of a Service again, and records the
+// value of each.
+func (r *Result) explainAnnotations(svc *kubeapi.Service, problems []Problem) []ExplainedAnnotation {
+	var parsed []parsedAnnotation
+	parseClaims(r.input, svc, &parsed)
+	var all []ExplainedAnnotation
 	for written, value := range svc.Annotations {
 		if !strings.HasPrefix(written, domain) {
 			continue
 		}
-		u := Understood{Key: written, Value: value}
-		for _, read := range readings {
-			if read.annotation.written != written {
+		x := ExplainedAnnotation{Key: written, Value: value, Ports: []string{}}
+		for _, p := range parsed {
+			if p.annotation.written != written {
 				continue
 			}
-			if !slices.Contains(u.Ports, read.port) {
-				u.Ports = append(u.Ports, read.port)
+			if !slices.Contains(x.Ports, p.port) {
+				x.Ports = append(x.Ports, p.port)
 			}
-			if read.err == nil {
-				u.Meaning = meaning(read.value)
+			if p.err == nil {
+				x.Meaning = meaning(p.value)
 			}
 		}
 		var texts []string
 		for _, p := range problems {
-			if p.Key == written && !slices.Contains(texts, p.Text) { // two ports may say the same
+			if p.Key == written && !slices.Contains(texts, p.Text) { // two ports may have the same
 				texts = append(texts, p.Text)
 			}
 		}
-		u.Text = strings.Join(texts, "; ")
-		all = append(all, u)
+		x.Problem = strings.Join(texts, "; ")
+		all = append(all, x)
 	}
-	slices.SortFunc(all, func(a, b Understood) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(all, func(a, b ExplainedAnnotation) int { return cmp.Compare(a.Key, b.Key) })
 	return all
 }
 
-// meaning is a value as it was understood.
+// meaning is a parsed value for people.
 func meaning(value any) string {
 	switch v := value.(type) {
 	case bool:
@@ -226,6 +246,8 @@ func meaning(value any) string {
 		return config.FormatDuration(v)
 	case []string:
 		return strings.Join(v, ", ")
+	case []netip.Prefix:
+		return strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ", "), "[]")
 	case []pathMatch:
 		paths := make([]string, len(v))
 		for i, p := range v {
@@ -238,11 +260,11 @@ func meaning(value any) string {
 	case haproxy.Rewrite:
 		switch v {
 		case "":
-			return "the path is left as it is"
+			return "the path is not changed"
 		case "/":
-			return "the matched path is taken away"
+			return "the matched path is removed"
 		}
-		return "the matched path becomes " + string(v)
+		return "the matched path is replaced with " + string(v)
 	}
 	return fmt.Sprint(value)
 }

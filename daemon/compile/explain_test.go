@@ -42,14 +42,14 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong}}),
 	}, nil)
 	e, ok := r.Explain(younger.Key)
-	if !ok || e.Object != younger || e.Skipped != "" || len(e.Ports) != 1 || len(e.Contests) != 1 {
+	if !ok || e.Object != younger || e.Skipped != "" || len(e.Ports) != 1 || len(e.Conflicts) != 1 {
 		t.Fatalf("got %+v, %v", e, ok)
 	}
-	if want := (Contest{"route a.example.com/", ServicePort{older.Key, "", 80}, ServicePort{younger.Key, "", 80}, "is older"}); e.Contests[0] != want {
-		t.Errorf("got %+v, want %+v", e.Contests[0], want)
+	if want := (ExplainedConflict{"route a.example.com/", "default/older port 80", "default/younger port 80", "is older"}); e.Conflicts[0] != want {
+		t.Errorf("got %+v, want %+v", e.Conflicts[0], want)
 	}
-	if won, _ := r.Explain(older.Key); !slices.Equal(won.Contests, e.Contests) {
-		t.Errorf("the winner is not told: %+v", won.Contests)
+	if won, _ := r.Explain(older.Key); !slices.Equal(won.Conflicts, e.Conflicts) {
+		t.Errorf("the winner has other conflicts: %+v", won.Conflicts)
 	}
 	p := e.Ports[0]
 	if p.Backend == nil || p.Backend.Name != "default_younger_80" || len(p.Routes) != 1 || p.Routes[0].Host != "b.example.com" {
@@ -60,28 +60,28 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 		endpoints = append(endpoints, fmt.Sprintf("%s %s %s@%s: %s: %s", x.Addr, x.Pod, x.Slice, x.Version, x.State, x.Why))
 	}
 	want := []string{
-		`10.0.0.9:0 pod-10.0.0.9 younger-2@8: : its EndpointSlice has no TCP port named "" (it has "web")`,
+		`10.0.0.9 pod-10.0.0.9 younger-2@8: : its EndpointSlice has no TCP port named "" (it has "web")`,
 		`10.0.0.1:8080 pod-10.0.0.1 younger-1@7: ready: `,
 		`10.0.0.2:8080 pod-10.0.0.2 younger-1@7: drain: its pod is terminating`,
 		`10.0.0.3:8080 pod-10.0.0.3 younger-1@7: : its pod is not ready`,
-		`10.0.0.4:8080 pod-10.0.0.4 younger-1@7: : its pod is terminating and serves no more`,
+		`10.0.0.4:8080 pod-10.0.0.4 younger-1@7: : its pod is terminating and no longer serving`,
 	}
 	slices.Sort(want)
 	slices.Sort(endpoints)
 	if diff := cmp.Diff(want, endpoints); diff != "" {
 		t.Errorf("endpoints (-want +got):\n%s", diff)
 	}
-	var notes []string
+	var annotations []string
 	for _, u := range e.Annotations {
-		notes = append(notes, fmt.Sprintf("%s=%s: %s: %s", strings.TrimPrefix(u.Key, Prefix), u.Value, u.Meaning, u.Text))
+		annotations = append(annotations, fmt.Sprintf("%s=%s: %s: %s", strings.TrimPrefix(u.Key, Prefix), u.Value, u.Meaning, u.Problem))
 	}
 	if diff := cmp.Diff([]string{
 		`algorithm=fastest: : "fastest" is not one of roundrobin, leastconn, first, source, random`,
 		`check-interval=2m: 2m: `,
 		`host=a.example.com, b.example.com: a.example.com, b.example.com: route a.example.com/ is taken by Service default/older port 80, which is older`,
 		`hots=c: : unknown key (did you mean "serviceloadbalancer/lb.host"?)`,
-		`rewrite=true: the matched path is taken away: `,
-	}, notes); diff != "" {
+		`rewrite=true: the matched path is removed: `,
+	}, annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
 	if _, ok := r.Explain(kubeapi.Key{Namespace: "default", Name: "gone"}); ok {
@@ -103,13 +103,13 @@ func TestOfAListIsUnderstoodWhatIsLeft(t *testing.T) {
 		svc.Annotations[Prefix+row.key] = row.value
 		r := Compile(testConfig(), nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
 		e, _ := r.Explain(svc.Key)
-		i := slices.IndexFunc(e.Annotations, func(u Understood) bool { return u.Key == Prefix+row.key })
+		i := slices.IndexFunc(e.Annotations, func(u ExplainedAnnotation) bool { return u.Key == Prefix+row.key })
 		if i < 0 {
 			t.Fatalf("%+v", e.Annotations)
 		}
 		u := e.Annotations[i]
-		text, _, _ := strings.Cut(u.Text, "; route ") // the second port is refused the first one's
-		if u.Meaning != row.meaning || !strings.HasPrefix(text, row.text) || strings.Count(u.Text, "is not a") > 1 || !slices.Equal(u.Ports, []string{"web", "more"}) {
+		text, _, _ := strings.Cut(u.Problem, "; route ") // the second port is refused the first one's
+		if u.Meaning != row.meaning || !strings.HasPrefix(text, row.text) || strings.Count(u.Problem, "is not a") > 1 || !slices.Equal(u.Ports, []string{"web", "more"}) {
 			t.Errorf("%s %s: %+v", row.key, row.value, u)
 		}
 	}

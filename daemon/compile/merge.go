@@ -206,7 +206,7 @@ func (m *merger) freeName(at owner, name string) bool {
 		return false
 	}
 	if has, natural := m.naturalOwner(name); natural && has != at {
-		m.report(Conflict, at, c.nameFrom, fmt.Sprintf("backend name %s is that of %s", name, m.port(has)))
+		m.report(Conflict, at, c.nameFrom, fmt.Sprintf("backend name %s is that of Service %s", name, m.servicePort(has)))
 		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: "backend name " + name, why: "has it by its own name"})
 		return false
 	}
@@ -251,14 +251,14 @@ func (m *merger) lose(at, has owner, from annotation, what string) {
 		if compareAge(m.services[has.service].object, m.services[at.service].object) < 0 {
 			why = "is older"
 		}
-		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by %s, which %s", what, m.port(has), why))
+		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by Service %s, which %s", what, m.servicePort(has), why))
 		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what, why: why})
 		return
 	case from.written != "" && from.suffix == "":
 		own := from.written + "." + portLabel(m.claim(at).port)
-		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by %s (give each port its own, as in %s)", what, m.port(has), plain(own)))
+		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by Service %s (give each port its own, as in %s)", what, m.servicePort(has), plain(own)))
 	default:
-		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by %s", what, m.port(has)))
+		m.report(Conflict, at, from, fmt.Sprintf("%s is taken by Service %s", what, m.servicePort(has)))
 	}
 	m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what})
 }
@@ -267,11 +267,6 @@ func (m *merger) report(kind Kind, at owner, from annotation, text string) {
 	m.out.problems = append(m.out.problems, Problem{
 		Kind: kind, Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: from.written, Text: text,
 	})
-}
-
-// port names the Service port of a claim towards users.
-func (m *merger) port(at owner) string {
-	return fmt.Sprintf("Service %s port %s", m.services[at.service].object.Key, plain(portLabel(m.claim(at).port)))
 }
 
 // finish sorts what was given out.
@@ -299,8 +294,7 @@ func (m *merger) finish(cfg *input) *merged {
 	out.ports = make([]ServicePort, len(out.backends))
 	for i, b := range out.backends {
 		out.placed[b.service][b.claim] = i
-		p := m.claim(owner{b.service, b.claim}).port
-		out.ports[i] = ServicePort{Service: m.services[b.service].object.Key, Name: p.Name, Number: p.Port}
+		out.ports[i] = m.servicePort(owner{b.service, b.claim})
 	}
 	return out
 }
@@ -317,6 +311,11 @@ func (m *merger) unplaced() [][]int {
 		placed[i], all = all[:len(s.claims.ports)], all[len(s.claims.ports):]
 	}
 	return placed
+}
+
+func (m *merger) servicePort(at owner) ServicePort {
+	p := m.claim(at).port
+	return ServicePort{Service: m.services[at.service].object.Key, Name: p.Name, Number: p.Port}
 }
 
 func (m *merger) claim(at owner) *claim { return &m.services[at.service].claims.ports[at.claim] }

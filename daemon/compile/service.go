@@ -81,12 +81,12 @@ func compileService(cfg *input, svc *kubeapi.Service, endpointSlices []*kubeapi.
 
 // readClaims reads what a Service asks for.
 func readClaims(cfg *input, svc *kubeapi.Service) *claims {
-	return recordClaims(cfg, svc, nil)
+	return parseClaims(cfg, svc, nil)
 }
 
-// recordClaims is readClaims that keeps what it read in record, unless that is
+// parseClaims is readClaims that keeps what it read in record, unless that is
 // nil.
-func recordClaims(cfg *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
+func parseClaims(cfg *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
 	all, problems := parseAnnotations(svc)
 	if why := skipped(cfg, svc, all); why != "" {
 		if why == skipNamespace {

@@ -178,9 +178,9 @@ func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
 // that names it.
 type Secret struct {
 	kubeapi.Key
-	Hosts   []string // sorted; nil for a port that is reached by every host
-	Service ServicePort
-	Note    string // the annotation that names it
+	Hosts      []string // sorted; nil for a port that is reached by every host
+	Service    ServicePort
+	Annotation string // that names it
 }
 
 // SecretKeys are the Secrets that certificates are to come from, sorted, each once.
@@ -208,10 +208,10 @@ func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
 	}
 	slices.Sort(hosts)
 	m.out.secrets = append(m.out.secrets, Secret{
-		Key:     kubeapi.Key{Namespace: service.Namespace, Name: c.secure.secret},
-		Hosts:   hosts,
-		Service: ServicePort{Service: service.Key, Name: c.port.Name, Number: c.port.Port},
-		Note:    c.secure.secretFrom.written,
+		Key:        kubeapi.Key{Namespace: service.Namespace, Name: c.secure.secret},
+		Hosts:      hosts,
+		Service:    m.servicePort(at),
+		Annotation: c.secure.secretFrom.written,
 	})
 }
 
