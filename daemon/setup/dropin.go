@@ -15,14 +15,27 @@ const dropinFile = "/etc/systemd/system/" + unitName + ".d/podgate.conf"
 // options is the variable that Debian's unit has for further arguments.
 const options = "EXTRAOPTS"
 
-const dropinText = `# Written by "podgate setup haproxy". It goes with "podgate setup haproxy --undo"
-# and when the package is purged. What is yours belongs into another file.
+const dropinText = `# Written by "podgate setup haproxy", removed by "podgate setup haproxy --undo" and
+# when the package is purged. Put your own settings in another file.
 
 [Service]
-# The last -S is the master CLI by which podgate reloads HAProxy; the last -f is
-# podgate's folder, loaded behind your own file.
+# The last -S is the master CLI through which podgate reloads HAProxy. The last -f
+# is podgate's folder, which HAProxy loads after your own file.
 Environment="%s=%s"
 `
+
+// sameSettings reports whether two drop-ins differ in nothing but comments and
+// empty lines, so that a drop-in of another version of podgate counts.
+func sameSettings(a, b string) bool { return slices.Equal(settings(a), settings(b)) }
+
+func settings(dropin string) (lines []string) {
+	for line := range strings.Lines(dropin) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
 
 // needed are the words that HAProxy lacks among those that it is started with.
 func needed(words []string, folder, socket string) []string {

@@ -36,7 +36,7 @@ type Plan struct {
 	Dropin   string   // text of the drop-in; "" where none is needed
 	Problems []string // what the operator has to settle first: nothing is done while there are any
 	Notes    []string // what the operator should know
-	Written  bool     // the drop-in stands as it should
+	Written  bool     // the drop-in has the settings that it needs
 	Folder   bool     // the folder is there
 	Running  bool     // HAProxy runs
 	Loaded   bool     // it has been started with folder and master CLI
@@ -71,7 +71,7 @@ func (h *Host) Plan(ctx context.Context, c *config.Config) (*Plan, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	p.Written = string(written) == p.Dropin
+	p.Written = sameSettings(string(written), p.Dropin)
 	if p.folder != config.Default().HAProxy.Folder {
 		p.Notes = append(p.Notes, fmt.Sprintf("podgate.service may write below /var/lib/podgate alone: give it haproxy.folder by \"systemctl edit podgate\", [Service] ReadWritePaths=%s", p.folder))
 	}

@@ -311,6 +311,13 @@ HAProxy runs without it yet: systemctl restart haproxy, which cuts its connectio
 		t.Errorf("check after: %v, %v, %s", done, err, errs)
 	}
 
+	older := strings.ReplaceAll(fmt.Sprintf(dropinText, "EXTRAOPTS", "-S /run/haproxy-master.sock -S /run/haproxy/master.sock,mode,660,group,haproxy -f /var/lib/podgate/haproxy"), "# ", "# before: ")
+	m.write(map[string]string{dropinPath: older})
+	s, _, errs = m.session()
+	if done, err := s.Check(t.Context(), c); !done || err != nil || errs.String() != "" {
+		t.Errorf("check of a drop-in with other comments: %v, %v, %s", done, err, errs)
+	}
+
 	s, out, _ = m.session()
 	if err := s.Undo(t.Context(), c, false); err != nil {
 		t.Fatal(err)
