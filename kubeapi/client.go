@@ -5,15 +5,13 @@ package kubeapi
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"podgate/kubeapi/auth"
 	"podgate/kubeapi/wire"
 )
 
@@ -22,7 +20,7 @@ type Client struct {
 	cfg         Config
 	log         *slog.Logger
 	servers     servers
-	credentials *credentials
+	credentials *auth.Credentials
 	http        *http.Client          // watches
 	lists       *retryablehttp.Client // lists, over http
 	probes      *retryablehttp.Client // lists of a server that is down: each is asked for once
@@ -65,11 +63,7 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	load := func() (access, error) { return accessFromFiles(cfg) }
-	if cfg.Kubeconfig != "" {
-		load = func() (access, error) { return accessFromKubeconfig(cfg.Kubeconfig, cfg.Context) }
-	}
-	credentials, err := newCredentials(load, log)
+	credentials, err := auth.New(cfg.auth(), log)
 	if err != nil {
 		return nil, err
 	}
@@ -82,46 +76,28 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		relist:      make(chan struct{}, 1),
 	}
 	c.http = &http.Client{
-		Transport: &authTransport{credentials: credentials, userAgent: cfg.UserAgent, board: &c.board},
+		Transport: credentials,
 		// A redirect would carry the token to whoever it names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	c.servers.use(credentials.Servers())
 	c.lists = newListClient(c.http, cfg.PollInterval, pageRetries)
 	c.probes = newListClient(c.http, cfg.PollInterval, 0)
-	if err := c.useServers(); err != nil {
-		return nil, err
-	}
-	a := credentials.current()
-	if a.insecure {
-		log.Warn("API server certificate is not verified", "server", c.Server(), "file", cfg.Kubeconfig)
-	}
-	if c.servers.current().Scheme == "http" && (a.token != "" || a.tokenFile != "" || a.exec != nil) {
-		log.Warn("token is sent without TLS", "server", c.Server())
-	}
 	return c, nil
-}
-
-// useServers takes over the servers that the credentials are for.
-func (c *Client) useServers() error {
-	urls, err := c.credentials.current().urls()
-	if err == nil {
-		c.servers.use(urls)
-	}
-	return err
 }
 
 // Refresh reads the kubeconfig, tokens and certificates again. What cannot be
 // read, which is logged, stays as it was. Follow does so every minute, and a 401
 // has them read too; whoever watches CredentialFiles calls it when one changes.
 func (c *Client) Refresh() {
-	c.credentials.refresh()
-	_ = c.useServers() // checked with the rest
+	c.credentials.Refresh()
+	c.servers.use(c.credentials.Servers())
 }
 
 // CredentialFiles returns the paths of the kubeconfig and of all files that it, or
 // the Config, names at present; none where a Config names none. A kubeconfig that
 // changes may name others.
-func (c *Client) CredentialFiles() []string { return slices.Clone(c.credentials.current().files) }
+func (c *Client) CredentialFiles() []string { return c.credentials.Files() }
 
 // Server returns the URL of the API server that is asked at present, for logs.
 func (c *Client) Server() string { return c.servers.current().String() }
@@ -165,15 +141,4 @@ func (c *Client) query(src source) url.Values {
 		query.Set("labelSelector", c.cfg.Selector)
 	}
 	return query
-}
-
-// dial makes a connection. An address that does not answer is given up soon, so
-// that the next attempt meets a server that came back; a name may have to wait
-// for a second DNS server, which is asked after 5 seconds.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	if _, err := netip.ParseAddrPort(address); err == nil {
-		d.Timeout = 2 * time.Second
-	}
-	return d.DialContext(ctx, network, address)
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"podgate/kubeapi/auth"
 )
 
 // AllNamespaces as the only entry of Config.Namespaces follows the whole
@@ -74,10 +76,15 @@ type Config struct {
 }
 
 // withDefaults returns cfg with every default filled in, or what is wrong with
-// it.
+// its namespaces.
 func (cfg Config) withDefaults() (Config, error) {
-	if err := cfg.check(); err != nil {
-		return cfg, err
+	switch {
+	case len(cfg.Namespaces) == 0:
+		return cfg, fmt.Errorf("choose the namespaces: none is set (%q is all of them)", AllNamespaces)
+	case slices.Contains(cfg.Namespaces, ""):
+		return cfg, errors.New("choose the namespaces: one has an empty name")
+	case len(cfg.Namespaces) > 1 && slices.Contains(cfg.Namespaces, AllNamespaces):
+		return cfg, fmt.Errorf("choose the namespaces: %q stands alone", AllNamespaces)
 	}
 	cfg.Namespaces = slices.Compact(slices.Sorted(slices.Values(cfg.Namespaces)))
 	if cfg.PollInterval <= 0 {
@@ -92,26 +99,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
-// check refuses what contradicts itself.
-func (cfg Config) check() error {
-	plain := cfg.Server != "" || len(cfg.Servers) > 0 || cfg.CAFile != "" || cfg.TokenFile != "" || cfg.ClientCertificate != "" || cfg.ClientKey != ""
-	switch {
-	case cfg.Kubeconfig != "" && plain:
-		return errors.New("choose the API server: a kubeconfig and server, CA, token or client certificate exclude each other")
-	case cfg.Server == "" && len(cfg.Servers) > 0:
-		return errors.New("choose the API server: more servers need a first one")
-	case cfg.Kubeconfig == "" && cfg.Server == "":
-		return errors.New("choose the API server: neither a kubeconfig nor a server is set")
-	case cfg.Kubeconfig == "" && cfg.Context != "":
-		return fmt.Errorf("choose the API server: context %q needs a kubeconfig", cfg.Context)
-	case (cfg.ClientCertificate == "") != (cfg.ClientKey == ""):
-		return errors.New("choose the API server: a client certificate needs its key, and the key its certificate")
-	case len(cfg.Namespaces) == 0:
-		return fmt.Errorf("choose the namespaces: none is set (%q is all of them)", AllNamespaces)
-	case slices.Contains(cfg.Namespaces, ""):
-		return errors.New("choose the namespaces: one has an empty name")
-	case len(cfg.Namespaces) > 1 && slices.Contains(cfg.Namespaces, AllNamespaces):
-		return fmt.Errorf("choose the namespaces: %q stands alone", AllNamespaces)
+// auth is the part of cfg that says how to reach the API server.
+func (cfg Config) auth() auth.Config {
+	return auth.Config{
+		Kubeconfig: cfg.Kubeconfig, Context: cfg.Context,
+		Server: cfg.Server, Servers: cfg.Servers, CAFile: cfg.CAFile, TokenFile: cfg.TokenFile,
+		ClientCertificate: cfg.ClientCertificate, ClientKey: cfg.ClientKey,
+		UserAgent: cfg.UserAgent,
 	}
-	return nil
 }

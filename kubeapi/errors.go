@@ -84,7 +84,7 @@ func (c *Client) answerError(resp *http.Response, verb string, src source) error
 	case http.StatusUnauthorized:
 		e.message = "" // "Unauthorized" once more
 		e.hint = "no credentials are configured"
-		if credential := c.credentials.current().credential(); credential != "" {
+		if credential := c.credentials.Name(); credential != "" {
 			e.hint = fmt.Sprintf("is %s valid?", credential)
 		}
 	case http.StatusForbidden:
@@ -128,8 +128,8 @@ func (c *Client) requestError(ctx context.Context, err error) error {
 			server = origin(u) // of several it may be another one by now
 		}
 	}
-	if told := connectError(err, server, c.credentials.current()); told != nil {
-		return told
+	if explained := c.credentials.Explain(err, server); explained != nil {
+		return explained
 	}
 	return err
 }

@@ -30,12 +30,12 @@ func (c *Client) SetRefresh(d time.Duration) { c.timeouts.refresh = d }
 
 // SetPings shortens how long a test waits for a connection that is dead.
 func (c *Client) SetPings(every, timeout time.Duration) {
-	c.credentials.transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}
+	c.credentials.Transport().HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}
 }
 
 // SetDial makes connections in a test's own way.
 func (c *Client) SetDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
-	c.credentials.transport.DialContext = dial
+	c.credentials.Transport().DialContext = dial
 }
 
 // Store is a store for benchmarks.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"podgate/kubeapi/auth"
 )
 
 // condition is what keeps a source from being followed; the zero value is
@@ -33,7 +35,7 @@ func conditionOf(src source, err error) condition {
 	if err == nil {
 		return condition{}
 	}
-	if isCredentialError(err) {
+	if auth.Unavailable(err) {
 		return condition{kind: unidentified}
 	}
 	switch statusCode(err) {

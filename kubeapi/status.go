@@ -4,7 +4,6 @@ package kubeapi
 
 import (
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -76,7 +75,6 @@ type statusBoard struct {
 	heard      time.Time
 	polling    map[source]bool
 	reading    map[source]int
-	requests   map[int]int
 	restarts   map[string]int
 }
 
@@ -102,8 +100,9 @@ func (c *Client) Status() Status {
 			s.Reading.EndpointSlices += n
 		}
 	}
-	for _, code := range slices.Sorted(maps.Keys(b.requests)) {
-		s.Requests = append(s.Requests, CodeCount{code, b.requests[code]})
+	answers := c.credentials.Answers()
+	for _, code := range slices.Sorted(maps.Keys(answers)) {
+		s.Requests = append(s.Requests, CodeCount{code, answers[code]})
 	}
 	for _, cause := range slices.Sorted(maps.Keys(b.restarts)) {
 		s.Restarts = append(s.Restarts, CauseCount{cause, b.restarts[cause]})
@@ -164,20 +163,6 @@ func (b *statusBoard) polls(src source, polling bool) {
 		b.polling = map[source]bool{}
 	}
 	b.polling[src] = true
-}
-
-// answered counts a request by how it ended.
-func (b *statusBoard) answered(resp *http.Response, err error) {
-	code := 0
-	if err == nil && resp.StatusCode < 600 {
-		code = resp.StatusCode
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.requests == nil {
-		b.requests = map[int]int{}
-	}
-	b.requests[code]++
 }
 
 func (b *statusBoard) restarted(cause string) {

@@ -169,8 +169,10 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy/cfgfile
 		`,
 		"kubeapi": `
+			kubeapi/auth
 			kubeapi/wire
 		`,
+		"kubeapi/auth": ``,
 		"kubeapi/kubeapitest": `
 			kubeapi
 		`,

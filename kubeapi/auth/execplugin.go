@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package auth
 
 import (
 	"bytes"
@@ -150,12 +150,14 @@ func (p *execPlugin) read(text []byte) (execStatus, error) {
 	return *c.Status, nil
 }
 
-// credentialError is of a credential that could not be had.
+// credentialError wraps the error of a credential plugin.
 type credentialError struct{ err error }
 
 func (e *credentialError) Error() string { return e.err.Error() }
 
-func isCredentialError(err error) bool {
+// Unavailable reports whether err is of a request that was not sent for want of a
+// credential.
+func Unavailable(err error) bool {
 	_, ok := errors.AsType[*credentialError](err)
 	return ok
 }

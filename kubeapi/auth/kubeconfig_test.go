@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package auth
 
 import (
 	"os"
@@ -140,7 +140,7 @@ func TestKubeconfigErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "config", tt.text)
-			_, err := New(Config{Kubeconfig: dir + "/config", Context: tt.context, Namespaces: []string{"shop"}}, nil)
+			_, err := New(Config{Kubeconfig: dir + "/config", Context: tt.context}, nil)
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kubeapi
+package auth
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"os"
 	"time"
 )
 
@@ -34,33 +36,6 @@ type access struct {
 	exec *execConfig // beats token and tokenFile; nil without
 
 	files []string // that all of this was read from
-}
-
-// accessFromFiles reads the files that the plain settings of cfg name.
-func accessFromFiles(cfg Config) (access, error) {
-	a := access{server: cfg.Server, servers: cfg.Servers, tokenFile: cfg.TokenFile}
-	for _, file := range []string{cfg.CAFile, cfg.TokenFile, cfg.ClientCertificate, cfg.ClientKey} {
-		if file != "" {
-			a.files = append(a.files, file)
-		}
-	}
-	var err error
-	if cfg.CAFile != "" {
-		if a.ca, err = os.ReadFile(cfg.CAFile); err != nil {
-			return access{}, fmt.Errorf("read CA file: %v", err)
-		}
-		a.caOrigin = cfg.CAFile
-	}
-	if cfg.ClientCertificate != "" {
-		if a.cert, err = os.ReadFile(cfg.ClientCertificate); err != nil {
-			return access{}, fmt.Errorf("read client certificate: %v", err)
-		}
-		if a.key, err = os.ReadFile(cfg.ClientKey); err != nil {
-			return access{}, fmt.Errorf("read client key: %v", err)
-		}
-		a.certOrigin = cfg.ClientCertificate
-	}
-	return a, nil
 }
 
 // urls returns the addresses of the servers, one or more.
@@ -150,4 +125,15 @@ func (a access) tlsConfig() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// dial makes a connection. An address that does not answer is given up soon, so
+// that the next attempt meets a server that came back; a name may have to wait
+// for a second DNS server, which is asked after 5 seconds.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		d.Timeout = 2 * time.Second
+	}
+	return d.DialContext(ctx, network, address)
 }
