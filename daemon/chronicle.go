@@ -41,6 +41,14 @@ func (c *chronicle) tell(changes ...*admin.Change) {
 	}
 }
 
+// tellSome adds as many changes as one pass may, and counts the others by more.
+func (c *chronicle) tellSome(changes []*admin.Change, more string) {
+	if left := len(changes) - mostTold; left > 0 {
+		changes = append(changes[:mostTold], told(fmt.Sprintf(more, left), ""))
+	}
+	c.tell(changes...)
+}
+
 // told is a state that began or ended.
 func told(what, why string) *admin.Change {
 	return &admin.Change{At: time.Now(), What: what, How: admin.NotApplied, Why: why}

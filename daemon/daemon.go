@@ -4,15 +4,14 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
@@ -37,7 +36,8 @@ type Daemon struct {
 	Admin *admin.Server
 
 	cluster    *cluster.Follower
-	material   *material
+	certs      *certstore.Store
+	choice     certstore.Choice
 	edge       *edge
 	notifier   notifier
 	snapshot   *kubeapi.Snapshot
@@ -48,7 +48,8 @@ type Daemon struct {
 	judged     haproxy.Backends // that were wanted when health came
 	looking    looking
 	lonely     healthProblems
-	told       map[compile.Problem]time.Time // since when
+	problems   reported[compile.Problem]
+	unserved   reported[certstore.Problem]
 	view       view
 }
 
@@ -66,8 +67,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.edge.tidy(); err != nil {
 		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
 	}
-	d.followMaterial(ctx)
-	defer func() { d.material.stop() }()
+	d.certs = certstore.New(d.Log)
+	d.followCertificates(ctx)
+	defer d.certs.Stop()
 
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
@@ -110,10 +112,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case h := <-healths:
 			d.judge(h)
 		case secrets := <-d.cluster.Secrets():
-			d.material.takeSecrets(secrets)
-		case set := <-d.material.out:
-			d.material.take(set)
-			d.takeMaterial()
+			d.certs.UpdateSecrets(secrets)
+		case set := <-d.certs.Updates():
+			d.certs.Update(set)
+			d.writeAuthorities()
 		case <-changed:
 			d.reload(ctx)
 		case <-d.Hangup:
@@ -143,20 +145,23 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) {
 		return
 	}
 	before := d.result
-	d.result = compile.Compile(d.Config, d.material.files, d.snapshot, before)
+	d.result = compile.Compile(d.Config, d.certs.Set().Files, d.snapshot, before)
 	if !d.result.SameInput(before) {
 		d.edge.guard.Accept(d.result.State)
 	}
 	d.edge.guard.CountList(d.snapshot.Complete)
 	d.cluster.FollowSecrets(d.result.SecretKeys())
-	want := d.edge.secured(ctx, d.material.wanted(d.result))
+	d.choice = d.certs.Choose(d.result)
+	want := d.result.State
+	want.Certificates = d.choice.Certificates
+	want = d.edge.secured(ctx, want)
 	want.Node = node
 	pass := d.edge.bring(ctx, want)
 	if d.edge.guard.WantsList() {
 		d.cluster.Client().Relist()
 	}
-	d.tellProblems()
-	d.tellMaterial()
+	d.reportProblems()
+	d.reportCertificates()
 	d.view.chronicle.pass(d.result, since, pass, d.edge)
 	d.notifier.status(d.edge.status())
 	if d.Passes != nil && !pass.Empty() {
@@ -174,54 +179,6 @@ func (d *Daemon) judge(h *admin.Health) {
 	if d.result != nil {
 		d.judged = d.result.State.Backends
 		d.lonely.look(d.result, h, d.looking.patience)
-	}
-}
-
-// problems are those of the cluster, what HAProxy could not load of it, and what
-// its servers lack.
-func (d *Daemon) problems() []compile.Problem {
-	problems := slices.Concat(d.result.Problems, d.lonely.told, d.material.lacking)
-	for name, a := range d.edge.quarantine.aside {
-		if port, ok := d.result.Service(name); ok {
-			text := fmt.Sprintf("set aside, what was served of it stays: %s", a.reason)
-			problems = append(problems, compile.Problem{Kind: compile.SetAside, Service: port.Service, Port: port.Label(), Text: text})
-		}
-	}
-	slices.SortFunc(problems, compile.Problem.Compare)
-	return problems
-}
-
-// tellProblems logs each Problem when it begins and when it ends.
-func (d *Daemon) tellProblems() {
-	problems := d.problems()
-	if len(problems) == len(d.told) && !slices.ContainsFunc(problems, func(p compile.Problem) bool { return d.told[p].IsZero() }) {
-		return
-	}
-	began := d.told != nil // else they are as old as podgate
-	now := make(map[compile.Problem]time.Time, len(problems))
-	var changes []*admin.Change
-	for _, p := range problems {
-		since := d.told[p]
-		if since.IsZero() {
-			since = time.Now()
-			d.Log.Warn("problem", "service", p.Service, "reason", p)
-			changes = append(changes, &admin.Change{At: since, Service: p.Service.String(), What: "problem: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
-		}
-		now[p] = since
-	}
-	for p := range d.told {
-		if now[p].IsZero() {
-			d.Log.Info("problem is gone", "service", p.Service, "reason", p)
-			changes = append(changes, &admin.Change{At: time.Now(), Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
-		}
-	}
-	d.told = now
-	d.view.problemsChanged(problems, now)
-	if left := len(changes) - mostTold; left > 0 {
-		changes = append(changes[:mostTold], told(fmt.Sprintf("%d more problems began or ended", left), ""))
-	}
-	if began {
-		d.view.chronicle.tell(changes...)
 	}
 }
 
@@ -259,8 +216,23 @@ func (d *Daemon) take(ctx context.Context, next *config.Config) error {
 	d.edge.guard.SetLimits(limits(next.Safety))
 	d.edge.tickets.interval = next.HTTPS.TicketKeyInterval
 	d.Config = next
-	d.followMaterial(ctx)
+	d.followCertificates(ctx)
 	return nil
+}
+
+// followCertificates follows the certificates that podgate.toml names now.
+func (d *Daemon) followCertificates(ctx context.Context) {
+	if already := d.certs.Follow(ctx, certstore.FromConfig(d.Config)); !already {
+		d.writeAuthorities()
+	}
+}
+
+// writeAuthorities writes the authorities to podgate's folder, before a
+// configuration of HAProxy names them.
+func (d *Daemon) writeAuthorities() {
+	if err := d.edge.keepBundles(d.certs.Set().Authorities); err != nil {
+		d.Log.Error("authorities are not in force", "err", err)
+	}
 }
 
 // followNodes has Nodes followed once a Service needs them: podgate asks for

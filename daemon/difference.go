@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"podgate/daemon/certstore"
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
@@ -41,8 +42,10 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	if err != nil {
 		return nil, err
 	}
-	m := readMaterial(c)
-	want := m.wanted(compile.Compile(c, m.files, snapshot, nil))
+	store := certstore.ReadOnce(certstore.FromConfig(c))
+	result := compile.Compile(c, store.Set().Files, snapshot, nil)
+	want := result.State
+	want.Certificates = store.Choose(result).Certificates
 	secret, err := confdir.Dir(c.HAProxy.Folder).ReadRelaySecret()
 	if err != nil {
 		return nil, fmt.Errorf("compare with what is written: %w", err)

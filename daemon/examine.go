@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
@@ -193,12 +194,12 @@ func (x *examination) certificates() {
 	if len(h.Binds) == 0 {
 		return
 	}
-	m := readMaterial(x.config)
-	problems := m.allProblems()
+	store := certstore.ReadOnce(certstore.FromConfig(x.config))
+	problems := store.Check()
 	for _, p := range problems {
 		x.add("certificates", p.File, errors.New(p.Text), "")
 	}
-	if n := len(m.set.Certificates); n > 0 || len(problems) == 0 {
+	if n := len(store.Set().Certificates); n > 0 || len(problems) == 0 {
 		x.add("certificates", fmt.Sprintf("%d of %s", n, cmp.Or(strings.Join(h.Certificates, ", "), "none")), nil, "")
 	}
 }
@@ -229,7 +230,7 @@ func (x *examination) binds() {
 	e := newEdge(x.config, slog.New(slog.DiscardHandler))
 	e.local = x.local
 	// Without the authorities of clients there is no TLS frontend.
-	want := compile.Compile(x.config, readMaterial(x.config).files, &kubeapi.Snapshot{}, nil).State
+	want := compile.Compile(x.config, certstore.ReadOnce(certstore.FromConfig(x.config)).Set().Files, &kubeapi.Snapshot{}, nil).State
 	held := e.listening(want)
 	for _, f := range check.WithPeer(want.Frontends, want.Settings, x.local.name) {
 		binds := f.Binds

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
@@ -26,8 +27,8 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	if err != nil {
 		return err
 	}
-	m := readMaterial(c)
-	result := compile.Compile(c, m.files, snapshot, nil)
+	store := certstore.ReadOnce(certstore.FromConfig(c))
+	result := compile.Compile(c, store.Set().Files, snapshot, nil)
 	for _, p := range result.Problems {
 		fmt.Fprintln(problems, p)
 	}
@@ -36,13 +37,16 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 			fmt.Fprintln(problems, line)
 		}
 	}
-	want := m.wanted(result).WithRelaySecret("SECRET") // each edge has its own, and shows it to nobody
+	choice := store.Choose(result)
+	want := result.State
+	want.Certificates = choice.Certificates
+	want = want.WithRelaySecret("SECRET") // each edge has its own, and shows it to nobody
 	want.Node.Served = true
 	files, err := cfgfile.Render(want, c.HAProxy.Folder)
 	if err != nil {
 		return err
 	}
-	for _, p := range slices.Concat(m.set.Problems, m.problems) {
+	for _, p := range choice.Problems {
 		fmt.Fprintln(problems, p)
 	}
 	if files.CrtList != nil {

@@ -34,7 +34,7 @@ func TestCertificatesComeFromSecrets(t *testing.T) {
 	}
 	tw.start()
 	tw.awaitCertificate("cart.shop.test", "wild.test")
-	told("there is no Secret shop/cart-tls yet")
+	told("Secret shop/cart-tls does not exist")
 	secret("first.test", "cart.shop.test", "other.shop.test") // it comes later
 	tw.awaitCertificate("cart.shop.test", "first.test")
 	if got := tw.shows("other.shop.test"); got != "wild.test" {
@@ -43,7 +43,7 @@ func TestCertificatesComeFromSecrets(t *testing.T) {
 	secret("second.test", "*.shop.test") // it is renewed
 	tw.awaitCertificate("cart.shop.test", "second.test")
 	secret("wrong.test") // for somebody else
-	told("Secret shop/cart-tls is not for host cart.shop.test but for wrong.test")
+	told("the certificate of Secret shop/cart-tls is for wrong.test, not for host cart.shop.test")
 	secret("third.test", "cart.shop.test")
 	tw.awaitCertificate("cart.shop.test", "third.test")
 	lone, _ := split(haproxytest.Certificate(t, "cart.shop.test"))

@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -87,10 +86,7 @@ func (v *view) certified(chosen []haproxy.Certificate, log *slog.Logger) {
 			changes = append(changes, told("certificate expires soon", c.Source+" on "+c.Expires.UTC().Format(time.RFC3339)))
 		}
 	}
-	if left := len(changes) - mostTold; left > 0 {
-		changes = append(changes[:mostTold], told(fmt.Sprintf("%d more certificates expire soon", left), ""))
-	}
-	v.chronicle.tell(changes...)
+	v.chronicle.tellSome(changes, "%d more certificates expire soon")
 	for source := range v.expiring {
 		if !expiring[source] {
 			log.Info("certificate is renewed, or no longer used", "file", source)
@@ -132,7 +128,7 @@ func (d *Daemon) publish() {
 	if inSync != v.inSync {
 		v.inSync, v.since = inSync, time.Now()
 	}
-	v.certified(e.shown(d.material.chosen), d.Log)
+	v.certified(e.shown(d.choice.Certificates), d.Log)
 	if d.Admin == nil {
 		return
 	}
@@ -154,6 +150,6 @@ func (d *Daemon) publish() {
 			Runtime: e.runtime,
 		},
 		Health: d.health, Changes: v.chronicle.changes, Counters: counters,
-		Certificates: v.certificates, Shown: v.shown, CertificateProblems: certificateProblems(d.material.told),
+		Certificates: v.certificates, Shown: v.shown, CertificateProblems: certificateProblems(d.unserved.since),
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"podgate/daemon"
+	"podgate/daemon/certstore"
 	"podgate/daemon/config"
 	"podgate/haproxy/check"
 )
@@ -40,8 +41,10 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 		if *show {
 			fmt.Fprint(cmd.OutOrStdout(), c)
 		}
-		for _, line := range daemon.CertificateProblems(c) {
-			fmt.Fprintln(cmd.ErrOrStderr(), "note: certificate", line)
+		if len(c.HTTPS.Binds) > 0 {
+			for _, p := range certstore.ReadOnce(certstore.FromConfig(c)).Check() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note: certificate", p)
+			}
 		}
 		if err := daemon.CheckPeers(c); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)

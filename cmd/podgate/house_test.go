@@ -48,6 +48,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"cmd/podgate": `
 			daemon
 			daemon/admin
+			daemon/certstore
 			daemon/confdir
 			daemon/config
 			daemon/demo
@@ -92,9 +93,14 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			kubeapi/kubeapitest/realapi
 		`,
 		"daemon/certstore": `
+			daemon/cluster
+			daemon/compile
+			daemon/confdir
+			daemon/config
 			daemon/filewatch
 			daemon/latest
 			haproxy
+			kubeapi
 		`,
 		"daemon/chaos": `
 			daemon

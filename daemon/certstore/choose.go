@@ -10,11 +10,11 @@ import (
 	"podgate/haproxy"
 )
 
-// Choose says which of the certificates serves which names: of two for the same
+// choose says which of the certificates serves which names: of two for the same
 // name, with keys of the same kind, the one that was issued last. Those that
 // serve none and are not the default one, by Name, are left out and told. The
 // certificates, by Name, are not changed.
-func Choose(all []haproxy.Certificate, fallback string) ([]haproxy.Certificate, []Problem) {
+func choose(all []haproxy.Certificate, fallback string) ([]haproxy.Certificate, []Problem) {
 	type seat struct{ name, algorithm string }
 	winner := map[seat]int{}
 	for i, c := range all {

@@ -37,7 +37,7 @@ func TestChoose(t *testing.T) {
 		{"one for no name is told", []haproxy.Certificate{certificate("a", "RSA", 1)}, "",
 			nil, []string{"/c/a: is for no host name; it is not served"}},
 	} {
-		chosen, problems := Choose(row.all, row.fallback)
+		chosen, problems := choose(row.all, row.fallback)
 		var got, told []string
 		for _, c := range chosen {
 			got = append(got, c.String())

@@ -32,13 +32,13 @@ const (
 	minRSA = 2048
 )
 
-// Parse makes a Certificate of certificates and a key in PEM; the one that is
+// parse makes a Certificate of certificates and a key in PEM; the one that is
 // served comes first, its chain behind it in any order. Source is what it is
 // called towards people, and what its Name is made of. It serves no names yet.
 // The error says why HAProxy could not, or should not, serve it; no error
 // holds anything of the key. Of one that is sound, but not valid now or too long,
 // the Certificate is returned beside the error.
-func Parse(source string, certificates, key []byte, now time.Time) (haproxy.Certificate, error) {
+func parse(source string, certificates, key []byte, now time.Time) (haproxy.Certificate, error) {
 	chain := blocksOf(certificates, "CERTIFICATE")
 	if len(chain) == 0 {
 		return haproxy.Certificate{}, errors.New("holds no certificate in PEM")
@@ -215,11 +215,8 @@ func fileName(source string) string {
 	return fmt.Sprintf("%s-%x.pem", cmp.Or(clean[:min(len(clean), 100)], "certificate"), sum[:4])
 }
 
-// SecretName is the Name of the Certificate of a Secret, by its source.
-func SecretName(source string) string { return SecretPrefix + fileName(source) }
-
-// Authorities are the certificates of a bundle in PEM, and nothing else of it.
-func Authorities(text []byte) ([]byte, error) {
+// authorities are the certificates of a bundle in PEM, and nothing else of it.
+func authorities(text []byte) ([]byte, error) {
 	blocks := blocksOf(text, "CERTIFICATE")
 	if len(blocks) == 0 {
 		return nil, errors.New("holds no certificate in PEM")

@@ -14,12 +14,13 @@ import (
 	"syscall"
 	"time"
 
+	"podgate/daemon/compile"
 	"podgate/haproxy"
 )
 
-// Reader reads a Source again and again. It remembers what was good, so that a
+// reader reads a Source again and again. It remembers what was good, so that a
 // file that breaks takes nothing out of service. It is not used concurrently.
-type Reader struct {
+type reader struct {
 	source Source
 	now    func() time.Time
 	read   map[pair]read                  // what the files held
@@ -47,9 +48,9 @@ type stamp struct {
 	young        bool
 }
 
-// NewReader returns a Reader that has read nothing yet.
-func NewReader(s Source) *Reader {
-	return &Reader{
+// newReader returns a reader that has read nothing yet.
+func newReader(s Source) *reader {
+	return &reader{
 		source: s, now: time.Now,
 		read: map[pair]read{}, good: map[string]haproxy.Certificate{}, bundle: map[string]string{},
 		doubts: map[string]bool{},
@@ -60,8 +61,8 @@ func NewReader(s Source) *Reader {
 // are believed when they are read twice, since writers may be at work; again
 // reports that there were some and Read should be called soon. The first time
 // all is believed.
-func (r *Reader) Read() (s Set, again bool) {
-	w := &reading{Reader: r, certificates: map[string]haproxy.Certificate{}, doubts: map[string]bool{}, used: map[pair]bool{}}
+func (r *reader) Read() (s Set, again bool) {
+	w := &reading{reader: r, set: Set{Files: &compile.TLSFiles{}, Authorities: map[string][]byte{}}, certificates: map[string]haproxy.Certificate{}, doubts: map[string]bool{}, used: map[pair]bool{}}
 	w.readCertificates()
 	w.readBundles()
 	again = !maps.Equal(w.doubts, r.doubts) && len(w.doubts) > 0
@@ -81,7 +82,7 @@ func (r *Reader) Read() (s Set, again bool) {
 
 // reading is one Read.
 type reading struct {
-	*Reader
+	*reader
 	set          Set
 	certificates map[string]haproxy.Certificate
 	doubts       map[string]bool
@@ -98,7 +99,7 @@ func (w *reading) tell(file, format string, args ...any) {
 
 func (w *reading) believe(news string) bool {
 	w.doubts[news] = true
-	return !w.began || w.Reader.doubts[news]
+	return !w.began || w.reader.doubts[news]
 }
 
 func (w *reading) readCertificates() {
@@ -125,7 +126,7 @@ func (w *reading) readCertificates() {
 	}
 	if w.source.Default != "" {
 		if name := fileName(w.source.Default); w.certificates[name].Name != "" {
-			w.set.Default = name
+			w.set.Files.Default = name
 		}
 	}
 }
@@ -147,7 +148,7 @@ func (w *reading) keepInService() {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if _, known := w.certificates[name]; known || strings.HasPrefix(name, SecretPrefix) {
+		if _, known := w.certificates[name]; known || strings.HasPrefix(name, secretPrefix) {
 			continue
 		}
 		if c, ok := InService(w.source.InService, name, "in service", w.now()); ok {
@@ -163,7 +164,7 @@ func InService(folder, name, source string, now time.Time) (haproxy.Certificate,
 	if err != nil {
 		return haproxy.Certificate{}, false
 	}
-	c, _ := Parse(source, text, text, now)
+	c, _ := parse(source, text, text, now)
 	if c.Name == "" {
 		return haproxy.Certificate{}, false
 	}
@@ -208,7 +209,7 @@ func (w *reading) parse(p pair) (haproxy.Certificate, error) {
 				return r
 			}
 		}
-		if r.c, r.err = Parse(p.certificate, certificate, key, w.now()); r.c.Name != "" {
+		if r.c, r.err = parse(p.certificate, certificate, key, w.now()); r.c.Name != "" {
 			r.err = nil // which may be over by the next time
 		}
 		return r
@@ -252,14 +253,13 @@ func (w *reading) stamp(path string) stamp {
 
 // readBundles reads the authorities of clients and of backends.
 func (w *reading) readBundles() {
-	w.set.Bundles = map[string][]byte{}
 	if w.source.ClientCA != "" {
-		w.set.ClientCA = w.readBundle(w.source.ClientCA)
+		w.set.Files.ClientCA = w.readBundle(w.source.ClientCA)
 	}
 	if w.source.CAFolder == "" {
 		return
 	}
-	w.set.BackendCAs = map[string]string{}
+	w.set.Files.BackendCAs = map[string]string{}
 	files, err := bundlesIn(w.source.CAFolder)
 	if err != nil {
 		w.tell(w.source.CAFolder, "%v; what is served with it stays", readable(err))
@@ -272,17 +272,17 @@ func (w *reading) readBundles() {
 	}
 	for name, path := range files {
 		if file := w.readBundle(path); file != "" {
-			w.set.BackendCAs[name] = file
+			w.set.Files.BackendCAs[name] = file
 		}
 	}
 }
 
-// readBundle returns the file name of a bundle, "" if there is none. One that
+// readBundle returns the file that a bundle is written to, "" if there is none. One that
 // breaks stays as it was for as long as the daemon runs.
 func (w *reading) readBundle(path string) string {
 	r := w.once(pair{path, path}, func() (r read) {
 		if r.text, r.err = os.ReadFile(path); r.err == nil {
-			r.text, r.err = Authorities(r.text)
+			r.text, r.err = authorities(r.text)
 		}
 		return r
 	})
@@ -290,14 +290,14 @@ func (w *reading) readBundle(path string) string {
 	if err == nil {
 		base := strings.TrimSuffix(fileName(path), ".pem")
 		sum := sha256.Sum256(text)
-		file := fmt.Sprintf("%s%s-%x.pem", AuthorityPrefix, base, sum[:6])
-		w.set.Bundles[file], w.bundle[path] = text, file
-		return file
+		file := fmt.Sprintf("%s%s-%x.pem", authorityPrefix, base, sum[:6])
+		w.set.Authorities[file], w.bundle[path] = text, file
+		return filepath.Join(w.source.InService, file)
 	}
 	if old, ok := w.bundle[path]; ok {
-		w.set.Bundles[old] = w.last.Bundles[old]
+		w.set.Authorities[old] = w.last.Authorities[old]
 		w.tell(path, "%v; the authorities in service stay", readable(err))
-		return old
+		return filepath.Join(w.source.InService, old)
 	}
 	w.tell(path, "%v; what needs these authorities is not served", readable(err))
 	return ""
@@ -306,6 +306,6 @@ func (w *reading) readBundle(path string) string {
 // What the names of files in the folder of certificates begin with that are no
 // certificates of files.
 const (
-	AuthorityPrefix = "ca_"
-	SecretPrefix    = "secret_"
+	authorityPrefix = "ca_"
+	secretPrefix    = "secret_"
 )

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
+	"podgate/daemon/config"
 	"podgate/haproxy"
 )
 
@@ -23,13 +26,21 @@ type Source struct {
 	InService string   // folder of the files that HAProxy has now, by Name
 }
 
-// Set is what there is at one time. It is not changed once it was returned.
+// FromConfig returns where podgate.toml says that certificates are.
+func FromConfig(c *config.Config) Source {
+	h := c.HTTPS
+	return Source{
+		Paths: h.Certificates, Default: h.DefaultCertificate, ClientCA: h.ClientCA, CAFolder: h.BackendCAFolder,
+		InService: confdir.Dir(c.HAProxy.Folder).CertificateFolder(),
+	}
+}
+
+// Set is what the files of a Source hold at one time. It is not changed once it was
+// returned.
 type Set struct {
 	Certificates []haproxy.Certificate // by Name; they serve no names yet
-	Default      string                // Name of the default one; "" while there is none
-	ClientCA     string                // file name of a bundle; "" while there is none
-	BackendCAs   map[string]string     // file name of a bundle, by the bundle's name
-	Bundles      map[string][]byte     // bundles in PEM by file name, which changes with the content
+	Files        *compile.TLSFiles     // in the folder InService
+	Authorities  map[string][]byte     // of Files: PEM by file name, which changes with the content
 	Problems     []Problem             // by File
 }
 

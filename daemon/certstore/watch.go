@@ -16,11 +16,11 @@ import (
 // doubtful is when files that look broken, or are gone, are read again.
 const doubtful = 400 * time.Millisecond
 
-// Watch sends what there is on out, at first what differs from first, whenever it
-// changed, until ctx ends. The reader is Watch's own meanwhile. Out must have a
+// watch sends what there is on out, at first what differs from first, whenever it
+// changed, until ctx ends. The reader is watch's own meanwhile. Out must have a
 // capacity of 1 and no other sender: a Set that nobody has received yet is
-// replaced by the newer one. Watch does not close it.
-func Watch(ctx context.Context, log *slog.Logger, r *Reader, first Set, out chan Set) {
+// replaced by the newer one. watch does not close it.
+func watch(ctx context.Context, log *slog.Logger, r *reader, first Set, out chan Set) {
 	watcher := filewatch.New(log)
 	defer watcher.Close()
 	// Certificates expire without a change, which polling finds.
@@ -49,7 +49,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // files are the paths to watch for changes of what was read: those of the Source,
 // the files, and their folders, where a key may be added.
-func (r *Reader) files() []string {
+func (r *reader) files() []string {
 	paths := r.source.paths()
 	if r.source.CAFolder != "" {
 		paths = append(paths, r.source.CAFolder)

@@ -33,7 +33,7 @@ func TestOnlyWhatCountsIsWatched(t *testing.T) {
 	if err := os.Symlink(filepath.Join(archive, "linked.pem"), linked); err != nil {
 		t.Fatal(err)
 	}
-	r := NewReader(Source{Paths: []string{folder, file}})
+	r := newReader(Source{Paths: []string{folder, file}})
 	if set, _ := r.Read(); len(set.Certificates) != 2 {
 		t.Fatalf("read %v, %v", set.Certificates, set.Problems)
 	}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package certstore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"podgate/daemon/cluster"
+	"podgate/daemon/compile"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// secret is one Secret as a certificate.
+type secret struct {
+	certificate haproxy.Certificate // the last that was valid; its Name is "" before
+	missing     bool                // there is no such Secret
+	problem     string              // why the Secret as it is now is not served; "" if it is
+}
+
+// parseSecrets makes certificates of Secrets. The certificate of before stays while
+// a Secret cannot be read, or is not valid. Until is when one of them begins or ends
+// to be valid, zero for never.
+func parseSecrets(read map[kubeapi.Key]cluster.Secret, before map[kubeapi.Key]secret, now time.Time) (parsed map[kubeapi.Key]secret, until time.Time) {
+	parsed = make(map[kubeapi.Key]secret, len(read))
+	for key, r := range read {
+		switch {
+		case errors.Is(r.Err, kubeapi.ErrNoSecret):
+			parsed[key] = secret{missing: true}
+			continue
+		case r.Err != nil:
+			parsed[key] = secret{certificate: before[key].certificate, problem: r.Err.Error()}
+			continue
+		}
+		c, err := parse(secretSource(key), r.Content.Certificate, r.Content.PrivateKey, now)
+		for _, at := range []time.Time{c.NotBefore, c.NotAfter} {
+			if !at.Before(now) && (until.IsZero() || at.Before(until)) {
+				until = at
+			}
+		}
+		if err != nil {
+			parsed[key] = secret{certificate: before[key].certificate, problem: fmt.Sprintf("Secret %s: %v", key, err)}
+			continue
+		}
+		c.Name = secretName(key)
+		parsed[key] = secret{certificate: c}
+	}
+	return parsed, until
+}
+
+func secretSource(key kubeapi.Key) string { return "Secret " + key.String() }
+
+// secretName is the Name of the Certificate of a Secret.
+func secretName(key kubeapi.Key) string { return secretPrefix + fileName(secretSource(key)) }
+
+// addSecrets adds the certificates of Secrets to those of files, and the problems
+// of the Services that name the Secrets. For the hosts of these Services, a Secret
+// is served instead of a file. A Secret that was not read yet, or is not valid, is
+// served as HAProxy has it.
+func (s *Store) addSecrets(files []haproxy.Certificate, uses []compile.Secret) ([]haproxy.Certificate, []compile.Problem) {
+	var problems []compile.Problem
+	owner := map[string]kubeapi.Key{} // by host
+	chosen := map[kubeapi.Key]*haproxy.Certificate{}
+	for _, use := range uses {
+		report := func(format string, args ...any) {
+			problems = append(problems, compile.Problem{
+				Kind: compile.Invalid, Service: use.Service.Service, Port: use.Service.Label(), Key: use.Annotation, Text: fmt.Sprintf(format, args...),
+			})
+		}
+		known, read := s.secrets[use.Key]
+		c := known.certificate
+		if c.Name == "" && !known.missing {
+			c, _ = InService(s.source.InService, secretName(use.Key), secretSource(use.Key), s.now())
+		}
+		switch {
+		case known.missing:
+			report("Secret %s does not exist", use.Key)
+		case known.problem != "" && c.Name != "":
+			report("%s; the certificate in service stays", known.problem)
+		case known.problem != "":
+			report("%s", known.problem)
+		}
+		if c.Name == "" {
+			continue
+		}
+		if len(use.Hosts) == 0 && read {
+			report("requires the annotation host, which names the hosts to show the certificate for")
+		}
+		if chosen[use.Key] == nil {
+			c.Serves = nil
+			chosen[use.Key] = &c
+		}
+		for _, host := range use.Hosts {
+			other, taken := owner[host]
+			switch {
+			case !isFor(c, host):
+				report("the certificate of Secret %s is for %s, not for host %s", use.Key, cmp.Or(strings.Join(c.Names, ", "), "no host"), host)
+			case taken && other != use.Key:
+				report("host %s already has the certificate of Secret %s", host, other)
+			case !taken:
+				owner[host] = use.Key
+				chosen[use.Key].Serves = append(chosen[use.Key].Serves, host)
+			}
+		}
+	}
+	if len(owner) == 0 {
+		return files, problems
+	}
+	out := slices.Clone(files)
+	for i := range out {
+		out[i].Serves = slices.DeleteFunc(slices.Clone(out[i].Serves), func(name string) bool { _, taken := owner[name]; return taken })
+	}
+	for _, c := range chosen {
+		if len(c.Serves) > 0 {
+			slices.Sort(c.Serves)
+			out = append(out, *c)
+		}
+	}
+	slices.SortFunc(out, func(a, b haproxy.Certificate) int { return cmp.Compare(a.Name, b.Name) })
+	return out, problems
+}
+
+// isFor reports whether a certificate is for a host, which may be a wildcard.
+func isFor(c haproxy.Certificate, host string) bool {
+	_, zone, _ := strings.Cut(host, ".")
+	return slices.Contains(c.Names, host) || slices.Contains(c.Names, "*."+zone)
+}

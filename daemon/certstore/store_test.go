@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package certstore
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/daemon/cluster"
+	"podgate/daemon/compile"
+	"podgate/haproxy"
+	"podgate/haproxy/haproxytest"
+	"podgate/kubeapi"
+)
+
+// asking is what Compile returns for a Service that names a Secret.
+func asking(secret string, hosts ...string) *compile.Result {
+	return &compile.Result{
+		State: haproxy.State{Frontends: []haproxy.Frontend{{Name: "https", TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}},
+		Secrets: []compile.Secret{{
+			Key:     kubeapi.Key{Namespace: "shop", Name: secret},
+			Hosts:   hosts,
+			Service: compile.ServicePort{Service: kubeapi.Key{Namespace: "shop", Name: "cart"}, Number: 80},
+		}},
+	}
+}
+
+// holding is what the API server says of a Secret with this certificate and key.
+func holding(text []byte) cluster.Secret {
+	return cluster.Secret{Content: &kubeapi.Secret{Certificate: text, PrivateKey: text}}
+}
+
+func shown(c Choice) (lines []string) {
+	for _, c := range c.Certificates {
+		lines = append(lines, c.String())
+	}
+	for _, p := range c.Services {
+		lines = append(lines, p.Text)
+	}
+	return lines
+}
+
+func TestSecretsAreServedForTheHostsOfTheirServices(t *testing.T) {
+	good, other := haproxytest.Certificate(t, "cart.test", "*.zone.test"), haproxytest.Certificate(t, "other.test")
+	key := kubeapi.Key{Namespace: "shop", Name: "tls"}
+	name := secretName(key)
+	for _, row := range []struct {
+		name  string
+		hosts []string
+		reads []cluster.Secret // one after the other
+		want  []string
+	}{
+		{"a Secret is served for the host of its Service", []string{"cart.test"}, []cluster.Secret{holding(good)}, []string{name + " cart.test"}},
+		{"a wildcard is served for a host in its zone", []string{"a.zone.test"}, []cluster.Secret{holding(good)}, []string{name + " a.zone.test"}},
+		{"a Secret that does not exist is reported", []string{"cart.test"}, []cluster.Secret{{Err: fmt.Errorf("read: %w", kubeapi.ErrNoSecret)}},
+			[]string{"Secret shop/tls does not exist"}},
+		{"a Secret that was deleted is no longer served", []string{"cart.test"}, []cluster.Secret{holding(good), {Err: kubeapi.ErrNoSecret}},
+			[]string{"Secret shop/tls does not exist"}},
+		{"a Secret that cannot be read stays as it was", []string{"cart.test"}, []cluster.Secret{holding(good), {Err: errors.New("read Secret shop/tls: 403 Forbidden")}},
+			[]string{name + " cart.test", "read Secret shop/tls: 403 Forbidden; the certificate in service stays"}},
+		{"a Secret that breaks stays as it was", []string{"cart.test"}, []cluster.Secret{holding(good), holding([]byte("none"))},
+			[]string{name + " cart.test", "Secret shop/tls: holds no certificate in PEM; the certificate in service stays"}},
+		{"a Secret for another host is not served", []string{"cart.test"}, []cluster.Secret{holding(other)},
+			[]string{"the certificate of Secret shop/tls is for other.test, not for host cart.test"}},
+		{"a Service without host has no name to serve it for", nil, []cluster.Secret{holding(good)},
+			[]string{"requires the annotation host, which names the hosts to show the certificate for"}},
+	} {
+		s := New(slog.New(slog.DiscardHandler))
+		s.Update(Set{Files: &compile.TLSFiles{}})
+		for _, read := range row.reads {
+			s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{key: read})
+		}
+		if diff := cmp.Diff(row.want, shown(s.Choose(asking("tls", row.hosts...)))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
+	}
+}
+
+func TestASecretIsServedInsteadOfAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "wild.pem")
+	if err := os.WriteFile(file, haproxytest.Certificate(t, "cart.test", "other.test"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := ReadOnce(Source{Paths: []string{file}})
+	key := kubeapi.Key{Namespace: "shop", Name: "tls"}
+	s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{key: holding(haproxytest.Certificate(t, "cart.test"))})
+	want := []string{secretName(key) + " cart.test", fileName(file) + " other.test"}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, shown(s.Choose(asking("tls", "cart.test")))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestASecretThatExpiresIsReportedWhenItDoes(t *testing.T) {
+	text := haproxytest.Certificate(t, "cart.test")
+	block, _ := pem.Decode(text)
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(slog.New(slog.DiscardHandler))
+	now := leaf.NotAfter
+	s.now = func() time.Time { return now }
+	s.Update(Set{Files: &compile.TLSFiles{}})
+	s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{{Namespace: "shop", Name: "tls"}: holding(text)})
+	before := s.Choose(asking("tls", "cart.test"))
+	if len(before.Services) > 0 {
+		t.Errorf("reported while it is valid: %s", before.Services)
+	}
+	if again := s.Choose(asking("tls", "cart.test")); &again.Certificates[0] != &before.Certificates[0] {
+		t.Error("nothing changed, and the certificates are another slice")
+	}
+	now = now.Add(time.Second)
+	got := s.Choose(asking("tls", "cart.test"))
+	if len(got.Certificates) != 1 || len(got.Services) != 1 || !strings.Contains(got.Services[0].Text, "expired on") {
+		t.Errorf("got %q, want the certificate in service and that it expired", shown(got))
+	}
+}
+
+func TestWithoutATLSFrontendNoCertificateIsChosen(t *testing.T) {
+	s := ReadOnce(Source{Paths: []string{filepath.Join(t.TempDir(), "missing.pem")}})
+	c := s.Choose(&compile.Result{})
+	if len(c.Certificates) != 0 || len(c.Problems) != 1 {
+		t.Errorf("got %d certificates and the problems %q, want none and one", len(c.Certificates), c.Problems)
+	}
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"podgate/daemon/admin"
+	"podgate/daemon/compile"
+	"podgate/daemon/transition"
+)
+
+// reported are problems of one kind, each logged when it begins and when it ends.
+type reported[T comparable] struct {
+	conditions transition.Conditions[T]
+	since      map[T]time.Time // when each began; nil before the first set
+}
+
+// set records what is wrong now, and returns what began and what ended.
+func (r *reported[T]) set(present []T, now time.Time) (began, ended []T) {
+	began, ended = r.conditions.Set(present)
+	if r.since != nil && len(began)+len(ended) == 0 {
+		return nil, nil
+	}
+	since := make(map[T]time.Time, len(present)) // the last one was published
+	for _, p := range present {
+		since[p] = now
+		if at, known := r.since[p]; known {
+			since[p] = at
+		}
+	}
+	r.since = since
+	return began, ended
+}
+
+// reportProblems logs the Problems of Services that began or ended: those of the
+// cluster, what HAProxy rejected, and what its health checks found.
+func (d *Daemon) reportProblems() {
+	problems := slices.Concat(d.result.Problems, d.lonely.told, d.choice.Services)
+	for name, a := range d.edge.quarantine.aside {
+		if port, ok := d.result.Service(name); ok {
+			text := fmt.Sprintf("set aside, what was served of it stays: %s", a.reason)
+			problems = append(problems, compile.Problem{Kind: compile.SetAside, Service: port.Service, Port: port.Label(), Text: text})
+		}
+	}
+	slices.SortFunc(problems, compile.Problem.Compare)
+	first := d.problems.since == nil // they are as old as podgate
+	now := time.Now()
+	began, ended := d.problems.set(problems, now)
+	if !first && len(began)+len(ended) == 0 {
+		return
+	}
+	var changes []*admin.Change
+	for _, p := range began {
+		d.Log.Warn("problem", "service", p.Service, "reason", p)
+		changes = append(changes, &admin.Change{At: now, Service: p.Service.String(), What: "problem: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
+	}
+	for _, p := range ended {
+		d.Log.Info("problem is gone", "service", p.Service, "reason", p)
+		changes = append(changes, &admin.Change{At: now, Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
+	}
+	d.view.problemsChanged(problems, d.problems.since)
+	if !first {
+		d.view.chronicle.tellSome(changes, "%d more problems began or ended")
+	}
+}
+
+// reportCertificates logs the problems of certificate files that began or ended.
+func (d *Daemon) reportCertificates() {
+	var changes []*admin.Change
+	began, ended := d.unserved.set(slices.Concat(d.choice.Problems, d.edge.vetted.refusals), time.Now())
+	for _, p := range began {
+		d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
+		changes = append(changes, told("certificate problem", p.String()))
+	}
+	for _, p := range ended {
+		d.Log.Info("certificate problem is gone", "file", p.File, "reason", p.Text)
+		changes = append(changes, told("certificate problem is gone", p.String()))
+	}
+	d.view.chronicle.tellSome(changes, "%d more certificate problems began or ended")
+}
