@@ -91,11 +91,10 @@ func (s State) DefaultCertificate() string {
 // kind of key, among which the client chooses. There is none for a name that no
 // Certificate serves.
 func ShownFor(name string, all []Certificate) []Certificate {
-	_, zone, _ := strings.Cut(name, ".")
-	for _, n := range []string{name, "*." + zone} {
+	for _, pattern := range HostPattern(name).Lookups() {
 		var found []Certificate
 		for _, c := range all {
-			if slices.Contains(c.Serves, n) {
+			if slices.Contains(c.Serves, string(pattern)) {
 				found = append(found, c)
 			}
 		}

@@ -30,7 +30,7 @@ func state(lines ...string) haproxy.State {
 			words = words[1:]
 			s.Frontends = append(s.Frontends, haproxy.Frontend{Name: "podgate_tcp", Mode: haproxy.TCP, Binds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:5432")}, Backend: b.Name})
 		} else {
-			s.Routes = append(s.Routes, haproxy.Route{Path: "/" + b.Name, Backend: b.Name})
+			s.Routes = append(s.Routes, haproxy.Route{Path: haproxy.PathPrefix("/" + b.Name), Backend: b.Name})
 		}
 		b.Servers = servers(words...)
 		backends = append(backends, b)

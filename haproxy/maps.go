@@ -112,7 +112,7 @@ func (r Route) mapName() string {
 
 // passthrough are the entries of PassthroughMap.
 func (s State) passthrough() []MapEntry {
-	passed := map[string]bool{}
+	passed := map[HostPattern]bool{}
 	var entries []MapEntry
 	for _, r := range s.Routes {
 		if r.Passthrough {
@@ -121,10 +121,9 @@ func (s State) passthrough() []MapEntry {
 		}
 	}
 	for _, r := range s.Routes {
-		_, zone, _ := strings.Cut(r.Host, ".")
-		if r.TLS && passed["*."+zone] && !passed[r.Host] {
+		if r.TLS && passed[r.Host.Wildcard()] && !passed[r.Host] {
 			passed[r.Host] = true
-			entries = append(entries, MapEntry{r.Host, TerminateHere})
+			entries = append(entries, MapEntry{string(r.Host), TerminateHere})
 		}
 	}
 	return entries
@@ -136,28 +135,22 @@ func (s State) passthrough() []MapEntry {
 // passed through is "host" and "backend".
 func (r Route) entry() MapEntry {
 	if r.Passthrough {
-		return MapEntry{Key: r.Host, Value: r.Backend}
+		return MapEntry{Key: string(r.Host), Value: r.Backend}
 	}
-	host, rank := r.Host, 2*routeRank
-	switch {
-	case host == "":
-		host, rank = "*", 0
-	case strings.HasPrefix(host, "*."):
-		rank = routeRank
-	}
+	host := cmp.Or(r.Host, "*")
 	target := r.Backend
 	if r.Redirect != "" {
 		target = r.Redirect.Prefix() + r.Backend
 	}
-	value := target + "|" + strconv.Itoa(rank+len(r.Path))
+	value := target + "|" + strconv.Itoa(r.Host.rank()*routeRank+len(r.Path))
 	switch {
 	case r.Rewrite == "" || r.Path == "":
 	case r.Rewrite == "/":
-		value += "|" + r.Path
+		value += "|" + string(r.Path)
 	default:
-		value += "|" + r.Path + "|" + string(r.Rewrite)
+		value += "|" + string(r.Path) + "|" + string(r.Rewrite)
 	}
-	return MapEntry{Key: host + r.Path + "/", Value: value}
+	return MapEntry{Key: string(host) + string(r.Path) + "/", Value: value}
 }
 
 // backend is where an entry of a routes map leads.

@@ -14,32 +14,23 @@ import (
 // only one. Host is as a client sends it, with or without its port, and what it
 // asks for in TLS; path is without a query.
 func (s State) Match(tls bool, host, path string) []Route {
-	host = CanonicalHost(host)
-	zone := ""
-	if _, rest, ok := strings.Cut(host, "."); ok {
-		zone = "*." + rest
-	}
-	if through, ok := s.passesThrough(host, zone); tls && ok {
+	asked := CanonicalHost(host)
+	if through, ok := s.passesThrough(asked); tls && ok {
 		return []Route{through}
 	}
-	plain := path + "/"
-	folded := strings.ToLower(plain)
+	lookups, folded := asked.Lookups(), strings.ToLower(path)
 	var found []Route
 	for _, r := range s.Routes {
-		if r.TLS != tls || r.Passthrough || r.Host != "" && r.Host != host && r.Host != zone {
+		if r.TLS != tls || r.Passthrough || !slices.Contains(lookups, r.Host) {
 			continue
 		}
-		asked := plain
-		if r.FoldCase {
-			asked = folded
-		}
-		if strings.HasPrefix(asked, r.Path+"/") {
+		if r.Path.Matches(path) || r.FoldCase && r.Path.Matches(folded) {
 			found = append(found, r)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Route) int {
 		return cmp.Or(
-			cmp.Compare(b.hostRank(), a.hostRank()),
+			cmp.Compare(b.Host.rank(), a.Host.rank()),
 			cmp.Compare(len(b.Path), len(a.Path)),
 			compareBool(a.FoldCase, b.FoldCase),
 		)
@@ -49,36 +40,16 @@ func (s State) Match(tls bool, host, path string) []Route {
 
 // passesThrough finds the Route by which the TLS of a host is passed through. One
 // whose own TLS is ended is not, whatever its wildcard says.
-func (s State) passesThrough(host, zone string) (Route, bool) {
+func (s State) passesThrough(host HostPattern) (Route, bool) {
 	var wild Route
 	for _, r := range s.Routes {
 		switch {
 		case !r.TLS || r.Host == "":
 		case r.Host == host:
 			return r, r.Passthrough
-		case r.Host == zone && r.Passthrough:
+		case r.Host == host.Wildcard() && r.Passthrough:
 			wild = r
 		}
 	}
 	return wild, wild.Passthrough
-}
-
-// CanonicalHost is a Host header as routes name it: lower case, without port and
-// without a dot at its end.
-func CanonicalHost(host string) string {
-	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
-		host = host[:i]
-	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
-}
-
-// hostRank is higher for a Host that says more.
-func (r Route) hostRank() int {
-	switch {
-	case r.Host == "":
-		return 0
-	case strings.HasPrefix(r.Host, "*."):
-		return 1
-	}
-	return 2
 }

@@ -25,7 +25,7 @@ func stateOf(text string) State {
 			bind := netip.MustParseAddrPort("127.0.0.1:7000")
 			s.Frontends = append(s.Frontends, Frontend{Name: "front_" + name, Mode: TCP, Binds: []netip.AddrPort{bind}, Backend: name})
 		} else {
-			s.Routes = append(s.Routes, Route{Path: "/" + name[:1], Backend: name})
+			s.Routes = append(s.Routes, Route{Path: PathPrefix("/" + name[:1]), Backend: name})
 		}
 		for n := range strings.SplitSeq(servers, ",") {
 			if n == "" {
@@ -58,7 +58,7 @@ func (s State) brief() string {
 		words = append(words, b.Name+"="+strings.Join(servers, ","))
 	}
 	for _, r := range s.Routes {
-		words = append(words, r.Path+">"+r.Backend)
+		words = append(words, string(r.Path)+">"+r.Backend)
 	}
 	for _, f := range s.Frontends {
 		words = append(words, f.Name+">"+f.Backend)

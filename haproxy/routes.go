@@ -18,7 +18,7 @@ func RoutesOf(maps []Map) []Route {
 		for _, e := range m.Entries {
 			if m.Name == PassthroughMap {
 				if e.Value != TerminateHere {
-					routes = append(routes, Route{TLS: true, Host: e.Key, Backend: e.Value, Passthrough: true})
+					routes = append(routes, Route{TLS: true, Host: HostPattern(e.Key), Backend: e.Value, Passthrough: true})
 				}
 			} else if r, ok := parseRoute(e); ok {
 				r.FoldCase = m.Name == FoldedRoutesMap || m.Name == FoldedTLSRoutesMap
@@ -38,7 +38,7 @@ func parseRoute(e MapEntry) (Route, bool) {
 	if i <= 0 || !strings.HasSuffix(e.Key, "/") || len(words) < 2 {
 		return Route{}, false
 	}
-	r := Route{Host: e.Key[:i], Path: strings.TrimSuffix(e.Key[i:], "/"), Backend: words[0]}
+	r := Route{Host: HostPattern(e.Key[:i]), Path: PathPrefix(strings.TrimSuffix(e.Key[i:], "/")), Backend: words[0]}
 	if r.Host == "*" {
 		r.Host = ""
 	}

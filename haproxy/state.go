@@ -8,7 +8,6 @@ import (
 	"hash/fnv"
 	"net/netip"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,9 +134,9 @@ type Frontend struct {
 // Backend. An exact Host beats a wildcard, which beats none; then the longest
 // Path wins.
 type Route struct {
-	TLS      bool    // reached through the TLS frontend instead of the plain one
-	Host     string  // lower case, without port; "*.example.com" for one label before it; "" for any
-	Path     string  // "/cart", matched by whole segments, without a slash at its end; "" for all
+	TLS      bool // reached through the TLS frontend instead of the plain one
+	Host     HostPattern
+	Path     PathPrefix
 	FoldCase bool    // Path is lower case and matches without regard to case
 	Rewrite  Rewrite // what becomes of Path in the request
 	Backend  string
@@ -232,23 +231,7 @@ type Policy struct {
 	ClientAffinity time.Duration // keep a client address on its server for so long after its last connection; zero for not at all
 	CheckPath      string        // path of an HTTP health check; "" for a connection only
 	TimeoutConnect time.Duration // zero takes that of Settings
-	AllowSource    Sources       // who else is answered 403, or dropped in TCP mode; "" is nobody
-}
-
-// Sources is a list of networks, as Policy can hold it: sorted, with a blank
-// between any two.
-type Sources string
-
-// NewSources sorts the networks and takes those out that stand twice.
-func NewSources(networks []netip.Prefix) Sources {
-	words := make([]string, len(networks))
-	sorted := slices.SortedFunc(slices.Values(networks), func(a, b netip.Prefix) int {
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-	})
-	for i, p := range sorted {
-		words[i] = p.String()
-	}
-	return Sources(strings.Join(slices.Compact(words), " "))
+	AllowSource    Networks      // who else is answered 403, or dropped in TCP mode; "" is nobody
 }
 
 // Protocol is how servers are spoken to.

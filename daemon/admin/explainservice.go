@@ -207,9 +207,9 @@ func rewriteText(r haproxy.Route) string {
 	case "":
 		return ""
 	case "/":
-		return r.Path + " is taken away"
+		return string(r.Path) + " is taken away"
 	}
-	return r.Path + " becomes " + string(r.Rewrite)
+	return string(r.Path) + " becomes " + string(r.Rewrite)
 }
 
 // addStats puts HAProxy's words beside the endpoints. A server that is no

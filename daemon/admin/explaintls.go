@@ -41,7 +41,7 @@ type ShownCertificate struct {
 
 // handshake explains what comes before a request in TLS.
 func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, through bool) {
-	t := &ExplainedTLS{Name: haproxy.CanonicalHost(u.Host), Passthrough: through, Certificates: []ShownCertificate{}}
+	t := &ExplainedTLS{Name: string(haproxy.CanonicalHost(u.Host)), Passthrough: through, Certificates: []ShownCertificate{}}
 	if _, err := netip.ParseAddr(strings.Trim(t.Name, "[]")); err == nil {
 		t.Name = ""
 	}

@@ -74,7 +74,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		x.unmatched(v, tls, u, path)
 	}
 	if x.Frontend != "" {
-		x.compareWithHAProxy(ctx, v, tls, haproxy.CanonicalHost(u.Host), path)
+		x.compareWithHAProxy(ctx, v, tls, string(haproxy.CanonicalHost(u.Host)), path)
 	}
 	return x
 }
@@ -150,7 +150,7 @@ func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u 
 
 // redirection is where the frontend sends a client to.
 func redirection(v *View, u *url.URL) string {
-	to := url.URL{Scheme: "https", Host: haproxy.CanonicalHost(u.Host), Path: cmp.Or(u.Path, "/"), RawPath: u.RawPath, RawQuery: u.RawQuery}
+	to := url.URL{Scheme: "https", Host: string(haproxy.CanonicalHost(u.Host)), Path: cmp.Or(u.Path, "/"), RawPath: u.RawPath, RawQuery: u.RawQuery}
 	if port := v.Result.State.Settings.RedirectPort; port != 0 && port != 443 {
 		to.Host += fmt.Sprintf(":%d", port)
 	}
@@ -180,14 +180,14 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 	host := haproxy.CanonicalHost(u.Host)
 	for _, r := range v.Result.State.Routes {
 		sameHost := host != "" && r.Host == host
-		samePath := r.Path != "" && strings.HasPrefix(path+"/", r.Path+"/")
+		samePath := r.Path != "" && r.Path.Matches(path)
 		if len(x.Near) < mostNear && (sameHost || samePath) {
 			port, _ := v.Result.Service(r.Backend)
 			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", RouteURL(r), port.String()))
 		}
 	}
 	for _, p := range v.Problems {
-		if len(x.Near) < mostNear && host != "" && strings.Contains(p.Text, host) {
+		if len(x.Near) < mostNear && host != "" && strings.Contains(p.Text, string(host)) {
 			x.Near = append(x.Near, p.String())
 		}
 	}

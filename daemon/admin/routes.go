@@ -69,7 +69,7 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 		allowed = append(allowed, strings.ToLower(name))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := haproxy.CanonicalHost(r.Host)
+		host := string(haproxy.CanonicalHost(r.Host))
 		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil && !slices.Contains(allowed, host) {
 			http.Error(w, "this name is not one of podgate's (admin.hosts in podgate.toml)", http.StatusMisdirectedRequest)

@@ -158,7 +158,7 @@ func (r *Row) classify(o compile.Overview) {
 // RouteURL is where a Route is reached: "shop.example.com/cart", or "*/cart" for
 // any host, with https:// before it where that is so.
 func RouteURL(r haproxy.Route) string {
-	url := cmp.Or(r.Host, "*") + cmp.Or(r.Path, "/")
+	url := string(cmp.Or(r.Host, "*")) + string(cmp.Or(r.Path, "/"))
 	if r.TLS {
 		url = "https://" + url
 	}

@@ -174,25 +174,12 @@ func dnsNames(c *x509.Certificate) []string {
 	}
 	var good []string
 	for _, n := range names {
-		if n = strings.ToLower(strings.TrimSuffix(n, ".")); isName(strings.TrimPrefix(n, "*.")) {
+		if n = strings.ToLower(strings.TrimSuffix(n, ".")); haproxy.IsCertificateName(n) {
 			good = append(good, n)
 		}
 	}
 	slices.Sort(good)
 	return slices.Compact(good)
-}
-
-// isName reports whether s can be one word of HAProxy's crt-list and a host.
-func isName(s string) bool {
-	if s == "" || len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // fileName is the Name of the Certificate of a source: readable, and of no other

@@ -246,12 +246,12 @@ func meaning(value any) string {
 		return config.FormatDuration(v)
 	case []string:
 		return strings.Join(v, ", ")
-	case []netip.Prefix:
+	case []netip.Prefix, []haproxy.HostPattern:
 		return strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ", "), "[]")
 	case []pathMatch:
 		paths := make([]string, len(v))
 		for i, p := range v {
-			paths[i] = cmp.Or(p.path, "/")
+			paths[i] = string(cmp.Or(p.path, "/"))
 			if p.foldCase {
 				paths[i] += " in any case"
 			}

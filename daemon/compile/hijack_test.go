@@ -89,8 +89,8 @@ func belongings(r *Result, namespace string) []string {
 func TestGrantsHoldInAnyOrder(t *testing.T) {
 	cfg := testConfig()
 	cfg.Grants = []config.Grant{
-		{Namespace: "shop", Hosts: []string{"a.example.com"}, Paths: []string{"/a"}, TCPPorts: []config.PortRange{{First: 5000, Last: 5000}}},
-		{Namespace: "default", Hosts: []string{"b.example.com"}, Paths: []string{"/svc1", "/svc2:8081"}, TCPPorts: []config.PortRange{{First: 5001, Last: 5009}}},
+		{Namespace: "shop", Hosts: []haproxy.HostPattern{"a.example.com"}, Paths: []haproxy.PathPrefix{"/a"}, TCPPorts: []config.PortRange{{First: 5000, Last: 5000}}},
+		{Namespace: "default", Hosts: []haproxy.HostPattern{"b.example.com"}, Paths: []haproxy.PathPrefix{"/svc1", "/svc2:8081"}, TCPPorts: []config.PortRange{{First: 5001, Last: 5009}}},
 	}
 	routes, frontends := 0, 0
 	for seed := range uint64(60) {
@@ -107,7 +107,7 @@ func TestGrantsHoldInAnyOrder(t *testing.T) {
 			for _, r := range prev.State.Routes {
 				p, _ := prev.Service(r.Backend)
 				routes++
-				granted := r.Host != "" && map[string]string{"a.example.com": "shop", "b.example.com": "default"}[r.Host] == p.Service.Namespace ||
+				granted := r.Host != "" && map[haproxy.HostPattern]string{"a.example.com": "shop", "b.example.com": "default"}[r.Host] == p.Service.Namespace ||
 					r.Host == "" && (p.Service.Namespace == "shop") == (r.Path == "/a" || len(r.Path) > 3 && r.Path[:3] == "/a/")
 				if !granted {
 					t.Fatalf("seed %d step %d: %s has %s", seed, step, p.Service, r)

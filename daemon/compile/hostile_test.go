@@ -93,7 +93,7 @@ func checkTexts(t *testing.T, r *Result) {
 		word("check path", b.Policy.CheckPath)
 	}
 	for _, route := range r.State.Routes {
-		word("route", route.Host+route.Path)
+		word("route", string(route.Host)+string(route.Path))
 		word("rewrite", string(route.Rewrite))
 	}
 	for _, f := range r.State.Frontends {

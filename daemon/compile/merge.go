@@ -59,7 +59,7 @@ func merge(cfg *input, services []*service, prev *merged) *merged {
 		listens:  map[uint16]owner{},
 		names:    make(map[string]owner, len(services)),
 		shares:   map[string]share{},
-		tlsHosts: map[string]tlsHost{},
+		tlsHosts: map[haproxy.HostPattern]tlsHost{},
 	}
 	m.out.routes = make([]haproxy.Route, 0, len(services))
 	m.out.backends = make([]placed, 0, len(services))
@@ -106,7 +106,7 @@ type merger struct {
 	listens  map[uint16]owner
 	names    map[string]owner
 	shares   map[string]share // by namespace
-	tlsHosts map[string]tlsHost
+	tlsHosts map[haproxy.HostPattern]tlsHost
 	out      merged
 }
 
@@ -221,7 +221,7 @@ func (m *merger) freeName(at owner, name string) bool {
 // by nature, now or later.
 func naturalNamespace(name string) (string, bool) {
 	parts := strings.Split(name, "_")
-	if len(parts) != 3 || !isLabel(parts[0]) || !isLabel(parts[1]) {
+	if len(parts) != 3 || !haproxy.IsLabel(parts[0]) || !haproxy.IsLabel(parts[1]) {
 		return "", false
 	}
 	port, err := strconv.ParseUint(parts[2], 10, 16)
@@ -322,7 +322,7 @@ func (m *merger) claim(at owner) *claim { return &m.services[at.service].claims.
 
 // describe is a route's place in a sentence, without its backend.
 func describe(r haproxy.Route) string {
-	host, path := cmp.Or(r.Host, "*"), cmp.Or(r.Path, "/")
+	host, path := string(cmp.Or(r.Host, "*")), string(cmp.Or(r.Path, "/"))
 	if r.TLS {
 		host = "https://" + host
 	}

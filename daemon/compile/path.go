@@ -3,20 +3,16 @@
 package compile
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"strings"
 
 	"podgate/haproxy"
 )
 
-// maxPath is the longest path prefix. With the longest host it stays well
-// below what a line of a map may hold.
-const maxPath = 256
-
 // pathMatch is a path prefix as a route has it.
 type pathMatch struct {
-	path     string // "" for everything
+	path     haproxy.PathPrefix
 	foldCase bool
 }
 
@@ -24,64 +20,12 @@ type pathMatch struct {
 // rewritten.
 func (p pathMatch) everything() bool { return p.path == "" }
 
-// parsePath reads a path prefix of whole segments. A slash at its end goes, so
-// that "/" is "". The characters are those of RFC 3986's pchar without what
-// reads as a pattern, a list or a quotation elsewhere: ! $ & ' ( ) * , ;
-func parsePath(value string) (string, error) {
-	if len(strings.TrimSuffix(value, "/")) > maxPath {
-		return "", tooLongPath(value)
+func parsePath(value string) (haproxy.PathPrefix, error) {
+	path, err := haproxy.ParsePathPrefix(value)
+	if err != nil {
+		err = fmt.Errorf("%s is not a path: %w", quote(value), err)
 	}
-	rest, rooted := strings.CutPrefix(value, "/")
-	if !rooted {
-		return "", fmt.Errorf("%s is not a path: it does not begin with /", quote(value))
-	}
-	rest = strings.TrimSuffix(rest, "/")
-	if rest == "" && value != "//" {
-		return "", nil
-	}
-	for segment := range strings.SplitSeq(rest, "/") {
-		if err := checkSegment(segment); err != nil {
-			return "", fmt.Errorf("%s is not a path: %w", quote(value), err)
-		}
-	}
-	return "/" + rest, nil
-}
-
-func tooLongPath(value string) error {
-	return fmt.Errorf("%s is longer than %d characters", quote(value), maxPath)
-}
-
-// checkSegment says what keeps a string from being a segment of a prefix.
-// Dot segments never reach the match: clients and proxies take them out (RFC
-// 3986 section 5.2.4), percent-encoded or not.
-func checkSegment(segment string) error {
-	if segment == "" {
-		return errors.New("empty segment")
-	}
-	for i := 0; i < len(segment); i++ {
-		c := segment[i]
-		switch {
-		case isAlphanumeric(c) || strings.IndexByte("-._~:@+=", c) >= 0:
-		case c == '%':
-			if i+2 >= len(segment) || !isHex(segment[i+1]) || !isHex(segment[i+2]) {
-				return errors.New("% is not followed by two hexadecimal digits")
-			}
-			i += 2
-		case c == '*':
-			return errors.New("prefixes have no wildcards")
-		default:
-			return errors.New("a character other than letters, digits and - . _ ~ : @ + = %XX")
-		}
-	}
-	switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
-	case ".", "..":
-		return errors.New(`a segment is "." or ".."`)
-	}
-	return nil
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+	return path, err
 }
 
 // parseACLMatch reads what the ancestor put behind "path_beg": prefixes
@@ -102,7 +46,7 @@ func parseACLMatch(value string) ([]pathMatch, error) {
 			return nil, err
 		}
 		if foldCase {
-			path = strings.ToLower(path)
+			path = haproxy.PathPrefix(strings.ToLower(string(path)))
 		}
 		matches[i] = pathMatch{path: path, foldCase: foldCase}
 	}
@@ -116,7 +60,7 @@ func parseRewrite(value string) (haproxy.Rewrite, error) {
 		if err != nil {
 			return "", err
 		}
-		return haproxy.Rewrite("/" + strings.TrimPrefix(path, "/")), nil
+		return haproxy.Rewrite(cmp.Or(path, "/")), nil
 	}
 	strip, err := parseBool(value)
 	if err != nil {
@@ -131,11 +75,13 @@ func parseRewrite(value string) (haproxy.Rewrite, error) {
 // parseCheckPath reads the path of an HTTP health check, "/" among them.
 func parseCheckPath(value string) (string, error) {
 	path, err := parsePath(value)
-	if err != nil || path != "" && !strings.HasSuffix(value, "/") {
-		return path, err
+	switch {
+	case err != nil:
+		return "", err
+	case path != "" && !strings.HasSuffix(value, "/"):
+		return string(path), nil
+	case len(path) == haproxy.MaxPath:
+		return "", fmt.Errorf("%s is not a path: it has more than %d characters", quote(value), haproxy.MaxPath)
 	}
-	if len(path+"/") > maxPath {
-		return "", tooLongPath(value)
-	}
-	return path + "/", nil
+	return string(path) + "/", nil
 }

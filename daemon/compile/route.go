@@ -44,7 +44,7 @@ func readRoutes(r *annotationReader, cfg *input, sec secure) (claimed, bool) {
 		defaultRewrite = "/"
 	}
 	if hosts == nil {
-		hosts = []string{""}
+		hosts = []haproxy.HostPattern{""}
 		if paths = grantedPaths(r, cfg, c.from, paths); paths == nil {
 			return claimed{}, false
 		}
@@ -82,7 +82,7 @@ func grantedPaths(r *annotationReader, cfg *input, from annotation, paths []path
 }
 
 // routesTo makes a route of every host with every path.
-func routesTo(hosts []string, paths []pathMatch, rewrite haproxy.Rewrite) []haproxy.Route {
+func routesTo(hosts []haproxy.HostPattern, paths []pathMatch, rewrite haproxy.Rewrite) []haproxy.Route {
 	routes := make([]haproxy.Route, 0, len(hosts)*len(paths))
 	for _, host := range hosts {
 		for _, p := range paths {
@@ -96,24 +96,24 @@ func routesTo(hosts []string, paths []pathMatch, rewrite haproxy.Rewrite) []hapr
 
 // effective takes away a rewrite that would change nothing.
 func effective(rewrite haproxy.Rewrite, p pathMatch) haproxy.Rewrite {
-	if p.everything() || string(rewrite) == p.path && !p.foldCase {
+	if p.everything() || string(rewrite) == string(p.path) && !p.foldCase {
 		return ""
 	}
 	return rewrite
 }
 
 // servicePath is where a port without host and path is reached.
-func servicePath(r *annotationReader) string {
+func servicePath(r *annotationReader) haproxy.PathPrefix {
 	path := "/" + r.service.Name
 	if r.port.Port != 80 {
 		path += ":" + portNumber(r.port)
 	}
-	return path
+	return haproxy.PathPrefix(path)
 }
 
 // readHosts reads the hosts of a port, nil where it asks for none. It reports
 // false where it asks for some and none is left.
-func readHosts(r *annotationReader, cfg *input) (hosts []string, from annotation, ok bool) {
+func readHosts(r *annotationReader, cfg *input) (hosts []haproxy.HostPattern, from annotation, ok bool) {
 	list := required(r, keyHost, parseList)
 	if !list.given || list.bad {
 		return nil, list.annotation, !list.bad

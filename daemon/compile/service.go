@@ -154,7 +154,7 @@ func skipped(cfg *input, svc *kubeapi.Service, all annotations) string {
 // it can.
 func unservable(svc *kubeapi.Service) string {
 	switch {
-	case !isLabel(svc.Namespace) || !isLabel(svc.Name):
+	case !haproxy.IsLabel(svc.Namespace) || !haproxy.IsLabel(svc.Name):
 		return "not served, its name is none that Kubernetes gives"
 	case svc.Type == "ExternalName":
 		return "not served, an ExternalName has no endpoints"

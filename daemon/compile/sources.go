@@ -10,10 +10,6 @@ import (
 	"podgate/haproxy"
 )
 
-// maxSources is how many networks one allow-source holds: HAProxy takes no more
-// than 64 words in a line.
-const maxSources = 50
-
 // readClient reads who may be a client of a port, and how its servers are told
 // who is. It reports false for a port that must not be served: who asks for a
 // door with a guard is not given one without.
@@ -21,14 +17,14 @@ func readClient(r *annotationReader, b *haproxy.Backend) bool {
 	b.Options.SendProxy = optional(r, keySendProxy, parseSendProxy).or("")
 	b.Options.SlowStart = optional(r, keySlowStart, parseDuration(0, 24*time.Hour)).or(0)
 	allowed := required(r, keyAllowSource, parseAllowSource)
-	b.Policy.AllowSource = haproxy.NewSources(allowed.or(nil))
+	b.Policy.AllowSource = haproxy.JoinNetworks(allowed.or(nil))
 	return !allowed.bad
 }
 
 func parseAllowSource(value string) ([]netip.Prefix, error) {
 	sources, err := parseSources(value)
-	if err == nil && len(sources) > maxSources {
-		err = fmt.Errorf("%s has more than %d networks", quote(value), maxSources)
+	if err == nil && len(sources) > haproxy.MaxNetworks {
+		err = fmt.Errorf("%s has more than %d networks", quote(value), haproxy.MaxNetworks)
 	}
 	return sources, err
 }

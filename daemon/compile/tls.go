@@ -100,7 +100,7 @@ func readForBrowsers(r *annotationReader, cfg *input, s *secure) {
 // concepts, "Object Names and IDs").
 func parseSecretName(value string) (string, error) {
 	host, err := parseHost(value)
-	if err != nil || host != value || strings.HasPrefix(host, "*") {
+	if err != nil || string(host) != value || strings.HasPrefix(value, "*") {
 		return "", fmt.Errorf("%s is not the name of a Secret", quote(value))
 	}
 	return value, nil
@@ -133,7 +133,7 @@ func readVerify(r *annotationReader, cfg *input, o *haproxy.Options) bool {
 
 // passedThrough are the routes of a port whose TLS is the pods' own: it is known
 // by its names alone.
-func passedThrough(r *annotationReader, sec secure, hosts []string, from annotation) (claimed, bool) {
+func passedThrough(r *annotationReader, sec secure, hosts []haproxy.HostPattern, from annotation) (claimed, bool) {
 	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyBackendProtocol, keyCheckPath} {
 		if n, given := r.annotations.forPort(k, r.port); given && k != keyBackendProtocol {
 			r.report(Invalid, n, "has no effect beside passthrough")
@@ -168,7 +168,7 @@ func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
 		return true
 	}
 	if has.passthrough != r.Passthrough {
-		m.lose(at, has.owner, m.claim(at).routesFrom, "host https://"+r.Host)
+		m.lose(at, has.owner, m.claim(at).routesFrom, "host https://"+string(r.Host))
 		return false
 	}
 	return true
@@ -202,8 +202,8 @@ func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
 	service := m.services[at.service].object
 	var hosts []string
 	for _, r := range routes {
-		if r.TLS && r.Host != "" && !slices.Contains(hosts, r.Host) {
-			hosts = append(hosts, r.Host)
+		if host := string(r.Host); r.TLS && host != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
 		}
 	}
 	slices.Sort(hosts)

@@ -105,12 +105,9 @@ func parseBackendName(value string) (string, error) {
 func parseSources(value string) ([]netip.Prefix, error) {
 	var sources []netip.Prefix
 	for _, s := range splitList(value) {
-		prefix, err := netip.ParsePrefix(s)
-		if addr, addrErr := netip.ParseAddr(s); addrErr == nil && addr.Zone() == "" {
-			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
-		}
+		prefix, err := haproxy.ParseNetwork(s)
 		if err != nil {
-			return nil, fmt.Errorf("%s is not a CIDR such as 10.0.0.0/8", quote(s))
+			return nil, fmt.Errorf("%s is not a network: %w", quote(s), err)
 		}
 		sources = append(sources, prefix.Masked())
 	}

@@ -3,7 +3,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"podgate/haproxy"
 )
 
 // Cloud says how the load balancer in front sees this edge node.
@@ -100,13 +101,10 @@ func healthPath(s string) (string, error) {
 // network is a CIDR or an address. Bits behind its length are refused: one of
 // both was not meant.
 func network(s string) (netip.Prefix, error) {
-	if a, err := address(s); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
+	p, err := haproxy.ParseNetwork(s)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf(`%q is not a network (write it like "10.0.0.0/8" or "fd00::/8")`, s)
+		return netip.Prefix{}, fmt.Errorf("%q is not a network (%w)", s, err)
 	case p != p.Masked():
 		return netip.Prefix{}, fmt.Errorf("%q has bits behind its length (write %q)", s, p.Masked())
 	case p.Addr().Is4In6():
@@ -115,23 +113,15 @@ func network(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// maxNetworks is how many networks a list holds: HAProxy takes no more than 64
-// words in a line.
-const maxNetworks = 50
-
 // sortedNetworks is a finish that refuses what stands twice, and sorts.
 func sortedNetworks(v value, at []value, networks []netip.Prefix) []netip.Prefix {
 	networks = distinct(v, at, networks)
-	if len(networks) > maxNetworks {
-		v.refuse("holds %d networks, more than %d", len(networks), maxNetworks)
-		networks = networks[:maxNetworks]
+	if len(networks) > haproxy.MaxNetworks {
+		v.refuse("holds %d networks, more than %d", len(networks), haproxy.MaxNetworks)
+		networks = networks[:haproxy.MaxNetworks]
 	}
-	slices.SortFunc(networks, comparePrefixes)
+	slices.SortFunc(networks, haproxy.CompareNetworks)
 	return networks
-}
-
-func comparePrefixes(a, b netip.Prefix) int {
-	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
 // listens are the addresses of the health frontends.

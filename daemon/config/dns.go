@@ -3,9 +3,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"podgate/haproxy"
 )
 
 // allNamespaces stands for all of them where it stands alone.
@@ -13,7 +16,7 @@ const allNamespaces = "*"
 
 // namespace is the name of a Kubernetes namespace, an RFC 1123 label.
 func namespace(s string) (string, error) {
-	if !isLabel(s) {
+	if !haproxy.IsLabel(s) {
 		return "", fmt.Errorf("%q is not the name of a namespace (a-z, 0-9 and -, up to 63 characters)", s)
 	}
 	return s, nil
@@ -40,20 +43,15 @@ func finishNamespaces(v value, at []value, names []string) []string {
 }
 
 // host is a DNS name in lower case, or "*." and one.
-func host(s string) (string, error) {
-	lower := strings.ToLower(s)
-	name := strings.TrimPrefix(lower, "*.")
-	switch {
-	case isDNSName(name):
-		return lower, nil
-	case isDNSName(strings.TrimSuffix(name, ".")):
-		return "", fmt.Errorf("%q is not a host name (write it without the final dot)", s)
-	case strings.Contains(s, "/") || strings.Contains(s, ":"):
-		return "", fmt.Errorf("%q is not a host name (write it without scheme, port and path)", s)
-	case strings.Contains(name, "*"):
-		return "", fmt.Errorf(`%q is not a host name (a wildcard is written "*.example.com")`, s)
+func host(s string) (haproxy.HostPattern, error) {
+	h, err := haproxy.ParseHost(s)
+	if err == nil && strings.HasSuffix(s, ".") {
+		err = errors.New("write it without the final dot")
 	}
-	return "", fmt.Errorf("%q is not a host name", s)
+	if err != nil {
+		return "", fmt.Errorf("%q is not a host name (%w)", s, err)
+	}
+	return h, nil
 }
 
 // ownName is a host name of this machine.
@@ -61,10 +59,11 @@ func ownName(s string) (string, error) {
 	if strings.HasPrefix(s, "*") {
 		return "", fmt.Errorf("%q is not a host name (wildcards are not for this machine's names)", s)
 	}
-	return host(s)
+	h, err := host(s)
+	return string(h), err
 }
 
-func finishHosts(v value, at []value, hosts []string) []string {
+func finishHosts(v value, at []value, hosts []haproxy.HostPattern) []haproxy.HostPattern {
 	if entries, _ := v.entries(); len(entries) == 0 {
 		v.refuse("names no host")
 	}
@@ -73,7 +72,7 @@ func finishHosts(v value, at []value, hosts []string) []string {
 
 // finishGranted sees that a list of a grant holds something: an empty one would
 // look like a grant of nothing, and be none.
-func finishGranted(v value, at []value, names []string) []string {
+func finishGranted[T comparable](v value, at []value, names []T) []T {
 	if entries, _ := v.entries(); len(entries) == 0 {
 		v.refuse("is empty")
 	}
@@ -82,26 +81,6 @@ func finishGranted(v value, at []value, names []string) []string {
 
 // isDNSName reports whether s is an RFC 1123 subdomain of lower case.
 func isDNSName(s string) bool {
-	if len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if !isLabel(label) {
-			return false
-		}
-	}
-	return true
-}
-
-// isLabel reports whether s is an RFC 1123 label of lower case.
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for _, r := range s {
-		if r != '-' && (!isAlphanumeric(r) || 'A' <= r && r <= 'Z') {
-			return false
-		}
-	}
-	return true
+	h, err := haproxy.ParseHost(s)
+	return err == nil && string(h) == s && !strings.HasPrefix(s, "*")
 }

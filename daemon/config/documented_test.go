@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
 )
 
 const (
@@ -65,8 +67,8 @@ func TestPackagedExampleWithoutCommentSigns(t *testing.T) {
 	}
 	want := []Grant{{
 		Namespace:   "shop",
-		Hosts:       []string{"shop.example.com", "*.shop.example.com"},
-		Paths:       []string{"/shop"},
+		Hosts:       []haproxy.HostPattern{"shop.example.com", "*.shop.example.com"},
+		Paths:       []haproxy.PathPrefix{"/shop"},
 		TCPPorts:    []PortRange{{5432, 5432}},
 		Annotations: []string{"host", "path", "tcp"},
 	}}

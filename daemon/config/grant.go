@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"podgate/haproxy"
 )
 
 // Grant lets the Services of one namespace, or of all, claim what few may have.
 // What no Grant mentions may be claimed by all: with any Grant of hosts, a host
 // without one is nobody's, and so on for each of the lists.
 type Grant struct {
-	Namespace   string      // "*" for every one
-	Hosts       []string    // lower case; "*.example.com" grants every name below it, and that wildcard
-	Paths       []string    // prefixes of whole segments, for what is reached under any host; "" is "/"
-	TCPPorts    []PortRange // sorted
-	Annotations []string    // without prefix and port suffix
+	Namespace   string                // "*" for every one
+	Hosts       []haproxy.HostPattern // "*.example.com" grants every name below it, and that wildcard
+	Paths       []haproxy.PathPrefix  // for what is reached under any host
+	TCPPorts    []PortRange           // sorted
+	Annotations []string              // without prefix and port suffix
 }
 
 // holds reports whether the Grant is one for namespace.
@@ -37,21 +39,18 @@ func granted[T any](grants []Grant, namespace string, list func(Grant) []T, has 
 	return !any
 }
 
-// GrantsHost reports whether Services of a namespace may claim a host, in lower
-// case.
-func (c *Config) GrantsHost(namespace, host string) bool {
-	return granted(c.Grants, namespace, func(g Grant) []string { return g.Hosts }, func(pattern string) bool {
-		below, wildcard := strings.CutPrefix(pattern, "*")
-		return host == pattern || wildcard && strings.HasSuffix(host, below)
+// GrantsHost reports whether Services of a namespace may claim a host.
+func (c *Config) GrantsHost(namespace string, host haproxy.HostPattern) bool {
+	return granted(c.Grants, namespace, func(g Grant) []haproxy.HostPattern { return g.Hosts }, func(pattern haproxy.HostPattern) bool {
+		below, wildcard := strings.CutPrefix(string(pattern), "*")
+		return host == pattern || wildcard && strings.HasSuffix(string(host), below)
 	})
 }
 
-// GrantsPath reports whether Services of a namespace may claim a path prefix, ""
-// for all, under whatever host.
-func (c *Config) GrantsPath(namespace, path string) bool {
-	return granted(c.Grants, namespace, func(g Grant) []string { return g.Paths }, func(prefix string) bool {
-		return path == prefix || strings.HasPrefix(path, prefix+"/")
-	})
+// GrantsPath reports whether Services of a namespace may claim a path prefix under
+// any host.
+func (c *Config) GrantsPath(namespace string, path haproxy.PathPrefix) bool {
+	return granted(c.Grants, namespace, func(g Grant) []haproxy.PathPrefix { return g.Paths }, func(p haproxy.PathPrefix) bool { return p.Matches(string(path)) })
 }
 
 // GrantsTCPPort reports whether Services of a namespace may claim a port that
@@ -78,16 +77,12 @@ func AnnotationNames() []string {
 
 func annotationName(s string) (string, error) { return s, oneOf(s, AnnotationNames()) }
 
-// pathPrefix is a path of whole segments, without the slash at its end.
-func pathPrefix(s string) (string, error) {
-	if !strings.HasPrefix(s, "/") {
-		return "", fmt.Errorf("%q is not a path (begin with /)", s)
+func pathPrefix(s string) (haproxy.PathPrefix, error) {
+	p, err := haproxy.ParsePathPrefix(s)
+	if err != nil {
+		err = fmt.Errorf("%q is not a path (%w)", s, err)
 	}
-	trimmed := strings.TrimSuffix(s, "/")
-	if strings.Contains(trimmed, "//") {
-		return "", fmt.Errorf("%q has an empty segment", s)
-	}
-	return trimmed, wordOf(trimmed, "-._~:@+=%/")
+	return p, err
 }
 
 // finishGrantedPorts is mergePorts of a grant, which is not empty.
@@ -98,4 +93,4 @@ func finishGrantedPorts(v value, at []value, ranges []PortRange) []PortRange {
 	return mergePorts(v, at, ranges)
 }
 
-func printPath(s string) string { return quote(s + "/") }
+func printPath(p haproxy.PathPrefix) string { return quote(string(p) + "/") }

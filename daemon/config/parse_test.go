@@ -291,8 +291,8 @@ annotations = ["tcp"]
 			HealthSources:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.0.0.9/32"), netip.MustParsePrefix("fd00::/8")},
 			DrainWait:        40 * time.Second,
 		},
-		Grants: []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com", "*.shop.example.com"},
-			Paths: []string{"/shop"}, TCPPorts: []PortRange{{5432, 5432}}, Annotations: []string{"tcp"}}},
+		Grants: []Grant{{Namespace: "shop", Hosts: []haproxy.HostPattern{"shop.example.com", "*.shop.example.com"},
+			Paths: []haproxy.PathPrefix{"/shop"}, TCPPorts: []PortRange{{5432, 5432}}, Annotations: []string{"tcp"}}},
 		Admin: Admin{
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:9999"), netip.MustParseAddrPort("[::1]:9999")},
 			Hosts:  []string{"edge.example.com"},
@@ -411,7 +411,7 @@ func TestRestartNeeded(t *testing.T) {
 			c.HTTP.Binds = nil
 			c.Defaults.MaxConn = 5
 			c.Log.Level = slog.LevelDebug
-			c.Grants = []Grant{{Namespace: "shop", Hosts: []string{"shop.example.com"}}}
+			c.Grants = []Grant{{Namespace: "shop", Hosts: []haproxy.HostPattern{"shop.example.com"}}}
 		}, nil},
 		{"the sockets, HAProxy's files and the log's format are told in the order of the manual", func(c *Config) {
 			c.Log.Format = LogJSON

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"podgate/haproxy"
 )
 
 // Profile names a load balancer in front. It stands for values of other keys,
@@ -141,7 +143,7 @@ func googleProbes() []netip.Prefix {
 	external := networks("35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22", "2600:1901:8001::/48")
 	internal := networks("35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:b029::/64")
 	all := slices.Concat(external, internal)
-	slices.SortFunc(all, comparePrefixes)
+	slices.SortFunc(all, haproxy.CompareNetworks)
 	return slices.Compact(all)
 }
 
@@ -150,7 +152,7 @@ func networks(texts ...string) []netip.Prefix {
 	for i, t := range texts {
 		list[i] = netip.MustParsePrefix(t)
 	}
-	slices.SortFunc(list, comparePrefixes)
+	slices.SortFunc(list, haproxy.CompareNetworks)
 	return list
 }
 

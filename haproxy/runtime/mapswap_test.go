@@ -58,7 +58,7 @@ func TestApplySwapsMaps(t *testing.T) {
 func routes(n int) []haproxy.Route {
 	var all []haproxy.Route
 	for i := range n {
-		all = append(all, haproxy.Route{Path: fmt.Sprintf("/p%d", i), Backend: "shop"})
+		all = append(all, haproxy.Route{Path: haproxy.PathPrefix(fmt.Sprintf("/p%d", i)), Backend: "shop"})
 	}
 	slices.SortFunc(all, func(a, b haproxy.Route) int { return cmp.Compare(a.Path, b.Path) })
 	return all

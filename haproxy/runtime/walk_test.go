@@ -267,7 +267,7 @@ func (w *world) frontends(backends []*haproxy.Backend, have haproxy.State) ([]ha
 		if w.one(5) {
 			continue
 		}
-		r := haproxy.Route{Path: fmt.Sprintf("/r%d", i), Backend: leading[w.rand.IntN(len(leading))]}
+		r := haproxy.Route{Path: haproxy.PathPrefix(fmt.Sprintf("/r%d", i)), Backend: leading[w.rand.IntN(len(leading))]}
 		if i == 7 {
 			r.FoldCase = true
 		}
@@ -316,7 +316,7 @@ func reachable(s haproxy.State) map[string]bool {
 		}
 		for _, r := range s.Routes {
 			if f.Backend == "" && serves(s, r.Backend) {
-				urls["http://"+f.Binds[0].String()+r.Path] = true
+				urls["http://"+f.Binds[0].String()+string(r.Path)] = true
 			}
 		}
 	}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// HostPattern is the hosts that a Route is for: a DNS name in lower case, or "*."
+// and a name for every host of exactly one label before it. The zero value is any
+// host.
+type HostPattern string
+
+// ParseHost reads a HostPattern other than the zero one: a DNS name (RFC 1123
+// section 2.1), with or without "*." before it and a dot at its end, in any case.
+// Names of other alphabets are written as "xn--...". The error is the reason alone,
+// to be wrapped with the value.
+func ParseHost(s string) (HostPattern, error) {
+	host := strings.TrimSuffix(s, ".")
+	name := strings.TrimPrefix(host, "*.")
+	if name == "" {
+		return "", errors.New("it is empty")
+	}
+	if len(host) > maxName {
+		return "", fmt.Errorf("it has more than %d characters", maxName)
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if err := checkLabel(label); err != nil {
+			return "", err
+		}
+	}
+	return HostPattern(strings.ToLower(host)), nil
+}
+
+// The longest DNS name and label (RFC 1035 section 2.3.4).
+const (
+	maxName  = 253
+	maxLabel = 63
+)
+
+// checkLabel returns why label is no label of a DNS name.
+func checkLabel(label string) error {
+	switch {
+	case label == "":
+		return errors.New("a label is empty")
+	case len(label) > maxLabel:
+		return fmt.Errorf("a label has more than %d characters", maxLabel)
+	case label[0] == '-' || label[len(label)-1] == '-':
+		return errors.New("a label begins or ends with -")
+	}
+	for i := range len(label) {
+		switch c := label[i]; {
+		case isAlphanumeric(c) || c == '-':
+		case c == '*':
+			return errors.New(`a wildcard is written "*.example.com"`)
+		case c == ':' || c == '/':
+			return errors.New("write it without scheme, port and path")
+		default:
+			return errors.New("use letters, digits, - and dots")
+		}
+	}
+	return nil
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// IsLabel reports whether s is one label of a DNS name in lower case, as the names
+// of Kubernetes namespaces and Services are (RFC 1123).
+func IsLabel(s string) bool { return checkLabel(s) == nil && s == strings.ToLower(s) }
+
+// IsCertificateName reports whether clients can be served a certificate for name,
+// in lower case: a host, or a wildcard, that can be one word of a crt-list. Unlike
+// a Route's it may contain "_", which certificates of internal hosts do.
+func IsCertificateName(name string) bool {
+	name = strings.TrimPrefix(name, "*.")
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > maxLabel || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return len(name) <= maxName
+}
+
+// CanonicalHost is a Host header as a HostPattern: in lower case, without port and
+// without a dot at its end.
+func CanonicalHost(header string) HostPattern {
+	if i := strings.LastIndexByte(header, ':'); i > strings.LastIndexByte(header, ']') {
+		header = header[:i]
+	}
+	return HostPattern(strings.ToLower(strings.TrimSuffix(header, ".")))
+}
+
+// Wildcard is the pattern of all hosts of the same zone: "*.example.com" of
+// "a.example.com", and of itself; "" of a name of one label.
+func (h HostPattern) Wildcard() HostPattern {
+	_, zone, ok := strings.Cut(string(h), ".")
+	if !ok {
+		return ""
+	}
+	return HostPattern("*." + zone)
+}
+
+// Lookups are the patterns that match a host, in the order in which HAProxy looks
+// them up, whatever their paths: the host itself, its wildcard, any host.
+func (h HostPattern) Lookups() []HostPattern {
+	if w := h.Wildcard(); w != "" {
+		return []HostPattern{h, w, ""}
+	}
+	return []HostPattern{h, ""}
+}
+
+// rank is higher for a pattern that comes sooner in Lookups.
+func (h HostPattern) rank() int {
+	switch {
+	case h == "":
+		return 0
+	case strings.HasPrefix(string(h), "*."):
+		return 1
+	}
+	return 2
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haproxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// PathPrefix is a prefix of a path, of whole segments, without a slash at its end:
+// "/cart". The zero value is every path.
+type PathPrefix string
+
+// MaxPath is the length of the longest PathPrefix. With the longest host it stays
+// well below the longest line of a map.
+const MaxPath = 256
+
+// ParsePathPrefix reads a PathPrefix, with or without a slash at its end. Its
+// characters are those of RFC 3986's pchar without those that read as a pattern, a
+// list or a quotation elsewhere: ! $ & ' ( ) * , ; The error is the reason alone,
+// to be wrapped with the value.
+func ParsePathPrefix(s string) (PathPrefix, error) {
+	prefix := strings.TrimSuffix(s, "/")
+	switch {
+	case len(prefix) > MaxPath:
+		return "", fmt.Errorf("it has more than %d characters", MaxPath)
+	case !strings.HasPrefix(s, "/"):
+		return "", errors.New("it does not begin with /")
+	case s == "/":
+		return "", nil
+	}
+	for segment := range strings.SplitSeq(prefix[1:], "/") {
+		if err := checkSegment(segment); err != nil {
+			return "", err
+		}
+	}
+	return PathPrefix(prefix), nil
+}
+
+// checkSegment returns why segment is no segment of a prefix. Dot segments never
+// arrive: clients and proxies remove them (RFC 3986 section 5.2.4), percent-encoded
+// or not.
+func checkSegment(segment string) error {
+	if segment == "" {
+		return errors.New("a segment is empty")
+	}
+	for i := 0; i < len(segment); i++ {
+		c := segment[i]
+		switch {
+		case isAlphanumeric(c) || strings.IndexByte("-._~:@+=", c) >= 0:
+		case c == '%':
+			if i+2 >= len(segment) || !isHex(segment[i+1]) || !isHex(segment[i+2]) {
+				return errors.New("% is not followed by two hexadecimal digits")
+			}
+			i += 2
+		case c == '*':
+			return errors.New("a prefix has no wildcards")
+		default:
+			return errors.New("use letters, digits and - . _ ~ : @ + = %XX")
+		}
+	}
+	switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+	case ".", "..":
+		return errors.New(`a segment is "." or ".."`)
+	}
+	return nil
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// Matches reports whether a path, without query, begins with the segments of p.
+func (p PathPrefix) Matches(path string) bool {
+	return strings.HasPrefix(path, string(p)) && (len(path) == len(p) || path[len(p)] == '/')
+}
