@@ -105,10 +105,8 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"daemon/chaos": `
 			daemon
 			daemon/config
+			daemon/edgetest
 			haproxy
-			haproxy/haproxytest
-			haproxy/runtime
-			kubeapi
 			kubeapi/kubeapitest
 		`,
 		"daemon/cluster": `

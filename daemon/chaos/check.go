@@ -9,27 +9,27 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 )
 
-// backInSync is how long podgate may take after a fault is over. A reload that
-// could not be verified is tried again after a minute.
+// backInSync is how long podgate may take after a fault: it retries a reload that
+// could not be verified after a minute.
 const backInSync = 90 * time.Second
 
-// inSync waits until HAProxy serves what the cluster says: each Service that is
-// there has its pods and no others, is reached, and reaches none but them; one
-// that is not, is not; and podgate's own comparison, of process and files, finds
-// no difference.
-func (t *town) inSync(ctx context.Context) (recovery, error) {
+// inSync waits until HAProxy serves what the cluster holds: each Service has its
+// pods and no other servers, and answers from one of them; a Service that was
+// removed does not answer; and podgate's own comparison finds no difference in
+// process and files.
+func (e *edge) inSync(ctx context.Context) (recovery, error) {
 	began := time.Now()
 	var r recovery
 	for {
-		serves, err := t.compare(ctx)
+		serves, err := e.compare(ctx)
 		r.whole = time.Since(began)
 		switch {
 		case !serves:
@@ -41,33 +41,33 @@ func (t *town) inSync(ctx context.Context) (recovery, error) {
 			return r, nil
 		}
 		if r.whole > backInSync {
-			return r, fmt.Errorf("out of sync within %s: %w", backInSync, err)
+			return r, fmt.Errorf("not in sync within %s: %w", backInSync, err)
 		}
 		r.waitedFor = err.Error()
-		pause(ctx, 50*time.Millisecond)
+		edgetest.Pause(ctx, 50*time.Millisecond)
 	}
 }
 
 // recovery is how long an edge took after a fault.
 type recovery struct {
-	served    time.Duration // until every Service had its pods and was reached
-	whole     time.Duration // until there was no difference at all
+	served    time.Duration // until every Service had its pods and answered
+	whole     time.Duration // until there was no difference
 	waitedFor string        // the last difference; "" for none
 }
 
-// compare reports whether HAProxy serves what it should, and what is not as it
-// should be, if only that servers which left are yet to be deleted.
-func (t *town) compare(ctx context.Context) (serves bool, err error) {
-	if err := t.compareServing(ctx); err != nil {
+// compare reports whether HAProxy serves what it should, and the first difference,
+// which may be no more than a server that is yet to be deleted.
+func (e *edge) compare(ctx context.Context) (serves bool, err error) {
+	if err := e.compareServing(ctx); err != nil {
 		return false, err
 	}
-	c, err := config.Load(t.toml)
+	c, err := config.Load(e.TOML)
 	if err != nil {
 		return true, err
 	}
-	// Past what stands before them.
-	c.Kubernetes.Servers = []string{t.api.URL()}
-	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = t.haproxy.Admin, t.haproxy.Master
+	// Not by the proxies.
+	c.Kubernetes.Servers = []string{e.Cluster.URL()}
+	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = e.HAProxy.Admin, e.HAProxy.Master
 	differences, err := daemon.Differences(ctx, c, "chaos", nil)
 	if err == nil && len(differences) > 0 {
 		err = fmt.Errorf("%d differences, the first: %s", len(differences), differences[0])
@@ -75,33 +75,33 @@ func (t *town) compare(ctx context.Context) (serves bool, err error) {
 	return true, err
 }
 
-func (t *town) compareServing(ctx context.Context) error {
-	served, err := t.runtime.Servers(ctx, nil)
+func (e *edge) compareServing(ctx context.Context) error {
+	served, err := e.Runtime.Servers(ctx, nil)
 	if err != nil {
 		return err
 	}
 	for i := range services {
-		if err := t.compareService(i, served["shop_"+serviceName(i)+"_80"]); err != nil {
+		if err := e.compareService(i, served["shop_"+serviceName(i)+"_80"]); err != nil {
 			return err
 		}
 	}
 	for i := range services {
-		if err := t.askOnce(i); err != nil {
+		if err := e.askOnce(i); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// compareService looks at the servers that take requests.
-func (t *town) compareService(i int, servers []haproxy.Server) error {
+// compareService compares the servers that take requests.
+func (e *edge) compareService(i int, servers []haproxy.Server) error {
 	var have, want []string
 	for _, s := range servers {
 		if s.State == haproxy.Ready {
 			have = append(have, s.Addr.Addr().String())
 		}
 	}
-	for _, n := range slices.Sorted(maps.Keys(t.wanted[i])) {
+	for _, n := range slices.Sorted(maps.Keys(e.wanted[i])) {
 		want = append(want, podAddr(i, n).String())
 	}
 	if !slices.Equal(have, want) {
@@ -110,25 +110,19 @@ func (t *town) compareService(i int, servers []haproxy.Server) error {
 	return nil
 }
 
-// askOnce asks for one Service. The last may be at a TCP port and not at its
-// path.
-func (t *town) askOnce(i int) error {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	err := t.ask(&client, i)
-	var status statusError
-	_, there := t.wanted[i]
+// askOnce asks for one Service. The last may be at a TCP port instead of its path.
+func (e *edge) askOnce(i int) error {
+	err := edgetest.Ask(e.target(i))
+	_, exists := e.wanted[i]
 	switch {
-	case there && (err == nil || i == services-1 && errors.As(err, &status) && status == http.StatusNotFound):
+	case exists && (err == nil || i == services-1 && errors.Is(err, edgetest.StatusError(http.StatusNotFound))):
 		return nil
-	case !there && errors.As(err, &status) && status == http.StatusNotFound:
+	case !exists && errors.Is(err, edgetest.StatusError(http.StatusNotFound)):
 		return nil
-	case !there && err == nil:
-		return fmt.Errorf("%s is answered and is not there", serviceName(i))
-	case !there && errors.As(err, &status) && status == http.StatusServiceUnavailable:
-		// Somebody else of that name may have the path now, and has no pods.
-		if t.evil && strings.HasPrefix(serviceName(i), "s") {
-			return nil
-		}
+	case !exists && err == nil:
+		return fmt.Errorf("%s is answered and does not exist", serviceName(i))
+	case !exists && e.evil && errors.Is(err, edgetest.StatusError(http.StatusServiceUnavailable)):
+		return nil // a Service of evilNamespace may have the path now, and has no pods
 	}
 	return err
 }

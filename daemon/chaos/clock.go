@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// clockEnv is how a podgate that buildJumping built is told of its clock.
+// clockEnv names the clock file to a podgate that buildJumping has built.
 const clockEnv = "PODGATE_CHAOS_CLOCK"
 
-// jumpSource goes into package time of a podgate whose clock can jump: seconds
-// that stand in a file, which both map into memory, are added to the wall clock.
-// The monotonic clock goes on as it does, which is what a kernel whose time is
-// set shows a process. Nothing else lets the clock of one process jump: a time
-// namespace has only monotonic clocks, and a static binary loads no library.
+// jumpSource is added to package time of a podgate whose clock can jump: it adds
+// the seconds that are in a file, mapped into memory, to the wall clock. The
+// monotonic clock is not changed, as when the kernel's time is set. There is no
+// other way for one process: a time namespace has only monotonic clocks, and a
+// static binary loads no library.
 const jumpSource = `package time
 
 import (
@@ -54,8 +54,8 @@ func jumped() int64 {
 }
 `
 
-// buildJumping builds cmd/podgate into folder, with such a package time, by an
-// overlay of Go's own (go help build, "-overlay"), and returns its path.
+// buildJumping builds cmd/podgate with jumpSource into folder, by an overlay of
+// Go's package time (go help build, "-overlay"), and returns its path.
 func buildJumping(ctx context.Context, folder string) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -68,7 +68,7 @@ func buildJumping(ctx context.Context, folder string) (string, error) {
 	}
 	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	if bytes.Count(text, []byte(now)) != 1 {
-		return "", errors.New("time.Now of this Go is not the one that chaos knows (correct buildJumping)")
+		return "", errors.New("find time.Now in this version of Go: its source has changed (adapt buildJumping)")
 	}
 	replaced := map[string]string{}
 	for name, text := range map[string][]byte{
@@ -95,9 +95,9 @@ func buildJumping(ctx context.Context, folder string) (string, error) {
 	return binary, nil
 }
 
-// setClock has podgate's clock show so much more, or less, than the machine's.
-func (t *town) setClock(by time.Duration) error {
-	file, err := os.OpenFile(t.clock, os.O_WRONLY|os.O_CREATE, 0o600)
+// setClock makes podgate's clock differ from the machine's.
+func (e *edge) setClock(by time.Duration) error {
+	file, err := os.OpenFile(e.clock, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -105,13 +105,13 @@ func (t *town) setClock(by time.Duration) error {
 	return errors.Join(err, file.Close())
 }
 
-// jumps are what clocks were seen to do: a leap of NTP, a virtual machine that
-// was stopped and went on, a box that starts in 1970, or a year ahead.
-func (t *town) jumps() time.Duration {
+// jumps returns a difference as clocks have them in the field: a step of NTP, a
+// virtual machine that was paused, a machine that boots in 1970, or a year ahead.
+func (e *edge) jumps() time.Duration {
 	const day = 24 * time.Hour
 	all := []time.Duration{
 		0, time.Second, -time.Second, time.Minute, -time.Minute, time.Hour, -time.Hour, day, -day, 400 * day, -400 * day,
 		time.Until(time.Unix(0, 0)),
 	}
-	return all[t.IntN(len(all))]
+	return all[e.IntN(len(all))]
 }

@@ -3,37 +3,38 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
-	"podgate/kubeapi"
+	"podgate/daemon/edgetest"
 )
 
 const (
-	stable   = 4 // Services that are always there, and asked all the time
-	services = 8 // those that come and go among them
+	stable   = 4 // Services that always exist, and that the clients ask
+	services = 8 // all of them; the others are added and removed
 	perPod   = 6 // pods that each may have
 )
 
-// cluster is what the API server should say, and how often that changed.
+// evilNamespace has Services that ask for what others have.
+const evilNamespace = "evil"
+
+// cluster is what the API server should hold, and how often that changed.
 type cluster struct {
-	tcp     netip.AddrPort       // where one Service listens by itself
-	wanted  map[int]map[int]bool // the pods of each Service that is there
+	tcp     netip.AddrPort       // where the last Service may listen by itself
+	wanted  map[int]map[int]bool // pods of each Service that exists
 	evil    bool
 	bad     int
 	changes int
 }
 
-// fill begins with every Service, of two pods each.
-func (t *town) fill() error {
-	t.wanted = map[int]map[int]bool{}
+// fill creates every Service, with two pods each.
+func (e *edge) fill() error {
+	e.wanted = map[int]map[int]bool{}
 	for i := range services {
-		if err := t.setService(i, nil); err != nil {
-			return err
-		}
-		if err := t.setPods(i, 0, 1); err != nil {
+		if err := errors.Join(e.putService(i, nil), e.setPods(i, 0, 1)); err != nil {
 			return err
 		}
 	}
@@ -42,58 +43,57 @@ func (t *town) fill() error {
 
 func serviceName(i int) string { return fmt.Sprintf("s%d", i) }
 
-func (t *town) setService(i int, annotations map[string]string) error {
-	prefixed := map[string]string{}
-	for k, v := range annotations {
-		prefixed["serviceloadbalancer/lb."+k] = v
-	}
-	t.changes++
-	return t.api.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: serviceName(i)}, Type: "ClusterIP", Annotations: prefixed, Created: time.Unix(1, 0),
-		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
-	})
+// target is a Service as clients reach it.
+func (e *edge) target(i int) edgetest.Target {
+	path := "/" + serviceName(i)
+	return edgetest.Target{Service: serviceName(i), Request: edgetest.Request{Addr: e.HTTP, Path: path + "/"}, Strip: path}
+}
+
+func (e *edge) putService(i int, annotations map[string]string) error {
+	e.changes++
+	svc := edgetest.Service(serviceName(i), annotations)
+	svc.Created = time.Unix(1, 0)
+	return e.Cluster.PutService(svc)
 }
 
 // setPods gives a Service these pods and no others.
-func (t *town) setPods(i int, pods ...int) error {
-	slice := kubeapi.EndpointSlice{
-		Key: kubeapi.Key{Namespace: "shop", Name: serviceName(i) + "-x"}, Service: serviceName(i), AddressType: "IPv4",
-		Ports: []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: t.pods.port()}},
-	}
-	t.wanted[i] = map[int]bool{}
+func (e *edge) setPods(i int, pods ...int) error {
+	e.wanted[i] = map[int]bool{}
+	var addrs []netip.AddrPort
 	for _, n := range pods {
-		t.wanted[i][n] = true
-		slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: podAddr(i, n), Ready: true, Serving: true})
+		e.wanted[i][n] = true
+		addrs = append(addrs, e.pods.At(serviceName(i), podAddr(i, n)))
 	}
-	t.changes++
-	return t.api.SetSlice(slice)
+	e.changes++
+	return e.Cluster.SetEndpoints(serviceName(i), edgetest.ReadyAt(addrs...)...)
 }
 
-// podAddr tells by itself whose pod it is.
+// podAddr is the address of a Service's n-th pod.
 func podAddr(service, n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, byte(64 + service), 0, byte(1 + n)})
 }
 
-// churn changes some of the cluster: pods move, Services come, go and change.
-func (t *town) churn() error {
-	for range 1 + t.IntN(4) {
-		i := t.IntN(services)
+// churn changes some of the cluster: pods move, Services are added, removed and
+// changed.
+func (e *edge) churn() error {
+	for range 1 + e.IntN(4) {
+		i := e.IntN(services)
 		var err error
-		switch _, there := t.wanted[i]; {
-		case t.IntN(8) == 0:
-			err = t.harm()
-		case i >= stable && t.IntN(4) == 0 && there:
-			t.changes++
-			t.api.Delete("Service", "shop", serviceName(i))
-			t.api.Delete("EndpointSlice", "shop", serviceName(i)+"-x")
-			delete(t.wanted, i)
-		case i >= stable && (!there || t.IntN(4) == 0):
-			err = t.setService(i, t.annotations(i))
+		switch _, there := e.wanted[i]; {
+		case e.IntN(8) == 0:
+			err = e.harm()
+		case i >= stable && e.IntN(4) == 0 && there:
+			e.changes++
+			e.Cluster.RemoveService(serviceName(i))
+			err = e.Cluster.SetEndpoints(serviceName(i))
+			delete(e.wanted, i)
+		case i >= stable && (!there || e.IntN(4) == 0):
+			err = e.putService(i, e.annotations(i))
 			if err == nil && !there {
-				err = t.setPods(i, t.somePods()...)
+				err = e.setPods(i, e.somePods()...)
 			}
 		default:
-			err = t.setPods(i, t.somePods()...)
+			err = e.setPods(i, e.somePods()...)
 		}
 		if err != nil {
 			return err
@@ -102,40 +102,39 @@ func (t *town) churn() error {
 	return nil
 }
 
-func (t *town) somePods() []int { return t.Perm(perPod)[:1+t.IntN(perPod-1)] }
+func (e *edge) somePods() []int { return e.Perm(perPod)[:1+e.IntN(perPod-1)] }
 
-// annotations change what only a reload can, or a map. The last Service has a
-// TCP port of its own at times.
-func (t *town) annotations(i int) map[string]string {
+// annotations need a reload, or a change of a map. The last Service has a TCP port
+// of its own at times.
+func (e *edge) annotations(i int) map[string]string {
 	all := []map[string]string{
 		nil, {"algorithm": "leastconn"}, {"cookie-sticky-session": "true"}, {"timeout-server": "9s"}, {"check-path": "/"}, {"maxconn": "50"},
 	}
 	if i == services-1 {
-		all = append(all, map[string]string{"tcp": fmt.Sprint(t.tcp.Port())})
+		all = append(all, map[string]string{"tcp": fmt.Sprint(e.tcp.Port())})
 	}
-	return all[t.IntN(len(all))]
+	return all[e.IntN(len(all))]
 }
 
-// harm puts a Service of another namespace into the cluster that asks for what
-// others have, and for nonsense.
-func (t *town) harm() error {
+// harm adds or changes a Service of another namespace that asks for what others
+// have, and for nonsense.
+func (e *edge) harm() error {
 	values := []string{
 		"s0_80", "shop_s1_80", "/s0", "/s1,/s2/x", "*", "\n  server x 127.0.0.1:1", `"`, "${HOME}", "%[src]", "-i /S3", strings.Repeat("a", 5000),
-		fmt.Sprint(t.tcp.Port()), fmt.Sprint(t.http.Port()), "true", "9999999h", "podgate_http", "\x00", "none", "a.example.com,*.example.com",
+		fmt.Sprint(e.tcp.Port()), fmt.Sprint(e.HTTP.Port()), "true", "9999999h", "podgate_http", "\x00", "none", "a.example.com,*.example.com",
 	}
 	keys := []string{
 		"host", "path", "aclMatch", "rewrite", "backend-name", "tcp", "algorithm", "check-path", "check-interval", "maxconn", "timeout-server",
 		"timeout-connect", "cookie-sticky-session", "backend-protocol", "sslTerm", "allow-source", "nonsense", "host.nope",
 	}
 	annotations := map[string]string{}
-	for range 1 + t.IntN(4) {
-		annotations["serviceloadbalancer/lb."+keys[t.IntN(len(keys))]] = values[t.IntN(len(values))]
+	for range 1 + e.IntN(4) {
+		annotations[keys[e.IntN(len(keys))]] = values[e.IntN(len(values))]
 	}
-	t.bad++
-	t.evil = true
-	return t.api.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "evil", Name: fmt.Sprintf("s%d", t.IntN(3))}, Type: "ClusterIP", Annotations: annotations,
-		Created: time.Unix(2, 0), // younger, or it would have by its name what both ask for
-		Ports:   []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
-	})
+	e.bad++
+	e.evil = true
+	svc := edgetest.Service(serviceName(e.IntN(3)), annotations)
+	svc.Namespace = evilNamespace
+	svc.Created = time.Unix(2, 0) // younger: the older Service wins what both ask for
+	return e.Cluster.PutService(svc)
 }

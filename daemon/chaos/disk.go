@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// mountDisk gives the folder a small file system of its own, which can be filled
-// and made read-only. It needs root.
+// mountDisk mounts a small file system on the folder, which can be filled and made
+// read-only. It needs root.
 func mountDisk(folder string) error {
 	return syscall.Mount("none", folder, "tmpfs", 0, "size=1m,mode=0755")
 }
@@ -36,7 +36,7 @@ func fillDisk(folder string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%s cannot be filled", folder)
+	return fmt.Errorf("fill %s: it takes more than it should have", folder)
 }
 
 func readOnly(folder string, on bool) error {

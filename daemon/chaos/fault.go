@@ -13,17 +13,18 @@ import (
 	"syscall"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi/kubeapitest"
 )
 
-// fault is one kind of harm. After do, the harm is over and what it left behind
-// is to be put right by podgate.
+// fault is one kind of harm. When do returns, the harm is over, and podgate has to
+// repair what it left behind.
 type fault struct {
 	name     string
 	do       func(context.Context) error
 	survived int
 	skipped  int
-	served   time.Duration // the longest until all was served again
+	served   time.Duration // the longest until every Service was served again
 	slowest  recovery
 }
 
@@ -36,232 +37,233 @@ func find(faults []*fault, name string) (*fault, bool) {
 	return nil, false
 }
 
-// moment is a while at random, short enough for the load to notice each.
-func (t *town) moment(ctx context.Context) { pause(ctx, time.Duration(t.IntN(1500))*time.Millisecond) }
+// moment waits up to 1.5 s.
+func (e *edge) moment(ctx context.Context) {
+	edgetest.Pause(ctx, time.Duration(e.IntN(1500))*time.Millisecond)
+}
 
-// while has the cluster change during something.
-func (t *town) while(ctx context.Context, begin, end func()) error {
+// while changes the cluster between begin and end.
+func (e *edge) while(ctx context.Context, begin, end func()) error {
 	begin()
 	defer end()
-	for range 1 + t.IntN(3) {
-		t.moment(ctx)
-		if err := t.churn(); err != nil {
+	for range 1 + e.IntN(3) {
+		e.moment(ctx)
+		if err := e.churn(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *town) faults() []*fault {
-	return append(append(t.processFaults(), t.apiFaults()...), append(t.socketFaults(), t.fileFaults()...)...)
+func (e *edge) faults() []*fault {
+	return append(append(e.processFaults(), e.apiFaults()...), append(e.socketFaults(), e.fileFaults()...)...)
 }
 
-func (t *town) processFaults() []*fault {
+func (e *edge) processFaults() []*fault {
 	return []*fault{
 		{name: "podgate killed", do: func(ctx context.Context) error {
-			t.moment(ctx)
-			t.killPodgate()
-			t.moment(ctx)
-			return t.startPodgate()
+			e.moment(ctx)
+			e.podgate.Kill()
+			e.moment(ctx)
+			return e.startPodgate()
 		}},
 		{name: "podgate killed again and again", do: func(ctx context.Context) error {
 			for range 5 {
-				t.killPodgate()
-				if err := errors.Join(t.churn(), t.startPodgate()); err != nil {
+				e.podgate.Kill()
+				if err := errors.Join(e.churn(), e.startPodgate()); err != nil {
 					return err
 				}
-				pause(ctx, time.Duration(t.IntN(300))*time.Millisecond)
+				edgetest.Pause(ctx, time.Duration(e.IntN(300))*time.Millisecond)
 			}
 			return nil
 		}},
-		{name: "podgate ended by SIGTERM", do: func(ctx context.Context) error {
-			t.moment(ctx)
-			_ = t.podgate.Process.Signal(syscall.SIGTERM)
-			if err := t.podgate.Wait(); err != nil {
+		{name: "podgate stopped by SIGTERM", do: func(ctx context.Context) error {
+			e.moment(ctx)
+			_ = e.podgate.Process.Signal(syscall.SIGTERM)
+			if err := e.podgate.Wait(); err != nil {
 				return err
 			}
-			return errors.Join(t.churn(), t.startPodgate())
+			return errors.Join(e.churn(), e.startPodgate())
 		}},
-		{name: "podgate stopped for a while", do: func(ctx context.Context) error {
-			return t.while(ctx, func() { _ = t.podgate.Process.Signal(syscall.SIGSTOP) }, func() { _ = t.podgate.Process.Signal(syscall.SIGCONT) })
+		{name: "podgate frozen for a while", do: func(ctx context.Context) error {
+			return e.while(ctx, func() { _ = e.podgate.Process.Signal(syscall.SIGSTOP) }, func() { _ = e.podgate.Process.Signal(syscall.SIGCONT) })
 		}},
 		{name: "podgate's clock jumps", do: func(ctx context.Context) error {
-			if t.clock == "" {
+			if e.clock == "" {
 				return errNotHere
 			}
-			for range 1 + t.IntN(3) {
-				if err := errors.Join(t.churn(), t.setClock(t.jumps()), t.churn()); err != nil {
+			for range 1 + e.IntN(3) {
+				if err := errors.Join(e.churn(), e.setClock(e.jumps()), e.churn()); err != nil {
 					return err
 				}
-				t.moment(ctx)
+				e.moment(ctx)
 			}
 			return nil
 		}},
-		{name: "podgate's clock jumps while it is away", do: func(ctx context.Context) error {
-			if t.clock == "" {
+		{name: "podgate's clock jumps while podgate is down", do: func(ctx context.Context) error {
+			if e.clock == "" {
 				return errNotHere
 			}
-			t.killPodgate()
-			return errors.Join(t.churn(), t.setClock(t.jumps()), t.startPodgate())
+			e.podgate.Kill()
+			return errors.Join(e.churn(), e.setClock(e.jumps()), e.startPodgate())
 		}},
-		{name: "podgate's clock jumps while the API server answers with nothing", do: func(ctx context.Context) error {
-			if t.clock == "" {
+		{name: "podgate's clock jumps while the API server answers with empty lists", do: func(ctx context.Context) error {
+			if e.clock == "" {
 				return errNotHere
 			}
-			t.api.Misbehave(kubeapitest.Hide("services", "endpointslices"))
-			defer t.recall()
-			t.api.ExpireVersions()
-			pause(ctx, time.Duration(t.IntN(400))*time.Millisecond)
-			err := t.setClock(t.jumps())
-			pause(ctx, time.Duration(t.IntN(400))*time.Millisecond) // well below safety.hold_time
+			e.Cluster.Misbehave(kubeapitest.Hide("services", "endpointslices"))
+			defer e.recall()
+			e.Cluster.ExpireVersions()
+			edgetest.Pause(ctx, time.Duration(e.IntN(400))*time.Millisecond)
+			err := e.setClock(e.jumps())
+			edgetest.Pause(ctx, time.Duration(e.IntN(400))*time.Millisecond) // well below safety.hold_time
 			return err
 		}},
-		{name: "HAProxy's worker stopped for a while", do: func(ctx context.Context) error {
-			pid := t.haproxy.Pid()
-			if pid == 0 { // that would be our own group
+		{name: "HAProxy's worker frozen for a while", do: func(ctx context.Context) error {
+			pid := e.HAProxy.Pid()
+			if pid == 0 { // it would be this process group
 				return errors.New("HAProxy does not answer")
 			}
-			return t.while(ctx, func() { _ = syscall.Kill(pid, syscall.SIGSTOP) }, func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+			return e.while(ctx, func() { _ = syscall.Kill(pid, syscall.SIGSTOP) }, func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 		}},
 		{name: "HAProxy's worker killed", do: func(ctx context.Context) error {
-			t.moment(ctx)
-			return t.restartHAProxy(ctx, func() error {
-				if pid := t.haproxy.Pid(); pid != 0 { // zero would be our own group
+			e.moment(ctx)
+			return e.restartHAProxy(ctx, func() error {
+				if pid := e.HAProxy.Pid(); pid != 0 { // zero would be this process group
 					_ = syscall.Kill(pid, syscall.SIGKILL)
 				}
-				pause(ctx, time.Second)
-				// In the middle of a reload that may have been a worker without
-				// which the master goes on.
-				return t.haproxy.KillMaster()
+				edgetest.Pause(ctx, time.Second)
+				// During a reload the master may go on without that worker.
+				return e.HAProxy.KillMaster()
 			})
 		}},
 		{name: "HAProxy's master killed", do: func(ctx context.Context) error {
-			t.moment(ctx)
-			return t.restartHAProxy(ctx, t.haproxy.KillMaster)
+			e.moment(ctx)
+			return e.restartHAProxy(ctx, e.HAProxy.KillMaster)
 		}},
-		{name: "HAProxy killed and podgate with it", do: func(ctx context.Context) error {
-			t.killPodgate()
-			if err := t.restartHAProxy(ctx, t.haproxy.KillMaster); err != nil {
+		{name: "HAProxy and podgate killed", do: func(ctx context.Context) error {
+			e.podgate.Kill()
+			if err := e.restartHAProxy(ctx, e.HAProxy.KillMaster); err != nil {
 				return err
 			}
-			return errors.Join(t.churn(), t.startPodgate())
+			return errors.Join(e.churn(), e.startPodgate())
 		}},
 	}
 }
 
-func (t *town) apiFaults() []*fault {
+func (e *edge) apiFaults() []*fault {
 	misbehave := func(name string, how ...kubeapitest.Misbehaviour) *fault {
 		return &fault{name: "API server " + name, do: func(ctx context.Context) error {
-			return t.while(ctx, func() {
-				t.api.Misbehave(how...)
-				if t.IntN(2) == 0 {
-					t.api.CutWatches()
+			return e.while(ctx, func() {
+				e.Cluster.Misbehave(how...)
+				if e.IntN(2) == 0 {
+					e.Cluster.CutWatches()
 				}
-			}, t.recall)
+			}, e.recall)
 		}}
 	}
 	return []*fault{
-		{name: "API server gone", do: func(ctx context.Context) error {
-			t.api.Stop()
-			err := errors.Join(t.churn(), func() error { t.moment(ctx); return nil }(), t.churn())
-			return errors.Join(err, t.api.Start(""))
+		{name: "API server down", do: func(ctx context.Context) error {
+			e.Cluster.Stop()
+			err := errors.Join(e.churn(), func() error { e.moment(ctx); return nil }(), e.churn())
+			return errors.Join(err, e.Cluster.Start(""))
 		}},
-		{name: "API server gone while podgate starts", do: func(ctx context.Context) error {
-			t.api.Stop()
-			t.killPodgate()
-			err := errors.Join(t.startPodgate(), t.churn())
-			t.moment(ctx)
-			return errors.Join(err, t.api.Start(""))
+		{name: "API server down while podgate starts", do: func(ctx context.Context) error {
+			e.Cluster.Stop()
+			e.podgate.Kill()
+			err := errors.Join(e.startPodgate(), e.churn())
+			e.moment(ctx)
+			return errors.Join(err, e.Cluster.Start(""))
 		}},
 		misbehave("slow", kubeapitest.Slow(700*time.Millisecond)),
-		misbehave("overloaded", kubeapitest.TooManyRequests(5, time.Second)),
-		misbehave("in error", kubeapitest.FailLists(500, 4), kubeapitest.FailWatches(503, 4)),
+		misbehave("throttles", kubeapitest.TooManyRequests(5, time.Second)),
+		misbehave("answers with errors", kubeapitest.FailLists(500, 4), kubeapitest.FailWatches(503, 4)),
 		misbehave("hangs", kubeapitest.HangLists(), kubeapitest.HangWatches()),
-		misbehave("says nothing in watches", kubeapitest.MuteWatches()),
-		misbehave("says everything twice", kubeapitest.Repeat()),
-		misbehave("says again what was before", kubeapitest.Echo()),
-		misbehave("tells changes late", kubeapitest.Late(700*time.Millisecond)),
-		misbehave("tells changes in another order", kubeapitest.Late(300*time.Millisecond), kubeapitest.Shuffle(t.Uint64())),
-		misbehave("tells changes late, twice, in another order and with what was before",
-			kubeapitest.Late(300*time.Millisecond), kubeapitest.Repeat(), kubeapitest.Echo(), kubeapitest.Shuffle(t.Uint64())),
-		misbehave("pages", kubeapitest.PageSize(1)),
+		misbehave("sends nothing in watches", kubeapitest.MuteWatches()),
+		misbehave("sends events twice", kubeapitest.Repeat()),
+		misbehave("repeats old events", kubeapitest.Echo()),
+		misbehave("sends events late", kubeapitest.Late(700*time.Millisecond)),
+		misbehave("sends events in another order", kubeapitest.Late(300*time.Millisecond), kubeapitest.Shuffle(e.Uint64())),
+		misbehave("sends events late, twice, in another order and with old ones",
+			kubeapitest.Late(300*time.Millisecond), kubeapitest.Repeat(), kubeapitest.Echo(), kubeapitest.Shuffle(e.Uint64())),
+		misbehave("lists in pages of one object", kubeapitest.PageSize(1)),
 		misbehave("cuts streamed lists", kubeapitest.CutStreamedLists(3)),
-		misbehave("answers with nothing", kubeapitest.Hide("services", "endpointslices")),
-		misbehave("answers without endpoints", kubeapitest.Hide("endpointslices")),
-		{name: "API server answers from the past", do: func(ctx context.Context) error {
-			return t.while(ctx, func() { t.api.Stale(); t.api.ExpireVersions() }, t.recall)
+		misbehave("answers with empty lists", kubeapitest.Hide("services", "endpointslices")),
+		misbehave("answers without EndpointSlices", kubeapitest.Hide("endpointslices")),
+		{name: "API server answers from an old cache", do: func(ctx context.Context) error {
+			return e.while(ctx, func() { e.Cluster.Stale(); e.Cluster.ExpireVersions() }, e.recall)
 		}},
 		{name: "API server restored from a backup", do: func(ctx context.Context) error {
-			t.api.RestoreVersion(1 + t.IntN(100))
-			t.moment(ctx)
-			t.api.EndWatches()
+			e.Cluster.RestoreVersion(1 + e.IntN(100))
+			e.moment(ctx)
+			e.Cluster.EndWatches()
 			return nil
 		}},
-		{name: "watches with garbage, cut and too old", do: func(ctx context.Context) error {
+		{name: "watches with garbage, cut and expired", do: func(ctx context.Context) error {
 			for range 6 {
 				[]func(){
-					t.api.CutWatches, t.api.EndWatches, t.api.ExpireVersions, t.api.Bookmark,
-					func() { t.api.SendGarbage(`{"type":"MODIFIED","object":{"kind":"Service","spec":7}}`) },
-					func() { t.api.SendGarbage("\x00\x00\x00\x05hello") },
-					func() { t.api.KeepHistory(1 + t.IntN(3)) },
-				}[t.IntN(7)]()
-				if err := t.churn(); err != nil {
+					e.Cluster.CutWatches, e.Cluster.EndWatches, e.Cluster.ExpireVersions, e.Cluster.Bookmark,
+					func() { e.Cluster.SendGarbage(`{"type":"MODIFIED","object":{"kind":"Service","spec":7}}`) },
+					func() { e.Cluster.SendGarbage("\x00\x00\x00\x05hello") },
+					func() { e.Cluster.KeepHistory(1 + e.IntN(3)) },
+				}[e.IntN(7)]()
+				if err := e.churn(); err != nil {
 					return err
 				}
-				pause(ctx, time.Duration(t.IntN(200))*time.Millisecond)
+				edgetest.Pause(ctx, time.Duration(e.IntN(200))*time.Millisecond)
 			}
-			t.api.KeepHistory(10_000)
+			e.Cluster.KeepHistory(10_000)
 			return nil
 		}},
-		{name: "answers of the API server cut short", do: func(ctx context.Context) error {
-			return t.while(ctx, func() { t.front.set(mode{after: 1 + t.IntN(4000)}); t.api.EndWatches() }, func() { t.front.set(mode{}) })
+		{name: "API server's answers cut short", do: func(ctx context.Context) error {
+			return e.while(ctx, func() { e.api.Set(edgetest.Mode{After: 1 + e.IntN(4000)}); e.Cluster.EndWatches() }, func() { e.api.Set(edgetest.Mode{}) })
 		}},
 		{name: "API server behind a slow line", do: func(ctx context.Context) error {
-			return t.while(ctx, func() { t.front.set(mode{pace: 5 * time.Millisecond}); t.api.EndWatches() }, func() { t.front.set(mode{}) })
+			return e.while(ctx, func() { e.api.Set(edgetest.Mode{Pace: 5 * time.Millisecond}); e.Cluster.EndWatches() }, func() { e.api.Set(edgetest.Mode{}) })
 		}},
 		{name: "connections to the API server cut", do: func(ctx context.Context) error {
-			return t.while(ctx, t.front.cut, t.front.cut)
+			return e.while(ctx, e.api.Cut, e.api.Cut)
 		}},
 	}
 }
 
-// recall ends what is wrong with the API server, and has it tell what it did not.
-func (t *town) recall() {
-	t.api.Behave()
-	t.api.ExpireVersions()
+// recall ends the misbehaviour of the API server, and makes podgate list again.
+func (e *edge) recall() {
+	e.Cluster.Behave()
+	e.Cluster.ExpireVersions()
 }
 
-func (t *town) socketFaults() []*fault {
+func (e *edge) socketFaults() []*fault {
 	var all []*fault
-	for name, p := range map[string]*proxy{"admin socket": t.admin, "master socket": t.master} {
-		for how, m := range map[string]mode{
-			" hangs": {swallow: true}, " answers half": {after: 60}, " closes": {refuse: true}, " is slow": {pace: 20 * time.Millisecond},
+	for name, p := range map[string]*edgetest.Proxy{"admin socket": e.admin, "master socket": e.master} {
+		for how, m := range map[string]edgetest.Mode{
+			" hangs": {Swallow: true}, " answers half": {After: 60}, " closes": {Refuse: true}, " is slow": {Pace: 20 * time.Millisecond},
 		} {
 			all = append(all, &fault{name: name + how, do: func(ctx context.Context) error {
 				m := m
-				if m.after > 0 {
-					m.after = 1 + t.IntN(2000)
+				if m.After > 0 {
+					m.After = 1 + e.IntN(2000)
 				}
-				return t.while(ctx, func() { p.set(m) }, func() { p.set(mode{}) })
+				return e.while(ctx, func() { p.Set(m) }, func() { p.Set(edgetest.Mode{}) })
 			}})
 		}
 	}
 	return sorted(append(all, &fault{name: "both sockets close", do: func(ctx context.Context) error {
-		return t.while(ctx, func() { t.admin.set(mode{refuse: true}); t.master.set(mode{refuse: true}) },
-			func() { t.admin.set(mode{}); t.master.set(mode{}) })
+		return e.while(ctx, func() { e.admin.Set(edgetest.Mode{Refuse: true}); e.master.Set(edgetest.Mode{Refuse: true}) },
+			func() { e.admin.Set(edgetest.Mode{}); e.master.Set(edgetest.Mode{}) })
 	}}))
 }
 
-// sorted makes one seed do the same harm again: maps have no order.
+// sorted gives the faults the same order for every run: maps have none.
 func sorted(faults []*fault) []*fault {
 	slices.SortFunc(faults, func(a, b *fault) int { return strings.Compare(a.name, b.name) })
 	return faults
 }
 
-func (t *town) fileFaults() []*fault {
+func (e *edge) fileFaults() []*fault {
 	onDisk := func(begin, end func() error) func(context.Context) error {
 		return func(ctx context.Context) error {
-			if !t.disk {
+			if !e.disk {
 				return errNotHere
 			}
 			if err := begin(); err != nil {
@@ -269,45 +271,45 @@ func (t *town) fileFaults() []*fault {
 			}
 			var err error
 			for range 3 {
-				t.moment(ctx)
-				err = errors.Join(err, t.churn())
+				e.moment(ctx)
+				err = errors.Join(err, e.churn())
 			}
-			if t.IntN(3) == 0 {
-				t.killPodgate()
-				err = errors.Join(err, t.startPodgate())
-				t.moment(ctx)
+			if e.IntN(3) == 0 {
+				e.podgate.Kill()
+				err = errors.Join(err, e.startPodgate())
+				e.moment(ctx)
 			}
 			return errors.Join(err, end())
 		}
 	}
-	folder := t.haproxy.Folder
+	folder := e.HAProxy.Folder
 	return []*fault{
 		{name: "disk full", do: onDisk(func() error { return fillDisk(folder) }, func() error { return os.Remove(ballast(folder)) })},
 		{name: "disk read-only", do: onDisk(func() error { return readOnly(folder, true) }, func() error { return readOnly(folder, false) })},
-		{name: "files harmed while podgate is away", do: func(ctx context.Context) error {
-			t.killPodgate()
-			return errors.Join(t.harmFiles(), t.churn(), t.startPodgate())
+		{name: "files damaged while podgate is down", do: func(ctx context.Context) error {
+			e.podgate.Kill()
+			return errors.Join(e.harmFiles(), e.churn(), e.startPodgate())
 		}},
-		{name: "files harmed while podgate runs, then killed", do: func(ctx context.Context) error {
-			if err := t.harmFiles(); err != nil {
+		{name: "files damaged, then podgate killed", do: func(ctx context.Context) error {
+			if err := e.harmFiles(); err != nil {
 				return err
 			}
-			t.moment(ctx)
-			t.killPodgate()
-			return t.startPodgate()
+			e.moment(ctx)
+			e.podgate.Kill()
+			return e.startPodgate()
 		}},
-		{name: "podgate.toml swapped while it is read", do: func(ctx context.Context) error {
+		{name: "podgate.toml replaced while it is read", do: func(ctx context.Context) error {
 			for range 60 {
-				half := t.text[:t.IntN(len(t.text))]
-				if err := os.WriteFile(t.toml, half, 0o600); err != nil {
+				half := e.config[:e.IntN(len(e.config))]
+				if err := os.WriteFile(e.TOML, half, 0o600); err != nil {
 					return err
 				}
-				pause(ctx, time.Duration(t.IntN(20))*time.Millisecond)
-				if err := errors.Join(os.WriteFile(t.toml+".new", t.text, 0o600), os.Rename(t.toml+".new", t.toml)); err != nil {
+				edgetest.Pause(ctx, time.Duration(e.IntN(20))*time.Millisecond)
+				if err := errors.Join(os.WriteFile(e.TOML+".new", e.config, 0o600), os.Rename(e.TOML+".new", e.TOML)); err != nil {
 					return err
 				}
-				if t.IntN(20) == 0 {
-					_ = t.podgate.Process.Signal(syscall.SIGHUP)
+				if e.IntN(20) == 0 {
+					_ = e.podgate.Process.Signal(syscall.SIGHUP)
 				}
 			}
 			return nil
@@ -315,11 +317,10 @@ func (t *town) fileFaults() []*fault {
 	}
 }
 
-// harmFiles corrupts, cuts or removes some of what podgate keeps for itself.
-// HAProxy's own files are cut and changed too, and left to podgate to put right;
-// HAProxy is not restarted meanwhile.
-func (t *town) harmFiles() error {
-	names, err := filepath.Glob(filepath.Join(t.haproxy.Folder, "*"))
+// harmFiles corrupts, cuts or removes some files of the folder: podgate's state and
+// the files that HAProxy loads. HAProxy is not restarted meanwhile.
+func (e *edge) harmFiles() error {
+	names, err := filepath.Glob(filepath.Join(e.HAProxy.Folder, "*"))
 	if err != nil {
 		return err
 	}
@@ -331,15 +332,15 @@ func (t *town) harmFiles() error {
 		if err != nil {
 			return err
 		}
-		switch t.IntN(5) {
+		switch e.IntN(5) {
 		case 0:
 			err = os.Remove(name)
 		case 1:
-			err = os.WriteFile(name, text[:t.IntN(len(text)+1)], 0o640)
+			err = os.WriteFile(name, text[:e.IntN(len(text)+1)], 0o640)
 		case 2:
 			for range 8 {
 				if len(text) > 0 {
-					text[t.IntN(len(text))] = byte(t.IntN(256))
+					text[e.IntN(len(text))] = byte(e.IntN(256))
 				}
 			}
 			err = os.WriteFile(name, text, 0o640)
@@ -347,7 +348,7 @@ func (t *town) harmFiles() error {
 		if err != nil {
 			return err
 		}
-		t.bad++
+		e.bad++
 	}
 	return nil
 }

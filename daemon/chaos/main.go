@@ -17,13 +17,15 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
 func main() {
-	binary := flag.String("podgate", "", "podgate to run; without, one is built whose clock can jump")
-	seed := flag.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "seed of what happens")
-	duration := flag.Duration("duration", time.Minute, "how long harm is done")
-	only := flag.String("only", "", "the one fault to do, again and again")
+	binary := flag.String("podgate", "", "podgate to run; the default is to build one whose clock can jump")
+	seed := flag.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "seed of the faults")
+	duration := flag.Duration("duration", time.Minute, "how long faults are done")
+	only := flag.String("only", "", "the only fault to do, again and again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -35,43 +37,45 @@ func main() {
 
 func run(ctx context.Context, binary string, seed uint64, duration time.Duration, only string) error {
 	fmt.Printf("chaos: SEED=%d DURATION=%s\n", seed, duration)
-	t, err := openTown(ctx, binary, rand.New(rand.NewPCG(seed, 0)))
+	e, err := openEdge(ctx, binary, rand.New(rand.NewPCG(seed, 0)))
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	if _, err := t.inSync(ctx); err != nil {
-		return fmt.Errorf("at the start: %w\n%s", err, t.tail())
+	defer e.close()
+	if _, err := e.inSync(ctx); err != nil {
+		return fmt.Errorf("at the start: %w\n%s", err, e.tail())
 	}
-	t.startLoad()
-	faults := t.faults()
+	if err := e.startLoad(ctx); err != nil {
+		return err
+	}
+	faults := e.faults()
 	if only != "" {
 		f, ok := find(faults, only)
 		if !ok {
-			return fmt.Errorf("no fault is called %q", only)
+			return fmt.Errorf("find fault %q: there is none of that name", only)
 		}
 		faults = []*fault{f}
 	}
 	var failure error
 	for end := time.Now().Add(duration); time.Now().Before(end) && ctx.Err() == nil && failure == nil; {
-		failure = t.step(ctx, faults[t.IntN(len(faults))])
+		failure = e.step(ctx, faults[e.IntN(len(faults))])
 	}
-	t.stopLoad()
-	t.printTable(faults)
-	switch {
-	case failure != nil:
-		return fmt.Errorf("%w\n%s", failure, t.tail())
-	case t.failed.Load() > 0:
-		return fmt.Errorf("%d requests failed that a bare HAProxy would have served:\n%s\n%s", t.failed.Load(), t.causes(), t.tail())
+	report := e.load.Stop()
+	e.printTable(faults, report)
+	if failure == nil {
+		failure = report.Err()
+	}
+	if failure != nil {
+		return fmt.Errorf("%w\n%s", failure, e.tail())
 	}
 	return nil
 }
 
-// step does one fault to the edge while the cluster changes, and waits until the
-// edge is in sync again.
-func (t *town) step(ctx context.Context, f *fault) error {
-	t.current.Store(f.name)
-	if err := t.churn(); err != nil {
+// step does one fault while the cluster changes, and waits until the edge is in
+// sync again.
+func (e *edge) step(ctx context.Context, f *fault) error {
+	e.current.Store(f.name)
+	if err := e.churn(); err != nil {
 		return err
 	}
 	if err := f.do(ctx); err != nil {
@@ -81,10 +85,10 @@ func (t *town) step(ctx context.Context, f *fault) error {
 		}
 		return fmt.Errorf("do %s: %w", f.name, err)
 	}
-	if err := t.churn(); err != nil {
+	if err := e.churn(); err != nil {
 		return err
 	}
-	r, err := t.inSync(ctx)
+	r, err := e.inSync(ctx)
 	if err != nil {
 		return fmt.Errorf("after %s: %w", f.name, err)
 	}
@@ -96,15 +100,15 @@ func (t *town) step(ctx context.Context, f *fault) error {
 	return nil
 }
 
-func (t *town) printTable(faults []*fault) {
+func (e *edge) printTable(faults []*fault, r edgetest.Report) {
 	const row = "%-66s %8v %14v %14v   %.90s\n"
-	fmt.Printf("\n"+row, "fault", "survived", "serves after", "in sync after", "which waited for")
+	fmt.Printf("\n"+row, "fault", "survived", "serves after", "in sync after", "waited for")
 	for _, f := range faults {
 		switch {
 		case f.survived > 0:
 			fmt.Printf(row, f.name, f.survived, f.served.Round(time.Millisecond), f.slowest.whole.Round(time.Millisecond), f.slowest.waitedFor)
 		case f.skipped > 0:
-			fmt.Printf("%-66s %8s\n", f.name, "not here")
+			fmt.Printf("%-66s %8s\n", f.name, "skipped")
 		}
 	}
 	total := 0
@@ -112,6 +116,6 @@ func (t *town) printTable(faults []*fault) {
 		total += f.survived
 	}
 	fmt.Printf("\nfaults survived %d, bad inputs tried %d, changes of the cluster %d, starts of podgate %d, starts of HAProxy %d\n",
-		total, t.bad, t.changes, t.starts, t.haproxyStarts)
-	fmt.Printf("requests sent %d, failed %d, failed while HAProxy itself was killed %d\n", t.sent.Load(), t.failed.Load(), t.excused.Load())
+		total, e.bad, e.changes, e.starts, e.haproxyStarts)
+	fmt.Printf("requests sent %d, failed %d, excused while HAProxy was killed %d\n", r.Sent, r.Failed, r.Excused)
 }

@@ -50,11 +50,13 @@ func (c *Cluster) PutService(svc kubeapi.Service) error {
 	if svc.Ports == nil {
 		svc.Ports = []kubeapi.ServicePort{{Name: portName, Protocol: "TCP", Port: 80}}
 	}
-	annotations := make(map[string]string, len(svc.Annotations))
-	for key, value := range svc.Annotations {
-		annotations[compile.Prefix+key] = value
+	if svc.Annotations != nil {
+		annotations := make(map[string]string, len(svc.Annotations))
+		for key, value := range svc.Annotations {
+			annotations[compile.Prefix+key] = value
+		}
+		svc.Annotations = annotations
 	}
-	svc.Annotations = annotations
 	return c.SetService(svc)
 }
 

@@ -30,7 +30,7 @@ const (
 // plain HTTP at a new address.
 type PodOptions struct {
 	Name        string
-	Service     string             // "" is Name without its last part: "cart" for "cart-0"
+	Service     string             // "" is Name without its last part: "cart" for "cart-0" and for "cart"
 	Addr        netip.Addr         // invalid: any of 127.1.0.0 to 127.63.255.255
 	Port        uint16             // zero, or a port that is in use: any free one
 	Certificate []byte             // certificate and key in PEM: the pod serves TLS
@@ -63,7 +63,10 @@ func StartPod(o PodOptions) (*Pod, error) {
 		return nil, fmt.Errorf("start pod %s: %w", o.Name, err)
 	}
 	if o.Service == "" {
-		o.Service = o.Name[:max(0, strings.LastIndexByte(o.Name, '-'))]
+		o.Service = o.Name
+		if i := strings.LastIndexByte(o.Name, '-'); i > 0 {
+			o.Service = o.Name[:i]
+		}
 	}
 	p := &Pod{Name: o.Name, Service: o.Service, Addr: addrOf(listener), body: o.Body, served: make(chan struct{})}
 	p.server = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)} // it logs clients that went away

@@ -3,6 +3,7 @@
 package edgetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -52,20 +53,17 @@ func (e *Edge) setHAProxy() {
 
 // Configure writes podgate.toml: what was Set, and more sections behind it.
 func (e *Edge) Configure(more string) error {
+	slices.SortFunc(e.settings, func(a, b setting) int {
+		return cmp.Or(strings.Compare(a.section, b.section), strings.Compare(a.key, b.key))
+	})
 	var text strings.Builder
-	var sections []string
+	section := ""
 	for _, s := range e.settings {
-		if !slices.Contains(sections, s.section) {
-			sections = append(sections, s.section)
+		if s.section != section {
+			section = s.section
+			fmt.Fprintf(&text, "[%s]\n", section)
 		}
-	}
-	for _, section := range sections {
-		fmt.Fprintf(&text, "[%s]\n", section)
-		for _, s := range e.settings {
-			if s.section == section {
-				fmt.Fprintf(&text, "%s = %s\n", s.key, s.value)
-			}
-		}
+		fmt.Fprintf(&text, "%s = %s\n", s.key, s.value)
 	}
 	return os.WriteFile(e.TOML, []byte(text.String()+more), 0o600)
 }
