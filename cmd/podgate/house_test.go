@@ -84,12 +84,10 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"daemon/bench": `
 			daemon/compile
 			daemon/config
+			daemon/edgetest
 			haproxy
 			haproxy/cfgfile
-			haproxy/haproxytest
-			haproxy/runtime
 			kubeapi
-			kubeapi/kubeapitest
 			kubeapi/kubeapitest/realapi
 		`,
 		"daemon/certstore": `

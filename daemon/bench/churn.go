@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
 const (
@@ -17,8 +19,8 @@ const (
 )
 
 // churn replaces the pods of all Services in turn: from each write to the API
-// server to the first 200 from the new pod, and what podgate takes for it. The
-// yardstick is "add server" by itself, meanwhile.
+// server to the first 200 from the new pod, and what podgate takes of a processor.
+// The yardstick is "add server" alone, at the same time.
 func churn(ctx context.Context, e *edge) (line, error) {
 	reloads := e.podgate.reloads()
 	before, err := e.podgate.cpu()
@@ -61,9 +63,10 @@ func (e *edge) replacePods(ctx context.Context) ([]time.Duration, error) {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		service, addr := serviceName(i%e.services), e.pods.next(1)[0]
+		service := serviceName(i % e.services)
+		addr := e.shop.pods.Next(service, 1)[0]
 		began := time.Now()
-		if err := e.setPods(service, addr); err != nil {
+		if err := e.shop.setPods(service, addr); err != nil {
 			return nil, err
 		}
 		watching.Go(func() {
@@ -80,16 +83,16 @@ func (e *edge) replacePods(ctx context.Context) ([]time.Duration, error) {
 	return lags, context.Cause(ctx)
 }
 
-// awaitPod waits until the Service's pod answers. It asks often at first, and
-// less often when there is a long queue already.
+// awaitPod waits until the Service's pod answers. It asks less and less often, for
+// the case that the queue is long.
 func (e *edge) awaitPod(ctx context.Context, service string, pod netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	c := &client{addr: e.http, keepAlive: true}
-	defer c.close()
+	c := &edgetest.Client{KeepAlive: true}
+	defer c.Close()
 	for between := 500 * time.Microsecond; ; between = min(2*between, 20*time.Millisecond) {
 		soon, stop := context.WithTimeout(ctx, 100*between)
-		err := c.until(soon, "/"+service+"/", between, func(a answer) bool { return a.pod == pod.String() })
+		err := c.Until(soon, e.request(service), between, func(a edgetest.Answer) bool { return a.Header.Get(edgetest.PodHeader) == pod.String() })
 		stop()
 		if err == nil || ctx.Err() != nil {
 			return err

@@ -7,23 +7,25 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
 // endpointTrials is how often a pod is added.
 const endpointTrials = 150
 
-// endpointToFirst200 gives a Service that has no pod one, again and again:
-// from the write to the API server to its first 200. The yardstick is the same
-// "add server" sent to HAProxy's socket, in turns with it.
+// endpointToFirst200 adds a pod to a Service that has none, again and again: from
+// the write to the API server to its first 200. The yardstick is the same "add
+// server" sent to HAProxy's socket, in turns with it.
 func endpointToFirst200(ctx context.Context, e *edge) (line, error) {
 	const service = "probe"
-	if err := e.addService(service, e.pods.next(1)...); err != nil {
+	if err := e.shop.addService(service, 1); err != nil {
 		return nil, err
 	}
 	if err := e.await(ctx, service, answerTimeout); err != nil {
 		return nil, err
 	}
-	if !pause(ctx, settleTime) {
+	if !edgetest.Pause(ctx, settleTime) {
 		return nil, context.Cause(ctx)
 	}
 	reloads := e.podgate.reloads()
@@ -48,24 +50,25 @@ func endpointToFirst200(ctx context.Context, e *edge) (line, error) {
 func (e *edge) addPod(ctx context.Context, service string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	c := &client{addr: e.http, keepAlive: true}
-	defer c.close()
-	path := "/" + service + "/"
-	if err := e.setPods(service); err != nil {
+	c, request := &edgetest.Client{KeepAlive: true}, e.request(service)
+	defer c.Close()
+	if err := e.shop.setPods(service); err != nil {
 		return 0, err
 	}
-	if err := c.until(ctx, path, time.Millisecond, func(a answer) bool { return a.status == 503 }); err != nil {
+	if err := c.Until(ctx, request, time.Millisecond, func(a edgetest.Answer) bool { return a.Status == 503 }); err != nil {
 		return 0, err
 	}
 	// Not always at the same time after the change before.
-	if !pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond)) {
+	if !edgetest.Pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond)) {
 		return 0, context.Cause(ctx)
 	}
-	addr := e.pods.next(1)[0]
+	addr := e.shop.pods.Next(service, 1)[0]
 	began := time.Now()
-	if err := e.setPods(service, addr); err != nil {
+	if err := e.shop.setPods(service, addr); err != nil {
 		return 0, err
 	}
-	err := c.until(ctx, path, 0, func(a answer) bool { return a.status == 200 && a.pod == addr.String() })
+	err := c.Until(ctx, request, 0, func(a edgetest.Answer) bool {
+		return a.Status == 200 && a.Header.Get(edgetest.PodHeader) == addr.String()
+	})
 	return time.Since(began), err
 }

@@ -20,9 +20,9 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 	"podgate/kubeapi"
-	"podgate/kubeapi/kubeapitest"
 )
 
 const (
@@ -40,23 +40,15 @@ const (
 func eventCPU(ctx context.Context, s size) (line, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	pods, err := startPods()
+	cluster, err := openShop(s)
 	if err != nil {
 		return nil, err
 	}
-	defer pods.close()
-	e := &edge{size: s, api: kubeapitest.New(), pods: pods}
-	if err := e.fill(); err != nil {
-		return nil, err
-	}
-	if err := e.api.Start(""); err != nil {
-		return nil, err
-	}
-	defer e.api.Stop()
+	defer cluster.close()
 	n := eventTrials
 	var programs []*eventReader
 	for _, name := range []string{"events", "drop-events"} {
-		p, err := startEventReader(ctx, name, e.api.URL())
+		p, err := startEventReader(ctx, name, cluster.URL())
 		if err != nil {
 			return nil, err
 		}
@@ -64,14 +56,14 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 		programs = append(programs, p)
 	}
 	for i := range eventTrials {
-		if !pause(ctx, eventPause) {
+		if !edgetest.Pause(ctx, eventPause) {
 			return nil, context.Cause(ctx)
 		}
-		if err := e.replacePod(i); err != nil {
+		if err := cluster.replacePod(i); err != nil {
 			return nil, err
 		}
 	}
-	pause(ctx, settleTime)
+	edgetest.Pause(ctx, settleTime)
 	var each []float64
 	for _, p := range programs {
 		cpu, events, err := p.end()
@@ -175,12 +167,12 @@ func ownCPU() time.Duration {
 
 // events is podgate up to the Plan, which it takes for carried out.
 func events(ctx context.Context, url string) error {
-	c, err := kubeapi.New(kubeapi.Config{Server: url, Namespaces: []string{namespace}, Watch: true}, slog.New(slog.DiscardHandler))
+	c, err := kubeapi.New(kubeapi.Config{Server: url, Namespaces: []string{edgetest.Namespace}, Watch: true}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	cfg := config.Default()
-	cfg.Kubernetes.Namespaces = []string{namespace}
+	cfg.Kubernetes.Namespaces = []string{edgetest.Namespace}
 	ctx, cancel := context.WithCancel(ctx)
 	snapshots, count := make(chan *kubeapi.Snapshot, 1), newCounter()
 	var running sync.WaitGroup
@@ -223,7 +215,7 @@ func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeap
 
 // dropEvents reads a watch and drops what it says.
 func dropEvents(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/apis/discovery.k8s.io/v1/namespaces/"+namespace+"/endpointslices?watch=true", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/apis/discovery.k8s.io/v1/namespaces/"+edgetest.Namespace+"/endpointslices?watch=true", nil)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures podgate between a fake API server and a real HAProxy
-// ($HAPROXY, or that of $PATH) and writes a JSON object a line. Everything is
-// measured beside a yardstick in the same run: what HAProxy itself takes for
-// the same. What podgate's client takes is measured at a real API server, beside
-// client-go.
+// ($HAPROXY, or haproxy of $PATH) and writes one JSON object per line. Each figure
+// has a yardstick in the same run: what HAProxy needs for the same change, or what
+// client-go needs to read the same real API server.
 //
-// It judges nothing, and is no part of what is shipped.
+// It does not decide whether a figure is good, and is not shipped.
 package main
 
 import (
@@ -81,34 +80,24 @@ type benchmark struct {
 	name  string
 	sizes []size
 	run   func(context.Context, *edge) (line, error)
-	apart func(context.Context, size) (line, error) // instead, without an edge
-	tls   keyKind                                   // each Service is reached in TLS, by a name with a certificate of its own
+	alone func(context.Context, size) (line, error) // instead of run, without an edge
 }
 
 func benchmarks() []benchmark {
 	return []benchmark{
 		{name: "endpoint_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: endpointToFirst200},
 		{name: "service_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: serviceToFirst200},
-		{name: "service_burst", sizes: []size{{1000, 10}}, run: serviceBurst},
-		{name: "rolling_update", sizes: []size{{10, 10}}, run: rollingUpdate},
-		{name: "haproxy_memory", sizes: []size{{1000, 10}}, run: haproxyMemory},
 		{name: "churn", sizes: []size{{1000, 1}}, run: churn},
-		{name: "event_cpu", sizes: []size{{1000, 10}, {5000, 20}}, apart: eventCPU},
-		{name: "poll_cpu", sizes: []size{{5000, 20}}, run: pollCPU},
+		{name: "event_cpu", sizes: []size{{1000, 10}, {5000, 20}}, alone: eventCPU},
 		{name: "rss", sizes: []size{{1000, 10}, {5000, 20}}, run: rss},
-		{name: "operator", sizes: []size{{5000, 20}}, run: operator},
-		{name: "certificates_start", sizes: []size{{1000, 1}}, run: certificatesStart, tls: ecdsaP256},
-		{name: "certificates_start", sizes: []size{{1000, 1}}, run: certificatesStart, tls: rsaOf2048},
-		{name: "certificate_renewed", sizes: []size{{1000, 1}}, run: certificateRenewed, tls: ecdsaP256},
-		{name: "certificate_renewed", sizes: []size{{1000, 1}}, run: certificateRenewed, tls: rsaOf2048},
-		{name: "sync", sizes: []size{{5000, 20}}, apart: synced},
+		{name: "sync", sizes: []size{{5000, 20}}, alone: synced},
 	}
 }
 
 // measure runs one benchmark on an edge of its own and writes its line.
 func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podgate string, out io.Writer) error {
-	if b.apart != nil {
-		l, err := b.apart(ctx, s)
+	if b.alone != nil {
+		l, err := b.alone(ctx, s)
 		if err == nil {
 			_, err = fmt.Fprintln(out, append(line{{"name", b.name}, {"services", s.services}, {"pods_per_service", s.pods}}, l...))
 		}
@@ -116,7 +105,7 @@ func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podg
 	}
 	ctx, cancel := context.WithTimeout(ctx, runTimeout+churn)
 	defer cancel()
-	e, err := openEdge(ctx, s, b.tls, podgate)
+	e, err := openEdge(ctx, s, podgate)
 	if err != nil {
 		return err
 	}
@@ -124,7 +113,7 @@ func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podg
 	defer e.close()
 	l, err := b.run(ctx, e)
 	if err != nil {
-		return fmt.Errorf("%w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
+		return e.withLogs(err)
 	}
 	head := line{{"name", b.name}, {"haproxy", e.version}, {"services", s.services}, {"pods_per_service", s.pods}}
 	tail := line{{"checks", e.check}, {"start_to_in_sync_ms", ms(e.inSync)}, {"podgate_rss_mb", e.podgate.memory()}}

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest/realapi"
 )
@@ -31,7 +32,6 @@ func readers() map[string]func(ctx context.Context, of string) error {
 
 		"events":      events,
 		"drop-events": dropEvents,
-		"drop-lists":  dropLists,
 	}
 }
 
@@ -44,7 +44,7 @@ func sayAndWait() error {
 
 // follow is podgate's client, up to its first Snapshot.
 func follow(ctx context.Context, kubeconfig string, watch bool) error {
-	c, err := kubeapi.New(kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{namespace}, Watch: watch}, slog.New(slog.DiscardHandler))
+	c, err := kubeapi.New(kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{edgetest.Namespace}, Watch: watch}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func transfer(ctx context.Context, kubeconfig string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make(chan error, 2)
-	for _, collection := range []string{"/api/v1/namespaces/" + namespace + "/services", "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices"} {
+	for _, collection := range []string{"/api/v1/namespaces/" + edgetest.Namespace + "/services", "/apis/discovery.k8s.io/v1/namespaces/" + edgetest.Namespace + "/endpointslices"} {
 		go func() { errs <- drop(ctx, &client, realapi.URL+collection) }()
 	}
 	if err := errors.Join(<-errs, <-errs); err != nil {

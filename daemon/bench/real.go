@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
@@ -20,13 +21,13 @@ const fillWriters = 8
 // EndpointSlices are like those that its controller writes.
 func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
 	type object = realapi.Object
-	err := admin.Create(ctx, "/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": namespace}})
+	err := admin.Create(ctx, "/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": edgetest.Namespace}})
 	if err != nil {
 		return err
 	}
 	create := func(i int) error {
 		name := serviceName(i)
-		err := admin.Create(ctx, "/api/v1/namespaces/"+namespace+"/services", object{
+		err := admin.Create(ctx, "/api/v1/namespaces/"+edgetest.Namespace+"/services", object{
 			"apiVersion": "v1", "kind": "Service",
 			"metadata": object{"name": name, "labels": object{"app": name}, "annotations": object{"serviceloadbalancer/lb.host": name + ".example.com"}},
 			"spec":     object{"ports": []object{{"name": portName, "port": 80, "targetPort": portName}}},
@@ -40,11 +41,11 @@ func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
 				"addresses":  []string{fmt.Sprintf("10.%d.%d.%d", i>>8, i&0xff, n+1)},
 				"conditions": object{"ready": true, "serving": true, "terminating": false},
 				"nodeName":   fmt.Sprintf("node-%03d", (i+n)%200),
-				"targetRef":  object{"kind": "Pod", "namespace": namespace, "name": fmt.Sprintf("%s-6d4b75cb6d-%05d", name, n), "uid": fmt.Sprintf("5c1f4b1e-0000-4000-8000-%06d%06d", i, n)},
+				"targetRef":  object{"kind": "Pod", "namespace": edgetest.Namespace, "name": fmt.Sprintf("%s-6d4b75cb6d-%05d", name, n), "uid": fmt.Sprintf("5c1f4b1e-0000-4000-8000-%06d%06d", i, n)},
 				"zone":       fmt.Sprintf("zone-%d", n%3),
 			})
 		}
-		return admin.Create(ctx, "/apis/discovery.k8s.io/v1/namespaces/"+namespace+"/endpointslices", object{
+		return admin.Create(ctx, "/apis/discovery.k8s.io/v1/namespaces/"+edgetest.Namespace+"/endpointslices", object{
 			"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
 			"metadata": object{
 				"name": name + "-abcde", "generateName": name + "-",

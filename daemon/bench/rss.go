@@ -4,20 +4,17 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
-	"os"
-	"strconv"
-	"strings"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
-// rss is podgate's whole resident memory: in sync, and after one pod of each
-// Service in turn was replaced for a while, which -churn makes longer; and what it
-// takes of a processor meanwhile. The yardstick is the memory of the HAProxy that
-// serves the same servers.
+// rss is podgate's whole resident memory: when it is in sync, and after one pod of
+// each Service in turn was replaced for a while (-churn); and what it takes of a
+// processor meanwhile. The yardstick is the memory of the HAProxy that serves the
+// same servers.
 func rss(ctx context.Context, e *edge) (line, error) {
-	pid := e.podgate.cmd.Process.Pid
+	pid := e.podgate.pid()
 	synced := residentMB(pid)
 	before, err := e.podgate.cpu()
 	if err != nil {
@@ -33,7 +30,7 @@ func rss(ctx context.Context, e *edge) (line, error) {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		if err := e.replacePod(i); err != nil {
+		if err := e.shop.replacePod(i); err != nil {
 			return nil, err
 		}
 	}
@@ -42,10 +39,10 @@ func rss(ctx context.Context, e *edge) (line, error) {
 		return nil, err
 	}
 	percent := round(100 * float64(after-before) / float64(time.Since(began)))
-	if !pause(ctx, settleTime) {
+	if !edgetest.Pause(ctx, settleTime) {
 		return nil, context.Cause(ctx)
 	}
-	process, err := e.runtime.Process(ctx)
+	process, err := e.Runtime.Process(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,34 +51,4 @@ func rss(ctx context.Context, e *edge) (line, error) {
 		{"podgate_cpu_percent", percent}, {"reloads", e.podgate.reloads()},
 		{"yardstick_haproxy_mb", residentMB(process.Pid)},
 	}, nil
-}
-
-// replacePod replaces the first pod of a Service, the i-th if there were so many.
-func (e *edge) replacePod(i int) error {
-	i %= e.services
-	all := e.pods.next(1)
-	for n := 1; n < e.size.pods; n++ {
-		all = append(all, e.pods.at(i*e.size.pods+n+1))
-	}
-	return e.setPods(serviceName(i), all...)
-}
-
-// at is the n-th address that next returned, from 1.
-func (p *pods) at(n int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 64 | byte(n>>16), byte(n >> 8), byte(n)}), p.port())
-}
-
-// peakMB is the most resident memory that a process ever had, in megabytes, zero
-// where there is none (proc_pid_status(5): VmHWM).
-func peakMB(pid int) float64 { return statusMB(pid, "VmHWM:") }
-
-func statusMB(pid int, key string) float64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for l := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(l, key); ok {
-			kb, _ := strconv.Atoi(strings.Fields(value)[0])
-			return round(float64(kb) / 1024)
-		}
-	}
-	return 0
 }

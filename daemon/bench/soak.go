@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
 // soaker is a cluster that changes for a long time.
@@ -21,41 +21,40 @@ type soaker struct {
 	*edge
 	began   time.Time
 	changes int
-	extra   int // Services that were made beside the first ones
+	extra   int // Services that were added
 }
 
-// soak has pods move and Services come and go for as long as is asked, and
-// writes, every now and then, what podgate and HAProxy take. What grows and does
-// not come down again is a leak.
+// soak replaces pods, adds and removes Services for a given time, and regularly
+// writes what podgate and HAProxy take. A figure that keeps growing is a leak.
 func soak(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench soak", flag.ContinueOnError)
 	services := flags.Int("services", 1000, "how many Services there are")
 	pods := flags.Int("pods", 4, "how many pods each of them has")
 	duration := flags.Duration("duration", time.Minute, "how long")
 	every := flags.Duration("every", 10*time.Second, "the time between two lines")
-	rate := flags.Int("rate", 50, "changes of a Service's pods a second; every thousandth is a new Service, and an old one goes")
+	rate := flags.Int("rate", 50, "changes of a Service's pods a second; every thousandth adds a Service and removes another")
 	podgate := flags.String("podgate", "bin/podgate", "the podgate to run")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	e, err := openEdge(ctx, size{*services, *pods}, noTLS, *podgate)
+	e, err := openEdge(ctx, size{*services, *pods}, *podgate)
 	if err != nil {
 		return err
 	}
 	s := &soaker{edge: e, began: time.Now()}
-	l := e.startLoad("/" + serviceName(0) + "/")
-	err = s.run(ctx, *duration, *every, time.Second/time.Duration(*rate), l, out)
-	met := l.stop()
-	if met.failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d of %d requests failed, the last: %s", met.failed, len(met.times), met.failure))
+	l := edgetest.StartLoad(edgetest.LoadOptions{Clients: 8, Think: 5 * time.Millisecond})
+	path := "/" + serviceName(0)
+	_, err = l.Add(ctx, edgetest.Target{Service: serviceName(0), Request: edgetest.Request{Addr: e.HTTP, Path: path + "/"}, Strip: path})
+	if err == nil {
+		err = s.run(ctx, *duration, *every, time.Second/time.Duration(*rate), l, out)
 	}
-	if err != nil {
-		err = fmt.Errorf("soak: %w\npodgate said:\n%s\nHAProxy said:\n%s", err, e.podgate.log(), e.haproxy.Log())
+	if err = errors.Join(err, l.Stop().Err()); err != nil {
+		err = e.withLogs(fmt.Errorf("soak: %w", err))
 	}
 	return errors.Join(err, e.close())
 }
 
-func (s *soaker) run(ctx context.Context, duration, every, between time.Duration, l *load, out io.Writer) error {
+func (s *soaker) run(ctx context.Context, duration, every, between time.Duration, l *edgetest.Load, out io.Writer) error {
 	tick, report, end := time.NewTicker(between), time.NewTicker(every), time.After(duration)
 	defer tick.Stop()
 	defer report.Stop()
@@ -77,30 +76,27 @@ func (s *soaker) run(ctx context.Context, duration, every, between time.Duration
 	}
 }
 
-// change replaces the pods of one Service, but the first's, which is asked all
-// the time and of whose pods only one is replaced. Addresses begin anew after a
-// while, as in a cluster.
+// change replaces the pods of one Service. Every thousandth change adds a Service,
+// and removes one that was added before.
 func (s *soaker) change() error {
-	const addresses, perExtra, extras = 1 << 20, 1000, 5
+	const perExtra, extras = 1000, 5
 	s.changes++
-	if s.pods.given.Load() > addresses {
-		s.pods.given.Store(0)
-	}
 	if s.changes%perExtra == 0 {
 		s.extra++
-		if gone := s.extra - extras; gone > 0 {
-			s.api.Delete("Service", namespace, fmt.Sprintf("extra-%d", gone))
-			s.api.Delete("EndpointSlice", namespace, fmt.Sprintf("extra-%d-1", gone))
+		if old := s.extra - extras; old > 0 {
+			s.Cluster.RemoveService(fmt.Sprintf("extra-%d", old))
+			s.Cluster.Delete("EndpointSlice", edgetest.Namespace, fmt.Sprintf("extra-%d-1", old))
 		}
-		return s.addService(fmt.Sprintf("extra-%d", s.extra), s.pods.next(s.size.pods)...)
+		return s.shop.addService(fmt.Sprintf("extra-%d", s.extra), s.size.pods)
 	}
-	return s.setPods(serviceName(s.changes%s.services), s.pods.next(s.size.pods)...)
+	name := serviceName(s.changes % s.services)
+	return s.shop.setPods(name, s.shop.pods.Next(name, s.size.pods)...)
 }
 
 // line measures once.
-func (s *soaker) line(ctx context.Context, l *load, out io.Writer) error {
+func (s *soaker) line(ctx context.Context, l *edgetest.Load, out io.Writer) error {
 	began := time.Now()
-	process, err := s.runtime.Process(ctx)
+	process, err := s.Runtime.Process(ctx)
 	socket := time.Since(began)
 	if err != nil {
 		return err
@@ -109,21 +105,19 @@ func (s *soaker) line(ctx context.Context, l *load, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	sent, failed := len(l.met.times), l.met.failed
-	l.mu.Unlock()
+	report := l.Report()
 	_, err = fmt.Fprintln(out, line{
 		{"name", "soak"}, {"haproxy", s.version}, {"services", s.services}, {"pods_per_service", s.size.pods},
 		{"elapsed_s", int(time.Since(s.began).Seconds())}, {"changes", s.changes}, {"reloads", s.podgate.reloads()},
 		{"podgate_rss_mb", s.podgate.memory()}, {"podgate_heap_mb", heap}, {"podgate_goroutines", goroutines},
-		{"podgate_descriptors", descriptors(s.podgate.cmd.Process.Pid)},
+		{"podgate_descriptors", descriptors(s.podgate.pid())},
 		{"haproxy_rss_mb", residentMB(process.Pid)}, {"haproxy_descriptors", descriptors(process.Pid)}, {"socket_ms", ms(socket)},
-		{"requests", sent}, {"failed", failed},
+		{"requests", report.Sent}, {"failed", report.Failed},
 	})
 	return err
 }
 
-// goMetrics asks podgate itself.
+// goMetrics asks podgate for its metrics.
 func (s *soaker) goMetrics(ctx context.Context) (goroutines int, heapMB float64, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin.String()+"/metrics", nil)
 	if err != nil {
@@ -149,10 +143,4 @@ func (s *soaker) goMetrics(ctx context.Context) (goroutines int, heapMB float64,
 		return 0, 0, fmt.Errorf("no go_goroutines among the metrics: %s", resp.Status)
 	}
 	return int(values["go_goroutines"]), round(values["go_memstats_heap_inuse_bytes"] / megabyte), nil
-}
-
-// descriptors is how many files a process has open.
-func descriptors(pid int) int {
-	open, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
-	return len(open)
 }

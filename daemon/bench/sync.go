@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
@@ -87,7 +88,7 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 		programs := []*program{
 			{key: "", command: []string{self, "follow", config}},
 			{key: "listed_", command: []string{self, "list", config}},
-			{key: "clientgo_", command: []string{args[1], config, namespace}},
+			{key: "clientgo_", command: []string{args[1], config, edgetest.Namespace}},
 			{key: "transfer_", command: []string{self, "transfer", config}},
 		}
 		// The first round fills the server's caches and counts for nothing.
@@ -157,7 +158,7 @@ func (p *program) run(ctx context.Context) error {
 		return errors.Join(err, cmd.Wait())
 	}
 	r := reading{wall: time.Since(began), bytes: received(cmd.Process.Pid)}
-	pause(ctx, settleTime)
+	edgetest.Pause(ctx, settleTime)
 	r.rss = residentMB(cmd.Process.Pid)
 	stdin.Close()
 	if err := cmd.Wait(); err != nil {

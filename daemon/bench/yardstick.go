@@ -11,11 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 )
 
-// yardstickConfig is a frontend and a backend of which podgate knows nothing.
+// yardstickConfig is a frontend and a backend that podgate does not manage.
 func yardstickConfig(listen netip.AddrPort) []byte {
 	return fmt.Appendf(nil, `defaults yardstick-defaults
   mode http
@@ -32,18 +33,18 @@ backend yardstick from yardstick-defaults
 `, listen)
 }
 
-// addServer adds a server to the yardstick as podgate would, and returns how
-// long it took to the first 200. The server takes no more then, and is gone where
-// HAProxy does not keep its idle connection.
+// addServer adds a server to the yardstick as podgate would, and returns how long
+// it took to the first 200. The server is in maint then, and deleted if HAProxy has
+// closed its idle connection.
 func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	addr := e.pods.next(1)[0]
+	addr := e.shop.pods.Next("yardstick", 1)[0]
 	server := "yardstick/" + haproxy.ServerName(addr)
 	options := haproxy.Options{Protocol: haproxy.Plain, Check: e.check, CheckInterval: checkInterval}
-	c := &client{addr: e.bare, keepAlive: true}
-	defer c.close()
-	if _, err := c.get("/"); err != nil { // the connection is there already
+	c, request := &edgetest.Client{KeepAlive: true}, edgetest.Request{Addr: e.bare, Host: "edge.test", Path: "/"}
+	defer c.Close()
+	if _, err := c.Do(request); err != nil { // opens the connection
 		return 0, err
 	}
 	commands := []string{"add server yardstick/" + cfgfile.ServerLine(options, haproxy.Server{Addr: addr})}
@@ -54,7 +55,7 @@ func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	if _, err := e.command(append(commands, "enable server "+server)...); err != nil {
 		return 0, err
 	}
-	if err := c.until(ctx, "/", 0, func(a answer) bool { return a.status == 200 }); err != nil {
+	if err := c.Until(ctx, request, 0, func(a edgetest.Answer) bool { return a.Status == 200 }); err != nil {
 		return 0, err
 	}
 	took := time.Since(began)
@@ -62,10 +63,10 @@ func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// yardstickPause is between two servers that are added beside something else.
+// yardstickPause is between two servers that are added during another benchmark.
 const yardstickPause = 100 * time.Millisecond
 
-// yardstick adds servers beside something else.
+// yardstick adds servers during another benchmark.
 type yardstick struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when it has ended
@@ -78,7 +79,7 @@ func (e *edge) startYardstick(ctx context.Context) *yardstick {
 	y := &yardstick{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(y.done)
-		for pause(ctx, yardstickPause) {
+		for edgetest.Pause(ctx, yardstickPause) {
 			took, err := e.addServer(context.WithoutCancel(ctx))
 			if err != nil {
 				y.err = err
@@ -97,15 +98,18 @@ func (y *yardstick) stop() ([]time.Duration, error) {
 	return y.times, y.err
 }
 
+// commandTimeout bounds one exchange with HAProxy's socket.
+const commandTimeout = 5 * time.Second
+
 // command sends commands to HAProxy's stats socket in one line and returns all
 // that it answers.
 func (e *edge) command(commands ...string) (string, error) {
-	conn, err := net.DialTimeout("unix", e.haproxy.Admin, requestTimeout)
+	conn, err := net.DialTimeout("unix", e.HAProxy.Admin, commandTimeout)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(commandTimeout)); err != nil {
 		return "", err
 	}
 	if _, err := io.WriteString(conn, strings.Join(commands, ";")+"\n"); err != nil {
