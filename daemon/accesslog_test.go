@@ -21,19 +21,19 @@ import (
 
 // TestTheAccessLogNamesTheService reads what HAProxy logs as syslog would.
 func TestTheAccessLogNamesTheService(t *testing.T) {
-	tw := newTown(t)
-	socket := filepath.Join(filepath.Dir(tw.haproxy.Base), "log.sock")
+	e := newEdge(t)
+	socket := filepath.Join(filepath.Dir(e.HAProxy.Base), "log.sock")
 	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	tw.logTo(socket + " format raw")
+	e.logTo(t, socket+" format raw")
 	p := newPod(t, "cart-0")
-	tw.service("cart", nil, p)
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+tw.http.String(), nil)
+	e.service(t, "cart", nil, p)
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.HTTP.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,27 +61,20 @@ func TestTheAccessLogNamesTheService(t *testing.T) {
 		}
 		return nil
 	})
-	if line.Namespace != "shop" || line.Service != "cart" || line.Port != "80" || line.Pod != p.addr.String() || line.Status != 200 ||
+	if line.Namespace != "shop" || line.Service != "cart" || line.Port != "80" || line.Pod != p.Addr.String() || line.Status != 200 ||
 		line.Method != "GET" || line.Host != "any" || time.Since(line.Time).Abs() > time.Minute {
 		t.Errorf("got %+v", line)
 	}
 }
 
-// logTo has HAProxy log in JSON to where and how a line of global says.
-func (tw *town) logTo(log string) {
-	tw.t.Helper()
-	for file, add := range map[string][2]string{
-		tw.haproxy.Base: {"global\n", "  log " + log + " local0\n"},
-		tw.toml:         {"[haproxy]\n", "access_log = \"json\"\n"},
-	} {
-		text, err := os.ReadFile(file)
-		if err == nil {
-			err = os.WriteFile(file, []byte(strings.Replace(string(text), add[0], add[0]+add[1], 1)), 0o600)
-		}
-		if err != nil {
-			tw.t.Fatal(err)
-		}
-	}
+// logTo has HAProxy log in JSON, to where and how a line of global says.
+func (e *edge) logTo(t *testing.T, log string) {
+	t.Helper()
+	base, err := os.ReadFile(e.HAProxy.Base)
+	must(t, err)
+	must(t, os.WriteFile(e.HAProxy.Base, []byte(strings.Replace(string(base), "global\n", "global\n  log "+log+" local0\n", 1)), 0o600))
+	e.Set("haproxy.access_log", "json")
+	e.configure(t, "")
 }
 
 const logExamples = "../packaging/examples/logs/"
@@ -91,14 +84,14 @@ const logExamples = "../packaging/examples/logs/"
 // examples for Filebeat and Fluent Bit, neither of which is in Debian.
 func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
 	t.Parallel()
-	tw := newTown(t)
-	folder := filepath.Dir(tw.haproxy.Base)
+	e := newEdge(t)
+	folder := filepath.Dir(e.HAProxy.Base)
 	file := filepath.Join(t.TempDir(), "access.json")
-	tw.rsyslog(filepath.Join(folder, "syslog.sock"), file)
-	tw.logTo(filepath.Join(folder, "syslog.sock"))
-	tw.service("cart", nil, newPod(t, "cart-0"))
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
+	e.rsyslog(t, filepath.Join(folder, "syslog.sock"), file)
+	e.logTo(t, filepath.Join(folder, "syslog.sock"))
+	e.service(t, "cart", nil, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	var filebeat struct {
 		Inputs []struct {
 			Paths      []string
@@ -176,47 +169,47 @@ func readExample(t *testing.T, name string, out any) {
 
 // rsyslog starts Debian's, where it is installed; CI has it. It listens on socket,
 // and writes into file what the example has it write.
-func (tw *town) rsyslog(socket, file string) {
-	tw.t.Helper()
+func (e *edge) rsyslog(t *testing.T, socket, file string) {
+	t.Helper()
 	binary, err := exec.LookPath("rsyslogd")
 	if err != nil {
 		binary, err = exec.LookPath("/usr/sbin/rsyslogd")
 	}
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			tw.t.Fatal(err)
+			t.Fatal(err)
 		}
-		tw.t.Skip("no rsyslogd (apt-get install rsyslog)")
+		t.Skip("no rsyslogd (apt-get install rsyslog)")
 	}
 	example, err := os.ReadFile(logExamples + "rsyslog.conf")
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if !strings.Contains(string(example), `"`+accessLog+`"`) {
-		tw.t.Fatalf("the example does not write %s", accessLog)
+		t.Fatalf("the example does not write %s", accessLog)
 	}
-	folder := tw.t.TempDir()
+	folder := t.TempDir()
 	conf := filepath.Join(folder, "rsyslog.conf")
 	text := fmt.Sprintf("global(workDirectory=%q)\nmodule(load=\"imuxsock\" SysSock.Name=%q)\n%s*.* %s/rest\n",
 		folder, socket, strings.Replace(string(example), accessLog, file, 1), folder)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	cmd := exec.CommandContext(tw.t.Context(), binary, "-n", "-f", conf, "-i", filepath.Join(folder, "pid"))
+	cmd := exec.CommandContext(t.Context(), binary, "-n", "-f", conf, "-i", filepath.Join(folder, "pid"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	tw.t.Cleanup(func() { // its context has ended
+	t.Cleanup(func() { // its context has ended
 		_ = cmd.Wait()
-		if tw.t.Failed() {
-			tw.t.Logf("rsyslogd said:\n%s", said.String())
+		if t.Failed() {
+			t.Logf("rsyslogd said:\n%s", said.String())
 		}
 	})
-	eventually(tw.t, "rsyslogd listens", func() error {
+	eventually(t, "rsyslogd listens", func() error {
 		_, err := os.Stat(socket)
 		return err
 	})

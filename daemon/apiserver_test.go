@@ -15,28 +15,21 @@ import (
 )
 
 // follows writes podgate.toml with these API servers.
-func (tw *town) follows(doors ...*kubeapitest.Door) {
-	tw.t.Helper()
+func (e *edge) follows(t *testing.T, doors ...*kubeapitest.Door) {
+	t.Helper()
 	var urls []string
 	for _, d := range doors {
-		urls = append(urls, fmt.Sprintf("%q", d.URL()))
+		urls = append(urls, d.URL())
 	}
-	tw.configure("")
-	text, err := os.ReadFile(tw.toml)
-	if err != nil {
-		tw.t.Fatal(err)
-	}
-	one, several := fmt.Sprintf("server = %q", tw.api.URL()), "server = ["+strings.Join(urls, ", ")+"]"
-	if err := os.WriteFile(tw.toml, []byte(strings.Replace(string(text), one, several, 1)), 0o600); err != nil {
-		tw.t.Fatal(err)
-	}
+	e.Set("kubernetes.server", urls)
+	e.configure(t, "")
 }
 
 // says waits until the log has so many lines with text.
-func (tw *town) says(text string, times int) {
-	tw.t.Helper()
-	eventually(tw.t, "the log", func() error {
-		if got := strings.Count(tw.log.String(), text); got != times {
+func (e *edge) says(t *testing.T, text string, times int) {
+	t.Helper()
+	eventually(t, "the log", func() error {
+		if got := strings.Count(e.Log.String(), text); got != times {
 			return fmt.Errorf("%d lines with %q, want %d", got, text, times)
 		}
 		return nil
@@ -44,35 +37,35 @@ func (tw *town) says(text string, times int) {
 }
 
 func TestTheNextAPIServerIsFollowedAndKept(t *testing.T) {
-	tw := newTown(t)
-	one, two := kubeapitest.OpenDoor(tw.t, tw.api), kubeapitest.OpenDoor(tw.t, tw.api)
-	tw.follows(one, two)
-	l := tw.openStreets()
+	e := newEdge(t)
+	one, two := kubeapitest.OpenDoor(t, e.Cluster), kubeapitest.OpenDoor(t, e.Cluster)
+	e.follows(t, one, two)
+	l := e.openStreets(t)
 	const changed = `msg="another API server is followed"`
 
 	one.Close()
-	tw.endpoints("cart", newPod(t, "cart-2"))
-	tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
-	tw.says(changed+" server="+two.URL()+" last="+one.URL(), 1)
+	e.endpoints(t, "cart", newPod(t, "cart-2"))
+	e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
+	e.says(t, changed+" server="+two.URL()+" last="+one.URL(), 1)
 
 	one.Open()
 	asked := one.Asked()
 	for n := range 10 {
-		tw.endpoints("cart", newPod(t, fmt.Sprintf("cart-%d", n+3)))
-		tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
+		e.endpoints(t, "cart", newPod(t, fmt.Sprintf("cart-%d", n+3)))
+		e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 	}
 	if got := one.Asked(); got != asked {
 		t.Errorf("the first was asked %d times after it was left", got-asked)
 	}
 
 	two.Close()
-	tw.endpoints("cart", newPod(t, "cart-13"))
-	tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
-	tw.says(changed, 2)
+	e.endpoints(t, "cart", newPod(t, "cart-13"))
+	e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
+	e.says(t, changed, 2)
 
 	// A changed list is followed without a restart.
-	three := kubeapitest.OpenDoor(tw.t, tw.api)
-	tw.follows(three, two)
+	three := kubeapitest.OpenDoor(t, e.Cluster)
+	e.follows(t, three, two)
 	eventually(t, "the new one is asked", func() error {
 		if three.Asked() == 0 {
 			return errors.New("it is not")
@@ -80,30 +73,30 @@ func TestTheNextAPIServerIsFollowedAndKept(t *testing.T) {
 		return nil
 	})
 	one.Close()
-	tw.endpoints("cart", newPod(t, "cart-14"))
-	tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
+	e.endpoints(t, "cart", newPod(t, "cart-14"))
+	e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 	l.check(t)
-	tw.says(changed, 2)
-	tw.says("API server unreachable", 0)
-	if got := tw.passes.reloads(); len(got) != 1 {
+	e.says(t, changed, 2)
+	e.says(t, "API server unreachable", 0)
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
 	}
 }
 
 func TestAnOutageOfTheAPIServerCostsNoRequest(t *testing.T) {
-	tw, l := streets(t)
+	e, l := streets(t)
 	for n := range 3 {
-		tw.api.Stop()
-		tw.says("API server unreachable", n+1)
-		tw.endpoints("cart", newPod(t, fmt.Sprintf("cart-%d", n+2)))
-		if err := tw.api.Start(""); err != nil {
+		e.Cluster.Stop()
+		e.says(t, "API server unreachable", n+1)
+		e.endpoints(t, "cart", newPod(t, fmt.Sprintf("cart-%d", n+2)))
+		if err := e.Cluster.Start(""); err != nil {
 			t.Fatal(err)
 		}
-		tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
-		tw.says("API server reachable", n+1)
+		e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
+		e.says(t, "API server reachable", n+1)
 	}
 	l.check(t)
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
 	}
 }
@@ -111,31 +104,31 @@ func TestAnOutageOfTheAPIServerCostsNoRequest(t *testing.T) {
 // TestTheAPIServerIsGoneForGood: podgate and HAProxy are restarted again and
 // again, each alone and together, and traffic stays as it was.
 func TestTheAPIServerIsGoneForGood(t *testing.T) {
-	tw := newTown(t)
-	l := tw.openStreets()
-	tw.endpoints("shop", newPod(t, "shop-2")) // by runtime, not by the reload
-	tw.awaitServers("shop_shop_80", tw.pods["shop"]...)
-	awaitFile(t, tw, tw.pods["shop"][0].addr.String())
-	tw.api.Stop()
-	tw.says("API server unreachable", 1)
+	e := newEdge(t)
+	l := e.openStreets(t)
+	e.endpoints(t, "shop", newPod(t, "shop-2")) // by runtime, not by the reload
+	e.awaitServers(t, "shop_shop_80", e.pods["shop"]...)
+	awaitFile(t, e, e.pods["shop"][0].Addr.String())
+	e.Cluster.Stop()
+	e.says(t, "API server unreachable", 1)
 
 	serves := func() {
 		t.Helper()
-		tw.awaitAnswer("any", "/cart/x", "200 cart-0 /x")
-		tw.awaitAnswer("any", "/shop/x", "200 shop-2 /x")
-		tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
-		tw.awaitServers("shop_shop_80", tw.pods["shop"]...)
+		e.awaitAnswer(t, "any", "/cart/x", "200 cart-0 /x")
+		e.awaitAnswer(t, "any", "/shop/x", "200 shop-2 /x")
+		e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
+		e.awaitServers(t, "shop_shop_80", e.pods["shop"]...)
 	}
 	restartPodgate := func() {
 		t.Helper()
-		tw.stop()
-		tw.log.forget()
-		tw.start()
-		tw.says("API server unreachable", 1)
+		e.stop(t)
+		e.Log.Reset()
+		e.start(t)
+		e.says(t, "API server unreachable", 1)
 	}
 	restartHAProxy := func() {
 		t.Helper()
-		if err := tw.haproxy.Restart(t.Context()); err != nil {
+		if err := e.HAProxy.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,11 +138,11 @@ func TestTheAPIServerIsGoneForGood(t *testing.T) {
 		restartPodgate()
 		serves()
 	}
-	before, err := tw.runtime.Process(t.Context())
+	before, err := e.Runtime.Process(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	somebody := runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
+	somebody := runtime.New(e.HAProxy.Admin, e.HAProxy.Master, e.HAProxy.Folder)
 	if _, err := somebody.Reload(t.Context(), before.Generation); err != nil {
 		t.Fatal(err)
 	}
@@ -161,31 +154,31 @@ func TestTheAPIServerIsGoneForGood(t *testing.T) {
 		serves()
 		restartPodgate()
 		serves()
-		tw.stop() // HAProxy starts while there is no podgate
+		e.stop(t) // HAProxy starts while there is no podgate
 		restartHAProxy()
 		serves()
-		tw.start()
+		e.start(t)
 		serves()
 	}
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
 	}
-	if got := tw.passes.drift(); got > 0 {
+	if got := e.Drift(); got > 0 {
 		t.Errorf("drift %d, want none", got)
 	}
 
-	if err := tw.api.Start(""); err != nil {
+	if err := e.Cluster.Start(""); err != nil {
 		t.Fatal(err)
 	}
-	tw.endpoints("cart", newPod(t, "cart-9"))
-	tw.awaitAnswer("any", "/cart/x", "200 cart-9 /x")
+	e.endpoints(t, "cart", newPod(t, "cart-9"))
+	e.awaitAnswer(t, "any", "/cart/x", "200 cart-9 /x")
 }
 
 // awaitFile waits until podgate.cfg holds text.
-func awaitFile(t *testing.T, tw *town, want string) {
+func awaitFile(t *testing.T, e *edge, want string) {
 	t.Helper()
 	eventually(t, "podgate.cfg", func() error {
-		text, err := os.ReadFile(filepath.Join(tw.haproxy.Folder, "podgate.cfg"))
+		text, err := os.ReadFile(filepath.Join(e.HAProxy.Folder, "podgate.cfg"))
 		if err == nil && !strings.Contains(string(text), want) {
 			err = fmt.Errorf("it does not hold %s", want)
 		}

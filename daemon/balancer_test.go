@@ -35,7 +35,7 @@ backend edges
   option httpchk GET /healthz
 `, addr)
 	for i, e := range edges {
-		text += fmt.Sprintf("  server edge%d %s send-proxy-v2 check inter 100ms fall 2 rise 1 port %d\n", i+1, e.http, e.plain.Port())
+		text += fmt.Sprintf("  server edge%d %s send-proxy-v2 check inter 100ms fall 2 rise 1 port %d\n", i+1, e.HTTP, e.plain.Port())
 	}
 	if err := lb.Write(map[string][]byte{"lb.cfg": []byte(text)}); err != nil {
 		t.Fatal(err)
@@ -49,14 +49,14 @@ backend edges
 // TestTwoEdgesBehindALoadBalancer is what operators do with an edge node while
 // clients go on.
 func TestTwoEdgesBehindALoadBalancer(t *testing.T) {
-	one := &checked{town: newTown(t)}
-	two := &checked{town: one.neighbour("edge2")}
+	one := &checked{edge: newEdge(t)}
+	two := &checked{edge: newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2"})}
 	for _, e := range []*checked{one, two} {
 		// The load balancer checks the health at the address of the edge.
-		health := e.freeAddr()
-		e.plain = netip.AddrPortFrom(e.http.Addr(), health.Port())
-		e.proxy = e.freeAddr()
-		e.configure(fmt.Sprintf(`[cloud]
+		health := e.freeAddr(t)
+		e.plain = netip.AddrPortFrom(e.HTTP.Addr(), health.Port())
+		e.proxy = e.freeAddr(t)
+		e.configure(t, fmt.Sprintf(`[cloud]
 proxy = ["http"]
 trusted_sources = ["127.0.0.1/32"]
 health_bind = [%q]
@@ -65,15 +65,13 @@ drain_wait = "1s"
 drain_timeout = "20s"
 `, e.plain, e.proxy))
 	}
-	one.service("cart", map[string]string{"cookie-sticky-session": "true"}, newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
-	one.service("witness", map[string]string{"check": "false", "send-proxy": "v2"}, newWitness(t))
-	one.start()
-	two.start()
-	one.awaitHealth("200")
-	two.awaitHealth("200")
+	one.service(t, "cart", map[string]string{"cookie-sticky-session": "true"}, newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
+	one.service(t, "witness", map[string]string{"check": "false", "send-proxy": "v2"}, newWitness(t))
+	one.start(t)
+	two.start(t)
+	one.awaitHealth(t, "200")
+	two.awaitHealth(t, "200")
 	lb := behind(t, one, two)
-	at := *one.town // clients' way
-	at.http = lb
 	eventually(t, "the load balancer leads to both", func() error {
 		for _, path := range []string{"/cart/", "/cart/", "/witness/"} {
 			if _, err := from("127.0.0.1", lb, "", path); err != nil {
@@ -88,31 +86,31 @@ drain_timeout = "20s"
 	if want := fmt.Sprintf("200 X-Forwarded-For=127.96.7.7 X-Forwarded-Port=%d X-Forwarded-Proto=http v2=127.96.7.7", lb.Port()); got != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
-	if got, err := from("127.96.7.7", one.http, proxied, "/witness/"); !strings.HasPrefix(got, "400 ") {
+	if got, err := from("127.96.7.7", one.HTTP, proxied, "/witness/"); !strings.HasPrefix(got, "400 ") {
 		t.Errorf("a PROXY line from elsewhere: got %q, %v", got, err)
 	}
 
 	// A cookie that edge one set leads to the same pod through edge two.
-	cookie, pod := setCookie(t, one.town, "/cart/", "127.96.7.7")
+	cookie, pod := setCookie(t, one.edge, "/cart/", "127.96.7.7")
 	for range 10 {
-		if got, err := from("127.96.7.7", two.http, "", "/cart/", "Cookie: "+cookie); got != pod {
+		if got, err := from("127.96.7.7", two.HTTP, "", "/cart/", "Cookie: "+cookie); got != pod {
 			t.Errorf("through edge two: got %q, %v, want %s", got, err, pod)
 		}
 	}
 
-	l := at.startLoad("/cart/a", "/cart/b")
-	out, err := one.tryDrain(daemon.DrainOptions{Wait: true, UntilBoot: true})
+	l := startLoadAt(t, lb, "/cart/a", "/cart/b")
+	out, err := one.tryDrain(t, daemon.DrainOptions{Wait: true, UntilBoot: true})
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("drain: %q, %v", out, err)
 	}
 	// The order in which the units stop.
-	one.stop()
-	one.restartHAProxy() // it is gone for a moment, as over a reboot
-	one.start()
-	one.awaitHealth("503")
-	one.undrain(false)
-	one.awaitHealth("200")
-	out, err = two.tryDrain(daemon.DrainOptions{Wait: true})
+	one.stop(t)
+	one.restartHAProxy(t) // it is gone for a moment, as over a reboot
+	one.start(t)
+	one.awaitHealth(t, "503")
+	one.undrain(t, false)
+	one.awaitHealth(t, "200")
+	out, err = two.tryDrain(t, daemon.DrainOptions{Wait: true})
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("drain of the other: %q, %v", out, err)
 	}
@@ -120,11 +118,11 @@ drain_timeout = "20s"
 }
 
 // setCookie asks for a cookie as the client at ip, and returns it with the answer of the pod that it names.
-func setCookie(t *testing.T, tw *town, path, ip string) (cookie, answer string) {
+func setCookie(t *testing.T, e *edge, path, ip string) (cookie, answer string) {
 	t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + tw.http.String() + path)
+	resp, err := client.Get("http://" + e.HTTP.String() + path)
 	if err != nil {
 		t.Fatal(err)
 	}

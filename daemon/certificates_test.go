@@ -29,14 +29,14 @@ import (
 // TestCertificatesAreFollowed goes through what becomes of certificate files, by
 // the ways in which programs write them, with one reload: the first.
 func TestCertificatesAreFollowed(t *testing.T) {
-	tw := newTLSTown(t)
-	tw.certify("shop.pem", "first.test", "shop.test")
-	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
-	tw.awaitCertificate("shop.test", "first.test")
-	pid := tw.haproxy.Pid()
-	live := filepath.Join(tw.folder, "live.test")
+	e := newTLSEdge(t)
+	e.certify(t, "shop.pem", "first.test", "shop.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 shop-0 /x")
+	e.awaitCertificate(t, "shop.test", "first.test")
+	pid := e.HAProxy.Pid()
+	live := filepath.Join(e.folder, "live.test")
 	archive := t.TempDir()
 	write := func(path string, text []byte) {
 		t.Helper()
@@ -53,21 +53,21 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	took := func(host, want string) {
 		t.Helper()
 		began := time.Now()
-		tw.awaitCertificate(host, want)
+		e.awaitCertificate(t, host, want)
 		t.Logf("%s within %s of the change", want, time.Since(began).Round(time.Millisecond))
 	}
 
-	tw.certify("shop.pem", "second.test", "shop.test") // Puppet: a file renamed over the old one
+	e.certify(t, "shop.pem", "second.test", "shop.test") // Puppet: a file renamed over the old one
 	took("shop.test", "second.test")
-	write(filepath.Join(tw.folder, "shop.pem"), haproxytest.Certificate(t, "third.test", "shop.test")) // in place
+	write(filepath.Join(e.folder, "shop.pem"), haproxytest.Certificate(t, "third.test", "shop.test")) // in place
 	took("shop.test", "third.test")
 	crt, key := split(haproxytest.Certificate(t, "acme.test")) // acme.sh: one after the other, in place
-	write(filepath.Join(tw.folder, "acme.crt"), crt)
-	write(filepath.Join(tw.folder, "acme.key"), key)
+	write(filepath.Join(e.folder, "acme.crt"), crt)
+	write(filepath.Join(e.folder, "acme.key"), key)
 	took("acme.test", "acme.test")
 	crt, key = split(haproxytest.Certificate(t, "acme2.test", "acme.test", "*.acme.test"))
-	write(filepath.Join(tw.folder, "acme.crt"), crt)
-	write(filepath.Join(tw.folder, "acme.key"), key)
+	write(filepath.Join(e.folder, "acme.crt"), crt)
+	write(filepath.Join(e.folder, "acme.key"), key)
 	took("www.acme.test", "acme2.test")
 	for n := range 2 { // certbot: links from live to archive, swapped one by one
 		name := fmt.Sprintf("live%d.test", n)
@@ -81,7 +81,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	}
 	for n := range 2 { // Kubernetes: a link to a folder is swapped
 		crt, key = split(haproxytest.Certificate(t, fmt.Sprintf("mount%d.test", n), "mount.test"))
-		mount := filepath.Join(tw.folder, "mount")
+		mount := filepath.Join(e.folder, "mount")
 		write(filepath.Join(mount, fmt.Sprintf("..%d", n), "tls.crt"), crt)
 		write(filepath.Join(mount, fmt.Sprintf("..%d", n), "tls.key"), key)
 		link(fmt.Sprintf("..%d", n), filepath.Join(mount, "..data"))
@@ -91,24 +91,24 @@ func TestCertificatesAreFollowed(t *testing.T) {
 		}
 		took("mount.test", fmt.Sprintf("mount%d.test", n))
 	}
-	if err := os.Remove(filepath.Join(tw.folder, "acme.crt")); err != nil {
+	if err := os.Remove(filepath.Join(e.folder, "acme.crt")); err != nil {
 		t.Fatal(err)
 	}
 	took("acme.test", unknownName)
-	if tw.haproxy.Pid() != pid || len(tw.passes.reloads()) != 1 {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	if e.HAProxy.Pid() != pid || len(e.Reloads()) != 1 {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 
 	// A HAProxy that is restarted finds them, and a podgate too.
-	if err := tw.haproxy.Restart(t.Context()); err != nil {
+	if err := e.HAProxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]string{"shop.test": "third.test", "live.test": "live1.test", "mount.test": "mount1.test", "acme.test": unknownName} {
-		if got := tw.shows(host); got != want {
+		if got := e.shows(host); got != want {
 			t.Errorf("after a restart %s shows %q, want %q", host, got, want)
 		}
 	}
-	tw.checkKeysAreKept()
+	e.checkKeysAreKept(t)
 }
 
 // split makes two files of one: the certificate and the key.
@@ -133,15 +133,15 @@ func keyTexts(key []byte) []string {
 // checkKeysAreKept sees that no file with a key can be read by others, and that
 // no key, these and more, stands anywhere else: in podgate's log, HAProxy's, our
 // other files, the history, the status page, metrics, or what commands are told.
-func (tw *tlsTown) checkKeysAreKept(more ...[]byte) {
-	tw.t.Helper()
+func (e *tlsEdge) checkKeysAreKept(t *testing.T, more ...[]byte) {
+	t.Helper()
 	var secrets []string
 	for _, key := range more {
 		secrets = append(secrets, keyTexts(key)...)
 	}
 	found := 0
 	others := map[string]string{}
-	err := filepath.WalkDir(tw.haproxy.Folder, func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(e.HAProxy.Folder, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -162,42 +162,42 @@ func (tw *tlsTown) checkKeysAreKept(more ...[]byte) {
 		found++
 		info, err := entry.Info()
 		if err == nil && info.Mode().Perm() != 0o600 {
-			tw.t.Errorf("%s has mode %o", path, info.Mode().Perm())
+			t.Errorf("%s has mode %o", path, info.Mode().Perm())
 		}
 		return err
 	})
 	if err != nil || found < 2 {
-		tw.t.Errorf("%d files with keys: %v", found, err)
+		t.Errorf("%d files with keys: %v", found, err)
 	}
 	if len(others) < 5 {
-		tw.t.Errorf("%d other files", len(others))
+		t.Errorf("%d other files", len(others))
 	}
-	others["podgate's log"], others["HAProxy's log"] = tw.log.String(), tw.haproxy.Log()
-	for where, text := range tw.tellings() {
+	others["podgate's log"], others["HAProxy's log"] = e.Log.String(), e.HAProxy.Log()
+	for where, text := range e.tellings(t) {
 		others[where] = text
 	}
 	for where, text := range others {
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
-				tw.t.Errorf("%s holds a key", where)
+				t.Errorf("%s holds a key", where)
 			}
 		}
 		if strings.Contains(text, "PRIVATE KEY-----") {
-			tw.t.Errorf("%s holds a key", where)
+			t.Errorf("%s holds a key", where)
 		}
 	}
 }
 
 // tellings are all that podgate tells of itself.
-func (tw *tlsTown) tellings() map[string]string {
-	tw.t.Helper()
-	history, err := os.ReadFile(tw.history())
+func (e *tlsEdge) tellings(t *testing.T) map[string]string {
+	t.Helper()
+	history, err := os.ReadFile(e.History)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		tw.t.Error(err)
+		t.Error(err)
 	}
 	all := map[string]string{"history.json": string(history)}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", tw.socket)
+		return new(net.Dialer).DialContext(ctx, "unix", e.Socket)
 	}}
 	client := http.Client{Transport: transport, Timeout: 10 * time.Second}
 	for _, path := range []string{
@@ -206,37 +206,37 @@ func (tw *tlsTown) tellings() map[string]string {
 	} {
 		resp, err := client.Get("http://podgate" + path)
 		if err != nil {
-			tw.t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: %v", path, err)
 			continue
 		}
 		text, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if err != nil || len(text) == 0 {
-			tw.t.Errorf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
+			t.Errorf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
 		}
 		all[path] = string(text)
 	}
-	c, err := config.Load(tw.toml)
+	c, err := config.Load(e.TOML)
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var rendered, problems bytes.Buffer
-	if err := daemon.Render(tw.t.Context(), c, "test", nil, &rendered, &problems); err != nil {
-		tw.t.Error(err)
+	if err := daemon.Render(t.Context(), c, "test", nil, &rendered, &problems); err != nil {
+		t.Error(err)
 	}
 	all["podgate render"], all["and its problems"] = rendered.String(), problems.String()
 	return all
 }
 
 func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
-	tw := newTLSTown(t)
-	tw.certify("shop.pem", "shop.test")
-	tw.certify("other.pem", "other.test")
-	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
-	pid := tw.haproxy.Pid()
-	file := filepath.Join(tw.folder, "shop.pem")
+	e := newTLSEdge(t)
+	e.certify(t, "shop.pem", "shop.test")
+	e.certify(t, "other.pem", "other.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 shop-0 /x")
+	pid := e.HAProxy.Pid()
+	file := filepath.Join(e.folder, "shop.pem")
 	crt, _ := split(haproxytest.Certificate(t, "shop.test"))
 	_, key := split(haproxytest.Certificate(t, "other.test"))
 	good, err := os.ReadFile(file)
@@ -256,48 +256,48 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 		{"a key that is cut", "holds no private key in PEM", append(bytes.Clone(crt), key[:len(key)/2]...)},
 		{"a key that is no key", "failed to parse private key", append(bytes.Clone(crt), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("no key at all, but none of yours either")})...)},
 	} {
-		tw.put("shop.pem", row.text)
+		e.put(t, "shop.pem", row.text)
 		want := fmt.Sprintf("msg=\"certificate problem\" file=%s reason=\"", file)
 		eventually(t, row.name, func() error {
-			for line := range strings.Lines(tw.log.String()) {
+			for line := range strings.Lines(e.Log.String()) {
 				if strings.Contains(line, want) && strings.Contains(line, row.reason) && strings.Contains(line, "; the one in service stays") {
 					return nil
 				}
 			}
 			return fmt.Errorf("nothing is told of it")
 		})
-		if got := tw.shows("shop.test"); got != "shop.test" {
+		if got := e.shows("shop.test"); got != "shop.test" {
 			t.Errorf("%s: shop.test shows %q", row.name, got)
 		}
 	}
 	// Whoever starts next has only the copy that HAProxy has.
-	tw.stop()
-	if err := tw.haproxy.Restart(t.Context()); err != nil {
+	e.stop(t)
+	if err := e.HAProxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tw.start()
-	tw.certify("new.pem", "new.test")
-	tw.awaitCertificate("new.test", "new.test")
-	if got := tw.shows("shop.test"); got != "shop.test" {
+	e.start(t)
+	e.certify(t, "new.pem", "new.test")
+	e.awaitCertificate(t, "new.test", "new.test")
+	if got := e.shows("shop.test"); got != "shop.test" {
 		t.Errorf("after restarts shop.test shows %q", got)
 	}
-	tw.certify("shop.pem", "again.test", "shop.test")
-	tw.awaitCertificate("shop.test", "again.test")
-	if len(tw.passes.reloads()) != 1 {
-		t.Errorf("reloads: %q, the first process was %d", tw.passes.reloads(), pid)
+	e.certify(t, "shop.pem", "again.test", "shop.test")
+	e.awaitCertificate(t, "shop.test", "again.test")
+	if len(e.Reloads()) != 1 {
+		t.Errorf("reloads: %q, the first process was %d", e.Reloads(), pid)
 	}
-	tw.checkKeysAreKept(key, key[:len(key)/2], []byte("no key at all, but none of yours either"))
+	e.checkKeysAreKept(t, key, key[:len(key)/2], []byte("no key at all, but none of yours either"))
 }
 
 // TestARenewalFailsNoHandshake has clients that never stop while a certificate
 // is renewed, again and again.
 func TestARenewalFailsNoHandshake(t *testing.T) {
-	tw := newTLSTown(t)
-	tw.certify("shop.pem", "shop-0.test", "shop.test")
-	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
-	pid := tw.haproxy.Pid()
+	e := newTLSEdge(t)
+	e.certify(t, "shop.pem", "shop-0.test", "shop.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 shop-0 /x")
+	pid := e.HAProxy.Pid()
 	var done, failed atomic.Int64
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
@@ -309,7 +309,7 @@ func TestARenewalFailsNoHandshake(t *testing.T) {
 					return
 				default:
 				}
-				conn, err := tls.Dial("tcp", tw.https.String(), &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})
+				conn, err := tls.Dial("tcp", e.https.String(), &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})
 				done.Add(1)
 				if err != nil {
 					failed.Add(1)
@@ -324,31 +324,31 @@ func TestARenewalFailsNoHandshake(t *testing.T) {
 	var slowest time.Duration
 	for n := range 5 {
 		name := fmt.Sprintf("shop-%d.test", n+1)
-		tw.certify("shop.pem", name, "shop.test")
+		e.certify(t, "shop.pem", name, "shop.test")
 		since := time.Now()
-		tw.awaitCertificate("shop.test", name)
+		e.awaitCertificate(t, "shop.test", name)
 		slowest = max(slowest, time.Since(since))
 	}
 	rate := float64(done.Load()) / time.Since(began).Seconds()
 	close(stop)
 	clients.Wait()
 	t.Logf("handshakes %d (%.0f/s), failed %d, renewals 5, the slowest live after %s, reloads 0", done.Load(), rate, failed.Load(), slowest.Round(time.Millisecond))
-	if tw.haproxy.Pid() != pid {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	if e.HAProxy.Pid() != pid {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 }
 
 func TestCertificatesOfOthersAreDrift(t *testing.T) {
-	tw := newTLSTown(t)
-	tw.resync = 200 * time.Millisecond
-	tw.certify("shop.pem", "shop.test")
-	tw.certify("gone.pem", "gone.test")
-	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
-	tw.awaitCertificate("gone.test", "gone.test")
-	tw.awaitReloads() // and so podgate has looked at what was loaded
-	list := filepath.Join(tw.haproxy.Folder, "certificates.crtlist")
+	e := newTLSEdge(t)
+	e.resync = 200 * time.Millisecond
+	e.certify(t, "shop.pem", "shop.test")
+	e.certify(t, "gone.pem", "gone.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 shop-0 /x")
+	e.awaitCertificate(t, "gone.test", "gone.test")
+	e.awaitReloads(t) // and so podgate has looked at what was loaded
+	list := filepath.Join(e.HAProxy.Folder, "certificates.crtlist")
 	text, err := os.ReadFile(list)
 	if err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func TestCertificatesOfOthersAreDrift(t *testing.T) {
 	say := func(commands ...string) {
 		t.Helper()
 		for _, c := range commands {
-			conn, err := net.Dial("unix", tw.haproxy.Admin)
+			conn, err := net.Dial("unix", e.HAProxy.Admin)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -375,15 +375,15 @@ func TestCertificatesOfOthersAreDrift(t *testing.T) {
 	say("set ssl cert "+paths["shop.test"]+" <<\n"+string(haproxytest.Certificate(t, "intruder.test"))+"\n",
 		"commit ssl cert "+paths["shop.test"],
 		"del ssl crt-list "+list+" "+paths["gone.test"])
-	tw.awaitCertificate("shop.test", "shop.test")
-	tw.awaitCertificate("gone.test", "gone.test")
+	e.awaitCertificate(t, "shop.test", "shop.test")
+	e.awaitCertificate(t, "gone.test", "gone.test")
 	eventually(t, "drift is counted", func() error {
-		if n := tw.passes.drift(); n < 2 {
+		if n := e.Drift(); n < 2 {
 			return fmt.Errorf("%d", n)
 		}
 		return nil
 	})
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
 	}
 }
@@ -391,37 +391,37 @@ func TestCertificatesOfOthersAreDrift(t *testing.T) {
 // TestARestartWithCertificatesChangesNothing is about podgate alone: HAProxy has
 // what it should have.
 func TestARestartWithCertificatesChangesNothing(t *testing.T) {
-	tw := newTLSTown(t)
-	said := tapSockets(t, tw.haproxy)
-	tw.certify("default.pem", "default.test")
-	tw.certify("shop.pem", "shop.test", "*.shop.test")
-	tw.setHTTPS(fmt.Sprintf("default_certificate = %q", filepath.Join(tw.folder, "default.pem")))
-	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/x", "200 shop-0 /x")
-	if got := tw.shows("unknown.test"); got != "default.test" {
+	e := newTLSEdge(t)
+	said := e.tapSockets(t)
+	e.certify(t, "default.pem", "default.test")
+	e.certify(t, "shop.pem", "shop.test", "*.shop.test")
+	e.setHTTPS(t, fmt.Sprintf("default_certificate = %q", filepath.Join(e.folder, "default.pem")))
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 shop-0 /x")
+	if got := e.shows("unknown.test"); got != "default.test" {
 		t.Errorf("a name that nobody knows shows %q", got)
 	}
-	tw.awaitReloads()
-	tw.awaitNoDifference()
-	tw.stop()
+	e.awaitReloads(t)
+	e.awaitNoDifference(t)
+	e.stop(t)
 	said.forget()
-	tw.start()
+	e.start(t)
 	eventually(t, "podgate looks at HAProxy", func() error {
-		if said.words() < 200 {
-			return fmt.Errorf("it said %d bytes", said.words())
+		if said.size() < 200 {
+			return fmt.Errorf("it said %d bytes", said.size())
 		}
 		return nil
 	})
-	tw.certify("last.pem", "last.test") // a change that it must see
-	tw.awaitCertificate("last.test", "last.test")
-	tw.stop()
+	e.certify(t, "last.pem", "last.test") // a change that it must see
+	e.awaitCertificate(t, "last.test", "last.test")
+	e.stop(t)
 	for _, c := range said.changes() {
 		if strings.HasPrefix(c, "set ") && !strings.Contains(c, "last-") || strings.HasPrefix(c, "del ") || strings.HasPrefix(c, "reload") {
 			t.Errorf("podgate said %q", c)
 		}
 	}
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q, want the first alone", got)
 	}
 }

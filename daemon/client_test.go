@@ -13,29 +13,39 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
-// newWitness is a pod that answers with what it is told of its client: the PROXY
+// newWitness is a pod that answers with what it learns of its client: the PROXY
 // header in front of the connection, and the headers that a proxy may write.
-func newWitness(t *testing.T) *pod {
-	listener := listenAsPod(t, 0)
-	t.Cleanup(func() { listener.Close() })
-	go func() {
+func newWitness(t *testing.T) *edgetest.Pod {
+	t.Helper()
+	listener, err := edgetest.ListenAsPod(0)
+	must(t, err)
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go testify(conn)
+			running.Go(func() { testify(conn) })
 		}
-	}()
-	return &pod{addr: netip.MustParseAddrPort(listener.Addr().String()), name: "witness"}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return &edgetest.Pod{Addr: netip.MustParseAddrPort(listener.Addr().String()), Name: "witness"}
 }
 
 func testify(conn net.Conn) {
 	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // HAProxy's check may send nothing
 	r := bufio.NewReader(conn)
 	proxy, err := readProxy(r)
 	if err != nil {
@@ -120,26 +130,26 @@ type clientRow struct {
 	want                  string // "" for no answer
 }
 
-func (tw *town) checkClients(addr netip.AddrPort, rows []clientRow) {
+func (e *edge) checkClients(t *testing.T, addr netip.AddrPort, rows []clientRow) {
 	for _, row := range rows {
 		got, err := from(row.ip, addr, row.proxy, row.path, row.headers...)
 		if row.want == "" {
 			if err == nil {
-				tw.t.Errorf("%s: got %q, want no answer", row.name, got)
+				t.Errorf("%s: got %q, want no answer", row.name, got)
 			}
 			continue
 		}
 		want := strings.ReplaceAll(row.want, "=EDGE", fmt.Sprintf("=%d", addr.Port()))
 		if first, _, _ := strings.Cut(got, "\n"); first != want {
-			tw.t.Errorf("%s: got %q, %v, want %q", row.name, got, err, want)
+			t.Errorf("%s: got %q, %v, want %q", row.name, got, err, want)
 		}
 	}
 }
 
 func TestAPROXYHeaderIsBelievedFromListedSourcesAlone(t *testing.T) {
-	tw := newTown(t)
-	tcp, plain := tw.freeAddr(), tw.freeAddr()
-	tw.configure(fmt.Sprintf(`[tcp]
+	e := newEdge(t)
+	tcp, plain := e.freeAddr(t), e.freeAddr(t)
+	e.configure(t, fmt.Sprintf(`[tcp]
 addresses = [%q]
 allowed_ports = [%d, %d]
 [cloud]
@@ -155,19 +165,19 @@ trusted_sources = ["127.98.0.0/16"]
 		}
 		return m
 	}
-	tw.service("cart", with(), pod)
-	tw.service("v1", with("send-proxy", "true"), pod)
-	tw.service("v2", with("send-proxy", "v2", "check", "true"), pod)
-	tw.service("guarded", with("allow-source", "192.0.2.0/24, 127.96.0.1"), pod)
-	tw.service("guarded-tcp", with("tcp", fmt.Sprint(tcp.Port()), "allow-source", "192.0.2.0/24,127.96.0.0/16"), pod)
-	tw.service("plain-tcp", with("tcp", fmt.Sprint(plain.Port()), "send-proxy", "v1"), pod)
-	tw.start()
+	e.service(t, "cart", with(), pod)
+	e.service(t, "v1", with("send-proxy", "true"), pod)
+	e.service(t, "v2", with("send-proxy", "v2", "check", "true"), pod)
+	e.service(t, "guarded", with("allow-source", "192.0.2.0/24, 127.96.0.1"), pod)
+	e.service(t, "guarded-tcp", with("tcp", fmt.Sprint(tcp.Port()), "allow-source", "192.0.2.0/24,127.96.0.0/16"), pod)
+	e.service(t, "plain-tcp", with("tcp", fmt.Sprint(plain.Port()), "send-proxy", "v1"), pod)
+	e.start(t)
 	eventually(t, "cart answers", func() error {
-		_, err := from(unlisted, tw.http, "", "/cart/")
+		_, err := from(unlisted, e.HTTP, "", "/cart/")
 		return errors.Join(err, func() error { _, err := from("127.96.0.1", tcp, "", "/"); return err }())
 	})
 	forged := []string{"X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6"}
-	tw.checkClients(tw.http, []clientRow{
+	e.checkClients(t, e.HTTP, []clientRow{
 		{"a listed source names the client", listed, proxied, "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
 		{"in version 2 too", listed, proxiedV2(), "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
 		{"and the client's headers are not believed", listed, proxied, "/cart/", forged, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
@@ -181,36 +191,36 @@ trusted_sources = ["127.98.0.0/16"]
 		{"and not who forges", unlisted, "", "/guarded/", forged, "403 <html><body><h1>403 Forbidden</h1>"},
 		{"a listed address passes", "127.96.0.1", "", "/guarded/", nil, "200 X-Forwarded-For=127.96.0.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 	})
-	tw.checkClients(tcp, []clientRow{
+	e.checkClients(t, tcp, []clientRow{
 		{"a TCP port takes a header", listed, proxied, "/", nil, "200"},
 		{"and drops who is not allowed", unlisted, "", "/", nil, ""},
 		{"whatever they say", unlisted, proxied, "/", nil, ""},
 		{"and lets others in", "127.96.0.1", "", "/", nil, "200"},
 	})
-	tw.checkClients(plain, []clientRow{
+	e.checkClients(t, plain, []clientRow{
 		{"a TCP port that expects none takes none from anybody", listed, "", "/", nil, "200 v1=127.98.0.7"},
 	})
 
 	// At the relay, only workers of ours are believed.
-	if got, err := from("127.0.0.1", tw.relay, proxied, "/guarded/"); err == nil {
+	if got, err := from("127.0.0.1", e.Relay, proxied, "/guarded/"); err == nil {
 		t.Errorf("the relay believes anybody on the box: %q", got)
 	}
 	secret := strings.Repeat("A", 26)
 	header := "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00" + string(rune(12+3+len(secret))) + "\xc0\x00\x02\x01\xc0\x00\x02\x02\x03\xe8\x00\x50\x05\x00" + string(rune(len(secret))) + secret
-	if got, err := from("127.0.0.1", tw.relay, header, "/guarded/"); err == nil {
+	if got, err := from("127.0.0.1", e.Relay, header, "/guarded/"); err == nil {
 		t.Errorf("the relay believes a wrong secret: %q", got)
 	}
 	// And they still are: an idle connection over a reload.
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(listed)}}).Dial("tcp", tw.http.String())
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(listed)}}).Dial("tcp", e.HTTP.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	fmt.Fprint(conn, proxied)
-	if _, err := from(unlisted, tw.http, "", "/cart/"); err != nil { // accepted by now
+	if _, err := from(unlisted, e.HTTP, "", "/cart/"); err != nil { // accepted by now
 		t.Fatal(err)
 	}
-	tw.awaitReloads(tw.reloading("more", newPod(t, "more-0")))
+	e.awaitReloads(t, e.reloading(t, "more", newPod(t, "more-0")))
 	if got, err := exchange(conn, "GET /guarded/ HTTP/1.1\r\nHost: any\r\n\r\n"); got != "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http" {
 		t.Errorf("over a reload: got %q, %v", got, err)
 	}
@@ -234,14 +244,14 @@ func TestXForwardedForIsBelievedFromListedSourcesAlone(t *testing.T) {
 			{"the last but one is the client", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 		}},
 	} {
-		tw := newTown(t)
-		tw.configure(fmt.Sprintf("[cloud]\ntrusted_sources = [\"127.98.0.0/16\"]\nforwarded_hops = %d\n", row.hops))
+		e := newEdge(t)
+		e.configure(t, fmt.Sprintf("[cloud]\ntrusted_sources = [\"127.98.0.0/16\"]\nforwarded_hops = %d\n", row.hops))
 		pod := newWitness(t)
-		tw.service("cart", map[string]string{"check": "false"}, pod)
-		tw.service("guarded", map[string]string{"check": "false", "allow-source": "192.0.2.0/24", "send-proxy": "v2"}, pod)
-		tw.start()
-		eventually(t, "cart answers", func() error { _, err := from(unlisted, tw.http, "", "/cart/"); return err })
-		tw.checkClients(tw.http, row.rows)
-		tw.stop()
+		e.service(t, "cart", map[string]string{"check": "false"}, pod)
+		e.service(t, "guarded", map[string]string{"check": "false", "allow-source": "192.0.2.0/24", "send-proxy": "v2"}, pod)
+		e.start(t)
+		eventually(t, "cart answers", func() error { _, err := from(unlisted, e.HTTP, "", "/cart/"); return err })
+		e.checkClients(t, e.HTTP, row.rows)
+		e.stop(t)
 	}
 }

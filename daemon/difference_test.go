@@ -15,15 +15,15 @@ import (
 )
 
 // differences are those that podgate diff tells, a line each.
-func (tw *town) differences() []string {
-	tw.t.Helper()
-	c, err := config.Load(tw.toml)
+func (e *edge) differences(t *testing.T) []string {
+	t.Helper()
+	c, err := config.Load(e.TOML)
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	differences, err := daemon.Differences(tw.t.Context(), c, "test", nil)
+	differences, err := daemon.Differences(t.Context(), c, "test", nil)
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	lines := []string{}
 	for _, d := range differences {
@@ -32,10 +32,10 @@ func (tw *town) differences() []string {
 	return lines
 }
 
-func (tw *town) awaitNoDifference() {
-	tw.t.Helper()
-	eventually(tw.t, "no difference", func() error {
-		if got := tw.differences(); len(got) > 0 {
+func (e *edge) awaitNoDifference(t *testing.T) {
+	t.Helper()
+	eventually(t, "no difference", func() error {
+		if got := e.differences(t); len(got) > 0 {
 			return fmt.Errorf("%s", strings.Join(got, "\n"))
 		}
 		return nil
@@ -43,41 +43,41 @@ func (tw *town) awaitNoDifference() {
 }
 
 func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
-	tw := newTown(t)
+	e := newEdge(t)
 	one, two := newPod(t, "one"), newPod(t, "two")
-	tw.service("cart", nil, one)
-	tw.service("gone", nil)
-	if diff := cmp.Diff([]string{"process reload: HAProxy has not loaded podgate's configuration yet"}, tw.processDifferences()); diff != "" {
+	e.service(t, "cart", nil, one)
+	e.service(t, "gone", nil)
+	if diff := cmp.Diff([]string{"process reload: HAProxy has not loaded podgate's configuration yet"}, e.processDifferences(t)); diff != "" {
 		t.Errorf("before podgate first ran (-want +got):\n%s", diff)
 	}
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 one /")
-	tw.api.Delete("Service", "shop", "gone") // stays in the file, empty, until the next reload
-	tw.awaitAnswer("any", "/gone/", notFound)
-	tw.awaitNoDifference()
-	tw.stop()
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 one /")
+	e.Cluster.Delete("Service", "shop", "gone") // stays in the file, empty, until the next reload
+	e.awaitAnswer(t, "any", "/gone/", notFound)
+	e.awaitNoDifference(t)
+	e.stop(t)
 
-	tw.service("cart", map[string]string{"path": "/basket"}, two)
-	tw.service("new", nil)
+	e.service(t, "cart", map[string]string{"path": "/basket"}, two)
+	e.service(t, "new", nil)
 	want := []string{
 		"process reload: backend shop_new_80 is new",
-		"process runtime: add shop_cart_80/" + two.addr.String() + " ready",
-		"process runtime: set shop_cart_80/" + one.addr.String() + " maint",
-		"process runtime: delete shop_cart_80/" + one.addr.String() + " maint",
+		"process runtime: add shop_cart_80/" + two.Addr.String() + " ready",
+		"process runtime: set shop_cart_80/" + one.Addr.String() + " maint",
+		"process runtime: delete shop_cart_80/" + one.Addr.String() + " maint",
 		"process runtime: map routes: - */cart/ shop_cart_80|5|/cart",
 		"process runtime: map routes: + */basket/ shop_cart_80|7",
-		"file write: backend shop_cart_80: - server " + one.addr.String(),
-		"file write: backend shop_cart_80: + server " + two.addr.String(),
+		"file write: backend shop_cart_80: - server " + one.Addr.String(),
+		"file write: backend shop_cart_80: + server " + two.Addr.String(),
 		"file write: backend shop_new_80: + from podgate-http-roundrobin",
 		"file write: routes.map: - */cart/ shop_cart_80|5|/cart",
 		"file write: routes.map: + */basket/ shop_cart_80|7",
 		"file write: routes.map: + */new/ shop_new_80|4|/new",
 	}
-	if tw.takesBackends() {
+	if e.takesBackends(t) {
 		want[0] = "process runtime: add backend shop_new_80"
 		want = slices.Insert(want, 6, "process runtime: map routes: + */new/ shop_new_80|4|/new")
 	}
-	got := tw.differences()
+	got := e.differences(t)
 	for i, line := range got {
 		if i < len(want) && strings.HasPrefix(line, want[i]) { // server lines go on
 			got[i] = want[i]
@@ -86,10 +86,10 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	tw.start()
-	tw.awaitAnswer("any", "/basket/", "200 two /basket/")
+	e.start(t)
+	e.awaitAnswer(t, "any", "/basket/", "200 two /basket/")
 	eventually(t, "the old server is deleted and new is loaded", func() error {
-		for _, line := range tw.differences() {
+		for _, line := range e.differences(t) {
 			if !strings.HasPrefix(line, "process runtime: delete ") { // when its idle connections are closed
 				return fmt.Errorf("%s", line)
 			}
@@ -99,9 +99,9 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 }
 
 // processDifferences are those of the process alone.
-func (tw *town) processDifferences() (lines []string) {
-	tw.t.Helper()
-	for _, line := range tw.differences() {
+func (e *edge) processDifferences(t *testing.T) (lines []string) {
+	t.Helper()
+	for _, line := range e.differences(t) {
 		if strings.HasPrefix(line, "process ") {
 			lines = append(lines, line)
 		}

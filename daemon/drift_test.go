@@ -16,26 +16,26 @@ import (
 // TestDriftIsRepairedAndTold changes the running HAProxy by hand, as an
 // operator would at night, and leaves podgate to notice.
 func TestDriftIsRepairedAndTold(t *testing.T) {
-	tw := newTown(t)
-	tw.resync = 300 * time.Millisecond
+	e := newEdge(t)
+	e.resync = 300 * time.Millisecond
 	theirs := "\nbackend theirs\n  mode http\n  server mine 127.0.0.1:9 weight 7 disabled\n"
-	base, err := os.ReadFile(tw.haproxy.Base)
+	base, err := os.ReadFile(e.HAProxy.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(tw.haproxy.Base, append(base, theirs...), 0o600); err != nil {
+	if err := os.WriteFile(e.HAProxy.Base, append(base, theirs...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := tw.haproxy.Restart(t.Context()); err != nil {
+	if err := e.HAProxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	one, two := newPod(t, "one"), newPod(t, "two")
-	tw.service("cart", nil, one, two)
-	tw.start()
-	tw.awaitServers("shop_cart_80", one, two)
-	tw.awaitAnswer("any", "/cart/", "200 one /")
-	tw.awaitReloads() // the pass that served this is over
-	operators := tw.say(t, "show servers state theirs")
+	e.service(t, "cart", nil, one, two)
+	e.start(t)
+	e.awaitServers(t, "shop_cart_80", one, two)
+	e.awaitAnswer(t, "any", "/cart/", "200 one /")
+	e.awaitReloads(t) // the pass that served this is over
+	operators := e.say(t, "show servers state theirs")
 
 	for _, row := range []struct{ name, command string }{
 		{"a server has another address", "set server shop_cart_80/ONE addr 127.0.0.9"},
@@ -44,24 +44,24 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 		{"a server drains", "set server shop_cart_80/TWO state drain"},
 		{"a server is gone", "set server shop_cart_80/TWO state maint;del server shop_cart_80/TWO"},
 		{"a server of somebody else is there", "add server shop_cart_80/web1 127.0.0.1:9;enable server shop_cart_80/web1"},
-		{"a route is gone", "del map " + tw.haproxy.Folder + "/routes.map */cart/"},
-		{"a route leads elsewhere", "set map " + tw.haproxy.Folder + "/routes.map */cart/ theirs"},
+		{"a route is gone", "del map " + e.HAProxy.Folder + "/routes.map */cart/"},
+		{"a route leads elsewhere", "set map " + e.HAProxy.Folder + "/routes.map */cart/ theirs"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			counted := tw.passes.drift()
-			command := strings.NewReplacer("ONE", one.addr.String(), "TWO", two.addr.String()).Replace(row.command)
-			tw.say(t, command)
+			counted := e.Drift()
+			command := strings.NewReplacer("ONE", one.Addr.String(), "TWO", two.Addr.String()).Replace(row.command)
+			e.say(t, command)
 			eventually(t, "the drift is counted", func() error {
-				if tw.passes.drift() == counted {
+				if e.Drift() == counted {
 					return errors.New("it is not")
 				}
 				return nil
 			})
 			eventually(t, "it is repaired", func() error {
-				rows := tw.say(t, "show servers state shop_cart_80")
+				rows := e.say(t, "show servers state shop_cart_80")
 				for _, want := range []string{
-					fmt.Sprintf(" %s %s 2 0 1 1 ", one.addr, one.addr.Addr()),
-					fmt.Sprintf(" %s %s 2 0 1 1 ", two.addr, two.addr.Addr()),
+					fmt.Sprintf(" %s %s 2 0 1 1 ", one.Addr, one.Addr.Addr()),
+					fmt.Sprintf(" %s %s 2 0 1 1 ", two.Addr, two.Addr.Addr()),
 				} {
 					if !strings.Contains(rows, want) {
 						return fmt.Errorf("no %q in\n%s", want, rows)
@@ -70,20 +70,20 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 				if strings.Contains(rows, "web1") {
 					return fmt.Errorf("web1 is in\n%s", rows)
 				}
-				if entries := tw.say(t, "show map "+tw.haproxy.Folder+"/routes.map"); !strings.Contains(entries, "*/cart/ shop_cart_80|5|/cart") {
+				if entries := e.say(t, "show map "+e.HAProxy.Folder+"/routes.map"); !strings.Contains(entries, "*/cart/ shop_cart_80|5|/cart") {
 					return fmt.Errorf("the map holds %q", entries)
 				}
 				return nil
 			})
 		})
 	}
-	if strings.Count(tw.log.String(), "drift found") < 8 {
+	if strings.Count(e.Log.String(), "drift found") < 8 {
 		t.Error("drift was not told each time")
 	}
-	if got := tw.say(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
+	if got := e.say(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
 		t.Errorf("the operator's section changed from\n%sto\n%s", operators, got)
 	}
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q", got)
 	}
 }
@@ -91,17 +91,17 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 // TestFilesThatSomebodyElseChangedAreWrittenAgain leaves it to the resync to
 // notice, while nothing changes in the cluster.
 func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
-	tw := newTown(t)
-	tw.resync = 300 * time.Millisecond
+	e := newEdge(t)
+	e.resync = 300 * time.Millisecond
 	one := newPod(t, "one")
-	tw.service("cart", nil, one)
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 one /")
-	tw.awaitReloads()
-	server := "  server " + one.addr.String() + " "
-	awaitFile(t, tw, server)
+	e.service(t, "cart", nil, one)
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 one /")
+	e.awaitReloads(t)
+	server := "  server " + one.Addr.String() + " "
+	awaitFile(t, e, server)
 	for _, name := range []string{"podgate.cfg", "routes.map", "podgate.loaded.json"} {
-		path := filepath.Join(tw.haproxy.Folder, name)
+		path := filepath.Join(e.HAProxy.Folder, name)
 		whole, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +117,7 @@ func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
 			return err
 		})
 	}
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q", got)
 	}
 }

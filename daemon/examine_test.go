@@ -15,22 +15,23 @@ import (
 
 	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// examine returns what is wrong with a town, a line each, and how much is right.
-func (tw *town) examine() (wrong []string, right int) {
-	tw.t.Helper()
-	c, err := config.Load(tw.toml)
+// examine returns what is wrong with a edge, a line each, and how much is right.
+func (e *edge) examine(t *testing.T) (wrong []string, right int) {
+	t.Helper()
+	c, err := config.Load(e.TOML)
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	for _, f := range daemon.Examine(tw.t.Context(), c, "test") {
+	for _, f := range daemon.Examine(t.Context(), c, "test") {
 		if !slices.Contains(daemon.Checks(), f.Check) {
-			tw.t.Errorf("%q is no check", f.Check)
+			t.Errorf("%q is no check", f.Check)
 		}
 		if f.OK {
 			right++
@@ -42,14 +43,14 @@ func (tw *town) examine() (wrong []string, right int) {
 }
 
 // replace changes podgate.toml.
-func (tw *town) replace(old, text string) {
-	tw.t.Helper()
-	written, err := os.ReadFile(tw.toml)
+func (e *edge) replace(t *testing.T, old, text string) {
+	t.Helper()
+	written, err := os.ReadFile(e.TOML)
 	if err != nil || !strings.Contains(string(written), old) {
-		tw.t.Fatalf("no %q in podgate.toml: %v", old, err)
+		t.Fatalf("no %q in podgate.toml: %v", old, err)
 	}
-	if err := os.WriteFile(tw.toml, []byte(strings.Replace(string(written), old, text, 1)), 0o600); err != nil {
-		tw.t.Fatal(err)
+	if err := os.WriteFile(e.TOML, []byte(strings.Replace(string(written), old, text, 1)), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -65,118 +66,119 @@ func hostname(t *testing.T) string {
 func TestExamineNamesWhatIsBroken(t *testing.T) {
 	for _, row := range []struct {
 		name   string
-		breaks func(tw *town)
+		breaks func(t *testing.T, e *edge)
 		want   []string // a part of each line, in their order
 	}{
-		{"nothing", func(*town) {}, nil},
-		{"a pod that nobody listens in is reached", func(tw *town) {
-			tw.service("dead", nil, &pod{addr: netip.MustParseAddrPort("127.77.255.254:9"), name: "dead"})
+		{"nothing", func(*testing.T, *edge) {}, nil},
+		{"a pod that nobody listens in is reached", func(t *testing.T, e *edge) {
+			e.service(t, "dead", nil, &edgetest.Pod{Addr: netip.MustParseAddrPort("127.77.255.254:9"), Name: "dead"})
 		}, nil},
-		{"wrong CA", func(tw *town) {
-			tw.api.Stop()
-			if err := tw.api.StartTLS(""); err != nil {
-				tw.t.Fatal(err)
+		{"wrong CA", func(t *testing.T, e *edge) {
+			e.Cluster.Stop()
+			if err := e.Cluster.StartTLS(""); err != nil {
+				t.Fatal(err)
 			}
 			other := kubeapitest.New()
 			if err := other.StartTLS(""); err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			tw.t.Cleanup(other.Stop)
-			ca := filepath.Join(tw.t.TempDir(), "ca.crt")
+			t.Cleanup(other.Stop)
+			ca := filepath.Join(t.TempDir(), "ca.crt")
 			if err := os.WriteFile(ca, other.CertificatePEM(), 0o600); err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			tw.configure("")
-			tw.replace("[kubernetes]\n", fmt.Sprintf("[kubernetes]\nca_file = %q\n", ca))
+			e.Set("kubernetes.server", e.Cluster.URL())
+			e.Set("kubernetes.ca_file", ca)
+			e.configure(t, "")
 		}, []string{"FAIL api: list services in namespace \"shop\": verify the server's certificate: signed by an unknown authority (is "}},
-		{"expired token", func(tw *town) {
-			tw.api.Misbehave(kubeapitest.RequireToken("a newer one"))
+		{"expired token", func(t *testing.T, e *edge) {
+			e.Cluster.Misbehave(kubeapitest.RequireToken("a newer one"))
 		}, []string{"FAIL api: list services in namespace \"shop\": 401 Unauthorized"}},
-		{"a missing verb", func(tw *town) {
-			tw.api.Misbehave(kubeapitest.Forbid("watch", "endpointslices", "shop"))
+		{"a missing verb", func(t *testing.T, e *edge) {
+			e.Cluster.Misbehave(kubeapitest.Forbid("watch", "endpointslices", "shop"))
 		}, []string{`FAIL api: watch endpointslices in namespace "shop": 403 Forbidden`}},
-		{"no API server", func(tw *town) { tw.api.Stop() }, []string{"FAIL api: list services in namespace \"shop\": "}},
-		{"socket rights", func(tw *town) {
+		{"no API server", func(t *testing.T, e *edge) { e.Cluster.Stop() }, []string{"FAIL api: list services in namespace \"shop\": "}},
+		{"socket rights", func(t *testing.T, e *edge) {
 			if os.Geteuid() == 0 {
-				tw.replace("master.sock", "no-master.sock") // root may do anything
-			} else if err := os.Chmod(tw.haproxy.Master, 0); err != nil {
-				tw.t.Fatal(err)
+				e.replace(t, "master.sock", "no-master.sock") // root may do anything
+			} else if err := os.Chmod(e.HAProxy.Master, 0); err != nil {
+				t.Fatal(err)
 			}
 		}, []string{"FAIL sockets: haproxy.master_socket: dial unix "}},
-		{"a socket that is not there is told once", func(tw *town) {
-			tw.replace("admin.sock", "no-admin.sock")
+		{"a socket that is not there is told once", func(t *testing.T, e *edge) {
+			e.replace(t, "admin.sock", "no-admin.sock")
 		}, []string{"FAIL sockets: haproxy.admin_socket: dial unix "}},
-		{"a folder that cannot be written", func(tw *town) {
-			tw.replace(fmt.Sprintf("folder = %q", tw.haproxy.Folder), `folder = "/proc/podgate"`)
+		{"a folder that cannot be written", func(t *testing.T, e *edge) {
+			e.replace(t, fmt.Sprintf("folder = %q", e.HAProxy.Folder), `folder = "/proc/podgate"`)
 		}, []string{"FAIL folder: write to /proc/podgate: "}},
-		{"port taken", func(tw *town) {
-			l, err := net.Listen("tcp", tw.http.String())
+		{"port taken", func(t *testing.T, e *edge) {
+			l, err := net.Listen("tcp", e.HTTP.String())
 			if err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			tw.t.Cleanup(func() { l.Close() })
+			t.Cleanup(func() { l.Close() })
 		}, []string{"address already in use (who has it: ss -ltnp"}},
-		{"base configuration broken", func(tw *town) {
-			base, err := os.ReadFile(tw.haproxy.Base)
+		{"base configuration broken", func(t *testing.T, e *edge) {
+			base, err := os.ReadFile(e.HAProxy.Base)
 			if err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			if err := os.WriteFile(tw.haproxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600); err != nil {
-				tw.t.Fatal(err)
+			if err := os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600); err != nil {
+				t.Fatal(err)
 			}
 		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c refuses the operator's files: "}},
-		{"certificates that cannot be served", func(tw *town) {
-			edge := tw.ending()
-			edge.certify("good.pem", "good.test")
-			crt, _ := split(haproxytest.Certificate(tw.t, "lone.test"))
-			edge.put("lone.pem", crt)
-			edge.setHTTPS(`client_ca = "/nonexistent/ca.pem"`)
+		{"certificates that cannot be served", func(t *testing.T, e *edge) {
+			ends := e.ending(t)
+			ends.certify(t, "good.pem", "good.test")
+			crt, _ := split(haproxytest.Certificate(t, "lone.test"))
+			ends.put(t, "lone.pem", crt)
+			ends.setHTTPS(t, `client_ca = "/nonexistent/ca.pem"`)
 		}, []string{
 			"FAIL certificates: /nonexistent/ca.pem: is not there; what needs these authorities is not served",
 			"/lone.pem: holds no private key in PEM; it is not served",
 		}},
-		{"a HAProxy that is none of its peers", func(tw *town) {
-			tw.rename("edge3")
-			tw.configure("[peers]\nnodes = [\"edge1=127.0.0.1:10024\", \"edge2=127.0.0.2:10024\"]\n")
+		{"a HAProxy that is none of its peers", func(t *testing.T, e *edge) {
+			e.rename(t, "edge3")
+			e.configure(t, "[peers]\nnodes = [\"edge1=127.0.0.1:10024\", \"edge2=127.0.0.2:10024\"]\n")
 		}, []string{`FAIL peers: HAProxy in peers.nodes: "edge3" is none of edge1, edge2: HAProxy leaves the peers out and shares no table of clients (write "edge3=ADDRESS:PORT" into peers.nodes of every node, or give HAProxy one of its names by -L)`}},
-		{"a host that is none of the peers, where HAProxy cannot be asked", func(tw *town) {
-			tw.configure("[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
-			tw.replace("admin.sock", "no-admin.sock")
-			tw.replace("master.sock", "no-master.sock")
+		{"a host that is none of the peers, where HAProxy cannot be asked", func(t *testing.T, e *edge) {
+			e.configure(t, "[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
+			e.replace(t, "admin.sock", "no-admin.sock")
+			e.replace(t, "master.sock", "no-master.sock")
 		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname(t) + "\" is none of edge1.of-many: "}},
-		{"nothing where HAProxy goes by another name than its host", func(tw *town) {
-			tw.rename("edge1")
-			tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", tw.freeAddr()))
+		{"nothing where HAProxy goes by another name than its host", func(t *testing.T, e *edge) {
+			e.rename(t, "edge1")
+			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))
 		}, nil},
-		{"its address among the peers is taken", func(tw *town) {
-			tw.rename("edge1")
-			tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", tw.listen()))
+		{"its address among the peers is taken", func(t *testing.T, e *edge) {
+			e.rename(t, "edge1")
+			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.listen(t)))
 		}, []string{" for peers: listen tcp4 "}},
-		{"port of TLS taken, where clients are verified", func(tw *town) {
-			edge := tw.ending()
-			ca := filepath.Join(edge.folder, "ca.txt")
-			crt, _ := split(haproxytest.Certificate(tw.t, "authority"))
+		{"port of TLS taken, where clients are verified", func(t *testing.T, e *edge) {
+			ends := e.ending(t)
+			ca := filepath.Join(ends.folder, "ca.txt")
+			crt, _ := split(haproxytest.Certificate(t, "authority"))
 			if err := os.WriteFile(ca, crt, 0o600); err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			l, err := net.Listen("tcp", edge.https.String())
+			l, err := net.Listen("tcp", ends.https.String())
 			if err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			tw.t.Cleanup(func() { l.Close() })
-			edge.certify("good.pem", "good.test")
-			edge.setHTTPS(fmt.Sprintf("client_ca = %q", ca))
+			t.Cleanup(func() { l.Close() })
+			ends.certify(t, "good.pem", "good.test")
+			ends.setHTTPS(t, fmt.Sprintf("client_ca = %q", ca))
 		}, []string{"for podgate_https: "}},
-		{"two at once hide nothing", func(tw *town) {
-			tw.api.Misbehave(kubeapitest.Forbid("watch", "services", "shop"), kubeapitest.Forbid("watch", "endpointslices", "shop"))
-			tw.replace("master.sock", "no-master.sock")
+		{"two at once hide nothing", func(t *testing.T, e *edge) {
+			e.Cluster.Misbehave(kubeapitest.Forbid("watch", "services", "shop"), kubeapitest.Forbid("watch", "endpointslices", "shop"))
+			e.replace(t, "master.sock", "no-master.sock")
 		}, []string{"FAIL api: watch services", "FAIL api: watch endpointslices", "FAIL sockets: haproxy.master_socket"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			tw := newTown(t)
-			tw.service("cart", nil, newPod(t, "cart-0"))
-			row.breaks(tw)
-			wrong, right := tw.examine()
+			e := newEdge(t)
+			e.service(t, "cart", nil, newPod(t, "cart-0"))
+			row.breaks(t, e)
+			wrong, right := e.examine(t)
 			if len(wrong) != len(row.want) || right == 0 {
 				t.Fatalf("wrong is %q, %d right", wrong, right)
 			}
@@ -190,16 +192,16 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 }
 
 func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
-	tw := newTLSTown(t)
+	e := newTLSEdge(t)
 	for _, name := range []string{"cart", "till"} {
-		tw.service(name, map[string]string{"host": name + ".shop.test", "sslTerm": "true", "tls-secret": "shop-tls"}, newPod(t, name))
+		e.service(t, name, map[string]string{"host": name + ".shop.test", "sslTerm": "true", "tls-secret": "shop-tls"}, newPod(t, name))
 	}
-	tw.service("plain", nil, newPod(t, "plain"))
-	if wrong, _ := tw.examine(); len(wrong) > 0 {
+	e.service(t, "plain", nil, newPod(t, "plain"))
+	if wrong, _ := e.examine(t); len(wrong) > 0 {
 		t.Errorf("of a Secret that there is not: %q", wrong)
 	}
-	tw.api.Misbehave(kubeapitest.Forbid("get", "secrets", "shop"))
-	wrong, _ := tw.examine()
+	e.Cluster.Misbehave(kubeapitest.Forbid("get", "secrets", "shop"))
+	wrong, _ := e.examine(t)
 	want := `FAIL api: get Secret shop/shop-tls, for Service shop/cart: read Secret shop/shop-tls: 403 Forbidden (a role in namespace shop needs the rule {apiGroups: [""], resources: [secrets], resourceNames: [shop-tls], verbs: [get]})`
 	if !slices.Equal(wrong, []string{want}) {
 		t.Errorf("got %q, want %q", wrong, want)
@@ -207,12 +209,12 @@ func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
 }
 
 func TestExamineFindsNothingWrongWithWhatRuns(t *testing.T) {
-	tw := newTown(t)
-	tw.service("cart", nil, newPod(t, "cart-0"))
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	tw.awaitReloads()
-	if wrong, right := tw.examine(); len(wrong) > 0 || right < 8 {
+	e := newEdge(t)
+	e.service(t, "cart", nil, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.awaitReloads(t)
+	if wrong, right := e.examine(t); len(wrong) > 0 || right < 8 {
 		t.Errorf("wrong is %q, %d right", wrong, right)
 	}
 }
@@ -235,16 +237,16 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 			t.Skipf("%s: %v: %s", line, err, out)
 		}
 	}
-	tw := newTown(t)
+	e := newEdge(t)
 	nodes := []kubeapi.Node{
 		{Name: "far", Addr: netip.MustParseAddr("192.0.2.7"), Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")}},
 		{Name: "walled", Addr: netip.MustParseAddr("198.18.0.9"), Ready: true},
 	}
 	for i, addr := range []string{"203.0.113.4", "198.18.0.2"} {
-		if err := tw.api.SetNode(nodes[i]); err != nil {
+		if err := e.Cluster.SetNode(nodes[i]); err != nil {
 			t.Fatal(err)
 		}
-		err := tw.api.SetSlice(kubeapi.EndpointSlice{
+		err := e.Cluster.SetSlice(kubeapi.EndpointSlice{
 			Key: kubeapi.Key{Namespace: "shop", Name: "cart-" + nodes[i].Name}, Service: "cart",
 			Ports:     []kubeapi.EndpointPort{{Name: "web", Port: 80}},
 			Endpoints: []kubeapi.Endpoint{{Addr: netip.MustParseAddr(addr), Ready: true, Serving: true, Node: nodes[i].Name}},
@@ -253,8 +255,8 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tw.service("cart", nil)
-	wrong, _ := tw.examine()
+	e.service(t, "cart", nil)
+	wrong, _ := e.examine(t)
 	want := []string{
 		`FAIL pods: node far: 203.0.113.4:80: no route from here: dial tcp 203.0.113.4:80: connect: network is unreachable (ip route add 203.0.113.0/25 via 192.0.2.7, or upstream = "nodeport" where the pods' network is an overlay)`,
 		`FAIL pods: node walled: 198.18.0.2:80: no answer within 2s: a firewall drops the packets, or nobody knows the way back (ip route add 198.18.0.2/32 via 198.18.0.9, if its pods are routed by node, or upstream = "nodeport" where the pods' network is an overlay)`,

@@ -14,13 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
 )
 
 // explain is what podgate explain prints, with what differs from run to run
 // named.
-func (tw *town) explain(of string, names *strings.Replacer) (string, error) {
-	x, err := admin.NewClient(tw.socket).Explain(tw.t.Context(), of)
+func (e *edge) explain(t *testing.T, of string, names *strings.Replacer) (string, error) {
+	x, err := admin.NewClient(e.Socket).Explain(t.Context(), of)
 	if err != nil {
 		return "", err
 	}
@@ -36,20 +37,21 @@ func (tw *town) explain(of string, names *strings.Replacer) (string, error) {
 }
 
 func TestExplainTellsAServiceWhole(t *testing.T) {
-	tw := newTown(t)
-	tw.hurry = true
+	e := newEdge(t)
+	e.hurry = true
 	alive, dead, drained := newPod(t, "alive"), newPod(t, "dead"), newPod(t, "drained")
-	tw.service("cart", map[string]string{"host": "shop.example.com", "path": "/cart,/basket", "rewrite": "true", "check-interval": "100ms", "algorithm": "fastest"}, alive, dead)
-	tw.service("late", map[string]string{"host": "shop.example.com", "path": "/cart/late,/cart"}, drained)
-	tw.start()
-	tw.awaitAnswer("shop.example.com", "/basket/", "200 alive /")
-	dead.server.Close()
+	e.service(t, "cart", map[string]string{"host": "shop.example.com", "path": "/cart,/basket", "rewrite": "true", "check-interval": "100ms", "algorithm": "fastest"}, alive, dead)
+	e.service(t, "late", map[string]string{"host": "shop.example.com", "path": "/cart/late,/cart"}, drained)
+	e.start(t)
+	e.awaitAnswer(t, "shop.example.com", "/basket/", "200 alive /")
+	dead.Close()
 	names := strings.NewReplacer("ECONNREFUSED returned by OS (Connection refused)", "REFUSED", "Connection refused", "REFUSED", // 3.4, and before
-		alive.addr.String(), "ALIVE", dead.addr.String(), "DEAD", drained.addr.String(), "DRAINED", tw.haproxy.Folder, "FOLDER", tw.http.String(), "EDGE")
+		alive.Addr.String(), "ALIVE", dead.Addr.String(), "DEAD", drained.Addr.String(), "DRAINED",
+		edgetest.SliceOf("cart", alive.Addr.Port()).Name, "SLICE-ALIVE", edgetest.SliceOf("cart", dead.Addr.Port()).Name, "SLICE-DEAD", e.HAProxy.Folder, "FOLDER", e.HTTP.String(), "EDGE")
 	var got string
-	eventually(t, "HAProxy finds the server down", func() (err error) {
-		got, err = tw.explain("cart", names)
-		if err == nil && !strings.Contains(got, "DOWN") {
+	eventually(t, "HAProxy has checked both servers", func() (err error) {
+		got, err = e.explain(t, "cart", names)
+		if err == nil && !(strings.Contains(got, "DOWN") && strings.Contains(got, "UP L4OK")) {
 			err = fmt.Errorf("%s", got)
 		}
 		return err
@@ -58,8 +60,8 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 		"  resource version VERSION, ",
 		`annotation serviceloadbalancer/lb.algorithm: "fastest" is not one of`,
 		"Port web (80)\n  backend  shop_cart_80\n  uses  roundrobin, TCP check every 100ms\n  reached  shop.example.com/basket  (/basket is taken away)\n  shop.example.com/cart  (/cart is taken away)\n",
-		"  ALIVE  ready  UP L4OK, for TIME  0  slice cart-alive at VERSION\n",
-		"  DEAD  ready  DOWN L4CON REFUSED, for TIME  0  slice cart-dead at VERSION\n",
+		"  ALIVE  ready  UP L4OK, for TIME  0  pod alive, slice SLICE-ALIVE at VERSION\n",
+		"  DEAD  ready  DOWN L4CON REFUSED, for TIME  0  pod dead, slice SLICE-DEAD at VERSION\n",
 		"  serviceloadbalancer/lb.path: \"/cart,/basket\"\n  understood as /cart, /basket, for port web\n",
 		"Conflicts\n  route shop.example.com/cart: shop/cart port web has it, which WINS; shop/late port web does not\n",
 		"Service shop/cart: served by 1 of 2 servers, the others fail their health checks\n",
@@ -78,10 +80,10 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 		{"Shop.Example.com:80/basket", "goes to Service shop/cart port web, backend shop_cart_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /\n  HAProxy  finds routes.map: shop.example.com/basket/ shop_cart_80|20007|/basket\n"},
 		{"http://other.example.com/cart", "no route matches: HAProxy answers 404\n  frontend  podgate_http on EDGE\n  HAProxy  finds no route either\n\nPerhaps\n  shop.example.com/cart leads to Service shop/cart port web\n"},
 		{"https://shop.example.com/cart", "podgate has no frontend for https: https.bind of podgate.toml is empty\n"},
-		{alive.addr.String(), "Service shop/cart port web (80)\n  backend  shop_cart_80\n"},
+		{alive.Addr.String(), "Service shop/cart port web (80)\n  backend  shop_cart_80\n"},
 		{"tcp://edge.example.com:5432", "no TCP frontend listens on port 5432\n"},
 	} {
-		if got, err := tw.explain(row.of, names); err != nil || !strings.Contains(got, row.want) {
+		if got, err := e.explain(t, row.of, names); err != nil || !strings.Contains(got, row.want) {
 			t.Errorf("%s: %v\n%s", row.of, err, cmp.Diff(row.want, got))
 		}
 	}
@@ -91,7 +93,7 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 		"10.9.9.9":    "no Service has a server at 10.9.9.9",
 		"ftp://a.b/c": `"ftp://a.b/c": podgate serves http, https and tcp`,
 	} {
-		if _, err := tw.explain(of, names); err == nil || err.Error() != want {
+		if _, err := e.explain(t, of, names); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", of, err, want)
 		}
 	}
@@ -100,17 +102,17 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 // TestExplainAgreesWithHAProxy asks both where the requests of
 // TestRoutesAreChosenAsPromised go.
 func TestExplainAgreesWithHAProxy(t *testing.T) {
-	tw := newTown(t)
+	e := newEdge(t)
 	for name, annotations := range map[string]map[string]string{
 		"byhost": {"host": "shop.example.com"}, "bypath": {"host": "shop.example.com", "path": "/api,/v1/api"},
 		"wild": {"host": "*.example.com"}, "wildpath": {"host": "*.example.com", "path": "/only"}, "folded": {"aclMatch": "-i /Old"},
 		"foldhost": {"host": "shop.example.com", "aclMatch": "-i /API/Deep", "rewrite": "/new"}, "replaced": {"path": "/was", "rewrite": "/is"}, "plain": nil,
 	} {
-		tw.service(name, annotations, newPod(t, name))
+		e.service(t, name, annotations, newPod(t, name))
 	}
-	tw.start()
-	tw.awaitAnswer("any", "/plain/", "200 plain /")
-	client := admin.NewClient(tw.socket)
+	e.start(t)
+	e.awaitAnswer(t, "any", "/plain/", "200 plain /")
+	client := admin.NewClient(e.Socket)
 	eventually(t, "podgate is in sync", func() error {
 		s, err := client.Status(t.Context(), 0)
 		if err == nil && !s.InSync {
@@ -127,16 +129,16 @@ func TestExplainAgreesWithHAProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		host, path, _ := strings.Cut(of, "/")
-		_, body, err := tw.get(host, "/"+path)
+		got, err := e.Get(t.Context(), host, "/"+path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := strings.TrimPrefix(x.URL.Service, "shop/") + " " + x.URL.Path
+		want := "200 " + strings.TrimPrefix(x.URL.Service, "shop/") + " " + x.URL.Path
 		if len(x.URL.Matches) == 0 {
-			want = strings.TrimPrefix(notFound, "404 ")
+			want = notFound
 		}
-		if body != want {
-			t.Errorf("%s: HAProxy answers %q, explain says %q", of, body, want)
+		if got != want {
+			t.Errorf("%s: HAProxy answers %q, explain says %q", of, got, want)
 		}
 		if !strings.HasPrefix(x.URL.HAProxy, "finds ") {
 			t.Errorf("%s: HAProxy %s", of, x.URL.HAProxy)
@@ -147,20 +149,20 @@ func TestExplainAgreesWithHAProxy(t *testing.T) {
 // TestExplainTellsOfTLS asks about what a client meets before its request is
 // read, and about who never gets there.
 func TestExplainTellsOfTLS(t *testing.T) {
-	tw := newTLSTown(t)
-	tw.setHTTPS("redirect_port = 8443")
-	tw.certify("shop.pem", "shop.test", "*.apps.test")
-	tw.service("shop", map[string]string{"host": "shop.test,two.apps.test", "path": "/a", "rewrite": "true", "sslTerm": "true", "redirect-https": "true", "hsts": "31536000"}, newPod(t, "shop"))
-	tw.service("vault", map[string]string{"host": "vault.test,*.vault.test", "passthrough": "true", "redirect-https": "true"}, newTLSPod(t, "vault"))
-	tw.service("bare", map[string]string{"host": "bare.test", "sslTerm": "true"}, newPod(t, "bare"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/a/x", "200 shop /x")
-	tw.awaitTLSAnswer("vault.test", "/", "200 vault /")
-	tw.awaitReloads()
+	e := newTLSEdge(t)
+	e.setHTTPS(t, "redirect_port = 8443")
+	e.certify(t, "shop.pem", "shop.test", "*.apps.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test,two.apps.test", "path": "/a", "rewrite": "true", "sslTerm": "true", "redirect-https": "true", "hsts": "31536000"}, newPod(t, "shop"))
+	e.service(t, "vault", map[string]string{"host": "vault.test,*.vault.test", "passthrough": "true", "redirect-https": "true"}, newTLSPod(t, "vault"))
+	e.service(t, "bare", map[string]string{"host": "bare.test", "sslTerm": "true"}, newPod(t, "bare"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/a/x", "200 shop /x")
+	e.awaitTLSAnswer(t, "vault.test", "/", "200 vault /")
+	e.awaitReloads(t)
 	const ends = "  TLS  ends here, TLSv1.2 and newer, h2 or http/1.1\n"
 	const shows = "  shows  CERTIFICATES/shop.pem (ECDSA), for *.apps.test, shop.test, until TIME\n"
 	const nobody = ", and https.default_certificate of podgate.toml is empty\n  frontend  podgate_https on TLS\n" + ends + "  clients  need no certificate\n  HAProxy  "
-	tw.explains(map[string]string{
+	e.explains(t, map[string]string{
 		"https://shop.test/a/x": " goes to Service shop/shop port web, backend shop_shop_80\n  frontend  podgate_https on TLS\n" + ends + shows +
 			"  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  the pod sees the path /x\n  HAProxy  finds routes-tls.map: shop.test/a/ shop_shop_80|20002|/a\n",
 		"https://two.apps.test/b": " no route matches: HAProxy answers 404\n  frontend  podgate_https on TLS\n" + ends + shows + "  clients  need no certificate\n  HAProxy  finds no route either\n",
@@ -174,31 +176,31 @@ func TestExplainTellsOfTLS(t *testing.T) {
 		"shop/shop":                "  reached  shop.test/a  (sent to https)\n  two.apps.test/a  (sent to https)\n  https://shop.test/a  (/a is taken away)\n",
 	})
 	// What somebody else took from HAProxy is no longer what a client meets.
-	tw.say(t, "del ssl crt-list "+tw.haproxy.Folder+"/certificates.crtlist "+tw.certificateFile("shop-"))
-	tw.explains(map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not show it yet\n"})
+	e.say(t, "del ssl crt-list "+e.HAProxy.Folder+"/certificates.crtlist "+e.certificateFile(t, "shop-"))
+	e.explains(t, map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not show it yet\n"})
 }
 
 // TestExplainTellsOfClientCertificates and of the default certificate, also where
 // TLS ends on a TCP port.
 func TestExplainTellsOfClientCertificates(t *testing.T) {
-	tw := newTLSTown(t)
-	port := tw.freeAddr()
+	e := newTLSEdge(t)
+	port := e.freeAddr(t)
 	ca := filepath.Join(t.TempDir(), "clients.pem")
 	crt, _ := split(haproxytest.Certificate(t, "known client"))
 	if err := os.WriteFile(ca, crt, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tw.setHTTPS(fmt.Sprintf("client_ca = %q\nclient_certificate = \"required\"\ndefault_certificate = %q\n[tcp]\naddresses = [%q]\nallowed_ports = [%d]",
-		ca, filepath.Join(tw.folder, "shop.pem"), port.Addr(), port.Port()))
-	tw.certify("shop.pem", "shop.test")
-	tw.service("shop", map[string]string{"host": "shop.test,other.test", "sslTerm": "true"}, newPod(t, "shop"))
-	tw.service("amqp", map[string]string{"tcp": fmt.Sprint(port.Port()), "sslTerm": "true"}, newPod(t, "amqp"))
-	tw.start()
-	tw.awaitCertificate("shop.test", "shop.test")
-	tw.awaitReloads()
+	e.setHTTPS(t, fmt.Sprintf("client_ca = %q\nclient_certificate = \"required\"\ndefault_certificate = %q\n[tcp]\naddresses = [%q]\nallowed_ports = [%d]",
+		ca, filepath.Join(e.folder, "shop.pem"), port.Addr(), port.Port()))
+	e.certify(t, "shop.pem", "shop.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test,other.test", "sslTerm": "true"}, newPod(t, "shop"))
+	e.service(t, "amqp", map[string]string{"tcp": fmt.Sprint(port.Port()), "sslTerm": "true"}, newPod(t, "amqp"))
+	e.start(t)
+	e.awaitCertificate(t, "shop.test", "shop.test")
+	e.awaitReloads(t)
 	const shows = "  shows  CERTIFICATES/shop.pem (ECDSA), for shop.test, until TIME"
 	clients := "\n  clients  must have a certificate of " + ca + "\n"
-	tw.explains(map[string]string{
+	e.explains(t, map[string]string{
 		"https://shop.test":                          shows + clients,
 		"https://other.test":                         shows + "; the default one, as none is for other.test" + clients,
 		"https://[::1]:443":                          shows + "; the default one, as the client asks for no name" + clients,
@@ -207,12 +209,12 @@ func TestExplainTellsOfClientCertificates(t *testing.T) {
 }
 
 // explains sees that explain says this of that, once podgate is in sync.
-func (tw *tlsTown) explains(wants map[string]string) {
-	tw.t.Helper()
-	names := strings.NewReplacer(tw.folder, "CERTIFICATES", tw.https.String(), "TLS", tw.http.String(), "EDGE")
+func (e *tlsEdge) explains(t *testing.T, wants map[string]string) {
+	t.Helper()
+	names := strings.NewReplacer(e.folder, "CERTIFICATES", e.https.String(), "TLS", e.HTTP.String(), "EDGE")
 	for of, want := range wants {
-		eventually(tw.t, "explain "+of, func() error {
-			got, err := tw.explain(of, names)
+		eventually(t, "explain "+of, func() error {
+			got, err := e.explain(t, of, names)
 			got = regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:]+Z`).ReplaceAllString(got, "TIME")
 			got = regexp.MustCompile(`podgate_tcp_\d+ on \S+`).ReplaceAllString(got, "podgate_tcp_PORT on TCP")
 			if err == nil && !strings.Contains(got, want) {
@@ -224,25 +226,25 @@ func (tw *tlsTown) explains(wants map[string]string) {
 }
 
 // certificateFile is what HAProxy calls the one whose name begins so.
-func (tw *tlsTown) certificateFile(prefix string) string {
-	tw.t.Helper()
-	paths, err := filepath.Glob(filepath.Join(tw.haproxy.Folder, "certificates", prefix+"*"))
+func (e *tlsEdge) certificateFile(t *testing.T, prefix string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(e.HAProxy.Folder, "certificates", prefix+"*"))
 	if err != nil || len(paths) != 1 {
-		tw.t.Fatal(paths, err)
+		t.Fatal(paths, err)
 	}
 	return paths[0]
 }
 
 func TestWhatHappenedIsRemembered(t *testing.T) {
-	tw := newTown(t)
-	tw.service("cart", nil, newPod(t, "cart-0"))
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	tw.endpoints("cart", newPod(t, "cart-1"))
-	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
-	why := tw.reloading("pay", newPod(t, "pay-0"))
-	tw.awaitAnswer("any", "/pay/", "200 pay-0 /")
-	client := admin.NewClient(tw.socket)
+	e := newEdge(t)
+	e.service(t, "cart", nil, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.endpoints(t, "cart", newPod(t, "cart-1"))
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
+	why := e.reloading(t, "pay", newPod(t, "pay-0"))
+	e.awaitAnswer(t, "any", "/pay/", "200 pay-0 /")
+	client := admin.NewClient(e.Socket)
 	find := func(service, what string, how admin.How) *admin.Change {
 		var found *admin.Change
 		eventually(t, what, func() error {
@@ -270,11 +272,11 @@ func TestWhatHappenedIsRemembered(t *testing.T) {
 	if reload := find("", "HAProxy reloaded", admin.ByReload); reload.Why != why {
 		t.Errorf("got %+v", reload)
 	}
-	tw.stop()
-	tw.start()
+	e.stop(t)
+	e.start(t)
 	find("shop/pay", "new Service", admin.ByReload)
-	tw.stop()
-	if text, err := os.ReadFile(tw.history()); err != nil || strings.Count(string(text), "podgate test started") != 2 {
+	e.stop(t)
+	if text, err := os.ReadFile(e.History); err != nil || strings.Count(string(text), "podgate test started") != 2 {
 		t.Errorf("%v\n%s", err, text)
 	}
 }

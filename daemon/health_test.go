@@ -20,18 +20,19 @@ import (
 
 	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/edgetest"
 )
 
-// checked is a town whose load balancer checks its health.
+// checked is a edge whose load balancer checks its health.
 type checked struct {
-	*town
+	*edge
 	plain, proxy netip.AddrPort
 }
 
 func newChecked(t *testing.T, more string) *checked {
-	tw := newTown(t)
-	c := &checked{tw, tw.freeAddr(), tw.freeAddr()}
-	tw.configure(fmt.Sprintf("[cloud]\nhealth_bind = [%q]\nhealth_proxy_bind = [%q]\n%s", c.plain, c.proxy, more))
+	e := newEdge(t)
+	c := &checked{e, e.freeAddr(t), e.freeAddr(t)}
+	e.configure(t, fmt.Sprintf("[cloud]\nhealth_bind = [%q]\nhealth_proxy_bind = [%q]\n%s", c.plain, c.proxy, more))
 	return c
 }
 
@@ -64,10 +65,10 @@ func ask1(addr netip.AddrPort, text string) (string, error) {
 const checkRequest = "GET /healthz HTTP/1.1\r\nHost: lb\r\n\r\n"
 
 // awaitHealth waits until both ports say so.
-func (c *checked) awaitHealth(want string) {
-	c.t.Helper()
+func (c *checked) awaitHealth(t *testing.T, want string) {
+	t.Helper()
 	for addr, text := range map[netip.AddrPort]string{c.plain: checkRequest, c.proxy: "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + checkRequest} {
-		eventually(c.t, "health", func() error {
+		eventually(t, "health", func() error {
 			got, err := ask1(addr, text)
 			if err == nil && !strings.HasPrefix(got, want) {
 				err = fmt.Errorf("got %q, want %q", got, want)
@@ -77,57 +78,50 @@ func (c *checked) awaitHealth(want string) {
 	}
 }
 
-func (c *checked) drain(o daemon.DrainOptions) string {
-	c.t.Helper()
-	out, err := c.tryDrain(o)
+func (c *checked) drain(t *testing.T, o daemon.DrainOptions) string {
+	t.Helper()
+	out, err := c.tryDrain(t, o)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return out
 }
 
-func (c *checked) tryDrain(o daemon.DrainOptions) (string, error) {
-	cfg, err := config.Load(c.toml)
+func (c *checked) tryDrain(t *testing.T, o daemon.DrainOptions) (string, error) {
+	cfg, err := config.Load(c.TOML)
 	if err != nil {
 		return "", err
 	}
 	var out strings.Builder
-	err = daemon.Drain(c.t.Context(), cfg, o, &out)
+	err = daemon.Drain(t.Context(), cfg, o, &out)
 	return out.String(), err
 }
 
-func (c *checked) undrain(ifOver bool) string {
-	c.t.Helper()
-	cfg, err := config.Load(c.toml)
+func (c *checked) undrain(t *testing.T, ifOver bool) string {
+	t.Helper()
+	cfg, err := config.Load(c.TOML)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := daemon.Undrain(c.t.Context(), cfg, ifOver, &out); err != nil {
-		c.t.Fatal(err)
+	if err := daemon.Undrain(t.Context(), cfg, ifOver, &out); err != nil {
+		t.Fatal(err)
 	}
 	return out.String()
 }
 
-func (c *checked) restartHAProxy() {
-	c.t.Helper()
-	if err := c.haproxy.Restart(c.t.Context()); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
 func TestHealthIsThatOfTheNode(t *testing.T) {
 	c := newChecked(t, "")
-	c.api.Stop()
-	c.service("cart", nil, newPod(t, "cart-0"))
-	c.service("none", nil)
-	c.start()
-	c.awaitHealth("503 503 never in sync")
-	if err := c.api.Start(""); err != nil {
+	c.Cluster.Stop()
+	c.service(t, "cart", nil, newPod(t, "cart-0"))
+	c.service(t, "none", nil)
+	c.start(t)
+	c.awaitHealth(t, "503 503 never in sync")
+	if err := c.Cluster.Start(""); err != nil {
 		t.Fatal(err)
 	}
-	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	c.awaitHealth("200 200 serving")
+	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	c.awaitHealth(t, "200 200 serving")
 
 	for _, row := range []struct{ path, want string }{
 		{"/healthz/shop_cart_80", "200 200 serving"},
@@ -148,22 +142,22 @@ func TestHealthIsThatOfTheNode(t *testing.T) {
 		t.Errorf("no PROXY header on the PROXY port: got %q", got)
 	}
 
-	c.api.Stop()
-	c.awaitLog("API server")
-	c.awaitHealth("200 200 serving")
-	c.stop()
-	c.awaitHealth("200 200 serving")
-	c.restartHAProxy()
-	c.awaitHealth("200 200 serving")
-	c.log = new(logBuffer)
-	c.start() // with no API server
-	c.awaitLog("API server")
-	c.awaitHealth("200 200 serving")
+	c.Cluster.Stop()
+	c.awaitLog(t, "API server")
+	c.awaitHealth(t, "200 200 serving")
+	c.stop(t)
+	c.awaitHealth(t, "200 200 serving")
+	c.restartHAProxy(t)
+	c.awaitHealth(t, "200 200 serving")
+	c.Log.Reset()
+	c.start(t) // with no API server
+	c.awaitLog(t, "API server")
+	c.awaitHealth(t, "200 200 serving")
 }
 
 func TestHealthChecksFromElsewhereAreDropped(t *testing.T) {
 	c := newChecked(t, "health_sources = [\"127.99.0.0/16\"]\n")
-	c.start()
+	c.start(t)
 	from := func(ip string) (string, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 		conn, err := d.DialContext(t.Context(), "tcp", c.plain.String())
@@ -189,10 +183,10 @@ func TestHealthChecksFromElsewhereAreDropped(t *testing.T) {
 // worker that follows, and fails where there is none.
 func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
 	c := newChecked(t, "")
-	c.service("cart", nil, newPod(t, "cart-0"))
-	c.start()
-	c.awaitHealth("200 200 serving")
-	c.awaitReloads()
+	c.service(t, "cart", nil, newPod(t, "cart-0"))
+	c.start(t)
+	c.awaitHealth(t, "200 200 serving")
+	c.awaitReloads(t)
 	silent := func() net.Conn {
 		conn, err := net.Dial("tcp", c.plain.String())
 		if err != nil {
@@ -202,14 +196,14 @@ func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
 		return conn
 	}
 	over := silent()
-	c.awaitReloads(c.reloading("more", newPod(t, "more-0")))
+	c.awaitReloads(t, c.reloading(t, "more", newPod(t, "more-0")))
 	if got, err := exchange(over, checkRequest); got != "200 200 serving" {
 		t.Errorf("over a reload: got %q, %v", got, err)
 	}
-	c.stop()
+	c.stop(t)
 	last := silent()
 	awaitAccepted(t, c)
-	if err := syscall.Kill(c.haproxy.Pid(), syscall.SIGUSR1); err != nil {
+	if err := syscall.Kill(c.HAProxy.Pid(), syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the port is closed", func() error {
@@ -235,65 +229,65 @@ func awaitAccepted(t *testing.T, c *checked) {
 
 func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"0s\"\n")
-	c.service("cart", nil, newPod(t, "cart-0"))
-	c.start()
-	c.awaitHealth("200")
-	if got, want := c.drain(daemon.DrainOptions{}), "health checks fail, the load balancer is to send clients elsewhere\n"; got != want {
+	c.service(t, "cart", nil, newPod(t, "cart-0"))
+	c.start(t)
+	c.awaitHealth(t, "200")
+	if got, want := c.drain(t, daemon.DrainOptions{}), "health checks fail, the load balancer is to send clients elsewhere\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, err := ask1(c.plain, checkRequest); got != "503 503 draining" { // at once
 		t.Errorf("health: got %q, %v", got, err)
 	}
-	c.awaitLog("draining, health checks fail")
-	c.service("more", nil, newPod(t, "more-0"))
-	c.awaitAnswer("any", "/more/", "200 more-0 /") // over a reload, clients are served
-	c.awaitHealth("503 503 draining")
-	c.restartHAProxy()
-	c.awaitHealth("503 503 draining")
-	c.stop()
-	c.awaitHealth("503 503 draining")
-	c.start()
-	c.service("late", nil, newPod(t, "late-0"))
-	c.awaitAnswer("any", "/late/", "200 late-0 /")
-	c.awaitHealth("503 503 draining")
-	if strings.Contains(c.log.String(), "drift") {
+	c.awaitLog(t, "draining, health checks fail")
+	c.service(t, "more", nil, newPod(t, "more-0"))
+	c.awaitAnswer(t, "any", "/more/", "200 more-0 /") // over a reload, clients are served
+	c.awaitHealth(t, "503 503 draining")
+	c.restartHAProxy(t)
+	c.awaitHealth(t, "503 503 draining")
+	c.stop(t)
+	c.awaitHealth(t, "503 503 draining")
+	c.start(t)
+	c.service(t, "late", nil, newPod(t, "late-0"))
+	c.awaitAnswer(t, "any", "/late/", "200 late-0 /")
+	c.awaitHealth(t, "503 503 draining")
+	if strings.Contains(c.Log.String(), "drift") {
 		t.Error("a drain is drift")
 	}
-	if got := c.undrain(true); got != "the drain goes on\n" {
+	if got := c.undrain(t, true); got != "the drain goes on\n" {
 		t.Errorf("undrain --if-over: got %q", got)
 	}
-	if got := c.undrain(false); got != "health checks pass again\n" {
+	if got := c.undrain(t, false); got != "health checks pass again\n" {
 		t.Errorf("undrain: got %q", got)
 	}
-	c.awaitHealth("200")
-	c.awaitLog("drain is over")
+	c.awaitHealth(t, "200")
+	c.awaitLog(t, "drain is over")
 
 	// With podgate and then HAProxy down.
-	c.stop()
-	c.drain(daemon.DrainOptions{})
-	c.awaitHealth("503 503 draining")
-	c.restartHAProxy()
-	c.awaitHealth("503 503 draining")
-	c.undrain(false)
-	c.awaitHealth("200")
+	c.stop(t)
+	c.drain(t, daemon.DrainOptions{})
+	c.awaitHealth(t, "503 503 draining")
+	c.restartHAProxy(t)
+	c.awaitHealth(t, "503 503 draining")
+	c.undrain(t, false)
+	c.awaitHealth(t, "200")
 }
 
 func TestADrainEndsByItself(t *testing.T) {
 	c := newChecked(t, "")
-	c.start()
-	c.awaitHealth("200")
-	out := c.drain(daemon.DrainOptions{For: 300 * time.Millisecond})
+	c.start(t)
+	c.awaitHealth(t, "200")
+	out := c.drain(t, daemon.DrainOptions{For: 300 * time.Millisecond})
 	if want := "the drain ends by itself after 300ms, if podgate runs then\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("got %q", out)
 	}
-	c.awaitHealth("200")
-	c.awaitLog("drain is over")
+	c.awaitHealth(t, "200")
+	c.awaitLog(t, "drain is over")
 
 	// One that was to last until the machine is booted again, in another boot.
-	c.drain(daemon.DrainOptions{UntilBoot: true})
-	c.awaitHealth("503")
-	c.stop()
-	file := filepath.Join(c.haproxy.Folder, "podgate.drain")
+	c.drain(t, daemon.DrainOptions{UntilBoot: true})
+	c.awaitHealth(t, "503")
+	c.stop(t)
+	file := filepath.Join(c.HAProxy.Folder, "podgate.drain")
 	text, err := os.ReadFile(file)
 	if err != nil || !bytes.Contains(text, []byte(`"since":"20`)) {
 		t.Fatalf("%s, %v", text, err)
@@ -301,28 +295,28 @@ func TestADrainEndsByItself(t *testing.T) {
 	if err := os.WriteFile(file, bytes.Replace(text, []byte(`"since":"20`), []byte(`"since":"19`), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.api.Stop() // the cluster need not be known for it
-	c.start()
-	c.awaitHealth("200")
+	c.Cluster.Stop() // the cluster need not be known for it
+	c.start(t)
+	c.awaitHealth(t, "200")
 }
 
 func TestDrainWaitsForSessions(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"500ms\"\ndrain_timeout = \"10s\"\n")
-	c.service("cart", nil, newPod(t, "cart-0"))
-	c.start()
-	c.awaitHealth("200")
-	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	l := c.startLoad("/cart/a")
+	c.service(t, "cart", nil, newPod(t, "cart-0"))
+	c.start(t)
+	c.awaitHealth(t, "200")
+	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	l := c.startLoad(t, "/cart/a")
 	began := time.Now()
 	drained := make(chan string)
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		out, err := c.tryDrain(daemon.DrainOptions{Wait: true})
+		out, err := c.tryDrain(t, daemon.DrainOptions{Wait: true})
 		drained <- fmt.Sprint(out, err)
 	})
-	c.awaitHealth("503")
+	c.awaitHealth(t, "503")
 	// An upgraded connection lasts; the others end with their next answer.
-	conn, err := net.Dial("tcp", c.http.String())
+	conn, err := net.Dial("tcp", c.HTTP.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,17 +340,17 @@ func TestDrainWaitsForSessions(t *testing.T) {
 
 func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"100ms\"\n")
-	c.service("cart", nil, newPod(t, "cart-0"))
-	c.start()
-	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	c.awaitHealth("200")
-	conn, err := net.Dial("tcp", c.http.String())
+	c.service(t, "cart", nil, newPod(t, "cart-0"))
+	c.start(t)
+	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	c.awaitHealth(t, "200")
+	conn, err := net.Dial("tcp", c.HTTP.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	awaitAccepted(t, c)
-	out, err := c.tryDrain(daemon.DrainOptions{Wait: true})
+	out, err := c.tryDrain(t, daemon.DrainOptions{Wait: true})
 	var sessions *daemon.SessionsError
 	if !errors.As(err, &sessions) || sessions.Sessions != 1 || !strings.Contains(out, "waiting for 1 sessions to end") && out == "" {
 		t.Errorf("got %q, %v", out, err)
@@ -365,7 +359,7 @@ func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 	if answer != "200 cart-0 /" {
 		t.Errorf("got %q, %v", answer, err)
 	}
-	if out := c.drain(daemon.DrainOptions{Wait: true}); !strings.HasSuffix(out, "drained: no sessions are left\n") {
+	if out := c.drain(t, daemon.DrainOptions{Wait: true}); !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("got %q", out)
 	}
 }
@@ -375,12 +369,12 @@ func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
 	const wait = time.Second
 	c := newChecked(t, "drain_wait = \"1s\"\n")
-	drained := c.drainAside()
-	drained.awaitLine("trying for 10s: HAProxy has not loaded what podgate writes")
+	drained := c.drainAside(t)
+	drained.awaitLine(t, "trying for 10s: HAProxy has not loaded what podgate writes")
 	time.Sleep(wait / 2) // a wait from the command's start would end early by it
 	told := time.Now()
-	c.start()
-	c.awaitHealth("503")
+	c.start(t)
+	c.awaitHealth(t, "503")
 	if got := drained.end(); got != "" {
 		t.Errorf("got %s", got)
 	}
@@ -391,24 +385,24 @@ func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
 
 func TestAHAProxyThatHangsIsNotTakenForDrained(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"1m\"\n")
-	c.service("cart", nil, newPod(t, "cart-0"))
-	c.start()
-	c.awaitHealth("200")
-	c.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	conn, err := net.Dial("tcp", c.http.String())
+	c.service(t, "cart", nil, newPod(t, "cart-0"))
+	c.start(t)
+	c.awaitHealth(t, "200")
+	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	conn, err := net.Dial("tcp", c.HTTP.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	awaitAccepted(t, c)
-	drained := c.drainAside()
-	drained.awaitLine("waiting for 1 sessions to end")
-	pid := c.haproxy.Pid()
+	drained := c.drainAside(t)
+	drained.awaitLine(t, "waiting for 1 sessions to end")
+	pid := c.HAProxy.Pid()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
-	drained.awaitLine("trying on: ")
+	drained.awaitLine(t, "trying on: ")
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -421,33 +415,33 @@ func TestAHAProxyThatHangsIsNotTakenForDrained(t *testing.T) {
 // drainAside is a drain that waits, in a process of its own as it were.
 type drainAside struct {
 	t    *testing.T
-	out  logBuffer
+	out  edgetest.Log
 	done chan error
 }
 
-func (c *checked) drainAside() *drainAside {
-	c.t.Helper()
-	cfg, err := config.Load(c.toml)
+func (c *checked) drainAside(t *testing.T) *drainAside {
+	t.Helper()
+	cfg, err := config.Load(c.TOML)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	d := &drainAside{t: c.t, done: make(chan error, 1)}
-	go func() { d.done <- daemon.Drain(c.t.Context(), cfg, daemon.DrainOptions{Wait: true}, &d.out) }()
+	d := &drainAside{t: t, done: make(chan error, 1)}
+	go func() { d.done <- daemon.Drain(t.Context(), cfg, daemon.DrainOptions{Wait: true}, &d.out) }()
 	return d
 }
 
 // awaitLine waits until it says text, and fails if it ends before. A HAProxy that
 // hangs is asked for ten seconds.
-func (d *drainAside) awaitLine(text string) {
-	d.t.Helper()
+func (d *drainAside) awaitLine(t *testing.T, text string) {
+	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(d.out.String(), text); {
 		select {
 		case err := <-d.done:
-			d.t.Fatalf("the drain ended before it said %q: %v: %q", text, err, &d.out)
+			t.Fatalf("the drain ended before it said %q: %v: %q", text, err, &d.out)
 		case <-time.After(5 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			d.t.Fatalf("the drain does not say %q: %q", text, &d.out)
+			t.Fatalf("the drain does not say %q: %q", text, &d.out)
 		}
 	}
 }
@@ -462,22 +456,22 @@ func (d *drainAside) end() string {
 
 func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"1h\"\n")
-	c.start()
-	c.awaitHealth("200")
+	c.start(t)
+	c.awaitHealth(t, "200")
 	result := make(chan error, 1)
 	go func() {
-		_, err := c.tryDrain(daemon.DrainOptions{Wait: true})
+		_, err := c.tryDrain(t, daemon.DrainOptions{Wait: true})
 		result <- err
 	}()
-	c.awaitHealth("503")
-	c.undrain(false)
+	c.awaitHealth(t, "503")
+	c.undrain(t, false)
 	if err := <-result; !errors.Is(err, daemon.ErrUndrained) {
 		t.Errorf("got %v, want %v", err, daemon.ErrUndrained)
 	}
-	c.awaitHealth("200") // the wait did not drain it again
+	c.awaitHealth(t, "200") // the wait did not drain it again
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
-	cfg, err := config.Load(c.toml)
+	cfg, err := config.Load(c.TOML)
 	if err != nil {
 		t.Fatal(err)
 	}

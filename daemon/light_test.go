@@ -11,16 +11,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"podgate/daemon/edgetest"
 )
 
 // reloading puts a Service into the cluster that needs a reload of every HAProxy:
 // no other Service is like it. It returns the reason.
-func (tw *town) reloading(name string, pods ...*pod) string {
-	tw.t.Helper()
-	tw.classes++
-	tw.service(name, map[string]string{"timeout-connect": fmt.Sprintf("%dms", 4000+tw.classes)}, pods...)
+func (e *edge) reloading(t *testing.T, name string, pods ...*edgetest.Pod) string {
+	t.Helper()
+	e.classes++
+	e.service(t, name, map[string]string{"timeout-connect": fmt.Sprintf("%dms", 4000+e.classes)}, pods...)
 	reason := "backend shop_" + name + "_80 is new"
-	if tw.takesBackends() {
+	if e.takesBackends(t) {
 		reason += "; no loaded defaults section matches it"
 	}
 	return reason
@@ -28,82 +30,82 @@ func (tw *town) reloading(name string, pods ...*pod) string {
 
 // reloadsForNew are the reasons for reloads that a Service costs which is like
 // others.
-func (tw *town) reloadsForNew(name string) []string {
-	tw.t.Helper()
-	if tw.takesBackends() {
+func (e *edge) reloadsForNew(t *testing.T, name string) []string {
+	t.Helper()
+	if e.takesBackends(t) {
 		return nil
 	}
 	return []string{"backend shop_" + name + "_80 is new"}
 }
 
 // takesBackends reports whether HAProxy takes whole backends while it runs.
-func (tw *town) takesBackends() bool {
-	tw.t.Helper()
-	takes, err := tw.runtime.TakesBackends(tw.t.Context())
+func (e *edge) takesBackends(t *testing.T) bool {
+	t.Helper()
+	takes, err := e.Runtime.TakesBackends(t.Context())
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return takes
 }
 
 // needBackends skips a test of what only HAProxy 3.4 and newer can.
-func needBackends(tw *town) {
-	tw.t.Helper()
-	if !tw.takesBackends() {
-		tw.t.Skip("this HAProxy takes no backends while it runs")
+func needBackends(t *testing.T, e *edge) {
+	t.Helper()
+	if !e.takesBackends(t) {
+		t.Skip("this HAProxy takes no backends while it runs")
 	}
 }
 
-func (tw *town) backends() []string {
-	tw.t.Helper()
-	names, err := tw.runtime.Backends(tw.t.Context())
+func (e *edge) backends(t *testing.T) []string {
+	t.Helper()
+	names, err := e.Runtime.Backends(t.Context())
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return names
 }
 
 // awaitNoBackend waits until HAProxy has given the backend up, if it does.
-func (tw *town) awaitNoBackend(name string) {
-	tw.t.Helper()
-	if !tw.takesBackends() {
+func (e *edge) awaitNoBackend(t *testing.T, name string) {
+	t.Helper()
+	if !e.takesBackends(t) {
 		return
 	}
-	eventually(tw.t, "backend "+name+" is deleted", func() error {
-		if slices.Contains(tw.backends(), name) {
-			return fmt.Errorf("it is there: %s", tw.say(tw.t, "show servers conn "+name))
+	eventually(t, "backend "+name+" is deleted", func() error {
+		if slices.Contains(e.backends(t), name) {
+			return fmt.Errorf("it is there: %s", e.say(t, "show servers conn "+name))
 		}
 		return nil
 	})
 }
 
 func TestServicesComeAndGoWithoutAReload(t *testing.T) {
-	tw, l := streets(t)
-	needBackends(tw)
-	before := tw.haproxy.Pid()
-	backends := tw.backends()
+	e, l := streets(t)
+	needBackends(t, e)
+	before := e.HAProxy.Pid()
+	backends := e.backends(t)
 	for n := range 30 {
 		name := fmt.Sprintf("new-%d", n)
-		tw.service(name, map[string]string{"timeout-server": "20s"}, newPod(t, name))
-		tw.awaitAnswer("any", "/"+name+"/", "200 "+name+" /")
+		e.service(t, name, map[string]string{"timeout-server": "20s"}, newPod(t, name))
+		e.awaitAnswer(t, "any", "/"+name+"/", "200 "+name+" /")
 		if n >= 3 { // a few stay a while
 			old := fmt.Sprintf("new-%d", n-3)
-			tw.api.Delete("Service", "shop", old)
-			tw.awaitAnswer("any", "/"+old+"/", notFound)
+			e.Cluster.Delete("Service", "shop", old)
+			e.awaitAnswer(t, "any", "/"+old+"/", notFound)
 		}
 	}
 	for n := range 27 {
-		tw.awaitNoBackend(fmt.Sprintf("shop_new-%d_80", n))
+		e.awaitNoBackend(t, fmt.Sprintf("shop_new-%d_80", n))
 	}
 	l.check(t)
-	if got := tw.haproxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	if got := e.HAProxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 	backends = append(backends, "shop_new-27_80", "shop_new-28_80", "shop_new-29_80")
-	if diff := cmp.Diff(backends, tw.backends()); diff != "" {
+	if diff := cmp.Diff(backends, e.backends(t)); diff != "" {
 		t.Errorf("backends (-before +after):\n%s", diff)
 	}
-	if log := tw.log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
+	if log := e.Log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
 		t.Error("there was trouble")
 	}
 }
@@ -111,72 +113,72 @@ func TestServicesComeAndGoWithoutAReload(t *testing.T) {
 // TestABackendIsDeletedAndCreatedAgain does so while requests are under way, with
 // and without a change of what only a reload changes.
 func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
-	tw, l := streets(t)
-	needBackends(tw)
-	before := tw.haproxy.Pid()
+	e, l := streets(t)
+	needBackends(t, e)
+	before := e.HAProxy.Pid()
 	p := newPod(t, "again")
 	for range 20 {
-		tw.service("again", nil, p)
-		tw.awaitAnswer("any", "/again/", "200 again /")
+		e.service(t, "again", nil, p)
+		e.awaitAnswer(t, "any", "/again/", "200 again /")
 		slow := make(chan error, 1)
 		go func() {
-			_, body, err := tw.get("any", "/again/slow?sleep=50ms")
-			if err == nil && !strings.HasPrefix(body, "again ") {
-				err = fmt.Errorf("answered %q", body)
+			got, err := e.Get(t.Context(), "any", "/again/slow?sleep=50ms")
+			if err == nil && !strings.HasPrefix(got, "200 again ") {
+				err = fmt.Errorf("answered %q", got)
 			}
 			slow <- err
 		}()
 		eventually(t, "the slow request is under way", func() error {
-			if p.active.Load() == 0 {
+			if p.Active() == 0 {
 				return fmt.Errorf("it is not")
 			}
 			return nil
 		})
-		tw.api.Delete("Service", "shop", "again")
-		tw.awaitAnswer("any", "/again/", notFound)
+		e.Cluster.Delete("Service", "shop", "again")
+		e.awaitAnswer(t, "any", "/again/", notFound)
 		if err := <-slow; err != nil {
 			t.Errorf("the slow request: %v", err)
 		}
 	}
 	l.check(t)
-	if got := tw.haproxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	if got := e.HAProxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
-	tw.awaitNoBackend("shop_again_80")
+	e.awaitNoBackend(t, "shop_again_80")
 
-	tw.service("again", map[string]string{"algorithm": "leastconn"}, p)
-	tw.awaitAnswer("any", "/again/", "200 again /")
-	tw.awaitReloads("backend shop_again_80 is new; no loaded defaults section matches it")
-	tw.service("more", map[string]string{"algorithm": "leastconn"}, p)
-	tw.awaitAnswer("any", "/more/", "200 again /")
-	tw.api.Delete("Service", "shop", "again")
-	tw.api.Delete("Service", "shop", "more")
-	tw.awaitNoBackend("shop_again_80")
-	tw.awaitNoBackend("shop_more_80")
-	tw.service("again", map[string]string{"algorithm": "leastconn"}, p) // its class is there yet
-	tw.awaitAnswer("any", "/again/", "200 again /")
-	tw.awaitReloads("backend shop_again_80 is new; no loaded defaults section matches it")
+	e.service(t, "again", map[string]string{"algorithm": "leastconn"}, p)
+	e.awaitAnswer(t, "any", "/again/", "200 again /")
+	e.awaitReloads(t, "backend shop_again_80 is new; no loaded defaults section matches it")
+	e.service(t, "more", map[string]string{"algorithm": "leastconn"}, p)
+	e.awaitAnswer(t, "any", "/more/", "200 again /")
+	e.Cluster.Delete("Service", "shop", "again")
+	e.Cluster.Delete("Service", "shop", "more")
+	e.awaitNoBackend(t, "shop_again_80")
+	e.awaitNoBackend(t, "shop_more_80")
+	e.service(t, "again", map[string]string{"algorithm": "leastconn"}, p) // its class is there yet
+	e.awaitAnswer(t, "any", "/again/", "200 again /")
+	e.awaitReloads(t, "backend shop_again_80 is new; no loaded defaults section matches it")
 }
 
 func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
-	tw, _ := streets(t)
-	needBackends(tw)
+	e, _ := streets(t)
+	needBackends(t, e)
 	p := newPod(t, "new-0")
-	tw.service("new", nil, p)
-	tw.awaitAnswer("any", "/new/", "200 new-0 /")
-	tw.stop() // which writes the file
-	if err := tw.haproxy.Restart(t.Context()); err != nil {
+	e.service(t, "new", nil, p)
+	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
+	e.stop(t) // which writes the file
+	if err := e.HAProxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tw.awaitAnswer("any", "/new/", "200 new-0 /")
-	pid := tw.haproxy.Pid()
-	tw.start()
-	tw.service("newer", nil, p)
-	tw.awaitAnswer("any", "/newer/", "200 new-0 /")
-	tw.api.Delete("Service", "shop", "new")
-	tw.awaitNoBackend("shop_new_80")
-	if got := tw.haproxy.Pid(); got != pid {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
+	pid := e.HAProxy.Pid()
+	e.start(t)
+	e.service(t, "newer", nil, p)
+	e.awaitAnswer(t, "any", "/newer/", "200 new-0 /")
+	e.Cluster.Delete("Service", "shop", "new")
+	e.awaitNoBackend(t, "shop_new_80")
+	if got := e.HAProxy.Pid(); got != pid {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 }
 
@@ -184,47 +186,47 @@ func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
 // process of a configuration as it is not in the next: a Service that went came
 // back otherwise, and then became what it was.
 func TestAnotherProcessOfTheSameConfigurationHasWhatItSays(t *testing.T) {
-	tw, l := streets(t)
-	needBackends(tw)
+	e, l := streets(t)
+	needBackends(t, e)
 	p := newPod(t, "flip-0")
 	limited := map[string]string{"maxconn": "50"}
-	tw.service("flip", limited, p)
-	reason := tw.reloading("more", newPod(t, "more-0"))
-	tw.awaitAnswer("any", "/flip/", "200 flip-0 /")
-	tw.awaitReloads(reason)
-	tw.api.Delete("Service", "shop", "flip")
-	tw.awaitNoBackend("shop_flip_80")
-	tw.service("flip", nil, p)
-	tw.awaitAnswer("any", "/flip/", "200 flip-0 /")
-	tw.service("flip", limited, p)
-	tw.awaitReloads(reason, "backend shop_flip_80 changed its server options")
-	tw.awaitNoDifference()
-	tw.stop()
-	tw.start()
-	tw.awaitNoDifference()
-	tw.awaitReloads(reason, "backend shop_flip_80 changed its server options")
+	e.service(t, "flip", limited, p)
+	reason := e.reloading(t, "more", newPod(t, "more-0"))
+	e.awaitAnswer(t, "any", "/flip/", "200 flip-0 /")
+	e.awaitReloads(t, reason)
+	e.Cluster.Delete("Service", "shop", "flip")
+	e.awaitNoBackend(t, "shop_flip_80")
+	e.service(t, "flip", nil, p)
+	e.awaitAnswer(t, "any", "/flip/", "200 flip-0 /")
+	e.service(t, "flip", limited, p)
+	e.awaitReloads(t, reason, "backend shop_flip_80 changed its server options")
+	e.awaitNoDifference(t)
+	e.stop(t)
+	e.start(t)
+	e.awaitNoDifference(t)
+	e.awaitReloads(t, reason, "backend shop_flip_80 changed its server options")
 	l.check(t)
 }
 
 // TestABackendThatHAProxyDoesNotTakeIsLoaded is about a name that somebody else
 // has given to a backend of the running process.
 func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
-	tw, l := streets(t)
-	needBackends(tw)
+	e, l := streets(t)
+	needBackends(t, e)
 	var class string
-	for line := range strings.Lines(tw.filesWithout("nothing")) {
+	for line := range strings.Lines(e.filesWithout(t, "nothing")) {
 		if name, ok := strings.CutPrefix(line, "backend shop_cart_80 from "); ok {
 			class = strings.TrimSpace(name)
 		}
 	}
-	if got := tw.say(t, "add backend shop_new_80 from "+class); !strings.Contains(got, "New backend registered.") {
+	if got := e.say(t, "add backend shop_new_80 from "+class); !strings.Contains(got, "New backend registered.") {
 		t.Fatal(got)
 	}
-	tw.service("new", nil, newPod(t, "new-0"))
-	tw.awaitAnswer("any", "/new/", "200 new-0 /")
-	tw.awaitReloads("backend shop_new_80 is new; HAProxy rejected it at run time: Error during backend creation : name is already used by other proxy 'backend shop_new_80'.")
+	e.service(t, "new", nil, newPod(t, "new-0"))
+	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
+	e.awaitReloads(t, "backend shop_new_80 is new; HAProxy rejected it at run time: Error during backend creation : name is already used by other proxy 'backend shop_new_80'.")
 	l.check(t)
-	if strings.Contains(tw.log.String(), "out of sync") {
+	if strings.Contains(e.Log.String(), "out of sync") {
 		t.Error("there was trouble")
 	}
 }
@@ -232,48 +234,46 @@ func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
 // TestBackendDriftIsRepairedAndTold takes backends of ours out of the running
 // HAProxy by hand.
 func TestBackendDriftIsRepairedAndTold(t *testing.T) {
-	tw := newTown(t)
-	needBackends(tw)
-	tw.resync = 300 * time.Millisecond
+	e := newEdge(t)
+	needBackends(t, e)
+	e.resync = 300 * time.Millisecond
 	loaded, added := newPod(t, "loaded"), newPod(t, "added")
-	tw.service("loaded", nil, loaded)
-	tw.start()
-	tw.awaitAnswer("any", "/loaded/", "200 loaded /")
-	tw.awaitReloads()
-	tw.service("added", nil, added)
-	tw.awaitAnswer("any", "/added/", "200 added /")
+	e.service(t, "loaded", nil, loaded)
+	e.start(t)
+	e.awaitAnswer(t, "any", "/loaded/", "200 loaded /")
+	e.awaitReloads(t)
+	e.service(t, "added", nil, added)
+	e.awaitAnswer(t, "any", "/added/", "200 added /")
 	for _, row := range []struct{ name, command string }{
 		{"a backend is unpublished", "unpublish backend shop_NAME_80"},
 		{"a backend is deleted", "unpublish backend shop_NAME_80;set server shop_NAME_80/ADDR state maint;del server shop_NAME_80/ADDR;wait 2s be-removable shop_NAME_80;del backend shop_NAME_80"},
 	} {
-		for _, p := range []*pod{loaded, added} {
-			t.Run(row.name+" that was "+p.name, func(t *testing.T) {
-				counted := tw.passes.drift()
-				command := strings.NewReplacer("NAME", p.name, "ADDR", p.addr.String()).Replace(row.command)
+		for _, p := range []*edgetest.Pod{loaded, added} {
+			t.Run(row.name+" that was "+p.Name, func(t *testing.T) {
+				counted := e.Drift()
+				command := strings.NewReplacer("NAME", p.Name, "ADDR", p.Addr.String()).Replace(row.command)
 				eventually(t, "it is done", func() error {
-					reply := strings.TrimSpace(tw.say(t, command))
+					reply := strings.TrimSpace(e.say(t, command))
 					if !strings.HasSuffix(reply, "Backend deleted.") && !strings.HasSuffix(reply, "Backend unpublished.") {
 						return fmt.Errorf("HAProxy said %q", reply)
 					}
 					return nil
 				})
 				eventually(t, "the drift is counted", func() error {
-					if tw.passes.drift() == counted {
+					if e.Drift() == counted {
 						return errors.New("it is not")
 					}
 					return nil
 				})
-				here := *tw
-				here.t = t
-				here.awaitAnswer("any", "/"+p.name+"/", "200 "+p.name+" /")
+				e.awaitAnswer(t, "any", "/"+p.Name+"/", "200 "+p.Name+" /")
 			})
 		}
 	}
-	if got := tw.passes.reloads(); len(got) != 1 {
+	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q", got)
 	}
-	if n := strings.Count(tw.log.String(), "drift found"); n < 4 {
+	if n := strings.Count(e.Log.String(), "drift found"); n < 4 {
 		t.Errorf("drift was told %d times", n)
 	}
-	tw.awaitNoDifference()
+	e.awaitNoDifference(t)
 }

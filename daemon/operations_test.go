@@ -20,8 +20,8 @@ import (
 	"podgate/daemon"
 	"podgate/daemon/admin"
 	"podgate/daemon/config"
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
-	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -55,102 +55,91 @@ func readTroubles(t *testing.T) map[string]trouble {
 // operations.md, and finds each of its texts.
 func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 	rows := readTroubles(t)
-	provoke := map[string]func(*town){
-		"the API server is unreachable": func(tw *town) { tw.api.Stop() },
-		"the token has expired":         func(tw *town) { tw.api.Misbehave(kubeapitest.RequireToken("another")); tw.api.CutWatches() },
-		"podgate's role lacks a rule": func(tw *town) {
-			tw.api.Misbehave(kubeapitest.Forbid("list", "services", "shop"), kubeapitest.Forbid("watch", "services", "shop"))
-			tw.api.CutWatches()
+	provoke := map[string]func(*testing.T, *edge){
+		"the API server is unreachable": func(t *testing.T, e *edge) { e.Cluster.Stop() },
+		"the token has expired": func(t *testing.T, e *edge) {
+			e.Cluster.Misbehave(kubeapitest.RequireToken("another"))
+			e.Cluster.CutWatches()
 		},
-		"HAProxy is down": func(tw *town) { tw.haproxy.KillWorker() },
-		"HAProxy's admin socket is dead": func(tw *town) {
-			if err := os.Remove(tw.haproxy.Admin); err != nil {
-				tw.t.Fatal(err)
+		"podgate's role lacks a rule": func(t *testing.T, e *edge) {
+			e.Cluster.Misbehave(kubeapitest.Forbid("list", "services", "shop"), kubeapitest.Forbid("watch", "services", "shop"))
+			e.Cluster.CutWatches()
+		},
+		"HAProxy is down": func(t *testing.T, e *edge) { e.HAProxy.KillWorker() },
+		"HAProxy's admin socket is dead": func(t *testing.T, e *edge) {
+			if err := os.Remove(e.HAProxy.Admin); err != nil {
+				t.Fatal(err)
 			}
 		},
-		"your own HAProxy files are broken": func(tw *town) {
-			base, err := os.ReadFile(tw.haproxy.Base)
+		"your own HAProxy files are broken": func(t *testing.T, e *edge) {
+			base, err := os.ReadFile(e.HAProxy.Base)
 			if err == nil {
-				err = os.WriteFile(tw.haproxy.Base, append(base, "\n  nonsense here\n"...), 0o600)
+				err = os.WriteFile(e.HAProxy.Base, append(base, "\n  nonsense here\n"...), 0o600)
 			}
 			if err != nil {
-				tw.t.Fatal(err)
+				t.Fatal(err)
 			}
-			tw.reloading("more", newPod(tw.t, "more-0"))
+			e.reloading(t, "more", newPod(t, "more-0"))
 		},
-		"podgate.toml has an error": func(tw *town) { tw.configure("[nonsense]\nx = 1\n") },
-		"this host is not one of its peers": func(tw *town) {
-			tw.configure("[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
+		"podgate.toml has an error": func(t *testing.T, e *edge) { e.configure(t, "[nonsense]\nx = 1\n") },
+		"this host is not one of its peers": func(t *testing.T, e *edge) {
+			e.configure(t, "[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
 		},
-		"two Services claim the same route": func(tw *town) {
-			tw.service("cart2", map[string]string{"path": "/cart"}, newPod(tw.t, "cart2-0"))
+		"two Services claim the same route": func(t *testing.T, e *edge) {
+			e.service(t, "cart2", map[string]string{"path": "/cart"}, newPod(t, "cart2-0"))
 		},
-		"a host is not granted": func(tw *town) {
-			tw.configure("[[grant]]\nnamespace = \"shop\"\nhosts = [\"a.example.com\"]\n")
-			tw.service("thief", map[string]string{"host": "b.example.com"}, newPod(tw.t, "thief-0"))
+		"a host is not granted": func(t *testing.T, e *edge) {
+			e.configure(t, "[[grant]]\nnamespace = \"shop\"\nhosts = [\"a.example.com\"]\n")
+			e.service(t, "thief", map[string]string{"host": "b.example.com"}, newPod(t, "thief-0"))
 		},
-		"an annotation is invalid": func(tw *town) {
-			tw.service("fast", map[string]string{"algorithm": "fastest"}, newPod(tw.t, "fast-0"))
+		"an annotation is invalid": func(t *testing.T, e *edge) {
+			e.service(t, "fast", map[string]string{"algorithm": "fastest"}, newPod(t, "fast-0"))
 		},
-		"a Service has no endpoints": func(tw *town) { tw.service("empty", nil) },
-		"endpoints cannot be reached": func(tw *town) {
-			p := newPod(tw.t, "gone-0")
-			tw.service("gone", map[string]string{"check-interval": "100ms"}, p)
-			p.server.Close()
+		"a Service has no endpoints": func(t *testing.T, e *edge) { e.service(t, "empty", nil) },
+		"endpoints cannot be reached": func(t *testing.T, e *edge) {
+			p := newPod(t, "gone-0")
+			e.service(t, "gone", map[string]string{"check-interval": "100ms"}, p)
+			p.Close()
 		},
-		"some servers fail their health checks": func(tw *town) {
-			gone := newPod(tw.t, "half-0")
-			tw.service("half", map[string]string{"check-interval": "100ms"}, gone, newPod(tw.t, "half-1"))
-			gone.server.Close()
+		"some servers fail their health checks": func(t *testing.T, e *edge) {
+			gone := newPod(t, "half-0")
+			e.service(t, "half", map[string]string{"check-interval": "100ms"}, gone, newPod(t, "half-1"))
+			gone.Close()
 		},
-		"a removal is unusually large": func(tw *town) {
-			pods := []*pod{newPod(tw.t, "many-0")}
-			port := pods[0].addr.Port()
-			for i := range 11 {
-				pods = append(pods, newPodOn(tw.t, fmt.Sprintf("many-%d", i+1), port))
+		"a removal is unusually large": func(t *testing.T, e *edge) {
+			port := newPod(t, "any").Addr.Port()
+			var pods []*edgetest.Pod
+			for i := range 12 {
+				pods = append(pods, newPodOf(t, edgetest.PodOptions{Name: fmt.Sprintf("many-%d", i), Port: port}))
 			}
-			tw.service("many", nil)
-			// One slice, so that all of them go in one event.
-			slice := kubeapi.EndpointSlice{
-				Key: kubeapi.Key{Namespace: "shop", Name: "many-all"}, Service: "many", AddressType: "IPv4",
-				Ports: []kubeapi.EndpointPort{{Name: "web", Protocol: "TCP", Port: port}},
-			}
-			none := slice
-			for _, p := range pods {
-				slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: p.addr.Addr(), Ready: true, Serving: true})
-			}
-			if err := tw.api.SetSlice(slice); err != nil {
-				tw.t.Fatal(err)
-			}
-			tw.awaitServers("shop_many_80", pods...)
-			if err := tw.api.SetSlice(none); err != nil {
-				tw.t.Fatal(err)
-			}
+			e.service(t, "many", nil, pods...)
+			e.awaitServers(t, "shop_many_80", pods...)
+			e.endpoints(t, "many") // they are in one slice, so all of them leave at once
 		},
-		"the node drains": func(tw *town) {
-			c, err := config.Load(tw.toml)
+		"the node drains": func(t *testing.T, e *edge) {
+			c, err := config.Load(e.TOML)
 			if err == nil {
-				err = daemon.Drain(tw.t.Context(), c, daemon.DrainOptions{}, io.Discard)
+				err = daemon.Drain(t.Context(), c, daemon.DrainOptions{}, io.Discard)
 			}
 			if err != nil {
-				tw.t.Error(err)
+				t.Error(err)
 			}
 		},
-		"a certificate is about to expire": func(tw *town) {
-			edge := tw.ending()
-			edge.put("soon.pem", haproxytest.CertificateUntil(tw.t, time.Now().Add(20*time.Hour), "soon.test"))
-			edge.setHTTPS()
-			tw.service("soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(tw.t, "soon-0"))
+		"a certificate is about to expire": func(t *testing.T, e *edge) {
+			ends := e.ending(t)
+			ends.put(t, "soon.pem", haproxytest.CertificateUntil(t, time.Now().Add(20*time.Hour), "soon.test"))
+			ends.setHTTPS(t)
+			e.service(t, "soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(t, "soon-0"))
 		},
-		"a certificate file is rejected": func(tw *town) {
-			edge := tw.ending()
-			edge.put("broken.pem", []byte("nonsense\n"))
-			edge.setHTTPS()
+		"a certificate file is rejected": func(t *testing.T, e *edge) {
+			ends := e.ending(t)
+			ends.put(t, "broken.pem", []byte("nonsense\n"))
+			ends.setHTTPS(t)
 		},
-		"HAProxy cannot load a Service": func(tw *town) {
-			taken := tw.listen()
-			tw.configure(fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr(), taken.Port()))
-			tw.service("db", map[string]string{"tcp": fmt.Sprint(taken.Port())}, newPod(tw.t, "db-0"))
+		"HAProxy cannot load a Service": func(t *testing.T, e *edge) {
+			taken := e.listen(t)
+			e.configure(t, fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr(), taken.Port()))
+			e.service(t, "db", map[string]string{"tcp": fmt.Sprint(taken.Port())}, newPod(t, "db-0"))
 		},
 	}
 	if len(rows) != len(provoke) {
@@ -164,14 +153,15 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tw := newTown(t)
-			tw.hurry, tw.page = true, tw.freeAddr()
-			tw.service("cart", nil, newPod(t, "cart-0"))
-			tw.start()
-			tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-			tw.awaitHealthy()
-			do(tw)
-			tw.awaitTold(row)
+			e := newEdge(t)
+			e.hurry = true
+			page := e.servePage(t)
+			e.service(t, "cart", nil, newPod(t, "cart-0"))
+			e.start(t)
+			e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+			e.awaitHealthy(t)
+			do(t, e)
+			e.awaitTold(t, row, page)
 		})
 	}
 }
@@ -179,42 +169,51 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 // TestErrorsOfTheConfigurationAreToldInOneLine has podgate.toml with two of them.
 func TestErrorsOfTheConfigurationAreToldInOneLine(t *testing.T) {
 	t.Parallel()
-	tw := newTown(t)
-	tw.hurry = true
-	tw.service("cart", nil, newPod(t, "cart-0"))
-	tw.start()
-	tw.awaitHealthy()
-	tw.configure("[nonsense]\nx = 1\n[madness]\nx = 1\n")
+	e := newEdge(t)
+	e.hurry = true
+	e.service(t, "cart", nil, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitHealthy(t)
+	e.configure(t, "[nonsense]\nx = 1\n[madness]\nx = 1\n")
 	want := regexp.MustCompile(`nonsense: unknown section; .*podgate.toml:[0-9]+: madness: unknown section`)
 	eventually(t, "status tells both", func() error {
-		s, err := admin.NewClient(tw.socket).Status(t.Context(), -1)
+		s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
 		if err != nil || !want.MatchString(s.Config.Error) {
 			return fmt.Errorf("%q, %v", s.Config.Error, err)
 		}
 		return nil
 	})
-	if !want.MatchString(tw.log.String()) {
-		t.Errorf("the log:\n%s", tw.log.String())
+	if !want.MatchString(e.Log.String()) {
+		t.Errorf("the log:\n%s", e.Log.String())
 	}
 }
 
+// servePage has podgate serve its status page and metrics at the returned address.
+func (e *edge) servePage(t *testing.T) netip.AddrPort {
+	t.Helper()
+	page := e.freeAddr(t)
+	e.Set("admin.listen", []string{page.String()})
+	e.configure(t, "")
+	return page
+}
+
 // listen takes an address for as long as the test lasts.
-func (tw *town) listen() netip.AddrPort {
-	tw.t.Helper()
-	l, err := net.Listen("tcp", netip.AddrPortFrom(tw.http.Addr(), 0).String())
+func (e *edge) listen(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", netip.AddrPortFrom(e.HTTP.Addr(), 0).String())
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	tw.t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { l.Close() })
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // awaitHealthy waits until podgate has nothing to do either: its first reload
 // has ended.
-func (tw *town) awaitHealthy() {
-	tw.t.Helper()
-	eventually(tw.t, "status is ok", func() error {
-		s, err := admin.NewClient(tw.socket).Status(tw.t.Context(), -1)
+func (e *edge) awaitHealthy(t *testing.T) {
+	t.Helper()
+	eventually(t, "status is ok", func() error {
+		s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
 		if err != nil || s.Level != admin.Healthy || !s.InSync {
 			return fmt.Errorf("%s %q, in sync %t, %v", s.Level, s.Reasons, s.InSync, err)
 		}
@@ -223,11 +222,11 @@ func (tw *town) awaitHealthy() {
 }
 
 // awaitTold waits until every place says what row says.
-func (tw *town) awaitTold(row trouble) {
-	tw.t.Helper()
+func (e *edge) awaitTold(t *testing.T, row trouble, page netip.AddrPort) {
+	t.Helper()
 	places := map[string]func() (text string, want []string){
 		"status": func() (string, []string) {
-			s, err := admin.NewClient(tw.socket).Status(tw.t.Context(), -1)
+			s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
 			if err != nil {
 				return err.Error(), row.status
 			}
@@ -238,12 +237,12 @@ func (tw *town) awaitTold(row trouble) {
 			s.Print(&text, admin.Style{})
 			return text.String(), row.status
 		},
-		"page":    func() (string, []string) { return html.UnescapeString(tw.fetch("/")), row.status },
-		"metrics": func() (string, []string) { return "\n" + tw.fetch("/metrics"), lines(row.metrics) },
-		"log":     func() (string, []string) { return strings.ReplaceAll(tw.log.String(), `\"`, `"`), row.log },
+		"page":    func() (string, []string) { return html.UnescapeString(fetch(page, "/")), row.status },
+		"metrics": func() (string, []string) { return "\n" + fetch(page, "/metrics"), lines(row.metrics) },
+		"log":     func() (string, []string) { return strings.ReplaceAll(e.Log.String(), `\"`, `"`), row.log },
 	}
 	for place, look := range places {
-		eventually(tw.t, place, func() error {
+		eventually(t, place, func() error {
 			text, wants := look()
 			for _, want := range wants {
 				if want == "" || !strings.Contains(text, want) {
@@ -264,9 +263,9 @@ func lines(texts []string) (all []string) {
 }
 
 // fetch is a page of podgate's own, or why there is none.
-func (tw *town) fetch(path string) string {
+func fetch(page netip.AddrPort, path string) string {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + tw.page.String() + path)
+	resp, err := client.Get("http://" + page.String() + path)
 	if err != nil {
 		return err.Error()
 	}

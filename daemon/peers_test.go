@@ -11,36 +11,21 @@ import (
 	"strings"
 	"testing"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
-	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
 )
 
-// neighbour is another edge node of the same cluster.
-func (tw *town) neighbour(name string) *town {
-	return tw.neighbourWith(haproxytest.Options{Name: name})
-}
-
-func (tw *town) neighbourWith(o haproxytest.Options) *town {
-	other := newTown(tw.t)
-	other.api = tw.api
-	other.runWith(o)
-	return other
-}
-
-// rename runs HAProxy as an edge node of that name.
-func (tw *town) rename(name string) { tw.runWith(haproxytest.Options{Name: name}) }
-
-// runWith runs another HAProxy in the place of the one that is there.
-func (tw *town) runWith(o haproxytest.Options) {
-	tw.haproxy = haproxytest.Run(tw.t, o)
-	tw.runtime = runtime.New(tw.haproxy.Admin, tw.haproxy.Master, tw.haproxy.Folder)
-	tw.configure("")
+// rename replaces HAProxy by one that goes by this name among its peers.
+func (e *edge) rename(t *testing.T, name string) {
+	t.Helper()
+	must(t, e.RunHAProxy(t.Context(), haproxytest.Options{Name: name}))
+	e.configure(t, "")
 }
 
 // answerer is the pod that answers a client of that address.
-func (tw *town) answerer(ip string) (string, error) {
-	got, err := from(ip, tw.http, "", "/cart/")
+func (e *edge) answerer(ip string) (string, error) {
+	got, err := from(ip, e.HTTP, "", "/cart/")
 	if err != nil {
 		return "", err
 	}
@@ -51,26 +36,25 @@ func (tw *town) answerer(ip string) (string, error) {
 }
 
 func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
-	one := newTown(t)
-	one.rename("edge1")
-	two := one.neighbour("edge2")
-	at1, at2 := one.freeAddr(), two.freeAddr()
-	for _, tw := range []*town{one, two} {
-		tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\", \"edge2=%s\"]\n", at1, at2))
+	one := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
+	two := newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2"})
+	at1, at2 := one.freeAddr(t), two.freeAddr(t)
+	for _, e := range []*edge{one, two} {
+		e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\", \"edge2=%s\"]\n", at1, at2))
 	}
-	var pods []*pod
+	var pods []*edgetest.Pod
 	for n := range 4 {
 		pods = append(pods, newPod(t, fmt.Sprintf("cart-%d", n)))
 	}
-	one.affine("cart", pods...)
-	one.start()
-	two.start()
+	one.affine(t, "cart", pods...)
+	one.start(t)
+	two.start(t)
 	want := map[string]string{}
 	for n := range 20 {
 		ip := netip.AddrFrom4([4]byte{127, 95, 0, byte(n + 1)}).String()
 		eventually(t, "edge one answers", func() (err error) { want[ip], err = one.answerer(ip); return err })
 	}
-	two.awaitTable(len(want))
+	two.awaitTable(t, len(want))
 	for ip, pod := range want {
 		if got, err := two.answerer(ip); got != pod {
 			t.Errorf("through edge two, %s reaches %s, %v, want %s", ip, got, err, pod)
@@ -81,55 +65,54 @@ func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 // A worker that has not learned yet what others know hands nothing on, and so
 // must not be reloaded in the middle of that.
 func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
-	tw := newTown(t)
-	tw.rename("edge1")
-	tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", tw.freeAddr()))
-	tw.affine("cart", newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
-	tw.start()
-	eventually(t, "the edge answers", func() error { _, err := tw.answerer("127.95.1.100"); return err })
-	tw.awaitReloads()
-	tw.stop()
-	if err := tw.haproxy.Restart(t.Context()); err != nil {
+	e := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
+	e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))
+	e.affine(t, "cart", newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
+	e.start(t)
+	eventually(t, "the edge answers", func() error { _, err := e.answerer("127.95.1.100"); return err })
+	e.awaitReloads(t)
+	e.stop(t)
+	if err := e.HAProxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tw.start()
+	e.start(t)
 	want := map[string]string{}
 	for n := range 20 {
 		ip := netip.AddrFrom4([4]byte{127, 95, 1, byte(n + 1)}).String()
-		eventually(t, "the edge answers", func() (err error) { want[ip], err = tw.answerer(ip); return err })
+		eventually(t, "the edge answers", func() (err error) { want[ip], err = e.answerer(ip); return err })
 	}
-	pid := tw.haproxy.Pid()
-	tw.affine("more", newPod(t, "more-0"))
-	tw.awaitAnswer("any", "/more/", "200 more-0 /")
-	if tw.haproxy.Pid() == pid {
+	pid := e.HAProxy.Pid()
+	e.affine(t, "more", newPod(t, "more-0"))
+	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
+	if e.HAProxy.Pid() == pid {
 		t.Fatal("HAProxy was not reloaded")
 	}
-	tw.awaitTable(len(want))
+	e.awaitTable(t, len(want))
 	for ip, pod := range want {
-		if got, err := tw.answerer(ip); got != pod {
+		if got, err := e.answerer(ip); got != pod {
 			t.Errorf("after a reload, %s reaches %s, %v, want %s", ip, got, err, pod)
 		}
 	}
 }
 
 // affine puts a Service that sticks by client address into the cluster.
-func (tw *town) affine(name string, pods ...*pod) {
-	tw.t.Helper()
-	err := tw.api.SetService(kubeapi.Service{
+func (e *edge) affine(t *testing.T, name string, pods ...*edgetest.Pod) {
+	t.Helper()
+	err := e.Cluster.SetService(kubeapi.Service{
 		Key: kubeapi.Key{Namespace: "shop", Name: name}, Affinity: "ClientIP",
 		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	tw.endpoints(name, pods...)
+	e.endpoints(t, name, pods...)
 }
 
 // awaitTable waits until HAProxy knows so many clients of cart.
-func (tw *town) awaitTable(entries int) {
-	tw.t.Helper()
-	eventually(tw.t, "the stick table", func() error {
-		conn, err := net.Dial("unix", tw.haproxy.Admin)
+func (e *edge) awaitTable(t *testing.T, entries int) {
+	t.Helper()
+	eventually(t, "the stick table", func() error {
+		conn, err := net.Dial("unix", e.HAProxy.Admin)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
 )
 
@@ -28,20 +29,20 @@ type prometheus struct {
 
 // scrape starts Prometheus with the packaged rules, where it is installed; CI has
 // it. It ends with the test.
-func (tw *town) scrape() *prometheus {
-	tw.t.Helper()
+func (e *edge) scrape(t *testing.T, page netip.AddrPort) *prometheus {
+	t.Helper()
 	binary, err := exec.LookPath("prometheus")
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			tw.t.Fatal(err)
+			t.Fatal(err)
 		}
-		tw.t.Skip("no prometheus (apt-get install prometheus)")
+		t.Skip("no prometheus (apt-get install prometheus)")
 	}
 	rules, err := filepath.Abs("../packaging/prometheus/podgate.rules.yml")
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	folder := tw.t.TempDir()
+	folder := t.TempDir()
 	file := filepath.Join(folder, "prometheus.yml")
 	text := fmt.Sprintf(`
 global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}
@@ -49,22 +50,22 @@ rule_files: [%q]
 scrape_configs:
 - job_name: podgate
   static_configs: [{targets: [%q]}]
-`, rules, tw.page)
+`, rules, page)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	p := &prometheus{addr: tw.freeAddr()}
-	cmd := exec.CommandContext(tw.t.Context(), binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+p.addr.String())
+	p := &prometheus{addr: e.freeAddr(t)}
+	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+p.addr.String())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	if err := cmd.Start(); err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
-	tw.t.Cleanup(func() { // its context has ended
+	t.Cleanup(func() { // its context has ended
 		_ = cmd.Wait()
-		if tw.t.Failed() {
-			tw.t.Logf("Prometheus said:\n%s", p.said.String())
+		if t.Failed() {
+			t.Logf("Prometheus said:\n%s", p.said.String())
 		}
 	})
 	return p
@@ -97,26 +98,27 @@ func (p *prometheus) ask(path string, query url.Values, out any) error {
 func TestTheDashboardShowsAnEdge(t *testing.T) {
 	haproxytest.Need(t)
 	t.Parallel()
-	tw := newTown(t)
-	tw.hurry, tw.page = true, tw.freeAddr()
-	cart := []*pod{newPod(t, "cart-0"), newPod(t, "cart-1")}
-	tw.service("cart", nil, cart[0])
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 cart-0 /")
-	tw.awaitHealthy()
-	p := tw.scrape()
+	e := newEdge(t)
+	e.hurry = true
+	page := e.servePage(t)
+	cart := []*edgetest.Pod{newPod(t, "cart-0"), newPod(t, "cart-1")}
+	e.service(t, "cart", nil, cart[0])
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.awaitHealthy(t)
+	p := e.scrape(t, page)
 	eventually(t, "Prometheus scrapes podgate", func() error {
 		var found []string
 		if err := p.ask("/api/v1/label/instance/values", url.Values{"match[]": {"podgate_build_info"}}, &found); err != nil {
 			return err
 		}
-		if len(found) != 1 || found[0] != tw.page.String() {
+		if len(found) != 1 || found[0] != page.String() {
 			return fmt.Errorf("the dashboard may choose from %q", found)
 		}
 		return nil
 	})
-	tw.endpoints("cart", cart[1])
-	tw.awaitAnswer("any", "/cart/", "200 cart-1 /")
+	e.endpoints(t, "cart", cart[1])
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
 	for title, expr := range dashboard(t) {
 		eventually(t, title, func() error { return p.draws(expr) })
 	}

@@ -5,29 +5,31 @@ package daemon_test
 import (
 	"testing"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
 // TestANewPodGetsItsShareSlowly counts which pod answers while a new one starts
 // slowly beside two others: a third would be its share.
 func TestANewPodGetsItsShareSlowly(t *testing.T) {
 	const slow = 2 * time.Second
-	tw := newTown(t)
-	old := []*pod{newPod(t, "old-0"), newPod(t, "old-1")}
-	tw.service("cart", map[string]string{"slowstart": "2s"}, old...)
-	tw.start()
-	tw.awaitAnswer("any", "/cart/", "200 old-1 /")
-	tw.awaitReloads()
+	e := newEdge(t)
+	old := []*edgetest.Pod{newPod(t, "old-0"), newPod(t, "old-1")}
+	e.service(t, "cart", map[string]string{"slowstart": "2s"}, old...)
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 old-1 /")
+	e.awaitReloads(t)
 
 	began := time.Now()
-	tw.endpoints("cart", append(old, newPod(t, "new-0"))...)
+	e.endpoints(t, "cart", append(old, newPod(t, "new-0"))...)
 	shares := map[bool]*share{false: {}, true: {}} // at the beginning, and when it is over
 	for passed := time.Duration(0); passed < slow+time.Second; passed = time.Since(began) {
-		_, body, err := tw.get("any", "/cart/")
+		got, err := e.Get(t.Context(), "any", "/cart/")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if late := passed > slow+500*time.Millisecond; late || passed < slow/4 {
-			shares[late].count(body == "new-0 /")
+			shares[late].count(got == "200 new-0 /")
 		}
 	}
 	early, late := shares[false].of(), shares[true].of()

@@ -3,78 +3,49 @@
 package daemon_test
 
 import (
-	"io"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"podgate/haproxy/haproxytest"
+	"podgate/daemon/edgetest"
 )
 
-// tap stands between podgate and HAProxy's sockets and notes what podgate says.
+// tap notes what podgate sends to HAProxy's sockets.
 type tap struct {
 	mu    sync.Mutex
-	said  strings.Builder
-	heard func(text string) // is told before HAProxy is; nil for nobody
+	sent  strings.Builder
+	heard func(text string) // is called before HAProxy gets it; nil for none
 }
 
-// tapSockets puts a tap before the sockets of h: h.Admin and h.Master become
-// those of the tap.
-func tapSockets(t *testing.T, h *haproxytest.HAProxy) *tap {
+// tapSockets puts a tap between podgate and HAProxy, and writes podgate.toml.
+func (e *edge) tapSockets(t *testing.T) *tap {
+	t.Helper()
 	tp := new(tap)
-	for _, socket := range []*string{&h.Admin, &h.Master} {
-		path := filepath.Join(filepath.Dir(h.Admin), "tap-"+filepath.Base(*socket))
-		listener, err := net.Listen("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { listener.Close() })
-		behind := *socket
-		go tp.serve(listener, behind)
-		*socket = path
+	for key, socket := range map[string]string{"haproxy.admin_socket": e.HAProxy.Admin, "haproxy.master_socket": e.HAProxy.Master} {
+		p, err := edgetest.StartProxy("unix", filepath.Join(e.Folder, "tap-"+filepath.Base(socket)), socket, tp.hear)
+		must(t, err)
+		t.Cleanup(p.Close)
+		e.Set(key, p.Addr())
 	}
+	e.configure(t, "")
 	return tp
 }
 
-func (tp *tap) serve(listener net.Listener, behind string) {
-	for {
-		front, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		back, err := net.Dial("unix", behind)
-		if err != nil {
-			front.Close()
-			continue
-		}
-		go func() {
-			io.Copy(io.MultiWriter(tp, back), front)
-			back.(*net.UnixConn).CloseWrite()
-		}()
-		go func() {
-			io.Copy(front, back)
-			front.Close()
-			back.Close()
-		}()
-	}
-}
-
-func (tp *tap) Write(p []byte) (int, error) {
+func (tp *tap) hear(text string) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	if tp.heard != nil {
-		tp.heard(string(p))
+		tp.heard(text)
 	}
-	return tp.said.Write(p)
+	tp.sent.WriteString(text)
 }
 
-// changes returns the commands said so far that are more than a look.
+// changes returns the commands so far that change anything.
 func (tp *tap) changes() (commands []string) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	for _, c := range strings.FieldsFunc(tp.said.String(), func(r rune) bool { return r == '\n' || r == ';' }) {
+	for _, c := range strings.FieldsFunc(tp.sent.String(), func(r rune) bool { return r == '\n' || r == ';' }) {
 		if c = strings.TrimSpace(c); c != "" && c != "quit" && c != "prompt" && !strings.HasPrefix(c, "show ") && !strings.HasPrefix(c, "help ") {
 			commands = append(commands, c)
 		}
@@ -82,7 +53,7 @@ func (tp *tap) changes() (commands []string) {
 	return commands
 }
 
-// listen has heard told what podgate says from now on.
+// listen calls heard with what podgate sends from now on.
 func (tp *tap) listen(heard func(text string)) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
@@ -93,12 +64,12 @@ func (tp *tap) listen(heard func(text string)) {
 func (tp *tap) forget() {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	tp.said.Reset()
+	tp.sent.Reset()
 }
 
-// words returns how much was said.
-func (tp *tap) words() int {
+// size returns how many bytes podgate has sent.
+func (tp *tap) size() int {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
-	return tp.said.Len()
+	return tp.sent.Len()
 }

@@ -6,31 +6,33 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"podgate/daemon/edgetest"
 )
 
 // TestAThousandEndpointChangesUnderLoad gives a Service other pods a thousand
 // times, faster than podgate looks, under short, kept, slow and upgraded
 // connections.
 func TestAThousandEndpointChangesUnderLoad(t *testing.T) {
-	tw, l := streets(t)
-	before := tw.haproxy.Pid()
-	conn := tw.upgrade(t, "/cart/upgrade")
+	e, l := streets(t)
+	before := e.HAProxy.Pid()
+	conn := e.upgrade(t, "/cart/upgrade")
 	echo(t, conn, "before")
-	var pool []*pod
+	var pool []*edgetest.Pod
 	for n := range 6 {
 		pool = append(pool, newPod(t, fmt.Sprintf("cart-%d", n+2)))
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := range 1000 {
 		random.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
-		tw.endpoints("cart", pool[:1+random.IntN(3)]...)
+		e.endpoints(t, "cart", pool[:1+random.IntN(3)]...)
 		if n%100 == 99 {
-			tw.awaitServers("shop_cart_80", tw.pods["cart"]...)
+			e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 		}
 	}
 	echo(t, conn, "behind a pod that left")
 	l.check(t)
-	if got := tw.haproxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	if got := e.HAProxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 }

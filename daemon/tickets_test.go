@@ -17,7 +17,7 @@ import (
 // session is the first session that a client had. It keeps no later one, so that
 // whether it goes on tells of the key that its ticket was made with.
 type session struct {
-	tw      *tlsTown
+	e       *tlsEdge
 	version uint16
 	first   *tls.ClientSessionState
 }
@@ -32,23 +32,23 @@ func (s *session) Put(_ string, state *tls.ClientSessionState) {
 
 // resumes asks once, over a new connection, and reports whether the session went
 // on. A ticket of TLS 1.3 comes with the answer.
-func (s *session) resumes() bool {
-	s.tw.t.Helper()
+func (s *session) resumes(t *testing.T) bool {
+	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 		ServerName: "shop.test", InsecureSkipVerify: true, ClientSessionCache: s, MinVersion: s.version, MaxVersion: s.version,
 	}}
-	req, err := http.NewRequestWithContext(s.tw.t.Context(), http.MethodGet, "https://"+s.tw.https.String()+"/", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.e.https.String()+"/", nil)
 	if err != nil {
-		s.tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	req.Host = "shop.test"
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		s.tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-		s.tw.t.Fatal(resp.Status, err)
+		t.Fatal(resp.Status, err)
 	}
 	return resp.TLS.DidResume
 }
@@ -56,14 +56,14 @@ func (s *session) resumes() bool {
 // TestKeysOfSessionTicketsChange has clients resume their sessions over new keys,
 // reloads and restarts, until the key that their tickets were made with has gone.
 func TestKeysOfSessionTicketsChange(t *testing.T) {
-	tw := newTLSTown(t)
-	tw.hurry = true
-	tw.setHTTPS(`ticket_key_interval = "1h"`)
-	tw.certify("shop.pem", "shop.test")
-	tw.service("shop", map[string]string{"host": "shop.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "shop"))
-	tw.start()
-	tw.awaitTLSAnswer("shop.test", "/", "200 shop /")
-	file := filepath.Join(tw.haproxy.Folder, "tickets.keys")
+	e := newTLSEdge(t)
+	e.hurry = true
+	e.setHTTPS(t, `ticket_key_interval = "1h"`)
+	e.certify(t, "shop.pem", "shop.test")
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "shop"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/", "200 shop /")
+	file := filepath.Join(e.HAProxy.Folder, "tickets.keys")
 	keys := func() []string {
 		t.Helper()
 		text, err := os.ReadFile(file)
@@ -80,7 +80,7 @@ func TestKeysOfSessionTicketsChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		rotated++
-		tw.says("key of session tickets changed", rotated)
+		e.says(t, "key of session tickets changed", rotated)
 		after := keys()
 		if len(after) != 3 || after[0] != before[1] || after[1] != before[2] || after[2] == before[0] || after[2] == before[2] {
 			t.Errorf("rotation %d: the keys are not the last two and a new one", rotated)
@@ -89,11 +89,11 @@ func TestKeysOfSessionTicketsChange(t *testing.T) {
 			t.Errorf("rotation %d: mode %v, %v", rotated, info.Mode(), err)
 		}
 	}
-	first := []*session{{tw: tw, version: tls.VersionTLS12}, {tw: tw, version: tls.VersionTLS13}}
+	first := []*session{{e: e, version: tls.VersionTLS12}, {e: e, version: tls.VersionTLS13}}
 	check := func(when string, want bool) {
 		t.Helper()
 		for _, s := range first {
-			if got := s.resumes(); got != want {
+			if got := s.resumes(t); got != want {
 				t.Errorf("%s: %s resumes %t, want %t", when, tls.VersionName(s.version), got, want)
 			}
 		}
@@ -101,25 +101,25 @@ func TestKeysOfSessionTicketsChange(t *testing.T) {
 	check("at first", false)
 	check("soon after", true)
 	made := keys()
-	tw.awaitReloads(tw.reloading("more", newPod(t, "more")))
+	e.awaitReloads(t, e.reloading(t, "more", newPod(t, "more")))
 	check("after a reload", true)
-	tw.stop()
-	tw.start()
-	tw.certify("next.pem", "next.test")
-	tw.awaitCertificate("next.test", "next.test")
+	e.stop(t)
+	e.start(t)
+	e.certify(t, "next.pem", "next.test")
+	e.awaitCertificate(t, "next.test", "next.test")
 	check("after a restart of podgate", true)
 	if got := keys(); fmt.Sprint(got) != fmt.Sprint(made) {
 		t.Error("keys that are young have changed")
 	}
 	rotate(time.Hour + time.Minute)
 	check("with the next key", true)
-	tw.awaitNoDifference()
-	if err := tw.haproxy.Restart(t.Context()); err != nil {
+	e.awaitNoDifference(t)
+	if err := e.HAProxy.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tw.awaitTLSAnswer("shop.test", "/", "200 shop /")
+	e.awaitTLSAnswer(t, "shop.test", "/", "200 shop /")
 	check("after a restart of HAProxy", true)
 	rotate(-10 * time.Hour) // somebody set the clock back
 	check("with the key behind that", false)
-	tw.checkKeysAreKept()
+	e.checkKeysAreKept(t)
 }

@@ -4,12 +4,12 @@ package daemon_test
 
 import (
 	"fmt"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi"
 )
 
@@ -42,46 +42,46 @@ func TestSixPortsBehindTLS(t *testing.T) {
 	need(t, "openssl")
 	for name, oneService := range map[string]bool{"six Services": false, "one Service": true} {
 		t.Run(name, func(t *testing.T) {
-			tw := newTLSTown(t)
+			e := newTLSEdge(t)
 			all := map[string]string{}
-			pods := map[string][]*pod{}
+			pods := map[string][]*edgetest.Pod{}
 			for _, p := range gateway() {
 				host := p.Name + ".example.com"
-				tw.certify(p.Name+".pem", host)
-				pods[p.Name] = []*pod{newTLSPod(t, p.Name+"-0"), newTLSPod(t, p.Name+"-1")}
+				e.certify(t, p.Name+".pem", host)
+				pods[p.Name] = []*edgetest.Pod{newTLSPod(t, p.Name+"-0"), newTLSPod(t, p.Name+"-1")}
 				own := map[string]string{"host": host, "sslTerm": "true", "cookie-sticky-session": "true"}
 				if !strings.HasSuffix(p.Name, "https") {
 					own["backend-protocol"] = "https" // as nothing else tells
 				}
 				if !oneService {
-					tw.serve(gatewayService(p), []kubeapi.ServicePort{p}, own, map[string][]*pod{p.Name: pods[p.Name]})
+					e.serve(t, gatewayService(p), []kubeapi.ServicePort{p}, own, map[string][]*edgetest.Pod{p.Name: pods[p.Name]})
 				}
 				for k, v := range own {
 					all[k+"."+p.Name] = v
 				}
 			}
 			if oneService {
-				tw.serve("gateway", gateway(), all, pods)
+				e.serve(t, "gateway", gateway(), all, pods)
 			}
-			tw.start()
+			e.start(t)
 			for _, p := range gateway() {
 				host := p.Name + ".example.com"
-				tw.awaitHost(host)
-				tw.checkCurl(host, p.Name)
-				tw.checkOpenSSL(host)
+				e.awaitHost(t, host)
+				e.checkCurl(t, host, p.Name)
+				e.checkOpenSSL(t, host)
 			}
-			tw.awaitReloads() // none but the first
+			e.awaitReloads(t) // none but the first
 		})
 	}
 }
 
 // awaitHost waits until a host answers.
-func (tw *tlsTown) awaitHost(host string) {
-	tw.t.Helper()
-	eventually(tw.t, "https://"+host, func() error {
-		status, _, err := tw.getTLS(host, "/")
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("status %d", status)
+func (e *tlsEdge) awaitHost(t *testing.T, host string) {
+	t.Helper()
+	eventually(t, "https://"+host, func() error {
+		got, err := e.getTLS(t, host, "/")
+		if err == nil && !strings.HasPrefix(got, "200 ") {
+			err = fmt.Errorf("got %s", got)
 		}
 		return err
 	})
@@ -90,38 +90,38 @@ func (tw *tlsTown) awaitHost(host string) {
 // checkCurl asks as curl does: the first answer gives a cookie, which leads to
 // the same pod ever after. Without one the pods take turns, although the Service
 // has its clients stick by address as well: the cookie has the better of it.
-func (tw *tlsTown) checkCurl(host, port string) {
-	tw.t.Helper()
-	jar := filepath.Join(tw.t.TempDir(), "cookies")
+func (e *tlsEdge) checkCurl(t *testing.T, host, port string) {
+	t.Helper()
+	jar := filepath.Join(t.TempDir(), "cookies")
 	pods := map[string]bool{}
 	for range 4 {
-		out, err := tw.curl(host, "--http2", "-b", jar, "-c", jar, "-w", "%{http_version} %{http_code}")
+		out, err := e.curl(t, host, "--http2", "-b", jar, "-c", jar, "-w", "%{http_version} %{http_code}")
 		if err != nil || !strings.HasPrefix(out, port+"-") || !strings.HasSuffix(out, "2 200") {
-			tw.t.Fatalf("curl https://%s: %v: %s", host, err, out)
+			t.Fatalf("curl https://%s: %v: %s", host, err, out)
 		}
 		pods[strings.Fields(out)[0]] = true
 	}
 	if len(pods) != 1 {
-		tw.t.Errorf("%s: one client, with its cookie, came to %v", host, pods)
+		t.Errorf("%s: one client, with its cookie, came to %v", host, pods)
 	}
 	for n := 0; n < 6 && len(pods) < 2; n++ {
-		out, err := tw.curl(host)
+		out, err := e.curl(t, host)
 		if err != nil {
-			tw.t.Fatalf("curl https://%s: %v: %s", host, err, out)
+			t.Fatalf("curl https://%s: %v: %s", host, err, out)
 		}
 		pods[strings.Fields(out)[0]] = true
 	}
 	if len(pods) != 2 {
-		tw.t.Errorf("%s: a client without cookies came to %v", host, pods)
+		t.Errorf("%s: a client without cookies came to %v", host, pods)
 	}
 }
 
 // checkOpenSSL sees that the certificate is that of the host.
-func (tw *tlsTown) checkOpenSSL(host string) {
-	tw.t.Helper()
-	cmd := exec.CommandContext(tw.t.Context(), "openssl", "s_client", "-connect", tw.https.String(), "-servername", host, "-verify_hostname", host)
+func (e *tlsEdge) checkOpenSSL(t *testing.T, host string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "openssl", "s_client", "-connect", e.https.String(), "-servername", host, "-verify_hostname", host)
 	out, err := cmd.CombinedOutput()
 	if want := "subject=CN=" + host + "\n"; err != nil || !strings.Contains(strings.ReplaceAll(string(out), " ", ""), want) {
-		tw.t.Errorf("openssl s_client -servername %s: %v, want %q in\n%s", host, err, want, out)
+		t.Errorf("openssl s_client -servername %s: %v, want %q in\n%s", host, err, want, out)
 	}
 }

@@ -4,8 +4,6 @@ package daemon_test
 
 import (
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
@@ -20,32 +19,22 @@ import (
 
 // newNodes are pods that stand for the node ports of nodes: one port, several
 // addresses.
-func newNodes(t *testing.T, names ...string) []*pod {
+func newNodes(t *testing.T, names ...string) []*edgetest.Pod {
 	t.Helper()
-	nodes := []*pod{newPod(t, names[0])}
+	nodes := []*edgetest.Pod{newPod(t, names[0])}
 	for _, name := range names[1:] {
-		n := podNumber.Add(1)
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 77, byte(n >> 8), byte(n)}), nodes[0].addr.Port())
-		listener, err := net.Listen("tcp", addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := &pod{addr: addr, name: name}
-		p.server = &http.Server{Handler: p}
-		go p.server.Serve(listener)
-		t.Cleanup(func() { p.server.Close() })
-		nodes = append(nodes, p)
+		nodes = append(nodes, newPodOf(t, edgetest.PodOptions{Name: name, Port: nodes[0].Addr.Port()}))
 	}
 	return nodes
 }
 
 // byNodePort puts a Service into the cluster that has pods that nobody reaches,
 // so many on each node.
-func (tw *town) byNodePort(name string, svc kubeapi.Service, pods map[string]int) {
-	tw.t.Helper()
+func (e *edge) byNodePort(t *testing.T, name string, svc kubeapi.Service, pods map[string]int) {
+	t.Helper()
 	svc.Key, svc.Type = kubeapi.Key{Namespace: "shop", Name: name}, "NodePort"
-	if err := tw.api.SetService(svc); err != nil {
-		tw.t.Fatal(err)
+	if err := e.Cluster.SetService(svc); err != nil {
+		t.Fatal(err)
 	}
 	slice := kubeapi.EndpointSlice{
 		Key: kubeapi.Key{Namespace: "shop", Name: name + "-1"}, Service: name,
@@ -57,30 +46,30 @@ func (tw *town) byNodePort(name string, svc kubeapi.Service, pods map[string]int
 			slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: addr, Ready: true, Serving: true, Node: node})
 		}
 	}
-	if err := tw.api.SetSlice(slice); err != nil {
-		tw.t.Fatal(err)
+	if err := e.Cluster.SetSlice(slice); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func (tw *town) setNodes(nodes ...*pod) {
-	tw.t.Helper()
+func (e *edge) setNodes(t *testing.T, nodes ...*edgetest.Pod) {
+	t.Helper()
 	for _, n := range nodes {
-		if err := tw.api.SetNode(kubeapi.Node{Name: n.name, Addr: n.addr.Addr(), Ready: true}); err != nil {
-			tw.t.Fatal(err)
+		if err := e.Cluster.SetNode(kubeapi.Node{Name: n.Name, Addr: n.Addr.Addr(), Ready: true}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
 // awaitWeights waits until HAProxy has these servers, by the name of their node
 // and with their weight.
-func (tw *town) awaitWeights(backend string, nodes []*pod, want map[string]uint16) {
-	tw.t.Helper()
+func (e *edge) awaitWeights(t *testing.T, backend string, nodes []*edgetest.Pod, want map[string]uint16) {
+	t.Helper()
 	names := map[netip.AddrPort]string{}
 	for _, n := range nodes {
-		names[n.addr] = n.name
+		names[n.Addr] = n.Name
 	}
-	eventually(tw.t, "servers of "+backend, func() error {
-		servers, err := tw.runtime.Servers(tw.t.Context(), []string{backend})
+	eventually(t, "servers of "+backend, func() error {
+		servers, err := e.Runtime.Servers(t.Context(), []string{backend})
 		if err != nil {
 			return err
 		}
@@ -98,24 +87,24 @@ func (tw *town) awaitWeights(backend string, nodes []*pod, want map[string]uint1
 }
 
 func TestNodePortsServeWherePodsCannotBeReached(t *testing.T) {
-	tw := newTown(t)
+	e := newEdge(t)
 	nodes := newNodes(t, "cart-a", "cart-b", "cart-c")
 	svc := kubeapi.Service{
 		Annotations: map[string]string{"serviceloadbalancer/lb.upstream": "nodeport"}, Local: true,
-		Ports: []kubeapi.ServicePort{{Name: "web", Port: 80, NodePort: nodes[0].addr.Port()}},
+		Ports: []kubeapi.ServicePort{{Name: "web", Port: 80, NodePort: nodes[0].Addr.Port()}},
 	}
-	tw.service("plain", nil, newPod(t, "plain-0"))
-	tw.start()
-	tw.awaitAnswer("any", "/plain/", "200 plain-0 /")
-	if strings.Contains(tw.log.String(), "nodes are followed") {
+	e.service(t, "plain", nil, newPod(t, "plain-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/plain/", "200 plain-0 /")
+	if strings.Contains(e.Log.String(), "nodes are followed") {
 		t.Error("nodes are followed and nobody needs them")
 	}
-	tw.setNodes(nodes...)
-	tw.byNodePort("cart", svc, map[string]int{"cart-a": 2, "cart-b": 1})
-	tw.awaitWeights("shop_cart_80", nodes, map[string]uint16{"cart-a": 2, "cart-b": 1})
-	tw.awaitLog("nodes are followed too")
-	pid := tw.haproxy.Pid()
-	l := tw.startLoad("/cart/x")
+	e.setNodes(t, nodes...)
+	e.byNodePort(t, "cart", svc, map[string]int{"cart-a": 2, "cart-b": 1})
+	e.awaitWeights(t, "shop_cart_80", nodes, map[string]uint16{"cart-a": 2, "cart-b": 1})
+	e.awaitLog(t, "nodes are followed too")
+	pid := e.HAProxy.Pid()
+	l := e.startLoad(t, "/cart/x")
 	for _, row := range []struct {
 		pods map[string]int
 		want map[string]uint16
@@ -124,55 +113,55 @@ func TestNodePortsServeWherePodsCannotBeReached(t *testing.T) {
 		{map[string]int{"cart-b": 2, "cart-c": 2}, map[string]uint16{"cart-b": 1, "cart-c": 1}},
 		{map[string]int{"cart-a": 1, "cart-c": 3}, map[string]uint16{"cart-a": 1, "cart-c": 3}},
 	} {
-		tw.byNodePort("cart", svc, row.pods)
-		tw.awaitWeights("shop_cart_80", nodes, row.want)
+		e.byNodePort(t, "cart", svc, row.pods)
+		e.awaitWeights(t, "shop_cart_80", nodes, row.want)
 	}
-	if tw.haproxy.Pid() != pid {
-		t.Errorf("HAProxy was reloaded: %q", tw.passes.reloads())
+	if e.HAProxy.Pid() != pid {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 	// Over a reload and a restart of podgate.
-	tw.service("more", nil, newPod(t, "more-0"))
-	tw.awaitAnswer("any", "/more/", "200 more-0 /")
-	tw.awaitWeights("shop_cart_80", nodes, map[string]uint16{"cart-a": 1, "cart-c": 3})
-	tw.stop()
+	e.service(t, "more", nil, newPod(t, "more-0"))
+	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
+	e.awaitWeights(t, "shop_cart_80", nodes, map[string]uint16{"cart-a": 1, "cart-c": 3})
+	e.stop(t)
 
 	// A podgate that may not list nodes knows no better than HAProxy.
-	tw.api.Misbehave(kubeapitest.Forbid("list", "nodes", ""), kubeapitest.Forbid("watch", "nodes", ""))
-	tw.log = new(logBuffer)
-	tw.start()
-	tw.awaitLog("nodes")
-	tw.service("late", nil, newPod(t, "late-0"))
-	tw.awaitAnswer("any", "/late/", "200 late-0 /")
-	tw.awaitWeights("shop_cart_80", nodes, map[string]uint16{"cart-a": 1, "cart-c": 3})
-	tw.api.Behave()
-	tw.byNodePort("cart", svc, map[string]int{"cart-b": 1})
-	tw.awaitWeights("shop_cart_80", nodes, map[string]uint16{"cart-b": 1})
-	if strings.Contains(tw.log.String(), "drift") {
+	e.Cluster.Misbehave(kubeapitest.Forbid("list", "nodes", ""), kubeapitest.Forbid("watch", "nodes", ""))
+	e.Log.Reset()
+	e.start(t)
+	e.awaitLog(t, "nodes")
+	e.service(t, "late", nil, newPod(t, "late-0"))
+	e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
+	e.awaitWeights(t, "shop_cart_80", nodes, map[string]uint16{"cart-a": 1, "cart-c": 3})
+	e.Cluster.Behave()
+	e.byNodePort(t, "cart", svc, map[string]int{"cart-b": 1})
+	e.awaitWeights(t, "shop_cart_80", nodes, map[string]uint16{"cart-b": 1})
+	if strings.Contains(e.Log.String(), "drift") {
 		t.Error("weights are drift")
 	}
 	l.check(t)
 }
 
 func TestAClusterIPStandsForItsPods(t *testing.T) {
-	tw := newTown(t)
-	tw.configure("[upstream]\nmode = \"clusterip\"\n")
+	e := newEdge(t)
+	e.configure(t, "[upstream]\nmode = \"clusterip\"\n")
 	ip := newPod(t, "cart-ip")
-	err := tw.api.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, ClusterIP: ip.addr.Addr().String(),
-		Ports: []kubeapi.ServicePort{{Name: "web", Port: ip.addr.Port()}},
+	err := e.Cluster.SetService(kubeapi.Service{
+		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, ClusterIP: ip.Addr.Addr().String(),
+		Ports: []kubeapi.ServicePort{{Name: "web", Port: ip.Addr.Port()}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tw.endpoints("cart", &pod{addr: netip.MustParseAddrPort("192.0.2.1:80"), name: "unreachable"})
-	tw.start()
-	tw.awaitAnswer("any", fmt.Sprintf("/cart:%d/", ip.addr.Port()), "200 cart-ip /")
-	tw.endpoints("cart")
+	e.endpoints(t, "cart", &edgetest.Pod{Addr: netip.MustParseAddrPort("192.0.2.1:80"), Name: "unreachable"})
+	e.start(t)
+	e.awaitAnswer(t, "any", fmt.Sprintf("/cart:%d/", ip.Addr.Port()), "200 cart-ip /")
+	e.endpoints(t, "cart")
 	began := time.Now()
 	eventually(t, "503 without pods", func() error {
-		status, _, err := tw.get("any", fmt.Sprintf("/cart:%d/", ip.addr.Port()))
-		if err == nil && status != http.StatusServiceUnavailable {
-			err = fmt.Errorf("status %d", status)
+		got, err := e.Get(t.Context(), "any", fmt.Sprintf("/cart:%d/", ip.Addr.Port()))
+		if err == nil && !strings.HasPrefix(got, "503 ") {
+			err = fmt.Errorf("got %s", got)
 		}
 		return err
 	})

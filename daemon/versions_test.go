@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 )
@@ -22,54 +23,53 @@ const hashesOtherwise = "3.0"
 // do so after a reload of both.
 func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 	binary := haproxytest.Other(t)
-	one := newTown(t)
-	one.rename("edge1")
-	two := one.neighbourWith(haproxytest.Options{Name: "edge2", Binary: binary})
-	versions := [2]string{one.version(), two.version()}
+	one := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
+	two := newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2", Binary: binary})
+	versions := [2]string{one.version(t), two.version(t)}
 	if versions[0] == versions[1] {
 		t.Fatalf("HAPROXY_OTHER is HAProxy %s too", versions[0])
 	}
 	t.Logf("HAProxy %s and %s", versions[0], versions[1])
-	at1, at2 := one.freeAddr(), two.freeAddr()
-	for _, tw := range []*town{one, two} {
-		tw.configure(fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\", \"edge2=%s\"]\n", at1, at2))
+	at1, at2 := one.freeAddr(t), two.freeAddr(t)
+	for _, e := range []*edge{one, two} {
+		e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\", \"edge2=%s\"]\n", at1, at2))
 	}
-	var pods []*pod
+	var pods []*edgetest.Pod
 	for n := range 5 {
 		pods = append(pods, newPod(t, fmt.Sprintf("pod-%d", n)))
 	}
-	one.service("cookie", map[string]string{"cookie-sticky-session": "true"}, pods...)
-	one.service("source", map[string]string{"algorithm": "source"}, pods...)
-	err := one.api.SetService(kubeapi.Service{
+	one.service(t, "cookie", map[string]string{"cookie-sticky-session": "true"}, pods...)
+	one.service(t, "source", map[string]string{"algorithm": "source"}, pods...)
+	err := one.Cluster.SetService(kubeapi.Service{
 		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, Affinity: "ClientIP",
 		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	one.endpoints("cart", pods[:3]...)
-	one.start()
-	two.start()
-	for _, tw := range []*town{one, two} {
-		tw.awaitServers("shop_cart_80", pods[:3]...)
-		tw.awaitServers("shop_cookie_80", pods...)
-		tw.awaitServers("shop_source_80", pods...)
+	one.endpoints(t, "cart", pods[:3]...)
+	one.start(t)
+	two.start(t)
+	for _, e := range []*edge{one, two} {
+		e.awaitServers(t, "shop_cart_80", pods[:3]...)
+		e.awaitServers(t, "shop_cookie_80", pods...)
+		e.awaitServers(t, "shop_source_80", pods...)
 	}
-	one.endpoints("cart", pods...) // servers of the file, and two that came at runtime
-	for _, tw := range []*town{one, two} {
-		tw.awaitServers("shop_cart_80", pods...)
+	one.endpoints(t, "cart", pods...) // servers of the file, and two that came at runtime
+	for _, e := range []*edge{one, two} {
+		e.awaitServers(t, "shop_cart_80", pods...)
 	}
 
 	var clients []client
 	for n := range 12 {
 		c := client{ip: netip.AddrFrom4([4]byte{127, 94, 0, byte(n + 1)}).String()}
-		c.meet(one)
+		c.meet(t, one)
 		clients = append(clients, c)
 	}
-	two.awaitTable(len(clients))
+	two.awaitTable(t, len(clients))
 	hashed := versions[0] != hashesOtherwise && versions[1] != hashesOtherwise
 	for _, c := range clients {
-		got := c.ask(two)
+		got := c.ask(t, two)
 		if !hashed {
 			got[1] = c.pods[1]
 		}
@@ -77,13 +77,13 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 			t.Errorf("through HAProxy %s, %s with %s reaches %q, want %q", versions[1], c.ip, c.cookie, got, c.pods)
 		}
 	}
-	one.reloading("late", newPod(t, "late-0"))
-	for i, tw := range []*town{one, two} {
-		tw.awaitAnswer("any", "/late/", "200 late-0 /")
+	one.reloading(t, "late", newPod(t, "late-0"))
+	for i, e := range []*edge{one, two} {
+		e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 		for _, c := range clients {
 			// A worker that served for a few seconds hands no stick table on.
-			got := c.ask(tw)
-			if !hashed && tw == two {
+			got := c.ask(t, e)
+			if !hashed && e == two {
 				got[1] = c.pods[1]
 			}
 			if [2]string(got[:2]) != [2]string(c.pods[:2]) {
@@ -94,11 +94,11 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 }
 
 // version is HAProxy's, "3.4" of 3.4.7.
-func (tw *town) version() string {
-	tw.t.Helper()
-	p, err := tw.runtime.Process(tw.t.Context())
+func (e *edge) version(t *testing.T) string {
+	t.Helper()
+	p, err := e.Runtime.Process(t.Context())
 	if err != nil {
-		tw.t.Fatal(err)
+		t.Fatal(err)
 	}
 	parts := strings.SplitN(p.Version, ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
@@ -111,12 +111,12 @@ type client struct {
 }
 
 // ask asks for the Services that lead by a cookie, by a hash and by a stick table.
-func (c *client) ask(tw *town) (answers [3]string) {
-	tw.t.Helper()
+func (c *client) ask(t *testing.T, e *edge) (answers [3]string) {
+	t.Helper()
 	for i, path := range []string{"/cookie/", "/source/", "/cart/"} {
-		answer, err := from(c.ip, tw.http, "", path, "Cookie: "+c.cookie)
+		answer, err := from(c.ip, e.HTTP, "", path, "Cookie: "+c.cookie)
 		if err != nil || !strings.HasPrefix(answer, "200 pod-") {
-			tw.t.Fatalf("%s: %q, %v", path, answer, err)
+			t.Fatalf("%s: %q, %v", path, answer, err)
 		}
 		answers[i] = answer
 	}
@@ -124,12 +124,12 @@ func (c *client) ask(tw *town) (answers [3]string) {
 }
 
 // meet comes for the first time.
-func (c *client) meet(tw *town) {
-	tw.t.Helper()
-	cookie, answer := setCookie(tw.t, tw, "/cookie/", c.ip)
+func (c *client) meet(t *testing.T, e *edge) {
+	t.Helper()
+	cookie, answer := setCookie(t, e, "/cookie/", c.ip)
 	c.cookie = cookie
-	c.pods = c.ask(tw)
+	c.pods = c.ask(t, e)
 	if c.pods[0] != answer {
-		tw.t.Errorf("%s of %s: %s, and then %s", cookie, c.ip, answer, c.pods[0])
+		t.Errorf("%s of %s: %s, and then %s", cookie, c.ip, answer, c.pods[0])
 	}
 }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon/edgetest"
+	"podgate/haproxy/haproxytest"
+	"podgate/kubeapi"
+)
+
+// tlsEdge is a edge whose edge ends TLS.
+type tlsEdge struct {
+	*edge
+	https      netip.AddrPort
+	folder     string // of certificates
+	httpsRelay netip.AddrPort
+	inner      netip.AddrPort
+}
+
+// newTLSTown starts all but podgate. More is written into [https].
+func newTLSEdge(t *testing.T, more ...string) *tlsEdge {
+	e := newEdge(t).ending(t)
+	e.setHTTPS(t, more...)
+	return e
+}
+
+// ending is the edge with all that it takes to end TLS, which setHTTPS begins.
+func (e *edge) ending(t *testing.T) *tlsEdge {
+	return &tlsEdge{edge: e, folder: t.TempDir(), https: e.freeAddr(t), httpsRelay: e.freeAddr(t), inner: e.freeAddr(t)}
+}
+
+// setHTTPS writes podgate.toml.
+func (e *tlsEdge) setHTTPS(t *testing.T, more ...string) {
+	t.Helper()
+	e.configure(t, fmt.Sprintf("[https]\nbind = [%q]\ncertificates = [%q]\nrelay = %q\ninner = %q\n%s\n",
+		e.https, e.folder, e.httpsRelay, e.inner, strings.Join(more, "\n")))
+}
+
+// certify puts a new certificate for names in the folder, at once.
+func (e *tlsEdge) certify(t *testing.T, file string, names ...string) {
+	t.Helper()
+	e.put(t, file, haproxytest.Certificate(t, names...))
+}
+
+// put writes a file of the folder as a careful writer does.
+func (e *tlsEdge) put(t *testing.T, file string, text []byte) {
+	t.Helper()
+	path := filepath.Join(e.folder, file)
+	if err := errors.Join(os.WriteFile(path+".tmp", text, 0o600), os.Rename(path+".tmp", path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shows is the common name that a handshake for a host shows, or its error.
+func (e *tlsEdge) shows(host string) string {
+	conn, err := tls.Dial("tcp", e.https.String(), &tls.Config{ServerName: host, InsecureSkipVerify: true})
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+// awaitCertificate waits until a handshake for a host shows the common name.
+func (e *tlsEdge) awaitCertificate(t *testing.T, host, want string) {
+	t.Helper()
+	eventually(t, "certificate of "+host, func() error {
+		if got := e.shows(host); got != want {
+			return fmt.Errorf("got %q, want %q", got, want)
+		}
+		return nil
+	})
+}
+
+const unknownName = "remote error: tls: unrecognized name"
+
+// client asks the TLS frontend whatever the host is.
+func (e *tlsEdge) client(configure func(*tls.Config)) *http.Client {
+	c := &tls.Config{InsecureSkipVerify: true}
+	if configure != nil {
+		configure(c)
+	}
+	transport := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
+	dialer := &net.Dialer{}
+	transport.DialContext = dialer.DialContext
+	return &http.Client{Timeout: 10 * time.Second, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// getTLS asks the TLS frontend for a host, which is SNI and Host, and returns
+// status and body of the answer.
+func (e *tlsEdge) getTLS(t *testing.T, host, path string) (string, error) {
+	client := e.client(func(c *tls.Config) { c.ServerName = host })
+	defer client.CloseIdleConnections()
+	return edgetest.Fetch(t.Context(), client, host, "https://"+e.https.String()+path)
+}
+
+func (e *tlsEdge) awaitTLSAnswer(t *testing.T, host, path, want string) {
+	t.Helper()
+	eventually(t, "https://"+host+path, func() error {
+		got, err := e.getTLS(t, host, path)
+		if err == nil && got != want {
+			err = fmt.Errorf("got %q, want %q", got, want)
+		}
+		return err
+	})
+}
+
+// newTLSPod is a pod that speaks TLS, with a certificate that nobody trusts.
+func newTLSPod(t *testing.T, name string) *edgetest.Pod {
+	t.Helper()
+	return newPodOf(t, edgetest.PodOptions{Name: name, Certificate: haproxytest.Certificate(t, name+".pod")})
+}
+
+// serve creates a Service with these ports, whose clients stick by their address,
+// and the pods of each port by its name.
+func (e *tlsEdge) serve(t *testing.T, name string, ports []kubeapi.ServicePort, annotations map[string]string, pods map[string][]*edgetest.Pod) {
+	t.Helper()
+	svc := edgetest.Service(name, annotations)
+	svc.Affinity, svc.Ports = "ClientIP", ports
+	must(t, e.Cluster.PutService(svc))
+	for port, list := range pods {
+		for _, p := range list {
+			must(t, e.Cluster.SetSlice(kubeapi.EndpointSlice{
+				Key: kubeapi.Key{Namespace: edgetest.Namespace, Name: name + "-" + port + "-" + p.Name}, Service: name, AddressType: "IPv4",
+				Ports:     []kubeapi.EndpointPort{{Name: port, Protocol: "TCP", Port: p.Addr.Port()}},
+				Endpoints: []kubeapi.Endpoint{{Addr: p.Addr.Addr(), Ready: true, Serving: true}},
+			}))
+		}
+	}
+}
+
+// curl asks the edge as a user would, and returns what it prints.
+func (e *tlsEdge) curl(t *testing.T, host string, args ...string) (string, error) {
+	port := fmt.Sprint(e.https.Port())
+	args = append([]string{"-sSk", "--max-time", "10", "--connect-to", host + ":443:" + e.https.Addr().String() + ":" + port}, args...)
+	out, err := exec.CommandContext(t.Context(), "curl", append(args, "https://"+host+"/")...).CombinedOutput()
+	return string(out), err
+}
+
+// need skips a test, or fails it where $CI is set, without a program.
+func need(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("no %s to test with", program)
+		}
+		t.Skipf("no %s to test with", program)
+	}
+}
