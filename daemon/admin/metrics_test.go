@@ -102,11 +102,3 @@ func ours(text string) (n int) {
 	}
 	return n
 }
-
-func BenchmarkScrape5000x20(b *testing.B) {
-	s := newServer(newView(b, 5000, 20))
-	handler := s.routes()
-	for b.Loop() {
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
-	}
-}

@@ -222,17 +222,3 @@ func TestWhoDoesNotAnswerIsExplained(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
-
-func BenchmarkPage5000x20(b *testing.B) {
-	s := newServer(newView(b, 5000, 20))
-	for b.Loop() {
-		get(s, "GET", "/", "127.0.0.1")
-	}
-}
-
-func BenchmarkStatus5000x20(b *testing.B) {
-	s := newServer(newView(b, 5000, 20))
-	for b.Loop() {
-		get(s, "GET", "/api/v1/status", "127.0.0.1")
-	}
-}
