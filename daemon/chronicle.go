@@ -10,6 +10,7 @@ import (
 
 	"podgate/daemon/admin"
 	"podgate/daemon/compile"
+	"podgate/daemon/reconcile"
 	"podgate/kubeapi"
 )
 
@@ -23,7 +24,7 @@ type chronicle struct {
 	last    *compile.Result // what was looked at last
 	waiting []compile.ObjectChange
 	since   time.Time // since when the oldest of what is not applied waits; zero for nothing
-	latency [2]admin.Histogram
+	latency admin.Latency
 
 	conditions []kubeapi.Condition // of the API server, as told last
 	trouble    string              // of HAProxy, as told last
@@ -71,31 +72,31 @@ func (c *chronicle) api(now []kubeapi.Condition) {
 
 // pass tells what a pass did, of the Snapshot that came at since: zero where it
 // is that of the pass before.
-func (c *chronicle) pass(result *compile.Result, since time.Time, p Pass, e *edge) {
+func (c *chronicle) pass(result *compile.Result, since time.Time, p reconcile.Result, s reconcile.Status) {
 	now := time.Now()
 	if c.since.IsZero() {
 		c.since = since
 	}
 	var changes []*admin.Change
-	if e.process.Pid != c.pid && e.process.Pid != 0 {
+	if s.Process.Pid != c.pid && s.Process.Pid != 0 {
 		if c.pid != 0 && len(p.Reload) == 0 {
-			changes = append(changes, told("HAProxy was started or reloaded by somebody else", fmt.Sprintf("process %d instead of %d", e.process.Pid, c.pid)))
+			changes = append(changes, told("HAProxy was started or reloaded by somebody else", fmt.Sprintf("process %d instead of %d", s.Process.Pid, c.pid)))
 		}
-		c.pid = e.process.Pid
+		c.pid = s.Process.Pid
 	}
 	if p.Drift > 0 {
 		changes = append(changes, told(fmt.Sprintf("drift found in %d places", p.Drift), "somebody else changed what HAProxy serves"))
 	}
 	if len(p.Reload) > 0 {
 		waited := sinceOrZero(now, c.since)
-		changes = append(changes, &admin.Change{At: now, What: "HAProxy reloaded", How: admin.ByReload, Why: brief(p.Reload), Took: admin.Seconds(p.Took), Waited: waited})
-		c.latency[admin.Reload].Observe(time.Duration(waited))
+		changes = append(changes, &admin.Change{At: now, What: "HAProxy reloaded", How: admin.ByReload, Why: p.Reload.Brief(), Took: admin.Seconds(p.Took), Waited: waited})
+		c.latency.Reload.Observe(time.Duration(waited))
 	}
-	changes = append(changes, c.services(result, since, p, e, now)...)
+	changes = append(changes, c.services(result, since, p, s, now)...)
 	if !since.IsZero() && len(p.Reload) == 0 && p.Added+p.Left+p.Maps > 0 {
-		c.latency[admin.Runtime].Observe(now.Sub(since))
+		c.latency.Runtime.Observe(now.Sub(since))
 	}
-	if trouble := e.trouble.Reason(); trouble != c.trouble {
+	if trouble := s.Trouble; trouble != c.trouble {
 		what := "HAProxy is out of sync"
 		if trouble == "" {
 			what = "HAProxy is in sync again"
@@ -103,7 +104,7 @@ func (c *chronicle) pass(result *compile.Result, since time.Time, p Pass, e *edg
 		changes = append(changes, told(what, trouble))
 		c.trouble = trouble
 	}
-	if len(e.reload.reasons) == 0 && p.Err == nil {
+	if len(s.ReloadReasons) == 0 && p.Err == nil {
 		c.since, c.waiting = time.Time{}, nil
 	}
 	c.tell(changes...)
@@ -118,7 +119,7 @@ func sinceOrZero(now, since time.Time) admin.Seconds {
 
 // services tells of the Services that changed what HAProxy serves. What waits
 // for a reload is told with that.
-func (c *chronicle) services(result *compile.Result, since time.Time, p Pass, e *edge, now time.Time) (changes []*admin.Change) {
+func (c *chronicle) services(result *compile.Result, since time.Time, p reconcile.Result, s reconcile.Status, now time.Time) (changes []*admin.Change) {
 	if result == c.last && len(p.Reload) == 0 {
 		return nil
 	}
@@ -151,9 +152,9 @@ func (c *chronicle) services(result *compile.Result, since time.Time, p Pass, e 
 		switch {
 		case len(p.Reload) > 0 && o.Kind != compile.EndpointsChanged:
 			add(o, admin.ByReload, sinceOrZero(now, c.since))
-		case touched && d != delta{}, p.Maps > 0 && o.Kind != compile.EndpointsChanged:
+		case touched && d != reconcile.Delta{}, p.Maps > 0 && o.Kind != compile.EndpointsChanged:
 			add(o, admin.ByRuntime, sinceOrZero(now, since))
-		case len(e.reload.reasons) > 0 && o.Kind != compile.EndpointsChanged && len(c.waiting) < mostTold:
+		case len(s.ReloadReasons) > 0 && o.Kind != compile.EndpointsChanged && len(c.waiting) < mostTold:
 			c.waiting = append(c.waiting, o)
 		}
 	}
@@ -164,20 +165,20 @@ func (c *chronicle) services(result *compile.Result, since time.Time, p Pass, e 
 }
 
 // serversByService are the deltas of a pass, added up.
-func serversByService(result *compile.Result, p Pass) map[kubeapi.Key]delta {
-	of := make(map[kubeapi.Key]delta, len(p.servers))
-	for backend, d := range p.servers {
+func serversByService(result *compile.Result, p reconcile.Result) map[kubeapi.Key]reconcile.Delta {
+	of := make(map[kubeapi.Key]reconcile.Delta, len(p.Servers))
+	for backend, d := range p.Servers {
 		port, ok := result.Service(backend)
 		if !ok {
 			continue
 		}
 		sum := of[port.Service]
-		of[port.Service] = delta{sum.in + d.in, sum.out + d.out}
+		of[port.Service] = reconcile.Delta{In: sum.In + d.In, Out: sum.Out + d.Out}
 	}
 	return of
 }
 
-func what(o compile.ObjectChange, d delta) string {
+func what(o compile.ObjectChange, d reconcile.Delta) string {
 	var words []string
 	switch o.Kind {
 	case compile.ServiceNew:
@@ -187,11 +188,11 @@ func what(o compile.ObjectChange, d delta) string {
 	case compile.ServiceChanged:
 		words = append(words, "Service changed")
 	}
-	if d.in > 0 {
-		words = append(words, count(d.in, "server in"))
+	if d.In > 0 {
+		words = append(words, count(d.In, "server in"))
 	}
-	if d.out > 0 {
-		words = append(words, count(d.out, "server out"))
+	if d.Out > 0 {
+		words = append(words, count(d.Out, "server out"))
 	}
 	return strings.Join(words, ", ")
 }

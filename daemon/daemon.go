@@ -14,8 +14,12 @@ import (
 	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/guard"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
+	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
 )
 
@@ -38,11 +42,14 @@ type Daemon struct {
 	cluster    *cluster.Follower
 	certs      *certstore.Store
 	choice     certstore.Choice
-	edge       *edge
+	runtime    *runtime.Client
+	reconciler *reconcile.Reconciler
+	status     reconcile.Status // as of the last pass
 	notifier   notifier
 	snapshot   *kubeapi.Snapshot
 	result     *compile.Result
 	reselected bool // the Services of the next Snapshot are others because podgate.toml says so
+	released   bool // those of the present one are
 	draining   bool // it was told
 	health     *admin.Health
 	judged     haproxy.Backends // that were wanted when health came
@@ -63,12 +70,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.cluster.Stop()
-	d.edge = newEdge(d.Config, d.Log)
-	if err := d.edge.tidy(); err != nil {
+	d.notifier = newNotifier(d.Log)
+	host := host(d.Config, d.Log)
+	host.Alive = d.notifier.alive
+	d.runtime = host.Runtime
+	d.reconciler = reconcile.New(host, reconcileConfig(d.Config))
+	if err := host.Dir.Tidy(); err != nil {
 		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
 	}
 	d.certs = certstore.New(d.Log)
-	d.followCertificates(ctx)
+	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
 	defer d.certs.Stop()
 
 	changed := make(chan struct{}, 1)
@@ -86,8 +97,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 		watching.Go(func() { d.Admin.Serve(ctx) })
 	}
 
-	d.notifier = newNotifier(d.Log)
-	d.edge.alive = d.notifier.alive
 	d.notifier.ready("waiting for the API server")
 	d.Log.Info("started", "version", d.Version, "file", d.ConfigFile, "server", d.cluster.Client().Server())
 	wake := time.NewTimer(0)
@@ -97,25 +106,22 @@ func (d *Daemon) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			d.notifier.stopping()
-			d.edge.close()
+			d.reconciler.Close()
+			d.status = d.reconciler.Status()
 			d.view.chronicle.tell(told("podgate stopped, HAProxy goes on", ""))
 			d.publish()
 			d.saveHistory()
 			d.Log.Info("stopped, HAProxy goes on")
 			return nil
 		case d.snapshot = <-d.cluster.Snapshots():
-			if d.reselected {
-				d.reselected = false
-				d.edge.guard.Release()
-			}
 			since = d.snapshot.Since
+			d.released, d.reselected = d.reselected, false
 		case h := <-healths:
 			d.judge(h)
 		case secrets := <-d.cluster.Secrets():
 			d.certs.UpdateSecrets(secrets)
 		case set := <-d.certs.Updates():
 			d.certs.Update(set)
-			d.writeAuthorities()
 		case <-changed:
 			d.reload(ctx)
 		case <-d.Hangup:
@@ -123,53 +129,54 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case <-wake.C:
 		}
 		d.notifier.alive()
-		d.pass(ctx, since)
+		next := d.pass(ctx, since)
 		if d.result != nil && !watchingHealth { // before, HAProxy is left alone
 			watchingHealth = true
-			watching.Go(func() { watchHealth(ctx, d.edge.runtime, d.looking, healths) })
+			watching.Go(func() { watchHealth(ctx, d.runtime, d.looking, healths) })
 		}
 		d.publish()
 		d.followNodes(ctx)
 		memory.tune(!d.Config.Kubernetes.Watch || d.cluster.Client().Status().Polling)
-		wake.Reset(time.Until(d.edge.next()))
+		wake.Reset(time.Until(next))
 	}
 }
 
 // pass brings HAProxy to what cluster and configuration say now. Before the
 // first complete Snapshot it leaves HAProxy alone: "API down" must not look
-// like "no pods". Since is when the Snapshot came, if it is a new one.
-func (d *Daemon) pass(ctx context.Context, since time.Time) {
+// like "no pods". Since is when the Snapshot came, if it is a new one. It returns
+// when the next pass is due although nothing changed.
+func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 	node := d.node(ctx)
 	if d.snapshot == nil {
-		d.beforeCluster(ctx, node)
-		return
+		return d.beforeCluster(ctx, node)
 	}
 	before := d.result
 	d.result = compile.Compile(d.Config, d.certs.Set().Files, d.snapshot, before)
-	if !d.result.SameInput(before) {
-		d.edge.guard.Accept(d.result.State)
-	}
-	d.edge.guard.CountList(d.snapshot.Complete)
 	d.cluster.FollowSecrets(d.result.SecretKeys())
 	d.choice = d.certs.Choose(d.result)
-	want := d.result.State
-	want.Certificates = d.choice.Certificates
-	want = d.edge.secured(ctx, want)
-	want.Node = node
-	pass := d.edge.bring(ctx, want)
-	if d.edge.guard.WantsList() {
+	want := reconcile.Want{
+		State: d.result.State, Authorities: d.certs.Set().Authorities,
+		Lists: d.snapshot.Complete, Accepted: !d.result.SameInput(before), Released: d.released,
+	}
+	d.released = false
+	want.State.Certificates = d.choice.Certificates
+	want.State.Node = node
+	pass := d.reconciler.Reconcile(ctx, want)
+	d.status = d.reconciler.Status()
+	if pass.Relist {
 		d.cluster.Client().Relist()
 	}
 	d.reportProblems()
 	d.reportCertificates()
-	d.view.chronicle.pass(d.result, since, pass, d.edge)
-	d.notifier.status(d.edge.status())
+	d.view.chronicle.pass(d.result, since, pass, d.status)
+	d.notifier.status(d.status.String())
 	if d.Passes != nil && !pass.Empty() {
 		select {
 		case d.Passes <- pass:
 		case <-ctx.Done():
 		}
 	}
+	return pass.Next
 }
 
 // judge takes what HAProxy says of its servers.
@@ -211,28 +218,10 @@ func (d *Daemon) take(ctx context.Context, next *config.Config) error {
 	if d.Level != nil {
 		d.Level.Set(next.Log.Level)
 	}
-	d.edge.reloadInterval = next.HAProxy.ReloadInterval
-	d.edge.resyncInterval = next.Kubernetes.ResyncInterval
-	d.edge.guard.SetLimits(limits(next.Safety))
-	d.edge.tickets.interval = next.HTTPS.TicketKeyInterval
+	d.reconciler.SetConfig(reconcileConfig(next))
 	d.Config = next
-	d.followCertificates(ctx)
+	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
 	return nil
-}
-
-// followCertificates follows the certificates that podgate.toml names now.
-func (d *Daemon) followCertificates(ctx context.Context) {
-	if already := d.certs.Follow(ctx, certstore.FromConfig(d.Config)); !already {
-		d.writeAuthorities()
-	}
-}
-
-// writeAuthorities writes the authorities to podgate's folder, before a
-// configuration of HAProxy names them.
-func (d *Daemon) writeAuthorities() {
-	if err := d.edge.keepBundles(d.certs.Set().Authorities); err != nil {
-		d.Log.Error("authorities are not in force", "err", err)
-	}
 }
 
 // followNodes has Nodes followed once a Service needs them: podgate asks for
@@ -249,4 +238,25 @@ func (d *Daemon) followNodes(ctx context.Context) {
 		return
 	}
 	d.Log.Info("nodes are followed too, a Service is reached by node ports")
+}
+
+// Pass is what one pass of the loop did to HAProxy.
+type Pass = reconcile.Result
+
+// host is the HAProxy that podgate.toml names.
+func host(c *config.Config, log *slog.Logger) reconcile.Host {
+	h := c.HAProxy
+	return reconcile.Host{
+		Runtime: runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
+		Check:   haproxyCheck(h), Dir: confdir.Dir(h.Folder),
+		Now: time.Now, Alive: func() {}, Log: log,
+	}
+}
+
+// reconcileConfig is what of podgate.toml concerns how HAProxy is changed.
+func reconcileConfig(c *config.Config) reconcile.Config {
+	return reconcile.Config{
+		ReloadInterval: c.HAProxy.ReloadInterval, ResyncInterval: c.Kubernetes.ResyncInterval, TicketKeyInterval: c.HTTPS.TicketKeyInterval,
+		Limits: guard.Limits{MaxRemoval: c.Safety.MaxRemoval, FromCount: c.Safety.FromCount, HoldTime: c.Safety.HoldTime},
+	}
 }

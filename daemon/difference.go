@@ -19,6 +19,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 )
@@ -53,15 +54,12 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	want = want.WithRelaySecret(secret)
 	_, draining := confdir.Dir(c.HAProxy.Folder).ReadDrain()
 	want.Node = haproxy.Node{Served: true, Draining: draining}
-	e := newEdge(c, slog.New(slog.DiscardHandler))
-	session := e.runtime.Session(ctx)
-	defer session.Close()
-	if err := e.look(ctx, session, want, new(Pass)); err != nil {
+	comparison, err := reconcile.New(host(c, slog.New(slog.DiscardHandler)), reconcile.Config{}).Compare(ctx, want)
+	if err != nil {
 		return nil, err
 	}
-	want = want.KeepUnknown(e.have.Servers)
-	differences := e.processDifferences(want)
-	inFile, err := fileDifferences(c.HAProxy.Folder, want)
+	differences := processDifferences(comparison)
+	inFile, err := fileDifferences(c.HAProxy.Folder, comparison.Want)
 	differences = append(differences, inFile...)
 	for i := range differences {
 		differences[i].What = withoutSecrets(differences[i].What, secret)
@@ -84,18 +82,18 @@ func withoutSecrets(line, secret string) string {
 
 // processDifferences tells the Plan. Of a process that has loaded another's
 // configuration there is nothing to tell but that.
-func (e *edge) processDifferences(want haproxy.State) []Difference {
+func processDifferences(c reconcile.Comparison) []Difference {
 	var differences []Difference
-	for _, reason := range e.reloadReasons(want) {
+	for _, reason := range c.Reasons {
 		differences = append(differences, Difference{"process", "reload", reason.String()})
 	}
-	if !e.ours {
+	if !c.Ours {
 		return differences
 	}
-	plan := haproxy.Diff(e.have, want)
+	plan := c.Plan
 	for _, name := range plan.Publish {
 		what := "publish backend " + name
-		if _, ok := e.have.Loaded.Backend(name); !ok {
+		if _, ok := c.Have.Loaded.Backend(name); !ok {
 			what = "add backend " + name
 		}
 		differences = append(differences, Difference{"process", "runtime", what})
@@ -114,7 +112,7 @@ func (e *edge) processDifferences(want haproxy.State) []Difference {
 	}
 	for _, m := range plan.Maps {
 		i := slices.Index(haproxy.MapNames(), m.Name)
-		for _, line := range lineDifferences(mapLines(e.have.Maps[i]), mapLines(m)) {
+		for _, line := range lineDifferences(mapLines(c.Have.Maps[i]), mapLines(m)) {
 			differences = append(differences, Difference{"process", "runtime", "map " + m.Name + ": " + line})
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
@@ -57,7 +58,7 @@ type examination struct {
 	config   *config.Config
 	version  string
 	findings []Finding
-	local    localPeer
+	local    reconcile.LocalPeer
 }
 
 // Examine looks, from this machine and as this user, whether podgate can do its
@@ -208,31 +209,32 @@ func (x *examination) certificates() {
 // where it does not, it warns, and goes on without them.
 func (x *examination) peers(ctx context.Context) {
 	h := x.config.HAProxy
-	x.local = askPeer(ctx, runtime.New(h.AdminSocket, h.MasterSocket, h.Folder))
+	x.local = reconcile.AskPeer(ctx, runtime.New(h.AdminSocket, h.MasterSocket, h.Folder))
 	nodes := x.config.Peers.Nodes
 	if len(nodes) == 0 {
 		return
 	}
 	what := "this host in peers.nodes"
-	if x.local.asked {
+	if x.local.Asked {
 		what = "HAProxy in peers.nodes"
 	}
-	node, err := x.config.Peers.Find(x.local.name)
+	node, err := x.config.Peers.Find(x.local.Name)
 	if err == nil {
 		what += fmt.Sprintf(", %s at %s", node.Name, node.Addr)
 	}
-	x.add("peers", what, err, fmt.Sprintf("write %q into peers.nodes of every node, or give HAProxy one of its names by -L", x.local.name+"=ADDRESS:PORT"))
+	x.add("peers", what, err, fmt.Sprintf("write %q into peers.nodes of every node, or give HAProxy one of its names by -L", x.local.Name+"=ADDRESS:PORT"))
 }
 
 // binds tries the addresses that HAProxy will listen on, but for those that it
 // has by podgate's doing.
 func (x *examination) binds() {
-	e := newEdge(x.config, slog.New(slog.DiscardHandler))
-	e.local = x.local
 	// Without the authorities of clients there is no TLS frontend.
 	want := compile.Compile(x.config, certstore.ReadOnce(certstore.FromConfig(x.config)).Set().Files, &kubeapi.Snapshot{}, nil).State
-	held := e.listening(want)
-	for _, f := range check.WithPeer(want.Frontends, want.Settings, x.local.name) {
+	var held []haproxy.Frontend
+	for _, s := range confdir.Dir(x.config.HAProxy.Folder).Remembered() {
+		held = append(held, check.WithPeer(s.Frontends, s.Settings, x.local.Name)...)
+	}
+	for _, f := range check.WithPeer(want.Frontends, want.Settings, x.local.Name) {
 		binds := f.Binds
 		if f.Relay.IsValid() {
 			binds = append(slices.Clone(binds), f.Relay)

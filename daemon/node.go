@@ -12,14 +12,19 @@ import (
 	"time"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 )
 
+// drainInterval is how often the drain file is read while the cluster is not known.
+const drainInterval = 2 * time.Second
+
 // node is what the load balancer is to be told once HAProxy is in sync. It logs
 // when a drain begins and ends, and ends one that is over by itself.
 func (d *Daemon) node(ctx context.Context) haproxy.Node {
-	at, draining := d.edge.folder.ReadDrain()
+	at, draining := confdir.Dir(d.Config.HAProxy.Folder).ReadDrain()
 	if draining && at.Over() {
 		draining, d.draining = false, true
 		if err := Undrain(ctx, d.Config, false, io.Discard); err != nil {
@@ -38,15 +43,15 @@ func (d *Daemon) node(ctx context.Context) haproxy.Node {
 
 // beforeCluster does what can be done while the cluster is not known: where
 // HAProxy has nothing of ours yet, health checks fail. Else it is left alone.
-func (d *Daemon) beforeCluster(ctx context.Context, node haproxy.Node) {
+func (d *Daemon) beforeCluster(ctx context.Context, node haproxy.Node) (next time.Time) {
+	next = time.Now().Add(drainInterval)
 	want := compile.BeforeCluster(d.Config)
 	if len(want.Frontends) == 0 {
-		return
+		return next
 	}
 	if _, err := os.Stat(filepath.Join(d.Config.HAProxy.Folder, cfgfile.ConfigFile)); !errors.Is(err, fs.ErrNotExist) {
-		return
+		return next
 	}
 	want.Node.Draining = node.Draining
-	d.edge.bring(ctx, want)
-	d.edge.reload.last = time.Time{} // what the cluster asks for need not wait
+	return d.reconciler.Reconcile(ctx, reconcile.Want{State: want, Authorities: d.certs.Set().Authorities}).Next
 }

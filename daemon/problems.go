@@ -39,9 +39,9 @@ func (r *reported[T]) set(present []T, now time.Time) (began, ended []T) {
 // cluster, what HAProxy rejected, and what its health checks found.
 func (d *Daemon) reportProblems() {
 	problems := slices.Concat(d.result.Problems, d.lonely.told, d.choice.Services)
-	for name, a := range d.edge.quarantine.aside {
+	for name, reason := range d.status.SetAside {
 		if port, ok := d.result.Service(name); ok {
-			text := fmt.Sprintf("set aside, what was served of it stays: %s", a.reason)
+			text := fmt.Sprintf("set aside, what was served of it stays: %s", reason)
 			problems = append(problems, compile.Problem{Kind: compile.SetAside, Service: port.Service, Port: port.Label(), Text: text})
 		}
 	}
@@ -70,7 +70,7 @@ func (d *Daemon) reportProblems() {
 // reportCertificates logs the problems of certificate files that began or ended.
 func (d *Daemon) reportCertificates() {
 	var changes []*admin.Change
-	began, ended := d.unserved.set(slices.Concat(d.choice.Problems, d.edge.vetted.refusals), time.Now())
+	began, ended := d.unserved.set(slices.Concat(d.choice.Problems, d.status.Rejected), time.Now())
 	for _, p := range began {
 		d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
 		changes = append(changes, told("certificate problem", p.String()))

@@ -12,7 +12,6 @@ import (
 	"podgate/daemon/certstore"
 	"podgate/daemon/compile"
 	"podgate/haproxy"
-	"podgate/haproxy/runtime"
 )
 
 // view is what of an admin.View outlives a pass.
@@ -122,34 +121,23 @@ func (d *Daemon) saveHistory() {
 func (d *Daemon) publish() {
 	v := &d.view
 	v.chronicle.api(d.cluster.Client().Status().Conditions)
-	e := d.edge
-	answers := e.process != runtime.Process{}
-	inSync := d.result != nil && answers && e.ours && e.trouble.Reason() == "" && len(e.reload.reasons) == 0
-	if inSync != v.inSync {
-		v.inSync, v.since = inSync, time.Now()
+	s := d.status
+	s.InSync = s.InSync && d.result != nil
+	if s.InSync != v.inSync {
+		v.inSync, v.since = s.InSync, time.Now()
 	}
-	v.certified(e.shown(d.choice.Certificates), d.Log)
+	v.certified(s.Certificates, d.Log)
 	if d.Admin == nil {
 		return
-	}
-	counters := e.count
-	counters.Latency = v.chronicle.latency
-	viaMaster := ""
-	if err := e.runtime.AdminSocket(); err != nil {
-		viaMaster = err.Error()
 	}
 	d.Admin.Publish(&admin.View{
 		Version: d.Version, Commit: d.Commit, Started: v.started, At: time.Now(),
 		Config: d.Config, ConfigFile: d.ConfigFile, ConfigError: v.configError, ConfigSince: v.configSince,
 		API: d.cluster.Client(), Snapshot: d.snapshot, Result: d.result, Problems: v.problems,
 		Edge: admin.Edge{
-			Answers: answers, InSync: inSync, Since: v.since, Trouble: e.trouble.Reason(),
-			Version: e.process.Version, Pid: e.process.Pid, Generation: e.process.Generation,
-			ViaMaster: viaMaster, NoRelay: e.noRelay.Reason(), NoPeers: e.noPeers.Reason(),
-			ReloadAt: e.reload.at, ReloadReasons: e.reload.reasons, Leaving: e.deletes.leaving, Held: e.guard.Removal(), Draining: d.draining,
-			Runtime: e.runtime,
+			Status: s, Since: v.since, Draining: d.draining, Runtime: d.runtime,
 		},
-		Health: d.health, Changes: v.chronicle.changes, Counters: counters,
+		Health: d.health, Changes: v.chronicle.changes, Latency: v.chronicle.latency,
 		Certificates: v.certificates, Shown: v.shown, CertificateProblems: certificateProblems(d.unserved.since),
 	})
 }

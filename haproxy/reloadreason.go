@@ -4,6 +4,7 @@ package haproxy
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -71,6 +72,17 @@ func (r Reasons) Texts() []string {
 
 // String is all Texts, with ", " between them.
 func (r Reasons) String() string { return strings.Join(r.Texts(), ", ") }
+
+// Brief is the first few Texts and how many there are in addition, with "; "
+// between them.
+func (r Reasons) Brief() string {
+	const most = 5
+	texts := r[:min(len(r), most)].Texts()
+	if more := len(r) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
 
 // Kind is the weightiest kind of the reasons, of which there must be one.
 func (r Reasons) Kind() ReloadKind {

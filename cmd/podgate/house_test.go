@@ -65,6 +65,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/config
 			daemon/guard
 			daemon/latest
+			daemon/reconcile
 			daemon/transition
 			haproxy
 			haproxy/cfgfile
@@ -76,6 +77,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/compile
 			daemon/config
 			daemon/guard
+			daemon/reconcile
 			haproxy
 			haproxy/cfgfile
 			haproxy/runtime
@@ -149,6 +151,17 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy
 		`,
 		"daemon/latest": ``,
+		"daemon/reconcile": `
+			daemon/certstore
+			daemon/confdir
+			daemon/config
+			daemon/guard
+			daemon/transition
+			haproxy
+			haproxy/cfgfile
+			haproxy/check
+			haproxy/runtime
+		`,
 		"daemon/setup": `
 			daemon
 			daemon/config

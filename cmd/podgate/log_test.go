@@ -82,7 +82,9 @@ func TestATerminalShowsProgressBelowTheLog(t *testing.T) {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 	s := admin.New(config.Admin{}, slog.New(slog.DiscardHandler))
-	s.Publish(&admin.View{Edge: admin.Edge{InSync: true}})
+	inSync := new(admin.View)
+	inSync.Edge.InSync = true
+	s.Publish(inSync)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	term.follow(ctx, s)

@@ -5,44 +5,11 @@ package admin
 import (
 	"slices"
 	"time"
-
-	"podgate/haproxy"
 )
 
-// Counters is what podgate has done since it was started. The loop counts, and
-// hands out copies.
-type Counters struct {
-	Applies       [2][2]uint64                // by Method and Outcome
-	Reloads       [haproxy.ReloadKinds]uint64 // by the weightiest kind of their reasons
-	DriftFound    uint64
-	DriftRepaired uint64
-	LastApply     time.Time // that changed something and went well; zero for none
-	Latency       [2]Histogram
-}
-
-// Method is how something is applied.
-type Method int
-
-// The methods.
-const (
-	Runtime Method = iota
-	Reload
-)
-
-// Methods names them for labels.
-func Methods() []string { return []string{"runtime", "reload"} }
-
-// Outcome is how an apply ended.
-type Outcome int
-
-// The outcomes. Failed is also of what HAProxy refused in part.
-const (
-	OK Outcome = iota
-	Failed
-)
-
-// Outcomes names them for labels.
-func Outcomes() []string { return []string{"ok", "failed"} }
+// Latency is how long changes took from the cluster to HAProxy, by how they were
+// applied.
+type Latency struct{ Runtime, Reload Histogram }
 
 // Histogram counts durations in buckets.
 type Histogram struct {

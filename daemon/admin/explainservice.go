@@ -115,7 +115,7 @@ func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 		ready := ReadyServers(p.Backend)
 		row.Ready += ready
 		row.Drain += len(p.Backend.Servers) - ready
-		row.Held += v.Edge.Held.ServersOf(p.Backend.Name)
+		row.Held += v.Edge.Removal.ServersOf(p.Backend.Name)
 		row.unloaded = row.unloaded || v.unloaded(p.Backend)
 		for _, s := range x.Ports[i].Servers {
 			if s.State == haproxy.Ready && s.up {

@@ -11,6 +11,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
 )
@@ -50,7 +51,8 @@ func newView(t testing.TB, services, pods int) *View {
 		Version: "1.2.3", Started: time.Now().Add(-time.Hour), At: time.Now(), Config: c, ConfigFile: "/etc/podgate/podgate.toml",
 		API: client, Snapshot: snapshot, Result: compile.Compile(c, nil, snapshot, nil),
 		Edge: Edge{
-			Answers: true, InSync: true, Since: time.Now().Add(-time.Minute), Version: "2.6.12", Pid: 7, Generation: "abc",
+			Status:  reconcile.Status{Process: runtime.Process{Version: "2.6.12", Pid: 7, Generation: "abc"}, InSync: true},
+			Since:   time.Now().Add(-time.Minute),
 			Runtime: runtime.New("/nonexistent/admin.sock", "/nonexistent/master.sock", "/nonexistent"),
 		},
 		Health:  &Health{At: time.Now(), Up: map[string]int{}},

@@ -15,6 +15,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/guard"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -115,25 +116,24 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	emit(m.inSync, truth(v.Edge.InSync))
 	emit(m.config, truth(v.ConfigError == ""))
 	var held guard.Removal // zero for none
-	if v.Edge.Held != nil {
-		held = *v.Edge.Held
+	if v.Edge.Removal != nil {
+		held = *v.Edge.Removal
 	}
-	emit(m.held, truth(v.Edge.Held != nil))
+	emit(m.held, truth(v.Edge.Removal != nil))
 	emit(m.heldSince, timestamp(held.Since))
 	emit(m.heldServers, float64(held.Loss.Servers))
 	emit(m.heldBackends, float64(held.Loss.Backends))
 	emit(m.draining, truth(v.Edge.Draining))
-	emit(m.haproxyUp, truth(v.Edge.Answers))
-	emit(m.adminSocketUp, truth(v.Edge.Answers && v.Edge.ViaMaster == ""))
+	emit(m.haproxyUp, truth(v.Edge.Answers()))
+	emit(m.adminSocketUp, truth(v.Edge.Answers() && v.Edge.ViaMaster == ""))
 	emit(m.peers, truth(v.Edge.NoPeers == ""))
-	emit(m.applied, timestamp(v.Counters.LastApply))
+	emit(m.applied, timestamp(v.Edge.Counters.LastApply))
 	m.collectAPI(v.API.Status(), emit)
 	m.collectServed(v, emit)
-	m.collectCounters(v.Counters, emit)
+	m.collectCounters(v.Edge.Counters, emit)
 	m.collectCertificates(v, emit)
-	for i, method := range Methods() {
-		out <- v.Counters.Latency[i].metric(m.latency.Desc, method)
-	}
+	out <- v.Latency.Runtime.metric(m.latency.Desc, reconcile.AtRuntime)
+	out <- v.Latency.Reload.metric(m.latency.Desc, reconcile.ByReload)
 }
 
 func (m metrics) collectAPI(st kubeapi.Status, emit func(metric, float64, ...string)) {
@@ -209,10 +209,10 @@ func (m metrics) collectCertificates(v *View, emit func(metric, float64, ...stri
 	}
 }
 
-func (m metrics) collectCounters(c Counters, emit func(metric, float64, ...string)) {
-	for i, method := range Methods() {
-		for j, outcome := range Outcomes() {
-			emit(m.applies, float64(c.Applies[i][j]), method, outcome)
+func (m metrics) collectCounters(c reconcile.Counters, emit func(metric, float64, ...string)) {
+	for method, outcomes := range c.Applies {
+		for outcome, n := range outcomes {
+			emit(m.applies, float64(n), reconcile.Method(method).String(), reconcile.Outcome(outcome).String())
 		}
 	}
 	for kind, n := range c.Reloads {
@@ -224,7 +224,7 @@ func (m metrics) collectCounters(c Counters, emit func(metric, float64, ...strin
 
 // metric is the histogram in the words of Prometheus, whose buckets hold all
 // that is shorter.
-func (h Histogram) metric(desc *prometheus.Desc, method string) prometheus.Metric {
+func (h Histogram) metric(desc *prometheus.Desc, method reconcile.Method) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(h.Counts))
 	var total uint64
 	for i, bound := range Buckets() {
@@ -232,7 +232,7 @@ func (h Histogram) metric(desc *prometheus.Desc, method string) prometheus.Metri
 		buckets[bound.Seconds()] = total
 	}
 	total += h.Counts[len(h.Counts)-1]
-	return prometheus.MustNewConstHistogram(desc, total, h.Sum.Seconds(), buckets, method)
+	return prometheus.MustNewConstHistogram(desc, total, h.Sum.Seconds(), buckets, method.String())
 }
 
 func truth(b bool) float64 {

@@ -27,9 +27,9 @@ func scrape(t testing.TB, s *Server) string {
 
 func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	v := newView(t, 3, 2)
-	v.Counters.Latency[Runtime].Observe(7 * time.Millisecond)
-	v.Counters.Latency[Runtime].Observe(2 * time.Hour)
-	v.Counters.Reloads[haproxy.Reasons{{Kind: haproxy.BackendNew}, {Kind: haproxy.SettingsChanged}}.Kind()]++
+	v.Latency.Runtime.Observe(7 * time.Millisecond)
+	v.Latency.Runtime.Observe(2 * time.Hour)
+	v.Edge.Counters.Reloads[haproxy.Reasons{{Kind: haproxy.BackendNew}, {Kind: haproxy.SettingsChanged}}.Kind()]++
 	text := scrape(t, newServer(v))
 	problems, err := promlint.New(bytes.NewBufferString(text)).Lint()
 	if err != nil {

@@ -102,7 +102,7 @@ func notReady(v *View) error {
 	switch {
 	case v == nil || v.Snapshot == nil:
 		return errors.New("the cluster was not read yet")
-	case !v.Edge.Answers:
+	case !v.Edge.Answers():
 		return errors.New("HAProxy does not answer")
 	case v.Edge.Trouble != "":
 		return errors.New("HAProxy is out of sync: " + v.Edge.Trouble)

@@ -101,9 +101,9 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	r.Ready += ready
 	r.Drain += len(b.Servers) - ready
 	r.Up += upServers(b, ready, v)
-	r.silent = !v.Edge.Answers
+	r.silent = !v.Edge.Answers()
 	r.unloaded = r.unloaded || v.unloaded(b)
-	r.Held += v.Edge.Held.ServersOf(b.Name)
+	r.Held += v.Edge.Removal.ServersOf(b.Name)
 }
 
 // ReadyServers is how many servers of a backend should take new clients.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"podgate/haproxy"
+	"podgate/haproxy/runtime"
 )
 
 func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
@@ -45,7 +46,7 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 
 func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
 	v := newView(t, 2, 3)
-	v.Edge.Answers, v.Health.Up = false, nil
+	v.Edge.Process, v.Health.Up = runtime.Process{}, nil
 	for _, r := range newRows(v) {
 		if r.State != StateUnknown || serversText(r) != "?/3" {
 			t.Errorf("%+v, %s up", r, serversText(r))

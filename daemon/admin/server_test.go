@@ -19,6 +19,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
 )
 
@@ -85,7 +86,7 @@ func TestReadyAndAlive(t *testing.T) {
 		t.Error("in sync it lives and is ready")
 	}
 	down := *v
-	down.Edge.Answers, down.At = false, time.Now().Add(-time.Hour)
+	down.Edge.Process, down.At = runtime.Process{}, time.Now().Add(-time.Hour)
 	s.Publish(&down)
 	if probe("/livez") != 503 || probe("/readyz") != 503 {
 		t.Error("a loop that hangs lives no more, and without HAProxy it is not ready")

@@ -215,13 +215,13 @@ func newStatusAPI(v *View) StatusAPI {
 
 func newStatusHAProxy(v *View) StatusHAProxy {
 	h := StatusHAProxy{
-		Answers: v.Edge.Answers, Version: v.Edge.Version, Pid: v.Edge.Pid, Generation: v.Edge.Generation,
+		Answers: v.Edge.Answers(), Version: v.Edge.Process.Version, Pid: v.Edge.Process.Pid, Generation: v.Edge.Process.Generation,
 		Trouble: v.Edge.Trouble, ViaMaster: v.Edge.ViaMaster, NoRelay: v.Edge.NoRelay, NoPeers: v.Edge.NoPeers,
 		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: v.Edge.ReloadReasons.Texts(),
-		HeldRemoval: v.Edge.Held, Draining: v.Edge.Draining,
+		HeldRemoval: v.Edge.Removal, Draining: v.Edge.Draining,
 	}
-	if v.Edge.Held != nil {
-		h.Held = "holds the removal of " + v.Edge.Held.String()
+	if v.Edge.Removal != nil {
+		h.Held = "holds the removal of " + v.Edge.Removal.String()
 	}
 	if v.Health != nil {
 		h.OldWorkers = v.Health.Retired
@@ -259,7 +259,7 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 	case !s.InSync && now.Sub(s.Since) > unsettled:
 		add(Critical, "HAProxy has been out of sync since %s", s.Since.UTC().Format(time.RFC3339))
 	}
-	if h := v.Edge.Held; h != nil {
+	if h := v.Edge.Removal; h != nil {
 		add(Degraded, "podgate holds the removal of %s: %s", h, h.Outlook())
 	}
 	if v.Edge.Draining {

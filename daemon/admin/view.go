@@ -11,7 +11,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
-	"podgate/daemon/guard"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
@@ -38,7 +38,7 @@ type View struct {
 	Edge     Edge
 	Health   *Health   // nil before it was first asked for
 	Changes  []*Change // the oldest first
-	Counters Counters
+	Latency  Latency
 
 	Certificates        []Certificate         // in use, the first to expire first
 	Shown               []haproxy.Certificate // the same, with the names that they serve, without their keys
@@ -53,23 +53,9 @@ type Problem struct {
 
 // Edge is the HAProxy beside podgate.
 type Edge struct {
-	Answers    bool // it did when it was last asked; else Version to Generation are empty
-	InSync     bool // it serves what cluster and configuration say
-	Since      time.Time
-	Trouble    string // why it is out of sync; "" while it is in sync, or on its way
-	Version    string // of HAProxy
-	Pid        int
-	Generation string
-	ViaMaster  string // why the admin socket is not used; "" while it is
-	NoPeers    string // why HAProxy shares nothing with other edge nodes; "" while it does, or is to share nothing
-	NoRelay    string // why retired workers answer by themselves; "" while they do not
-	// ReloadAt is when HAProxy is to be reloaded next, zero for never, and
-	// ReloadReasons are why.
-	ReloadAt      time.Time
-	ReloadReasons haproxy.Reasons
-	Held          *guard.Removal // nil for none
-	Draining      bool           // load balancers are told to send nobody here
-	Leaving       int            // servers that take nothing new, and have connections yet
+	reconcile.Status
+	Since    time.Time
+	Draining bool // load balancers are told to send nobody here
 
 	Runtime *runtime.Client // for questions; it changes nothing here
 }

@@ -48,10 +48,10 @@ func ReadOnce(src Source) *Store {
 }
 
 // Follow reads the files of src, and sends every change to Updates until ctx ends or
-// Stop. It does nothing if src is followed already, which it reports.
-func (s *Store) Follow(ctx context.Context, src Source) (already bool) {
+// Stop. It does nothing if src is followed already.
+func (s *Store) Follow(ctx context.Context, src Source) {
 	if s.out != nil && reflect.DeepEqual(s.source, src) {
-		return true
+		return
 	}
 	s.Stop()
 	reader := newReader(src)
@@ -61,7 +61,6 @@ func (s *Store) Follow(ctx context.Context, src Source) (already bool) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	out := s.out
 	s.ended.Go(func() { watch(ctx, s.log, reader, set, out) })
-	return false
 }
 
 // Stop ends the goroutine and waits for it. The certificates stay.

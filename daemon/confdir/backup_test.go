@@ -74,7 +74,7 @@ func TestABackupThatWasLeftIsSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := d.Sweep(); err != nil {
+	if err := d.sweep(); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{cfgfile.ConfigFile: "a"}, textsIn(t, string(d))); diff != "" {

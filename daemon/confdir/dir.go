@@ -63,8 +63,14 @@ func (d Dir) Names() []string {
 	return names
 }
 
-// Sweep removes what a podgate that was killed left half written.
-func (d Dir) Sweep() error {
+// Tidy removes what a podgate that was killed left: files that are half written, a
+// removal that it held, and server states that are no longer true.
+func (d Dir) Tidy() error {
+	return errors.Join(d.sweep(), d.RemoveHeld(), d.WriteServerState(cfgfile.EmptyServerState()))
+}
+
+// sweep removes what a podgate that was killed left half written.
+func (d Dir) sweep() error {
 	var errs []error
 	for _, name := range d.Names() {
 		halves, err := filepath.Glob(filepath.Join(string(d), "."+name+".*"))

@@ -176,7 +176,7 @@ func TestASweepTakesNothingFromACommand(t *testing.T) {
 	sweeps := 0
 	err := d.replaceWith(drainFile, func(to io.Writer) error {
 		if sweeps++; sweeps == 1 {
-			if err := d.Sweep(); err != nil {
+			if err := d.sweep(); err != nil {
 				t.Error(err)
 			}
 		}

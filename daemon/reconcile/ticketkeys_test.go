@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"bytes"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"podgate/daemon/config"
+	"podgate/daemon/confdir"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 )
@@ -18,18 +17,15 @@ import (
 // TestAKeyThatHAProxyDidNotTakeIsTriedAgain has a HAProxy that takes nothing: the
 // keys on disk must not go on without it.
 func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
-	c := config.Default()
-	c.HAProxy.Folder = t.TempDir()
-	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = filepath.Join(c.HAProxy.Folder, "a.sock"), filepath.Join(c.HAProxy.Folder, "m.sock")
-	e := newEdge(c, slog.New(slog.DiscardHandler))
-	e.ours, e.process.Pid = true, 7
-	e.have.Loaded.Frontends = []haproxy.Frontend{{TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}
-	if err := e.folder.WriteCrtList([]byte{}, nil); err != nil {
+	r := newReconciler(t, confdir.Dir(t.TempDir()), slog.New(slog.DiscardHandler))
+	r.ours, r.process.Pid = true, 7
+	r.have.Loaded.Frontends = []haproxy.Frontend{{TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}
+	if err := r.dir.WriteCrtList([]byte{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	keys := func() [][]byte {
 		t.Helper()
-		text, err := os.ReadFile(e.folder.Path(cfgfile.TicketKeysFile))
+		text, err := os.ReadFile(r.dir.Path(cfgfile.TicketKeysFile))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,12 +36,12 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 		return all
 	}
 	rotate := func() error {
-		e.tickets.retry.reset() // as if it had been waited for
-		return e.rotateTickets(t.Context())
+		r.tickets.retry.reset() // as if it had been waited for
+		return r.rotateTickets(t.Context())
 	}
 	age := func() {
 		t.Helper()
-		if err := os.Chtimes(e.folder.Path(cfgfile.TicketKeysFile), time.Time{}, time.Now().Add(-c.HTTPS.TicketKeyInterval)); err != nil {
+		if err := os.Chtimes(r.dir.Path(cfgfile.TicketKeysFile), time.Time{}, time.Now().Add(-r.config.TicketKeyInterval)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +57,7 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 	if !bytes.Equal(first[0], before[1]) || !bytes.Equal(first[1], before[2]) {
 		t.Error("the keys are not the last two and a new one")
 	}
-	if err := e.rotateTickets(t.Context()); err != nil {
+	if err := r.rotateTickets(t.Context()); err != nil {
 		t.Errorf("it is tried again at once: %v", err)
 	}
 	if err := rotate(); err == nil {
@@ -70,16 +66,16 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 	if !bytes.Equal(bytes.Join(keys(), nil), bytes.Join(first, nil)) {
 		t.Error("the keys have gone on without HAProxy")
 	}
-	e.process.Pid = 8 // which has read them
+	r.process.Pid = 8 // which has read them
 	if err := rotate(); err != nil {
 		t.Errorf("another HAProxy is told of a key that it has: %v", err)
 	}
 	// A file that somebody else wrote is made good, with the key that HAProxy is told.
-	if err := os.WriteFile(e.folder.Path(cfgfile.TicketKeysFile), []byte("nonsense\n"), 0o600); err != nil {
+	if err := os.WriteFile(r.dir.Path(cfgfile.TicketKeysFile), []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	age()
-	if err := rotate(); err == nil || !bytes.Equal(keys()[2], e.tickets.untold) {
+	if err := rotate(); err == nil || !bytes.Equal(keys()[2], r.tickets.untold) {
 		t.Errorf("the key on disk is not HAProxy's: %v", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"testing"
@@ -11,8 +11,8 @@ import (
 
 // TestNoBackendsAreNotAllOfThem: HAProxy, which is not there, is asked nothing.
 func TestNoBackendsAreNotAllOfThem(t *testing.T) {
-	e := &edge{have: haproxy.Running{TakesBackends: true}}
-	if err := e.takeBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
+	r := &Reconciler{have: haproxy.Running{TakesBackends: true}}
+	if err := r.takeBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"time"
@@ -8,8 +8,8 @@ import (
 	"podgate/haproxy"
 )
 
-// Pass is what one pass of the loop did to HAProxy.
-type Pass struct {
+// Result is what one Reconcile did to HAProxy.
+type Result struct {
 	Added int // servers added, or made ready again
 	Maps  int // maps swapped
 	Left  int // servers drained, taken out or deleted
@@ -23,41 +23,41 @@ type Pass struct {
 	Took         time.Duration   // of all that
 	Err          error           // what went wrong; it is tried again
 
-	servers map[string]*delta // what Added and Left are, by backend
+	Servers map[string]Delta // what Added and Left are, by backend
+
+	Next   time.Time // when to call Reconcile again although nothing changed
+	Relist bool      // the cluster is to be listed again, for the removal guard
 }
 
-// delta is how the servers of one backend changed.
-type delta struct{ in, out int }
+// Delta is how many servers of one backend were added, or made ready again, and
+// drained, taken out or deleted.
+type Delta struct{ In, Out int }
 
-// Empty reports whether the pass did nothing.
-func (p Pass) Empty() bool {
+// Empty reports whether it did nothing.
+func (p Result) Empty() bool {
 	return p.Added+p.Maps+p.Left+p.Backends+p.Certificates+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
 }
 
-func (p *Pass) count(plan haproxy.Plan) {
+func (p *Result) count(plan haproxy.Plan) {
 	p.Added += len(plan.Add)
 	p.Maps += len(plan.Maps)
 	p.Certificates += len(plan.Certificates) + len(plan.DropCertificates)
 	for _, c := range plan.Add {
-		p.delta(c.Backend.Name).in++
+		p.change(c.Backend.Name, Delta{In: 1})
 	}
 	p.Backends += len(plan.Publish) + len(plan.OldBackends)
 	for _, c := range plan.Leave {
 		if c.Op == haproxy.SetServer {
 			p.Left++
-			p.delta(c.Backend.Name).out++
+			p.change(c.Backend.Name, Delta{Out: 1})
 		}
 	}
 }
 
-func (p *Pass) delta(backend string) *delta {
-	if p.servers == nil {
-		p.servers = map[string]*delta{}
+func (p *Result) change(backend string, d Delta) {
+	if p.Servers == nil {
+		p.Servers = map[string]Delta{}
 	}
-	d := p.servers[backend]
-	if d == nil {
-		d = new(delta)
-		p.servers[backend] = d
-	}
-	return d
+	sum := p.Servers[backend]
+	p.Servers[backend] = Delta{sum.In + d.In, sum.Out + d.Out}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"errors"
@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"podgate/daemon/config"
+	"podgate/daemon/confdir"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
 
 // checking is an edge whose reload is about to be due, and how often its HAProxy,
 // which finds fault with the word "odd", was asked to check something.
-func checking(t *testing.T) (e *edge, asked func() int) {
+func checking(t *testing.T) (r *Reconciler, asked func() int) {
 	t.Helper()
 	dir := t.TempDir()
 	binary, runs := filepath.Join(dir, "haproxy"), filepath.Join(dir, "runs")
@@ -27,10 +27,11 @@ func checking(t *testing.T) (e *edge, asked func() int) {
 	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	e = newEdge(&config.Config{HAProxy: config.HAProxy{Binary: binary, Folder: dir}}, slog.New(slog.DiscardHandler))
-	e.process = runtime.Process{Pid: 1}
-	e.reload.reasons, e.reload.at = haproxy.Reasons{{Kind: haproxy.BackendNew}}, time.Now()
-	return e, func() int {
+	r = newReconciler(t, confdir.Dir(dir), slog.New(slog.DiscardHandler))
+	r.haproxy.Binary = binary
+	r.process = runtime.Process{Pid: 1}
+	r.reload.reasons, r.reload.at = haproxy.Reasons{{Kind: haproxy.BackendNew}}, time.Now()
+	return r, func() int {
 		text, _ := os.ReadFile(runs) // none yet
 		return strings.Count(string(text), "run\n")
 	}
@@ -46,12 +47,12 @@ func shops(names ...string) haproxy.State {
 }
 
 func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
-	leave := func(*edge) {}
-	old := func(e *edge) { e.ahead.ended = e.ahead.ended.Add(-aheadValid) }
+	leave := func(*Reconciler) {}
+	old := func(r *Reconciler) { r.ahead.ended = r.ahead.ended.Add(-aheadValid) }
 	for _, row := range []struct {
 		name          string
 		ahead, loaded haproxy.State
-		meddle        func(*edge)
+		meddle        func(*Reconciler)
 		runs          int
 		fails         bool
 	}{
@@ -60,20 +61,20 @@ func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
 		{"another one that is bad", shops("cart"), shops("cart", "odd"), leave, 2, true},
 		{"a bad one", shops("odd"), shops("odd"), nil, 2, true},
 		{"one that was good long ago", shops("cart"), shops("cart"), old, 2, false},
-		{"one that was dropped", shops("cart"), shops("cart"), (*edge).dropAhead, 2, false},
+		{"one that was dropped", shops("cart"), shops("cart"), (*Reconciler).dropAhead, 2, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			e, asked := checking(t)
-			e.checkAhead(t.Context(), row.ahead)
-			e.checkAhead(t.Context(), row.ahead) // as each pass does
+			r, asked := checking(t)
+			r.checkAhead(t.Context(), row.ahead)
+			r.checkAhead(t.Context(), row.ahead) // as each pass does
 			if row.meddle != nil {
-				<-e.ahead.done
-				row.meddle(e)
+				<-r.ahead.done
+				row.meddle(r)
 			}
-			if err := e.check(t.Context(), row.loaded); (err != nil) != row.fails {
+			if err := r.check(t.Context(), row.loaded); (err != nil) != row.fails {
 				t.Errorf("got %v", err)
 			}
-			e.close()
+			r.Close()
 			if got := asked(); got != row.runs {
 				t.Errorf("HAProxy checked %d times, want %d", got, row.runs)
 			}
@@ -82,18 +83,18 @@ func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
 }
 
 func TestNothingIsCheckedAheadOfAReloadThatWaitsForOtherThings(t *testing.T) {
-	for name, change := range map[string]func(*edge){
-		"not due soon":     func(e *edge) { e.reload.at = time.Now().Add(time.Hour) },
-		"none is wanted":   func(e *edge) { e.reload.at = time.Time{} },
-		"stick tables":     func(e *edge) { e.reload.learns = true },
-		"what was refused": func(e *edge) { e.reload.refused.err = errors.New("no") },
-		"it was put off":   func(e *edge) { e.checkAhead(t.Context(), shops("cart")); e.reload.at = time.Now().Add(time.Hour) },
+	for name, change := range map[string]func(*Reconciler){
+		"not due soon":     func(r *Reconciler) { r.reload.at = time.Now().Add(time.Hour) },
+		"none is wanted":   func(r *Reconciler) { r.reload.at = time.Time{} },
+		"stick tables":     func(r *Reconciler) { r.reload.learns = true },
+		"what was refused": func(r *Reconciler) { r.reload.refused.err = errors.New("no") },
+		"it was put off":   func(r *Reconciler) { r.checkAhead(t.Context(), shops("cart")); r.reload.at = time.Now().Add(time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, _ := checking(t)
-			change(e)
-			e.checkAhead(t.Context(), shops("cart"))
-			if e.ahead != nil {
+			r, _ := checking(t)
+			change(r)
+			r.checkAhead(t.Context(), shops("cart"))
+			if r.ahead != nil {
 				t.Error("it is checked")
 			}
 		})
@@ -103,12 +104,12 @@ func TestNothingIsCheckedAheadOfAReloadThatWaitsForOtherThings(t *testing.T) {
 // TestAReloadWithNobodyToReloadIsNotDue: the loop would not rest until HAProxy
 // comes back.
 func TestAReloadWithNobodyToReloadIsNotDue(t *testing.T) {
-	e, _ := checking(t)
-	if next := time.Until(e.next()); next > 0 {
+	r, _ := checking(t)
+	if next := time.Until(r.next()); next > 0 {
 		t.Errorf("the reload is due in %s", next)
 	}
-	e.process = runtime.Process{}
-	if next := time.Until(e.next()); next < lookInterval/2 {
+	r.process = runtime.Process{}
+	if next := time.Until(r.next()); next < lookInterval/2 {
 		t.Errorf("without HAProxy the next pass is due in %s", next)
 	}
 }

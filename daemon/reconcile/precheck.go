@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"context"
@@ -41,22 +41,22 @@ func (r *reloadPlan) aheadAt() time.Time {
 
 // checkAhead begins to check want, which is to be loaded soon, when it is time
 // and unless that is under way.
-func (e *edge) checkAhead(ctx context.Context, want haproxy.State) {
-	if at := e.reload.aheadAt(); at.IsZero() || time.Now().Before(at) {
-		e.dropAhead()
+func (r *Reconciler) checkAhead(ctx context.Context, want haproxy.State) {
+	if at := r.reload.aheadAt(); at.IsZero() || time.Now().Before(at) {
+		r.dropAhead()
 		return
 	}
-	of := untried(want, e.have)
-	if e.ahead != nil && reflect.DeepEqual(e.ahead.of, of) {
+	of := untried(want, r.have)
+	if r.ahead != nil && reflect.DeepEqual(r.ahead.of, of) {
 		return
 	}
-	e.dropAhead()
+	r.dropAhead()
 	ctx, stop := context.WithCancel(ctx)
 	check := &aheadCheck{of: of, stop: stop, done: make(chan struct{})}
-	e.ahead = check
+	r.ahead = check
 	go func() {
 		defer close(check.done)
-		check.passed = haproxyCheck(e.haproxy).State(ctx, of) == nil
+		check.passed = r.haproxy.State(ctx, of) == nil
 		check.ended = time.Now()
 	}()
 }
@@ -64,23 +64,23 @@ func (e *edge) checkAhead(ctx context.Context, want haproxy.State) {
 // check has "haproxy -c" check what HAProxy has not taken yet of s, which may have been
 // checked ahead. One that failed then proves nothing: it may have been stopped,
 // or the operator was just writing.
-func (e *edge) check(ctx context.Context, s haproxy.State) error {
-	e.alive()
-	s = untried(s, e.have)
-	if ahead := e.ahead; ahead != nil && reflect.DeepEqual(ahead.of, s) {
+func (r *Reconciler) check(ctx context.Context, s haproxy.State) error {
+	r.alive()
+	s = untried(s, r.have)
+	if ahead := r.ahead; ahead != nil && reflect.DeepEqual(ahead.of, s) {
 		<-ahead.done
 		if ahead.passed && time.Since(ahead.ended) < aheadValid {
 			return nil
 		}
 	}
-	e.dropAhead()
-	return haproxyCheck(e.haproxy).State(ctx, s)
+	r.dropAhead()
+	return r.haproxy.State(ctx, s)
 }
 
 // dropAhead stops a check ahead, without waiting for its end.
-func (e *edge) dropAhead() {
-	if e.ahead != nil {
-		e.ahead.stop()
-		e.ahead = nil
+func (r *Reconciler) dropAhead() {
+	if r.ahead != nil {
+		r.ahead.stop()
+		r.ahead = nil
 	}
 }

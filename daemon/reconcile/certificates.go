@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -23,9 +24,9 @@ import (
 // observeCertificates reads back what HAProxy serves, all of it or what it has
 // under some Names. That is told by its fingerprint alone; where that is the
 // file's, it is the file.
-func (e *edge) observeCertificates(ctx context.Context, session *runtime.Session, names ...string) error {
-	if !e.have.Loaded.EndsTLS() {
-		e.have.Certificates = nil
+func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.Session, names ...string) error {
+	if !r.have.Loaded.EndsTLS() {
+		r.have.Certificates = nil
 		return nil
 	}
 	observed, err := session.Certificates(ctx, names...)
@@ -34,7 +35,7 @@ func (e *edge) observeCertificates(ctx context.Context, session *runtime.Session
 	}
 	known := map[string]haproxy.Certificate{}
 	if len(names) > 0 {
-		for _, c := range e.have.Certificates {
+		for _, c := range r.have.Certificates {
 			known[c.Name] = c
 		}
 		for _, name := range names {
@@ -47,29 +48,29 @@ func (e *edge) observeCertificates(ctx context.Context, session *runtime.Session
 			c.Fingerprint, c.Digest = before.Fingerprint, before.Digest
 			continue
 		}
-		text, err := e.folder.ReadCertificate(c.Name)
+		text, err := r.dir.ReadCertificate(c.Name)
 		if err == nil && certstore.Fingerprint(text) == c.Fingerprint {
 			c.Digest = haproxy.PEM(text).Digest()
 		}
 	}
-	if !reflect.DeepEqual(observed, e.have.Certificates) {
-		e.have.Certificates = observed
+	if !reflect.DeepEqual(observed, r.have.Certificates) {
+		r.have.Certificates = observed
 	}
 	return nil
 }
 
 // tellCertificateDrift tells where HAProxy has other certificates than we left
 // it with, and counts them.
-func (e *edge) tellCertificateDrift(before []haproxy.Certificate) (count int) {
+func (r *Reconciler) tellCertificateDrift(before []haproxy.Certificate) (count int) {
 	byName := map[string]haproxy.Certificate{}
 	for _, c := range before {
 		byName[c.Name] = c
 	}
 	tell := func(name string) {
-		e.log.Warn("drift found", "certificate", name)
+		r.log.Warn("drift found", "certificate", name)
 		count++
 	}
-	for _, c := range e.have.Certificates {
+	for _, c := range r.have.Certificates {
 		if old, ok := byName[c.Name]; !ok || old.Fingerprint != c.Fingerprint || !slices.Equal(old.Serves, c.Serves) {
 			tell(c.Name)
 		}
@@ -83,48 +84,48 @@ func (e *edge) tellCertificateDrift(before []haproxy.Certificate) (count int) {
 
 // writePlannedCertificates puts certificates on disk before HAProxy is told of
 // them. It returns what the files held before, nil for one that was not there.
-func (e *edge) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (undo map[string][]byte, err error) {
+func (r *Reconciler) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (undo map[string][]byte, err error) {
 	if len(plan.Certificates)+len(plan.DropCertificates) == 0 {
 		return nil, nil
 	}
 	undo = map[string][]byte{}
 	for _, c := range plan.Certificates {
 		name := c.Certificate.Name
-		if undo[name], err = e.folder.ReadCertificate(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if undo[name], err = r.dir.ReadCertificate(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
-	crtList, err := cfgfile.RenderCrtList(want, string(e.folder))
+	crtList, err := cfgfile.RenderCrtList(want, string(r.dir))
 	if err != nil {
 		return nil, err
 	}
-	e.writer.Wait()
-	return undo, e.folder.WriteCrtList(crtList, e.unwritten(plan, want.Certificates))
+	r.writer.Wait()
+	return undo, r.dir.WriteCrtList(crtList, r.unwritten(plan, want.Certificates))
 }
 
 // unwritten are those certificates that a Plan is about, and those that somebody
 // took from our folder. The others were read when HAProxy was.
-func (e *edge) unwritten(plan haproxy.Plan, certificates []haproxy.Certificate) []haproxy.Certificate {
+func (r *Reconciler) unwritten(plan haproxy.Plan, certificates []haproxy.Certificate) []haproxy.Certificate {
 	planned := map[string]bool{}
 	for _, c := range plan.Certificates {
 		planned[c.Certificate.Name] = true
 	}
 	return slices.DeleteFunc(slices.Clone(certificates), func(c haproxy.Certificate) bool {
-		return !planned[c.Name] && e.folder.HasCertificate(c.Name)
+		return !planned[c.Name] && r.dir.HasCertificate(c.Name)
 	})
 }
 
 // settleCertificates has the files follow what became of a Plan: what HAProxy
 // refused is as it was, what it no longer has is gone.
-func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, undo map[string][]byte) error {
-	for _, r := range applied.Refused {
-		c := r.Certificate.Certificate
-		if c.Name == "" || r.Certificate.Op == haproxy.DeleteCertificate {
+func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Applied, undo map[string][]byte) error {
+	for _, refusal := range applied.Refused {
+		c := refusal.Certificate.Certificate
+		if c.Name == "" || refusal.Certificate.Op == haproxy.DeleteCertificate {
 			continue
 		}
-		e.vetted.refuse(c, errors.New(r.Reply))
+		r.vetted.refuse(c, errors.New(refusal.Reply))
 		if old := undo[c.Name]; old != nil {
-			if err := e.folder.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
+			if err := r.dir.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
 				return err
 			}
 		}
@@ -133,21 +134,21 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 		return nil
 	}
 	has := map[string]bool{}
-	for _, c := range e.have.Certificates {
+	for _, c := range r.have.Certificates {
 		has[c.Name] = true
 	}
-	running := e.have.Loaded
-	running.Certificates = e.folder.Present(e.have.Certificates)
-	crtList, err := cfgfile.RenderCrtList(running, string(e.folder))
+	running := r.have.Loaded
+	running.Certificates = r.dir.Present(r.have.Certificates)
+	crtList, err := cfgfile.RenderCrtList(running, string(r.dir))
 	if err != nil {
 		return err
 	}
-	if err := e.folder.WriteCrtList(crtList, nil); err != nil {
+	if err := r.dir.WriteCrtList(crtList, nil); err != nil {
 		return err
 	}
 	for _, c := range slices.Concat(plan.DropCertificates, plan.Certificates) {
 		if name := c.Certificate.Name; !has[name] {
-			if err := e.folder.RemoveCertificate(name); err != nil {
+			if err := r.dir.RemoveCertificate(name); err != nil {
 				return err
 			}
 		}
@@ -155,24 +156,27 @@ func (e *edge) settleCertificates(plan haproxy.Plan, applied runtime.Applied, un
 	return nil
 }
 
-// keepBundles writes authorities, whose file names change with their content,
+// keepAuthorities writes authorities, whose file names change with their content,
 // before anything of HAProxy's names them.
-func (e *edge) keepBundles(bundles map[string][]byte) error {
-	e.bundles = bundles
-	if err := e.folder.WriteCertificates(bundles); err != nil {
+func (r *Reconciler) keepAuthorities(authorities map[string][]byte) error {
+	if maps.EqualFunc(r.authorities, authorities, func(_, _ []byte) bool { return true }) {
+		return nil
+	}
+	if err := r.dir.WriteCertificates(authorities); err != nil {
 		return fmt.Errorf("write authorities: %w", err)
 	}
+	r.authorities = authorities
 	return nil
 }
 
 // tidyCertificates removes files that HAProxy, which has just loaded want, does
 // not use.
-func (e *edge) tidyCertificates(want haproxy.State) {
+func (r *Reconciler) tidyCertificates(want haproxy.State) {
 	used := map[string]bool{}
 	for _, c := range want.Certificates {
 		used[c.Name] = true
 	}
-	for name := range e.bundles {
+	for name := range r.authorities {
 		used[name] = true
 	}
 	for _, f := range want.Frontends {
@@ -181,10 +185,10 @@ func (e *edge) tidyCertificates(want haproxy.State) {
 	for _, b := range want.Backends.All() {
 		used[filepath.Base(b.Options.CAFile)] = true
 	}
-	for _, name := range e.folder.CertificateNames() {
+	for _, name := range r.dir.CertificateNames() {
 		if !used[name] {
-			if err := e.folder.RemoveCertificate(name); err != nil {
-				e.log.Warn("certificate is left behind", "file", name, "err", err)
+			if err := r.dir.RemoveCertificate(name); err != nil {
+				r.log.Warn("certificate is left behind", "file", name, "err", err)
 			}
 		}
 	}
@@ -211,8 +215,8 @@ func (v *vetted) refuse(c haproxy.Certificate, why error) {
 
 // vet returns want with those certificates that HAProxy would load. In the place
 // of one that it would not stands what it has under that Name.
-func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
-	v := &e.vetted
+func (r *Reconciler) vet(ctx context.Context, want haproxy.State) haproxy.State {
+	v := &r.vetted
 	if len(want.Certificates) == 0 {
 		v.refusals = nil
 		return want
@@ -228,13 +232,13 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 		if v.good[c.Digest] || v.bad[c.Digest] != nil {
 			continue
 		}
-		if text, err := e.folder.ReadCertificate(c.Name); err == nil && bytes.Equal(text, c.PEM) {
+		if text, err := r.dir.ReadCertificate(c.Name); err == nil && bytes.Equal(text, c.PEM) {
 			v.good[c.Digest] = true
 			continue
 		}
 		unknown = append(unknown, c)
 	}
-	e.vetAll(ctx, unknown)
+	r.vetAll(ctx, unknown)
 	if ctx.Err() != nil {
 		return want
 	}
@@ -246,7 +250,7 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 	v.answer = nil
 	for _, c := range want.Certificates {
 		if why := v.bad[c.Digest]; why != nil {
-			inService, ok := certstore.InService(e.folder.CertificateFolder(), c.Name, c.Source, time.Now())
+			inService, ok := certstore.InService(r.dir.CertificateFolder(), c.Name, c.Source, time.Now())
 			text := fmt.Sprintf("HAProxy refuses it: %v; it is not served", why)
 			if ok {
 				text = fmt.Sprintf("HAProxy refuses it: %v; the one in service stays", why)
@@ -263,10 +267,11 @@ func (e *edge) vet(ctx context.Context, want haproxy.State) haproxy.State {
 	return withVetted(want, v.answer)
 }
 
-// shown are those of the chosen certificates that HAProxy's binary would load, and
+// shown are those of the wanted certificates that HAProxy's binary would load, and
 // what is in service in the place of the others.
-func (e *edge) shown(chosen []haproxy.Certificate) []haproxy.Certificate {
-	if v := e.vetted; len(chosen) > 0 && len(v.asked) == len(chosen) && &v.asked[0] == &chosen[0] {
+func (r *Reconciler) shown() []haproxy.Certificate {
+	chosen := r.chosen
+	if v := r.vetted; len(chosen) > 0 && len(v.asked) == len(chosen) && &v.asked[0] == &chosen[0] {
 		return v.answer
 	}
 	return chosen
@@ -284,24 +289,24 @@ func withVetted(want haproxy.State, vetted []haproxy.Certificate) haproxy.State 
 }
 
 // vetAll asks HAProxy of all, and of halves where it refuses some.
-func (e *edge) vetAll(ctx context.Context, certificates []haproxy.Certificate) {
+func (r *Reconciler) vetAll(ctx context.Context, certificates []haproxy.Certificate) {
 	if len(certificates) == 0 || ctx.Err() != nil {
 		return
 	}
-	err := haproxyCheck(e.haproxy).Certificates(ctx, string(e.folder), certificates)
+	err := r.haproxy.Certificates(ctx, string(r.dir), certificates)
 	var refused *check.RejectedError
 	switch {
 	case err == nil:
 		for _, c := range certificates {
-			e.vetted.good[c.Digest] = true
+			r.vetted.good[c.Digest] = true
 		}
 	case !errors.As(err, &refused): // nobody knows; HAProxy itself will say
-		e.log.Warn("certificates are not checked", "err", err)
+		r.log.Warn("certificates are not checked", "err", err)
 	case len(certificates) == 1:
-		e.vetted.refuse(certificates[0], errors.New(refused.Output))
+		r.vetted.refuse(certificates[0], errors.New(refused.Output))
 	default:
 		half := len(certificates) / 2
-		e.vetAll(ctx, certificates[:half])
-		e.vetAll(ctx, certificates[half:])
+		r.vetAll(ctx, certificates[:half])
+		r.vetAll(ctx, certificates[half:])
 	}
 }

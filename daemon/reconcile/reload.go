@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package reconcile
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"podgate/daemon/admin"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/check"
@@ -76,53 +74,55 @@ func (r *reloadPlan) due(reasons haproxy.Reasons, interval time.Duration) bool {
 // again: no pass in between puts that right.
 func (r *reloadPlan) waits() bool { return len(r.reasons) > 0 && r.refused.err != nil }
 
-func (e *edge) reloadReasons(want haproxy.State) haproxy.Reasons {
+func (r *Reconciler) reloadReasons(want haproxy.State) haproxy.Reasons {
 	switch {
-	case e.ours:
-		return e.differ.ReloadReasons(e.have, want)
-	case e.process.Generation == "":
+	case r.ours:
+		return r.differ.ReloadReasons(r.have, want)
+	case r.process.Generation == "":
 		return haproxy.Reasons{{Kind: haproxy.FirstLoad}}
 	}
-	return haproxy.Reasons{{Kind: haproxy.ForeignConfiguration, Object: e.process.Generation}}
+	return haproxy.Reasons{{Kind: haproxy.ForeignConfiguration, Object: r.process.Generation}}
 }
 
 // load reloads HAProxy with want, or with as much of it as HAProxy takes: the
 // rest is set aside. If nothing can be done, the files are left or put back as
 // they were and HAProxy goes on serving what it serves. It returns what was
 // loaded.
-func (e *edge) load(ctx context.Context, want haproxy.State, pass *Pass) (haproxy.State, error) {
+func (r *Reconciler) load(ctx context.Context, want haproxy.State, pass *Result) (haproxy.State, error) {
 	began := time.Now()
-	e.reload.at, e.reload.learns = time.Time{}, false
-	e.reload.last = began
-	defer e.dropAhead()
-	want, err := e.sift(ctx, want)
+	r.reload.at, r.reload.learns = time.Time{}, false
+	if want.Backends.Len() > 0 { // a reload before the cluster is known delays no other
+		r.reload.last = began
+	}
+	defer r.dropAhead()
+	want, err := r.sift(ctx, want)
 	if err != nil {
 		return want, err
 	}
-	reasons := e.reloadReasons(want)
+	reasons := r.reloadReasons(want)
 	if len(reasons) == 0 { // all that was to be loaded is set aside
 		return want, nil
 	}
-	process, err := e.swap(ctx, want)
-	e.countApply(admin.Reload, err != nil)
+	process, err := r.swap(ctx, want)
+	r.countApply(ByReload, err != nil)
 	if err != nil {
 		return want, err
 	}
-	e.process, e.ours, e.have.Loaded = process, true, want.Structure()
-	e.have.Refused, e.added = nil, nil
-	e.writeAt = time.Now() // servers may have changed since
-	e.writer.Reloaded()
-	session := e.runtime.Session(ctx)
+	r.process, r.ours, r.have.Loaded = process, true, want.Structure()
+	r.have.Refused, r.added = nil, nil
+	r.writeAt = time.Now() // servers may have changed since
+	r.writer.Reloaded()
+	session := r.runtime.Session(ctx)
 	defer session.Close()
-	if err := e.observe(ctx, session, want); err != nil {
-		e.process = runtime.Process{}
+	if err := r.observe(ctx, session, want); err != nil {
+		r.process = runtime.Process{}
 		return want, err
 	}
-	e.reload.reasons, e.reload.refused = nil, refusal{}
-	e.tidyCertificates(want)
+	r.reload.reasons, r.reload.refused = nil, refusal{}
+	r.tidyCertificates(want)
 	pass.Reload = reasons
-	e.count.Reloads[reasons.Kind()]++
-	e.log.Info("reloaded", "reason", brief(reasons), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
+	r.count.Reloads[reasons.Kind()]++
+	r.log.Info("reloaded", "reason", reasons.Brief(), "generation", process.Generation, "pid", process.Pid, "took", time.Since(began))
 	return want, nil
 }
 
@@ -137,74 +137,64 @@ const (
 // serves remembers clients whom it would forget with it, because it has not
 // learned yet what the other edge nodes know. That is so in the first seconds of
 // HAProxy, and after the first reload with peers.
-func (e *edge) learns(ctx context.Context, session *runtime.Session) bool {
-	if !e.ours || len(e.have.Loaded.Settings.Peers) == 0 || time.Since(e.reload.since) > learnsMost {
+func (r *Reconciler) learns(ctx context.Context, session *runtime.Session) bool {
+	if !r.ours || len(r.have.Loaded.Settings.Peers) == 0 || time.Since(r.reload.since) > learnsMost {
 		return false
 	}
-	if !e.have.Loaded.Backends.ContainsFunc(func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
+	if !r.have.Loaded.Backends.ContainsFunc(func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
 		return false
 	}
 	done, err := session.HandsOn(ctx)
 	if err != nil || done {
 		return false
 	}
-	e.reload.at, e.reload.learns = time.Now().Add(learnsTick), true
-	e.log.Debug("reload waits until HAProxy hands its stick tables on")
+	r.reload.at, r.reload.learns = time.Now().Add(learnsTick), true
+	r.log.Debug("reload waits until HAProxy hands its stick tables on")
 	return true
-}
-
-// brief is what a log line can hold of reasons.
-func brief(reasons haproxy.Reasons) string {
-	const most = 5
-	texts := reasons[:min(len(reasons), most)].Texts()
-	if more := len(reasons) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(texts, "; ")
 }
 
 // sift returns as much of what is asked for as HAProxy could load, and sets the rest aside.
 // The error tells that it could load nothing of it. A State that was refused as
 // a whole is not tried again for a while.
-func (e *edge) sift(ctx context.Context, asked haproxy.State) (haproxy.State, error) {
-	want := e.quarantine.filter(asked, e.have.Loaded)
-	files, err := cfgfile.Render(want.Structure(), string(e.folder)) // for its Generation
+func (r *Reconciler) sift(ctx context.Context, asked haproxy.State) (haproxy.State, error) {
+	want := r.quarantine.filter(asked, r.have.Loaded)
+	files, err := cfgfile.Render(want.Structure(), string(r.dir)) // for its Generation
 	if err != nil {
 		return want, err
 	}
-	if r := e.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
+	if r := r.reload.refused; r.generation == files.Generation && time.Now().Before(r.until) {
 		return want, r.err
 	}
-	loads := func(s haproxy.State) error { return e.check(ctx, s) }
+	loads := func(s haproxy.State) error { return r.check(ctx, s) }
 	probe := check.ProbeOrSearch
-	if !e.ours && e.process.Generation != "" {
+	if !r.ours && r.process.Generation != "" {
 		probe = check.Probe // the sockets may be those of a configuration of ours that is forgotten
 	}
-	taken, err := check.Binds(e.listening(want), check.WithPeer(want.Frontends, want.Settings, e.local.name), probe)
+	taken, err := check.Binds(r.listening(want), check.WithPeer(want.Frontends, want.Settings, r.local.Name), probe)
 	if err == nil {
 		if slices.ContainsFunc(want.Frontends, func(f haproxy.Frontend) bool { return f.Relay.IsValid() }) {
-			e.tellRelay(taken.Relay)
+			r.tellRelay(taken.Relay)
 		}
 		if taken.Relay != "" {
 			taken.Backends[relay] = taken.Relay
 		}
-		e.quarantine.add(asked, taken.Backends)
-		want = e.quarantine.filter(asked, e.have.Loaded)
+		r.quarantine.add(asked, taken.Backends)
+		want = r.quarantine.filter(asked, r.have.Loaded)
 		err = loads(want)
 	}
 	var operators *check.OperatorError
 	if err != nil && !errors.As(err, &operators) && ctx.Err() == nil {
-		reasons := culprits(want, e.have.Loaded, suspects(e.have.Loaded, want), loads)
+		reasons := culprits(want, r.have.Loaded, suspects(r.have.Loaded, want), loads)
 		if len(reasons) > 0 && ctx.Err() == nil {
-			e.quarantine.add(asked, reasons)
-			return e.quarantine.filter(asked, e.have.Loaded), nil
+			r.quarantine.add(asked, reasons)
+			return r.quarantine.filter(asked, r.have.Loaded), nil
 		}
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			e.countApply(admin.Reload, true)
+			r.countApply(ByReload, true)
 		}
-		e.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
+		r.reload.refused = refusal{files.Generation, err, time.Now().Add(refusalPause)}
 	}
 	return want, err
 }
@@ -228,62 +218,62 @@ func untried(s haproxy.State, have haproxy.Running) haproxy.State {
 // listening are the frontends that HAProxy has, as far as we know. Of a process
 // that we do not know those count that we ever wrote lately: it may be ours all
 // the same.
-func (e *edge) listening(want haproxy.State) []haproxy.Frontend {
-	if e.ours {
-		return check.WithPeer(e.have.Loaded.Frontends, e.have.Loaded.Settings, e.local.name)
+func (r *Reconciler) listening(want haproxy.State) []haproxy.Frontend {
+	if r.ours {
+		return check.WithPeer(r.have.Loaded.Frontends, r.have.Loaded.Settings, r.local.Name)
 	}
 	var frontends []haproxy.Frontend
-	for _, s := range e.folder.Remembered() {
-		frontends = append(frontends, check.WithPeer(s.Frontends, s.Settings, e.local.name)...)
+	for _, s := range r.dir.Remembered() {
+		frontends = append(frontends, check.WithPeer(s.Frontends, s.Settings, r.local.Name)...)
 	}
-	if e.process.Generation != "" && len(frontends) == 0 {
+	if r.process.Generation != "" && len(frontends) == 0 {
 		// A configuration of ours, and our memory of it is lost: what is wanted is
 		// most likely what listens.
-		frontends = check.WithPeer(want.Frontends, want.Settings, e.local.name)
+		frontends = check.WithPeer(want.Frontends, want.Settings, r.local.Name)
 	}
 	return frontends
 }
 
 // tellRelay logs why there is no relay, when that begins.
-func (e *edge) tellRelay(reason string) {
-	if began, _ := e.noRelay.Set(reason); began {
-		e.log.Warn("http.relay is set aside, retired workers answer their last requests by themselves", "reason", reason)
+func (r *Reconciler) tellRelay(reason string) {
+	if began, _ := r.noRelay.Set(reason); began {
+		r.log.Warn("http.relay is set aside, retired workers answer their last requests by themselves", "reason", reason)
 	}
 }
 
 // swap puts the files of want in place and has HAProxy load them. On an error
 // the old files are back, but where we are told to stop: HAProxy may have the new
 // ones then, and would take them in any case.
-func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, error) {
-	e.alive()
-	files, err := cfgfile.Render(want, string(e.folder))
+func (r *Reconciler) swap(ctx context.Context, want haproxy.State) (runtime.Process, error) {
+	r.alive()
+	files, err := cfgfile.Render(want, string(r.dir))
 	if err != nil {
 		return runtime.Process{}, err
 	}
-	e.writer.Wait()
-	backup, err := e.folder.Backup()
+	r.writer.Wait()
+	backup, err := r.dir.Backup()
 	if err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
-	if err := e.folder.Write(files, want); err != nil {
+	if err := r.dir.Write(files, want); err != nil {
 		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), backup.Restore())
 	}
 	generation := files.Generation
 	files = cfgfile.Files{} // megabytes, of no use while HAProxy loads
 	bounded, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
-	process, err := e.reloadWithState(bounded, want, generation)
+	process, err := r.reloadWithState(bounded, want, generation)
 	if err != nil && ctx.Err() != nil {
-		e.process = runtime.Process{}
+		r.process = runtime.Process{}
 		return runtime.Process{}, errors.Join(err, backup.Forget())
 	}
 	if err != nil {
-		e.process = runtime.Process{} // whichever it is now
-		e.reload.refused = refusal{generation, err, time.Now().Add(refusalPause)}
+		r.process = runtime.Process{} // whichever it is now
+		r.reload.refused = refusal{generation, err, time.Now().Add(refusalPause)}
 		return runtime.Process{}, errors.Join(err, backup.Restore())
 	}
 	if err := backup.Forget(); err != nil {
-		e.log.Warn("what was loaded before is left behind", "file", e.folder, "err", err)
+		r.log.Warn("what was loaded before is left behind", "file", r.dir, "err", err)
 	}
 	return process, nil
 }
@@ -291,61 +281,61 @@ func (e *edge) swap(ctx context.Context, want haproxy.State) (runtime.Process, e
 // reloadWithState reloads HAProxy so that servers that are down stay down, and
 // those that drain drain, from the first request on. What the new worker was
 // told of its servers is taken away again: later it would be wrong.
-func (e *edge) reloadWithState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
-	state, err := e.runtime.StateFile(ctx, want)
+func (r *Reconciler) reloadWithState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
+	state, err := r.runtime.StateFile(ctx, want)
 	if err != nil {
-		e.log.Warn("servers that are down come up for a moment", "err", err)
+		r.log.Warn("servers that are down come up for a moment", "err", err)
 		state = cfgfile.EmptyServerState()
 	}
-	if err := e.folder.WriteServerState(state); err != nil {
+	if err := r.dir.WriteServerState(state); err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
-	process, err := e.runtime.Reload(ctx, generation)
-	if written := e.folder.WriteServerState(cfgfile.EmptyServerState()); written != nil {
-		e.log.Warn("state of servers is left behind", "file", cfgfile.ServerStateFile, "err", written)
+	process, err := r.runtime.Reload(ctx, generation)
+	if written := r.dir.WriteServerState(cfgfile.EmptyServerState()); written != nil {
+		r.log.Warn("state of servers is left behind", "file", cfgfile.ServerStateFile, "err", written)
 	}
 	return process, err
 }
 
 // writeDesired writes want while HAProxy does not answer, so that it finds it
 // when it starts. A configuration that it would not start with is not written.
-func (e *edge) writeDesired(ctx context.Context, want haproxy.State) error {
-	files, err := cfgfile.Render(want, string(e.folder))
+func (r *Reconciler) writeDesired(ctx context.Context, want haproxy.State) error {
+	files, err := cfgfile.Render(want, string(r.dir))
 	if err != nil {
 		return err
 	}
-	if _, checked := e.folder.Loaded(files.Generation); !checked {
-		if want, err = e.sift(ctx, want); err != nil {
+	if _, checked := r.dir.Loaded(files.Generation); !checked {
+		if want, err = r.sift(ctx, want); err != nil {
 			return err
 		}
-		if files, err = cfgfile.Render(want, string(e.folder)); err != nil {
+		if files, err = cfgfile.Render(want, string(r.dir)); err != nil {
 			return err
 		}
 	}
-	e.writer.Wait()
-	return e.folder.Write(files, want)
+	r.writer.Wait()
+	return r.dir.Write(files, want)
 }
 
 // writeRunning has the file follow what runs, when it is time and that is known.
 // It does not wait for the disk, and tells what became of the write before.
-func (e *edge) writeRunning() error {
-	due := !e.writeAt.IsZero() && !time.Now().Before(e.writeAt) && e.process.Pid != 0
+func (r *Reconciler) writeRunning() error {
+	due := !r.writeAt.IsZero() && !time.Now().Before(r.writeAt) && r.process.Pid != 0
 	switch {
-	case e.writer.Busy():
+	case r.writer.Busy():
 		if due {
-			e.writeAt = time.Now().Add(writePause)
+			r.writeAt = time.Now().Add(writePause)
 		}
-	case e.ours && due:
-		e.writeAt = time.Time{}
-		e.writer.Start(e.have)
-	case e.writer.Err() != nil && e.writeAt.IsZero():
-		e.writeAt = time.Now().Add(writeDelay)
+	case r.ours && due:
+		r.writeAt = time.Time{}
+		r.writer.Start(r.have)
+	case r.writer.Err() != nil && r.writeAt.IsZero():
+		r.writeAt = time.Now().Add(writeDelay)
 	}
-	return e.writer.Err()
+	return r.writer.Err()
 }
 
 // writePlannedMaps puts maps on disk before HAProxy is told of them.
-func (e *edge) writePlannedMaps(plan haproxy.Plan) error {
+func (r *Reconciler) writePlannedMaps(plan haproxy.Plan) error {
 	if len(plan.Maps) == 0 {
 		return nil
 	}
@@ -353,6 +343,6 @@ func (e *edge) writePlannedMaps(plan haproxy.Plan) error {
 	if err != nil {
 		return err
 	}
-	e.writer.Wait()
-	return e.folder.WriteMaps(texts)
+	r.writer.Wait()
+	return r.dir.WriteMaps(texts)
 }

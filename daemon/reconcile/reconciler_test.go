@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon/confdir"
+	"podgate/haproxy/runtime"
+)
+
+func TestProcessThatChangedIsNoTrouble(t *testing.T) {
+	var log strings.Builder
+	r := newReconciler(t, "", slog.New(slog.NewTextHandler(&log, nil)))
+	r.tell(fmt.Errorf("apply to HAProxy: %w", runtime.ErrProcessChanged))
+	want := `level=INFO msg="HAProxy was reloaded by someone else during a change; retrying"`
+	if !strings.Contains(log.String(), want) || r.trouble.Reason() != "" {
+		t.Errorf("logged %q, want %s; trouble %q, want none", log.String(), want, r.trouble.Reason())
+	}
+}
+
+// newReconciler is one that is connected to no HAProxy.
+func newReconciler(t *testing.T, dir confdir.Dir, log *slog.Logger) *Reconciler {
+	client := runtime.New(filepath.Join(t.TempDir(), "a.sock"), filepath.Join(t.TempDir(), "m.sock"), string(dir))
+	return New(Host{Runtime: client, Dir: dir, Now: time.Now, Alive: func() {}, Log: log}, Config{TicketKeyInterval: time.Hour})
+}
