@@ -108,7 +108,7 @@ func clusterOf(all ...hostile) *kubeapi.Snapshot {
 		groups[svc.Key] = append(groups[svc.Key], s)
 	}
 	slices.SortFunc(snap.Services, func(a, b *kubeapi.Service) int { return a.Compare(b.Key) })
-	snap.Slices = kubeapi.IndexSlices(groups)
+	snap.Slices = kubeapi.SliceIndex{}.With(groups)
 	return snap
 }
 

@@ -14,22 +14,27 @@ import (
 // once for all changes up to the next Snapshot, and of the index of slices the
 // part that changed.
 type store struct {
-	services []*Service             // sorted by Key
-	nodes    []*Node                // sorted by Name; nil before they were listed; never changed in place
-	groups   indexBuilder           // each group sorted by Key
-	slices   map[Key]*EndpointSlice // by Key; those of no Service as well
+	services []*Service               // sorted by Key
+	nodes    []*Node                  // sorted by Name; nil before they were listed; never changed in place
+	index    SliceIndex               // of the last Snapshot
+	changed  map[Key][]*EndpointSlice // by Service, since then; each group sorted by Key
+	slices   map[Key]*EndpointSlice   // by Key; those of no Service as well
 
 	servicesShared bool // services belong to a Snapshot too
 }
 
 func newStore() *store {
-	return &store{slices: make(map[Key]*EndpointSlice)}
+	return &store{changed: make(map[Key][]*EndpointSlice), slices: make(map[Key]*EndpointSlice)}
 }
 
 // snapshot returns the present state.
 func (s *store) snapshot(complete int) *Snapshot {
 	s.servicesShared = true
-	return &Snapshot{Services: s.services, Nodes: s.nodes, Slices: s.groups.done(), Complete: complete}
+	if len(s.changed) > 0 {
+		s.index = s.index.With(s.changed)
+		s.changed = make(map[Key][]*EndpointSlice)
+	}
+	return &Snapshot{Services: s.services, Nodes: s.nodes, Slices: s.index, Complete: complete}
 }
 
 // replace makes l the whole state of src and reports whether that changed
@@ -147,7 +152,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	if slice.Service == "" {
 		return true
 	}
-	group := s.groups.index.Of(serviceOf(slice))
+	group := s.group(serviceOf(slice))
 	i, found := searchSlice(group, slice.Key)
 	if found {
 		group = slices.Clone(group)
@@ -155,7 +160,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	} else {
 		group = slices.Insert(slices.Clip(group), i, slice)
 	}
-	s.groups.set(serviceOf(slice), group)
+	s.changed[serviceOf(slice)] = group
 	return true
 }
 
@@ -168,10 +173,18 @@ func (s *store) removeSlice(key Key) bool {
 	if old.Service == "" {
 		return true
 	}
-	group := s.groups.index.Of(serviceOf(old))
+	group := s.group(serviceOf(old))
 	i, _ := searchSlice(group, key)
-	s.groups.set(serviceOf(old), slices.Delete(slices.Clone(group), i, i+1))
+	s.changed[serviceOf(old)] = slices.Delete(slices.Clone(group), i, i+1)
 	return true
+}
+
+// group returns the EndpointSlices of a Service at present.
+func (s *store) group(service Key) []*EndpointSlice {
+	if group, ok := s.changed[service]; ok {
+		return group
+	}
+	return s.index.Of(service)
 }
 
 func searchSlice(group []*EndpointSlice, key Key) (int, bool) {

@@ -100,7 +100,7 @@ func snapshotOf(svcs map[Key]*Service, slcs map[Key]*EndpointSlice) *Snapshot {
 			groups[serviceOf(slice)] = append(groups[serviceOf(slice)], slice)
 		}
 	}
-	s.Slices = IndexSlices(groups)
+	s.Slices = s.Slices.With(groups)
 	return s
 }
 

@@ -42,7 +42,7 @@ func newView(t testing.TB, services, pods int) *View {
 		}
 		groups[key] = []*kubeapi.EndpointSlice{slice}
 	}
-	snapshot.Slices = kubeapi.IndexSlices(groups)
+	snapshot.Slices = kubeapi.SliceIndex{}.With(groups)
 	client, err := kubeapi.New(kubeapi.Config{Server: c.Kubernetes.Servers[0], Namespaces: c.Kubernetes.Namespaces}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func TestAddressesThatNoServerCanHave(t *testing.T) {
 	slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Ready: true})
 	r := Compile(testConfig(), nil, &kubeapi.Snapshot{
 		Services: []*kubeapi.Service{svc},
-		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{svc.Key: {slice}}),
+		Slices:   kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{svc.Key: {slice}}),
 	}, nil)
 	want := []haproxy.Server{
 		{Addr: netip.MustParseAddrPort("10.0.0.1:8080"), State: haproxy.Ready},

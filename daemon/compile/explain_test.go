@@ -39,7 +39,7 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 	}
 	r := Compile(testConfig(), nil, &kubeapi.Snapshot{
 		Services: []*kubeapi.Service{older, younger},
-		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong}}),
+		Slices:   kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong}}),
 	}, nil)
 	e, ok := r.Explain(younger.Key)
 	if !ok || e.Object != younger || e.Skipped != "" || len(e.Ports) != 1 || len(e.Conflicts) != 1 {

@@ -35,7 +35,7 @@ func TestHostileAnnotationsChangeNothingOfOtherServices(t *testing.T) {
 	}
 	alone := &kubeapi.Snapshot{
 		Services: []*kubeapi.Service{good},
-		Slices:   kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{good.Key: {slice}}),
+		Slices:   kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{good.Key: {slice}}),
 	}
 	want := Compile(testConfig(), nil, alone, nil)
 	for _, k := range append(keys(), "", "unknown", "\n", "host.\n", `host."`) {

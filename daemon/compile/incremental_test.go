@@ -17,7 +17,7 @@ func TestOnlySlicesChangedForgetsNoField(t *testing.T) {
 	}{
 		"Services": {kubeapi.Snapshot{Services: []*kubeapi.Service{{}}}, false},
 		"Nodes":    {kubeapi.Snapshot{Nodes: []*kubeapi.Node{}}, false}, // can be listed now
-		"Slices":   {kubeapi.Snapshot{Slices: kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{{}: {{}}})}, true},
+		"Slices":   {kubeapi.Snapshot{Slices: kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{{}: {{}}})}, true},
 		"Complete": {kubeapi.Snapshot{Complete: 1}, true},
 		"Since":    {kubeapi.Snapshot{Since: time.Now()}, true},
 	}

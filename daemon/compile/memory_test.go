@@ -22,7 +22,7 @@ func TestAResultHoldsNothingOfWhatItWasMadeFrom(t *testing.T) {
 	snapshot := func(addr string) (*kubeapi.Snapshot, weak.Pointer[kubeapi.EndpointSlice]) {
 		slice := &kubeapi.EndpointSlice{Key: key, Service: key.Name, Ports: []kubeapi.EndpointPort{{Protocol: "TCP", Port: 80}},
 			Endpoints: []kubeapi.Endpoint{{Addr: netip.MustParseAddr(addr), Ready: true}}}
-		return &kubeapi.Snapshot{Services: services, Slices: kubeapi.IndexSlices(map[kubeapi.Key][]*kubeapi.EndpointSlice{key: {slice}})}, weak.Make(slice)
+		return &kubeapi.Snapshot{Services: services, Slices: kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{key: {slice}})}, weak.Make(slice)
 	}
 	cfg := config.Default()
 	before, old := snapshot("10.0.0.1")
@@ -77,11 +77,11 @@ func eventSnapshots(services int) [2]*kubeapi.Snapshot {
 		groups[key] = []*kubeapi.EndpointSlice{{Key: key, Service: key.Name, Ports: []kubeapi.EndpointPort{{Protocol: "TCP", Port: 80}},
 			Endpoints: []kubeapi.Endpoint{{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Ready: true}}}}
 	}
-	snap.Slices = kubeapi.IndexSlices(groups)
+	snap.Slices = kubeapi.SliceIndex{}.With(groups)
 	key := snap.Services[services/2].Key
 	without := *groups[key][0]
 	without.Endpoints = nil
 	next := *snap
-	next.Slices = snap.Slices.With(key, []*kubeapi.EndpointSlice{&without})
+	next.Slices = snap.Slices.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{key: {&without}})
 	return [2]*kubeapi.Snapshot{snap, &next}
 }

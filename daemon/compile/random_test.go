@@ -240,7 +240,7 @@ func (c *cluster) next(prev *kubeapi.Snapshot) *kubeapi.Snapshot {
 	}
 	slicesNow := prev.Slices
 	for key := range snap.Slices.Changed(prev.Slices) {
-		slicesNow = slicesNow.With(key, snap.Slices.Of(key))
+		slicesNow = slicesNow.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{key: snap.Slices.Of(key)})
 	}
 	snap.Slices = slicesNow
 	if slices.Equal(snap.Services, prev.Services) {
@@ -264,7 +264,7 @@ func (c *cluster) snapshot() *kubeapi.Snapshot {
 	for _, list := range groups {
 		slices.SortFunc(list, func(a, b *kubeapi.EndpointSlice) int { return a.Compare(b.Key) })
 	}
-	snap.Slices = kubeapi.IndexSlices(groups)
+	snap.Slices = kubeapi.SliceIndex{}.With(groups)
 	return snap
 }
 
@@ -281,7 +281,7 @@ func (c *cluster) permuted(snap *kubeapi.Snapshot) *kubeapi.Snapshot {
 			groups[key] = append(groups[key], &copied)
 		}
 	}
-	p.Slices = kubeapi.IndexSlices(groups)
+	p.Slices = kubeapi.SliceIndex{}.With(groups)
 	return p
 }
 
