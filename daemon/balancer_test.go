@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"podgate/daemon"
+	"podgate/daemon/drain"
 	"podgate/haproxy/haproxytest"
 )
 
@@ -99,7 +99,7 @@ drain_timeout = "20s"
 	}
 
 	l := startLoadAt(t, lb, "/cart/a", "/cart/b")
-	out, err := one.tryDrain(t, daemon.DrainOptions{Wait: true, UntilBoot: true})
+	out, err := one.tryDrain(t, drain.Options{Wait: true, UntilBoot: true})
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("drain: %q, %v", out, err)
 	}
@@ -108,9 +108,9 @@ drain_timeout = "20s"
 	one.restartHAProxy(t) // it is gone for a moment, as over a reboot
 	one.start(t)
 	one.awaitHealth(t, "503")
-	one.undrain(t, false)
+	one.undrain(t, drain.End)
 	one.awaitHealth(t, "200")
-	out, err = two.tryDrain(t, daemon.DrainOptions{Wait: true})
+	out, err = two.tryDrain(t, drain.Options{Wait: true})
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("drain of the other: %q, %v", out, err)
 	}

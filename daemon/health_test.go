@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/drain"
 	"podgate/daemon/edgetest"
 )
 
@@ -78,7 +78,7 @@ func (c *checked) awaitHealth(t *testing.T, want string) {
 	}
 }
 
-func (c *checked) drain(t *testing.T, o daemon.DrainOptions) string {
+func (c *checked) drain(t *testing.T, o drain.Options) string {
 	t.Helper()
 	out, err := c.tryDrain(t, o)
 	if err != nil {
@@ -87,24 +87,24 @@ func (c *checked) drain(t *testing.T, o daemon.DrainOptions) string {
 	return out
 }
 
-func (c *checked) tryDrain(t *testing.T, o daemon.DrainOptions) (string, error) {
+func (c *checked) tryDrain(t *testing.T, o drain.Options) (string, error) {
 	cfg, err := config.Load(c.TOML)
 	if err != nil {
 		return "", err
 	}
 	var out strings.Builder
-	err = daemon.Drain(t.Context(), cfg, o, &out)
+	err = drain.Begin(t.Context(), cfg, o, &out)
 	return out.String(), err
 }
 
-func (c *checked) undrain(t *testing.T, ifOver bool) string {
+func (c *checked) undrain(t *testing.T, end func(context.Context, *config.Config, io.Writer) error) string {
 	t.Helper()
 	cfg, err := config.Load(c.TOML)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := daemon.Undrain(t.Context(), cfg, ifOver, &out); err != nil {
+	if err := end(t.Context(), cfg, &out); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -232,7 +232,7 @@ func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
 	c.start(t)
 	c.awaitHealth(t, "200")
-	if got, want := c.drain(t, daemon.DrainOptions{}), "health checks fail, the load balancer is to send clients elsewhere\n"; got != want {
+	if got, want := c.drain(t, drain.Options{}), "health checks fail now, so that the load balancer sends clients elsewhere\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, err := ask1(c.plain, checkRequest); got != "503 503 draining" { // at once
@@ -253,10 +253,10 @@ func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
 	if strings.Contains(c.Log.String(), "drift") {
 		t.Error("a drain is drift")
 	}
-	if got := c.undrain(t, true); got != "the drain goes on\n" {
+	if got := c.undrain(t, drain.EndExpired); got != "the drain has not expired\n" {
 		t.Errorf("undrain --if-over: got %q", got)
 	}
-	if got := c.undrain(t, false); got != "health checks pass again\n" {
+	if got := c.undrain(t, drain.End); got != "health checks pass again\n" {
 		t.Errorf("undrain: got %q", got)
 	}
 	c.awaitHealth(t, "200")
@@ -264,11 +264,11 @@ func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
 
 	// With podgate and then HAProxy down.
 	c.stop(t)
-	c.drain(t, daemon.DrainOptions{})
+	c.drain(t, drain.Options{})
 	c.awaitHealth(t, "503 503 draining")
 	c.restartHAProxy(t)
 	c.awaitHealth(t, "503 503 draining")
-	c.undrain(t, false)
+	c.undrain(t, drain.End)
 	c.awaitHealth(t, "200")
 }
 
@@ -276,15 +276,15 @@ func TestADrainEndsByItself(t *testing.T) {
 	c := newChecked(t, "")
 	c.start(t)
 	c.awaitHealth(t, "200")
-	out := c.drain(t, daemon.DrainOptions{For: 300 * time.Millisecond})
-	if want := "the drain ends by itself after 300ms, if podgate runs then\n"; !strings.HasSuffix(out, want) {
+	out := c.drain(t, drain.Options{For: 300 * time.Millisecond})
+	if want := "the drain ends after 300ms if podgate is running then\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("got %q", out)
 	}
 	c.awaitHealth(t, "200")
 	c.awaitLog(t, "drain is over")
 
 	// One that was to last until the machine is booted again, in another boot.
-	c.drain(t, daemon.DrainOptions{UntilBoot: true})
+	c.drain(t, drain.Options{UntilBoot: true})
 	c.awaitHealth(t, "503")
 	c.stop(t)
 	file := filepath.Join(c.HAProxy.Folder, "podgate.drain")
@@ -311,7 +311,7 @@ func TestDrainWaitsForSessions(t *testing.T) {
 	drained := make(chan string)
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		out, err := c.tryDrain(t, daemon.DrainOptions{Wait: true})
+		out, err := c.tryDrain(t, drain.Options{Wait: true})
 		drained <- fmt.Sprint(out, err)
 	})
 	c.awaitHealth(t, "503")
@@ -350,8 +350,8 @@ func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 	}
 	defer conn.Close()
 	awaitAccepted(t, c)
-	out, err := c.tryDrain(t, daemon.DrainOptions{Wait: true})
-	var sessions *daemon.SessionsError
+	out, err := c.tryDrain(t, drain.Options{Wait: true})
+	var sessions *drain.SessionsError
 	if !errors.As(err, &sessions) || sessions.Sessions != 1 || !strings.Contains(out, "waiting for 1 sessions to end") && out == "" {
 		t.Errorf("got %q, %v", out, err)
 	}
@@ -359,7 +359,7 @@ func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 	if answer != "200 cart-0 /" {
 		t.Errorf("got %q, %v", answer, err)
 	}
-	if out := c.drain(t, daemon.DrainOptions{Wait: true}); !strings.HasSuffix(out, "drained: no sessions are left\n") {
+	if out := c.drain(t, drain.Options{Wait: true}); !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("got %q", out)
 	}
 }
@@ -370,7 +370,7 @@ func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
 	const wait = time.Second
 	c := newChecked(t, "drain_wait = \"1s\"\n")
 	drained := c.drainAside(t)
-	drained.awaitLine(t, "trying for 10s: HAProxy has not loaded what podgate writes")
+	drained.awaitLine(t, "retrying for 10s: HAProxy has not loaded podgate's configuration")
 	time.Sleep(wait / 2) // a wait from the command's start would end early by it
 	told := time.Now()
 	c.start(t)
@@ -402,7 +402,7 @@ func TestAHAProxyThatHangsIsNotTakenForDrained(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
-	drained.awaitLine(t, "trying on: ")
+	drained.awaitLine(t, "retrying: ")
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +426,7 @@ func (c *checked) drainAside(t *testing.T) *drainAside {
 		t.Fatal(err)
 	}
 	d := &drainAside{t: t, done: make(chan error, 1)}
-	go func() { d.done <- daemon.Drain(t.Context(), cfg, daemon.DrainOptions{Wait: true}, &d.out) }()
+	go func() { d.done <- drain.Begin(t.Context(), cfg, drain.Options{Wait: true}, &d.out) }()
 	return d
 }
 
@@ -460,13 +460,13 @@ func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
 	c.awaitHealth(t, "200")
 	result := make(chan error, 1)
 	go func() {
-		_, err := c.tryDrain(t, daemon.DrainOptions{Wait: true})
+		_, err := c.tryDrain(t, drain.Options{Wait: true})
 		result <- err
 	}()
 	c.awaitHealth(t, "503")
-	c.undrain(t, false)
-	if err := <-result; !errors.Is(err, daemon.ErrUndrained) {
-		t.Errorf("got %v, want %v", err, daemon.ErrUndrained)
+	c.undrain(t, drain.End)
+	if err := <-result; !errors.Is(err, drain.ErrEnded) {
+		t.Errorf("got %v, want %v", err, drain.ErrEnded)
 	}
 	c.awaitHealth(t, "200") // the wait did not drain it again
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -475,7 +475,7 @@ func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := daemon.Drain(ctx, cfg, daemon.DrainOptions{Wait: true}, io.Discard); err == nil {
+	if err := drain.Begin(ctx, cfg, drain.Options{Wait: true}, io.Discard); err == nil {
 		t.Error("it did not tell that it was interrupted")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
+	"podgate/daemon/drain"
 	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -25,10 +26,10 @@ const drainInterval = 2 * time.Second
 // when a drain begins and ends, and ends one that is over by itself.
 func (d *Daemon) node(ctx context.Context) haproxy.Node {
 	at, draining := confdir.Dir(d.Config.HAProxy.Folder).ReadDrain()
-	if draining && at.Over() {
+	if draining && at.Expired() {
 		draining, d.draining = false, true
-		if err := Undrain(ctx, d.Config, false, io.Discard); err != nil {
-			d.Log.Error("drain is over and HAProxy is not told", "err", err)
+		if err := drain.End(ctx, d.Config, io.Discard); err != nil {
+			d.Log.Error("drain expired, and health checks still fail: run podgate undrain", "err", err)
 		}
 	}
 	switch {

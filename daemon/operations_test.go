@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"podgate/daemon"
 	"podgate/daemon/admin"
 	"podgate/daemon/config"
+	"podgate/daemon/drain"
 	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi/kubeapitest"
@@ -119,7 +119,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 		"the node drains": func(t *testing.T, e *edge) {
 			c, err := config.Load(e.TOML)
 			if err == nil {
-				err = daemon.Drain(t.Context(), c, daemon.DrainOptions{}, io.Discard)
+				err = drain.Begin(t.Context(), c, drain.Options{}, io.Discard)
 			}
 			if err != nil {
 				t.Error(err)

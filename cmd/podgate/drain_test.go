@@ -15,9 +15,9 @@ func TestDrainAndUndrainWithoutAHAProxy(t *testing.T) {
 		want string
 	}{
 		{[]string{"undrain"}, "not draining; HAProxy does not answer\n"},
-		{[]string{"drain", "--wait"}, "HAProxy does not answer; when it starts, it will drain\ndrained: no sessions are left\n"},
-		{[]string{"undrain", "--if-over"}, "the drain goes on\n"},
-		{[]string{"drain", "--for", "1ms"}, "HAProxy does not answer; when it starts, it will drain\nthe drain ends by itself after 1ms, if podgate runs then\n"},
+		{[]string{"drain", "--wait"}, "HAProxy does not answer; it will drain when it starts\ndrained: no sessions are left\n"},
+		{[]string{"undrain", "--if-over"}, "the drain has not expired\n"},
+		{[]string{"drain", "--for", "1ms"}, "HAProxy does not answer; it will drain when it starts\nthe drain ends after 1ms if podgate is running then\n"},
 		{[]string{"undrain", "--if-over"}, "not draining; HAProxy does not answer\n"},
 	} {
 		stdout, stderr, code := podgate(t, append(row.args, "--config", file)...)

@@ -52,6 +52,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/confdir
 			daemon/config
 			daemon/demo
+			daemon/drain
 			daemon/guard
 			daemon/setup
 			haproxy/check
@@ -63,6 +64,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/compile
 			daemon/confdir
 			daemon/config
+			daemon/drain
 			daemon/guard
 			daemon/latest
 			daemon/reconcile
@@ -133,6 +135,13 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/admin
 			daemon/edgetest
 			haproxy/haproxytest
+		`,
+		"daemon/drain": `
+			daemon/confdir
+			daemon/config
+			haproxy
+			haproxy/cfgfile
+			haproxy/runtime
 		`,
 		"daemon/edgetest": `
 			daemon

@@ -55,8 +55,8 @@ func (d Dir) RemoveDrain() error {
 	return d.sync()
 }
 
-// Over reports whether the drain has ended by itself.
-func (d Drain) Over() bool {
+// Expired reports whether the drain has ended by itself.
+func (d Drain) Expired() bool {
 	now := time.Now()
 	return !d.Until.IsZero() && !now.Before(d.Until) || d.UntilBoot && d.Since.Before(booted(now))
 }

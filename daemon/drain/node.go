@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"podgate/daemon/confdir"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+)
+
+const (
+	// setPatience is how long HAProxy is given to accept the node map. A HAProxy that
+	// hangs, or has not loaded podgate's configuration yet, may accept it later: in
+	// podgate's first second, a reload of the largest edge takes half of this.
+	setPatience = 10 * time.Second
+	// pollInterval is how often HAProxy is asked while waiting.
+	pollInterval = 250 * time.Millisecond
+)
+
+// node is this edge node: podgate's folder and HAProxy.
+type node struct {
+	dir     confdir.Dir
+	runtime *runtime.Client
+}
+
+func newNode(c *config.Config) node {
+	h := c.HAProxy
+	return node{confdir.Dir(h.Folder), runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)}
+}
+
+// set writes the node map to disk and sends it to HAProxy. Answers is false if no
+// HAProxy is running.
+func (n node) set(ctx context.Context, draining bool) (answers bool, err error) {
+	maps, observeErr := n.runtime.Maps(ctx)
+	var running haproxy.Map
+	if i := slices.Index(haproxy.MapNames(), haproxy.NodeMap); i < len(maps) {
+		running = maps[i]
+	}
+	have := haproxy.ParseNode(running)
+	want := have
+	if observeErr != nil {
+		want = n.onDisk()
+	}
+	want.Draining = draining
+	texts, err := cfgfile.RenderMaps([]haproxy.Map{want.Map()})
+	if err != nil {
+		return false, err
+	}
+	if err := n.dir.WriteMaps(texts); err != nil {
+		return false, err
+	}
+	if observeErr != nil {
+		if runtime.NobodyListens(observeErr) {
+			return false, nil
+		}
+		return false, observeErr
+	}
+	if have == want {
+		return true, nil
+	}
+	applied, err := n.runtime.Apply(ctx, haproxy.Plan{Maps: []haproxy.Map{want.Map()}})
+	switch {
+	case err != nil:
+		return false, err
+	case len(applied.Refused) > 0:
+		return false, fmt.Errorf("HAProxy has not loaded podgate's configuration (is podgate running? see podgate setup haproxy --check): %s", applied.Refused[0])
+	}
+	return true, nil
+}
+
+// outcome is what became of setWithRetries.
+type outcome struct {
+	answers bool // HAProxy is running
+	retried bool // not the first attempt succeeded
+}
+
+// setWithRetries is set until it succeeds, for as long as that may help.
+func (n node) setWithRetries(ctx context.Context, draining bool, out io.Writer) (o outcome, err error) {
+	began := time.Now()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		o.answers, err = n.set(ctx, draining)
+		if err == nil || errors.Is(err, os.ErrPermission) || time.Since(began) >= setPatience {
+			return o, err
+		}
+		if !o.retried {
+			fmt.Fprintf(out, "retrying for %s: %v\n", config.FormatDuration(setPatience), err)
+		}
+		o.retried = true
+		select {
+		case <-ctx.Done():
+			return o, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}
+
+// onDisk is the node map with which HAProxy would start.
+func (n node) onDisk() haproxy.Node {
+	text, err := os.ReadFile(n.dir.Path(cfgfile.MapFile(haproxy.NodeMap)))
+	if err != nil {
+		return haproxy.Node{}
+	}
+	var m haproxy.Map
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		m.Entries = append(m.Entries, haproxy.MapEntry{Key: key, Value: value})
+	}
+	return haproxy.ParseNode(m)
+}
+
+// wait returns when the load balancer must have noticed the drain, which began at
+// since, and the last session has ended. It does not give up when HAProxy cannot be
+// asked for a while: at a shutdown, HAProxy is stopped as soon as wait returns.
+func (n node) wait(ctx context.Context, since time.Time, cloud config.Cloud, out io.Writer) error {
+	noticed := since.Add(cloud.DrainWait)
+	latest := noticed.Add(cloud.DrainTimeout)
+	if left := time.Until(noticed).Round(time.Second); left > 0 {
+		fmt.Fprintf(out, "waiting %s for the load balancer (cloud.drain_wait)\n", config.FormatDuration(left))
+	}
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	var lastErr string // that was written to out
+	waiting := false
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("drain: wait interrupted, the node keeps draining: %w", context.Cause(ctx))
+		case <-tick.C:
+		}
+		if _, draining := n.dir.ReadDrain(); !draining {
+			return ErrEnded
+		}
+		sessions, err := n.sessions(ctx)
+		now := time.Now()
+		switch {
+		case ctx.Err() != nil:
+		case err != nil && !now.Before(latest):
+			return fmt.Errorf("drain: %w", err)
+		case err != nil:
+			if lastErr != err.Error() {
+				lastErr = err.Error()
+				fmt.Fprintf(out, "retrying: %v\n", err)
+			}
+		case now.Before(noticed):
+		case sessions == 0:
+			fmt.Fprintln(out, "drained: no sessions are left")
+			return nil
+		case !now.Before(latest):
+			return &SessionsError{sessions, cloud.DrainTimeout}
+		case !waiting:
+			waiting = true
+			fmt.Fprintf(out, "waiting for %d sessions to end\n", sessions)
+		}
+	}
+}
+
+// sessions returns how many sessions HAProxy has, zero if it is not running. It sets
+// the node map again, since a reload may have begun with the map of before.
+func (n node) sessions(ctx context.Context) (int, error) {
+	answers, err := n.set(ctx, true)
+	if err != nil || !answers {
+		return 0, err
+	}
+	return n.runtime.FrontendSessions(ctx)
+}
