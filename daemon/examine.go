@@ -218,7 +218,7 @@ func (x *examination) peers(ctx context.Context) {
 	if x.local.Asked {
 		what = "HAProxy in peers.nodes"
 	}
-	node, err := x.config.Peers.Find(x.local.Name)
+	node, err := haproxy.FindPeer(nodes, x.local.Name)
 	if err == nil {
 		what += fmt.Sprintf(", %s at %s", node.Name, node.Addr)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"podgate/daemon/config"
 	"podgate/daemon/reconcile"
+	"podgate/haproxy"
 )
 
 // CheckPeers says why this host would share nothing with the other nodes that c
@@ -15,7 +16,7 @@ func CheckPeers(c *config.Config) error {
 	if len(c.Peers.Nodes) == 0 {
 		return nil
 	}
-	if _, err := c.Peers.Find(reconcile.HostPeer().Name); err != nil {
+	if _, err := haproxy.FindPeer(c.Peers.Nodes, reconcile.HostPeer().Name); err != nil {
 		return fmt.Errorf("peers.nodes: on this host: %w (but where -L or localpeer gives it one of these names)", err)
 	}
 	return nil

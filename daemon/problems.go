@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"podgate/daemon/admin"
+	"podgate/daemon/certstore"
 	"podgate/daemon/compile"
 	"podgate/daemon/transition"
 )
@@ -70,7 +71,11 @@ func (d *Daemon) reportProblems() {
 // reportCertificates logs the problems of certificate files that began or ended.
 func (d *Daemon) reportCertificates() {
 	var changes []*admin.Change
-	began, ended := d.unserved.set(slices.Concat(d.choice.Problems, d.status.Rejected), time.Now())
+	problems := slices.Clone(d.choice.Problems)
+	for _, r := range d.status.Rejected {
+		problems = append(problems, certstore.Problem{File: r.Source, Text: r.Reason})
+	}
+	began, ended := d.unserved.set(problems, time.Now())
 	for _, p := range began {
 		d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
 		changes = append(changes, told("certificate problem", p.String()))

@@ -4,7 +4,11 @@ package haproxy
 
 import (
 	"cmp"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +43,25 @@ func (PEM) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(key)") }
 
 // MarshalText writes what it is and not what it holds: JSON and logs get that.
 func (PEM) MarshalText() ([]byte, error) { return []byte("(key)"), nil }
+
+// Leaf is the first certificate, which is the one that is served.
+func (p PEM) Leaf() (*x509.Certificate, error) {
+	for block, rest := pem.Decode(p); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			return x509.ParseCertificate(block.Bytes)
+		}
+	}
+	return nil, errors.New("no certificate in PEM")
+}
+
+// Fingerprint is that of the Certificate; "" if there is none.
+func (p PEM) Fingerprint() string {
+	leaf, err := p.Leaf()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%X", sha1.Sum(leaf.Raw))
+}
 
 // Digest is the hash by which contents are compared.
 func (p PEM) Digest() string { return fmt.Sprintf("%x", sha256.Sum256(p)) }

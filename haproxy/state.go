@@ -77,12 +77,6 @@ type Settings struct {
 	Peers []Peer
 }
 
-// Peer is an edge node. HAProxy knows itself by the host's name.
-type Peer struct {
-	Name string
-	Addr netip.AddrPort
-}
-
 func (s Settings) equal(o Settings) bool { return reflect.DeepEqual(s, o) }
 
 // AccessLog is a format of the lines that HAProxy logs of its traffic.

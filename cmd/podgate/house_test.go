@@ -161,9 +161,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		`,
 		"daemon/latest": ``,
 		"daemon/reconcile": `
-			daemon/certstore
 			daemon/confdir
-			daemon/config
 			daemon/guard
 			daemon/transition
 			haproxy

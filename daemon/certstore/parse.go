@@ -89,16 +89,6 @@ func usable(c haproxy.Certificate, now time.Time) error {
 	return nil
 }
 
-// Fingerprint is that of the first certificate of a PEM text, as HAProxy shows
-// it; "" if there is none.
-func Fingerprint(text []byte) string {
-	blocks := blocksOf(text, "CERTIFICATE")
-	if len(blocks) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%X", sha1.Sum(blocks[0].Bytes))
-}
-
 func blocksOf(text []byte, kind string) (blocks []*pem.Block) {
 	for {
 		var b *pem.Block

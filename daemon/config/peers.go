@@ -23,24 +23,6 @@ func (p *Peers) keys() []key {
 	}
 }
 
-// Find returns the node that HAProxy takes itself for, by the name that it goes
-// by. The error, which does not say whose name it is, tells what becomes of a
-// HAProxy that does not find itself.
-func (p *Peers) Find(name string) (haproxy.Peer, error) {
-	var names []string
-	for _, n := range p.Nodes {
-		if n.Name == name {
-			return n, nil
-		}
-		names = append(names, n.Name)
-	}
-	const most = 4
-	if more := len(names) - most; more > 0 {
-		names = append(names[:most], fmt.Sprintf("%d more", more))
-	}
-	return haproxy.Peer{}, fmt.Errorf("%q is none of %s: HAProxy leaves the peers out and shares no table of clients", name, strings.Join(names, ", "))
-}
-
 func peer(s string) (haproxy.Peer, error) {
 	name, addr, ok := strings.Cut(s, "=")
 	if !ok {

@@ -3,7 +3,6 @@
 package reconcile
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +11,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"time"
 
-	"podgate/daemon/certstore"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
-	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
 
@@ -49,7 +45,7 @@ func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.S
 			continue
 		}
 		text, err := r.dir.ReadCertificate(c.Name)
-		if err == nil && certstore.Fingerprint(text) == c.Fingerprint {
+		if err == nil && haproxy.PEM(text).Fingerprint() == c.Fingerprint {
 			c.Digest = haproxy.PEM(text).Digest()
 		}
 	}
@@ -123,7 +119,7 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 		if c.Name == "" || refusal.Certificate.Op == haproxy.DeleteCertificate {
 			continue
 		}
-		r.vetted.refuse(c, errors.New(refusal.Reply))
+		r.validated.reject(c.Digest, refusal.Reply)
 		if old := undo[c.Name]; old != nil {
 			if err := r.dir.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
 				return err
@@ -191,122 +187,5 @@ func (r *Reconciler) tidyCertificates(want haproxy.State) {
 				r.log.Warn("certificate is left behind", "file", name, "err", err)
 			}
 		}
-	}
-}
-
-// vetted remembers which certificates HAProxy's own binary would load: with one
-// that it would not, it does not start.
-type vetted struct {
-	good map[string]bool  // by Digest
-	bad  map[string]error // by Digest
-	// The last answer, for the same question: what stays the same stays one.
-	asked, answer []haproxy.Certificate
-	refusals      []certstore.Problem
-}
-
-func (v *vetted) refuse(c haproxy.Certificate, why error) {
-	delete(v.good, c.Digest)
-	if v.bad == nil {
-		v.bad = map[string]error{}
-	}
-	v.bad[c.Digest] = why
-	v.asked = nil
-}
-
-// vet returns want with those certificates that HAProxy would load. In the place
-// of one that it would not stands what it has under that Name.
-func (r *Reconciler) vet(ctx context.Context, want haproxy.State) haproxy.State {
-	v := &r.vetted
-	if len(want.Certificates) == 0 {
-		v.refusals = nil
-		return want
-	}
-	if v.asked != nil && len(v.asked) == len(want.Certificates) && &v.asked[0] == &want.Certificates[0] {
-		return withVetted(want, v.answer)
-	}
-	if v.good == nil {
-		v.good = map[string]bool{}
-	}
-	var unknown []haproxy.Certificate
-	for _, c := range want.Certificates {
-		if v.good[c.Digest] || v.bad[c.Digest] != nil {
-			continue
-		}
-		if text, err := r.dir.ReadCertificate(c.Name); err == nil && bytes.Equal(text, c.PEM) {
-			v.good[c.Digest] = true
-			continue
-		}
-		unknown = append(unknown, c)
-	}
-	r.vetAll(ctx, unknown)
-	if ctx.Err() != nil {
-		return want
-	}
-	v.asked, v.refusals = want.Certificates, nil
-	if !slices.ContainsFunc(want.Certificates, func(c haproxy.Certificate) bool { return v.bad[c.Digest] != nil }) {
-		v.answer = want.Certificates
-		return want
-	}
-	v.answer = nil
-	for _, c := range want.Certificates {
-		if why := v.bad[c.Digest]; why != nil {
-			inService, ok := certstore.InService(r.dir.CertificateFolder(), c.Name, c.Source, time.Now())
-			text := fmt.Sprintf("HAProxy refuses it: %v; it is not served", why)
-			if ok {
-				text = fmt.Sprintf("HAProxy refuses it: %v; the one in service stays", why)
-			}
-			v.refusals = append(v.refusals, certstore.Problem{File: c.Source, Text: text})
-			if !ok || v.bad[inService.Digest] != nil {
-				continue
-			}
-			inService.Serves = c.Serves
-			c = inService
-		}
-		v.answer = append(v.answer, c)
-	}
-	return withVetted(want, v.answer)
-}
-
-// shown are those of the wanted certificates that HAProxy's binary would load, and
-// what is in service in the place of the others.
-func (r *Reconciler) shown() []haproxy.Certificate {
-	chosen := r.chosen
-	if v := r.vetted; len(chosen) > 0 && len(v.asked) == len(chosen) && &v.asked[0] == &chosen[0] {
-		return v.answer
-	}
-	return chosen
-}
-
-// withVetted is want with these certificates, and with a default one only if that
-// is among them.
-func withVetted(want haproxy.State, vetted []haproxy.Certificate) haproxy.State {
-	want.Certificates = vetted
-	fallback := want.DefaultCertificate()
-	if fallback != "" && !slices.ContainsFunc(vetted, func(c haproxy.Certificate) bool { return c.Name == fallback }) {
-		return want.WithoutDefaultCertificate()
-	}
-	return want
-}
-
-// vetAll asks HAProxy of all, and of halves where it refuses some.
-func (r *Reconciler) vetAll(ctx context.Context, certificates []haproxy.Certificate) {
-	if len(certificates) == 0 || ctx.Err() != nil {
-		return
-	}
-	err := r.haproxy.Certificates(ctx, string(r.dir), certificates)
-	var refused *check.RejectedError
-	switch {
-	case err == nil:
-		for _, c := range certificates {
-			r.vetted.good[c.Digest] = true
-		}
-	case !errors.As(err, &refused): // nobody knows; HAProxy itself will say
-		r.log.Warn("certificates are not checked", "err", err)
-	case len(certificates) == 1:
-		r.vetted.refuse(certificates[0], errors.New(refused.Output))
-	default:
-		half := len(certificates) / 2
-		r.vetAll(ctx, certificates[:half])
-		r.vetAll(ctx, certificates[half:])
 	}
 }

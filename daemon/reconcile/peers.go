@@ -6,7 +6,6 @@ import (
 	"context"
 	"os"
 
-	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
@@ -39,7 +38,7 @@ func (r *Reconciler) findLocal(ctx context.Context, nodes []haproxy.Peer) {
 		if r.localOf != r.process.Pid {
 			r.local, r.localOf = AskPeer(ctx, r.runtime), r.process.Pid
 		}
-		if _, err := (&config.Peers{Nodes: nodes}).Find(r.local.Name); err != nil {
+		if _, err := haproxy.FindPeer(nodes, r.local.Name); err != nil {
 			reason = err.Error()
 		}
 	}

@@ -102,7 +102,7 @@ type Reconciler struct {
 
 	guard       *guard.Guard
 	chosen      []haproxy.Certificate // that are wanted
-	vetted      vetted
+	validated   validated
 	authorities map[string][]byte // that are wanted, by file name
 	tickets     tickets
 	quarantine  quarantine
@@ -122,16 +122,17 @@ type Reconciler struct {
 // New returns a Reconciler that knows nothing of HAProxy yet.
 func New(h Host, c Config) *Reconciler {
 	return &Reconciler{
-		runtime: h.Runtime,
-		haproxy: h.Check,
-		dir:     h.Dir,
-		writer:  confdir.NewWriter(h.Dir),
-		now:     h.Now,
-		alive:   h.Alive,
-		log:     h.Log,
-		config:  c,
-		guard:   guard.New(c.Limits, h.Dir, h.Now, h.Log),
-		local:   HostPeer(),
+		runtime:   h.Runtime,
+		haproxy:   h.Check,
+		dir:       h.Dir,
+		writer:    confdir.NewWriter(h.Dir),
+		now:       h.Now,
+		alive:     h.Alive,
+		log:       h.Log,
+		config:    c,
+		guard:     guard.New(c.Limits, h.Dir, h.Now, h.Log),
+		local:     HostPeer(),
+		validated: validated{good: map[string]bool{}, bad: map[string]string{}},
 	}
 }
 
@@ -186,14 +187,14 @@ func (r *Reconciler) step(ctx context.Context, want haproxy.State, pass *Result)
 			return err // the files stay as they are: they hold the servers that want lacks
 		}
 		r.beginGuard()
-		return errors.Join(err, r.writeDesired(ctx, r.vet(ctx, r.guard.Hold(want))))
+		return errors.Join(err, r.writeDesired(ctx, r.withValidCertificates(ctx, r.guard.Hold(want))))
 	}
 	r.findLocal(ctx, want.Settings.Peers)
 	if r.unknowns.In(want) {
 		want = want.KeepUnknown(r.have.Servers)
 	}
 	r.beginGuard()
-	want = r.vet(ctx, r.guard.Hold(want))
+	want = r.withValidCertificates(ctx, r.guard.Hold(want))
 	want.RuntimeBackends = r.have.TakesBackends
 	possible := r.quarantine.filter(want, r.have.Loaded)
 	refused, err := r.change(ctx, session, possible, pass)

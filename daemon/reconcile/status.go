@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"podgate/daemon/certstore"
 	"podgate/daemon/guard"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
@@ -32,7 +31,7 @@ type Status struct {
 	// Certificates are those that were wanted last. One that HAProxy would not load
 	// is replaced by the one in service, and a reason is in Rejected.
 	Certificates []haproxy.Certificate
-	Rejected     []certstore.Problem
+	Rejected     []Rejection
 
 	Counters Counters
 }
@@ -55,12 +54,13 @@ func (s Status) String() string {
 
 // Status is how HAProxy is now.
 func (r *Reconciler) Status() Status {
+	certificates, _ := r.validated.of(r.chosen)
 	s := Status{
 		Process: r.process, Trouble: r.trouble.Reason(),
 		Backends: r.have.Loaded.Backends.Len(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),
 		ReloadAt: r.reload.at, ReloadReasons: r.reload.reasons, Leaving: r.deletes.leaving, Removal: r.guard.Removal(),
 		SetAside:     map[string]string{},
-		Certificates: r.shown(), Rejected: r.vetted.refusals,
+		Certificates: certificates, Rejected: r.validated.rejected,
 		Counters: r.count,
 	}
 	s.InSync = s.Answers() && r.ours && s.Trouble == "" && len(s.ReloadReasons) == 0
