@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -125,8 +126,13 @@ func sum(set *token.FileSet, e ast.Expr) ([]part, bool) {
 func allComments(root string) ([]text, error) {
 	var all []text
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" {
+		switch {
+		case err != nil:
 			return err
+		case entry.IsDir() && slices.Contains([]string{".git", "bin", "dist"}, entry.Name()): // what make writes
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".go":
+			return nil
 		}
 		set := token.NewFileSet()
 		tree, err := parser.ParseFile(set, path, nil, parser.ParseComments|parser.SkipObjectResolution)
