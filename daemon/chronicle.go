@@ -59,12 +59,12 @@ func told(what, why string) *admin.Change {
 func (c *chronicle) api(now []kubeapi.Condition) {
 	for _, n := range now {
 		if !slices.Contains(c.conditions, n) {
-			c.tell(&admin.Change{At: n.Since, What: "API server: " + n.Kind, How: admin.NotApplied, Why: n.Text})
+			c.tell(&admin.Change{At: n.Since, What: "API server: " + string(n.Kind), How: admin.NotApplied, Why: n.Text})
 		}
 	}
 	for _, old := range c.conditions {
 		if !slices.Contains(now, old) {
-			c.tell(told("API server: no longer "+old.Kind, ""))
+			c.tell(told("API server: no longer "+string(old.Kind), ""))
 		}
 	}
 	c.conditions = now

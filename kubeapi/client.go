@@ -26,7 +26,7 @@ type Client struct {
 	probes      *retryablehttp.Client // lists of a server that is down: each is asked for once
 
 	timeouts timeouts
-	board    statusBoard
+	tracker  *tracker
 	relist   chan struct{} // asks Follow for another list; of capacity 1
 }
 
@@ -81,6 +81,7 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.servers.use(credentials.Servers())
+	c.tracker = newTracker(log, c.Server)
 	c.lists = newListClient(c.http, cfg.PollInterval, pageRetries)
 	c.probes = newListClient(c.http, cfg.PollInterval, 0)
 	return c, nil

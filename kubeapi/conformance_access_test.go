@@ -25,7 +25,7 @@ func accessWithdrawn(t *testing.T, s *space) {
 	f.seesTruth()
 
 	s.remove("rbac.authorization.k8s.io/v1", "RoleBinding", "podgate")
-	f.tells(refusedWithin, "API server refuses a list", 2)
+	f.tells(refusedWithin, "API server forbids a list", 2)
 	s.service("pay", nil)
 	f.keeps("cart")
 
@@ -33,8 +33,8 @@ func accessWithdrawn(t *testing.T, s *space) {
 	f.sees(stands("cart", "pay"))
 	f.tells(refusedWithin, "API server allows the list", 2)
 	f.seesTruth()
-	f.told(eachResource("API server refuses a list", "API server allows the list")...)
-	if got := f.logs.lines("refuses a list"); !strings.Contains(got[0], "its role needs the rule {apiGroups: ") {
+	f.told(eachResource("API server forbids a list", "API server allows the list")...)
+	if got := f.logs.lines("forbids a list"); !strings.Contains(got[0], "its role needs the rule {apiGroups: ") {
 		t.Errorf("log %q, want the rule that is missing", got[0])
 	}
 }
@@ -70,19 +70,19 @@ func watchNotAllowed(t *testing.T, s *space) {
 	cfg := s.config()
 	cfg.ResyncInterval = 3 * time.Second
 	f := s.follow(cfg)
-	f.tells(seenWithin, "watch refused, polling", 2)
+	f.tells(seenWithin, "watch rejected, polling", 2)
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
 	f.sees(s.answers("cart", pod+":8080"))
 	f.seesTruth()
-	f.told(eachResource("watch refused, polling")...)
+	f.told(eachResource("watch rejected, polling")...)
 
 	s.patch("rbac.authorization.k8s.io/v1", "Role", "lists", role("get", "list", "watch"))
 	f.tells(seenWithin, "watch works, polling ended", 2)
 	s.service("pay", nil)
 	f.sees(stands("cart", "pay"))
 	f.seesTruth()
-	f.told(eachResource("watch refused, polling", "watch works, polling ended")...)
+	f.told(eachResource("watch rejected, polling", "watch works, polling ended")...)
 }
 
 // mayList waits until the account may list what Follow lists.
@@ -107,7 +107,7 @@ func tokenExpires(t *testing.T, s *space) {
 	f.sees(stands("cart"))
 
 	write(t, cfg.TokenFile, s.cluster.Expiring(t, s.token(), soon()))
-	f.tells(refusedWithin, "API server refuses the credentials", 1)
+	f.tells(refusedWithin, "API server rejects the credentials", 1)
 	s.service("pay", nil)
 	f.keeps("cart")
 
@@ -115,8 +115,8 @@ func tokenExpires(t *testing.T, s *space) {
 	f.sees(stands("cart", "pay"))
 	f.tells(seenWithin, "API server accepts the credentials", 1)
 	f.seesTruth()
-	f.told("API server refuses the credentials", "API server accepts the credentials")
-	if got := f.logs.lines("refuses the credentials"); !strings.Contains(got[0], cfg.TokenFile) {
+	f.told("API server rejects the credentials", "API server accepts the credentials")
+	if got := f.logs.lines("rejects the credentials"); !strings.Contains(got[0], cfg.TokenFile) {
 		t.Errorf("log %q, want it to name %s", got[0], cfg.TokenFile)
 	}
 }
@@ -148,7 +148,7 @@ func accountCreatedAnew(t *testing.T, s *space) {
 	f.sees(stands("cart"))
 
 	s.remove("v1", "ServiceAccount", conformanceAccount)
-	f.tells(refusedWithin, "API server refuses the credentials", 1)
+	f.tells(refusedWithin, "API server rejects the credentials", 1)
 	s.createAccount()
 	s.service("pay", nil)
 	f.keeps("cart")
@@ -157,5 +157,5 @@ func accountCreatedAnew(t *testing.T, s *space) {
 	f.sees(stands("cart", "pay"))
 	f.tells(seenWithin, "API server accepts the credentials", 1)
 	f.seesTruth()
-	f.told("API server refuses the credentials", "API server accepts the credentials")
+	f.told("API server rejects the credentials", "API server accepts the credentials")
 }

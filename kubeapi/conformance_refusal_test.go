@@ -80,7 +80,7 @@ func tooManyRequests(t *testing.T, s *space) {
 	leave := crowd(4, 5*time.Millisecond)
 	defer func() { leave() }()
 	account.Await(t, path, http.StatusTooManyRequests)
-	polls.tells(refusedWithin, "API server overloaded", 1)
+	polls.tells(refusedWithin, "API server throttles requests", 1)
 	watches.tells(refusedWithin, "429 Too Many Requests: Too many requests, please try again later.", 1)
 	// The seat is free now and then, however slow the server is today.
 	leave()
@@ -99,8 +99,8 @@ func tooManyRequests(t *testing.T, s *space) {
 		f.sees(stands("cart", "pay", "zoo"))
 		f.seesLists(2)
 		f.seesTruth()
-		began := len(f.logs.lines(`msg="API server overloaded"`)) // a seat may have been free now and then
-		f.tells(refusedWithin, `msg="API server no longer overloaded"`, began)
+		began := len(f.logs.lines(`msg="API server throttles requests"`)) // a seat may have been free now and then
+		f.tells(refusedWithin, `msg="API server no longer throttles requests"`, began)
 		if got := f.logs.messages(); len(got) != 2*began {
 			t.Errorf("told %q, want %d times that it is overloaded and that it is no longer, alone", got, began)
 		}

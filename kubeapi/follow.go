@@ -86,12 +86,11 @@ type follower struct {
 
 	mu       sync.Mutex // guards what follows
 	store    *store
-	health   health
 	unlisted map[source]bool // since the last complete list
 	complete int             // complete lists so far
 	told     map[source]map[Key]string
 	since    time.Time // when the oldest change came that was not sent; zero for none
-	pace     pace
+	coalesce coalescer
 }
 
 func newFollower(c *Client, sources []source, out chan *Snapshot) *follower {
@@ -99,13 +98,11 @@ func newFollower(c *Client, sources []source, out chan *Snapshot) *follower {
 		c:        c,
 		out:      out,
 		store:    newStore(),
-		health:   newHealth(c.log, c.Server),
 		sources:  sources,
 		unlisted: make(map[source]bool),
 		told:     make(map[source]map[Key]string),
 	}
-	f.health.board = &c.board
-	f.pace = pace{lock: &f.mu, send: f.send}
+	f.coalesce = coalescer{lock: &f.mu, send: f.send}
 	f.restart()
 	return f
 }
@@ -121,7 +118,7 @@ func (f *follower) take(u update) {
 	if f.since.IsZero() {
 		f.since = time.Now()
 	}
-	f.pace.changed()
+	f.coalesce.changed()
 }
 
 func (f *follower) send() {
@@ -141,7 +138,7 @@ func (f *follower) relist() {
 func (f *follower) stop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pace.stop()
+	f.coalesce.stop()
 }
 
 // restart begins the next complete list.
@@ -154,7 +151,7 @@ func (f *follower) restart() {
 // apply takes u in and reports whether a Snapshot is due for it: never before
 // the first complete list.
 func (f *follower) apply(u update) bool {
-	f.health.report(u.src, u.err)
+	f.c.tracker.report(u.src, u.err)
 	changed := false
 	switch {
 	case u.list != nil:
@@ -183,7 +180,7 @@ func (f *follower) listed(src source) bool {
 		return false
 	}
 	f.complete++
-	f.c.board.complete()
+	f.c.tracker.complete()
 	f.restart()
 	return true
 }

@@ -191,12 +191,12 @@ func TestFollowNeverSendsAPartOfTheCluster(t *testing.T) {
 		{
 			name: "one namespace is forbidden",
 			what: kubeapitest.Forbid("list", "services", "bank"),
-			want: `level=ERROR msg="API server refuses a list" server=URL err="list services in namespace \"bank\": 403 Forbidden: services is forbidden: User \"edge\" cannot list resource \"services\" in API group \"\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"\"], resources: [services], verbs: [list]})"`,
+			want: `level=ERROR msg="API server forbids a list" server=URL err="list services in namespace \"bank\": 403 Forbidden: services is forbidden: User \"edge\" cannot list resource \"services\" in API group \"\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"\"], resources: [services], verbs: [list]})"`,
 		},
 		{
 			name: "endpointslices are forbidden in one namespace",
 			what: kubeapitest.Forbid("list", "endpointslices", "bank"),
-			want: `level=ERROR msg="API server refuses a list" server=URL err="list endpointslices in namespace \"bank\": 403 Forbidden: endpointslices is forbidden: User \"edge\" cannot list resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list]})"`,
+			want: `level=ERROR msg="API server forbids a list" server=URL err="list endpointslices in namespace \"bank\": 403 Forbidden: endpointslices is forbidden: User \"edge\" cannot list resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list]})"`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestFollowNeverSendsAPartOfTheCluster(t *testing.T) {
 			f := follow(t, cfg)
 			f.noneUntil("ten lists", func() bool { return s.Lists() >= 10 })
 			want := []string{strings.ReplaceAll(tt.want, "URL", s.URL())}
-			if diff := cmp.Diff(want, f.logs.lines("refuses")); diff != "" {
+			if diff := cmp.Diff(want, f.logs.lines("forbids")); diff != "" {
 				t.Errorf("log (-want +got):\n%s", diff)
 			}
 			s.Behave()

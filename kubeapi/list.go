@@ -78,7 +78,7 @@ func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src sou
 			return l, nil
 		}
 		failures.add(server, err)
-		if ctx.Err() != nil || conditionOf(src, err).kind != unreachable {
+		if ctx.Err() != nil || classify(src, err).kind != Unreachable {
 			break
 		}
 		c.servers.failed(server, err)
@@ -99,7 +99,7 @@ func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, se
 		if err != nil {
 			return nil, err
 		}
-		c.board.read(src, len(l.Objects))
+		c.tracker.read(src, len(l.Objects))
 		if next == "" {
 			return l, nil
 		}

@@ -72,7 +72,7 @@ func TestFollowSurvivesFailingLists(t *testing.T) {
 		{"one 500 is retried within the list", kubeapitest.FailLists(http.StatusInternalServerError, 1), ""},
 		{"one 429 is retried within the list", kubeapitest.TooManyRequests(1, 0), ""},
 		{"many 503 are an outage, told once", kubeapitest.FailLists(http.StatusServiceUnavailable, 12), "API server unreachable / API server reachable"},
-		{"many 429 are told once", kubeapitest.TooManyRequests(12, time.Second), "API server overloaded / API server no longer overloaded"},
+		{"many 429 are told once", kubeapitest.TooManyRequests(12, time.Second), "API server throttles requests / API server no longer throttles requests"},
 		{"slow answers are answers", kubeapitest.Slow(20 * time.Millisecond), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestFollowReadsTheTokenFileAgainAfter401(t *testing.T) {
 
 			s.Misbehave(kubeapitest.RequireToken("second"))
 			s.EndWatches()
-			eventually(t, "it is told", func() bool { return len(f.logs.lines("refuses the credentials")) == 1 })
+			eventually(t, "it is told", func() bool { return len(f.logs.lines("rejects the credentials")) == 1 })
 			write(t, cfg.TokenFile, "second\n")
 			setService(t, s, "pay")
 			f.untilServices("cart", "pay")

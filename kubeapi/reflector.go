@@ -128,7 +128,7 @@ func (r *reflector) adopt(ctx context.Context, l *wire.List) {
 		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.Version, "last", r.version)
 	}
 	r.version, r.strings = l.Version, l.Strings
-	r.c.board.read(r.src, len(l.Objects))
+	r.c.tracker.read(r.src, len(l.Objects))
 	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
 	r.send(ctx, update{list: l})
 }
@@ -175,7 +175,7 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 	if end.progress {
 		r.works()
 	}
-	r.c.board.restarted(r.cause(end))
+	r.c.tracker.watchEnded(r.cause(end))
 	if !time.Now().Before(r.due) {
 		return false
 	}
@@ -184,7 +184,7 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 	}
 	switch code := statusCode(end.err); {
 	case code == http.StatusForbidden, code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
-		r.poll("watch refused, polling", end.err, r.c.cfg.ResyncInterval)
+		r.poll("watch rejected, polling", end.err, r.c.cfg.ResyncInterval)
 		return false
 	case r.failures >= watchAttempts:
 		r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
@@ -212,12 +212,12 @@ func (r *reflector) cause(end watchEnd) string {
 	case end.err == nil:
 		return "timeout"
 	case code == http.StatusGone:
-		return "gone"
+		return "expired"
 	case errors.Is(end.err, errSilent), errors.Is(end.err, errNoAnswer):
-		return "silent"
+		return "stalled"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
 		code == http.StatusMethodNotAllowed, code == http.StatusTooManyRequests:
-		return "refused"
+		return "rejected"
 	case isUnreadable(end.err):
 		return "unreadable"
 	case code == 0:
@@ -249,7 +249,7 @@ func (r *reflector) works() {
 	r.backoff.reset()
 	if r.polling {
 		r.polling = false
-		r.c.board.polls(r.src, false)
+		r.c.tracker.poll(r.src, false)
 		r.log.Info("watch works, polling ended", "op", "watch "+r.src.String())
 	}
 }
@@ -259,14 +259,14 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 	r.watchAgain = time.Now().Add(jitter(d, 10))
 	if !r.polling {
 		r.polling = true
-		r.c.board.polls(r.src, true)
+		r.c.tracker.poll(r.src, true)
 		r.log.Warn(message, "err", err)
 	}
 }
 
 // event passes one event of a watch on, and remembers its version to go on from.
 func (r *reflector) event(ctx context.Context, e wire.Event) {
-	r.c.board.hears()
+	r.c.tracker.receive()
 	switch e.Kind {
 	case "ADDED", "MODIFIED", "DELETED":
 		r.unreadable = false

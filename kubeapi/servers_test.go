@@ -112,9 +112,9 @@ func TestServerThatAnswersIsNotLeft(t *testing.T) {
 		how  kubeapitest.Misbehaviour
 		told string
 	}{
-		{"overloaded", kubeapitest.TooManyRequests(20, 0), "API server overloaded"},
-		{"forbidden", kubeapitest.Forbid("list", "services", ""), "API server refuses a list"},
-		{"unknown", kubeapitest.RequireToken("other"), "API server refuses the credentials"},
+		{"overloaded", kubeapitest.TooManyRequests(20, 0), "API server throttles requests"},
+		{"forbidden", kubeapitest.Forbid("list", "services", ""), "API server forbids a list"},
+		{"unknown", kubeapitest.RequireToken("other"), "API server rejects the credentials"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,8 @@
 package kubeapi
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,14 +26,19 @@ func TestASnapshotThatNobodyTookLeavesItsTimeToTheNext(t *testing.T) {
 	}
 }
 
-func TestEveryConditionHasAName(t *testing.T) {
-	for i, name := range ConditionKinds() {
-		if got := conditionKind(i + 1).String(); got != name || name == "" {
-			t.Errorf("%d: got %q, want %q", i+1, got, name)
+func TestEveryConditionIsListedAndHasMessages(t *testing.T) {
+	logged := map[string]bool{}
+	for _, kind := range ConditionKinds() {
+		_, began, ended := kind.messages()
+		if logged[began] || logged[ended] || began == ended {
+			t.Errorf("%s has the messages of another: %q, %q", kind, began, ended)
 		}
+		logged[began], logged[ended] = true, true
 	}
-	if got := conditionKind(len(ConditionKinds()) + 1).String(); got != "" || overloaded.String() == "" {
-		t.Errorf("there are kinds without a name")
+	for _, err := range []error{errors.New("refused"), &statusError{code: 401}, &statusError{code: 403}, &statusError{code: 404}, &statusError{code: 429}, &statusError{code: 500}} {
+		if kind := classify(source{}, err).kind; !slices.Contains(ConditionKinds(), kind) {
+			t.Errorf("%v: %q is not listed", err, kind)
+		}
 	}
 }
 

@@ -243,7 +243,7 @@ func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
 				setService(t, s, name)
 			}
 			f.untilServices("cart", "pay", "zoo")
-			const text = `msg="watch refused, polling" err="watch services`
+			const text = `msg="watch rejected, polling" err="watch services`
 			watches := s.Watches()
 			eventually(t, "the watch is asked for again", func() bool { return s.Watches() > watches+3 })
 			if got := f.logs.lines(text); len(got) != 1 {
@@ -264,7 +264,7 @@ func TestWatchThatWorksAgainIsToldOfAQuietCluster(t *testing.T) {
 	cfg := watching(s)
 	cfg.ResyncInterval = 1500 * time.Millisecond // the watch lasts more than a second
 	f := follow(t, cfg)
-	eventually(t, "it is told", func() bool { return len(f.logs.lines("watch refused, polling")) == 1 })
+	eventually(t, "it is told", func() bool { return len(f.logs.lines("watch rejected, polling")) == 1 })
 	s.Behave()
 	eventually(t, "its end is told", func() bool { return len(f.logs.lines("watch works, polling ended")) == 1 })
 }

@@ -93,7 +93,7 @@ func newMetricNames() metrics {
 		reloads:       counter("reloads_total", "Reloads of HAProxy by the weightiest of their reasons.", "reason"),
 		driftFound:    counter("drift_found_total", "Backends and maps that somebody else had changed in HAProxy."),
 		driftRepaired: counter("drift_repaired_total", "Of the drift that was found, what was repaired."),
-		watchRestarts: counter("watch_restarts_total", "Watches that ended, by cause; timeout is how a healthy one does.", "cause"),
+		watchRestarts: counter("watch_restarts_total", "Watches that ended, by cause; timeout is the normal end of a healthy one.", "cause"),
 		apiRequest:    counter("api_requests_total", "Requests to the API server by HTTP status code, none for no answer.", "code"),
 	}
 }
@@ -140,26 +140,22 @@ func (m metrics) collectAPI(st kubeapi.Status, emit func(metric, float64, ...str
 	emit(m.apiUp, truth(len(st.Conditions) == 0 && !st.Heard.IsZero()))
 	emit(m.listed, timestamp(st.Listed))
 	emit(m.heard, timestamp(st.Heard))
-	conditions := map[string]bool{}
+	conditions := map[kubeapi.ConditionKind]bool{}
 	for _, c := range st.Conditions {
 		conditions[c.Kind] = true
 	}
 	for _, kind := range kubeapi.ConditionKinds() {
-		emit(m.apiCondition, truth(conditions[kind]), kind)
-	}
-	restarts := map[string]int{}
-	for _, r := range st.Restarts {
-		restarts[r.Cause] = r.Count
+		emit(m.apiCondition, truth(conditions[kind]), string(kind))
 	}
 	for _, cause := range kubeapi.WatchEnds() {
-		emit(m.watchRestarts, float64(restarts[cause]), cause)
+		emit(m.watchRestarts, float64(st.WatchEnds[cause]), cause)
 	}
-	for _, r := range st.Requests {
-		code := "none"
-		if r.Code != 0 {
-			code = strconv.Itoa(r.Code)
+	for code, n := range st.Requests {
+		label := "none"
+		if code != 0 {
+			label = strconv.Itoa(code)
 		}
-		emit(m.apiRequest, float64(r.Count), code)
+		emit(m.apiRequest, float64(n), label)
 	}
 }
 

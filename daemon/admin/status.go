@@ -208,7 +208,7 @@ func newStatusAPI(v *View) StatusAPI {
 	st := v.API.Status()
 	a := StatusAPI{Server: st.Server, Conditions: []StatusCondition{}, Listed: timeOrNil(st.Listed), Heard: timeOrNil(st.Heard), Polling: st.Polling}
 	for _, c := range st.Conditions {
-		a.Conditions = append(a.Conditions, StatusCondition(c))
+		a.Conditions = append(a.Conditions, StatusCondition{string(c.Kind), c.Text, c.Since})
 	}
 	return a
 }

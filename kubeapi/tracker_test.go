@@ -16,7 +16,7 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-func TestHealthTellsEachTransitionOnce(t *testing.T) {
+func TestEachConditionIsLoggedOnce(t *testing.T) {
 	a, b := source{wire.Services, "shop"}, source{wire.EndpointSlices, "shop"}
 	down := errors.New("dial: refused")
 	denied, forbidden := &statusError{code: 401}, &statusError{code: 403}
@@ -44,7 +44,7 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 			"a server that comes up and knows us not",
 			[]report{{a, down}, {b, down}, {a, denied}, {b, denied}, {b, nil}, {a, nil}},
 			[]string{
-				"WARN API server unreachable", "ERROR API server refuses the credentials",
+				"WARN API server unreachable", "ERROR API server rejects the credentials",
 				"INFO API server reachable", "INFO API server accepts the credentials",
 			},
 		},
@@ -62,20 +62,20 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 			"what was forbidden before an outage is not told again behind it",
 			[]report{{b, forbidden}, {a, down}, {b, forbidden}, {a, nil}, {b, nil}},
 			[]string{
-				"ERROR API server refuses a list", "WARN API server unreachable",
+				"ERROR API server forbids a list", "WARN API server unreachable",
 				"INFO API server reachable", "INFO API server allows the list",
 			},
 		},
 		{
 			"what is forbidden is told of each source",
 			[]report{{a, forbidden}, {b, forbidden}, {a, forbidden}, {a, nil}},
-			[]string{"ERROR API server refuses a list", "ERROR API server refuses a list", "INFO API server allows the list"},
+			[]string{"ERROR API server forbids a list", "ERROR API server forbids a list", "INFO API server allows the list"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var logs bytes.Buffer
 			log := slog.New(slog.NewTextHandler(&logs, nil))
-			h := newHealth(log, func() string { return "https://10.0.0.1" })
+			h := newTracker(log, func() string { return "https://10.0.0.1" })
 			for _, r := range tt.reports {
 				h.report(r.src, r.err)
 			}
@@ -93,10 +93,10 @@ func TestHealthTellsEachTransitionOnce(t *testing.T) {
 	}
 }
 
-func TestHealthTellsWhatStaysForbiddenAfterAnOutage(t *testing.T) {
+func TestWhatStaysForbiddenAfterAnOutageIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
-		h := newHealth(slog.New(slog.NewTextHandler(&logs, nil)), func() string { return "https://10.0.0.1" })
+		h := newTracker(slog.New(slog.NewTextHandler(&logs, nil)), func() string { return "https://10.0.0.1" })
 		a := source{wire.Services, "shop"}
 		h.report(a, errors.New("dial: refused"))
 		for range 4 {
@@ -104,7 +104,7 @@ func TestHealthTellsWhatStaysForbiddenAfterAnOutage(t *testing.T) {
 			time.Sleep(5 * time.Second)
 		}
 		h.report(a, nil)
-		for _, message := range []string{"API server unreachable", "API server refuses a list", "API server reachable", "API server allows the list"} {
+		for _, message := range []string{"API server unreachable", "API server forbids a list", "API server reachable", "API server allows the list"} {
 			if got := strings.Count(logs.String(), `msg="`+message); got != 1 {
 				t.Errorf("%q is told %d times, want once", message, got)
 			}

@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-func TestPace(t *testing.T) {
+func TestCoalescer(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		changes []time.Duration // from the start
 		want    []time.Duration // when a Snapshot is due for them
 	}{
 		{"a change after a while is sent at once", []time.Duration{0, time.Second}, []time.Duration{0, time.Second}},
-		{"a change right behind another waits", []time.Duration{0, time.Millisecond}, []time.Duration{0, coalesce}},
+		{"a change right behind another waits", []time.Duration{0, time.Millisecond}, []time.Duration{0, coalesceInterval}},
 		{"a burst is one at its beginning and one for the rest",
-			[]time.Duration{0, 1e6, 2e6, 3e6, 4e6, 19e6}, []time.Duration{0, coalesce}},
+			[]time.Duration{0, 1e6, 2e6, 3e6, 4e6, 19e6}, []time.Duration{0, coalesceInterval}},
 		{"changes that go on are sent once in a while",
-			[]time.Duration{0, 10e6, 21e6, 31e6, 45e6}, []time.Duration{0, coalesce, 2 * coalesce, 3 * coalesce}},
+			[]time.Duration{0, 10e6, 21e6, 31e6, 45e6}, []time.Duration{0, coalesceInterval, 2 * coalesceInterval, 3 * coalesceInterval}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				var lock sync.Mutex
 				var got []time.Duration
-				next := pace{lock: &lock, send: func() { got = append(got, time.Since(began)) }}
+				next := coalescer{lock: &lock, send: func() { got = append(got, time.Since(began)) }}
 				for _, at := range tt.changes {
 					time.Sleep(time.Until(began.Add(at)))
 					lock.Lock()
@@ -46,11 +46,11 @@ func TestPace(t *testing.T) {
 	}
 }
 
-func TestNothingIsSentOnceThePaceIsStopped(t *testing.T) {
+func TestNothingIsSentAfterStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lock sync.Mutex
 		sent := 0
-		next := pace{lock: &lock, send: func() { sent++ }}
+		next := coalescer{lock: &lock, send: func() { sent++ }}
 		lock.Lock()
 		next.changed()
 		next.changed()

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// coalesce is how long Snapshots are apart at least: a rollout writes several
+// coalesceInterval is how long Snapshots are apart at least: a rollout writes several
 // objects within milliseconds, and each Snapshot costs whoever acts on it the
 // same, however much changed.
-const coalesce = 20 * time.Millisecond
+const coalesceInterval = 20 * time.Millisecond
 
-// pace sends Snapshots: one for a change at once, but coalesce after the last one
-// at the earliest.
-type pace struct {
+// coalescer sends Snapshots: one for a change immediately, but no sooner than
+// coalesceInterval after the last one.
+type coalescer struct {
 	lock sync.Locker // that whoever calls a method holds, and send is called with
 	send func()
 
@@ -23,11 +23,11 @@ type pace struct {
 }
 
 // changed notes that there is something to send.
-func (p *pace) changed() {
+func (p *coalescer) changed() {
 	if p.next != nil {
 		return
 	}
-	wait := time.Until(p.last.Add(coalesce))
+	wait := time.Until(p.last.Add(coalesceInterval))
 	if wait <= 0 {
 		p.sendNow()
 		return
@@ -42,13 +42,13 @@ func (p *pace) changed() {
 	})
 }
 
-func (p *pace) sendNow() {
+func (p *coalescer) sendNow() {
 	p.send()
 	p.last = time.Now()
 }
 
 // stop ends it: what waits is not sent any more.
-func (p *pace) stop() {
+func (p *coalescer) stop() {
 	if p.next != nil {
 		p.next.Stop()
 		p.next = nil

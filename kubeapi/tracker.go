@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"podgate/kubeapi/auth"
+	"podgate/kubeapi/wire"
+)
+
+// tracker keeps how following goes, and logs each condition once when it begins
+// and once when it ends. It may be used concurrently.
+type tracker struct {
+	log    *slog.Logger
+	server func() string // URL of the server that is asked at present
+
+	mu             sync.Mutex             // guards what follows
+	conditions     []openCondition        // in the order in which they began
+	failing        map[source]conditionOf // of the sources that cannot be listed
+	forbiddenSince map[source]time.Time   // of sources that a starting server forbids
+	listed         time.Time              // when every resource was last listed completely
+	received       time.Time              // when the server last sent anything
+	polling        map[source]bool        // sources that are polled for want of a watch
+	reading        map[source]int         // objects so far; nil after the first complete list
+	watchEnds      map[string]int
+}
+
+// conditionOf is a condition of the server, or of one source where that is set; the
+// zero value is none. Those of the server are logged once and not once per source.
+type conditionOf struct {
+	kind ConditionKind
+	src  source
+}
+
+type openCondition struct {
+	of conditionOf
+	Condition
+}
+
+func newTracker(log *slog.Logger, server func() string) *tracker {
+	return &tracker{
+		log:            log,
+		server:         server,
+		failing:        make(map[source]conditionOf),
+		forbiddenSince: make(map[source]time.Time),
+		polling:        make(map[source]bool),
+		reading:        make(map[source]int),
+		watchEnds:      make(map[string]int),
+	}
+}
+
+// classify returns the condition that err is of, after a request for src.
+func classify(src source, err error) conditionOf {
+	if err == nil {
+		return conditionOf{}
+	}
+	if auth.Unavailable(err) {
+		return conditionOf{kind: CredentialsUnavailable}
+	}
+	switch statusCode(err) {
+	case http.StatusUnauthorized:
+		return conditionOf{kind: Unauthorized}
+	case http.StatusTooManyRequests:
+		return conditionOf{kind: Throttled}
+	case http.StatusForbidden, http.StatusNotFound:
+		return conditionOf{Forbidden, src}
+	}
+	return conditionOf{kind: Unreachable}
+}
+
+// starting is how long a server that starts may forbid a source: kube-apiserver
+// answers before it has read its roles, and with 403 until then.
+const starting = 10 * time.Second
+
+// report records how the last request for src ended.
+func (t *tracker) report(src source, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before, now := t.failing[src], classify(src, err)
+	switch {
+	case t.starts(src, before, now) || before == now:
+	case now == conditionOf{}:
+		delete(t.failing, src)
+		t.end(src)
+	default:
+		t.failing[src] = now
+		t.begin(now, err)
+	}
+}
+
+// starts reports whether src is forbidden because the server has not started
+// completely: another source may have found first that it was away.
+func (t *tracker) starts(src source, before, now conditionOf) bool {
+	since, known := t.forbiddenSince[src]
+	if now.kind != Forbidden || before.kind == Forbidden || !known && !t.holds(conditionOf{kind: Unreachable}) {
+		delete(t.forbiddenSince, src)
+		return false
+	}
+	if !known {
+		t.forbiddenSince[src] = time.Now()
+		return true
+	}
+	return time.Since(since) < starting
+}
+
+// holds reports whether c is the condition of any source.
+func (t *tracker) holds(c conditionOf) bool {
+	for _, other := range t.failing {
+		if other == c {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tracker) begin(c conditionOf, err error) {
+	if slices.ContainsFunc(t.conditions, func(o openCondition) bool { return o.of == c }) {
+		return
+	}
+	t.conditions = append(t.conditions, openCondition{c, Condition{Kind: c.kind, Text: err.Error(), Since: time.Now()}})
+	level, began, _ := c.kind.messages()
+	t.log.Log(context.Background(), level, began, "server", t.server(), "err", err)
+}
+
+// end ends what cannot hold any more once src is followed.
+func (t *tracker) end(src source) {
+	t.conditions = slices.DeleteFunc(t.conditions, func(o openCondition) bool {
+		if t.holds(o.of) || o.of.src != (source{}) && o.of.src != src {
+			return false
+		}
+		args := []any{"server", t.server()}
+		if o.of.src != (source{}) {
+			args = append(args, "op", "list "+src.String())
+		}
+		_, _, ended := o.of.kind.messages()
+		t.log.Info(ended, args...)
+		return true
+	})
+}
+
+// messages returns what is logged when a condition begins and ends.
+func (k ConditionKind) messages() (level slog.Level, began, ended string) {
+	switch k {
+	case Unauthorized:
+		return slog.LevelError, "API server rejects the credentials", "API server accepts the credentials"
+	case Forbidden:
+		return slog.LevelError, "API server forbids a list", "API server allows the list"
+	case CredentialsUnavailable:
+		return slog.LevelError, "credentials unavailable", "credentials available"
+	case Throttled:
+		return slog.LevelWarn, "API server throttles requests", "API server no longer throttles requests"
+	}
+	return slog.LevelWarn, "API server unreachable", "API server reachable"
+}
+
+// complete notes that every resource was listed.
+func (t *tracker) complete() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.listed, t.reading = time.Now(), nil
+}
+
+// receive notes that the server sent something.
+func (t *tracker) receive() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.received = time.Now()
+}
+
+// read notes how many objects of src were received so far. It matters up to the
+// first complete list.
+func (t *tracker) read(src source, objects int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.received = time.Now()
+	if t.reading != nil {
+		t.reading[src] = objects
+	}
+}
+
+// poll notes whether src is polled for want of a watch.
+func (t *tracker) poll(src source, polled bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if polled {
+		t.polling[src] = true
+	} else {
+		delete(t.polling, src)
+	}
+}
+
+// watchEnded counts one of WatchEnds.
+func (t *tracker) watchEnded(cause string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watchEnds[cause]++
+}
+
+// status returns all of it but what the Client knows.
+func (t *tracker) status() Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Status{Listed: t.listed, Heard: t.received, Polling: len(t.polling) > 0, WatchEnds: maps.Clone(t.watchEnds)}
+	for _, o := range t.conditions {
+		s.Conditions = append(s.Conditions, o.Condition)
+	}
+	for src, n := range t.reading {
+		switch src.resource {
+		case wire.Services:
+			s.Reading.Services += n
+		case wire.EndpointSlices:
+			s.Reading.EndpointSlices += n
+		}
+	}
+	return s
+}
