@@ -163,8 +163,8 @@ func TestRenderSaysWhyNothingIsServed(t *testing.T) {
 	}{
 		{"there is none", "kind: Deployment\napiVersion: apps/v1", "nothing is served: there is no Service\n"},
 		{"of several for several reasons", service("default", "kubernetes") + service("shop", "cart") + service("shop", "till"),
-			"nothing is served: Service default/kubernetes: it is the cluster's own API server, and has none of our annotations\n" +
-				"nothing is served: Service shop/cart and 1 more: its namespace is not followed\n"},
+			"nothing is served: Service default/kubernetes: it is the cluster's API server, and has no annotation of podgate\n" +
+				"nothing is served: Service shop/cart and 1 more: its namespace is not in kubernetes.namespaces\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, got, code := podgate(t, "render", "--config", write(t, "podgate.toml", smallest), "--from", write(t, "cluster.yaml", row.objects))

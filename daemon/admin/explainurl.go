@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"podgate/daemon/compile"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 )
@@ -47,8 +48,12 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		return x
 	}
 	tls := u.Scheme == "https"
+	name := compile.HTTPFrontend
+	if tls {
+		name = compile.HTTPSFrontend
+	}
 	for _, f := range v.Result.State.Frontends {
-		if f.Mode == haproxy.HTTP && strings.HasSuffix(f.Name, "_"+u.Scheme) {
+		if f.Name == name {
 			x.Frontend, x.Binds = f.Name, listenTexts(f)
 		}
 	}
@@ -187,7 +192,7 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 		}
 	}
 	for _, p := range v.Problems {
-		if len(x.Near) < mostNear && host != "" && strings.Contains(p.Text, string(host)) {
+		if len(x.Near) < mostNear && host != "" && strings.Contains(strings.ToLower(p.Host), string(host)) {
 			x.Near = append(x.Near, p.String())
 		}
 	}
@@ -268,7 +273,7 @@ func (x *ExplainedURL) tcp(ctx context.Context, v *View, u *url.URL) {
 	}
 	x.Verdict = fmt.Sprintf("no TCP frontend listens on port %s", orNone(u.Port()))
 	for _, p := range v.Problems {
-		if u.Port() != "" && strings.Contains(p.Text, "port "+u.Port()+" ") {
+		if port != 0 && p.TCPPort == uint16(port) {
 			x.Near = append(x.Near, p.String())
 		}
 	}

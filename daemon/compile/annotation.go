@@ -10,29 +10,29 @@ import (
 	"podgate/kubeapi"
 )
 
-// maxValue is how many bytes of an annotation are read; no value that podgate
-// understands is longer.
+// maxValue is the maximum length of an annotation's value, in bytes. No valid
+// value is longer.
 const maxValue = 4096
 
-// annotation is one annotation of ours, its value unread.
+// annotation is one of podgate's annotations. Its value is not parsed.
 type annotation struct {
-	written string // the whole key as the Service carries it
+	written string // the whole key, as in the Service
 	key     key
-	suffix  string // the port's name or number that it is for; "" for every port
+	suffix  string // name or number of the port that it is for; "" for all ports
 	value   string
 }
 
-// slot is where an annotation stands in annotations.
+// slot identifies an annotation of a Service.
 type slot struct {
 	key    key
 	suffix string
 }
 
-// annotations are those of ours of one Service.
+// annotations are those of podgate's annotations that one Service has.
 type annotations map[slot]annotation
 
-// parseAnnotations picks our annotations from those of a Service, and tells
-// which keys and suffixes mean nothing. It does not read values.
+// parseAnnotations returns podgate's annotations of a Service, and a Problem for
+// each with an unknown key or port. It does not parse values.
 func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 	var known annotations
 	var problems []Problem
@@ -50,7 +50,7 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 		switch {
 		case !prefixed || !k.known():
 			near := key("")
-			if len(svc.Annotations) <= maxProblems { // it takes a while for each
+			if len(svc.Annotations) <= maxProblems { // the search takes a while
 				near = suggest(name)
 			}
 			if near != "" {
@@ -59,7 +59,7 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 				report("unknown key")
 			}
 		case dotted && !namesPort(svc, suffix):
-			report("%s is no port of this Service, which has %s", quote(suffix), portList(svc))
+			report("%s is not a port of this Service (its ports: %s)", quote(suffix), portList(svc))
 		default:
 			if known == nil {
 				known = make(annotations)
@@ -70,8 +70,8 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 	return known, append(problems, known.givenTwice(svc)...)
 }
 
-// givenTwice tells annotations that hold for one port both by its name and by
-// its number.
+// givenTwice returns a Problem for each annotation that has a port's number while
+// another one has that port's name.
 func (all annotations) givenTwice(svc *kubeapi.Service) []Problem {
 	var problems []Problem
 	for _, a := range all {
@@ -82,7 +82,7 @@ func (all annotations) givenTwice(svc *kubeapi.Service) []Problem {
 			if named, twice := all[slot{a.key, p.Name}]; twice {
 				problems = append(problems, Problem{
 					Kind: Invalid, Service: svc.Key, Port: portLabel(p), Key: a.written,
-					Text: fmt.Sprintf("the same port also has %s, which holds", named.written),
+					Text: fmt.Sprintf("is ignored because the port also has %s", named.written),
 				})
 			}
 		}
@@ -90,20 +90,17 @@ func (all annotations) givenTwice(svc *kubeapi.Service) []Problem {
 	return problems
 }
 
-// forPort returns the annotation of that key that holds for a port: the one
-// with the port's name, else the one with its number, else the one for all.
-func (a annotations) forPort(k key, p kubeapi.ServicePort) (annotation, bool) {
-	if a == nil {
-		return annotation{}, false
+// forPort returns the annotation with that key that applies to a port: the one
+// with the port's name, else the one with its number, else the one for all ports.
+func (all annotations) forPort(k key, p kubeapi.ServicePort) (annotation, bool) {
+	if a, ok := all[slot{k, p.Name}]; ok && p.Name != "" {
+		return a, true
 	}
-	if found, ok := a[slot{k, p.Name}]; ok && p.Name != "" {
-		return found, true
+	if a, ok := all[slot{k, portNumber(p)}]; ok {
+		return a, true
 	}
-	if found, ok := a[slot{k, portNumber(p)}]; ok {
-		return found, true
-	}
-	found, ok := a[slot{k, ""}]
-	return found, ok
+	a, ok := all[slot{k, ""}]
+	return a, ok
 }
 
 func namesPort(svc *kubeapi.Service, suffix string) bool {
@@ -117,7 +114,7 @@ func namesPort(svc *kubeapi.Service, suffix string) bool {
 
 func portNumber(p kubeapi.ServicePort) string { return strconv.Itoa(int(p.Port)) }
 
-// portLabel is how a port is called towards users.
+// portLabel is the port's name, else its number.
 func portLabel(p kubeapi.ServicePort) string {
 	if p.Name != "" {
 		return p.Name
@@ -125,7 +122,7 @@ func portLabel(p kubeapi.ServicePort) string {
 	return portNumber(p)
 }
 
-// portList lists the first ports of a Service by their labels.
+// portList is the labels of the first ports of a Service.
 func portList(svc *kubeapi.Service) string {
 	const most = 8
 	var labels []string

@@ -3,6 +3,8 @@
 package compile
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,9 +13,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// defaultAffinity is sessionAffinityConfig.clientIP.timeoutSeconds where a
-// Service has none (Kubernetes API, ClientIPConfig), maxAffinity the most that
-// the API takes.
+// defaultAffinity and maxAffinity are the default and the maximum of
+// sessionAffinityConfig.clientIP.timeoutSeconds (Kubernetes API, ClientIPConfig).
 const (
 	defaultAffinity = 3 * time.Hour
 	maxAffinity     = 24 * time.Hour
@@ -30,13 +31,13 @@ const (
 	protocolTCP   protocol = "tcp"
 )
 
-// readBackend reads how the servers of a port are used. The backend has its
-// natural name and no servers yet. It reports false for one whose servers cannot
-// be verified as they should.
-func readBackend(r *annotationReader, cfg *input, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
-	d := cfg.Defaults
+// readBackend parses the settings of a port's backend, which has its default name
+// and no servers. It reports false if the certificates of the servers cannot be
+// verified as the annotation requires.
+func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
+	d := r.in.Defaults
 	b := haproxy.Backend{
-		Name: naturalName(svc.Key, r.port.Port),
+		Name: defaultName(svc.Key, r.port.Port),
 		Policy: haproxy.Policy{
 			Mode:           mode,
 			Balance:        optional(r, keyAlgorithm, parseAlgorithm).or(d.Algorithm),
@@ -57,7 +58,7 @@ func readBackend(r *annotationReader, cfg *input, svc *kubeapi.Service, mode hap
 		b.HSTS = sec.hsts
 		sticky = optional(r, keyCookie, parseBool).or(false)
 	}
-	verified := readVerify(r, cfg, &b.Options)
+	verified := readVerify(r, &b.Options)
 	switch {
 	case sticky:
 		b.Policy.Cookie, b.Policy.CookieKey = d.Cookie, d.CookieKey
@@ -67,14 +68,13 @@ func readBackend(r *annotationReader, cfg *input, svc *kubeapi.Service, mode hap
 	return b, verified
 }
 
-// naturalName is the name of a port's backend that has no other.
-func naturalName(service kubeapi.Key, port uint16) string {
+// defaultName is the name of a port's backend unless an annotation sets another.
+func defaultName(service kubeapi.Key, port uint16) string {
 	return service.Namespace + "_" + service.Name + "_" + portNumber(kubeapi.ServicePort{Port: port})
 }
 
-// readCheck reads the health check. A path for it asks for it; without a check
-// its path and interval are left out, so that backends that do the same share
-// a Policy.
+// readCheck parses the health check. A path enables the check. If it is disabled,
+// path and interval are not set, so that equal backends have one Policy.
 func readCheck(r *annotationReader, d config.Defaults, b *haproxy.Backend) {
 	path := optional(r, keyCheckPath, parseCheckPath).or("")
 	interval := optional(r, keyCheckInterval, parseDuration(100*time.Millisecond, time.Hour)).or(d.CheckInterval)
@@ -91,13 +91,19 @@ func affinityTimeout(svc *kubeapi.Service) time.Duration {
 	return defaultAffinity
 }
 
-// readProtocol reads how the pods of a port are spoken to.
+// readProtocol parses the protocol between HAProxy and the pods of a port.
 func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
 	parse, fallback := parseProtocol, defaultProtocol(r.port, sslTerm)
 	if mode == haproxy.TCP {
-		parse = parseTCPProtocol
+		parse = func(value string) (protocol, error) {
+			p, err := parseOneOf(protocolTCP, protocolHTTPS)(value)
+			if err != nil {
+				err = fmt.Errorf("%s is not tcp or https, the protocols of a TCP port", quote(value))
+			}
+			return p, err
+		}
 		if !sslTerm || fallback != protocolHTTPS {
-			fallback = protocolTCP // who brings TLS to a TCP port speaks it with the pod
+			fallback = protocolTCP // without sslTerm a TLS client does the handshake with the pod
 		}
 	}
 	switch optional(r, keyBackendProtocol, parse).or(fallback) {
@@ -111,28 +117,19 @@ func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.
 	return haproxy.Plain
 }
 
-// parseProtocol takes the protocols of an HTTP port, and explains tcp to those
-// who expect it to make one.
+// parseProtocol accepts the protocols of an HTTP port. Its error for tcp names the
+// annotation that makes a TCP port.
 func parseProtocol(value string) (protocol, error) {
 	p, err := parseOneOf(protocolHTTP, protocolHTTPS, protocolH2, protocolH2C, protocolTCP)(value)
 	if p == protocolTCP {
-		return "", errTCPNeedsPort
+		return "", errors.New(`"tcp" requires the annotation ` + Prefix + "tcp, which sets the port to listen on")
 	}
 	return p, err
 }
 
-// parseTCPProtocol takes those of a TCP port.
-func parseTCPProtocol(value string) (protocol, error) {
-	p, err := parseOneOf(protocolHTTP, protocolHTTPS, protocolH2, protocolH2C, protocolTCP)(value)
-	if err == nil && p != protocolTCP && p != protocolHTTPS {
-		return "", errNoHTTPOnTCP
-	}
-	return p, err
-}
-
-// defaultProtocol goes by the port's appProtocol (Kubernetes API, ServicePort:
-// IANA names and those of KEP-3726), then by what sslTerm ports of the
-// ancestor's users look like.
+// defaultProtocol is that of the port's appProtocol (Kubernetes API, ServicePort:
+// IANA names and those of KEP-3726). Without one, ports with sslTerm that have a
+// name or a number of HTTPS use TLS, as in service-loadbalancer.
 func defaultProtocol(p kubeapi.ServicePort, sslTerm bool) protocol {
 	switch strings.ToLower(p.AppProtocol) {
 	case "http", "kubernetes.io/ws":
@@ -149,13 +146,3 @@ func defaultProtocol(p kubeapi.ServicePort, sslTerm bool) protocol {
 	}
 	return protocolHTTP
 }
-
-const (
-	errTCPNeedsPort = textError(`"tcp" goes with ` + Prefix + `tcp, which gives the port to listen on`)
-	errNoHTTPOnTCP  = textError("a TCP port carries bytes, in clear (tcp) or in TLS (https)")
-)
-
-// textError is an error that is a constant.
-type textError string
-
-func (e textError) Error() string { return string(e) }

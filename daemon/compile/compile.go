@@ -12,13 +12,13 @@ import (
 	"podgate/kubeapi"
 )
 
-// Result is what Compile made of a Snapshot. It is not changed once it was
-// returned; Results share what did not change between them.
+// Result is what Compile returns. It is immutable; Results share what did not
+// change between them.
 type Result struct {
 	State    haproxy.State
 	Problems []Problem     // sorted by Problem.Compare, each once
-	Ports    []ServicePort // Ports[i] is what State.Backends.At(i) serves
-	Secrets  []Secret      // that certificates are to come from, sorted by Key
+	Ports    []ServicePort // Ports[i] is the port of State.Backends.At(i)
+	Secrets  []Secret      // with certificates, sorted by Key
 
 	input    *input
 	snapshot *kubeapi.Snapshot
@@ -40,11 +40,11 @@ func (p ServicePort) Label() string { return cmp.Or(p.Name, strconv.Itoa(int(p.N
 // String is "shop/cart port web".
 func (p ServicePort) String() string { return p.Service.String() + " port " + plain(p.Label()) }
 
-// Compile computes what HAProxy should serve. The files may be nil for none. What
-// prev, an earlier Result or nil, has of the same objects under the same
-// configuration and files is used again: equal pointers mean equal content. Where
-// nothing changed, prev is returned. It never fails; what cannot be served is a
-// Problem. It may be called concurrently.
+// Compile computes what HAProxy should serve. The files may be nil for none. Prev
+// is an earlier Result, or nil; it must not be changed. What it holds for the same
+// objects, configuration and files is reused: equal pointers mean equal content.
+// If nothing changed, Compile returns prev. It never fails: what cannot be served
+// is a Problem. It may be called concurrently.
 func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *Result) *Result {
 	if prev == nil {
 		prev = &Result{}
@@ -80,8 +80,8 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 	return r
 }
 
-// Service returns the Service port that a backend serves. It reports false
-// for a backend that is not in State.
+// Service returns the Service port of a backend. It reports false for a backend
+// that is not in State.
 func (r *Result) Service(backend string) (ServicePort, bool) {
 	i, ok := r.State.Backends.Search(func(b *haproxy.Backend) int { return cmp.Compare(b.Name, backend) })
 	if !ok {
@@ -90,8 +90,8 @@ func (r *Result) Service(backend string) (ServicePort, bool) {
 	return r.Ports[i], true
 }
 
-// Skipped says why a Service is not served without that being a Problem, and
-// "" where it is served, or is a Problem, or is not in the Snapshot.
+// Skipped returns why a Service is not served although it has no Problem. It is
+// "" if the Service is served, has a Problem, or is not in the Snapshot.
 func (r *Result) Skipped(key kubeapi.Key) string {
 	i, ok := r.search(key)
 	if !ok {
@@ -124,8 +124,8 @@ func compileServices(in *input, snap *kubeapi.Snapshot, prev *Result) []*service
 	return services
 }
 
-// backends puts the servers of the Services into the backends that they were
-// given. Those that are as prev has them are prev's.
+// backends returns the backends of merged with their servers. It reuses those of
+// prev that are equal.
 func (r *Result) backends(prev *Result) haproxy.Backends {
 	backends := make([]*haproxy.Backend, len(r.merged.backends))
 	old, next := prev.State.Backends, 0
@@ -149,7 +149,7 @@ func (r *Result) backends(prev *Result) haproxy.Backends {
 	return old.Remade(backends...)
 }
 
-// problems gathers what is told of the Services.
+// problems returns all Problems, sorted.
 func (r *Result) problems() []Problem {
 	problems := slices.Clone(r.merged.problems)
 	for _, s := range r.services.All() {
@@ -159,7 +159,7 @@ func (r *Result) problems() []Problem {
 	return sortProblems(problems)
 }
 
-// settings are those of podgate.toml that hold for every section.
+// settings returns what podgate.toml sets for all frontends and backends.
 func settings(cfg *config.Config) haproxy.Settings {
 	d := cfg.Defaults
 	errorFiles := slices.Clone(cfg.HAProxy.ErrorFiles)
@@ -184,8 +184,8 @@ func settings(cfg *config.Config) haproxy.Settings {
 	}
 }
 
-// accessLog leaves HAProxy's own format unsaid: States of before the choice there
-// was are the same.
+// accessLog returns "" for HAProxy's own format, so that a State is equal to one
+// of a version of podgate that had no other.
 func accessLog(l haproxy.AccessLog) haproxy.AccessLog {
 	if l == haproxy.HTTPLog {
 		return ""

@@ -4,8 +4,7 @@
 // Snapshot of the cluster: Services and their annotations become routes,
 // frontends and backends, EndpointSlices become servers.
 //
-// It does no I/O, reads no clock and logs nothing: equal input gives equal
-// output, whatever the order in which objects, slices and endpoints stand. A
-// Service that cannot be understood is a Problem of that Service and changes
-// nothing of the others.
+// It does no I/O, reads no clock and logs nothing. Equal input gives equal
+// output, whatever the order of objects, slices and endpoints. An invalid Service
+// is a Problem of that Service and does not affect the others.
 package compile

@@ -10,10 +10,10 @@ import (
 	"podgate/kubeapi"
 )
 
-// endpointServers returns the servers behind one Service port, by address: the union
-// over its slices, whose ports are matched by name, since pods of one Service
-// may answer on different numbers. Where nothing is ready, what drains is used
-// as ready, as kube-proxy does (KEP-1669): a pod that still answers beats none.
+// endpointServers returns the servers of one Service port, by address: the union
+// over its slices. Ports are matched by name because pods of one Service may use
+// different numbers. If no endpoint is ready, the draining ones are used as ready,
+// as kube-proxy does (KEP-1669).
 func endpointServers(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice) []haproxy.Server {
 	var servers []haproxy.Server
 	anyReady := false
@@ -33,7 +33,7 @@ func endpointServers(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSl
 		}
 	}
 	if len(servers) == 0 {
-		return nil // and not a list of none: equal States are deeply equal
+		return nil // not an empty list, so that equal States are deeply equal
 	}
 	servers = dedupe(servers)
 	if !anyReady {
@@ -44,8 +44,9 @@ func endpointServers(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSl
 	return servers
 }
 
-// serverState reads the conditions of an endpoint (Kubernetes API,
-// EndpointConditions). It reports false for one that is not to be a server.
+// serverState is the state of an endpoint's server by its conditions (Kubernetes
+// API, EndpointConditions). It reports false for an endpoint that must not have a
+// server.
 func serverState(e kubeapi.Endpoint) (haproxy.ServerState, bool) {
 	switch {
 	case e.Ready:
@@ -56,14 +57,14 @@ func serverState(e kubeapi.Endpoint) (haproxy.ServerState, bool) {
 	return 0, false
 }
 
-// usable reports whether an address can be a server's: the API server refuses
-// the others, a file may hold them.
+// usable reports whether a server can have the address. The API server rejects
+// the others.
 func usable(addr netip.Addr) bool {
 	return addr.IsValid() && addr.Zone() == "" && !addr.IsUnspecified() && !addr.IsMulticast()
 }
 
-// slicePort returns the number that the pods of a slice answer on for the
-// Service port of that name.
+// slicePort returns the port number of a slice's pods for the Service port with
+// that name.
 func slicePort(s *kubeapi.EndpointSlice, name string) (uint16, bool) {
 	for _, p := range s.Ports {
 		if p.Name == name && isTCP(p.Protocol) && p.Port != 0 {
@@ -73,7 +74,7 @@ func slicePort(s *kubeapi.EndpointSlice, name string) (uint16, bool) {
 	return 0, false
 }
 
-// dedupe sorts servers by address and keeps one of each; ready wins.
+// dedupe sorts servers by address and removes duplicates. It prefers a ready one.
 func dedupe(servers []haproxy.Server) []haproxy.Server {
 	slices.SortFunc(servers, func(a, b haproxy.Server) int {
 		if c := a.Addr.Compare(b.Addr); c != 0 {
@@ -90,25 +91,25 @@ func dedupe(servers []haproxy.Server) []haproxy.Server {
 	return slices.CompactFunc(servers, func(a, b haproxy.Server) bool { return a.Addr == b.Addr })
 }
 
-// endpointProblems tells what of a Service's slices cannot be served, once
-// for the Service.
+// endpointProblems returns a Problem for each sort of endpoint that cannot be
+// served.
 func endpointProblems(service kubeapi.Key, endpointSlices []*kubeapi.EndpointSlice) []Problem {
-	named, odd := false, false
+	fqdn, unusable := false, false
 	for _, s := range endpointSlices {
 		if s.AddressType == "FQDN" {
-			named = true
+			fqdn = true
 			continue
 		}
-		odd = odd || slices.ContainsFunc(s.Endpoints, func(e kubeapi.Endpoint) bool { return !usable(e.Addr) })
+		unusable = unusable || slices.ContainsFunc(s.Endpoints, func(e kubeapi.Endpoint) bool { return !usable(e.Addr) })
 	}
 	var problems []Problem
-	if named {
+	if fqdn {
 		problems = append(problems, Problem{Kind: Unsupported, Service: service,
-			Text: "its EndpointSlices of addressType FQDN are not served, only IPv4 and IPv6 are"})
+			Text: "its EndpointSlices of addressType FQDN are not served (IPv4 and IPv6 are supported)"})
 	}
-	if odd {
+	if unusable {
 		problems = append(problems, Problem{Kind: Unsupported, Service: service,
-			Text: "endpoints whose address no server can have are not served"})
+			Text: "endpoints with an unspecified, multicast or scoped address are not served"})
 	}
 	return problems
 }

@@ -92,11 +92,11 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 // TestOfAListIsUnderstoodWhatIsLeft has two ports that read the same annotation.
 func TestOfAListIsUnderstoodWhatIsLeft(t *testing.T) {
 	for _, row := range []struct{ key, value, meaning, text string }{
-		{"path", "cart", "", `"cart" is not a path: it does not begin with /; no path is left; the port is not served`},
+		{"path", "cart", "", `"cart" is not a path: it does not begin with /; has no usable path; the port is not served`},
 		{"path", "/cart,basket", "/cart", `"basket" is not a path: it does not begin with /`},
 		{"path", "/cart,/basket", "/cart, /basket", ""},
 		{"host", "a.example.com,-", "a.example.com", `"-" is not a host name: a label begins or ends with -`},
-		{"host", "-", "", `"-" is not a host name: a label begins or ends with -; no host is left; the port is not served`},
+		{"host", "-", "", `"-" is not a host name: a label begins or ends with -; has no usable host; the port is not served`},
 	} {
 		svc := exposed("cart", 1)
 		svc.Ports = []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}, {Name: "more", Protocol: "TCP", Port: 81}}

@@ -59,7 +59,7 @@ func FuzzName(f *testing.F) {
 		if name != value || name == "" || len(name) > 128 || strings.HasPrefix(strings.ToLower(name), reservedName) {
 			t.Errorf("%q is the name %q", value, name)
 		}
-		if theirs, natural := naturalNamespace(name); natural && !strings.HasPrefix(name, theirs+"_") {
+		if theirs, natural := defaultNamespace(name); natural && !strings.HasPrefix(name, theirs+"_") {
 			t.Errorf("%q is kept for namespace %q", name, theirs)
 		}
 	})

@@ -10,16 +10,15 @@ import (
 	"podgate/kubeapi"
 )
 
-// onlySlicesChanged reports whether two Snapshots differ in nothing but their
-// EndpointSlices, and when they were made. It does not look at what lists hold
-// that are one.
+// onlySlicesChanged reports whether two Snapshots differ only in their
+// EndpointSlices. It does not compare the elements of identical lists.
 func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
 	return same(a.Services, b.Services) && (a.Nodes == nil) == (b.Nodes == nil) && (same(a.Nodes, b.Nodes) || reflect.DeepEqual(a.Nodes, b.Nodes))
 }
 
-// withSlices is Compile of a Snapshot that differs from that of r in nothing but
-// its EndpointSlices. It costs what changed, and returns r where that means nothing
-// to anybody.
+// withSlices is Compile for a Snapshot that differs from that of r only in its
+// EndpointSlices. Its cost is proportional to the change. It returns r if the
+// change concerns no server.
 func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 	changed := map[int]*service{}
 	next := *r
@@ -49,8 +48,8 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 	return &next
 }
 
-// backendsWith is State.Backends with the servers that the changed Services have
-// now; the same list where those are as they were.
+// backendsWith returns State.Backends with the servers of the changed Services. It
+// is the same list if the servers are equal.
 func (r *Result) backendsWith(services map[int]*service) haproxy.Backends {
 	changed := map[int]*haproxy.Backend{}
 	for i, s := range services {
@@ -71,10 +70,10 @@ func (r *Result) backendsWith(services map[int]*service) haproxy.Backends {
 	return r.State.Backends.With(changed)
 }
 
-// equal is slices.Equal that does not look at what a list holds that is one.
+// equal is slices.Equal that does not compare the elements of identical lists.
 func equal[T comparable](a, b []T) bool { return same(a, b) || slices.Equal(a, b) }
 
-// same reports whether two lists are one, and not only equal.
+// same reports whether two lists are identical, not only equal.
 func same[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }

@@ -13,15 +13,15 @@ type TLSFiles struct {
 	BackendCAs map[string]string // absolute path of each bundle of backend_ca_folder, by its name
 }
 
-// input is what is the same for every Service: the configuration and the files
-// that it names.
+// input is the part of Compile's input that all Services share: the configuration
+// and the files that it names.
 type input struct {
 	*config.Config
 	files TLSFiles
-	given *TLSFiles // that files is a copy of; its identity counts
+	given *TLSFiles // what files is a copy of; compared by identity
 }
 
-// newInput returns before if it was made of the same two pointers.
+// newInput returns before if it has the same configuration and files.
 func newInput(cfg *config.Config, files *TLSFiles, before *input) *input {
 	if before != nil && before.Config == cfg && before.given == files {
 		return before
@@ -33,6 +33,6 @@ func newInput(cfg *config.Config, files *TLSFiles, before *input) *input {
 	return in
 }
 
-// SameInput reports whether both Results were made under one configuration and
-// with one set of files. Prev may be nil.
+// SameInput reports whether both Results have the same configuration and files.
+// Prev may be nil.
 func (r *Result) SameInput(prev *Result) bool { return prev != nil && r.input == prev.input }

@@ -8,8 +8,8 @@ import (
 	"podgate/daemon/config"
 )
 
-// Prefix is what the annotations that podgate reads begin with, as those of
-// its ancestor did.
+// Prefix is the prefix of podgate's annotations, which is that of
+// service-loadbalancer.
 const Prefix = domain + "lb."
 
 const domain = "serviceloadbalancer/"
@@ -60,8 +60,7 @@ func keys() []key {
 
 func (k key) known() bool { return slices.Contains(keys(), k) }
 
-// httpOnly reports whether the key means nothing on a port with a TCP
-// frontend.
+// httpOnly reports whether the key has no effect on a port with a TCP frontend.
 func (k key) httpOnly() bool {
 	switch k {
 	case keyHost, keyPath, keyACLMatch, keyRewrite,
@@ -71,7 +70,7 @@ func (k key) httpOnly() bool {
 	return false
 }
 
-// suggest returns the key that was probably meant, "" where none is near.
+// suggest returns the key that a misspelt one probably stands for; "" for none.
 func suggest(written string) key {
 	if len(written) > maxShown {
 		return ""

@@ -11,12 +11,13 @@ import (
 	"podgate/kubeapi"
 )
 
-// maxProblems is how many Problems one Service may have: its annotations have
-// room for thousands.
+// maxProblems is the maximum number of Problems of one Service. Its annotations
+// have room for thousands.
 const maxProblems = 50
 
-// limitProblems cuts sorted Problems of one Service.
+// limitProblems sorts the Problems of one Service and cuts them at maxProblems.
 func limitProblems(service kubeapi.Key, problems []Problem) []Problem {
+	problems = sortProblems(problems)
 	more := len(problems) - maxProblems
 	if more <= 0 {
 		return problems
@@ -26,25 +27,32 @@ func limitProblems(service kubeapi.Key, problems []Problem) []Problem {
 	})
 }
 
-// limitServers takes out the servers that are in no network of podgate.toml, and
-// those over max_endpoints, the ready ones last. Servers are by address, and so
-// is what is returned.
-func limitServers(cfg *input, service kubeapi.Key, port string, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
+// limitServers removes the servers outside safety.networks, and those over
+// safety.max_endpoints, of which ready ones are the last. It expects and returns
+// servers sorted by address.
+func limitServers(in *input, service kubeapi.Key, port string, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
 	var problems []Problem
 	report := func(format string, args ...any) {
 		problems = append(problems, Problem{Kind: NotGranted, Service: service, Port: port, Text: fmt.Sprintf(format, args...)})
 	}
-	if len(cfg.Safety.Networks) > 0 {
-		outside := func(s haproxy.Server) bool { return !inside(cfg.Safety.Networks, s.Addr.Addr()) }
+	if networks := in.Safety.Networks; len(networks) > 0 {
+		outside := func(s haproxy.Server) bool {
+			return !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(s.Addr.Addr()) })
+		}
 		if i := slices.IndexFunc(servers, outside); i >= 0 {
-			first := servers[i].Addr
-			all := len(servers)
+			first, all := servers[i].Addr, len(servers)
 			servers = slices.DeleteFunc(servers, outside)
-			report("%d endpoints are not served, safety.networks in podgate.toml has not their address (%s)", all-len(servers), first)
+			report("%d endpoints are not served: safety.networks in podgate.toml does not contain their addresses (%s)", all-len(servers), first)
 		}
 	}
-	if most := cfg.Safety.MaxEndpoints; len(servers) > most {
-		report("%d of its %d endpoints are not served, safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)
+	if most := in.Safety.MaxEndpoints; len(servers) > most {
+		report("%d of its %d endpoints are not served: safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)
+		rank := func(s haproxy.Server) int {
+			if s.State == haproxy.Ready {
+				return 0
+			}
+			return 1
+		}
 		slices.SortStableFunc(servers, func(a, b haproxy.Server) int { return rank(a) - rank(b) })
 		servers = slices.Clip(servers[:most])
 		slices.SortFunc(servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
@@ -52,37 +60,27 @@ func limitServers(cfg *input, service kubeapi.Key, port string, servers []haprox
 	return servers, problems
 }
 
-func inside(networks []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
-}
-
-func rank(s haproxy.Server) int {
-	if s.State == haproxy.Ready {
-		return 0
-	}
-	return 1
-}
-
-// share is what a namespace has been given so far.
+// share is what the claims of one namespace have got.
 type share struct{ backends, routes int }
 
-// allow reports whether the namespace of a claim may have one more backend, and
-// these routes; what it may not is told.
-func (m *merger) allow(cfg *input, at owner) bool {
+// allow reports whether safety.max_backends and safety.max_routes allow the
+// backend and the routes of a claim. If not, it reports a Problem.
+func (m *merger) allow(at owner) bool {
 	s := m.shares[m.services[at.service].object.Namespace]
 	routes := len(m.claim(at).routes)
-	switch safety := cfg.Safety; {
+	what := subject{text: "not served:"}
+	switch safety := m.in.Safety; {
 	case s.backends+1 > safety.MaxBackends:
-		m.report(NotGranted, at, annotation{}, fmt.Sprintf("not served, its namespace has %d ports served, and safety.max_backends in podgate.toml is no more", s.backends))
+		m.report(NotGranted, at, annotation{}, what, "%d ports of its namespace are served, the maximum of safety.max_backends in podgate.toml", s.backends)
 	case s.routes+routes > safety.MaxRoutes:
-		m.report(NotGranted, at, annotation{}, fmt.Sprintf("not served, its namespace has %d routes, and %d more are over safety.max_routes in podgate.toml", s.routes, routes))
+		m.report(NotGranted, at, annotation{}, what, "its namespace has %d routes, and %d more exceed safety.max_routes in podgate.toml", s.routes, routes)
 	default:
 		return true
 	}
 	return false
 }
 
-// count adds what a claim was given to the share of its namespace.
+// count adds a backend and routes to the share of a claim's namespace.
 func (m *merger) count(at owner, routes int) {
 	namespace := m.services[at.service].object.Namespace
 	s := m.shares[namespace]

@@ -13,10 +13,10 @@ type ObjectChange struct {
 	Service kubeapi.Key
 	Kind    ChangeKind
 	Object  string // "EndpointSlice shop/cart-x7k2": the one that changed, or one of them
-	Version string // its resourceVersion; "" where it is gone
+	Version string // its resourceVersion; "" if it was deleted
 }
 
-// ChangeKind says what of a Service changed.
+// ChangeKind is what changed of a Service.
 type ChangeKind int
 
 // The kinds.
@@ -24,7 +24,7 @@ const (
 	ServiceNew ChangeKind = iota
 	ServiceGone
 	ServiceChanged   // its ports or annotations
-	EndpointsChanged // its EndpointSlices alone
+	EndpointsChanged // only its EndpointSlices
 )
 
 // ChangedSince returns the Services that are not the same objects as in prev,

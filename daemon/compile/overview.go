@@ -7,14 +7,14 @@ import (
 	"podgate/kubeapi"
 )
 
-// Overview is what became of one Service.
+// Overview is a summary of one Service.
 type Overview struct {
 	Object   *kubeapi.Service
-	Skipped  string // as Result.Skipped says it
+	Skipped  string // as Result.Skipped returns it
 	Backends []int  // indexes into State.Backends and Ports, in the order of its ports
 }
 
-// Overviews are those of all Services of the Snapshot, sorted by Key.
+// Overviews returns those of all Services of the Snapshot, sorted by Key.
 func (r *Result) Overviews() []Overview {
 	all := make([]Overview, r.services.Len())
 	for i, s := range r.services.All() {
@@ -23,12 +23,12 @@ func (r *Result) Overviews() []Overview {
 	if r.merged == nil {
 		return all
 	}
-	of := make([]int, len(r.merged.backends)) // so that each needs no slice of its own
+	backing := make([]int, len(r.merged.backends)) // one allocation for all
 	for i, b := range r.merged.backends {
 		o := &all[b.service]
 		if o.Backends == nil {
-			of[i] = i
-			o.Backends = of[i : i+1 : i+1]
+			backing[i] = i
+			o.Backends = backing[i : i+1 : i+1]
 			continue
 		}
 		o.Backends = append(o.Backends, i)
@@ -36,7 +36,7 @@ func (r *Result) Overviews() []Overview {
 	return all
 }
 
-// RoutesByBackend are the routes of State that lead to each backend.
+// RoutesByBackend returns the routes of State by the name of their backend.
 func (r *Result) RoutesByBackend() map[string][]haproxy.Route {
 	routes := make(map[string][]haproxy.Route, r.State.Backends.Len())
 	for _, route := range r.State.Routes {

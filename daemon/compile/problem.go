@@ -13,28 +13,29 @@ import (
 	"podgate/kubeapi"
 )
 
-// Problem is something in the cluster that is not served as written, with the
-// object and, where one is to blame, the annotation.
+// Problem is a part of a Service that is not served as its owner wrote it.
 type Problem struct {
 	Kind    Kind
 	Service kubeapi.Key
-	Port    string // the port's name, its number where it has none; "" for the whole Service
-	Key     string // the annotation as written, prefix and suffix included; "" where none is to blame
-	Text    string // what is wrong and what becomes of it, one line
+	Port    string // the port's name, else its number; "" for the whole Service
+	Key     string // the annotation as written; "" if none is the cause
+	Text    string // what is wrong and what the effect is, one line
+	Host    string // the host as written, if the Problem is about one
+	TCPPort uint16 // the port of a TCP frontend, if the Problem is about one
 }
 
-// Kind is what sort of Problem one is, for those who count them.
+// Kind is the sort of a Problem, as in the labels of metrics.
 type Kind string
 
-// The kinds. Those from SetAside on are found out with HAProxy and not by
-// Compile.
+// The kinds. Compile returns those before SetAside; the others are found with
+// HAProxy.
 const (
-	Invalid     Kind = "invalid"      // an annotation that cannot be read, or means nothing here
-	Conflict    Kind = "conflict"     // another Service or port has what is asked for
-	NotGranted  Kind = "not-granted"  // podgate.toml does not allow what is asked for
-	Unsupported Kind = "unsupported"  // this podgate cannot serve what is asked for
-	SetAside    Kind = "set-aside"    // HAProxy did not load it
-	NoEndpoints Kind = "no-endpoints" // nothing is there to send requests to
+	Invalid     Kind = "invalid"      // an annotation is invalid or has no effect
+	Conflict    Kind = "conflict"     // another Service or port has what is claimed
+	NotGranted  Kind = "not-granted"  // podgate.toml does not allow what is claimed
+	Unsupported Kind = "unsupported"  // podgate cannot serve it
+	SetAside    Kind = "set-aside"    // HAProxy cannot load it
+	NoEndpoints Kind = "no-endpoints" // it has no servers
 	Unhealthy   Kind = "unhealthy"    // no server passes its health check
 	Degraded    Kind = "degraded"     // some servers fail their health checks
 )
@@ -44,8 +45,8 @@ func Kinds() []Kind {
 	return []Kind{Invalid, Conflict, NotGranted, Unsupported, SetAside, NoEndpoints, Unhealthy, Degraded}
 }
 
-// String names the object, then says what is wrong with it. It is one line
-// whatever the object contains.
+// String names the object and the Problem. It is one line whatever the object
+// contains.
 func (p Problem) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Service %s", plain(p.Service.String()))
@@ -70,23 +71,21 @@ func (p Problem) Compare(o Problem) int {
 	)
 }
 
-// sortProblems sorts them and takes out what is told twice: a value that holds
-// for six ports is wrong once.
+// sortProblems sorts them and removes duplicates: an invalid value for six ports is
+// one Problem.
 func sortProblems(problems []Problem) []Problem {
 	slices.SortFunc(problems, Problem.Compare)
 	return slices.Compact(problems)
 }
 
-// maxShown is how many bytes of a value, and maxName how many of a name, are
-// shown to an operator. The latter is the longest that Kubernetes allows, an
-// annotation's with its prefix.
+// maxShown and maxName are how many bytes of a value and of a name are shown to an
+// operator. maxName is the maximum in Kubernetes: an annotation with its prefix.
 const (
 	maxShown = 64
 	maxName  = 253 + len("/") + 63
 )
 
-// quote shows a value from the cluster on one line, shortened where it is
-// long.
+// quote shows a value from the cluster on one line. It shortens long values.
 func quote(value string) string {
 	if len(value) <= maxShown {
 		return strconv.Quote(value)
@@ -98,8 +97,8 @@ func quote(value string) string {
 	return fmt.Sprintf("%q... (%d bytes)", value[:cut], len(value))
 }
 
-// plain shows a name from the cluster as it is where that is harmless, else
-// quoted. The API server lets no other name through, a file may hold any.
+// plain shows a name from the cluster, quoted only if it is not valid in
+// Kubernetes.
 func plain(name string) string {
 	for i := range len(name) {
 		if c := name[i]; c <= ' ' || c >= 0x7f || c == '"' {

@@ -11,40 +11,40 @@ import (
 	"podgate/kubeapi"
 )
 
-// service is one Service, compiled by itself: what it asks for, and what it
-// has. It is not changed once it was made, and so is shared between Results.
+// service is one Service, compiled on its own. It is immutable, so that Results
+// share it.
 type service struct {
 	object   *kubeapi.Service
 	slices   []*kubeapi.EndpointSlice
-	claims   *claims            // the same as long as what it asks for, its age and Config are
-	nodes    []*kubeapi.Node    // nil where they are not known, and where nobody asks for them
+	claims   *claims            // the same pointer while claims, age and configuration are the same
+	nodes    []*kubeapi.Node    // nil if they are not known, or the Service does not need them
 	servers  [][]haproxy.Server // by index into claims.ports
 	problems []Problem          // of the slices
 }
 
-// claims are what a Service asks for, whatever its endpoints are.
+// claims are what a Service claims, whatever its endpoints are.
 type claims struct {
-	skipped  string // why the Service is not served at all and nobody is told; "" where it is
+	skipped  string // why the Service is skipped without a Problem; "" if it is not
 	ports    []claim
 	problems []Problem
 }
 
-// claim is one Service port that asks to be served, in the order of the spec.
+// claim is what one Service port claims. Claims are in the order of the spec.
 type claim struct {
 	port       kubeapi.ServicePort
-	backend    haproxy.Backend // under its natural name, without servers
-	name       string          // the backend's name asked for, "" for none
-	nameFrom   annotation      // which asked for it
+	backend    haproxy.Backend // with its default name, without servers
+	name       string          // of the backend, by annotation; "" for the default
+	nameFrom   annotation      // that sets name
 	listen     uint16          // port of a TCP frontend; zero for an HTTP port
 	routes     []haproxy.Route // of an HTTP port, without Backend
-	routesFrom annotation      // which asked for listen or routes; zero where the Service's name did
+	routesFrom annotation      // that sets listen or routes; zero if the Service's name does
 	mode       config.UpstreamMode
 	secure     secure
 }
 
-// compileService compiles one Service, with the work of prev, which is of the
-// same name or nil.
-func compileService(cfg *input, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node, prev *service) *service {
+// compileService compiles one Service. It reuses prev, which has the same name or
+// is nil.
+func compileService(in *input, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node, prev *service) *service {
 	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) &&
 		(!prev.claims.needNodes() || sameNodes(prev.nodes, nodes)) {
 		return prev
@@ -52,9 +52,9 @@ func compileService(cfg *input, svc *kubeapi.Service, endpointSlices []*kubeapi.
 	s := &service{object: svc, slices: endpointSlices}
 	switch {
 	case prev == nil:
-		s.claims = readClaims(cfg, svc)
+		s.claims = parseClaims(in, svc, nil)
 	case prev.object != svc:
-		if s.claims = readClaims(cfg, svc); svc.Created.Equal(prev.object.Created) && reflect.DeepEqual(s.claims, prev.claims) {
+		if s.claims = parseClaims(in, svc, nil); svc.Created.Equal(prev.object.Created) && reflect.DeepEqual(s.claims, prev.claims) {
 			s.claims = prev.claims
 		}
 	default:
@@ -69,7 +69,7 @@ func compileService(cfg *input, svc *kubeapi.Service, endpointSlices []*kubeapi.
 	s.servers = make([][]haproxy.Server, len(s.claims.ports))
 	for i, c := range s.claims.ports {
 		var problems []Problem
-		s.servers[i], problems = limitServers(cfg, svc.Key, portLabel(c.port), upstreamServers(svc, c, endpointSlices, s.nodes))
+		s.servers[i], problems = limitServers(in, svc.Key, portLabel(c.port), upstreamServers(svc, c, endpointSlices, s.nodes))
 		s.problems = append(s.problems, problems...)
 		if prev != nil && i < len(prev.servers) && slices.Equal(s.servers[i], prev.servers[i]) {
 			s.servers[i] = prev.servers[i]
@@ -79,36 +79,30 @@ func compileService(cfg *input, svc *kubeapi.Service, endpointSlices []*kubeapi.
 	return s
 }
 
-// readClaims reads what a Service asks for.
-func readClaims(cfg *input, svc *kubeapi.Service) *claims {
-	return parseClaims(cfg, svc, nil)
-}
-
-// parseClaims is readClaims that keeps what it read in record, unless that is
-// nil.
-func parseClaims(cfg *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
+// parseClaims parses the annotations of a Service. It appends every parsed value
+// to parsed, unless that is nil.
+func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
 	all, problems := parseAnnotations(svc)
-	if why := skipped(cfg, svc, all); why != "" {
+	if why := skipReason(in, svc, all); why != "" {
 		if why == skipNamespace {
 			problems = nil
 		}
-		return &claims{skipped: why, problems: limitProblems(svc.Key, sortProblems(problems))}
+		return &claims{skipped: why, problems: limitProblems(svc.Key, problems)}
 	}
-	c := &claims{}
 	if text := unservable(svc); text != "" {
 		if ignore, _ := parseBool(all[slot{keyIgnore, ""}].value); ignore {
 			return &claims{skipped: skipIgnored}
 		}
-		c.problems = limitProblems(svc.Key, sortProblems(append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text})))
-		return c
+		return &claims{problems: limitProblems(svc.Key, append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text}))}
 	}
+	c := &claims{}
 	ignored := 0
 	for _, p := range svc.Ports {
-		r := &annotationReader{cfg: cfg, service: svc.Key, port: p, annotations: all, parsed: parsed}
+		r := &annotationReader{in: in, service: svc.Key, port: p, annotations: all, parsed: parsed}
 		if ignore := required(r, keyIgnore, parseBool); ignore.or(false) {
 			ignored++
 		} else if !ignore.bad {
-			if claim, ok := readPort(r, cfg, svc); ok {
+			if claim, ok := readPort(r, svc); ok {
 				c.ports = append(c.ports, claim)
 			}
 		}
@@ -117,23 +111,22 @@ func parseClaims(cfg *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *
 	if ignored == len(svc.Ports) {
 		return &claims{skipped: skipIgnored}
 	}
-	problems = append(problems, withoutEffect(svc, all, c.ports)...)
-	c.problems = limitProblems(svc.Key, sortProblems(problems))
+	c.problems = limitProblems(svc.Key, append(problems, withoutEffect(svc, all, c.ports)...))
 	return c
 }
 
-// Why a Service is not served without anybody being told.
+// Why a Service is skipped without a Problem.
 const (
-	skipNamespace    = "its namespace is not followed"
-	skipAPIServer    = "it is the cluster's own API server, and has none of our annotations"
-	skipLoadBalancer = "it is of type LoadBalancer, and has none of our annotations"
-	skipUnannotated  = `expose is "annotated", and it has none of our annotations`
-	skipIgnored      = "its annotation says to ignore it"
+	skipNamespace    = "its namespace is not in kubernetes.namespaces"
+	skipAPIServer    = "it is the cluster's API server, and has no annotation of podgate"
+	skipLoadBalancer = "its type is LoadBalancer, and it has no annotation of podgate"
+	skipUnannotated  = `kubernetes.expose is "annotated", and it has no annotation of podgate`
+	skipIgnored      = "its ignore annotation is true"
 )
 
-// skipped says why a Service was never asked to be served, "" where it was.
-func skipped(cfg *input, svc *kubeapi.Service, all annotations) string {
-	k := cfg.Kubernetes
+// skipReason returns why a Service is skipped; "" if it is not.
+func skipReason(in *input, svc *kubeapi.Service, all annotations) string {
+	k := in.Kubernetes
 	followed := slices.Contains(k.Namespaces, svc.Namespace) || slices.Equal(k.Namespaces, []string{"*"})
 	switch {
 	case !followed:
@@ -150,29 +143,29 @@ func skipped(cfg *input, svc *kubeapi.Service, all annotations) string {
 	return ""
 }
 
-// unservable says why a Service that was asked for cannot be served, "" where
-// it can.
+// unservable returns the text of the Problem of a Service that cannot be served at
+// all; "" if it can.
 func unservable(svc *kubeapi.Service) string {
 	switch {
 	case !haproxy.IsLabel(svc.Namespace) || !haproxy.IsLabel(svc.Name):
-		return "not served, its name is none that Kubernetes gives"
+		return "not served: its name is not valid in Kubernetes"
 	case svc.Type == "ExternalName":
-		return "not served, an ExternalName has no endpoints"
+		return "not served: a Service of type ExternalName has no endpoints"
 	case len(svc.Ports) == 0:
-		return "not served, it has no ports"
+		return "not served: it has no ports"
 	}
 	return ""
 }
 
-// readPort reads what one port asks for. It reports false for one that is not
-// served; what is to be told of it is in r.
-func readPort(r *annotationReader, cfg *input, svc *kubeapi.Service) (claim, bool) {
+// readPort parses the annotations for one port. It reports false if the port is
+// not served; the Problems are in r.
+func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 	if !isTCP(r.port.Protocol) {
-		r.reportPort(Unsupported, annotation{}, "not served, its protocol is %s and not TCP", plain(r.port.Protocol))
+		r.reportPort(Unsupported, annotation{}, "not served: its protocol is %s, not TCP", plain(r.port.Protocol))
 		return claim{}, false
 	}
 	if r.port.Port == 0 {
-		r.reportPort(Invalid, annotation{}, "not served, it has no number")
+		r.reportPort(Invalid, annotation{}, "not served: it has no port number")
 		return claim{}, false
 	}
 	tcp := required(r, keyTCP, parseNumber(1, 65535))
@@ -181,63 +174,59 @@ func readPort(r *annotationReader, cfg *input, svc *kubeapi.Service) (claim, boo
 	}
 	name := optional(r, keyBackendName, parseBackendName)
 	c := claim{port: r.port, name: name.or(""), nameFrom: name.annotation}
-	var reachable bool
-	if c.mode, reachable = readUpstream(r, cfg, svc); !reachable {
+	var reachable, secured, routed, verified bool
+	if c.mode, reachable = readUpstream(r, svc); !reachable {
 		return claim{}, false
 	}
-	sec, secured := readSecure(r, cfg, tcp.given)
-	c.secure = sec
+	c.secure, secured = readSecure(r, tcp.given)
+	mode := haproxy.TCP
 	if tcp.given {
-		listen, ok := allowedListen(r, cfg, tcp)
-		c.listen, c.routesFrom = listen, tcp.annotation
-		backend, verified := readBackend(r, cfg, svc, haproxy.TCP, sec)
-		c.backend = backend
-		return c, readClient(r, &c.backend) && ok && secured && verified
+		c.routesFrom = tcp.annotation
+		c.listen, routed = allowedListen(r, tcp)
+	} else {
+		if !c.secure.passthrough {
+			mode = haproxy.HTTP
+		}
+		c.routes, c.routesFrom, routed = readRoutes(r, c.secure)
 	}
-	routes, ok := readRoutes(r, cfg, sec)
-	c.routes, c.routesFrom = routes.routes, routes.from
-	mode := haproxy.HTTP
-	if sec.passthrough {
-		mode = haproxy.TCP
-	}
-	backend, verified := readBackend(r, cfg, svc, mode, sec)
-	c.backend = backend
-	open := readClient(r, &c.backend)
-	if !open || !ok || !secured || !verified {
+	c.backend, verified = readBackend(r, svc, mode, c.secure)
+	limited := readSources(r, &c.backend)
+	if !routed || !secured || !verified || !limited {
 		return claim{}, false
 	}
-	return c, hasFrontend(r, cfg, sec, routes.from)
+	return c, tcp.given || hasFrontend(r, c)
 }
 
-// allowedListen checks the port that a TCP frontend is asked for on.
-func allowedListen(r *annotationReader, cfg *input, tcp setting[int]) (uint16, bool) {
+// allowedListen returns the port of a TCP frontend if podgate.toml allows it.
+func allowedListen(r *annotationReader, tcp setting[int]) (uint16, bool) {
 	listen := uint16(tcp.value)
-	allowed := slices.ContainsFunc(cfg.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
-	if !allowed || len(cfg.TCP.Addresses) == 0 {
+	allowed := slices.ContainsFunc(r.in.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
+	switch {
+	case !allowed || len(r.in.TCP.Addresses) == 0:
 		r.report(NotGranted, tcp.annotation, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen)
-		return 0, false
-	}
-	if !cfg.GrantsTCPPort(r.service.Namespace, listen) {
+	case !r.in.GrantsTCPPort(r.service.Namespace, listen):
 		r.report(NotGranted, tcp.annotation, "port %d is not granted to namespace %s in podgate.toml; the port is not served", listen, r.service.Namespace)
-		return 0, false
+	default:
+		return listen, true
 	}
-	return listen, true
+	r.problems[len(r.problems)-1].TCPPort = listen
+	return 0, false
 }
 
-// hasFrontend reports whether there is a frontend that carries the port's
-// routes. Without the HTTP frontend, a port is told where it asks to be reached
-// there.
-func hasFrontend(r *annotationReader, cfg *input, sec secure, routed annotation) bool {
-	if sec.edge() || len(cfg.HTTP.Binds) > 0 {
+// hasFrontend reports whether there is a frontend for the routes of a claim. A
+// Service without annotations gets no Problem if there is none.
+func hasFrontend(r *annotationReader, c claim) bool {
+	if c.secure.edge() || len(r.in.HTTP.Binds) > 0 {
 		return true
 	}
-	if routed.written != "" {
-		r.reportPort(Unsupported, routed, "not served, podgate.toml has no [http] frontend")
+	if c.routesFrom.written != "" {
+		r.reportPort(Unsupported, c.routesFrom, "not served: http.bind in podgate.toml is empty")
 	}
 	return false
 }
 
-// withoutEffect tells of annotations for HTTP that hold for TCP ports alone.
+// withoutEffect returns a Problem for each annotation for HTTP that only TCP ports
+// have.
 func withoutEffect(svc *kubeapi.Service, all annotations, ports []claim) []Problem {
 	var problems []Problem
 	for _, a := range all {
@@ -247,7 +236,7 @@ func withoutEffect(svc *kubeapi.Service, all annotations, ports []claim) []Probl
 		var http, tcp int
 		var label string
 		for _, c := range ports {
-			if held, _ := all.forPort(a.key, c.port); held != a {
+			if applied, _ := all.forPort(a.key, c.port); applied != a {
 				continue
 			}
 			if c.listen == 0 {

@@ -10,10 +10,10 @@ import (
 	"podgate/haproxy"
 )
 
-// readClient reads who may be a client of a port, and how its servers are told
-// who is. It reports false for a port that must not be served: who asks for a
-// door with a guard is not given one without.
-func readClient(r *annotationReader, b *haproxy.Backend) bool {
+// readSources parses which clients may use a port, and how its servers learn the
+// client's address. It reports false for a port that must not be served because
+// its limits are not known.
+func readSources(r *annotationReader, b *haproxy.Backend) bool {
 	b.Options.SendProxy = optional(r, keySendProxy, parseSendProxy).or("")
 	b.Options.SlowStart = optional(r, keySlowStart, parseDuration(0, 24*time.Hour)).or(0)
 	allowed := required(r, keyAllowSource, parseAllowSource)
@@ -29,8 +29,7 @@ func parseAllowSource(value string) ([]netip.Prefix, error) {
 	return sources, err
 }
 
-// parseSendProxy takes a version, or a bool: the ancestor of both is the line of
-// text.
+// parseSendProxy accepts a version, or a bool: true is version 1.
 func parseSendProxy(value string) (haproxy.SendProxy, error) {
 	switch v := haproxy.SendProxy(value); v {
 	case haproxy.ProxyV1, haproxy.ProxyV2:

@@ -5,7 +5,6 @@ package compile
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,12 +13,12 @@ import (
 	"podgate/kubeapi"
 )
 
-// secure is what a port asks for in TLS.
+// secure is the TLS settings of a port.
 type secure struct {
 	sslTerm     bool
 	passthrough bool
-	hsts        string     // as haproxy.Backend has it
-	redirect    annotation // that asks for it; zero where none does
+	hsts        string     // as in haproxy.Backend
+	redirect    annotation // redirect-https if it is set; else the zero value
 	secret      string     // in the Service's namespace; "" for none
 	secretFrom  annotation
 }
@@ -27,77 +26,68 @@ type secure struct {
 // edge reports whether the port is reached through the TLS frontend.
 func (s secure) edge() bool { return s.sslTerm || s.passthrough }
 
-// endsTLS reports whether there is a TLS frontend. Where clients are to be
-// verified and nobody knows by whom, there is none.
-func endsTLS(cfg *input) bool {
-	h := cfg.HTTPS
-	return len(h.Binds) > 0 && (h.ClientCA == "" || cfg.files.ClientCA != "")
-}
-
-// readSecure reads what a port asks for in TLS. It reports false for one that
-// must not be served without.
-func readSecure(r *annotationReader, cfg *input, tcp bool) (secure, bool) {
+// readSecure parses the TLS settings of a port. It reports false for a port that
+// must not be served without them.
+func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 	sslTerm := required(r, keySSLTerm, parseBool)
 	s := secure{sslTerm: sslTerm.or(false)}
 	ok := !sslTerm.bad
-	asked := sslTerm.annotation
+	from := sslTerm.annotation
 	if !tcp {
 		passthrough := required(r, keyPassthrough, parseBool)
 		s.passthrough = passthrough.or(false)
 		ok = ok && !passthrough.bad
 		if s.passthrough {
-			asked = passthrough.annotation
+			from = passthrough.annotation
 			if s.sslTerm {
-				r.report(Invalid, sslTerm.annotation, "has no effect beside passthrough")
+				r.report(Invalid, sslTerm.annotation, "has no effect with passthrough")
 				s.sslTerm = false
 			}
 		}
-		readForBrowsers(r, cfg, &s)
+		readHTTPSecure(r, &s)
 	}
-	if ok && s.edge() && !endsTLS(cfg) {
-		why := "podgate.toml has no [https] frontend"
-		if len(cfg.HTTPS.Binds) > 0 {
+	if ok && s.edge() && !endsTLS(r.in) {
+		why := "https.bind in podgate.toml is empty"
+		if len(r.in.HTTPS.Binds) > 0 {
 			why = "https.client_ca of podgate.toml cannot be read"
 		}
-		r.reportPort(Unsupported, asked, "not served, %s", why)
+		r.reportPort(Unsupported, from, "not served: %s", why)
 		ok = false
 	}
 	return s, ok
 }
 
-// readForBrowsers reads what only HTTP knows of TLS.
-func readForBrowsers(r *annotationReader, cfg *input, s *secure) {
+// readHTTPSecure parses the TLS settings that only HTTP ports have.
+func readHTTPSecure(r *annotationReader, s *secure) {
 	redirect := optional(r, keyRedirectHTTPS, parseBool)
 	switch {
 	case !redirect.or(false):
 	case !s.edge():
 		r.report(Invalid, redirect.annotation, "has no effect without sslTerm or passthrough")
-	case len(cfg.HTTP.Binds) == 0:
-		r.report(Invalid, redirect.annotation, "has no effect, podgate.toml has no [http] frontend")
+	case len(r.in.HTTP.Binds) == 0:
+		r.report(Invalid, redirect.annotation, "has no effect because http.bind in podgate.toml is empty")
 	default:
 		s.redirect = redirect.annotation
 	}
 	hsts := optional(r, keyHSTS, parseNumber(0, 1<<31-1))
 	secret := optional(r, keyTLSSecret, parseSecretName)
 	if !s.sslTerm {
-		for _, of := range []struct {
-			annotation annotation
-			good       bool
-		}{{hsts.annotation, hsts.given && !hsts.bad}, {secret.annotation, secret.given && !secret.bad}} {
-			if of.good {
-				r.report(Invalid, of.annotation, "has no effect without sslTerm")
-			}
+		if hsts.valid() {
+			r.report(Invalid, hsts.annotation, "has no effect without sslTerm")
+		}
+		if secret.valid() {
+			r.report(Invalid, secret.annotation, "has no effect without sslTerm")
 		}
 		return
 	}
-	if hsts.given && !hsts.bad {
+	if hsts.valid() {
 		s.hsts = strconv.Itoa(hsts.value)
 	}
 	s.secret, s.secretFrom = secret.or(""), secret.annotation
 }
 
-// parseSecretName takes the name of a Secret: a DNS subdomain (Kubernetes API
-// concepts, "Object Names and IDs").
+// parseSecretName accepts a DNS subdomain in lower case (Kubernetes API concepts,
+// "Object Names and IDs").
 func parseSecretName(value string) (string, error) {
 	host, err := parseHost(value)
 	if err != nil || string(host) != value || strings.HasPrefix(value, "*") {
@@ -106,14 +96,14 @@ func parseSecretName(value string) (string, error) {
 	return value, nil
 }
 
-// readVerify reads how the certificates of a port's pods are verified. It
-// reports false where that cannot be done: not to verify who was to be verified
-// would let somebody else in his place.
-func readVerify(r *annotationReader, cfg *input, o *haproxy.Options) bool {
-	bundles := cfg.files.BackendCAs
+// readVerify parses how the certificates of a port's pods are verified. It reports
+// false if they cannot be verified as required, and so another host could pose as
+// the pods.
+func readVerify(r *annotationReader, o *haproxy.Options) bool {
+	bundles := r.in.files.BackendCAs
 	verify := required(r, keyBackendVerify, func(value string) (string, error) {
 		if _, known := bundles[value]; !known && value != "none" {
-			return "", fmt.Errorf("%s is neither none nor a CA bundle in https.backend_ca_folder of podgate.toml", quote(value))
+			return "", fmt.Errorf("%s is not none or a CA bundle in https.backend_ca_folder of podgate.toml", quote(value))
 		}
 		return value, nil
 	})
@@ -123,7 +113,7 @@ func readVerify(r *annotationReader, cfg *input, o *haproxy.Options) bool {
 		return false
 	case bundle == "none":
 	case o.Protocol != haproxy.TLS && o.Protocol != haproxy.H2:
-		r.report(Invalid, verify.annotation, "has no effect, the pods are not spoken to in TLS")
+		r.report(Invalid, verify.annotation, "has no effect because connections to the pods do not use TLS")
 	default:
 		o.CAFile = bundles[bundle]
 		o.ServerName = r.service.Name + "." + r.service.Namespace + ".svc"
@@ -131,33 +121,34 @@ func readVerify(r *annotationReader, cfg *input, o *haproxy.Options) bool {
 	return true
 }
 
-// passedThrough are the routes of a port whose TLS is the pods' own: it is known
-// by its names alone.
-func passedThrough(r *annotationReader, sec secure, hosts []haproxy.HostPattern, from annotation) (claimed, bool) {
-	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyBackendProtocol, keyCheckPath} {
-		if n, given := r.annotations.forPort(k, r.port); given && k != keyBackendProtocol {
-			r.report(Invalid, n, "has no effect beside passthrough")
+// passthroughRoutes returns the routes of a port with passthrough, which match
+// host names only.
+func passthroughRoutes(r *annotationReader, hosts []haproxy.HostPattern, from annotation) ([]haproxy.Route, annotation, bool) {
+	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyCheckPath} {
+		if a, given := r.annotations.forPort(k, r.port); given {
+			r.report(Invalid, a, "has no effect with passthrough")
 		}
 	}
 	if hosts == nil {
-		n, _ := r.annotations.forPort(keyPassthrough, r.port)
-		r.reportPort(Invalid, n, "goes with host, by which clients are told apart; the port is not served")
-		return claimed{}, false
+		a, _ := r.annotations.forPort(keyPassthrough, r.port)
+		r.reportPort(Invalid, a, "requires the host annotation; the port is not served")
+		return nil, from, false
 	}
-	c := claimed{from: from}
+	var routes []haproxy.Route
 	for _, host := range hosts {
-		c.routes = append(c.routes, haproxy.Route{TLS: true, Host: host, Passthrough: true})
+		routes = append(routes, haproxy.Route{TLS: true, Host: host, Passthrough: true})
 	}
-	return c, true
+	return routes, from, true
 }
 
-// tlsHost is who was the first to have a host in TLS, and how.
+// tlsHost is the first claim to a host in TLS.
 type tlsHost struct {
 	owner
 	passthrough bool
 }
 
-// claimTLSHost sees that a host is either passed through or not.
+// claimTLSHost reports whether a route may use its host: passthrough applies to a
+// whole host, or not at all.
 func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
 	if !r.TLS || r.Host == "" {
 		return true
@@ -168,22 +159,21 @@ func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
 		return true
 	}
 	if has.passthrough != r.Passthrough {
-		m.lose(at, has.owner, m.claim(at).routesFrom, "host https://"+string(r.Host))
+		m.lose(at, has.owner, m.claim(at).routesFrom, subject{text: "host https://" + string(r.Host), host: string(r.Host)})
 		return false
 	}
 	return true
 }
 
-// Secret is one that certificates are to come from, for the hosts of the port
-// that names it.
+// Secret is a Secret whose certificate serves the hosts of one port.
 type Secret struct {
 	kubeapi.Key
-	Hosts      []string // sorted; nil for a port that is reached by every host
+	Hosts      []string // sorted; nil for a port that serves every host
 	Service    ServicePort
-	Annotation string // that names it
+	Annotation string // that names the Secret
 }
 
-// SecretKeys are the Secrets that certificates are to come from, sorted, each once.
+// SecretKeys returns the Keys of Secrets, sorted, each once.
 func (r *Result) SecretKeys() []kubeapi.Key {
 	var keys []kubeapi.Key
 	for _, s := range r.Secrets {
@@ -192,14 +182,12 @@ func (r *Result) SecretKeys() []kubeapi.Key {
 	return slices.Compact(keys)
 }
 
-// wantSecret notes what the claim wants a certificate for, of the routes that
-// it was given.
+// wantSecret adds the Secret of a claim, for the routes that the claim got.
 func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
 	c := m.claim(at)
 	if c.secure.secret == "" {
 		return
 	}
-	service := m.services[at.service].object
 	var hosts []string
 	for _, r := range routes {
 		if host := string(r.Host); r.TLS && host != "" && !slices.Contains(hosts, host) {
@@ -207,42 +195,13 @@ func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
 		}
 	}
 	slices.Sort(hosts)
+	service := m.servicePort(at)
 	m.out.secrets = append(m.out.secrets, Secret{
-		Key:        kubeapi.Key{Namespace: service.Namespace, Name: c.secure.secret},
+		Key:        kubeapi.Key{Namespace: service.Service.Namespace, Name: c.secure.secret},
 		Hosts:      hosts,
-		Service:    m.servicePort(at),
+		Service:    service,
 		Annotation: c.secure.secretFrom.written,
 	})
-}
-
-func httpsFrontend(cfg *input, routes []haproxy.Route) haproxy.Frontend {
-	binds := slices.Clone(cfg.HTTPS.Binds)
-	slices.SortFunc(binds, netip.AddrPort.Compare)
-	f := haproxy.Frontend{Name: reservedName + "_https", Mode: haproxy.HTTP, Binds: binds, TLS: termination(cfg)}
-	if cfg.HTTPS.ClientCA == "" {
-		// A relay would have to be believed who a client is.
-		f.Relay = cfg.HTTPS.Relay
-	}
-	if slices.ContainsFunc(routes, func(r haproxy.Route) bool { return r.Passthrough }) {
-		f.Inner = cfg.HTTPS.Inner
-	}
-	return f
-}
-
-// termination is how podgate.toml has TLS ended.
-func termination(cfg *input) haproxy.Termination {
-	h := cfg.HTTPS
-	t := haproxy.Termination{
-		MinVersion:   h.MinVersion,
-		Ciphers:      h.Ciphers,
-		CipherSuites: h.CipherSuites,
-		ALPN:         strings.Join(h.ALPN, ","),
-		Default:      cfg.files.Default,
-	}
-	if h.ClientCA != "" {
-		t.ClientCA, t.ClientVerify = cfg.files.ClientCA, haproxy.Verify(h.ClientCertificate)
-	}
-	return t
 }
 
 func compareSecrets(a, b Secret) int {

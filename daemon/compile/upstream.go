@@ -11,63 +11,63 @@ import (
 	"podgate/kubeapi"
 )
 
-// NeedsNodes reports whether there is a Service that is reached by node ports.
+// NeedsNodes reports whether a Service is reached by node ports.
 func (r *Result) NeedsNodes() bool { return r.merged.needNodes }
 
 func (c *claims) needNodes() bool {
 	return slices.ContainsFunc(c.ports, func(p claim) bool { return p.mode == config.UpstreamNodePort })
 }
 
-// unknown reports whether the servers of a claim cannot be told now.
+// unknown reports whether the servers of a claim are not known.
 func (s *service) unknown(claim int) bool {
 	return s.claims.ports[claim].mode == config.UpstreamNodePort && s.nodes == nil
 }
 
-// sameNodes reports whether two lists are one, or none.
+// sameNodes reports whether two lists hold the same nodes, or are both nil.
 func sameNodes(a, b []*kubeapi.Node) bool {
 	return (a == nil) == (b == nil) && slices.Equal(a, b)
 }
 
-// readUpstream reads what is reached of a port. It reports false for a port that
-// cannot be reached in the way that podgate.toml says.
-func readUpstream(r *annotationReader, cfg *input, svc *kubeapi.Service) (config.UpstreamMode, bool) {
-	asked := optional(r, keyUpstream, parseOneOf(config.UpstreamModes()...))
-	mode := asked.or(cfg.Upstream.Mode)
+// readUpstream parses what the servers of a port are. It reports false for a port
+// that cannot have these servers.
+func readUpstream(r *annotationReader, svc *kubeapi.Service) (config.UpstreamMode, bool) {
+	upstream := optional(r, keyUpstream, parseOneOf(config.UpstreamModes()...))
+	mode := upstream.or(r.in.Upstream.Mode)
 	lack := lacks(mode, r.port, svc)
-	if lack != "" && asked.given && !asked.bad && mode != cfg.Upstream.Mode {
-		r.report(Invalid, asked.annotation, "%s; %s is used instead", lack, cfg.Upstream.Mode)
-		mode = cfg.Upstream.Mode
+	if lack != "" && upstream.valid() && mode != r.in.Upstream.Mode {
+		r.report(Invalid, upstream.annotation, "%s; %s is used instead", lack, r.in.Upstream.Mode)
+		mode = r.in.Upstream.Mode
 		lack = lacks(mode, r.port, svc)
 	}
 	if lack != "" {
-		r.reportPort(Invalid, asked.annotation, "not served, %s", lack)
+		r.reportPort(Invalid, upstream.annotation, "not served: %s", lack)
 	}
 	return mode, lack == ""
 }
 
-// lacks says why a port cannot be reached in a mode, "" where it can.
+// lacks returns why a port cannot be reached in a mode; "" if it can.
 func lacks(mode config.UpstreamMode, p kubeapi.ServicePort, svc *kubeapi.Service) string {
 	switch mode {
 	case config.UpstreamNodePort:
 		if p.NodePort == 0 {
-			return `upstream is nodeport and it has no node port (make the Service one of type NodePort)`
+			return "upstream is nodeport, but it has no node port (set the type of the Service to NodePort)"
 		}
 	case config.UpstreamClusterIP:
 		if addr, err := netip.ParseAddr(svc.ClusterIP); err != nil || !usable(addr) {
-			return `upstream is clusterip and it has no cluster IP`
+			return "upstream is clusterip, but it has no cluster IP"
 		}
 	}
 	return ""
 }
 
-// upstreamServers returns the servers behind one Service port, by address.
+// upstreamServers returns the servers of one Service port, by address.
 func upstreamServers(svc *kubeapi.Service, c claim, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []haproxy.Server {
 	switch c.mode {
 	case config.UpstreamNodePort:
 		return nodeServers(svc, c.port, endpointSlices, nodes)
 	case config.UpstreamClusterIP:
 		if len(endpointServers(c.port, endpointSlices)) == 0 {
-			return nil // 503 at once, instead of what the cluster makes of it
+			return nil // HAProxy answers 503, instead of a connection error of the cluster
 		}
 		addr, _ := netip.ParseAddr(svc.ClusterIP)
 		return []haproxy.Server{{Addr: netip.AddrPortFrom(addr.Unmap(), c.port.Port), State: haproxy.Ready}}
@@ -75,12 +75,12 @@ func upstreamServers(svc *kubeapi.Service, c claim, endpointSlices []*kubeapi.En
 	return endpointServers(c.port, endpointSlices)
 }
 
-// nodeServers returns the nodes at the node port of a Service port: those that
-// are ready and not kept out of load balancers; where none is ready, all of these,
-// since a kubelet that is not heard of says little of kube-proxy. With
-// externalTrafficPolicy Local a node leads to its own pods alone: then it is one
-// that has some, weighted by how many, and drains when the last of them does.
-// Without any endpoint there is no server, and 503 at once.
+// nodeServers returns the nodes at the node port of a Service port: those that are
+// ready and not excluded from load balancers; if none is ready, all that are not
+// excluded, because kube-proxy may still work where the kubelet does not report.
+// With externalTrafficPolicy Local a node serves only its own pods: then its weight
+// is how many it has, a node without pods is no server, and one whose pods all
+// drain does too. Without endpoints there is no server.
 func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []haproxy.Server {
 	ready, draining := endpointsByNode(p, endpointSlices)
 	if len(ready)+len(draining) == 0 {
@@ -92,7 +92,7 @@ func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, endpointSlices []*
 	}
 	pods := ready
 	if len(ready) == 0 {
-		pods = draining // a pod that still answers beats none
+		pods = draining // as in endpointServers
 	}
 	var servers []haproxy.Server
 	for _, n := range candidates {
@@ -111,10 +111,10 @@ func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, endpointSlices []*
 	return normalize(dedupe(servers))
 }
 
-// maxWeight is HAProxy's (configuration.txt "weight").
+// maxWeight is the maximum weight of a server (configuration.txt "weight").
 const maxWeight = 256
 
-// endpointsByNode counts the ready and the draining endpoints of a port by node.
+// endpointsByNode counts the ready and the draining endpoints of a port, by node.
 func endpointsByNode(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice) (ready, draining map[string]int) {
 	ready, draining = map[string]int{}, map[string]int{}
 	for _, s := range endpointSlices {
@@ -134,8 +134,8 @@ func endpointsByNode(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSl
 	return ready, draining
 }
 
-// normalize divides weights by what they have in common, so that nothing changes
-// where all nodes gain a pod, and leaves out the weight of 1.
+// normalize divides weights by their greatest common divisor, so that they do not
+// change when all nodes gain a pod. It sets zero for the weight 1, the default.
 func normalize(servers []haproxy.Server) []haproxy.Server {
 	divisor := uint16(0)
 	for _, s := range servers {

@@ -14,12 +14,12 @@ import (
 	"podgate/haproxy"
 )
 
-// Each parser below turns an annotation's value into a type with a character
-// set of its own, so that nothing else of the value can reach HAProxy. Their
-// errors quote the value, shortened.
+// Each parser below turns an annotation's value into a type with a restricted
+// character set, so that nothing else of the value can reach HAProxy. The errors
+// quote the value, shortened.
 
-// parseBool takes what the ancestor took: true, false, 1, 0, t, f and their
-// capitals.
+// parseBool accepts what service-loadbalancer did: true, false, 1, 0, t, f and
+// their capitals.
 func parseBool(value string) (bool, error) {
 	b, err := strconv.ParseBool(value)
 	if err != nil {
@@ -75,12 +75,7 @@ func parseNumber(least, most int) func(string) (int, error) {
 	}
 }
 
-// reservedName is the beginning of the names that podgate gives to its own
-// frontends and sections.
-const reservedName = "podgate"
-
-// parseBackendName takes a name that HAProxy takes (configuration.txt 2.3: the
-// characters of proxy names).
+// parseBackendName accepts the names that HAProxy does (configuration.txt 2.3).
 func parseBackendName(value string) (string, error) {
 	const most = 128
 	switch {
@@ -89,7 +84,7 @@ func parseBackendName(value string) (string, error) {
 	case len(value) > most:
 		return "", fmt.Errorf("%s is longer than %d characters", quote(value), most)
 	case strings.HasPrefix(strings.ToLower(value), reservedName):
-		return "", fmt.Errorf("%s begins with %q, which is podgate's own", quote(value), reservedName)
+		return "", fmt.Errorf("%s begins with %q, which is reserved", quote(value), reservedName)
 	case !isAlphanumeric(value[0]):
 		return "", fmt.Errorf("%s does not begin with a letter or a digit", quote(value))
 	}
@@ -101,7 +96,7 @@ func parseBackendName(value string) (string, error) {
 	return value, nil
 }
 
-// parseSources takes comma-separated CIDRs and addresses.
+// parseSources accepts networks and addresses, separated by commas.
 func parseSources(value string) ([]netip.Prefix, error) {
 	var sources []netip.Prefix
 	for _, s := range splitList(value) {
@@ -114,8 +109,7 @@ func parseSources(value string) ([]netip.Prefix, error) {
 	return sources, nil
 }
 
-// splitList splits a comma-separated value; blanks around its elements do not
-// count.
+// splitList splits a value at its commas, and trims blanks around the elements.
 func splitList(value string) []string {
 	elements := strings.Split(value, ",")
 	for i, e := range elements {
