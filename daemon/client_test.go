@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -223,6 +224,30 @@ trusted_sources = ["127.98.0.0/16"]
 	e.awaitReloads(t, e.reloading(t, "more", newPod(t, "more-0")))
 	if got, err := exchange(conn, "GET /guarded/ HTTP/1.1\r\nHost: any\r\n\r\n"); got != "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http" {
 		t.Errorf("over a reload: got %q, %v", got, err)
+	}
+}
+
+func TestAPROXYHeaderIsTrustedOnTheTLSFrontend(t *testing.T) {
+	e := newTLSEdge(t, "[cloud]", `proxy = ["https"]`, `trusted_sources = ["127.98.0.0/16"]`)
+	e.certify(t, "shop.pem", "shop.test")
+	e.service(t, "cart", map[string]string{"check": "false", "host": "shop.test", "sslTerm": "true"}, newWitness(t))
+	e.start(t)
+	e.awaitCertificate(t, "shop.test", "shop.test") // from 127.0.0.1, which sends no header
+	for _, row := range []struct{ ip, header, want string }{
+		{listed, proxied, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=https"},
+		{listed, proxiedV2(), "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=https"},
+		{unlisted, "", fmt.Sprintf("200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=%d X-Forwarded-Proto=https", e.https.Port())},
+	} {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(row.ip)}}).Dial("tcp", e.https.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, row.header)
+		secure := tls.Client(conn, &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})
+		if got, err := exchange(secure, "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"); got != row.want {
+			t.Errorf("from %s with %q: got %q, %v, want %q", row.ip, row.header, got, err, row.want)
+		}
 	}
 }
 

@@ -35,12 +35,12 @@ func frontends(in *input, tcp []haproxy.Frontend, routes []haproxy.Route) []hapr
 	if len(in.HTTP.Binds) > 0 {
 		all = append(all, haproxy.Frontend{Name: HTTPFrontend, Mode: haproxy.HTTP, Binds: sorted(in.HTTP.Binds), Relay: in.HTTP.Relay})
 	}
+	if endsTLS(in) {
+		all = append(all, httpsFrontend(in, routes))
+	}
 	for i, f := range all { // all binds of a TCP frontend have one port
 		name := map[string]string{HTTPFrontend: config.ProxyHTTP, HTTPSFrontend: config.ProxyHTTPS}[f.Name]
 		all[i].ExpectProxy = in.Cloud.ExpectsProxy(cmp.Or(name, config.ProxyTCP), f.Binds[0].Port())
-	}
-	if endsTLS(in) {
-		all = append(all, httpsFrontend(in, routes))
 	}
 	all = append(all, healthFrontends(in.Config)...)
 	slices.SortFunc(all, func(a, b haproxy.Frontend) int { return cmp.Compare(a.Name, b.Name) })
