@@ -140,12 +140,12 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 		{"a HAProxy that is none of its peers", func(t *testing.T, e *edge) {
 			e.rename(t, "edge3")
 			e.configure(t, "[peers]\nnodes = [\"edge1=127.0.0.1:10024\", \"edge2=127.0.0.2:10024\"]\n")
-		}, []string{`FAIL peers: HAProxy in peers.nodes: "edge3" is none of edge1, edge2: HAProxy leaves the peers out and shares no table of clients (write "edge3=ADDRESS:PORT" into peers.nodes of every node, or give HAProxy one of its names by -L)`}},
+		}, []string{`FAIL peers: HAProxy in peers.nodes: "edge3" is not one of edge1, edge2; stick tables are not shared (write "edge3=ADDRESS:PORT" into peers.nodes of every node, or give HAProxy one of its names by -L)`}},
 		{"a host that is none of the peers, where HAProxy cannot be asked", func(t *testing.T, e *edge) {
 			e.configure(t, "[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
 			e.replace(t, "admin.sock", "no-admin.sock")
 			e.replace(t, "master.sock", "no-master.sock")
-		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname(t) + "\" is none of edge1.of-many: "}},
+		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname(t) + "\" is not one of edge1.of-many; "}},
 		{"nothing where HAProxy goes by another name than its host", func(t *testing.T, e *edge) {
 			e.rename(t, "edge1")
 			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))

@@ -28,5 +28,5 @@ func FindPeer(peers []Peer, name string) (Peer, error) {
 	if more := len(names) - most; more > 0 {
 		names = append(names[:most], fmt.Sprintf("%d more", more))
 	}
-	return Peer{}, fmt.Errorf("%q is none of %s: HAProxy leaves the peers out and shares no table of clients", name, strings.Join(names, ", "))
+	return Peer{}, fmt.Errorf("%q is not one of %s; stick tables are not shared", name, strings.Join(names, ", "))
 }

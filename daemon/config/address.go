@@ -17,8 +17,8 @@ import (
 func serverURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	switch {
-	case strings.Contains(s, "@"): // first, since no other text may repeat a password
-		return "", errors.New("holds a user name or a password (use token_file or client_certificate)")
+	case strings.Contains(s, "@"): // first, because no other error may repeat a password
+		return "", errors.New("contains a user name or a password (use token_file or client_certificate)")
 	case err != nil, printable(s) != nil:
 		return "", fmt.Errorf(`%q is not a URL (write it like "https://10.0.0.1:6443")`, s)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
@@ -34,8 +34,8 @@ func serverURL(s string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// binds reads an address and a port. A bare port is refused with the way to
-// write it.
+// binds parses an address and a port. The error for a bare port shows how to write
+// it.
 func binds(v any) (netip.AddrPort, error) {
 	if n, ok := v.(int64); ok {
 		v = strconv.FormatInt(n, 10)
@@ -43,7 +43,8 @@ func binds(v any) (netip.AddrPort, error) {
 	return fromString(bind)(v)
 }
 
-// bind is an address and a port; without address it is every IPv4 address.
+// bind parses an address and a port; without an address it means every IPv4
+// address.
 func bind(s string) (netip.AddrPort, error) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 {
@@ -81,14 +82,14 @@ func printBind(b netip.AddrPort) string {
 	return quote(b.String())
 }
 
-// relay is a loopback address and a port, or nothing.
+// relay parses a loopback address and a port, or "".
 func relay(s string) (netip.AddrPort, error) {
 	if s == "" {
 		return netip.AddrPort{}, nil
 	}
 	b, err := bind(s)
 	if err == nil && !b.Addr().IsLoopback() {
-		err = fmt.Errorf("%q is not a loopback address: whoever reaches it could claim any client address", s)
+		err = fmt.Errorf("%q is not a loopback address; other hosts could forge client addresses through it", s)
 	}
 	return b, err
 }
@@ -100,19 +101,19 @@ func printRelay(b netip.AddrPort) string {
 	return quote(b.String())
 }
 
-// address is an IP address without a zone.
+// address parses an IP address without a zone.
 func address(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address (names are not looked up)", s)
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address (host names are not resolved)", s)
 	case a.Zone() != "":
-		return netip.Addr{}, fmt.Errorf("%q has a zone", s)
+		return netip.Addr{}, fmt.Errorf("%q has a zone, which is not supported", s)
 	}
 	return a.Unmap(), nil
 }
 
-// port is a number from 1 to 65535.
+// port parses a number from 1 to 65535.
 func port(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || n == 0 {
@@ -121,7 +122,7 @@ func port(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// ports is a port, as an integer or a string, or a range "FIRST-LAST".
+// ports parses a port, as an integer or a string, or a range "FIRST-LAST".
 func ports(v any) (PortRange, error) {
 	var s string
 	switch x := v.(type) {

@@ -9,20 +9,19 @@ import (
 	"strings"
 )
 
-// The characters beside letters and digits that a value may hold. What goes
-// into HAProxy's configuration holds none that means something there: white
-// space, quotes, '\', '#', '$' and '%' (configuration.txt 2.2 "Quoting and
-// escaping").
+// The characters that a value may contain in addition to letters and digits. They
+// do not include those with a meaning in HAProxy's configuration: white space,
+// quotes, '\', '#', '$' and '%' (configuration.txt 2.2 "Quoting and escaping").
 const (
 	pathMarks   = "._/+@:,=-"
 	cookieMarks = "._-"
 )
 
-// wordOf refuses characters other than ASCII letters, digits and marks.
-func wordOf(s, marks string) error {
+// checkWord rejects characters other than ASCII letters, digits and marks.
+func checkWord(s, marks string) error {
 	for _, r := range s {
 		if !isAlphanumeric(r) && !strings.ContainsRune(marks, r) {
-			return fmt.Errorf("%q contains %q, which could break HAProxy's configuration (use letters, digits and %s)", s, r, marks)
+			return fmt.Errorf("%q contains %q, which is not allowed in HAProxy's configuration (use letters, digits and %s)", s, r, marks)
 		}
 	}
 	return nil
@@ -32,7 +31,7 @@ func isAlphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
 
-// printable refuses control characters.
+// printable rejects control characters.
 func printable(s string) error {
 	for _, r := range s {
 		if r < ' ' || r == 0x7f {
@@ -56,14 +55,14 @@ func haproxyPath(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s, wordOf(s, pathMarks)
+	return s, checkWord(s, pathMarks)
 }
 
-// folder is a path but "/".
+// folder cleans a path that HAProxy reads too, and rejects "/".
 func folder(s string) (string, error) {
 	s, err := haproxyPath(s)
 	if s == "/" {
-		return "", fmt.Errorf("%q cannot be podgate's alone", s)
+		return "", fmt.Errorf(`%q is not a dedicated folder (write it like "/var/lib/podgate/haproxy")`, s)
 	}
 	return s, err
 }
@@ -75,34 +74,33 @@ const maxSocketPath = 107
 func socket(s string) (string, error) {
 	s, err := haproxyPath(s)
 	if err == nil && len(s) > maxSocketPath {
-		return "", fmt.Errorf("%q has %d characters, a socket's path at most %d", s, len(s), maxSocketPath)
+		return "", fmt.Errorf("%q has %d characters; the maximum for a socket is %d", s, len(s), maxSocketPath)
 	}
 	return s, err
 }
 
-// contextName is whatever a kubeconfig calls a context.
+// contextName accepts every name that a kubeconfig may have for a context.
 func contextName(s string) (string, error) { return s, printable(s) }
 
 func cookieName(s string) (string, error) { return s, wordUpTo(s, cookieMarks, 64) }
 
-// cookieKey is not repeated in errors: who knows it can tell which server a
-// cookie names.
+// cookieKey does not repeat the key in errors: with the key, one can compute which
+// server a cookie names.
 func cookieKey(s string) (string, error) {
 	err := wordUpTo(s, pathMarks, 128)
-	if s != "" && wordOf(s, pathMarks) != nil {
-		err = fmt.Errorf("contains other than letters, digits and %s", pathMarks)
+	if s != "" && checkWord(s, pathMarks) != nil {
+		err = fmt.Errorf("contains characters other than letters, digits and %s", pathMarks)
 	}
 	return s, err
 }
 
-// wordUpTo refuses what wordOf refuses, and a length in bytes that is not 1 to
-// most.
+// wordUpTo is checkWord, and rejects a length in bytes that is not 1 to most.
 func wordUpTo(s, marks string, most int) error {
 	switch {
 	case s == "":
 		return errors.New("is empty")
 	case len(s) > most:
-		return fmt.Errorf("has %d characters, more than %d", len(s), most)
+		return fmt.Errorf("has %d characters; the maximum is %d", len(s), most)
 	}
-	return wordOf(s, marks)
+	return checkWord(s, marks)
 }

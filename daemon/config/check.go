@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// check refuses what each key allows and their sum does not. It leaves out what
-// rests on a key that was refused already.
+// check rejects combinations of values that are valid on their own. It skips those
+// with a key that was already rejected.
 func (d *document) check(c *Config) {
 	d.checkConnection(&c.Kubernetes)
 	d.checkHAProxy(&c.HAProxy)
@@ -18,22 +18,22 @@ func (d *document) check(c *Config) {
 	d.checkCloud(c)
 }
 
-// checkConnection sees that there is one way to the API server.
+// checkConnection requires exactly one way to reach the API server.
 func (d *document) checkConnection(k *Kubernetes) {
 	const kubeconfig, server = "kubernetes.kubeconfig", "kubernetes.server"
-	if !d.sound("kubernetes", kubeconfig, server) {
+	if !d.valid("kubernetes", kubeconfig, server) {
 		return
 	}
 	switch {
 	case k.Kubeconfig == "" && len(k.Servers) == 0:
-		d.refuse("kubernetes", "kubernetes", `names no API server (give kubeconfig = "/path/to/kubeconfig", or server = "https://HOST:6443" with ca_file and token_file)`)
+		d.reject("kubernetes", "kubernetes", `has no API server (write kubeconfig = "/path/to/kubeconfig", or server = "https://HOST:6443" with ca_file and token_file)`)
 		return
 	case k.Kubeconfig != "" && len(k.Servers) > 0:
-		d.refuse(server, server, "cannot stand beside kubeconfig, which names a server too (remove one of them)")
+		d.reject(server, server, "cannot be combined with kubeconfig, which also names a server (remove one of them)")
 		return
 	}
 	if k.Kubeconfig == "" && k.Context != "" {
-		d.refuse("kubernetes.context", "kubernetes.context", "is that of a kubeconfig, and there is none")
+		d.reject("kubernetes.context", "kubernetes.context", "has no effect without kubeconfig")
 	}
 	for _, credential := range []struct{ key, value string }{
 		{"kubernetes.ca_file", k.CAFile},
@@ -44,47 +44,47 @@ func (d *document) checkConnection(k *Kubernetes) {
 		switch {
 		case credential.value == "":
 		case k.Kubeconfig != "":
-			d.refuse(credential.key, credential.key, "belongs to server; the kubeconfig brings its own")
+			d.reject(credential.key, credential.key, "cannot be combined with kubeconfig, which has its own credentials")
 		case slices.ContainsFunc(k.Servers, func(s string) bool { return strings.HasPrefix(s, "http://") }):
-			d.refuse(credential.key, credential.key, "is not used over http, which is readable to others (write server as https://...)")
+			d.reject(credential.key, credential.key, "is not sent over http, which is not encrypted (write server as https://...)")
 		}
 	}
 	d.checkTogether("kubernetes.client_certificate", k.ClientCertificate, "kubernetes.client_key", k.ClientKey)
 }
 
-// checkTogether refuses one of two keys without the other.
+// checkTogether rejects one of two keys without the other.
 func (d *document) checkTogether(a, valueOfA, b, valueOfB string) {
-	if !d.sound(a, b) {
+	if !d.valid(a, b) {
 		return
 	}
 	if valueOfA != "" && valueOfB == "" {
-		d.refuse(a, a, "needs %s beside it", b)
+		d.reject(a, a, "requires %s", b)
 	}
 	if valueOfB != "" && valueOfA == "" {
-		d.refuse(b, b, "needs %s beside it", a)
+		d.reject(b, b, "requires %s", a)
 	}
 }
 
 func (d *document) checkHAProxy(h *HAProxy) {
 	const admin, master = "haproxy.admin_socket", "haproxy.master_socket"
-	if d.sound(admin, master) && h.AdminSocket == h.MasterSocket {
-		d.refuse(master, master, "%q is the admin_socket; the master CLI is another", h.MasterSocket)
+	if d.valid(admin, master) && h.AdminSocket == h.MasterSocket {
+		d.reject(master, master, "%q is also admin_socket; the master CLI has a socket of its own", h.MasterSocket)
 	}
-	if d.sound("haproxy.folder") {
+	if d.valid("haproxy.folder") {
 		for _, file := range h.Files {
 			if strings.HasPrefix(file, h.Folder+"/") {
-				d.refuse("haproxy.folder", "haproxy.folder", "%q holds %q, and podgate needs a folder of its own", h.Folder, file)
+				d.reject("haproxy.folder", "haproxy.folder", "%q contains %q; podgate requires a folder of its own", h.Folder, file)
 			}
 		}
 	}
 }
 
-// checkTCP sees that Services can listen where they may, and cannot take a
-// port of the HTTP and TLS frontends.
+// checkTCP requires an address for allowed_ports, and rejects ports of the HTTP and
+// TLS frontends.
 func (d *document) checkTCP(c *Config) {
 	const key = "tcp.allowed_ports"
-	if d.sound("tcp.addresses") && len(c.TCP.Addresses) == 0 && len(c.TCP.AllowedPorts) > 0 {
-		d.refuse("tcp.addresses", "tcp.addresses", "is empty, so that nothing listens on the allowed_ports")
+	if d.valid("tcp.addresses") && len(c.TCP.Addresses) == 0 && len(c.TCP.AllowedPorts) > 0 {
+		d.reject("tcp.addresses", "tcp.addresses", "is empty, so that allowed_ports has no effect")
 	}
 	section, _ := d.tree["tcp"].(map[string]any)
 	entries, _ := value{d, key, key, section["allowed_ports"]}.entries()
@@ -94,14 +94,14 @@ func (d *document) checkTCP(c *Config) {
 			continue
 		}
 		for _, l := range c.listeners() {
-			if p := l.addr.Port(); r.Contains(p) && d.sound(l.key) {
-				e.refuse("%s is in use by %s %s", printPorts(PortRange{p, p}), l.key, l.print(l.addr))
+			if p := l.addr.Port(); r.Contains(p) && d.valid(l.key) {
+				e.reject("%s is already used by %s %s", printPorts(PortRange{p, p}), l.key, l.print(l.addr))
 			}
 		}
 	}
 }
 
-// checkGrant sees that a [[grant]] says to whom, and what.
+// checkGrant requires a namespace and at least one list in a [[grant]].
 func (d *document) checkGrant(v value) {
 	table, _ := v.v.(map[string]any)
 	names := 0
@@ -111,8 +111,8 @@ func (d *document) checkGrant(v value) {
 		}
 	}
 	if _, ok := table["namespace"]; !ok {
-		d.refuse(v.path, join(v.key, "namespace"), "is missing")
+		d.reject(v.path, join(v.key, "namespace"), "is required")
 	} else if names == 1 {
-		d.refuse(v.path, v.key, "grants nothing (give hosts, paths, tcp_ports or annotations)")
+		d.reject(v.path, v.key, "grants nothing (add hosts, paths, tcp_ports or annotations)")
 	}
 }

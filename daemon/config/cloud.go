@@ -17,18 +17,18 @@ import (
 // Cloud says how the load balancer in front sees this edge node.
 type Cloud struct {
 	Profile Profile
-	// Proxy are the listeners that take a PROXY header from TrustedSources:
+	// Proxy lists the listeners that expect a PROXY header from TrustedSources:
 	// ProxyHTTP, ProxyHTTPS, ProxyTCP, or a TCP port as text; sorted.
 	Proxy            []string
 	TrustedSources   []netip.Prefix   // the load balancers, sorted
-	ForwardedHops    int              // which X-Forwarded-For entry of theirs is the client, from the end; zero for none
-	TCPKeepAlive     time.Duration    // zero is the system's
+	ForwardedHops    int              // position of the client in X-Forwarded-For, from the end; zero ignores it
+	TCPKeepAlive     time.Duration    // zero is the system's default
 	HealthBinds      []netip.AddrPort // key "health_bind"; empty for none
 	HealthProxyBinds []netip.AddrPort // key "health_proxy_bind"; empty for none
 	HealthPath       string
-	HealthSources    []netip.Prefix // sorted; empty for everybody
-	DrainWait        time.Duration  // how long the load balancer goes on sending clients
-	DrainTimeout     time.Duration  // how long their sessions may take to end after that
+	HealthSources    []netip.Prefix // sorted; empty for every address
+	DrainWait        time.Duration  // how long the load balancer still sends clients
+	DrainTimeout     time.Duration  // how long to wait for their sessions after DrainWait
 }
 
 func (c *Cloud) keys() []key {
@@ -66,14 +66,14 @@ const (
 	ProxyTCP   = "tcp"
 )
 
-// listener is one of the names, or a port.
+// listener parses one of the names, or a port.
 func listener(v any) (string, error) {
 	if s, ok := v.(string); ok && (s == ProxyHTTP || s == ProxyHTTPS || s == ProxyTCP) {
 		return s, nil
 	}
 	r, err := ports(v)
 	if err != nil || r.First != r.Last {
-		return "", fmt.Errorf(`%s is none of "http", "https", "tcp" and no port`, literal(v))
+		return "", fmt.Errorf(`%s is not "http", "https", "tcp" or a port number`, literal(v))
 	}
 	return strconv.Itoa(int(r.First)), nil
 }
@@ -84,13 +84,13 @@ func sortedListeners(v value, at []value, names []string) []string {
 	return names
 }
 
-// ExpectsProxy reports whether the HTTP, HTTPS or TCP listener of that name, on
-// that port, takes PROXY headers. The port counts for TCP alone.
+// ExpectsProxy reports whether a listener, ProxyHTTP, ProxyHTTPS or ProxyTCP,
+// accepts PROXY headers. The port is that of a TCP listener.
 func (c *Cloud) ExpectsProxy(name string, port uint16) bool {
 	return slices.Contains(c.Proxy, name) || name == ProxyTCP && slices.Contains(c.Proxy, strconv.Itoa(int(port)))
 }
 
-// healthPath is a path without anything that means something to HAProxy.
+// healthPath parses a path without characters that have a meaning in HAProxy.
 func healthPath(s string) (string, error) {
 	if !strings.HasPrefix(s, "/") {
 		return "", fmt.Errorf("%q does not begin with /", s)
@@ -98,26 +98,26 @@ func healthPath(s string) (string, error) {
 	return s, wordUpTo(s, "._/-", 128)
 }
 
-// network is a CIDR or an address. Bits behind its length are refused: one of
-// both was not meant.
+// network parses a CIDR or an address. It rejects host bits, because either they or
+// the length are a mistake.
 func network(s string) (netip.Prefix, error) {
 	p, err := haproxy.ParseNetwork(s)
 	switch {
 	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("%q is not a network (%w)", s, err)
 	case p != p.Masked():
-		return netip.Prefix{}, fmt.Errorf("%q has bits behind its length (write %q)", s, p.Masked())
+		return netip.Prefix{}, fmt.Errorf("%q has host bits set (write %q)", s, p.Masked())
 	case p.Addr().Is4In6():
-		return netip.Prefix{}, errors.New("is an IPv4 network in IPv6 (write it as IPv4)")
+		return netip.Prefix{}, errors.New("is an IPv4-mapped IPv6 network (write it as IPv4)")
 	}
 	return p, nil
 }
 
-// sortedNetworks is a finish that refuses what stands twice, and sorts.
+// sortedNetworks is a finish that rejects duplicates, and sorts.
 func sortedNetworks(v value, at []value, networks []netip.Prefix) []netip.Prefix {
 	networks = distinct(v, at, networks)
 	if len(networks) > haproxy.MaxNetworks {
-		v.refuse("holds %d networks, more than %d", len(networks), haproxy.MaxNetworks)
+		v.reject("has %d networks; the maximum is %d", len(networks), haproxy.MaxNetworks)
 		networks = networks[:haproxy.MaxNetworks]
 	}
 	slices.SortFunc(networks, haproxy.CompareNetworks)
@@ -127,10 +127,10 @@ func sortedNetworks(v value, at []value, networks []netip.Prefix) []netip.Prefix
 // listens are the addresses of the health frontends.
 func (c *Cloud) listens() []netip.AddrPort { return slices.Concat(c.HealthBinds, c.HealthProxyBinds) }
 
-// checkCloud sees that the health frontends have addresses of their own, and
-// says whom they keep from them.
+// checkCloud requires addresses for the health frontends that nothing else uses,
+// and trusted_sources for the keys that depend on them.
 func (d *document) checkCloud(c *Config) {
-	if d.sound("http.bind") {
+	if d.valid("http.bind") {
 		for i, b := range c.Cloud.listens() {
 			key := "cloud.health_bind"
 			if i >= len(c.Cloud.HealthBinds) {
@@ -142,22 +142,22 @@ func (d *document) checkCloud(c *Config) {
 			}
 			for _, other := range others {
 				if b.Port() == other.Port() && (b.Addr() == other.Addr() || b.Addr().IsUnspecified() || other.Addr().IsUnspecified()) && b.Addr().Is4() == other.Addr().Is4() {
-					d.refuse(key, key, "%s is in use by %s", printBind(b), printBind(other))
+					d.reject(key, key, "%s is already used by %s", printBind(b), printBind(other))
 				}
 			}
 			for _, r := range c.TCP.AllowedPorts {
-				if d.sound("tcp.allowed_ports") && r.Contains(b.Port()) {
-					d.refuse(key, key, "%s is one of tcp.allowed_ports", printBind(b))
+				if d.valid("tcp.allowed_ports") && r.Contains(b.Port()) {
+					d.reject(key, key, "%s is one of tcp.allowed_ports", printBind(b))
 				}
 			}
 		}
 	}
-	if d.sound("cloud.trusted_sources", "cloud.proxy", "cloud.forwarded_hops") && len(c.Cloud.TrustedSources) == 0 {
+	if d.valid("cloud.trusted_sources", "cloud.proxy", "cloud.forwarded_hops") && len(c.Cloud.TrustedSources) == 0 {
 		switch {
 		case c.Cloud.ForwardedHops > 0:
-			d.refuse("cloud", "cloud.trusted_sources", "is empty; with forwarded_hops = %d, give the networks from which the load balancer connects", c.Cloud.ForwardedHops)
+			d.reject("cloud", "cloud.trusted_sources", "must list the networks of the load balancer, because forwarded_hops is %d", c.Cloud.ForwardedHops)
 		case len(c.Cloud.Proxy) > 0:
-			d.refuse("cloud", "cloud.trusted_sources", "is empty; with proxy, give the networks from which the load balancer connects")
+			d.reject("cloud", "cloud.trusted_sources", "must list the networks of the load balancer, because proxy is set")
 		}
 	}
 }

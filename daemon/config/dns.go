@@ -11,10 +11,10 @@ import (
 	"podgate/haproxy"
 )
 
-// allNamespaces stands for all of them where it stands alone.
+// allNamespaces means all namespaces.
 const allNamespaces = "*"
 
-// namespace is the name of a Kubernetes namespace, an RFC 1123 label.
+// namespace parses the name of a Kubernetes namespace, an RFC 1123 label.
 func namespace(s string) (string, error) {
 	if !haproxy.IsLabel(s) {
 		return "", fmt.Errorf("%q is not the name of a namespace (a-z, 0-9 and -, up to 63 characters)", s)
@@ -29,20 +29,20 @@ func namespaceOrAll(s string) (string, error) {
 	return namespace(s)
 }
 
-// finishNamespaces sorts the namespaces and sees that "*" stands alone.
+// finishNamespaces is a finish that sorts, and rejects "*" with other namespaces.
 func finishNamespaces(v value, at []value, names []string) []string {
 	distinct(v, at, names)
 	if i := slices.Index(names, allNamespaces); i >= 0 && len(names) > 1 {
-		at[i].refuse(`"*" means all namespaces and stands alone (write ["*"])`)
+		at[i].reject(`"*" means all namespaces and cannot be combined with others (write ["*"])`)
 	}
 	if entries, _ := v.entries(); len(entries) == 0 {
-		v.refuse(`names no namespace (write ["*"] for all)`)
+		v.reject(`is empty (write ["*"] for all)`)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// host is a DNS name in lower case, or "*." and one.
+// host parses a DNS name, with or without "*." before it.
 func host(s string) (haproxy.HostPattern, error) {
 	h, err := haproxy.ParseHost(s)
 	if err == nil && strings.HasSuffix(s, ".") {
@@ -54,27 +54,20 @@ func host(s string) (haproxy.HostPattern, error) {
 	return h, nil
 }
 
-// ownName is a host name of this machine.
+// ownName parses a host name without wildcard.
 func ownName(s string) (string, error) {
 	if strings.HasPrefix(s, "*") {
-		return "", fmt.Errorf("%q is not a host name (wildcards are not for this machine's names)", s)
+		return "", fmt.Errorf("%q is not a host name (wildcards are not supported here)", s)
 	}
 	h, err := host(s)
 	return string(h), err
 }
 
-func finishHosts(v value, at []value, hosts []haproxy.HostPattern) []haproxy.HostPattern {
-	if entries, _ := v.entries(); len(entries) == 0 {
-		v.refuse("names no host")
-	}
-	return distinct(v, at, hosts)
-}
-
-// finishGranted sees that a list of a grant holds something: an empty one would
-// look like a grant of nothing, and be none.
+// finishGranted is a finish that rejects an empty list of a grant, which would
+// seem to grant nothing but has no effect.
 func finishGranted[T comparable](v value, at []value, names []T) []T {
 	if entries, _ := v.entries(); len(entries) == 0 {
-		v.refuse("is empty")
+		v.reject("is empty")
 	}
 	return distinct(v, at, names)
 }

@@ -16,16 +16,16 @@ import (
 // document is a configuration file as TOML, and what was found wrong in it so
 // far.
 type document struct {
-	file    string
-	tree    map[string]any
-	lines   map[string]int // by path, see locate
-	errs    Errors
-	refused map[string]bool // keys with an Error
+	file     string
+	tree     map[string]any
+	lines    map[string]int // by path, see locate
+	errs     Errors
+	rejected map[string]bool // keys with an Error
 }
 
 // decode reads text as TOML. The error is of type Errors.
 func decode(file string, text []byte) (*document, error) {
-	d := &document{file: file, refused: make(map[string]bool)}
+	d := &document{file: file, rejected: make(map[string]bool)}
 	if _, err := toml.Decode(string(text), &d.tree); err != nil {
 		return nil, Errors{syntaxError(file, err)}
 	}
@@ -71,9 +71,9 @@ func (d *document) line(path string) int {
 	return 1
 }
 
-// refuse adds an Error about key at the line of path.
-func (d *document) refuse(path, key, format string, args ...any) {
-	d.refused[key] = true
+// reject adds an Error about key at the line of path.
+func (d *document) reject(path, key, format string, args ...any) {
+	d.rejected[key] = true
 	d.errs = append(d.errs, Error{
 		File: d.file,
 		Line: d.line(path),
@@ -82,11 +82,11 @@ func (d *document) refuse(path, key, format string, args ...any) {
 	})
 }
 
-// sound reports whether none of the keys was refused, so that their fields
+// valid reports whether none of the keys was refused, so that their fields
 // hold what the file says.
-func (d *document) sound(keys ...string) bool {
+func (d *document) valid(keys ...string) bool {
 	for _, key := range keys {
-		if d.refused[key] {
+		if d.rejected[key] {
 			return false
 		}
 	}
@@ -110,8 +110,8 @@ type value struct {
 	v    any    // as the toml package decodes into an any
 }
 
-func (v value) refuse(format string, args ...any) {
-	v.doc.refuse(v.path, v.key, format, args...)
+func (v value) reject(format string, args ...any) {
+	v.doc.reject(v.path, v.key, format, args...)
 }
 
 // entries returns the entries of a list; false where v is not one.

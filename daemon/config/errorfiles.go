@@ -22,7 +22,7 @@ func errorCodes() []int {
 // where there is no such folder.
 func (d *document) findErrorFiles(folder string) []haproxy.ErrorFile {
 	const key = "haproxy.error_files"
-	if folder == "" || !d.sound(key) {
+	if folder == "" || !d.valid(key) {
 		return nil
 	}
 	var files []haproxy.ErrorFile
@@ -31,7 +31,7 @@ func (d *document) findErrorFiles(folder string) []haproxy.ErrorFile {
 		switch stat, err := os.Stat(path); {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			d.refuse(key, key, "look for error files: %v", err)
+			d.reject(key, key, "look for error files: %v", err)
 			return nil
 		case stat.Mode().IsRegular():
 			files = append(files, haproxy.ErrorFile{Code: code, Path: path})

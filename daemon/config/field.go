@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// field reads the value of a key into its place in a Config, and prints that
-// place as TOML.
+// field parses the value of a key into a field of a Config, and prints that field
+// as TOML.
 type field struct {
 	accepts string        // type and bounds, for the manual
-	set     func(value)   // on a wrong value it refuses that and changes nothing
-	print   func() string // reads back what it prints
+	set     func(value)   // rejects an invalid value and leaves the field as it is
+	print   func() string // prints what set accepts
 }
 
 // scalar is a field of one value.
@@ -27,7 +27,7 @@ func scalar[T any](p *T, accepts string, read func(any) (T, error), print func(T
 		set: func(v value) {
 			x, err := read(v.v)
 			if err != nil {
-				v.refuse("%v", err)
+				v.reject("%v", err)
 				return
 			}
 			*p = x
@@ -36,19 +36,19 @@ func scalar[T any](p *T, accepts string, read func(any) (T, error), print func(T
 	}
 }
 
-// list is a field of several values, each refused at its own line. finish gets
-// those that were read, and where each stands; what it returns is kept.
+// list is a field of several values, each rejected with its own line. finish gets
+// the valid ones with their places, and returns the value of the field.
 func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, finish func(value, []value, []T) []T) field {
 	return field{
 		accepts: accepts,
 		set: func(v value) {
 			entries, ok := v.entries()
 			if !ok && isScalar(v.v) {
-				v.refuse("%s is not a list (write [%[1]s])", literal(v.v))
+				v.reject("%s is not a list (write [%[1]s])", literal(v.v))
 				return
 			}
 			if !ok {
-				v.refuse("%s is not a list", literal(v.v))
+				v.reject("%s is not a list", literal(v.v))
 				return
 			}
 			var at []value
@@ -56,7 +56,7 @@ func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T
 			for _, e := range entries {
 				x, err := read(e.v)
 				if err != nil {
-					e.refuse("%v", err)
+					e.reject("%v", err)
 					continue
 				}
 				at, xs = append(at, e), append(xs, x)
@@ -73,7 +73,8 @@ func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T
 	}
 }
 
-// oneOrMore is a list in which a single value may stand alone, and nothing as "".
+// oneOrMore is a list that may also be written as one value, and as "" if it is
+// empty.
 func oneOrMore[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, finish func(value, []value, []T) []T) field {
 	several := list(p, accepts, read, print, finish)
 	return field{
@@ -89,7 +90,7 @@ func oneOrMore[T any](p *[]T, accepts string, read func(any) (T, error), print f
 			}
 			x, err := read(v.v)
 			if err != nil {
-				v.refuse("%v", err)
+				v.reject("%v", err)
 				return
 			}
 			*p = []T{x}
@@ -106,23 +107,23 @@ func oneOrMore[T any](p *[]T, accepts string, read func(any) (T, error), print f
 	}
 }
 
-// distinct is a finish that refuses an entry that means the same as an earlier
+// distinct is a finish that rejects an entry with the same meaning as an earlier
 // one.
 func distinct[T comparable](_ value, at []value, xs []T) []T {
 	for i, x := range xs {
 		if slices.Contains(xs[:i], x) {
-			at[i].refuse("%s stands in the list already", literal(at[i].v))
+			at[i].reject("%s is already in the list", literal(at[i].v))
 		}
 	}
 	return xs
 }
 
-// text is a string that parse understands.
+// text is a field of a string.
 func text(p *string, accepts string, parse func(string) (string, error)) field {
 	return scalar(p, accepts, fromString(parse), quote)
 }
 
-// fromString returns a reader of strings alone.
+// fromString returns a read function that accepts only strings.
 func fromString[T any](parse func(string) (T, error)) func(any) (T, error) {
 	return func(v any) (T, error) {
 		s, ok := v.(string)
@@ -137,7 +138,7 @@ func fromString[T any](parse func(string) (T, error)) func(any) (T, error) {
 	}
 }
 
-// orEmpty lets a string be empty that parse would refuse.
+// orEmpty is parse, and accepts "".
 func orEmpty(parse func(string) (string, error)) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if s == "" {
@@ -147,30 +148,30 @@ func orEmpty(parse func(string) (string, error)) func(string) (string, error) {
 	}
 }
 
-// choice is one of some words.
+// choice is a field with one of some words.
 func choice[T ~string](p *T, words ...T) field {
 	all := make([]string, len(words))
 	for i, w := range words {
 		all[i] = string(w)
 	}
-	parse := func(s string) (T, error) { return T(s), oneOf(s, all) }
+	parse := func(s string) (T, error) { return T(s), checkChoice(s, all) }
 	return scalar(p, "one of "+strings.Join(all, ", "), fromString(parse), quote)
 }
 
-// oneOf refuses s where it is none of words.
-func oneOf(s string, words []string) error {
+// checkChoice rejects s if it is not one of words.
+func checkChoice(s string, words []string) error {
 	if slices.Contains(words, s) {
 		return nil
 	}
 	return fmt.Errorf("%q is not one of %s%s", s, strings.Join(words, ", "), didYouMean(s, words))
 }
 
-// level is one of slog's four levels by name.
+// level is a field with one of slog's four levels, by name.
 func level(p *slog.Level) field {
 	words := []string{"debug", "info", "warn", "error"}
 	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 	parse := func(s string) (slog.Level, error) {
-		if err := oneOf(s, words); err != nil {
+		if err := checkChoice(s, words); err != nil {
 			return 0, err
 		}
 		return levels[slices.Index(words, s)], nil
@@ -190,7 +191,7 @@ func boolean(p *bool) field {
 	return scalar(p, "true or false", read, strconv.FormatBool)
 }
 
-// integer is a whole number from least to most, both included.
+// integer is a field with a whole number from least to most, both included.
 func integer(p *int, least, most int64) field {
 	read := func(v any) (int, error) {
 		n, ok := v.(int64)
@@ -200,22 +201,22 @@ func integer(p *int, least, most int64) field {
 		case !ok:
 			return 0, fmt.Errorf("%s is not an integer", literal(v))
 		case n < least || n > most:
-			return 0, fmt.Errorf("%d is not within %d to %d", n, least, most)
+			return 0, fmt.Errorf("%d is not between %d and %d", n, least, most)
 		}
 		return int(n), nil
 	}
 	return scalar(p, fmt.Sprintf("integer, %d to %d", least, most), read, strconv.Itoa)
 }
 
-// isInteger reports whether v is an integer within quotes.
+// isInteger reports whether v is an integer in quotes.
 func isInteger(v any) bool {
 	s, _ := v.(string)
 	_, err := strconv.Atoi(s)
 	return err == nil
 }
 
-// duration is a whole number of milliseconds from least to most, both included,
-// written as time.ParseDuration reads it.
+// duration is a field with a whole number of milliseconds from least to most, both
+// included, in the form of time.ParseDuration.
 func duration(p *time.Duration, least, most time.Duration) field {
 	read := func(v any) (time.Duration, error) {
 		d, err := parseDuration(v)
@@ -223,9 +224,9 @@ func duration(p *time.Duration, least, most time.Duration) field {
 		case err != nil:
 			return 0, err
 		case d < least || d > most:
-			return 0, fmt.Errorf("%q is not within %s to %s", v, FormatDuration(least), FormatDuration(most))
+			return 0, fmt.Errorf("%q is not between %s and %s", v, FormatDuration(least), FormatDuration(most))
 		case d%time.Millisecond != 0:
-			return 0, fmt.Errorf("%q is finer than a millisecond", v)
+			return 0, fmt.Errorf("%q is not a whole number of milliseconds", v)
 		}
 		return d, nil
 	}
@@ -233,8 +234,8 @@ func duration(p *time.Duration, least, most time.Duration) field {
 	return scalar(p, accepts, read, func(d time.Duration) string { return quote(FormatDuration(d)) })
 }
 
-// parseDuration reads a string with a unit; "0", which package time lets pass,
-// has none.
+// parseDuration parses a string with a unit. It rejects "0", which package time
+// accepts.
 func parseDuration(v any) (time.Duration, error) {
 	s, isString := v.(string)
 	d, err := time.ParseDuration(s)
@@ -260,14 +261,13 @@ func FormatDuration(d time.Duration) string {
 	return s
 }
 
-// quote prints a string as TOML. What parse functions let through needs no
-// escapes that TOML does not know.
+// quote prints a string as TOML. Valid values need no escapes that TOML does not
+// have.
 func quote[T ~string](s T) string { return strconv.Quote(string(s)) }
 
 func quoteStringer[T fmt.Stringer](x T) string { return quote(x.String()) }
 
-// literal prints a value as the file has it, or says what it is where that is
-// long.
+// literal prints a value as in the file, or its kind if it is long.
 func literal(v any) string {
 	switch x := v.(type) {
 	case string:

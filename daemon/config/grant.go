@@ -10,24 +10,24 @@ import (
 	"podgate/haproxy"
 )
 
-// Grant lets the Services of one namespace, or of all, claim what few may have.
-// What no Grant mentions may be claimed by all: with any Grant of hosts, a host
-// without one is nobody's, and so on for each of the lists.
+// Grant reserves hosts, paths, ports and annotations for the Services of one
+// namespace, or of all. If any Grant lists hosts, a Service can claim only hosts
+// that are granted to its namespace, and so on for each list.
 type Grant struct {
-	Namespace   string                // "*" for every one
+	Namespace   string                // "*" for all
 	Hosts       []haproxy.HostPattern // "*.example.com" grants every name below it, and that wildcard
-	Paths       []haproxy.PathPrefix  // for what is reached under any host
+	Paths       []haproxy.PathPrefix  // for Services without a host
 	TCPPorts    []PortRange           // sorted
 	Annotations []string              // without prefix and port suffix
 }
 
-// holds reports whether the Grant is one for namespace.
+// holds reports whether the Grant applies to a namespace.
 func (g Grant) holds(namespace string) bool {
 	return g.Namespace == namespace || g.Namespace == allNamespaces
 }
 
-// granted reports whether grants of a kind, lists of them, let a namespace have
-// what has finds in a list.
+// granted reports whether a namespace can claim what has finds in one list of the
+// grants.
 func granted[T any](grants []Grant, namespace string, list func(Grant) []T, has func(T) bool) bool {
 	any := false
 	for _, g := range grants {
@@ -65,8 +65,7 @@ func (c *Config) GrantsAnnotation(namespace, name string) bool {
 	return granted(c.Grants, namespace, func(g Grant) []string { return g.Annotations }, func(a string) bool { return a == name })
 }
 
-// AnnotationNames are the annotations that a Grant may name: all but ignore,
-// which takes away nothing from others.
+// AnnotationNames returns the annotations that a Grant can list: all except ignore.
 func AnnotationNames() []string {
 	return []string{
 		"host", "path", "aclMatch", "rewrite", "sslTerm", "backend-protocol", "backend-verify", "cookie-sticky-session", "algorithm",
@@ -75,7 +74,7 @@ func AnnotationNames() []string {
 	}
 }
 
-func annotationName(s string) (string, error) { return s, oneOf(s, AnnotationNames()) }
+func annotationName(s string) (string, error) { return s, checkChoice(s, AnnotationNames()) }
 
 func pathPrefix(s string) (haproxy.PathPrefix, error) {
 	p, err := haproxy.ParsePathPrefix(s)
@@ -85,10 +84,10 @@ func pathPrefix(s string) (haproxy.PathPrefix, error) {
 	return p, err
 }
 
-// finishGrantedPorts is mergePorts of a grant, which is not empty.
+// finishGrantedPorts is mergePorts, and rejects an empty list.
 func finishGrantedPorts(v value, at []value, ranges []PortRange) []PortRange {
 	if entries, _ := v.entries(); len(entries) == 0 {
-		v.refuse("is empty")
+		v.reject("is empty")
 	}
 	return mergePorts(v, at, ranges)
 }

@@ -91,7 +91,7 @@ func (h *HTTPS) keys() []key {
 // tlsVersion is one that has no known holes.
 func tlsVersion(s string) (string, error) {
 	versions := []string{"TLSv1.2", "TLSv1.3"}
-	return s, oneOf(s, versions)
+	return s, checkChoice(s, versions)
 }
 
 // cipherList is what HAProxy gives to OpenSSL.
@@ -99,10 +99,10 @@ func cipherList(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("is empty")
 	}
-	return s, wordOf(s, "-_:+!@=.")
+	return s, checkWord(s, "-_:+!@=.")
 }
 
-func alpn(s string) (string, error) { return s, oneOf(s, []string{"h2", "http/1.1"}) }
+func alpn(s string) (string, error) { return s, checkChoice(s, []string{"h2", "http/1.1"}) }
 
 // inner is a relay that there must be.
 func inner(s string) (netip.AddrPort, error) {
@@ -152,8 +152,8 @@ func (d *document) checkListeners(c *Config) {
 	all := c.listeners()
 	for i, l := range all {
 		for _, before := range all[:i] {
-			if l.key != before.key && clash(l.addr, before.addr) && d.sound(l.key, before.key) {
-				d.refuse(l.key, l.key, "%s is in use by %s %s", l.print(l.addr), before.key, before.print(before.addr))
+			if l.key != before.key && clash(l.addr, before.addr) && d.valid(l.key, before.key) {
+				d.reject(l.key, l.key, "%s is in use by %s %s", l.print(l.addr), before.key, before.print(before.addr))
 			}
 		}
 	}
@@ -161,13 +161,13 @@ func (d *document) checkListeners(c *Config) {
 
 // checkHTTPS refuses what has no effect.
 func (d *document) checkHTTPS(h *HTTPS) {
-	if d.sound("https.bind") && len(h.Binds) == 0 {
+	if d.valid("https.bind") && len(h.Binds) == 0 {
 		for _, k := range []struct {
 			name  string
 			given bool
 		}{{"certificates", len(h.Certificates) > 0}, {"default_certificate", h.DefaultCertificate != ""}, {"client_ca", h.ClientCA != ""}} {
 			if k.given {
-				d.refuse("https."+k.name, "https."+k.name, `has no effect without bind (write bind = [":443"])`)
+				d.reject("https."+k.name, "https."+k.name, `has no effect without bind (write bind = [":443"])`)
 			}
 		}
 	}

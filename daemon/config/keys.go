@@ -190,7 +190,7 @@ func grantKeys(g *Grant) []key {
 	return []key{
 		{s, "namespace", text(&g.Namespace, `namespace, or "*" for all, required`, namespaceOrAll), immediately,
 			"Namespace whose Services may claim what this grant lists."},
-		{s, "hosts", list(&g.Hosts, "list of host names", fromString(host), quote, finishHosts), immediately,
+		{s, "hosts", list(&g.Hosts, "list of host names", fromString(host), quote, finishGranted), immediately,
 			"Host names; \"*.example.com\" is every name below example.com. If any grant lists hosts, a Service can claim only hosts that are granted to its namespace."},
 		{s, "paths", list(&g.Paths, "list of path prefixes", fromString(pathPrefix), printPath, finishGranted), immediately,
 			"Path prefixes for Services without a host, including the path that is their name. If any grant lists paths, such a Service can claim only paths below those granted to its namespace."},

@@ -64,7 +64,7 @@ func (d *document) config() *Config {
 		case slices.ContainsFunc(keys, func(k key) bool { return k.section == name }):
 			d.section(value{d, path, path, v}, keys)
 		default:
-			d.refuseUnknown(path, "", name, v)
+			d.rejectUnknown(path, "", name, v)
 		}
 	}
 	d.check(c)
@@ -76,13 +76,13 @@ func (d *document) config() *Config {
 func (d *document) section(v value, keys []key) bool {
 	table, ok := v.v.(map[string]any)
 	if !ok {
-		v.refuse("%s is not a section (write [%s] and its keys below)", literal(v.v), v.key)
+		v.reject("%s is not a section (write [%s] and its keys below it)", literal(v.v), v.key)
 		return false
 	}
 	for name, x := range table {
 		i := slices.IndexFunc(keys, func(k key) bool { return k.section == v.key && k.name == name })
 		if i < 0 {
-			d.refuseUnknown(join(v.path, name), v.key, name, x)
+			d.rejectUnknown(join(v.path, name), v.key, name, x)
 			continue
 		}
 		keys[i].field.set(value{d, join(v.path, name), join(v.key, name), x})
@@ -94,7 +94,7 @@ func (d *document) section(v value, keys []key) bool {
 func (d *document) grants(v value) []Grant {
 	entries, ok := v.entries()
 	if !ok {
-		v.refuse("is a list of sections (write [[grant]])")
+		v.reject("is not a list of sections (write [[grant]])")
 		return nil
 	}
 	var grants []Grant
@@ -116,11 +116,11 @@ func renamedKeys() map[string]string {
 	}
 }
 
-// refuseUnknown rejects a key, or a section, that does not exist: with its new
+// rejectUnknown rejects a key, or a section, that does not exist: with its new
 // name if it was renamed, else with the name that was probably meant.
-func (d *document) refuseUnknown(path, section, name string, v any) {
+func (d *document) rejectUnknown(path, section, name string, v any) {
 	if renamed, ok := renamedKeys()[join(section, name)]; ok {
-		d.refuse(path, join(section, name), "was renamed to %s", renamed)
+		d.reject(path, join(section, name), "was renamed to %s", renamed)
 		return
 	}
 	var here, all, sections []string
@@ -136,12 +136,12 @@ func (d *document) refuseUnknown(path, section, name string, v any) {
 		homes[k.name] = append(homes[k.name], k.section+"."+k.name)
 	}
 	if _, isTable := v.(map[string]any); section == "" && isTable {
-		d.refuse(path, path, "unknown section%s", didYouMean(name, sections))
+		d.reject(path, path, "unknown section%s", didYouMean(name, sections))
 		return
 	}
 	hint := didYouMean(name, here)
 	if home := homes[Nearest(name, all)]; hint == "" && len(home) == 1 {
 		hint = fmt.Sprintf(" (did you mean %q?)", home[0])
 	}
-	d.refuse(path, join(section, name), "unknown key%s", hint)
+	d.reject(path, join(section, name), "unknown key%s", hint)
 }

@@ -11,9 +11,9 @@ import (
 	"podgate/haproxy"
 )
 
-// Peers are the edge nodes that share what they know of clients.
+// Peers are the edge nodes that share their stick tables.
 type Peers struct {
-	Nodes []haproxy.Peer // by Name, this node among them; empty for none
+	Nodes []haproxy.Peer // by Name, including this node; empty for none
 }
 
 func (p *Peers) keys() []key {
@@ -33,18 +33,18 @@ func peer(s string) (haproxy.Peer, error) {
 	}
 	b, err := bind(addr)
 	if err == nil && b.Addr().IsUnspecified() {
-		err = fmt.Errorf("%q has no address that others reach", s)
+		err = fmt.Errorf("%q has an unspecified address, which other nodes cannot reach", s)
 	}
 	return haproxy.Peer{Name: name, Addr: b}, err
 }
 
 func printPeer(p haproxy.Peer) string { return quote(p.Name + "=" + p.Addr.String()) }
 
-// sortedPeers is a finish that refuses a name that stands twice, and sorts.
+// sortedPeers is a finish that rejects duplicate names, and sorts.
 func sortedPeers(_ value, at []value, peers []haproxy.Peer) []haproxy.Peer {
 	for i, p := range peers {
 		if slices.ContainsFunc(peers[:i], func(o haproxy.Peer) bool { return o.Name == p.Name }) {
-			at[i].refuse("%q stands in the list already", p.Name)
+			at[i].reject("%q is already in the list", p.Name)
 		}
 	}
 	slices.SortFunc(peers, func(a, b haproxy.Peer) int { return cmp.Compare(a.Name, b.Name) })

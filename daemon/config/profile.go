@@ -170,7 +170,7 @@ func profile(p *Profile) field {
 		if s == string(NoProfile) {
 			return NoProfile, nil
 		}
-		return Profile(s), oneOf(s, names)
+		return Profile(s), checkChoice(s, names)
 	}
 	return scalar(p, "empty, or "+strings.Join(names, ", "), fromString(parse), quote)
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // selector checks the form of a label selector (Kubernetes "Labels and
-// Selectors", "API"): requirements between commas, all of which must hold. The
-// API server has the last word.
+// Selectors", "API"): requirements separated by commas. The API server may still
+// reject it.
 func selector(s string) (string, error) {
 	requirements, err := splitRequirements(s)
 	if err != nil {
@@ -17,13 +17,13 @@ func selector(s string) (string, error) {
 	}
 	for _, r := range requirements {
 		if !isRequirement(strings.TrimSpace(r)) {
-			return "", fmt.Errorf(`%q is not a label selector: %q is none of "key", "!key", "key=value", "key!=value", "key in (a,b)", "key notin (a,b)"`, s, r)
+			return "", fmt.Errorf(`%q is not a label selector: %q is not "key", "!key", "key=value", "key!=value", "key in (a,b)" or "key notin (a,b)"`, s, r)
 		}
 	}
 	return s, nil
 }
 
-// splitRequirements splits at the commas outside of parentheses.
+// splitRequirements splits at the commas that are not in parentheses.
 func splitRequirements(s string) ([]string, error) {
 	var parts []string
 	start, open := 0, false

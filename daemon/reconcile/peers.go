@@ -44,8 +44,8 @@ func (r *Reconciler) findLocal(ctx context.Context, nodes []haproxy.Peer) {
 	}
 	switch began, ended := r.noPeers.Set(reason); {
 	case began:
-		r.log.Warn("HAProxy is none of its peers", "reason", reason)
+		r.log.Warn("this node is not listed in peers.nodes", "reason", reason)
 	case ended:
-		r.log.Info("HAProxy is one of its peers again, or has none")
+		r.log.Info("this node is listed in peers.nodes again, or the list is empty")
 	}
 }
