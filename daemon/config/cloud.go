@@ -14,7 +14,7 @@ import (
 	"podgate/haproxy"
 )
 
-// Cloud says how the load balancer in front sees this edge node.
+// Cloud is what the load balancer in front does and expects.
 type Cloud struct {
 	Profile Profile
 	// Proxy lists the listeners that expect a PROXY header from TrustedSources:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package config reads podgate.toml into a typed Config: strict, with file and
-// line in every error, and all errors at once.
+// line in every error, and all errors together.
 //
 // It opens no socket, asks no server and knows nothing of what runs.
 package config
@@ -14,8 +14,7 @@ import (
 	"podgate/haproxy"
 )
 
-// Config is podgate.toml, parsed and valid. It is not changed after it was
-// read.
+// Config is podgate.toml, parsed and valid. It is immutable.
 type Config struct {
 	Kubernetes Kubernetes
 	HAProxy    HAProxy
@@ -32,11 +31,11 @@ type Config struct {
 	Log        Log
 }
 
-// Kubernetes says which API server to follow and what of it.
+// Kubernetes is the API server to follow, and which of its Services.
 type Kubernetes struct {
-	Kubeconfig        string   // path; "" where Server is given
+	Kubeconfig        string   // path; "" if Servers are set
 	Context           string   // of the kubeconfig; "" for its current one
-	Servers           []string // key "server": https://host:port, of one cluster; empty where Kubeconfig is given
+	Servers           []string // key "server": https://host:port, of one cluster; empty if Kubeconfig is set
 	CAFile            string
 	TokenFile         string
 	ClientCertificate string
@@ -49,39 +48,39 @@ type Kubernetes struct {
 	ResyncInterval    time.Duration
 }
 
-// Expose says which Services are served.
+// Expose is which Services are served.
 type Expose string
 
-// ExposeAll serves every Service that is not ignored, ExposeAnnotated only
-// those that carry one of our annotations.
+// ExposeAll serves every Service that is not ignored, ExposeAnnotated only those
+// with an annotation of podgate.
 const (
 	ExposeAll       Expose = "all"
 	ExposeAnnotated Expose = "annotated"
 )
 
-// HAProxy says where the HAProxy beside us is. Paths are absolute.
+// HAProxy is the files and sockets of the local HAProxy. Paths are absolute.
 type HAProxy struct {
-	Folder           string              // ours alone, loaded by HAProxy with -f
+	Folder           string              // of podgate, loaded by HAProxy with -f
 	AdminSocket      string              // its stats socket of level admin
 	MasterSocket     string              // its master CLI
 	Binary           string              // for haproxy -c
 	Files            []string            // the operator's own -f files, key "config"; for haproxy -c
 	ErrorFolder      string              // key "error_files"; "" for none
-	ErrorFiles       []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; filled by Load alone
-	ReloadInterval   time.Duration       // the least time between two reloads
-	HardStopAfter    time.Duration       // how long a retired worker may live; zero is without limit
-	MaxWorkerReloads int                 // how many reloads an old worker survives, and so how many there can be
-	AccessLog        haproxy.AccessLog   // how it logs requests and connections
+	ErrorFiles       []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; set by Load only
+	ReloadInterval   time.Duration       // minimum time between two reloads
+	HardStopAfter    time.Duration       // maximum lifetime of an old worker; zero is no limit
+	MaxWorkerReloads int                 // number of reloads that an old worker survives
+	AccessLog        haproxy.AccessLog   // format of the log of requests and connections
 }
 
 // HTTP is the plain HTTP frontend.
 type HTTP struct {
 	Binds    []netip.AddrPort // key "bind"; empty for no such frontend
-	NotFound string           // file with the body of the 404 page; "" for a line of text
-	Relay    netip.AddrPort   // where retired workers hand their last requests on; invalid for nowhere
+	NotFound string           // file with the body of the 404 page; "" for podgate's own text
+	Relay    netip.AddrPort   // where old workers hand over their last requests; invalid for none
 }
 
-// TCP says where Services may ask for a port of their own.
+// TCP is the addresses and ports that Services can have TCP frontends on.
 type TCP struct {
 	Addresses    []netip.Addr // where TCP frontends listen
 	AllowedPorts []PortRange  // sorted; empty for none
@@ -93,14 +92,14 @@ type PortRange struct{ First, Last uint16 }
 // Contains reports whether port is in the range.
 func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
 
-// Defaults hold for a Service that says nothing else.
+// Defaults apply to Services without an annotation for the setting.
 type Defaults struct {
 	Algorithm          haproxy.Balance
 	Check              bool
 	CheckInterval      time.Duration
 	Cookie             string // name of the sticky cookie
 	CookieKey          string // the same on every edge node
-	MaxConn            int    // per server; zero is without limit
+	MaxConn            int    // per server; zero is no limit
 	TimeoutClient      time.Duration
 	TimeoutServer      time.Duration
 	TimeoutConnect     time.Duration
@@ -109,34 +108,33 @@ type Defaults struct {
 	TimeoutTunnel      time.Duration
 }
 
-// Safety bounds what the cluster can do to the edge: how much of it can go at
-// once, and how much of it one namespace can have.
+// Safety limits how much is removed at one time, and how much one namespace has.
 type Safety struct {
-	MaxRemoval int           // in percent of what is in service; 100 holds nothing
-	FromCount  int           // how many servers, or Services, there must be for MaxRemoval to count
-	HoldTime   time.Duration // how long a removal is held before the cluster is listed again
+	MaxRemoval int           // in percent of what is in service; 100 disables the guard
+	FromCount  int           // number of servers, or Services, from which MaxRemoval applies
+	HoldTime   time.Duration // time that a removal is held before the cluster is listed again
 
 	MaxBackends  int            // of one namespace
 	MaxRoutes    int            // of one namespace
 	MaxEndpoints int            // of one port of a Service
-	Networks     []netip.Prefix // that endpoints must be in; empty for any
+	Networks     []netip.Prefix // of the endpoints; empty for all
 }
 
-// Admin says where operators are answered.
+// Admin is the listeners and files for operators.
 type Admin struct {
-	Listen  []netip.AddrPort // of the page, JSON and metrics; empty for nowhere
-	Hosts   []string         // names under which they are asked for, lower case; addresses need not be named
+	Listen  []netip.AddrPort // of the page, JSON and metrics; empty for none
+	Hosts   []string         // accepted in requests, lower case; addresses are always accepted
 	Socket  string           // of podgate status and explain; "" for none
-	History string           // file of what happened; "" keeps it in memory alone
+	History string           // file of the history; "" keeps it in memory only
 }
 
-// Log says how podgate logs.
+// Log is how podgate logs.
 type Log struct {
 	Level  slog.Level
 	Format LogFormat
 }
 
-// LogFormat is how a log line is written.
+// LogFormat is the format of a log line.
 type LogFormat string
 
 // LogText is slog's text format, LogJSON a JSON object per line.

@@ -10,8 +10,8 @@ import (
 	"podgate/haproxy"
 )
 
-// Default returns what holds where podgate.toml is silent. It is not valid as
-// it stands: the file must give kubernetes.kubeconfig or kubernetes.server.
+// Default returns the defaults of all keys. It is not valid on its own: the file
+// must set kubernetes.kubeconfig or kubernetes.server.
 func Default() *Config {
 	return &Config{
 		Kubernetes: Kubernetes{

@@ -13,8 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// document is a configuration file as TOML, and what was found wrong in it so
-// far.
+// document is a configuration file as TOML, and the Errors found so far.
 type document struct {
 	file     string
 	tree     map[string]any
@@ -33,7 +32,7 @@ func decode(file string, text []byte) (*document, error) {
 	return d, nil
 }
 
-// syntaxError says in our way what the toml package says.
+// syntaxError converts an error of the toml package.
 func syntaxError(file string, err error) Error {
 	e := Error{File: file, Line: 1, Text: strings.TrimPrefix(err.Error(), "toml: ")}
 	var pe toml.ParseError
@@ -46,8 +45,7 @@ func syntaxError(file string, err error) Error {
 	return e
 }
 
-// oneLine escapes the control characters of s, which the toml package repeats
-// as they are.
+// oneLine escapes control characters, which the toml package does not.
 func oneLine(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -60,7 +58,7 @@ func oneLine(s string) string {
 	return b.String()
 }
 
-// line returns where path stands, or else the table around it, or else 1.
+// line returns the line of path, else of the table around it, else 1.
 func (d *document) line(path string) int {
 	for path != "" {
 		if n, ok := d.lines[path]; ok {
@@ -82,8 +80,7 @@ func (d *document) reject(path, key, format string, args ...any) {
 	})
 }
 
-// valid reports whether none of the keys was refused, so that their fields
-// hold what the file says.
+// valid reports whether the file has a valid value, or none, for each of the keys.
 func (d *document) valid(keys ...string) bool {
 	for _, key := range keys {
 		if d.rejected[key] {
@@ -93,7 +90,7 @@ func (d *document) valid(keys ...string) bool {
 	return true
 }
 
-// result returns c where nothing was found wrong, else Errors by line.
+// result returns c, or the Errors by line if there are any.
 func (d *document) result(c *Config) (*Config, error) {
 	if len(d.errs) == 0 {
 		return c, nil
@@ -102,7 +99,7 @@ func (d *document) result(c *Config) (*Config, error) {
 	return nil, d.errs
 }
 
-// value is one value of a document and the place where it stands.
+// value is one value of a document, and its place.
 type value struct {
 	doc  *document
 	path string // "http.bind[1]"
@@ -114,7 +111,7 @@ func (v value) reject(format string, args ...any) {
 	v.doc.reject(v.path, v.key, format, args...)
 }
 
-// entries returns the entries of a list; false where v is not one.
+// entries returns the entries of a list. It reports false if v is not a list.
 func (v value) entries() ([]value, bool) {
 	var list []any
 	switch x := v.v.(type) {

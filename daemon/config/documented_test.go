@@ -19,7 +19,7 @@ const (
 	manualFile  = "../../packaging/doc/configuration.md"
 )
 
-// comment is what the packaged example says above a key.
+// comment is the comment of a key in the packaged example.
 func comment(k key) string {
 	return fmt.Sprintf("%s (%s; %s)", k.doc, k.field.accepts, k.effect)
 }
@@ -33,8 +33,8 @@ func manualRow(k key) string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s | %s |", k.name, k.field.accepts, printed, k.effect, k.doc)
 }
 
-// given are the keys of the packaged example that are not comments, since
-// every file must give something of the kind.
+// given returns the keys that the packaged example sets, because every file must
+// set an API server.
 func given() []string {
 	return []string{"kubernetes.server", "kubernetes.ca_file", "kubernetes.token_file"}
 }
@@ -77,7 +77,7 @@ func TestPackagedExampleWithoutCommentSigns(t *testing.T) {
 	}
 }
 
-func TestPackagedExampleTellsEveryKey(t *testing.T) {
+func TestPackagedExampleHasEveryKey(t *testing.T) {
 	have := readExample(t)
 	for _, k := range allKeys(Default()) {
 		name := k.section + "." + k.name
@@ -98,7 +98,7 @@ func TestPackagedExampleTellsEveryKey(t *testing.T) {
 	}
 }
 
-// exampleKey is a key as the packaged example shows it.
+// exampleKey is a key in the packaged example.
 type exampleKey struct {
 	comment string // unwrapped
 	value   string
@@ -128,7 +128,7 @@ func readExample(t *testing.T) map[string]exampleKey {
 	return keys
 }
 
-func TestManualTellsEveryKey(t *testing.T) {
+func TestManualHasEveryKey(t *testing.T) {
 	sections := make(map[string][]string) // header -> its lines
 	var header string
 	for line := range strings.Lines(string(readFile(t, manualFile))) {

@@ -12,14 +12,14 @@ import (
 	"podgate/haproxy"
 )
 
-// errorCodes returns the status codes that HAProxy answers by itself
+// errorCodes returns the status codes of HAProxy's own answers
 // (configuration.txt "errorfile").
 func errorCodes() []int {
 	return []int{400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 501, 502, 503, 504}
 }
 
-// findErrorFiles returns the CODE.http files in folder, by code. There are none
-// where there is no such folder.
+// findErrorFiles returns the CODE.http files in folder, by code. It returns none if
+// the folder does not exist.
 func (d *document) findErrorFiles(folder string) []haproxy.ErrorFile {
 	const key = "haproxy.error_files"
 	if folder == "" || !d.valid(key) {

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Error is one thing that is wrong in a configuration file.
+// Error is one mistake in a configuration file.
 type Error struct {
 	File string // as given to Load or Parse
 	Line int    // from 1
-	Key  string // "kubernetes.server"; "" where TOML itself is broken
-	Text string // what is wrong and, where known, what to write instead
+	Key  string // "kubernetes.server"; "" for a TOML syntax error
+	Text string // the mistake and, if known, the remedy
 }
 
 // Error returns "FILE:LINE: KEY: TEXT", one line.
@@ -25,8 +25,8 @@ func (e Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Key, e.Text)
 }
 
-// Errors is all that is wrong in a configuration file, by line. It is what
-// Load and Parse return where the file could be read; it is never empty then.
+// Errors are all mistakes in a configuration file, by line. Load and Parse return
+// them, never empty, if the file could be read.
 type Errors []Error
 
 // Error returns one line per Error, without a final newline.

@@ -8,30 +8,28 @@ import (
 	"time"
 )
 
-// HTTPS is the TLS frontend, and how TLS is ended on TCP ports. Paths are
-// absolute.
+// HTTPS is the TLS frontend, and the TLS settings of TCP ports. Paths are absolute.
 type HTTPS struct {
 	Binds              []netip.AddrPort // key "bind"; empty for no such frontend
 	Certificates       []string         // files, and folders with certificates
-	DefaultCertificate string           // file; "" refuses clients that ask for no name that there is
+	DefaultCertificate string           // file; "" rejects clients without a matching server name
 	MinVersion         string           // "TLSv1.2" or "TLSv1.3"
-	Ciphers            string           // of TLS 1.2, as OpenSSL writes them
+	Ciphers            string           // of TLS 1.2, OpenSSL names
 	CipherSuites       string           // of TLS 1.3
 	ALPN               []string
-	ClientCA           string // file; "" asks clients for no certificate
+	ClientCA           string // file; "" requests no client certificate
 	ClientCertificate  ClientCertificate
 	BackendCAFolder    string         // of bundles, NAME.pem or NAME.crt; "" for none
 	Relay              netip.AddrPort // as that of HTTP
-	Inner              netip.AddrPort // where TLS is ended behind the choice of what is passed through
-	RedirectPort       int            // that clients are sent to
-	TicketKeyInterval  time.Duration  // how long a key of session tickets is used
+	Inner              netip.AddrPort // where TLS is terminated if the TLS frontend also has passthrough ports
+	RedirectPort       int            // that redirect-https redirects to
+	TicketKeyInterval  time.Duration  // time between two rotations of the ticket key
 }
 
-// ClientCertificate says what becomes of clients without a certificate of
-// ClientCA.
+// ClientCertificate is whether clients need a certificate of ClientCA.
 type ClientCertificate string
 
-// ClientOptional lets them in, ClientRequired refuses them.
+// ClientOptional accepts clients without one, ClientRequired rejects them.
 const (
 	ClientOptional ClientCertificate = "optional"
 	ClientRequired ClientCertificate = "required"
@@ -88,13 +86,13 @@ func (h *HTTPS) keys() []key {
 	}
 }
 
-// tlsVersion is one that has no known holes.
+// tlsVersion accepts the versions that are considered secure.
 func tlsVersion(s string) (string, error) {
 	versions := []string{"TLSv1.2", "TLSv1.3"}
 	return s, checkChoice(s, versions)
 }
 
-// cipherList is what HAProxy gives to OpenSSL.
+// cipherList checks a list that HAProxy passes to OpenSSL.
 func cipherList(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("is empty")
@@ -104,7 +102,7 @@ func cipherList(s string) (string, error) {
 
 func alpn(s string) (string, error) { return s, checkChoice(s, []string{"h2", "http/1.1"}) }
 
-// inner is a relay that there must be.
+// inner is relay, and rejects "".
 func inner(s string) (netip.AddrPort, error) {
 	if s == "" {
 		return netip.AddrPort{}, errors.New("is empty")
@@ -112,15 +110,15 @@ func inner(s string) (netip.AddrPort, error) {
 	return relay(s)
 }
 
-// claimed is an address of podgate.toml that something listens on.
+// claimed is a listen address of podgate.toml.
 type claimed struct {
 	key   string
 	addr  netip.AddrPort
 	print func(netip.AddrPort) string
 }
 
-// listeners are the addresses of every frontend that is not a Service's own, in
-// the order in which the later one of two is refused.
+// listeners returns the addresses of all frontends that do not belong to a Service.
+// Of two equal ones, the later is rejected.
 func (c *Config) listeners() (all []claimed) {
 	for _, b := range c.HTTP.Binds {
 		all = append(all, claimed{"http.bind", b, printBind})
@@ -140,26 +138,26 @@ func (c *Config) listeners() (all []claimed) {
 	return all
 }
 
-// clash reports whether two addresses cannot both be listened on.
-func clash(a, b netip.AddrPort) bool {
+// conflict reports whether HAProxy cannot listen on both addresses.
+func conflict(a, b netip.AddrPort) bool {
 	same := a.Addr() == b.Addr()
 	covered := a.Addr().Is4() == b.Addr().Is4() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
 	return a.Port() == b.Port() && (same || covered)
 }
 
-// checkListeners sees that no two keys want the same address.
+// checkListeners rejects an address that another key has.
 func (d *document) checkListeners(c *Config) {
 	all := c.listeners()
 	for i, l := range all {
 		for _, before := range all[:i] {
-			if l.key != before.key && clash(l.addr, before.addr) && d.valid(l.key, before.key) {
+			if l.key != before.key && conflict(l.addr, before.addr) && d.valid(l.key, before.key) {
 				d.reject(l.key, l.key, "%s is in use by %s %s", l.print(l.addr), before.key, before.print(before.addr))
 			}
 		}
 	}
 }
 
-// checkHTTPS refuses what has no effect.
+// checkHTTPS rejects keys without effect.
 func (d *document) checkHTTPS(h *HTTPS) {
 	if d.valid("https.bind") && len(h.Binds) == 0 {
 		for _, k := range []struct {

@@ -27,7 +27,7 @@ const (
 	afterRestart effect = "after a restart"
 )
 
-// grantSection is the one section that may stand several times.
+// grantSection is the only section that can be repeated.
 const grantSection = "grant"
 
 // allKeys returns every key there is, bound to the fields of c and to those of

@@ -9,11 +9,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// locate returns the line, from 1, of every key, table and list entry of a
-// valid TOML text, by path: "kubernetes", "kubernetes.server", "http.bind[1]",
-// "grant[0].hosts". The toml package knows these lines and does not tell them.
-//
-// Of a text that is not valid TOML some lines are missing or wrong.
+// locate returns the line, from 1, of every key, table and list entry of a valid
+// TOML text, by path: "kubernetes", "kubernetes.server", "http.bind[1]",
+// "grant[0].hosts". The toml package has no lines of list entries and of repeated
+// tables. For a text that is not valid TOML, lines may be missing or wrong.
 func locate(text string) map[string]int {
 	s := &scanner{
 		text:  strings.TrimPrefix(text, "\ufeff"),
@@ -40,8 +39,8 @@ func locate(text string) map[string]int {
 	return s.lines
 }
 
-// scanner walks through a TOML text. It finds where things begin and end and
-// leaves what they mean to the toml package.
+// scanner walks through a TOML text. It finds where values begin and end, and does
+// not interpret them.
 type scanner struct {
 	text  string
 	pos   int // byte offset
@@ -52,14 +51,14 @@ type scanner struct {
 
 func (s *scanner) has(prefix string) bool { return strings.HasPrefix(s.text[s.pos:], prefix) }
 
-// take steps over n bytes, or to the end of the text.
+// take skips n bytes, or the rest of the text.
 func (s *scanner) take(n int) {
 	end := min(s.pos+n, len(s.text))
 	s.line += strings.Count(s.text[s.pos:end], "\n")
 	s.pos = end
 }
 
-// takeUntil steps to the next byte of stop, or to the end of the text.
+// takeUntil skips to the next byte of stop, or to the end of the text.
 func (s *scanner) takeUntil(stop string) {
 	n := strings.IndexAny(s.text[s.pos:], stop)
 	if n < 0 {
@@ -68,14 +67,14 @@ func (s *scanner) takeUntil(stop string) {
 	s.take(n)
 }
 
-// note keeps the line of path, unless an earlier one is known.
+// note records the line of path, unless an earlier one is known.
 func (s *scanner) note(path string) {
 	if _, ok := s.lines[path]; !ok {
 		s.lines[path] = s.line
 	}
 }
 
-// skipBlank steps over white space, newlines and comments.
+// skipBlank skips white space, newlines and comments.
 func (s *scanner) skipBlank() {
 	for s.pos < len(s.text) {
 		switch s.text[s.pos] {
@@ -89,8 +88,8 @@ func (s *scanner) skipBlank() {
 	}
 }
 
-// key steps over a key, dotted or not, up to the "=" or "]" behind it and
-// returns its parts, unquoted.
+// key skips a key, dotted or not, up to the "=" or "]" after it, and returns its
+// parts, unquoted.
 func (s *scanner) key() []string {
 	start := s.pos
 	for s.pos < len(s.text) && !strings.ContainsRune("=]\n", rune(s.text[s.pos])) {
@@ -114,8 +113,8 @@ func (s *scanner) key() []string {
 	return parts
 }
 
-// table returns the path that a table header means: below an array of tables
-// it is that of the last entry so far.
+// table returns the path of a table header; in an array of tables, the path below
+// its last entry.
 func (s *scanner) table(parts []string) string {
 	var path string
 	for _, part := range parts {
@@ -128,8 +127,8 @@ func (s *scanner) table(parts []string) string {
 	return path
 }
 
-// arrayOfTables steps over the key of a [[header]] and returns the path of the
-// entry that begins there.
+// arrayOfTables skips the key of a [[header]], and returns the path of the new
+// entry.
 func (s *scanner) arrayOfTables() string {
 	parts := s.key()
 	if len(parts) == 0 {
@@ -147,7 +146,7 @@ func (s *scanner) arrayOfTables() string {
 	return entry
 }
 
-// keyValue steps over "key = value" in a table.
+// keyValue skips "key = value" in a table.
 func (s *scanner) keyValue(table string) {
 	line := s.line
 	path := table
@@ -181,7 +180,7 @@ func (s *scanner) value(path string) {
 	}
 }
 
-// entries steps over what stands between commas, up to and with closing.
+// entries skips the entries between commas, and closing.
 func (s *scanner) entries(closing string, entry func(n int)) {
 	for n := 0; ; n++ {
 		for s.skipBlank(); s.has(","); s.skipBlank() {
@@ -202,7 +201,7 @@ func (s *scanner) entries(closing string, entry func(n int)) {
 	}
 }
 
-// quoted steps over a string in any of TOML's four kinds of quotes.
+// quoted skips a string in any of TOML's four kinds of quotes.
 func (s *scanner) quoted() {
 	quote := s.text[s.pos : s.pos+1]
 	long := strings.Repeat(quote, 3)

@@ -18,12 +18,12 @@ func TestLocate(t *testing.T) {
 		want map[string]int
 	}{
 		{
-			"a comment with = and [ is no key",
+			"a comment with = and [ is not a key",
 			"# a = 1\n#[b]\nc = 2 # d = [3\ne = 4",
 			map[string]int{"c": 3, "e": 4},
 		},
 		{
-			"the entries of a list stand on their own lines",
+			"each entry of a list has its own line",
 			"a = [\n  1, # one ]\n\n  [2,\n 3],\n]\nb = 4",
 			map[string]int{"a": 1, "a[0]": 2, "a[1]": 4, "a[1][0]": 4, "a[1][1]": 5, "b": 7},
 		},

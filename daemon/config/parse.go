@@ -8,10 +8,9 @@ import (
 	"slices"
 )
 
-// Load reads the file at path, which may be relative, and looks for the error
-// files in the folder that it names. What is wrong in the file comes back as
-// Errors, complete; a file that cannot be read as any other error, which wraps
-// that of package os. Load writes nothing and may be called concurrently.
+// Load reads the file at path, which may be relative, and finds the error files in
+// haproxy.error_files. It returns all mistakes in the file as Errors; any other
+// error wraps that of package os. It may be called concurrently.
 func Load(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -26,10 +25,9 @@ func Load(path string) (*Config, error) {
 	return d.result(c)
 }
 
-// ControlSocket returns admin.socket of the file at path, and its default where
-// the file says none. What is wrong elsewhere in the file does not matter: when it
-// is refused is when the podgate that runs is asked most. A file that is no TOML
-// says none.
+// ControlSocket returns admin.socket of the file at path, or its default if the
+// file does not set it or is not TOML. It ignores mistakes in other keys, because
+// operators use the socket when the file has mistakes.
 func ControlSocket(path string) string {
 	c := Default()
 	if text, err := os.ReadFile(path); err == nil {
@@ -40,8 +38,8 @@ func ControlSocket(path string) string {
 	return c.Admin.Socket
 }
 
-// Parse reads text as podgate.toml; file is how errors name it. It does no I/O:
-// HAProxy.ErrorFiles stays empty. The error is of type Errors.
+// Parse parses text as podgate.toml. Errors use file as its name. It does no I/O:
+// HAProxy.ErrorFiles is empty. The error is of type Errors.
 func Parse(file string, text []byte) (*Config, error) {
 	d, err := decode(file, text)
 	if err != nil {
@@ -50,11 +48,10 @@ func Parse(file string, text []byte) (*Config, error) {
 	return d.result(d.config())
 }
 
-// config returns the document as a Config, which holds a default for every key
-// that was refused.
+// config returns the document as a Config, with the default for every rejected key.
 func (d *document) config() *Config {
 	c := Default()
-	d.profile().apply(c) // first: the file beats it
+	d.profile().apply(c) // first, because the file overrides it
 	keys := c.keys()
 	for name, v := range d.tree {
 		path := join("", name)
@@ -71,8 +68,8 @@ func (d *document) config() *Config {
 	return c
 }
 
-// section reads the table v into the fields of those keys that belong to it.
-// It reports whether v is a table.
+// section parses the table v into the fields of its keys. It reports whether v is a
+// table.
 func (d *document) section(v value, keys []key) bool {
 	table, ok := v.v.(map[string]any)
 	if !ok {
@@ -90,7 +87,7 @@ func (d *document) section(v value, keys []key) bool {
 	return true
 }
 
-// grants reads every [[grant]].
+// grants parses every [[grant]].
 func (d *document) grants(v value) []Grant {
 	entries, ok := v.entries()
 	if !ok {

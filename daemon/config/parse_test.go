@@ -27,9 +27,9 @@ func equateAddrs() cmp.Option {
 	return cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})
 }
 
-// TestParseRefuses holds each invalid-*.toml against the errors that it tells
-// itself, in comments "# want: ERROR".
-func TestParseRefuses(t *testing.T) {
+// TestParseRejectsInvalidFiles compares the errors of each invalid-*.toml with its
+// comments "# want: ERROR".
+func TestParseRejectsInvalidFiles(t *testing.T) {
 	for _, path := range glob(t, "invalid-*.toml") {
 		file := filepath.Base(path)
 		t.Run(file, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestParseRefuses(t *testing.T) {
 				t.Fatal("no error")
 			}
 			if c != nil {
-				t.Error("there is a Config beside the error")
+				t.Error("got a Config and an error")
 			}
 			if diff := cmp.Diff(wanted(text), strings.Split(err.Error(), "\n")); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -52,9 +52,9 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestParseUnderstands holds each valid-*.toml against what it tells itself to
-// differ from the defaults, in comments "# want: KEY = VALUE".
-func TestParseUnderstands(t *testing.T) {
+// TestParseReadsValidFiles compares the changes of each valid-*.toml to the defaults
+// with its comments "# want: KEY = VALUE".
+func TestParseReadsValidFiles(t *testing.T) {
 	for _, path := range glob(t, "valid-*.toml") {
 		file := filepath.Base(path)
 		t.Run(file, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestParseUnderstands(t *testing.T) {
 	}
 }
 
-// changes prints what of c is not the default.
+// changes prints the keys of c that do not have their default.
 func changes(c *Config) []string {
 	var lines []string
 	defaults := Default().keys()
@@ -351,7 +351,7 @@ func TestLoadFindsErrorFiles(t *testing.T) {
 	}{
 		{"a folder that does not exist holds none", nil, nil},
 		{"files of known codes, by code", []string{"503.http", "400.http"}, []int{400, 503}},
-		{"other files and folders are left out", []string{"200.http", "503.http~", "504.http/x", "502.html", "500.http"}, []int{500}},
+		{"other files and folders are ignored", []string{"200.http", "503.http~", "504.http/x", "502.html", "500.http"}, []int{500}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -377,7 +377,7 @@ func TestLoadFindsErrorFiles(t *testing.T) {
 	}
 }
 
-func TestLoadTellsWhatItCannotRead(t *testing.T) {
+func TestLoadReportsWhatItCannotRead(t *testing.T) {
 	root := t.TempDir()
 	path := filepath.Join(root, "podgate.toml")
 
@@ -404,7 +404,7 @@ func TestRestartNeeded(t *testing.T) {
 		want   []string
 	}{
 		{"nothing changed", func(*Config) {}, nil},
-		{"what takes hold at once is not told", func(c *Config) {
+		{"keys that take effect immediately need no restart", func(c *Config) {
 			c.Kubernetes.Servers = []string{"https://192.0.2.1"}
 			c.Kubernetes.Namespaces = []string{"*"}
 			c.HAProxy.ReloadInterval = time.Second
@@ -413,7 +413,7 @@ func TestRestartNeeded(t *testing.T) {
 			c.Log.Level = slog.LevelDebug
 			c.Grants = []Grant{{Namespace: "shop", Hosts: []haproxy.HostPattern{"shop.example.com"}}}
 		}, nil},
-		{"the sockets, HAProxy's files and the log's format are told in the order of the manual", func(c *Config) {
+		{"sockets, HAProxy's files and the log format need one, in the order of the manual", func(c *Config) {
 			c.Log.Format = LogJSON
 			c.HAProxy.AdminSocket = "/run/other.sock"
 			c.HAProxy.Files = append(c.HAProxy.Files, "/etc/haproxy/more.cfg")

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// String is the whole configuration as podgate.toml: every key, those with their
-// default as comments, and which values a profile stands for. The cookie's key is
-// left out: who knows it can tell which server a cookie names.
+// String is the whole configuration as podgate.toml: every key, in a comment if it
+// has its default, and which values a profile sets. It omits the value of
+// cookie_key, with which one can compute which server a cookie names.
 func (c *Config) String() string {
 	plain, profiled := Default(), Default()
 	c.Cloud.Profile.apply(profiled)
@@ -29,7 +29,7 @@ func (c *Config) String() string {
 		case value == defaults[i].field.print() && value == byProfile[i].field.print():
 			fmt.Fprintf(&b, "#%s = %s\n", k.name, value)
 		case k.name == "cookie_key":
-			b.WriteString("# cookie_key is given\n")
+			b.WriteString("# cookie_key is set\n")
 		case k.name != "profile" && value == byProfile[i].field.print():
 			fmt.Fprintf(&b, "%s = %s # profile %s\n", k.name, value, c.Cloud.Profile)
 		default:

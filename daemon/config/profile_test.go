@@ -20,7 +20,7 @@ func parseCloud(t *testing.T, cloud string) *Config {
 	return c
 }
 
-// expansion is what String says that a profile stands for.
+// expansion is the keys that String prints as set by the profile.
 func expansion(c *Config) string {
 	var lines []string
 	for line := range strings.Lines(c.String()) {
@@ -31,7 +31,7 @@ func expansion(c *Config) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestEveryProfileStandsForVisibleKeys(t *testing.T) {
+func TestEachProfileSetsTheKeysThatArePrinted(t *testing.T) {
 	const health = `health_bind = [":10880"]` + "\n"
 	const both = health + `health_proxy_bind = [":10881"]` + "\n"
 	const google = `["35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:1::/64", "2600:2d00:1:b029::/64"]`
@@ -59,16 +59,16 @@ func TestEveryProfileStandsForVisibleKeys(t *testing.T) {
 		}
 		again, err := Parse("podgate.toml", []byte(c.String()))
 		if err != nil {
-			t.Errorf("%s: what is printed is no podgate.toml: %v", row.profile, err)
+			t.Errorf("%s: the output cannot be parsed: %v", row.profile, err)
 			continue
 		}
 		if diff := cmp.Diff(c, again, equateAddrs()); diff != "" {
-			t.Errorf("%s: what is printed is another (-want +got):\n%s", row.profile, diff)
+			t.Errorf("%s: the output is another configuration (-want +got):\n%s", row.profile, diff)
 		}
 	}
 }
 
-func TestTheFileBeatsItsProfile(t *testing.T) {
+func TestTheFileOverridesItsProfile(t *testing.T) {
 	c := parseCloud(t, "health_bind = []\nprofile = \"azure-lb\"\ndrain_wait = \"7s\"\nhealth_sources = []\n")
 	if got, want := expansion(c), `tcp_keep_alive = "2m"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -80,9 +80,9 @@ func TestTheFileBeatsItsProfile(t *testing.T) {
 	}
 }
 
-func TestPrintKeepsTheCookiesKey(t *testing.T) {
+func TestPrintOmitsTheCookieKey(t *testing.T) {
 	c := parseCloud(t, "[defaults]\ncookie_key = \"hush-hush\"\n")
-	if text := c.String(); strings.Contains(text, "hush") || !strings.Contains(text, "# cookie_key is given\n") {
+	if text := c.String(); strings.Contains(text, "hush") || !strings.Contains(text, "# cookie_key is set\n") {
 		t.Error(text)
 	}
 }

@@ -2,9 +2,8 @@
 
 package config
 
-// RestartNeeded returns the keys, as "section.name", in which c differs from
-// old and whose change takes hold only when the daemon starts again. It is empty
-// where all that changed takes hold at once.
+// RestartNeeded returns the keys, as "section.name", that differ from old and take
+// effect only after a restart. It is empty if all changes take effect immediately.
 func (c *Config) RestartNeeded(old *Config) []string {
 	var names []string
 	was := old.keys()

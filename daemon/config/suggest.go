@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// didYouMean returns ` (did you mean "X"?)` for the candidate that word most
-// likely stands for, or "" where none is near. Case does not count.
+// didYouMean returns ` (did you mean "X"?)` for the Nearest candidate; "" for none.
 func didYouMean(word string, candidates []string) string {
 	if near := Nearest(word, candidates); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
@@ -16,10 +15,10 @@ func didYouMean(word string, candidates []string) string {
 	return ""
 }
 
-// Nearest returns the candidate with the least distance from word, the first
-// of equals; where more than a third of each would have to change, the only
-// candidate that begins like word or that word begins like; else "". Case does
-// not count.
+// Nearest returns the candidate with the smallest distance from word, the first of
+// equal ones. If more than a third of each candidate would have to change, it
+// returns the only one that is a prefix of word or has word as its prefix, else "".
+// It ignores case.
 func Nearest(word string, candidates []string) string {
 	word = strings.ToLower(word)
 	var best, alike string
@@ -40,8 +39,8 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// distance is the number of letters to add, drop, replace, or swap with their
-// neighbour on the way from a to b (optimal string alignment).
+// distance is the number of letters to add, remove, replace, or swap with their
+// neighbour to turn a into b (optimal string alignment).
 func distance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

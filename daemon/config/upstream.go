@@ -2,7 +2,7 @@
 
 package config
 
-// Upstream says what the servers of a backend are where a Service does not.
+// Upstream is what the servers of a backend are unless the Service sets it.
 type Upstream struct {
 	Mode UpstreamMode
 }
@@ -18,7 +18,7 @@ const (
 	UpstreamClusterIP UpstreamMode = "clusterip"
 )
 
-// UpstreamModes lists the modes in the order in which they are told to users.
+// UpstreamModes lists the modes in the order of the manual.
 func UpstreamModes() []UpstreamMode {
 	return []UpstreamMode{UpstreamPod, UpstreamNodePort, UpstreamClusterIP}
 }

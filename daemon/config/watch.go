@@ -14,7 +14,7 @@ import (
 // Watch sends on changed whenever the content of the file at path differs from
 // before, at first from when Watch began, until ctx ends. It does not close
 // changed. A send never waits: give changed a capacity of one, and a change that
-// nobody has received yet stands for the next ones too. A file that is removed is
+// was not received yet also stands for the next ones. A file that is removed is
 // no change; the one that replaces it is compared with it.
 func Watch(ctx context.Context, log *slog.Logger, path string, changed chan<- struct{}) {
 	watcher := filewatch.New(log)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// In which ways a file may change is tested in daemon/filewatch.
+// The tests of daemon/filewatch cover how files change.
 func TestWatchReportsAChangedContent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "podgate.toml")
 	write(t, path, "old")
@@ -78,7 +78,7 @@ func watch(t *testing.T, path string, changed chan<- struct{}) (stop func()) {
 	return stop
 }
 
-// write writes in place and makes the folder where it is missing.
+// write writes in place, and creates the folder if it is missing.
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
