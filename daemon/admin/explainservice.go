@@ -318,28 +318,18 @@ func renderedLines(v *View, backends []*haproxy.Backend) []string {
 	if err != nil {
 		return []string{"# " + err.Error()}
 	}
-	lines := classAndBackends(string(files.Config()))
+	var lines []string
+	for _, s := range cfgfile.Parse(files.Config()).Sections {
+		if s.IsClass() || s.Kind == "backend" { // and not what all backends share
+			lines = append(lines, s.Header())
+			for _, line := range s.Lines {
+				lines = append(lines, "  "+line)
+			}
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(files.Maps)) {
 		for line := range strings.Lines(string(files.Maps[name])) {
 			lines = append(lines, name+": "+strings.TrimSuffix(line, "\n"))
-		}
-	}
-	return lines
-}
-
-// classAndBackends leaves out what stands before the classes of the backends:
-// the global section, and the defaults that all share.
-func classAndBackends(text string) []string {
-	var lines []string
-	keep := false
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		if line != "" && !strings.HasPrefix(line, " ") {
-			class := strings.HasPrefix(line, "defaults podgate-") && strings.Contains(line, " from podgate-")
-			keep = class || strings.HasPrefix(line, "backend ") || strings.HasPrefix(line, "frontend ")
-		}
-		if keep && line != "" {
-			lines = append(lines, line)
 		}
 	}
 	return lines

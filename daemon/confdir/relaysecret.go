@@ -55,10 +55,8 @@ func (d Dir) configuredSecret() string {
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == "unique-id-format" && isSecret(words[1]) {
-			return words[1]
-		}
+	if secret := cfgfile.Parse(text).RelaySecret; isSecret(secret) {
+		return strings.Clone(secret) // and not the whole file with it
 	}
 	return ""
 }

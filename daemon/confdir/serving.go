@@ -4,8 +4,6 @@ package confdir
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -15,48 +13,24 @@ import (
 // what was in service last, for a podgate that finds no HAProxy. It is empty
 // where the files do not tell.
 func (d Dir) Serving() haproxy.State {
-	config, err := os.ReadFile(filepath.Join(string(d), cfgfile.ConfigFile))
+	text, err := os.ReadFile(d.Path(cfgfile.ConfigFile))
 	if err != nil {
 		return haproxy.State{}
 	}
-	generation, servers := readServers(string(config))
-	structure, ok := d.Loaded(generation)
+	config := cfgfile.Parse(text)
+	structure, ok := d.Loaded(config.Generation)
 	if !ok {
 		return haproxy.State{}
 	}
-	r := haproxy.Running{Loaded: structure, Servers: servers}
+	r := haproxy.Running{Loaded: structure, Servers: config.Servers()}
 	for _, name := range haproxy.MapNames() {
-		text, _ := os.ReadFile(filepath.Join(string(d), cfgfile.MapFile(name)))
-		m := haproxy.Map{Name: name}
-		for line := range strings.Lines(string(text)) {
-			if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-				m.Entries = append(m.Entries, haproxy.MapEntry{Key: key, Value: value})
-			}
-		}
-		r.Maps = append(r.Maps, m)
+		r.Maps = append(r.Maps, d.ReadMap(name))
 	}
 	return r.State()
 }
 
-// readServers finds generation and servers in a configuration of ours.
-func readServers(config string) (generation string, servers map[string][]haproxy.Server) {
-	servers = map[string][]haproxy.Server{}
-	backend := ""
-	for line := range strings.Lines(config) {
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		switch words[0] {
-		case "description":
-			generation = strings.TrimPrefix(words[1], "gen=")
-		case "backend":
-			backend = words[1]
-		case "server":
-			if addr, ours := haproxy.ParseServerName(words[1]); ours {
-				servers[backend] = append(servers[backend], haproxy.Server{Addr: addr, State: haproxy.Ready})
-			}
-		}
-	}
-	return generation, servers
+// ReadMap returns the map of that name, without entries if there is no such file.
+func (d Dir) ReadMap(name string) haproxy.Map {
+	text, _ := os.ReadFile(d.Path(cfgfile.MapFile(name)))
+	return cfgfile.ParseMap(name, text)
 }

@@ -43,7 +43,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	}
 	if s.RelaySecret != "" && (f.Relay.IsValid() || f.Inner.IsValid()) {
 		connections = append(connections, d.guard(f, s)...)
-		lines = append(lines, "unique-id-format "+s.RelaySecret)
+		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
 	d.addConnectionRules(f.Name, connections)
 	rules := append(clientRules(f, s), d.routing(f, s)...)

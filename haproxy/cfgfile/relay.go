@@ -60,6 +60,9 @@ func (d *document) guard(f haproxy.Frontend, s haproxy.Settings) []models.TCPReq
 	return rules
 }
 
+// secretDirective gives every connection of a frontend the secret as its unique ID.
+const secretDirective = "unique-id-format"
+
 // shows is what a server line has so that guard lets its connections in.
 func shows(s haproxy.Settings) string {
 	if s.RelaySecret == "" {

@@ -134,7 +134,7 @@ func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 		"use_backend %[var(txn.podgate_pass)] if " + found + " !{ var(txn.podgate_pass) -m beg ! }",
 	}
 	if s.RelaySecret != "" {
-		lines = append(lines, "unique-id-format "+s.RelaySecret)
+		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
 	d.addLines(parser.Frontends, name, lines)
 	inner := innerBackend(f)
