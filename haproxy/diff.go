@@ -199,7 +199,7 @@ func diffMaps(have Running, want []Map) []Map {
 		if slices.Equal(present.Entries, m.Entries) {
 			continue
 		}
-		if leadsToBackends(m.Name) {
+		if isRoutesMap(m.Name) {
 			m.Entries = holdBack(m.Entries, present.Entries, have.Loaded)
 		}
 		if !slices.Equal(present.Entries, m.Entries) {
@@ -231,15 +231,6 @@ func (s State) looksUp(name string) bool {
 	})
 }
 
-// leadsToBackends reports whether the entries of a map name backends.
-func leadsToBackends(name string) bool {
-	switch name {
-	case RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap:
-		return true
-	}
-	return false
-}
-
 func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	var entries []MapEntry
 	for _, e := range want {
@@ -264,7 +255,7 @@ func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[
 		current[m.Name] = m.Entries
 	}
 	for _, m := range want {
-		if !leadsToBackends(m.Name) || slices.Equal(current[m.Name], m.Entries) {
+		if !isRoutesMap(m.Name) || slices.Equal(current[m.Name], m.Entries) {
 			continue
 		}
 		for _, e := range current[m.Name] {

@@ -36,7 +36,7 @@ func FuzzMapEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value string) {
 		for _, name := range MapNames() {
 			for _, r := range RoutesOf([]Map{{name, []MapEntry{{key, value}}}}) {
-				again := RoutesOf([]Map{{name, []MapEntry{r.entry()}}})
+				again := RoutesOf([]Map{{r.routesMap(), []MapEntry{r.entry()}}})
 				if len(again) != 1 || again[0].Compare(r) != 0 || again[0].Backend != r.Backend {
 					t.Errorf("%q %q is %v, and that is %v", key, value, r, again)
 				}

@@ -107,10 +107,14 @@ func (h HostPattern) Wildcard() HostPattern {
 // Lookups are the patterns that match a host, in the order in which HAProxy looks
 // them up, whatever their paths: the host itself, its wildcard, any host.
 func (h HostPattern) Lookups() []HostPattern {
-	if w := h.Wildcard(); w != "" {
+	switch w := h.Wildcard(); {
+	case h == "":
+		return []HostPattern{""}
+	case w == "":
+		return []HostPattern{h, ""}
+	default:
 		return []HostPattern{h, w, ""}
 	}
-	return []HostPattern{h, ""}
 }
 
 // rank is higher for a pattern that comes sooner in Lookups.

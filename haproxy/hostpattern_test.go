@@ -77,6 +77,7 @@ func TestLookupsOfAHost(t *testing.T) {
 	}{
 		{"a.example.com", []haproxy.HostPattern{"a.example.com", "*.example.com", ""}},
 		{"localhost", []haproxy.HostPattern{"localhost", ""}},
+		{"", []haproxy.HostPattern{""}},
 		{"[::1]", []haproxy.HostPattern{"[::1]", ""}},
 	} {
 		if got := row.host.Lookups(); !slices.Equal(got, row.want) {

@@ -8,38 +8,48 @@ import (
 	"strings"
 )
 
-// Match returns the Routes that a request fits, the one that HAProxy takes
-// first: an exact Host before a wildcard before none, then the longest Path,
-// then the one that minds case. Of a host whose TLS is passed through that is the
-// only one. Host is as a client sends it, with or without its port, and what it
-// asks for in TLS; path is without a query.
-func (s State) Match(tls bool, host, path string) []Route {
-	asked := CanonicalHost(host)
-	if through, ok := s.passesThrough(asked); tls && ok {
+// Request is what of a request decides which Route it takes.
+type Request struct {
+	TLS  bool
+	Host string // Host header, or the name that a TLS client asks for; "" for none
+	Path string // without query
+}
+
+// byPrecedence orders Routes that match the same request: an exact Host goes before
+// a wildcard before any host, then the longest Path, then one that minds case. The
+// frontend does the same with the lookups of Request.Lookups and the rank of a
+// routeValue.
+func byPrecedence(a, b Route) int {
+	return cmp.Or(
+		cmp.Compare(b.Host.rank(), a.Host.rank()),
+		cmp.Compare(len(b.Path), len(a.Path)),
+		compareBool(a.FoldCase, b.FoldCase),
+	)
+}
+
+// Match returns the Routes that match a request, by precedence: HAProxy takes the
+// first. If the TLS of the host is passed through, its Route is the only one.
+func (s State) Match(r Request) []Route {
+	host := CanonicalHost(r.Host)
+	if through, ok := s.passesThrough(host); r.TLS && ok {
 		return []Route{through}
 	}
-	lookups, folded := asked.Lookups(), strings.ToLower(path)
+	lookups, folded := host.Lookups(), strings.ToLower(r.Path)
 	var found []Route
-	for _, r := range s.Routes {
-		if r.TLS != tls || r.Passthrough || !slices.Contains(lookups, r.Host) {
+	for _, route := range s.Routes {
+		if route.TLS != r.TLS || route.Passthrough || !slices.Contains(lookups, route.Host) {
 			continue
 		}
-		if r.Path.Matches(path) || r.FoldCase && r.Path.Matches(folded) {
-			found = append(found, r)
+		if route.Path.Matches(r.Path) || route.FoldCase && route.Path.Matches(folded) {
+			found = append(found, route)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Route) int {
-		return cmp.Or(
-			cmp.Compare(b.Host.rank(), a.Host.rank()),
-			cmp.Compare(len(b.Path), len(a.Path)),
-			compareBool(a.FoldCase, b.FoldCase),
-		)
-	})
+	slices.SortStableFunc(found, byPrecedence)
 	return found
 }
 
 // passesThrough finds the Route by which the TLS of a host is passed through. One
-// whose own TLS is ended is not, whatever its wildcard says.
+// whose own TLS is ended here is not passed through, whatever its wildcard says.
 func (s State) passesThrough(host HostPattern) (Route, bool) {
 	var wild Route
 	for _, r := range s.Routes {
@@ -52,4 +62,53 @@ func (s State) passesThrough(host HostPattern) (Route, bool) {
 		}
 	}
 	return wild, wild.Passthrough
+}
+
+// Lookup is one lookup in a map.
+type Lookup struct {
+	Map   string   // one of MapNames
+	Key   string   // that is looked up
+	Found MapEntry // that matches it; zero for none
+}
+
+// Lookups are the lookups that a frontend does for a request, in its order.
+func (r Request) Lookups() []Lookup {
+	hosts := CanonicalHost(r.Host).Lookups()
+	var all []Lookup
+	add := func(name, path string) {
+		for _, host := range hosts {
+			all = append(all, Lookup{Map: name, Key: string(cmp.Or(host, "*")) + path})
+		}
+	}
+	plain, folded := RoutesMap, FoldedRoutesMap
+	if r.TLS {
+		plain, folded = TLSRoutesMap, FoldedTLSRoutesMap
+		for _, host := range hosts[:len(hosts)-1] {
+			all = append(all, Lookup{Map: PassthroughMap, Key: string(host)})
+		}
+	}
+	add(plain, r.Path+"/")
+	add(folded, strings.ToLower(r.Path)+"/")
+	return all
+}
+
+// Choose returns the lookup that a frontend follows, and its Route. It reports
+// false if none found a Route.
+func Choose(lookups []Lookup) (chosen Lookup, route Route, ok bool) {
+	decided := false
+	for _, l := range lookups {
+		if l.Found.Key == "" {
+			continue
+		}
+		r, isRoute := parseRoute(l.Map, l.Found)
+		switch {
+		case l.Map == PassthroughMap && !decided:
+			if decided = true; isRoute {
+				return l, r, true
+			}
+		case l.Map != PassthroughMap && isRoute && (!ok || byPrecedence(r, route) < 0):
+			chosen, route, ok = l, r, true
+		}
+	}
+	return chosen, route, ok
 }

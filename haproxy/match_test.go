@@ -42,7 +42,7 @@ func TestMatchChoosesAsTheFrontendDoes(t *testing.T) {
 		{"nothing", false, "any", "/none", ""},
 	} {
 		got := ""
-		if found := s.Match(row.tls, row.host, row.path); len(found) > 0 {
+		if found := s.Match(Request{row.tls, row.host, row.path}); len(found) > 0 {
 			got = found[0].Backend
 		}
 		if got != row.want {

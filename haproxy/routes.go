@@ -3,52 +3,142 @@
 package haproxy
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// RoutesOf reads the Routes back that State.Maps made entries of. Entries that
-// are none of ours are left out.
+// The fields of the value of a routes map, "BACKEND|RANK|PATH|NEW", counted from 1
+// as by HAProxy's converter "field". PATH and NEW are there only if the path is
+// rewritten: PATH alone is removed, with NEW it is replaced.
+const (
+	BackendField = 1 + iota // with Redirect.Prefix before it where the client is redirected
+	RankField               // the higher one of the plain and the case-folded map wins
+	PathField
+	NewPathField
+)
+
+// routeRank lifts an exact host over a wildcard over any host, whatever the length
+// of their paths.
+const routeRank = 10_000
+
+// TerminateHere is the value in PassthroughMap of a host whose TLS is ended here
+// although that of its wildcard is passed through.
+const TerminateHere = "!terminate"
+
+// RedirectPrefix is how every Redirect.Prefix begins.
+const RedirectPrefix = "!https"
+
+// Prefix is what a routes map has before the backend: "!https:".
+func (r Redirect) Prefix() string { return "!" + string(r) + ":" }
+
+// routesMap is the map that the route is in.
+func (r Route) routesMap() string {
+	switch {
+	case r.Passthrough:
+		return PassthroughMap
+	case r.TLS && r.FoldCase:
+		return FoldedTLSRoutesMap
+	case r.TLS:
+		return TLSRoutesMap
+	case r.FoldCase:
+		return FoldedRoutesMap
+	}
+	return RoutesMap
+}
+
+// isRoutesMap reports whether the entries of a map name backends.
+func isRoutesMap(name string) bool {
+	switch name {
+	case RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap:
+		return true
+	}
+	return false
+}
+
+// entry is the route as a line of its map: "host/path/" and the fields, or "host"
+// and the backend where TLS is passed through.
+func (r Route) entry() MapEntry {
+	if r.Passthrough {
+		return MapEntry{Key: string(r.Host), Value: r.Backend}
+	}
+	target := r.Backend
+	if r.Redirect != "" {
+		target = r.Redirect.Prefix() + r.Backend
+	}
+	value := target + "|" + strconv.Itoa(r.Host.rank()*routeRank+len(r.Path))
+	switch {
+	case r.Rewrite == "" || r.Path == "":
+	case r.Rewrite == "/":
+		value += "|" + string(r.Path)
+	default:
+		value += "|" + string(r.Path) + "|" + string(r.Rewrite)
+	}
+	return MapEntry{Key: string(cmp.Or(r.Host, "*")) + string(r.Path) + "/", Value: value}
+}
+
+// backend is the backend of an entry of a routes map.
+func (e MapEntry) backend() string {
+	target, _, _ := strings.Cut(e.Value, "|")
+	_, backend := cutRedirect(target)
+	return backend
+}
+
+// cutRedirect splits the first field of a routes map.
+func cutRedirect(target string) (Redirect, string) {
+	for _, r := range []Redirect{ToHTTPS, ToHTTPSAlone} {
+		if backend, ok := strings.CutPrefix(target, r.Prefix()); ok {
+			return r, backend
+		}
+	}
+	return "", target
+}
+
+// parseRoute is the inverse of entry and routesMap. It reports false for an entry
+// that is not of a Route.
+func parseRoute(name string, e MapEntry) (Route, bool) {
+	if name == PassthroughMap {
+		return Route{TLS: true, Host: HostPattern(e.Key), Backend: e.Value, Passthrough: true}, e.Value != TerminateHere
+	}
+	host, path, ok := strings.Cut(e.Key, "/")
+	fields := strings.Split(e.Value, "|")
+	if !ok || host == "" || path != "" && !strings.HasSuffix(path, "/") || len(fields) < RankField {
+		return Route{}, false
+	}
+	r := Route{
+		TLS:      name == TLSRoutesMap || name == FoldedTLSRoutesMap,
+		FoldCase: name == FoldedRoutesMap || name == FoldedTLSRoutesMap,
+		Host:     HostPattern(host),
+		Path:     PathPrefix(strings.TrimSuffix("/"+path, "/")),
+	}
+	r.Redirect, r.Backend = cutRedirect(fields[BackendField-1])
+	if host == "*" {
+		r.Host = ""
+	}
+	switch {
+	case len(fields) >= NewPathField:
+		r.Rewrite = Rewrite(fields[NewPathField-1])
+	case len(fields) >= PathField:
+		r.Rewrite = "/"
+	}
+	return r, true
+}
+
+// RoutesOf returns the Routes that State.Maps made entries of, sorted. Other
+// entries are skipped.
 func RoutesOf(maps []Map) []Route {
 	var routes []Route
 	for _, m := range maps {
-		if !leadsToBackends(m.Name) {
+		if !isRoutesMap(m.Name) {
 			continue
 		}
 		for _, e := range m.Entries {
-			if m.Name == PassthroughMap {
-				if e.Value != TerminateHere {
-					routes = append(routes, Route{TLS: true, Host: HostPattern(e.Key), Backend: e.Value, Passthrough: true})
-				}
-			} else if r, ok := parseRoute(e); ok {
-				r.FoldCase = m.Name == FoldedRoutesMap || m.Name == FoldedTLSRoutesMap
-				r.TLS = m.Name == TLSRoutesMap || m.Name == FoldedTLSRoutesMap
+			if r, ok := parseRoute(m.Name, e); ok {
 				routes = append(routes, r)
 			}
 		}
 	}
 	slices.SortFunc(routes, Route.Compare)
 	return routes
-}
-
-// parseRoute is the inverse of Route.entry.
-func parseRoute(e MapEntry) (Route, bool) {
-	i := strings.IndexByte(e.Key, '/')
-	words := strings.Split(e.Value, "|")
-	if i <= 0 || !strings.HasSuffix(e.Key, "/") || len(words) < 2 {
-		return Route{}, false
-	}
-	r := Route{Host: HostPattern(e.Key[:i]), Path: PathPrefix(strings.TrimSuffix(e.Key[i:], "/")), Backend: words[0]}
-	if r.Host == "*" {
-		r.Host = ""
-	}
-	r.Redirect, r.Backend = CutRedirect(r.Backend)
-	switch len(words) {
-	case 2:
-	case 3:
-		r.Rewrite = "/"
-	default:
-		r.Rewrite = Rewrite(words[3])
-	}
-	return r, true
 }

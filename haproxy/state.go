@@ -131,7 +131,7 @@ type Route struct {
 	TLS      bool // reached through the TLS frontend instead of the plain one
 	Host     HostPattern
 	Path     PathPrefix
-	FoldCase bool    // Path is lower case and matches without regard to case
+	FoldCase bool    // Path is lower case and matches without regard to case; false without Path
 	Rewrite  Rewrite // what becomes of Path in the request
 	Backend  string
 	Redirect Redirect // answers with the same address in https instead; "" with TLS

@@ -14,7 +14,6 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/haproxy"
-	"podgate/haproxy/runtime"
 )
 
 // ExplainedURL is the way of one request.
@@ -61,7 +60,8 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		x.Verdict = fmt.Sprintf("podgate has no frontend for %s: %s", u.Scheme, whyNoFrontend(v, tls))
 	}
 	path := cmp.Or(u.EscapedPath(), "/")
-	found := v.Result.State.Match(tls, u.Host, path)
+	request := haproxy.Request{TLS: tls, Host: u.Host, Path: path}
+	found := v.Result.State.Match(request)
 	for i, r := range found {
 		port, _ := v.Result.Service(r.Backend)
 		m := MatchedRoute{Route: RouteURL(r) + caseNote(r), Service: port.String(), Backend: r.Backend, Why: "is taken"}
@@ -79,7 +79,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		x.unmatched(v, tls, u, path)
 	}
 	if x.Frontend != "" {
-		x.compareWithHAProxy(ctx, v, tls, string(haproxy.CanonicalHost(u.Host)), path)
+		x.compareWithHAProxy(ctx, v, request)
 	}
 	return x
 }
@@ -200,19 +200,13 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 
 // compareWithHAProxy asks HAProxy which route it finds, and says where that is another
 // one.
-func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, tls bool, host, path string) {
-	ask := v.Edge.Runtime.Route
-	if tls {
-		ask = v.Edge.Runtime.TLSRoute
-	}
-	found, err := ask(ctx, cmp.Or(host, "*"), path)
+func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, r haproxy.Request) {
+	lookups, err := v.Edge.Runtime.Lookup(ctx, r)
 	if err != nil {
 		x.HAProxy = "could not be asked: " + err.Error()
 		return
 	}
-	best, ok := bestFound(found)
-	target, _, _ := strings.Cut(best.Value, "|")
-	_, backend := haproxy.CutRedirect(target)
+	best, route, ok := haproxy.Choose(lookups)
 	want := ""
 	if len(x.Matches) > 0 {
 		want = x.Matches[0].Backend
@@ -222,40 +216,11 @@ func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, tls bool
 		x.HAProxy = "finds no route either"
 	case !ok:
 		x.HAProxy = "does not have this route yet"
-	case backend == want:
-		x.HAProxy = fmt.Sprintf("finds %s.map: %s %s", best.Map, best.Key, best.Value)
+	case route.Backend == want:
+		x.HAProxy = fmt.Sprintf("finds %s.map: %s %s", best.Map, best.Found.Key, best.Found.Value)
 	default:
-		x.HAProxy = fmt.Sprintf("leads it elsewhere still: %s.map: %s %s", best.Map, best.Key, best.Value)
+		x.HAProxy = fmt.Sprintf("leads it elsewhere still: %s.map: %s %s", best.Map, best.Found.Key, best.Found.Value)
 	}
-}
-
-// bestFound chooses among what the lookups find as the frontend's rules do: what
-// is passed through before all else, then the first of each map, of these the
-// higher rank, which the plain one wins where they are equal.
-func bestFound(found []runtime.Found) (runtime.Found, bool) {
-	var best runtime.Found
-	rank := -1
-	for _, name := range []string{haproxy.PassthroughMap, haproxy.RoutesMap, haproxy.TLSRoutesMap, haproxy.FoldedRoutesMap, haproxy.FoldedTLSRoutesMap} {
-		i := slices.IndexFunc(found, func(f runtime.Found) bool { return f.Map == name && f.Key != "" })
-		if i < 0 {
-			continue
-		}
-		if name == haproxy.PassthroughMap {
-			if found[i].Value == haproxy.TerminateHere {
-				continue
-			}
-			return found[i], true
-		}
-		fields := strings.Split(found[i].Value, "|")
-		n := 0
-		if len(fields) > 1 {
-			n, _ = strconv.Atoi(fields[1])
-		}
-		if n > rank {
-			best, rank = found[i], n
-		}
-	}
-	return best, best.Key != ""
 }
 
 func (x *ExplainedURL) tcp(ctx context.Context, v *View, u *url.URL) {

@@ -48,7 +48,7 @@ func parseACLMatch(value string) ([]pathMatch, error) {
 		if foldCase {
 			path = haproxy.PathPrefix(strings.ToLower(string(path)))
 		}
-		matches[i] = pathMatch{path: path, foldCase: foldCase}
+		matches[i] = pathMatch{path: path, foldCase: foldCase && path != ""}
 	}
 	return matches, nil
 }

@@ -24,6 +24,9 @@ func TestValues(t *testing.T) {
 		{"check-path", "/", "/"},
 		{"check-path", "/health/", "/health/"},
 		{"check-path", "/health", "/health"},
+		{"acl-match", "/A -i", "refused"},
+		{"acl-match", "/A /b/", "[{/A false} {/b false}]"},
+		{"acl-match", "-i /A /", "[{/a true} { false}]"}, // no path differs in case from none
 		{"rewrite", "/", "/"},
 		{"rewrite", "/new/", "/new"},
 		{"rewrite", "true", "/"},
@@ -66,6 +69,8 @@ func parsed(key, value string) string {
 		return show(parseBool(value))
 	case "check-path":
 		return show(parseCheckPath(value))
+	case "acl-match":
+		return show(parseACLMatch(value))
 	case "rewrite":
 		return show(parseRewrite(value))
 	case "number":

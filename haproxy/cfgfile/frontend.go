@@ -47,7 +47,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	}
 	d.addConnectionRules(f.Name, connections)
 	rules := append(clientRules(f, s), d.routing(f, s)...)
-	chosen := []types.UseBackend{{Name: "%[var(txn.podgate_route),field(1,|)]"}}
+	chosen := []types.UseBackend{{Name: "%[" + field("route", haproxy.BackendField) + "]"}}
 	if f.Relay.IsValid() {
 		rules = relayed(rules)
 		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: relays})
@@ -139,9 +139,9 @@ func bind(addr netip.AddrPort) types.Bind {
 // from Service to Service is in maps, so that it changes without a reload.
 //
 // A path is looked up with a slash behind it, among keys that end in one, which
-// makes the longest prefix (map_beg) one of whole segments. The value is
-// "backend|rank|path|new"; the higher rank of the plain and the case-folded
-// lookup wins.
+// makes the longest prefix (map_beg) one of whole segments. The lookups are those
+// of haproxy.Request.Lookups, and what they find is chosen from as haproxy.Choose
+// does.
 func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	const found = "{ var(txn.podgate_%s) -m found }"
 	routes, folded := d.mapFile(haproxy.RoutesMap), d.mapFile(haproxy.FoldedRoutesMap)
@@ -172,8 +172,8 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 	lookup("folded", "lower", folded)
 	rules = append(rules,
 		set("rank", `int(0)`, "", ""),
-		set("rank", `var(txn.podgate_route),field(2,|)`, "if", has("route")),
-		set("route", `var(txn.podgate_folded)`, "if", has("folded")+" { var(txn.podgate_folded),field(2,|),sub(txn.podgate_rank) gt 0 }"),
+		set("rank", field("route", haproxy.RankField), "if", has("route")),
+		set("route", `var(txn.podgate_folded)`, "if", has("folded")+" { "+field("folded", haproxy.RankField)+",sub(txn.podgate_rank) gt 0 }"),
 		d.notFound(s, "unless", has("route")),
 	)
 	if f.TLS == (haproxy.Termination{}) {
@@ -181,8 +181,8 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 			set("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" }"))
 	}
 	rules = append(rules,
-		set("from", `var(txn.podgate_route),field(3,|)`, "", ""),
-		set("to", `var(txn.podgate_route),field(4,|)`, "", ""),
+		set("from", field("route", haproxy.PathField), "", ""),
+		set("to", field("route", haproxy.NewPathField), "", ""),
 		models.HTTPRequestRule{
 			Type:    "set-path",
 			PathFmt: `'%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1/*","/",i)]'`,
@@ -195,6 +195,11 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 		},
 	)
 	return rules
+}
+
+// field is a field of the value of a routes map, which a variable holds.
+func field(variable string, number int) string {
+	return fmt.Sprintf("var(txn.podgate_%s),field(%d,|)", variable, number)
 }
 
 // redirect sends the client to the same address in https, unless a load balancer

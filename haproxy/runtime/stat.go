@@ -7,13 +7,9 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"podgate/haproxy"
-	"podgate/haproxy/cfgfile"
 )
 
 // ServerStat is how HAProxy judges one server (management.txt "show stat").
@@ -174,77 +170,3 @@ func backendRows(reply string) (rows [][]string, err error) {
 // RetiredWorkers returns how many workers of earlier configurations still have
 // connections, 0 where the master does not say (management.txt "show proc").
 func (c *Client) RetiredWorkers(ctx context.Context) int { return len(c.retired(ctx)) }
-
-// Found is what HAProxy finds in one of our maps.
-type Found struct {
-	Map   string // one of haproxy.MapNames
-	Key   string // of the entry that matches; "" for none
-	Value string
-}
-
-// Route asks HAProxy which entries of the maps of routes it finds for a host,
-// in lower case, and a path, in the order in which its frontend looks them up:
-// the host itself, its wildcard, any host (management.txt "get map").
-func (x exchanger) Route(ctx context.Context, host, path string) ([]Found, error) {
-	hosts := append(names(host), "*")
-	return x.find(ctx, []lookup{{haproxy.RoutesMap, hosts, path + "/"}, {haproxy.FoldedRoutesMap, hosts, strings.ToLower(path) + "/"}})
-}
-
-// TLSRoute is Route for the TLS frontend. What is passed through comes first, by
-// the host, which is the name that the client asks for, and its wildcard.
-func (x exchanger) TLSRoute(ctx context.Context, host, path string) ([]Found, error) {
-	hosts := append(names(host), "*")
-	return x.find(ctx, []lookup{
-		{haproxy.PassthroughMap, names(host), ""},
-		{haproxy.TLSRoutesMap, hosts, path + "/"}, {haproxy.FoldedTLSRoutesMap, hosts, strings.ToLower(path) + "/"},
-	})
-}
-
-// names are a host and its wildcard.
-func names(host string) []string {
-	if _, zone, ok := strings.Cut(host, "."); ok {
-		return []string{host, "*." + zone}
-	}
-	return []string{host}
-}
-
-// lookup is what a map is asked: a key for each host, with the path behind.
-type lookup struct {
-	name  string
-	hosts []string
-	path  string
-}
-
-func (x exchanger) find(ctx context.Context, lookups []lookup) ([]Found, error) {
-	var commands []string
-	var found []Found
-	for _, l := range lookups {
-		file := filepath.Join(x.folder, cfgfile.MapFile(l.name))
-		for _, h := range l.hosts {
-			key := h + l.path
-			if err := checkLine("map", file+" "+key); err != nil {
-				return nil, err
-			}
-			commands = append(commands, "get map "+file+" "+key)
-			found = append(found, Found{Map: l.name})
-		}
-	}
-	replies, err := x.exchangeAll(ctx, commands)
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	for i, reply := range replies {
-		found[i].Key, found[i].Value = quotedField(reply, "key"), quotedField(reply, "value")
-	}
-	return found, nil
-}
-
-// quotedField is the text of name="text" in a reply of "get map".
-func quotedField(reply, name string) string {
-	_, rest, ok := strings.Cut(reply, " "+name+`="`)
-	if !ok {
-		return ""
-	}
-	text, _, _ := strings.Cut(rest, `"`)
-	return text
-}

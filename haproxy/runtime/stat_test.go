@@ -7,11 +7,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
@@ -120,44 +117,6 @@ func startEcho(t *testing.T) netip.AddrPort {
 		}
 	}()
 	return l.Addr().(*net.TCPAddr).AddrPort()
-}
-
-func TestHAProxyTellsWhichRouteItFinds(t *testing.T) {
-	b := newBox(t)
-	addr, err := b.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := haproxy.State{
-		Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{addr}}},
-		Backends:  haproxy.ListOf(&haproxy.Backend{Name: "b", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}}),
-		Routes: []haproxy.Route{
-			{Path: "/Old", FoldCase: false, Backend: "b"},
-			{Host: "*.example.com", Path: "/cart", Rewrite: "/", Backend: "b"},
-			{Host: "shop.example.com", Backend: "b"},
-		},
-	}
-	b.load(t, s)
-	for _, row := range []struct{ host, path, want string }{
-		{"shop.example.com", "/cart/x", "routes shop.example.com/ b|20000, routes *.example.com/cart/ b|10005|/cart"},
-		{"other.example.com", "/cart", "routes *.example.com/cart/ b|10005|/cart"},
-		{"any", "/Old/x", "routes */Old/ b|4"},
-		{"any", "/older", ""},
-	} {
-		found, err := b.Route(t.Context(), row.host, row.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, f := range found {
-			if f.Key != "" {
-				got = append(got, f.Map+" "+f.Key+" "+f.Value)
-			}
-		}
-		if diff := cmp.Diff(row.want, strings.Join(got, ", ")); diff != "" {
-			t.Errorf("%s%s (-want +got):\n%s", row.host, row.path, diff)
-		}
-	}
 }
 
 // await is eventually for what says why not.

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"podgate/haproxy"
+)
+
+// Lookup does the lookups of a request in the maps of HAProxy and returns them with
+// what they find (management.txt "get map").
+func (x exchanger) Lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Lookup, error) {
+	lookups := r.Lookups()
+	commands := make([]string, len(lookups))
+	for i, l := range lookups {
+		file, err := x.mapPath(l.Map)
+		if err == nil {
+			err = checkWord("key", l.Key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		commands[i] = "get map " + file + " " + l.Key
+	}
+	replies, err := x.exchangeAll(ctx, commands)
+	if err != nil {
+		return nil, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	for i, reply := range replies {
+		lookups[i].Found = haproxy.MapEntry{Key: quotedField(reply, "key"), Value: quotedField(reply, "value")}
+	}
+	return lookups, nil
+}
+
+// quotedField is the text of name="text" in a reply to "get map".
+func quotedField(reply, name string) string {
+	_, rest, ok := strings.Cut(reply, " "+name+`="`)
+	if !ok {
+		return ""
+	}
+	text, _, _ := strings.Cut(rest, `"`)
+	return text
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
+)
+
+// webs is a State of one HTTP frontend with some routes, each to a backend of its
+// own name.
+func (b box) webs(t *testing.T, routes ...haproxy.Route) haproxy.State {
+	t.Helper()
+	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{b.freeAddr(t)}}}, Routes: routes}
+	slices.SortFunc(s.Routes, haproxy.Route.Compare)
+	var backends []*haproxy.Backend
+	for _, r := range s.Routes {
+		backends = append(backends, &haproxy.Backend{Name: r.Backend, Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}, Options: haproxy.Options{Protocol: haproxy.Plain}})
+	}
+	slices.SortFunc(backends, func(a, b *haproxy.Backend) int { return strings.Compare(a.Name, b.Name) })
+	s.Backends = haproxy.ListOf(slices.CompactFunc(backends, func(a, b *haproxy.Backend) bool { return a.Name == b.Name })...)
+	return s
+}
+
+func TestLookupReturnsWhatHAProxyFinds(t *testing.T) {
+	b := newBox(t)
+	b.load(t, b.webs(t,
+		haproxy.Route{Path: "/Old", Backend: "b"},
+		haproxy.Route{Host: "*.example.com", Path: "/cart", Rewrite: "/", Backend: "b"},
+		haproxy.Route{Host: "shop.example.com", Backend: "b"},
+	))
+	for _, row := range []struct{ host, path, want string }{
+		{"shop.example.com", "/cart/x", "routes shop.example.com/ b|20000, routes *.example.com/cart/ b|10005|/cart"},
+		{"other.example.com", "/cart", "routes *.example.com/cart/ b|10005|/cart"},
+		{"any", "/Old/x", "routes */Old/ b|4"},
+		{"any", "/older", ""},
+	} {
+		found, err := b.Lookup(t.Context(), haproxy.Request{Host: row.host, Path: row.path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range found {
+			if l.Found.Key != "" {
+				got = append(got, l.Map+" "+l.Found.Key+" "+l.Found.Value)
+			}
+		}
+		if diff := cmp.Diff(row.want, strings.Join(got, ", ")); diff != "" {
+			t.Errorf("%s%s (-want +got):\n%s", row.host, row.path, diff)
+		}
+	}
+}
+
+// TestHAProxyTakesTheRouteThatMatchSays has HAProxy answer random requests by random
+// routes: State.Match, haproxy.Choose of what HAProxy looks up, and the name of the
+// pod that answers must agree.
+func TestHAProxyTakesTheRouteThatMatchSays(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	one := func(of ...string) string { return of[r.IntN(len(of))] }
+	b := newBox(t)
+	pods := map[string]haproxy.Server{}
+	for _, name := range []string{"b0", "b1", "b2", "b3"} {
+		pods[name], _ = newEcho(t, name)
+	}
+	for range 6 {
+		known := map[haproxy.Route]bool{}
+		var routes []haproxy.Route
+		for range 12 {
+			route := haproxy.Route{
+				Host:     haproxy.HostPattern(one("", "", "*.example.com", "a.example.com", "b.example.com", "localhost")),
+				Path:     haproxy.PathPrefix(one("", "/a", "/a/b", "/A", "/abc", "/a/b/c")),
+				FoldCase: r.IntN(3) == 0,
+			}
+			route.FoldCase = route.FoldCase && route.Path != ""
+			if route.FoldCase {
+				route.Path = haproxy.PathPrefix(strings.ToLower(string(route.Path)))
+			}
+			if !known[route] {
+				known[route] = true
+				route.Backend = one("b0", "b1", "b2", "b3")
+				routes = append(routes, route)
+			}
+		}
+		s := b.webs(t, routes...)
+		for _, backend := range s.Backends.All() {
+			backend.Servers = []haproxy.Server{pods[backend.Name]}
+		}
+		s.Settings = settings()
+		b.load(t, s)
+		for range 60 {
+			request := haproxy.Request{
+				Host: one("a.example.com", "A.Example.com:80", "b.example.com.", "c.example.com", "localhost", "x.y.example.com", "[::1]:80"),
+				Path: one("/", "/a", "/A", "/a/", "/a/b", "/A/B/x", "/a/bc", "/abc/d", "/a/b/c", "/x"),
+			}
+			want := "404"
+			if found := s.Match(request); len(found) > 0 {
+				want = found[0].Backend
+			}
+			looked, err := b.Lookup(t.Context(), request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chosen := "404"
+			if _, route, ok := haproxy.Choose(looked); ok {
+				chosen = route.Backend
+			}
+			name, _, _ := strings.Cut(answer(t, s.Frontends[0].Binds[0], request), " ")
+			if want != chosen || want != name {
+				t.Errorf("%+v: Match says %s, Choose %s, HAProxy %s, of\n%s", request, want, chosen, name, s)
+			}
+		}
+	}
+}
+
+// answer is the body of the answer to a request.
+func answer(t *testing.T, frontend netip.AddrPort, r haproxy.Request) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+frontend.String()+r.Path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = r.Host
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
