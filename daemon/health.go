@@ -43,7 +43,7 @@ func watchHealth(ctx context.Context, r *runtime.Client, how looking, out chan *
 		h := &admin.Health{}
 		h.Up, _ = r.Up(ctx) // that it does not answer is told by who needs it more
 		if h.Up != nil {
-			h.Retired = r.RetiredWorkers(ctx)
+			h.Retired = r.OldWorkers(ctx)
 		}
 		h.At = time.Now()
 		latest.Send(out, h)

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -26,32 +27,26 @@ func (x exchanger) TakesBackends(ctx context.Context) (bool, error) {
 // nil, and whether requests may be led to them (management.txt "show stat",
 // "publish backend"). It is of use where HAProxy TakesBackends.
 func (x exchanger) Published(ctx context.Context, names []string) (map[string]bool, error) {
-	const ofBackends = " 2 -1"
-	commands := []string{"show stat -1" + ofBackends}
+	commands := []string{showStat(anyProxy, statBackend)}
 	if names != nil {
 		commands = nil
 		for _, name := range names {
 			if err := checkWord("backend", name); err != nil {
 				return nil, err
 			}
-			commands = append(commands, "show stat "+name+ofBackends)
+			commands = append(commands, showStat(name, statBackend))
 		}
-	}
-	replies, err := x.exchangeAll(ctx, commands)
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
 	}
 	published := map[string]bool{}
-	for i, reply := range replies {
-		if strings.HasPrefix(reply, "No such proxy") {
-			continue
-		}
-		rows, err := backendRows(reply)
+	for line := range fitting(commands) {
+		_, err := ask(ctx, x, func(ask asker) (none struct{}, err error) {
+			return none, readStat(ctx, ask, line, []string{"pxname", "status"}, func(row [][]byte) error {
+				published[string(row[0])] = !bytes.HasSuffix(row[1], []byte("(UNPUB)"))
+				return nil
+			})
+		})
 		if err != nil {
-			return nil, fmt.Errorf("observe HAProxy: %s: %w", commands[i], err)
-		}
-		for _, row := range rows {
-			published[strings.Clone(row[statBackend])] = !strings.HasSuffix(row[statStatus], "(UNPUB)")
+			return nil, fmt.Errorf("observe HAProxy: %w", err)
 		}
 	}
 	return published, nil

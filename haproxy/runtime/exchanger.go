@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"iter"
 )
 
 // exchanger has what a Client and a Session both do: they ask the worker that
@@ -43,23 +44,34 @@ func (x exchanger) exchange(ctx context.Context, commands ...string) ([]string, 
 	return ask(ctx, x, func(ask asker) ([]string, error) { return collect(ctx, ask, commands) })
 }
 
-// exchangeAll is exchange for any number of commands, in as few lines as possible.
+// exchangeAll is exchange for any number of commands.
 func (x exchanger) exchangeAll(ctx context.Context, commands []string) ([]string, error) {
 	var replies []string
-	for len(commands) > 0 {
-		n, size := 1, emptyLine+cost(commands[0])
-		for n < len(commands) && size+cost(commands[n]) <= maxLine {
-			size += cost(commands[n])
-			n++
-		}
-		part, err := x.exchange(ctx, commands[:n]...)
+	for line := range fitting(commands) {
+		part, err := x.exchange(ctx, line...)
 		if err != nil {
 			return nil, err
 		}
 		replies = append(replies, part...)
-		commands = commands[n:]
 	}
 	return replies, nil
+}
+
+// fitting yields the commands in as few parts as possible that fit in one line.
+func fitting(commands []string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for len(commands) > 0 {
+			n, size := 1, emptyLine+cost(commands[0])
+			for n < len(commands) && size+cost(commands[n]) <= maxLine {
+				size += cost(commands[n])
+				n++
+			}
+			if !yield(commands[:n]) {
+				return
+			}
+			commands = commands[n:]
+		}
+	}
 }
 
 // exchangePayload sends a command with a payload, always on a connection of its

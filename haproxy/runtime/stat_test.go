@@ -58,7 +58,7 @@ func TestServersAreJudgedAsHAProxyJudgesThem(t *testing.T) {
 	}
 }
 
-func TestRetiredWorkersAreCounted(t *testing.T) {
+func TestOldWorkersAreCounted(t *testing.T) {
 	b := newBox(t)
 	addr, err := b.FreeAddr()
 	if err != nil {
@@ -84,13 +84,13 @@ func TestRetiredWorkersAreCounted(t *testing.T) {
 	if _, err := io.ReadFull(conn, say); err != nil { // it goes through the worker
 		t.Fatal(err)
 	}
-	if n := b.RetiredWorkers(t.Context()); n != 0 {
+	if n := b.OldWorkers(t.Context()); n != 0 {
 		t.Errorf("before the reload: %d", n)
 	}
 	s.Settings.TimeoutClient = 2 * time.Minute
 	b.load(t, s)
-	await(t, "a retired worker", func() error {
-		if n := b.RetiredWorkers(t.Context()); n != 1 {
+	await(t, "an old worker", func() error {
+		if n := b.OldWorkers(t.Context()); n != 1 {
 			return fmt.Errorf("%d", n)
 		}
 		return nil
