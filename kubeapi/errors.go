@@ -98,9 +98,21 @@ func (c *Client) answerError(resp *http.Response, verb string, src source) error
 // origin names the server that was asked for u.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// errNoAnswer is the cause of a context that ended because the server took too
+// noAnswerError is the cause of a context that ended because the server took too
 // long.
-var errNoAnswer = errors.New("no answer in time")
+type noAnswerError struct{ within time.Duration }
+
+func (e noAnswerError) Error() string { return fmt.Sprintf("no answer within %v", e.within) }
+
+func isNoAnswer(err error) bool {
+	_, ok := errors.AsType[noAnswerError](err)
+	return ok
+}
+
+// answerWithin is context.WithTimeout, with a noAnswerError as its cause.
+func answerWithin(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, noAnswerError{d})
+}
 
 // isUnreadable reports whether err is of a malformed event.
 func isUnreadable(err error) bool {
@@ -108,18 +120,22 @@ func isUnreadable(err error) bool {
 	return ok
 }
 
-// errSilent is of a watch that was well and then brought nothing more, not even
-// the bookmark that comes every minute.
-var errSilent = errors.New("it fell silent")
+// stalledError ends an open watch that has sent nothing, not even the bookmark that
+// is sent every minute.
+type stalledError struct{ after time.Duration }
+
+func (e stalledError) Error() string { return fmt.Sprintf("no event or bookmark for %v", e.after) }
+
+func isStalled(err error) bool {
+	_, ok := errors.AsType[stalledError](err)
+	return ok
+}
 
 // requestError returns err, of a request under ctx, without the URL that
 // net/http puts before it, and in the words of who set the connection up.
 func (c *Client) requestError(ctx context.Context, err error) error {
-	if err == errSilent {
-		return err
-	}
-	if context.Cause(ctx) == errNoAnswer {
-		return errNoAnswer
+	if cause := context.Cause(ctx); isNoAnswer(cause) {
+		return cause
 	}
 	server := c.Server()
 	if e, ok := errors.AsType[*url.Error](err); ok {

@@ -110,7 +110,7 @@ func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, se
 // page adds the page at url to l and returns the token of the next page, "" after
 // the last.
 func (c *Client) page(ctx context.Context, client *retryablehttp.Client, src source, url string, l *wire.List) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeouts.page, errNoAnswer)
+	ctx, cancel := answerWithin(ctx, c.timeouts.page)
 	defer cancel()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestFollowGivesUpAnAnswerThatDoesNotCome(t *testing.T) {
 		f.noneUntil("two more lists", func() bool { return s.Lists() >= 4 })
 		s.Behave()
 		f.untilServices("cart")
-		if got := f.logs.lines("no answer in time"); len(got) != 1 {
+		if got := f.logs.lines("no answer within 50ms"); len(got) != 1 {
 			t.Errorf("told %d times, want once: %q", len(got), got)
 		}
 	})
@@ -118,7 +118,7 @@ func TestFollowGivesUpAnAnswerThatDoesNotCome(t *testing.T) {
 		setService(t, s, "pay")
 		f.untilServices("cart", "pay") // by listing again
 		eventually(t, "it is told", func() bool {
-			return len(f.logs.lines(`msg="watch fails, polling" err="watch services in namespace \"shop\": no answer in time"`)) == 1
+			return len(f.logs.lines(`msg="watch fails, polling" err="watch services in namespace \"shop\": no answer within 50ms"`)) == 1
 		})
 	})
 }

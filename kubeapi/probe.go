@@ -55,7 +55,7 @@ func (c *Client) Probe(ctx context.Context) []Access {
 
 // probe asks for one page of one object, or for a watch that ends at once.
 func (c *Client) probe(ctx context.Context, src source, verb string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, errNoAnswer)
+	ctx, cancel := answerWithin(ctx, probeTimeout)
 	defer cancel()
 	query := url.Values{"limit": {"1"}}
 	if verb == "watch" {

@@ -189,7 +189,7 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 	case r.failures >= watchAttempts:
 		r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
 		return false
-	case end.err == nil, errors.Is(end.err, errSilent) && end.progress:
+	case end.err == nil, isStalled(end.err) && end.progress:
 		return true // as timeoutSeconds asked for, or as a dead connection ends
 	case code == http.StatusGone && end.progress:
 		return false
@@ -213,7 +213,7 @@ func (r *reflector) cause(end watchEnd) string {
 		return "timeout"
 	case code == http.StatusGone:
 		return "expired"
-	case errors.Is(end.err, errSilent), errors.Is(end.err, errNoAnswer):
+	case isStalled(end.err), isNoAnswer(end.err):
 		return "stalled"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
 		code == http.StatusMethodNotAllowed, code == http.StatusTooManyRequests:

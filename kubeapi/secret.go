@@ -46,7 +46,7 @@ func (c *Client) Secret(ctx context.Context, key Key) (*Secret, error) {
 }
 
 func (c *Client) getSecret(ctx context.Context, server *url.URL, key Key) (*Secret, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeouts.page, errNoAnswer)
+	ctx, cancel := answerWithin(ctx, c.timeouts.page)
 	defer cancel()
 	u := server.JoinPath("api", "v1", "namespaces", url.PathEscape(key.Namespace), "secrets", url.PathEscape(key.Name))
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

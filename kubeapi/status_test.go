@@ -4,6 +4,7 @@ package kubeapi
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -49,7 +50,7 @@ func TestEveryWatchEndIsListed(t *testing.T) {
 		for _, name := range WatchEnds() {
 			named[name] = true
 		}
-		for _, err := range []error{nil, errSilent, errNoAnswer, errAtOnce, &statusError{code: 410}, &statusError{code: 403}, &statusError{code: 500}, &wire.UnreadableError{Err: errAtOnce}} {
+		for _, err := range []error{nil, stalledError{}, noAnswerError{}, io.EOF, &statusError{code: 410}, &statusError{code: 403}, &statusError{code: 500}, &wire.UnreadableError{Err: io.EOF}} {
 			if got := r.cause(watchEnd{err: err}); !named[got] {
 				t.Errorf("%v: %q is not listed", err, got)
 			}

@@ -19,12 +19,8 @@ import (
 // works.
 const steady = time.Second
 
-var (
-	// errAtOnce is of a watch that the server ended before it was of any use.
-	errAtOnce = errors.New("it ended at once")
-	// errDue is the cause of a watch's end that the next list is due.
-	errDue = errors.New("the next list is due")
-)
+// errDue is the cause of a watch's end that the next list is due.
+var errDue = errors.New("the next list is due")
 
 // watchEnd is how a watch ended.
 type watchEnd struct {
@@ -39,7 +35,8 @@ type watch struct {
 	r      *reflector
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	server *url.URL // that is asked
+	server *url.URL  // that is asked
+	opened time.Time // when the server agreed to it
 
 	silence *time.Timer // ends the watch when nothing has come for too long
 	due     *time.Timer // ends the watch when the next list is due; nil in a streamed list
@@ -64,7 +61,8 @@ func (r *reflector) streamList(ctx context.Context) watchEnd {
 func (w *watch) run(ctx context.Context) watchEnd {
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	defer w.cancel(nil)
-	w.silence = time.AfterFunc(w.r.c.timeouts.answer, func() { w.cancel(errNoAnswer) })
+	answer := w.r.c.timeouts.answer
+	w.silence = time.AfterFunc(answer, func() { w.cancel(noAnswerError{answer}) })
 	defer w.silence.Stop()
 	if w.gathered == nil {
 		w.limit()
@@ -81,11 +79,13 @@ func (w *watch) run(ctx context.Context) watchEnd {
 	case err == io.EOF && w.end.progress:
 		return w.end
 	case err == io.EOF:
-		err = errAtOnce
-	case context.Cause(w.ctx) == errNoAnswer && w.end.opened:
-		err = errSilent
+		err = fmt.Errorf("the server closed it after %v (is a proxy in between?)", time.Since(w.opened).Round(time.Millisecond))
+	case w.end.opened && isNoAnswer(context.Cause(w.ctx)):
+		err = stalledError{w.patience()}
+	default:
+		err = w.r.c.requestError(w.ctx, err)
 	}
-	w.end.err = fmt.Errorf("watch %s: %w", w.r.src, w.r.c.requestError(w.ctx, err))
+	w.end.err = fmt.Errorf("watch %s: %w", w.r.src, err)
 	return w.end
 }
 
@@ -103,13 +103,12 @@ func (w *watch) follow() error {
 		return err
 	}
 	defer resp.Body.Close()
-	w.end.opened = true
+	w.end.opened, w.opened = true, time.Now()
 	strings := w.r.strings
 	if w.gathered != nil {
 		strings = make(wire.Interner)
 	}
 	events := wire.NewEventReader(resp.Header.Get("Content-Type"), resp.Body, w.r.src.resource, strings)
-	began := time.Now()
 	for {
 		w.silence.Reset(w.patience())
 		e, err := events.Next()
@@ -118,7 +117,7 @@ func (w *watch) follow() error {
 		}
 		if err != nil {
 			w.r.tell(err)
-			w.end.progress = w.end.progress || time.Since(began) >= steady
+			w.end.progress = w.end.progress || time.Since(w.opened) >= steady
 			return err
 		}
 		w.end.progress = true

@@ -53,10 +53,10 @@ func dnsError(e *net.DNSError, server string) error {
 	case e.IsNotFound:
 		reason = "no such name"
 	case e.IsTimeout:
-		reason = "no answer in time"
+		reason = "DNS does not answer"
 	}
 	if e.Server != "" {
-		reason += " by " + e.Server
+		reason += " (DNS server " + e.Server + ")"
 	}
 	return fmt.Errorf("look up %s of %s: %s", e.Name, server, reason)
 }

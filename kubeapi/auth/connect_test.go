@@ -30,12 +30,12 @@ func TestConnectErrorsSayWhatToDo(t *testing.T) {
 		{
 			name: "a name that is not in DNS",
 			err:  &net.DNSError{Err: "no such host", Name: "api.example.com", Server: "10.0.0.53:53", IsNotFound: true},
-			want: "look up api.example.com of " + server + ": no such name by 10.0.0.53:53",
+			want: "look up api.example.com of " + server + ": no such name (DNS server 10.0.0.53:53)",
 		},
 		{
 			name: "DNS that does not answer",
 			err:  &net.DNSError{Err: "i/o timeout", Name: "api.example.com", IsTimeout: true},
-			want: "look up api.example.com of " + server + ": no answer in time",
+			want: "look up api.example.com of " + server + ": DNS does not answer",
 		},
 		{
 			name:   "another CA",

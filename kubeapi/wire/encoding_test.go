@@ -258,7 +258,7 @@ func TestListsCutShortInProtobufAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":              "read answer: unexpected EOF",
 		"{}":            "read answer: unexpected EOF",
-		"<html></html>": "read answer: not the protobuf of Kubernetes",
+		"<html></html>": "read answer: not Kubernetes protobuf (does a proxy in between rewrite answers?)",
 		"k8s\x00":       "read answer: not a Kubernetes list, it has no resourceVersion",
 		"k8s\x00\x12\xff\xff\xff\xff\x7f\x0a\xff\xff\xff\xff\x7f": "read answer: broken protobuf: a field is too long",
 		"k8s\x00\x0b": "read answer: broken protobuf: field 1 is of type 3",
@@ -276,7 +276,7 @@ func TestListWithANamelessObjectIsRefused(t *testing.T) {
 		"endpointslices": `{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"7"},"items":[{}]}`,
 	} {
 		l, err := readPage(plural, jsonType, []byte(body))
-		if want := "read answer: an object without a name"; fmt.Sprint(err) != want || len(l.Objects) > 0 {
+		if want := "read answer: an object has no name (does a proxy in between rewrite answers?)"; fmt.Sprint(err) != want || len(l.Objects) > 0 {
 			t.Errorf("%s: %v, error %v, want %s", plural, l.Objects, err, want)
 		}
 	}
@@ -284,7 +284,7 @@ func TestListWithANamelessObjectIsRefused(t *testing.T) {
 	if bytes.Equal(nameless, recorded(t, "services.pb")) {
 		t.Fatal("no Service cart is recorded")
 	}
-	if _, err := readPage("services", protobufType, nameless); fmt.Sprint(err) != "read answer: an object without a name" {
+	if _, err := readPage("services", protobufType, nameless); fmt.Sprint(err) != "read answer: an object has no name (does a proxy in between rewrite answers?)" {
 		t.Errorf("in protobuf: error %v", err)
 	}
 }

@@ -35,8 +35,8 @@ func readError(err error) error {
 	return fmt.Errorf("read answer: %w", err)
 }
 
-// errNameless: who answers so may have left more out.
-var errNameless = errors.New("an object without a name")
+// errNameless rejects the whole list: more may be missing from it.
+var errNameless = errors.New("an object has no name (does a proxy in between rewrite answers?)")
 
-// errNoList is of an answer that is sound, and of somebody else.
+// errNoList rejects valid JSON or protobuf of something else.
 var errNoList = errors.New("read answer: not a Kubernetes list, it has no resourceVersion")

@@ -93,7 +93,7 @@ func unwrapProto(b []byte) ([]byte, error) {
 	return raw, m.err
 }
 
-var errNotProto = errors.New("not the protobuf of Kubernetes")
+var errNotProto = errors.New("not Kubernetes protobuf (does a proxy in between rewrite answers?)")
 
 // Fields of runtime.Unknown.
 const unknownRaw = 2
