@@ -154,7 +154,7 @@ func (c CertificateChange) String() string {
 // names comes before what stops serving them.
 func (p *Plan) diffCertificates(have, want []Certificate) {
 	byName := func(a, b *Certificate) int { return cmp.Compare(a.Name, b.Name) }
-	for h, w := range sideBySide(have, want, byName) {
+	for h, w := range mergeSlices(have, want, byName) {
 		switch {
 		case w == nil:
 			p.DropCertificates = append(p.DropCertificates, CertificateChange{DeleteCertificate, *h})

@@ -4,7 +4,6 @@ package haproxy
 
 import (
 	"fmt"
-	"iter"
 	"net/netip"
 	"slices"
 )
@@ -96,7 +95,7 @@ func Diff(have Running, want State) Plan {
 	maps := want.Maps()
 	p.Maps = diffMaps(have, maps)
 	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
-	for b, w := range pairs(have.Loaded.Backends, want.Backends) {
+	for b, w := range mergeBackends(have.Loaded.Backends, want.Backends) {
 		if b == nil {
 			continue // the next reload brings it
 		}
@@ -119,42 +118,13 @@ func Diff(have Running, want State) Plan {
 	return p
 }
 
-// pairs walks two lists of backends, both sorted, side by side: those of one
-// name together, nil beside one that only one list has.
-func pairs(have, want Backends) iter.Seq2[*Backend, *Backend] {
-	return func(yield func(h, w *Backend) bool) {
-		for i, j := 0, 0; i < have.Len() || j < want.Len(); {
-			var h, w *Backend
-			switch {
-			case i < have.Len() && j < want.Len() && have.At(i) == want.At(j): // no need to look
-				h, w = have.At(i), want.At(j)
-			case j == want.Len() || i < have.Len() && have.At(i).Name < want.At(j).Name:
-				h = have.At(i)
-			case i == have.Len() || have.At(i).Name != want.At(j).Name:
-				w = want.At(j)
-			default:
-				h, w = have.At(i), want.At(j)
-			}
-			if h != nil {
-				i++
-			}
-			if w != nil {
-				j++
-			}
-			if !yield(h, w) {
-				return
-			}
-		}
-	}
-}
-
 // diffServers merges the two sorted lists of one backend.
 func (p *Plan) diffServers(b *Backend, have, want []Server) {
-	if same(have, want) {
+	if Same(have, want) {
 		return
 	}
 	byAddr := func(a, b *Server) int { return a.Addr.Compare(b.Addr) }
-	for h, w := range sideBySide(have, want, byAddr) {
+	for h, w := range mergeSlices(have, want, byAddr) {
 		switch {
 		case w == nil:
 			p.leave(b, *h)

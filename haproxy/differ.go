@@ -222,17 +222,17 @@ func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 // only as far as to see that it is one.
 func (d *Differ) sameRunning(have Running) bool {
 	before := &d.have
-	return isMap(have.Servers, before.Servers) && same(have.Maps, before.Maps) &&
-		have.Loaded.Backends.Same(before.Loaded.Backends) && alike(have.Loaded.Routes, before.Loaded.Routes) &&
-		have.Loaded.alikeButLists(&before.Loaded) &&
-		alike(have.Certificates, before.Certificates) &&
-		alikeMaps(have.Strangers, before.Strangers) &&
+	return sameMap(have.Servers, before.Servers) && Same(have.Maps, before.Maps) &&
+		have.Loaded.Backends.Same(before.Loaded.Backends) && equal(have.Loaded.Routes, before.Loaded.Routes) &&
+		have.Loaded.equalButLists(&before.Loaded) &&
+		equal(have.Certificates, before.Certificates) &&
+		equalMaps(have.Strangers, before.Strangers) &&
 		have.TakesBackends == before.TakesBackends &&
-		alikeMaps(have.Unpublished, before.Unpublished) &&
-		alikeMaps(have.Refused, before.Refused)
+		equalMaps(have.Unpublished, before.Unpublished) &&
+		equalMaps(have.Refused, before.Refused)
 }
 
 // sameButBackends reports whether want is what it was, but for its Backends.
 func (d *Differ) sameButBackends(want State) bool {
-	return same(want.Routes, d.want.Routes) && want.alikeButLists(&d.want)
+	return Same(want.Routes, d.want.Routes) && want.equalButLists(&d.want)
 }

@@ -93,7 +93,7 @@ func (p *Plan) diffBackends(have Running, want State) State {
 	if !have.atRuntime() {
 		return have.Loaded
 	}
-	for b, w := range pairs(have.Loaded.Backends, want.Backends) {
+	for b, w := range mergeBackends(have.Loaded.Backends, want.Backends) {
 		switch {
 		case w == nil:
 		case b == nil && have.addsAtRuntime(w):

@@ -4,23 +4,23 @@ package haproxy
 
 import "reflect"
 
-// What is compared with each event is compared field by field: reflect.DeepEqual
-// of a whole State copies it, twice, and that was a sixth of all the memory that
-// an event took. A test knows when a field is forgotten.
+// What is compared with every event is compared field by field: reflect.DeepEqual
+// copies a whole State, twice, which was a sixth of the memory of an event.
+// TestEqualComparesEveryField finds a field that is forgotten.
 
-// alikeButLists reports whether two States are equal but for their Backends and
+// equalButLists reports whether two States are equal except for their Backends and
 // Routes.
-func (s *State) alikeButLists(o *State) bool {
-	return s.Settings.alike(&o.Settings) &&
-		alike(s.Frontends, o.Frontends) &&
+func (s *State) equalButLists(o *State) bool {
+	return s.Settings.equal(&o.Settings) &&
+		equal(s.Frontends, o.Frontends) &&
 		s.Node == o.Node &&
 		s.RuntimeBackends == o.RuntimeBackends &&
-		alike(s.Classes, o.Classes) &&
+		equal(s.Classes, o.Classes) &&
 		s.Edition == o.Edition &&
-		alike(s.Certificates, o.Certificates)
+		equal(s.Certificates, o.Certificates)
 }
 
-func (s *Settings) alike(o *Settings) bool {
+func (s *Settings) equal(o *Settings) bool {
 	return s.TimeoutClient == o.TimeoutClient &&
 		s.TimeoutServer == o.TimeoutServer &&
 		s.TimeoutConnect == o.TimeoutConnect &&
@@ -30,30 +30,31 @@ func (s *Settings) alike(o *Settings) bool {
 		s.HardStopAfter == o.HardStopAfter &&
 		s.MaxWorkerReloads == o.MaxWorkerReloads &&
 		s.NotFound == o.NotFound &&
-		alike(s.ErrorFiles, o.ErrorFiles) &&
+		equal(s.ErrorFiles, o.ErrorFiles) &&
 		s.AccessLog == o.AccessLog &&
 		s.ClientKeepAlive == o.ClientKeepAlive &&
-		alike(s.Trusted, o.Trusted) &&
+		equal(s.Trusted, o.Trusted) &&
 		s.ForwardedHops == o.ForwardedHops &&
 		s.RelaySecret == o.RelaySecret &&
 		s.RedirectPort == o.RedirectPort &&
-		alike(s.Peers, o.Peers)
+		equal(s.Peers, o.Peers)
 }
 
-// alike reports whether two lists are one, or equal.
-func alike[T any](a, b []T) bool { return same(a, b) || reflect.DeepEqual(a, b) }
+// equal reports whether two slices are equal. It is quick if they are identical.
+func equal[T any](a, b []T) bool { return Same(a, b) || reflect.DeepEqual(a, b) }
 
-// alikeMaps reports whether two maps are one, or equal.
-func alikeMaps[K comparable, V any](a, b map[K]V) bool {
-	return isMap(a, b) || reflect.DeepEqual(a, b)
+// equalMaps reports whether two maps are equal. It is quick if they are identical.
+func equalMaps[K comparable, V any](a, b map[K]V) bool {
+	return sameMap(a, b) || reflect.DeepEqual(a, b)
 }
 
-// same reports whether two lists are one, and not only equal.
-func same[T any](a, b []T) bool {
+// Same reports whether two slices are identical, and not only equal: they share
+// their elements.
+func Same[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// isMap reports whether two maps are one, and not only equal.
-func isMap[K comparable, V any](a, b map[K]V) bool {
+// sameMap reports whether two maps are identical, and not only equal.
+func sameMap[K comparable, V any](a, b map[K]V) bool {
 	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestWhatIsComparedWithEachEventForgetsNoField(t *testing.T) {
+func TestEqualComparesEveryField(t *testing.T) {
 	same := func(a, b Running) bool { return (&Differ{have: a}).sameRunning(b) }
 	for name, change := range changes[Running]() {
 		var have Running

@@ -112,8 +112,8 @@ func (l List[T]) With(changed map[int]T) List[T] {
 	return next
 }
 
-// Same reports whether two Lists are one, and not only equal.
-func (l List[T]) Same(o List[T]) bool { return same(l.blocks, o.blocks) && l.count == o.count }
+// Same reports whether two Lists are identical, and not only equal.
+func (l List[T]) Same(o List[T]) bool { return Same(l.blocks, o.blocks) && l.count == o.count }
 
 // Changed yields the indexes at which the items are not those of since, a List of
 // the same length. It costs what changed between the two, where one was made from

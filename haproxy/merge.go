@@ -2,27 +2,55 @@
 
 package haproxy
 
-import "iter"
+import (
+	"cmp"
+	"iter"
+)
 
-// sideBySide walks two lists, both sorted by compare, and yields what is equal in
-// it together; what only one of them has comes beside nil.
-func sideBySide[T any](have, want []T, compare func(a, b *T) int) iter.Seq2[*T, *T] {
+// merge walks two lists, both sorted by compare. It yields equal elements together,
+// and an element that only one list has with nil. Have and want return an element
+// by its index.
+func merge[T any](haves int, have func(int) *T, wants int, want func(int) *T, compare func(a, b *T) int) iter.Seq2[*T, *T] {
 	return func(yield func(h, w *T) bool) {
-		for len(have) > 0 || len(want) > 0 {
+		for i, j := 0, 0; i < haves || j < wants; {
 			var h, w *T
-			order := 0
-			if len(have) > 0 && len(want) > 0 {
-				order = compare(&have[0], &want[0])
+			if i < haves {
+				h = have(i)
 			}
-			if len(have) > 0 && order <= 0 {
-				h, have = &have[0], have[1:]
+			if j < wants {
+				w = want(j)
 			}
-			if len(want) > 0 && order >= 0 {
-				w, want = &want[0], want[1:]
+			if h != nil && w != nil {
+				switch order := compare(h, w); {
+				case order < 0:
+					w = nil
+				case order > 0:
+					h = nil
+				}
+			}
+			if h != nil {
+				i++
+			}
+			if w != nil {
+				j++
 			}
 			if !yield(h, w) {
 				return
 			}
 		}
 	}
+}
+
+func mergeSlices[T any](have, want []T, compare func(a, b *T) int) iter.Seq2[*T, *T] {
+	element := func(list []T) func(int) *T { return func(i int) *T { return &list[i] } }
+	return merge(len(have), element(have), len(want), element(want), compare)
+}
+
+func mergeBackends(have, want Backends) iter.Seq2[*Backend, *Backend] {
+	return merge(have.Len(), have.At, want.Len(), want.At, func(a, b *Backend) int {
+		if a == b { // usual, and quick
+			return 0
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
 }

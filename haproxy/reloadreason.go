@@ -95,7 +95,7 @@ func (r Reasons) Kind() ReloadKind {
 func ReloadReasons(running Running, want State) Reasons {
 	have := running.Loaded
 	var reasons Reasons
-	if !have.Settings.equal(want.Settings) {
+	if !have.Settings.equal(&want.Settings) {
 		reasons = append(reasons, ReloadReason{Kind: SettingsChanged})
 	}
 	frontends := map[string]Frontend{}
@@ -115,7 +115,7 @@ func ReloadReasons(running Running, want State) Reasons {
 	for name := range maps.Keys(frontends) {
 		reasons = append(reasons, ReloadReason{FrontendChanged, name, "is removed"})
 	}
-	for old, b := range pairs(have.Backends, want.Backends) {
+	for old, b := range mergeBackends(have.Backends, want.Backends) {
 		switch {
 		case b == nil: // its servers leave
 		case old != nil:

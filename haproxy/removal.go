@@ -99,7 +99,7 @@ type lesser struct {
 
 // lessers returns them with the Loss of nothing.
 func lessers(from, to State) (fewer []lesser, none Loss) {
-	for f, t := range pairs(from.Backends, to.Backends) {
+	for f, t := range mergeBackends(from.Backends, to.Backends) {
 		if f == nil || len(f.Servers) == 0 {
 			continue
 		}
@@ -169,7 +169,7 @@ func (s State) With(missing State) State {
 		return s
 	}
 	backends := make([]*Backend, 0, s.Backends.Len()+missing.Backends.Len())
-	for b, m := range pairs(s.Backends, missing.Backends) {
+	for b, m := range mergeBackends(s.Backends, missing.Backends) {
 		switch {
 		case b == nil:
 			backends = append(backends, m)

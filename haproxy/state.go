@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"net/netip"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -76,8 +75,6 @@ type Settings struct {
 	// them; nil for none (configuration.txt "peers").
 	Peers []Peer
 }
-
-func (s Settings) equal(o Settings) bool { return reflect.DeepEqual(s, o) }
 
 // AccessLog is a format of the lines that HAProxy logs of its traffic.
 type AccessLog string

@@ -13,7 +13,7 @@ import (
 // onlySlicesChanged reports whether two Snapshots differ only in their
 // EndpointSlices. It does not compare the elements of identical lists.
 func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
-	return same(a.Services, b.Services) && (a.Nodes == nil) == (b.Nodes == nil) && (same(a.Nodes, b.Nodes) || reflect.DeepEqual(a.Nodes, b.Nodes))
+	return haproxy.Same(a.Services, b.Services) && (a.Nodes == nil) == (b.Nodes == nil) && (haproxy.Same(a.Nodes, b.Nodes) || reflect.DeepEqual(a.Nodes, b.Nodes))
 }
 
 // withSlices is Compile for a Snapshot that differs from that of r only in its
@@ -71,9 +71,4 @@ func (r *Result) backendsWith(services map[int]*service) haproxy.Backends {
 }
 
 // equal is slices.Equal that does not compare the elements of identical lists.
-func equal[T comparable](a, b []T) bool { return same(a, b) || slices.Equal(a, b) }
-
-// same reports whether two lists are identical, not only equal.
-func same[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
+func equal[T comparable](a, b []T) bool { return haproxy.Same(a, b) || slices.Equal(a, b) }

@@ -48,17 +48,12 @@ func (w *written) follows(last *written) bool {
 	if last == nil || w.loaded.Backends.Len() == 0 || !w.loaded.Backends.Same(last.loaded.Backends) {
 		return false
 	}
-	if !slices.EqualFunc(w.maps, last.maps, func(a, b haproxy.Map) bool { return a.Name == b.Name && same(a.Entries, b.Entries) }) {
+	if !slices.EqualFunc(w.maps, last.maps, func(a, b haproxy.Map) bool { return a.Name == b.Name && haproxy.Same(a.Entries, b.Entries) }) {
 		return false
 	}
 	now, before := w.loaded, last.loaded
 	now.Backends, before.Backends = haproxy.Backends{}, haproxy.Backends{}
 	return reflect.DeepEqual(now, before)
-}
-
-// same reports whether two lists are one, and not only equal.
-func same[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // writeAll writes every file that does not hold already what it should, the
@@ -121,7 +116,7 @@ func (w *written) writeChanges(d Dir, last *written) error {
 		return err
 	}
 	w.sections, w.ends, w.seals = last.sections, last.ends, maps.Clone(last.seals)
-	if slices.EqualFunc(w.servers, last.servers, same[haproxy.Server]) {
+	if slices.EqualFunc(w.servers, last.servers, haproxy.Same[haproxy.Server]) {
 		return nil
 	}
 	old, err := os.Open(filepath.Join(string(d), cfgfile.ConfigFile))
@@ -150,7 +145,7 @@ func (w *written) config(last *written, old *os.File) text {
 		copied := at // what is behind it in old, up to the present backend, is yet to be copied
 		var section []byte
 		for i, b := range w.loaded.Backends.All() {
-			if last != nil && same(w.servers[i], last.servers[i]) {
+			if last != nil && haproxy.Same(w.servers[i], last.servers[i]) {
 				at += last.ends[i] - last.begin(i)
 				w.ends[i] = at
 				continue
