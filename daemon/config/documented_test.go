@@ -157,3 +157,21 @@ func readFile(t *testing.T, path string) []byte {
 	}
 	return text
 }
+
+// TestManualShowsErrorsAsTheyAre reports the errors that the manual shows.
+func TestManualShowsErrorsAsTheyAre(t *testing.T) {
+	lines := make([]string, 18)
+	lines[3], lines[4] = "[kubernetes]", `poll_intervall = "5s"`
+	lines[5], lines[6] = `server = "https://192.0.2.10:6443"`, "[haproxy]"
+	lines[8], lines[10] = "reload_interval = 5", "[http]"
+	lines[11], lines[15] = `bind = ["localhost:80"]`, "[defaults]"
+	lines[17] = `algorithm = "round-robin"`
+	_, err := Parse("podgate.toml", []byte(strings.Join(lines, "\n")))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	shown := "\n    " + strings.ReplaceAll(err.Error(), "\n", "\n    ") + "\n\n"
+	if !strings.Contains(string(readFile(t, manualFile)), shown) {
+		t.Errorf("the manual does not show%s", shown)
+	}
+}
