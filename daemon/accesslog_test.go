@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,51 +18,57 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestTheAccessLogNamesTheService reads what HAProxy logs as syslog would.
-func TestTheAccessLogNamesTheService(t *testing.T) {
-	e := newEdge(t)
-	socket := filepath.Join(filepath.Dir(e.HAProxy.Base), "log.sock")
-	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	e.logTo(t, socket+" format raw")
-	p := newPod(t, "cart-0")
-	e.service(t, "cart", nil, p)
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.HTTP.String(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.URL.Opaque = `/cart/x?q="y"\z` // as it is
-	req.Host = `any`
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	var line struct {
-		Namespace, Service, Port, Pod, Method, Host, URI, Client, Backend string
-		Status                                                            int
-		Time                                                              time.Time
-	}
-	text := make([]byte, 64<<10)
-	eventually(t, "the line of the request", func() error {
-		log.SetReadDeadline(time.Now().Add(time.Second))
-		n, err := log.Read(text)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(text[:n], &line); err != nil || line.URI != req.URL.Opaque {
-			return fmt.Errorf("%w: %s", err, text[:n])
-		}
-		return nil
-	})
-	if line.Namespace != "shop" || line.Service != "cart" || line.Port != "80" || line.Pod != p.Addr.String() || line.Status != 200 ||
-		line.Method != "GET" || line.Host != "any" || time.Since(line.Time).Abs() > time.Minute {
-		t.Errorf("got %+v", line)
+// accessLine is what is read of a line of the access log.
+type accessLine struct {
+	Namespace, Service, Port, Pod, Method, Host, URI, Client string
+	Status                                                   int
+	Time                                                     time.Time
+}
+
+// TestTheAccessLogNamesServiceAndClient reads what HAProxy logs as syslog would,
+// behind a load balancer of each kind.
+func TestTheAccessLogNamesServiceAndClient(t *testing.T) {
+	for name, row := range map[string]struct{ cloud, before, header string }{
+		"PROXY header":    {"proxy = [\"http\"]\n", proxied, "X-Forwarded-For: 6.6.6.6"},
+		"X-Forwarded-For": {"forwarded_hops = 1\n", "", "X-Forwarded-For: 6.6.6.6, 192.0.2.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEdge(t)
+			socket := filepath.Join(e.Folder, "log.sock")
+			log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+			must(t, err)
+			defer log.Close()
+			e.logTo(t, socket+" format raw")
+			e.configure(t, "[cloud]\ntrusted_sources = [\"127.98.0.0/16\"]\n"+row.cloud)
+			p := newPod(t, "cart-0")
+			e.service(t, "cart", nil, p)
+			e.start(t)
+			e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+			const path = `/cart/x?q="y"\z` // as it is
+			if got, err := from(listed, e.HTTP, row.before, path, row.header); got != "200 cart-0 /x" {
+				t.Fatalf("got %q, %v", got, err)
+			}
+			var line accessLine
+			text := make([]byte, 64<<10)
+			eventually(t, "the line of the request", func() error {
+				must(t, log.SetReadDeadline(time.Now().Add(time.Second)))
+				n, err := log.Read(text)
+				if err != nil {
+					return err
+				}
+				if err := json.Unmarshal(text[:n], &line); err != nil || line.URI != path {
+					return fmt.Errorf("%w: %s", err, text[:n])
+				}
+				return nil
+			})
+			if time.Since(line.Time).Abs() > time.Minute {
+				t.Errorf("logged at %s", line.Time)
+			}
+			line.Time = time.Time{}
+			if want := (accessLine{Namespace: "shop", Service: "cart", Port: "80", Pod: p.Addr.String(), Method: "GET", Host: "any", URI: path, Client: "192.0.2.1", Status: 200}); line != want {
+				t.Errorf("got %+v, want %+v", line, want)
+			}
+		})
 	}
 }
 

@@ -52,11 +52,15 @@ func testify(conn net.Conn) {
 	if err != nil {
 		return
 	}
+	told := []string{proxy}
+	if head, _ := r.Peek(6); string(head) == "PROXY " { // what a client sent after it
+		line, _ := r.ReadString('\n')
+		told = append(told, "then="+strings.Join(strings.Fields(line), "_"))
+	}
 	req, err := http.ReadRequest(r)
 	if err != nil {
 		return
 	}
-	told := []string{proxy}
 	for name, values := range req.Header {
 		if strings.HasPrefix(name, "X-Forwarded") || strings.HasPrefix(name, "X-Ssl-") || name == "Forwarded" || name == "X-Real-Ip" {
 			told = append(told, name+"="+strings.Join(values, "|"))
@@ -149,14 +153,14 @@ func (e *edge) checkClients(t *testing.T, addr netip.AddrPort, rows []clientRow)
 
 func TestAPROXYHeaderIsBelievedFromListedSourcesAlone(t *testing.T) {
 	e := newEdge(t)
-	tcp, plain := e.freeAddr(t), e.freeAddr(t)
+	tcp, plain, told := e.freeAddr(t), e.freeAddr(t), e.freeAddr(t)
 	e.configure(t, fmt.Sprintf(`[tcp]
 addresses = [%q]
-allowed_ports = [%d, %d]
+allowed_ports = [%d, %d, %d]
 [cloud]
-proxy = ["http", %[2]d]
+proxy = ["http", %[2]d, %[4]d]
 trusted_sources = ["127.98.0.0/16"]
-`, tcp.Addr(), tcp.Port(), plain.Port()))
+`, tcp.Addr(), tcp.Port(), plain.Port(), told.Port()))
 	pod := newWitness(t)
 	check := map[string]string{"check": "false"}
 	with := func(more ...string) map[string]string {
@@ -172,14 +176,18 @@ trusted_sources = ["127.98.0.0/16"]
 	e.service(t, "guarded", with("allow-source", "192.0.2.0/24, 127.96.0.1"), pod)
 	e.service(t, "guarded-tcp", with("tcp", fmt.Sprint(tcp.Port()), "allow-source", "192.0.2.0/24,127.96.0.0/16"), pod)
 	e.service(t, "plain-tcp", with("tcp", fmt.Sprint(plain.Port()), "send-proxy", "v1"), pod)
+	e.service(t, "told-tcp", with("tcp", fmt.Sprint(told.Port()), "send-proxy", "v1"), pod)
 	e.start(t)
-	eventually(t, "cart answers", func() error {
-		_, err := from(unlisted, e.HTTP, "", "/cart/")
-		return errors.Join(err, func() error { _, err := from("127.96.0.1", tcp, "", "/"); return err }())
-	})
+	for addr, ip := range map[netip.AddrPort]string{e.HTTP: unlisted, tcp: "127.96.0.1", told: unlisted} {
+		eventually(t, "cart answers", func() error {
+			_, err := from(ip, addr, "", "/cart/")
+			return err
+		})
+	}
 	forged := []string{"X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6"}
 	e.checkClients(t, e.HTTP, []clientRow{
 		{"a listed source names the client", listed, proxied, "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
+		{"a client's own header after that is no request", listed, proxied + proxied, "/cart/", nil, "400 <html><body><h1>400 Bad request</h1>"},
 		{"in version 2 too", listed, proxiedV2(), "/cart/", nil, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
 		{"and the client's headers are not believed", listed, proxied, "/cart/", forged, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=80 X-Forwarded-Proto=http"},
 		{"a listed source without a header is not served", listed, "", "/cart/", nil, ""},
@@ -197,6 +205,11 @@ trusted_sources = ["127.98.0.0/16"]
 		{"and drops who is not allowed", unlisted, "", "/", nil, ""},
 		{"whatever they say", unlisted, proxied, "/", nil, ""},
 		{"and lets others in", "127.96.0.1", "", "/", nil, "200"},
+	})
+	e.checkClients(t, told, []clientRow{
+		{"a TCP pod is told by the edge", listed, proxied, "/", nil, "200 v1=192.0.2.1"},
+		{"a client's own header after that is data", listed, proxied + proxied, "/", nil, "200 then=PROXY_TCP4_192.0.2.1_192.0.2.2_1000_80 v1=192.0.2.1"},
+		{"and so is a header of an unlisted source", unlisted, proxied, "/", nil, "200 then=PROXY_TCP4_192.0.2.1_192.0.2.2_1000_80 v1=127.97.0.7"},
 	})
 	e.checkClients(t, plain, []clientRow{
 		{"a TCP port that expects none takes none from anybody", listed, "", "/", nil, "200 v1=127.98.0.7"},

@@ -104,10 +104,10 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			} else if err := os.Chmod(e.HAProxy.Master, 0); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"FAIL sockets: haproxy.master_socket: dial unix "}},
+		}, []string{"(its unit needs -S SOCKET,mode,660,group,haproxy: podgate setup haproxy)"}},
 		{"a socket that is not there is told once", func(t *testing.T, e *edge) {
 			e.replace(t, "admin.sock", "no-admin.sock")
-		}, []string{"FAIL sockets: haproxy.admin_socket: dial unix "}},
+		}, []string{"(its stats socket needs mode 660, level admin and group haproxy, and podgate that group)"}},
 		{"a folder that cannot be written", func(t *testing.T, e *edge) {
 			e.replace(t, fmt.Sprintf("folder = %q", e.HAProxy.Folder), `folder = "/proc/podgate"`)
 		}, []string{"FAIL folder: write to /proc/podgate: "}},

@@ -167,3 +167,29 @@ func TestAClusterIPStandsForItsPods(t *testing.T) {
 	})
 	t.Logf("503 after %s", time.Since(began).Round(time.Millisecond))
 }
+
+// TestTheUpstreamChangesUnderLoad has podgate.toml lead to node ports, as where the
+// pods' network is cut off, and back to the pods.
+func TestTheUpstreamChangesUnderLoad(t *testing.T) {
+	e := newEdge(t)
+	nodes := newNodes(t, "cart-a", "cart-b")
+	pods := []*edgetest.Pod{newPod(t, "cart-0"), newPod(t, "cart-1")}
+	e.setNodes(t, nodes...)
+	must(t, e.Cluster.PutService(kubeapi.Service{
+		Key: kubeapi.Key{Name: "cart"}, Type: "NodePort",
+		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80, NodePort: nodes[0].Addr.Port()}},
+	}))
+	e.endpoints(t, "cart", pods...)
+	e.start(t)
+	e.awaitServers(t, "shop_cart_80", pods...)
+	l := e.startLoad(t, "/cart/a")
+	for _, row := range []struct {
+		mode    string
+		servers []*edgetest.Pod
+	}{{"nodeport", nodes}, {"pod", pods}} {
+		e.Set("upstream.mode", row.mode)
+		e.configure(t, "")
+		e.awaitServers(t, "shop_cart_80", row.servers...)
+	}
+	l.check(t)
+}
