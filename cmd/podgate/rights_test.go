@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -62,17 +61,17 @@ func TestNobodyElseGetsAtWhatIsPodgates(t *testing.T) {
 	}
 	b, token := guarded(t)
 	for _, mode := range []fs.FileMode{0o750, 0o755} { // as the package makes it, and carelessly
-		if err := os.Chmod(b.haproxy.Folder, mode); err != nil {
+		if err := os.Chmod(b.HAProxy.Folder, mode); err != nil {
 			t.Fatal(err)
 		}
-		paths := []string{b.haproxy.Folder, b.haproxy.Admin, b.haproxy.Master, token}
-		files, err := filepath.Glob(filepath.Join(b.haproxy.Folder, "*"))
+		paths := []string{b.HAProxy.Folder, b.HAProxy.Admin, b.HAProxy.Master, token}
+		files, err := filepath.Glob(filepath.Join(b.HAProxy.Folder, "*"))
 		if err != nil || len(files) < 5 {
 			t.Fatalf("files: %q, %v", files, err)
 		}
 		said := tryAs(t, 65534, append(paths, files...))
 		if mode == 0o755 {
-			said = slices.DeleteFunc(said, func(line string) bool { return line == "lists "+b.haproxy.Folder })
+			said = slices.DeleteFunc(said, func(line string) bool { return line == "lists "+b.HAProxy.Folder })
 		}
 		if len(said) > 0 {
 			t.Errorf("with a folder of mode %o, another user\n%s", mode, strings.Join(said, "\n"))
@@ -127,12 +126,8 @@ const secretToken = "hunter2-abcdefghijklmnop"
 func guarded(t *testing.T) (b *box, token string) {
 	t.Helper()
 	b = newBox(t)
-	b.api.Misbehave(kubeapitest.RequireToken(secretToken))
+	b.Cluster.Misbehave(kubeapitest.RequireToken(secretToken))
 	token = write(t, "token", secretToken+"\n")
-	text, err := os.ReadFile(b.config)
-	if err != nil {
-		t.Fatal(err)
-	}
 	// A token over http must be given by a kubeconfig, which podgate warns of.
 	kubeconfig := write(t, "kubeconfig", fmt.Sprintf(`apiVersion: v1
 kind: Config
@@ -140,26 +135,17 @@ current-context: x
 contexts: [{name: x, context: {cluster: x, user: x}}]
 clusters: [{name: x, cluster: {server: %q}}]
 users: [{name: x, user: {tokenFile: %q}}]
-`, b.api.URL(), token))
-	changed := regexp.MustCompile(`(?m)^server = .*$`).ReplaceAllLiteralString(string(text), fmt.Sprintf("kubeconfig = %q", kubeconfig))
-	changed += "[defaults]\ncookie_key = \"hunter2-cookie\"\n[log]\nlevel = \"debug\"\n"
-	if err := os.WriteFile(b.config, []byte(changed), 0o600); err != nil {
+`, b.Cluster.URL(), token))
+	b.Set("kubernetes.server", nil)
+	b.Set("kubernetes.kubeconfig", kubeconfig)
+	b.Set("defaults.cookie_key", "hunter2-cookie")
+	b.Set("log.level", "debug")
+	if err := b.Configure(""); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { log.Close() })
-	b.log = log.Name()
-	b.endpoints(t, newPod(t, 1))
-	podgate := startPodgate(t, b.config, log)
-	t.Cleanup(func() {
-		podgate.Process.Kill()
-		podgate.Wait()
-	})
-	b.pid = podgate.Process.Pid
-	b.awaitAnswer(t, "1")
+	b.newPod(t, 1)
+	b.start(t)
+	b.awaitPod(t, 1)
 	return b, token
 }
 
@@ -170,14 +156,14 @@ func TestNoSecretIsTold(t *testing.T) {
 	if err := os.WriteFile(token, []byte("hunter2-wrong\n"), 0o600); err != nil { // and so 401
 		t.Fatal(err)
 	}
-	relay, err := os.ReadFile(filepath.Join(b.haproxy.Folder, "podgate.secret"))
+	relay, err := os.ReadFile(filepath.Join(b.HAProxy.Folder, "podgate.secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.api.EndWatches()
+	b.Cluster.EndWatches()
 	var said strings.Builder
 	for _, args := range [][]string{{"check"}, {"diff"}, {"diff", "-o", "json"}, {"confirm"}} {
-		stdout, stderr, _ := podgate(t, append(args, "--config", b.config)...)
+		stdout, stderr, _ := podgate(t, append(args, "--config", b.TOML)...)
 		said.WriteString(stdout + stderr)
 	}
 	if !strings.Contains(said.String(), "401") {
@@ -187,23 +173,23 @@ func TestNoSecretIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	// All of the file differs, and nobody writes it again meanwhile.
-	if err := syscall.Kill(b.pid, syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(b.podgate.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(b.haproxy.Folder, "podgate.cfg")); err != nil {
+	if err := os.Remove(filepath.Join(b.HAProxy.Folder, "podgate.cfg")); err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr, _ := podgate(t, "diff", "--config", b.config)
-	if !strings.Contains(stdout, "backend default_cart_80") {
+	stdout, stderr, _ := podgate(t, "diff", "--config", b.TOML)
+	if !strings.Contains(stdout, "backend shop_cart_80") {
 		t.Errorf("diff says %q, %q", stdout, stderr)
 	}
 	said.WriteString(stdout + stderr)
-	log, err := os.ReadFile(b.log)
+	log, err := os.ReadFile(b.podgate.LogFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	said.Write(log)
-	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", b.pid))
+	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", b.podgate.Process.Pid))
 	said.Write(cmdline)
 	for _, secret := range []string{"hunter2", strings.TrimSpace(string(relay))} {
 		for line := range strings.Lines(said.String()) {
@@ -219,7 +205,7 @@ func TestNoSecretIsTold(t *testing.T) {
 func TestPodgateListensOnLoopbackAlone(t *testing.T) {
 	b, _ := guarded(t)
 	sockets := map[string]bool{}
-	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", b.pid))
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", b.podgate.Process.Pid))
 	if err != nil || len(links) == 0 {
 		t.Fatalf("descriptors: %v, %v", links, err)
 	}

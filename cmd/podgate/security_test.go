@@ -34,7 +34,7 @@ func TestSecurityPageIsTrue(t *testing.T) {
 		t.Error("go.mod names no module")
 	}
 	b, _ := guarded(t)
-	files, err := filepath.Glob(filepath.Join(b.haproxy.Folder, "podgate.*"))
+	files, err := filepath.Glob(filepath.Join(b.HAProxy.Folder, "podgate.*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("files: %q, %v", files, err)
 	}

@@ -8,14 +8,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"podgate/haproxy/haproxytest"
-	"podgate/kubeapi"
-	"podgate/kubeapi/kubeapitest"
+	"podgate/daemon/edgetest"
 )
 
 func TestStatusAndExplainWithoutPodgate(t *testing.T) {
@@ -40,75 +36,52 @@ func TestStatusAndExplainWithoutPodgate(t *testing.T) {
 	}
 }
 
-// TestStatusTellsWhatRuns asks a podgate that runs between an API server and a
+// TestStatusReportsWhatRuns asks a podgate that runs between an API server and a
 // HAProxy.
-func TestStatusTellsWhatRuns(t *testing.T) {
-	haproxytest.Need(t)
-	api, haproxy := kubeapitest.Run(t), haproxytest.Run(t, haproxytest.Options{})
-	addr, err := haproxy.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"cart", "pay"} {
-		if err := api.SetService(kubeapi.Service{Key: kubeapi.Key{Namespace: "default", Name: name}, Ports: []kubeapi.ServicePort{{Name: "web", Port: 80}}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	socket := filepath.Join(filepath.Dir(haproxy.Base), "podgate.sock")
-	toml := write(t, "podgate.toml", fmt.Sprintf(`[kubernetes]
-server = %q
-%serror_files = ""
-reload_interval = "0s"
-[http]
-bind = [%q]
-relay = ""
-[admin]
-listen = []
-socket = %q
-history = ""
-`, api.URL(), haproxy.Section(), addr, socket))
+func TestStatusReportsWhatRuns(t *testing.T) {
+	b := newBox(t)
+	b.service(t, "pay")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, []string{"run", "--config", toml}, os.Stdout, new(strings.Builder)) }()
+	go func() { done <- run(ctx, []string{"run", "--config", b.TOML}, os.Stdout, new(strings.Builder)) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if _, err := net.Dial("unix", socket); err == nil {
-			t.Error("the control socket answers still")
+		if _, err := net.Dial("unix", b.Socket); err == nil {
+			t.Error("the control socket still answers")
 		}
 	}()
-	deadline := time.Now().Add(15 * time.Second)
-	for {
-		stdout, stderr, code := podgate(t, "status", "--config", toml)
-		if code == 0 && strings.HasPrefix(stdout, "OK  podgate ") && strings.Contains(stdout, ", in sync for ") && strings.Contains(stdout, "no endpoints  default/cart") {
-			if strings.Contains(stdout, "\x1b") {
-				t.Errorf("there are colours in what is no terminal: %q", stdout)
-			}
-			break
+	err := edgetest.Await(t.Context(), "podgate status", func() error {
+		stdout, stderr, code := podgate(t, "status", "--config", b.TOML)
+		if code != 0 || !strings.HasPrefix(stdout, "OK  podgate ") || !strings.Contains(stdout, ", in sync for ") || !strings.Contains(stdout, "no endpoints  shop/cart") {
+			return fmt.Errorf("code %d, %s%s", code, stdout, stderr)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("code %d, %s%s", code, stdout, stderr)
+		if strings.Contains(stdout, "\x1b") {
+			t.Errorf("there are colours in the output, which is not a terminal: %q", stdout)
 		}
-		time.Sleep(10 * time.Millisecond)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	var status struct {
 		SchemaVersion int               `json:"schema_version"`
 		InSync        bool              `json:"in_sync"`
 		Services      []json.RawMessage `json:"services"`
 	}
-	stdout, _, code := podgate(t, "status", "--config", toml, "-o", "json")
+	stdout, _, code := podgate(t, "status", "--config", b.TOML, "-o", "json")
 	if err := json.Unmarshal([]byte(stdout), &status); err != nil || code != 0 || status.SchemaVersion != 2 || !status.InSync || len(status.Services) != 2 {
 		t.Errorf("code %d, %v\n%s", code, err, stdout)
 	}
-	if stdout, _, code := podgate(t, "status", "--config", toml, "--history"); code != 0 || !strings.Contains(stdout, "HAProxy reloaded: HAProxy has not loaded podgate's configuration yet") {
+	if stdout, _, code := podgate(t, "status", "--config", b.TOML, "--history"); code != 0 || !strings.Contains(stdout, "HAProxy reloaded: HAProxy has not loaded podgate's configuration yet") {
 		t.Errorf("code %d\n%s", code, stdout)
 	}
-	if stdout, _, code := podgate(t, "explain", "--config", toml, "pay"); code != 0 || !strings.HasPrefix(stdout, "Service default/pay: served, but it has no endpoints: clients get 503\n") {
+	if stdout, _, code := podgate(t, "explain", "--config", b.TOML, "pay"); code != 0 || !strings.HasPrefix(stdout, "Service shop/pay: served, but it has no endpoints: clients get 503\n") {
 		t.Errorf("code %d\n%s", code, stdout)
 	}
-	if _, stderr, code := podgate(t, "explain", "--config", toml, "payy"); code != 1 || stderr != "no Service payy (podgate follows namespaces default; did you mean pay?)\n" {
+	if _, stderr, code := podgate(t, "explain", "--config", b.TOML, "payy"); code != 1 || stderr != "no Service payy (podgate follows namespaces shop; did you mean pay?)\n" {
 		t.Errorf("code %d, %q", code, stderr)
 	}
 }

@@ -15,9 +15,14 @@ import (
 type setting struct{ section, key, value string }
 
 // Set has Configure write a key of podgate.toml, such as haproxy.reload_interval.
-// The value is a bool, a number, a text or a slice of these, or a fmt.Stringer.
+// The value is a bool, a number, a text or a slice of these, or a fmt.Stringer; nil
+// removes the key.
 func (e *Edge) Set(key string, value any) {
 	section, name, _ := strings.Cut(key, ".")
+	if value == nil {
+		e.settings = slices.DeleteFunc(e.settings, func(s setting) bool { return s.section == section && s.key == name })
+		return
+	}
 	e.set(section, name, literal(value))
 }
 
