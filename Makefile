@@ -128,7 +128,7 @@ chromium:
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium fonts-dejavu-core \
 	  $$(command -v npm >/dev/null || echo npm); }
 network:
-	@PATH="$$PATH:/usr/sbin"; { command -v ip && command -v nft; } >/dev/null || { \
-	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2 nftables; }
+	@PATH="$$PATH:/usr/sbin"; command -v ip >/dev/null || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends iproute2; }
 
 include packaging/debian.mk

@@ -83,6 +83,9 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 	if got := e.say(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
 		t.Errorf("the operator's section changed from\n%sto\n%s", operators, got)
 	}
+	if text, err := os.ReadFile(e.HAProxy.Base); err != nil || string(text) != string(base)+theirs {
+		t.Errorf("the operator's file changed: %v\n%s", err, text)
+	}
 	if got := e.Reloads(); len(got) != 1 {
 		t.Errorf("reloads: %q", got)
 	}

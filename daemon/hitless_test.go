@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,20 +158,34 @@ func TestSomebodyElseReloadsHAProxy(t *testing.T) {
 }
 
 func TestALongConnectionOutlivesEverything(t *testing.T) {
-	e, l := streets(t)
-	p := newPod(t, "socket-0")
-	e.service(t, "socket", nil, p)
+	e := newEdge(t)
+	tcp := e.freeAddr(t)
+	e.Set("tcp.addresses", []string{tcp.Addr().String()})
+	e.Set("tcp.allowed_ports", []int{int(tcp.Port())})
+	e.configure(t, "")
+	l := e.openStreets(t)
+	e.service(t, "socket", nil, newPod(t, "socket-0"))
+	e.service(t, "stream", map[string]string{"tcp": fmt.Sprint(tcp.Port())}, newPod(t, "stream-0"))
 	e.awaitAnswer(t, "any", "/socket/", "200 socket-0 /")
-	conn := e.upgrade(t, "/socket/upgrade")
-	echo(t, conn, "before")
-	e.endpoints(t, "socket", newPod(t, "socket-1")) // its pod leaves
+	e.awaitServers(t, "shop_stream_80", e.pods["stream"]...)
+	conns := []*bufio.ReadWriter{upgrade(t, e.HTTP, "/socket/upgrade"), upgrade(t, tcp, "/")}
+	echoes := func(when string) {
+		t.Helper()
+		for _, conn := range conns {
+			echo(t, conn, when)
+		}
+	}
+	echoes("before")
+	e.endpoints(t, "socket", newPod(t, "socket-1")) // their pods leave
+	e.endpoints(t, "stream", newPod(t, "stream-1"))
 	e.awaitAnswer(t, "any", "/socket/", "200 socket-1 /")
-	echo(t, conn, "behind a server that left")
+	e.awaitServers(t, "shop_stream_80", e.pods["stream"]...)
+	echoes("by a server that left")
 	e.reloading(t, "more", newPod(t, "more-0"))
 	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
-	echo(t, conn, "behind a worker that was retired")
+	echoes("by an old worker")
 	e.stop(t)
-	echo(t, conn, "without podgate")
+	echoes("without podgate")
 	l.check(t)
 }
 
@@ -337,14 +352,12 @@ func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
 	}
 }
 
-// upgrade is a connection that speaks another protocol behind HTTP, as
-// WebSockets do.
-func (e *edge) upgrade(t *testing.T, path string) *bufio.ReadWriter {
+// upgrade returns a connection that speaks another protocol after an HTTP request,
+// as WebSockets do.
+func upgrade(t *testing.T, addr netip.AddrPort, path string) *bufio.ReadWriter {
 	t.Helper()
-	conn, err := net.Dial("tcp", e.HTTP.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, err := net.Dial("tcp", addr.String())
+	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: any\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", path)
 	reader := bufio.NewReader(conn)

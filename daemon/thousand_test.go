@@ -16,7 +16,7 @@ import (
 func TestAThousandEndpointChangesUnderLoad(t *testing.T) {
 	e, l := streets(t)
 	before := e.HAProxy.Pid()
-	conn := e.upgrade(t, "/cart/upgrade")
+	conn := upgrade(t, e.HTTP, "/cart/upgrade")
 	echo(t, conn, "before")
 	var pool []*edgetest.Pod
 	for n := range 6 {

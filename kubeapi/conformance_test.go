@@ -46,6 +46,7 @@ func TestConformanceFollow(t *testing.T) {
 			{"the selector of a Service changes", selectorOfAService},
 			{"Services leave and enter the selector that is followed", selectorThatIsFollowed},
 			{"there is more than a page", moreThanAPage},
+			{"nodes, and a Service with node ports", nodesAndNodePorts},
 			{"watches time out under changes", watchTimeouts},
 			{"RBAC is withdrawn and given back", accessWithdrawn},
 			{"RBAC allows lists and no watches", watchNotAllowed},

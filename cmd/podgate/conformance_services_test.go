@@ -9,118 +9,186 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// service is a Service with a selector and the pods behind it, which it scales
-// and rolls as a Deployment does. One goroutine at a time may change it.
+// service is a Service with a selector, and its pods, which it scales and rolls as
+// a Deployment does. One goroutine at a time may change it.
 type service struct {
 	namespace, name string
 	annotations     map[string]string // without the prefix
-	protocol        string            // "http" or "tcp"
-	replicas        int
-	target          *target // where the load reaches it
+	replicas        int               // at first
+	host            string            // "" for any
+	path, strip     string
+	port            uint16 // of a TCP frontend; zero for HTTP
 
-	kubelet *kubelet
-	pods    []*pod
-	serial  int // of the next pod
+	pods   []*pod
+	serial int    // of the next pod
+	remove func() // has the clients ask for it no more; nil: they do not
+}
+
+// plain is a Service without annotations, reached by its name.
+func plain(namespace, name string, replicas int) *service {
+	return &service{namespace: namespace, name: name, replicas: replicas, path: "/" + name + "/work", strip: "/" + name}
+}
+
+// hosted is a Service that has a host for itself.
+func hosted(namespace, name string, replicas int) *service {
+	host := name + ".example.com"
+	return &service{namespace: namespace, name: name, replicas: replicas, host: host, path: "/work", annotations: map[string]string{"host": host}}
+}
+
+// overTCP is a Service with a TCP port of its own.
+func overTCP(namespace, name string, replicas int, port uint16) *service {
+	return &service{namespace: namespace, name: name, replicas: replicas, path: "/work", port: port, annotations: map[string]string{"tcp": fmt.Sprint(port)}}
+}
+
+// lasting returns the Services that exist from start to end.
+func lasting() []*service {
+	sticky := plain("bank", "portal", 5)
+	sticky.annotations = map[string]string{"cookie-sticky-session": "true"}
+	paths := plain("shop", "search", 4)
+	paths.annotations = map[string]string{"path": "/find,/search/v2", "algorithm": "leastconn"}
+	paths.path, paths.strip = "/search/v2/work", ""
+	return []*service{
+		plain("shop", "cart", 6),
+		plain("shop", "catalog", 8),
+		plain("shop", "checkout", 1), // no other pod to fall back on
+		hosted("bank", "ledger", 4),
+		sticky,
+		paths,
+		overTCP("bank", "postgres", 4, 5432),
+	}
 }
 
 func (s *service) key() string { return s.namespace + "/" + s.name }
 
-// create creates the Service and its pods.
-func (s *service) create(ctx context.Context) error {
+// target is the Service as clients reach it. Those with a cookie must stay with
+// its pod.
+func (s *service) target(http netip.AddrPort, stays func(string) bool) edgetest.Target {
+	if s.port != 0 {
+		http = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), s.port)
+	}
+	return edgetest.Target{
+		Service: s.key(), Request: edgetest.Request{Addr: http, Host: s.host, Path: s.path}, Strip: s.strip, TCP: s.port != 0, Stays: stays,
+	}
+}
+
+// create creates the Service and its pods, and has the clients ask for it once it
+// is answered.
+func (s *story) create(ctx context.Context, one *service) error {
 	annotations := realapi.Object{}
-	for key, value := range s.annotations {
+	for key, value := range one.annotations {
 		annotations["serviceloadbalancer/lb."+key] = value
 	}
-	err := s.kubelet.api.Create(ctx, "/api/v1/namespaces/"+s.namespace+"/services", realapi.Object{
+	err := s.cluster.Admin.Create(ctx, "/api/v1/namespaces/"+one.namespace+"/services", realapi.Object{
 		"apiVersion": "v1",
 		"kind":       "Service",
-		"metadata":   realapi.Object{"name": s.name, "annotations": annotations},
+		"metadata":   realapi.Object{"name": one.name, "annotations": annotations},
 		"spec": realapi.Object{
-			"selector": realapi.Object{"app": s.name},
-			// By name: podgate has to take the number from the slices.
+			"selector": realapi.Object{"app": one.name},
+			// By name: podgate has to find the number in the slices.
 			"ports": []realapi.Object{{"name": "http", "port": 80, "targetPort": "web"}},
 		},
 	})
 	if err != nil {
 		return err
 	}
-	return s.scale(ctx, s.replicas)
+	return errors.Join(s.scale(ctx, one, one.replicas), s.ask(ctx, one))
 }
 
-// remove deletes the Service, then its pods.
-func (s *service) remove(ctx context.Context) error {
-	path := "/api/v1/namespaces/" + s.namespace + "/services/" + s.name
-	if err := s.kubelet.api.Do(ctx, http.MethodDelete, path, "", nil, nil); err != nil {
-		return err
-	}
-	return s.scale(ctx, 0)
-}
-
-// scale starts or stops pods, all at once, and returns when the slices say so.
-func (s *service) scale(ctx context.Context, replicas int) error {
-	if n := len(s.pods) - replicas; n > 0 {
-		leaving := s.pods[:n]
-		s.pods = s.pods[n:]
-		return atOnce(len(leaving), func(i int) error { return s.kubelet.stop(ctx, s, leaving[i]) })
-	}
-	started := make([]*pod, replicas-len(s.pods))
-	err := atOnce(len(started), func(i int) error {
-		var err error
-		started[i], err = s.kubelet.start(ctx, s, s.serial+i)
-		return err
-	})
-	s.serial += len(started)
-	s.pods = append(s.pods, started...)
+// ask has the clients ask for the Service once it is answered.
+func (s *story) ask(ctx context.Context, one *service) (err error) {
+	one.remove, err = s.load.Add(ctx, one.target(s.edge.HTTP, s.kubelet.stays))
 	return err
 }
 
-// roll replaces every pod, one by one: the new one's endpoint is there before
-// the old one is deleted.
-func (s *service) roll(ctx context.Context) error {
-	for range len(s.pods) {
-		if err := s.scale(ctx, len(s.pods)+1); err != nil {
+// delete deletes the Service, then its pods, and waits for the last answer to it.
+func (s *story) delete(ctx context.Context, one *service) error {
+	one.remove()
+	path := "/api/v1/namespaces/" + one.namespace + "/services/" + one.name
+	if err := s.cluster.Admin.Do(ctx, http.MethodDelete, path, "", nil, nil); err != nil {
+		return err
+	}
+	if err := s.scale(ctx, one, 0); err != nil {
+		return err
+	}
+	return edgetest.Await(ctx, one.key()+" is removed", func() error {
+		err := edgetest.Ask(one.target(s.edge.HTTP, nil))
+		if one.port == 0 && errors.Is(err, edgetest.StatusError(http.StatusNotFound)) || one.port != 0 && err != nil && !isStatus(err) {
+			return nil // the port of a TCP Service is closed
+		}
+		return fmt.Errorf("it is answered: %w", err)
+	})
+}
+
+func isStatus(err error) bool {
+	var status edgetest.StatusError
+	return errors.As(err, &status)
+}
+
+// scale starts or stops pods, all at once, and returns when the slices show it.
+func (s *story) scale(ctx context.Context, one *service, replicas int) error {
+	if n := len(one.pods) - replicas; n > 0 {
+		leaving := one.pods[:n]
+		one.pods = one.pods[n:]
+		return atOnce(leaving, func(p *pod) error { return s.kubelet.stop(ctx, one, p) })
+	}
+	started := make([]*pod, replicas-len(one.pods))
+	indices := make([]int, len(started))
+	for i := range indices {
+		indices[i] = i
+	}
+	err := atOnce(indices, func(i int) (err error) {
+		started[i], err = s.kubelet.start(ctx, one, one.serial+i)
+		return err
+	})
+	one.serial += len(started)
+	one.pods = append(one.pods, started...)
+	return err
+}
+
+// roll replaces every pod, one by one: the new one's endpoint is there before the
+// old one is deleted.
+func (s *story) roll(ctx context.Context, one *service) error {
+	for range len(one.pods) {
+		if err := s.scale(ctx, one, len(one.pods)+1); err != nil {
 			return err
 		}
-		if err := s.scale(ctx, len(s.pods)-1); err != nil {
+		if err := s.scale(ctx, one, len(one.pods)-1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reached waits until every pod has had a request of the load.
-func (s *service) reached(ctx context.Context, within time.Duration) error {
-	deadline := time.Now().Add(within)
-	for _, p := range s.pods {
-		for p.served.Load() == 0 {
-			if time.Now().After(deadline) {
-				return fmt.Errorf("pod %s of %s (%s) has had no request %v after its endpoint came", p.name, s.key(), p.address, within)
+// reached waits until every pod has answered a request.
+func (one *service) reached(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for _, p := range one.pods {
+		for p.Served() == 0 {
+			if !edgetest.Pause(ctx, 10*time.Millisecond) {
+				return fmt.Errorf("pod %s of %s at %s was not asked within %v", p.Name, one.key(), p.Addr, within)
 			}
-			pause(ctx, 10*time.Millisecond)
 		}
 	}
 	return nil
 }
 
-// atOnce calls f with 0 to n-1 concurrently and returns all errors.
-func atOnce(n int, f func(i int) error) error {
+// atOnce calls f for all of some concurrently and returns all errors.
+func atOnce[T any](all []T, f func(T) error) error {
 	errs := make(chan error)
-	for i := range n {
-		go func() { errs <- f(i) }()
+	for _, one := range all {
+		go func() { errs <- f(one) }()
 	}
-	var all []error
-	for range n {
-		all = append(all, <-errs)
+	var failed []error
+	for range all {
+		failed = append(failed, <-errs)
 	}
-	return errors.Join(all...)
-}
-
-// forEach calls f with all Services concurrently and returns all errors.
-func forEach(services []*service, f func(s *service) error) error {
-	return atOnce(len(services), func(i int) error { return f(services[i]) })
+	return errors.Join(failed...)
 }

@@ -34,7 +34,6 @@ const NodeName = "node-1"
 type Config struct {
 	ServerFlags []string // of kube-apiserver; the last one of a name counts
 	Controllers []string // beside those of EndpointSlices and of garbage
-	Addr        string   // beside loopback, where the API server listens, on the same port; "" for nowhere
 }
 
 // Cluster is a control plane. Its methods are called by one goroutine at a time;
@@ -112,9 +111,6 @@ func (c *Cluster) StartServer(t TB, flags ...string) {
 		"--service-account-signing-key-file=" + c.file("accounts.key"),
 		// Pods here mount nothing and need not wait for their namespace's account.
 		"--disable-admission-plugins=ServiceAccount",
-	}
-	if c.config.Addr != "" {
-		args = append(args, "--bind-address=0.0.0.0")
 	}
 	args = append(append(args, c.config.ServerFlags...), flags...)
 	c.server = StartProcess(c.t, c.folder, "kube-apiserver", c.binary, args...)
