@@ -234,33 +234,35 @@ func TestALostMemoryCostsOneReload(t *testing.T) {
 
 func TestPodgateWaitsForTheAPIServer(t *testing.T) {
 	e := newEdge(t)
+	api, err := edgetest.StartProxy("tcp", "127.0.0.1:0", strings.TrimPrefix(e.Cluster.URL(), "http://"), nil)
+	must(t, err)
+	t.Cleanup(api.Close)
+	e.Set("kubernetes.server", "http://"+api.Addr())
+	e.configure(t, "")
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.stop(t)
-	e.Cluster.Stop()
-	said := e.tapSockets(t)
-	e.configure(t, "")
+	api.Set(edgetest.Mode{Refuse: true})
+	sent := e.tapSockets(t)
 	e.Log.Reset()
+	before := api.Accepted()
 	e.start(t)
-	eventually(t, "podgate says that it waits", func() error {
-		if !strings.Contains(e.Log.String(), "API server") {
-			return fmt.Errorf("it says %q", e.Log)
+	eventually(t, "podgate tries the API server again and again", func() error {
+		if n := api.Accepted() - before; n < 8 { // Services and EndpointSlices, four times each
+			return fmt.Errorf("it has tried %d times", n)
 		}
 		return nil
 	})
-	time.Sleep(2500 * time.Millisecond) // more than two polls, for what must not happen
-	if n := strings.Count(e.Log.String(), "level=WARN"); n != 1 {
+	if n := strings.Count(e.Log.String(), "level=WARN"); n != 1 || !strings.Contains(e.Log.String(), "API server unreachable") {
 		t.Errorf("it warned %d times:\n%s", n, e.Log)
 	}
-	if said.size() > 0 {
-		t.Errorf("HAProxy was spoken to: %q", said.changes())
+	if sent.size() > 0 {
+		t.Errorf("it sent commands to HAProxy: %q", sent.changes())
 	}
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.service(t, "late", nil, newPod(t, "late-0"))
-	if err := e.Cluster.Start(""); err != nil {
-		t.Fatal(err)
-	}
+	api.Set(edgetest.Mode{})
 	began := time.Now()
 	e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 	t.Logf("followed %s after the API server came up", time.Since(began).Round(time.Millisecond))
@@ -307,29 +309,44 @@ func TestAStopInTheMiddleOfAChangeLeavesItInTheFiles(t *testing.T) {
 }
 
 // TestAStopAtAnyMomentLeavesWhatRunsInTheFiles stops podgate while it loads its
-// first configuration: what HAProxy serves then it serves when it was started
-// again.
+// first configuration, each time when it sends another command to HAProxy, and when
+// HAProxy has just begun to serve: what it serves then, it serves after a restart.
 func TestAStopAtAnyMomentLeavesWhatRunsInTheFiles(t *testing.T) {
-	served := 0
-	for delay := 20 * time.Millisecond; delay < 320*time.Millisecond; delay += 15 * time.Millisecond {
-		e := newEdge(t)
-		e.service(t, "cart", nil, newPod(t, "cart-0"))
-		e.start(t)
-		time.Sleep(delay)
-		e.stop(t)
-		before, _ := e.Get(t.Context(), "any", "/cart/")
-		if before == "200 cart-0 /" {
-			served++
+	const served = 0
+	for _, command := range []int{1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 20, served} {
+		name := fmt.Sprintf("at command %d", command)
+		if command == served {
+			name = "when it is served"
 		}
-		if err := e.HAProxy.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if after, err := e.Get(t.Context(), "any", "/cart/"); before == "200 cart-0 /" && after != before {
-			t.Errorf("stopped after %s: %s, %v", delay, after, err)
-		}
-		must(t, e.Close())
+		t.Run(name, func(t *testing.T) {
+			e := newEdge(t)
+			e.service(t, "cart", nil, newPod(t, "cart-0"))
+			sent := e.tapSockets(t)
+			stopping := make(chan struct{}) // closed when podgate was told to stop
+			commands := 0
+			sent.listen(func(string) {
+				if commands++; commands == command {
+					e.Interrupt()
+					close(stopping)
+				}
+			})
+			e.start(t)
+			if command == served {
+				e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+			} else {
+				<-stopping
+			}
+			e.stop(t)
+			before, _ := e.Get(t.Context(), "any", "/cart/")
+			e.restartHAProxy(t)
+			if after, err := e.Get(t.Context(), "any", "/cart/"); before == "200 cart-0 /" && after != before {
+				t.Errorf("HAProxy answers %q, %v; before its restart it answered %q", after, err, before)
+			}
+			if command == served && before == "" {
+				t.Error("HAProxy does not answer after podgate was stopped")
+			}
+		})
 	}
-	t.Logf("served at %d of 20 stops", served)
 }
 
 func TestAHostileAnnotationIsAProblemOfItsServiceAlone(t *testing.T) {
@@ -549,7 +566,10 @@ exec %s "$@"
 }
 
 func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
-	e, l := streets(t)
+	e := newEdge(t)
+	e.Set("haproxy.reload_interval", "0s") // each change is an attempt
+	e.configure(t, "")
+	l := e.openStreets(t)
 	base, err := os.ReadFile(e.HAProxy.Base)
 	if err != nil {
 		t.Fatal(err)
@@ -563,7 +583,6 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
 		e.endpoints(t, "cart", p)
 		e.awaitServers(t, "shop_cart_80", p)
-		time.Sleep(100 * time.Millisecond)
 	}
 	log := e.Log.String()
 	if told, over := strings.Count(log, "HAProxy is out of sync"), strings.Count(log, "in sync again"); told != 1 || over != 0 {

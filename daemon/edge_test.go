@@ -4,6 +4,8 @@ package daemon_test
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +45,7 @@ func newEdgeOf(t *testing.T, c *edgetest.Cluster, o haproxytest.Options) *edge {
 	haproxytest.Need(t)
 	opened, err := edgetest.OpenEdge(t.Context(), c, edgetest.Options{HAProxy: o})
 	must(t, err)
-	e := &edge{Edge: opened, errorFiles: t.TempDir(), pods: map[string][]*edgetest.Pod{}}
+	e := &edge{Edge: opened, errorFiles: filepath.Join(opened.Folder, "errors"), pods: map[string][]*edgetest.Pod{}}
 	t.Cleanup(func() {
 		e.stop(t)
 		if t.Failed() {
@@ -61,6 +63,7 @@ func newEdgeOf(t *testing.T, c *edgetest.Cluster, o haproxytest.Options) *edge {
 			d.Config.Kubernetes.ResyncInterval = e.resync
 		}
 	}
+	must(t, os.Mkdir(e.errorFiles, 0o755))
 	e.Set("kubernetes.poll_interval", "1s")
 	e.Set("haproxy.error_files", e.errorFiles)
 	e.Set("haproxy.reload_interval", "100ms")

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -307,35 +306,17 @@ func TestDrainWaitsForSessions(t *testing.T) {
 	c.awaitHealth(t, "200")
 	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	l := c.startLoad(t, "/cart/a")
-	began := time.Now()
-	drained := make(chan string)
-	var waiting sync.WaitGroup
-	waiting.Go(func() {
-		out, err := c.tryDrain(t, drain.Options{Wait: true})
-		drained <- fmt.Sprint(out, err)
-	})
+	drained := c.drainAside(t)
 	c.awaitHealth(t, "503")
 	// An upgraded connection lasts; the others end with their next answer.
-	conn, err := net.Dial("tcp", c.HTTP.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprint(conn, "GET /cart/ HTTP/1.1\r\nHost: any\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-	if _, err := conn.Read(make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
+	conn := upgrade(t, c.HTTP, "/cart/")
 	l.check(t)
-	select {
-	case out := <-drained:
-		t.Fatalf("it did not wait for the session: %s", out)
-	case <-time.After(time.Until(began.Add(1500 * time.Millisecond))): // for what must not happen
+	drained.awaitLine(t, "waiting for 1 sessions to end")
+	echo(t, conn, "which goes on")
+	must(t, conn.Close())
+	if got := drained.end(); got != "" || !strings.HasSuffix(drained.out.String(), "drained: no sessions are left\n") {
+		t.Errorf("got %s: %q", got, &drained.out)
 	}
-	conn.Close()
-	if out := <-drained; !strings.HasSuffix(out, "drained: no sessions are left\n<nil>") {
-		t.Errorf("got %q", out)
-	}
-	waiting.Wait()
 }
 
 func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
@@ -371,7 +352,7 @@ func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
 	c := newChecked(t, "drain_wait = \"1s\"\n")
 	drained := c.drainAside(t)
 	drained.awaitLine(t, "retrying for 10s: HAProxy has not loaded podgate's configuration")
-	time.Sleep(wait / 2) // a wait from the command's start would end early by it
+	edgetest.Pause(t.Context(), wait/2) // a wait from the command's start would end early by it
 	told := time.Now()
 	c.start(t)
 	c.awaitHealth(t, "503")

@@ -105,7 +105,7 @@ func TestReadinessFlapsUnderLoad(t *testing.T) {
 		flaps := edgetest.Ready(steady, flapping)
 		flaps[1].Ready, flaps[1].Serving = n%2 == 1, n%2 == 1
 		must(t, e.Cluster.SetEndpoints("cart", flaps...))
-		time.Sleep(2 * time.Millisecond) // some flaps are shorter than podgate's pass, some are longer
+		edgetest.Pause(t.Context(), 2*time.Millisecond) // some flaps are shorter than podgate's pass, some are longer
 	}
 	e.awaitServers(t, "shop_cart_80", steady, flapping)
 	l.check(t)
@@ -168,7 +168,7 @@ func TestALongConnectionOutlivesEverything(t *testing.T) {
 	e.service(t, "stream", map[string]string{"tcp": fmt.Sprint(tcp.Port())}, newPod(t, "stream-0"))
 	e.awaitAnswer(t, "any", "/socket/", "200 socket-0 /")
 	e.awaitServers(t, "shop_stream_80", e.pods["stream"]...)
-	conns := []*bufio.ReadWriter{upgrade(t, e.HTTP, "/socket/upgrade"), upgrade(t, tcp, "/")}
+	conns := []upgraded{upgrade(t, e.HTTP, "/socket/upgrade"), upgrade(t, tcp, "/")}
 	echoes := func(when string) {
 		t.Helper()
 		for _, conn := range conns {
@@ -352,27 +352,32 @@ func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
 	}
 }
 
-// upgrade returns a connection that speaks another protocol after an HTTP request,
-// as WebSockets do.
-func upgrade(t *testing.T, addr netip.AddrPort, path string) *bufio.ReadWriter {
+// upgraded is a connection that speaks another protocol after an HTTP request, as
+// WebSockets do.
+type upgraded struct {
+	net.Conn
+	lines *bufio.Reader
+}
+
+func upgrade(t *testing.T, addr netip.AddrPort, path string) upgraded {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr.String())
 	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: any\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", path)
-	reader := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(reader, nil)
+	lines := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(lines, nil)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("upgrade: %v, %v", resp, err)
 	}
-	return bufio.NewReadWriter(reader, bufio.NewWriter(conn))
+	return upgraded{conn, lines}
 }
 
-func echo(t *testing.T, conn *bufio.ReadWriter, text string) {
+// echo sends a line and wants it back.
+func echo(t *testing.T, conn upgraded, text string) {
 	t.Helper()
 	fmt.Fprintln(conn, text)
-	conn.Flush()
-	if got, err := conn.ReadString('\n'); err != nil || strings.TrimSpace(got) != text {
+	if got, err := conn.lines.ReadString('\n'); err != nil || strings.TrimSpace(got) != text {
 		t.Errorf("%s: got %q, %v", text, got, err)
 	}
 }

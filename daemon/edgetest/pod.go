@@ -204,15 +204,20 @@ func (p *Pod) quiet(since time.Time) time.Duration {
 // Leave shuts the pod down once no request has run for grace. If ctx ends before
 // that, the pod goes on.
 func (p *Pod) Leave(ctx context.Context, grace time.Duration) {
-	since := time.Now()
-	for p.quiet(since) < grace {
-		if !Pause(ctx, 20*time.Millisecond) {
-			return
-		}
-	}
-	if p.server.Shutdown(ctx) == nil {
+	if p.awaitQuiet(ctx, grace) && p.server.Shutdown(ctx) == nil {
 		<-p.served
 	}
+}
+
+// awaitQuiet waits until no request has run for grace, and reports whether that was
+// before ctx ended.
+func (p *Pod) awaitQuiet(ctx context.Context, grace time.Duration) bool {
+	for since := time.Now(); p.quiet(since) < grace; {
+		if !Pause(ctx, 20*time.Millisecond) {
+			return false
+		}
+	}
+	return true
 }
 
 // Close ends the pod immediately, with the requests that run. It may be called

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"podgate/kubeapi"
@@ -24,29 +25,31 @@ func startPod(t *testing.T, o PodOptions) *Pod {
 	return p
 }
 
-func TestAPodLeavesAfterItsRequestsAndAGrace(t *testing.T) {
-	const grace = 100 * time.Millisecond
+func TestAPodWaitsForItsRequestsAndAGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const grace = 2 * time.Second
+		var p Pod
+		p.begin() // a request
+		quiet := make(chan bool, 1)
+		go func() { quiet <- p.awaitQuiet(t.Context(), grace) }()
+		time.Sleep(time.Hour)
+		if len(quiet) > 0 {
+			t.Fatal("the pod left with a request running")
+		}
+		ended := time.Now()
+		p.end()
+		if ok, took := <-quiet, time.Since(ended); !ok || took < grace || took > grace+time.Second {
+			t.Errorf("the pod left %v after its last request, %v, want %v", took, ok, grace)
+		}
+	})
+}
+
+func TestAPodThatLeftDoesNotListen(t *testing.T) {
 	p := startPod(t, PodOptions{Name: "cart-0"})
-	p.begin() // a request
-	left := make(chan struct{})
-	go func() {
-		defer close(left)
-		p.Leave(t.Context(), grace)
-	}()
-	select {
-	case <-left:
-		t.Fatal("the pod left with a request running")
-	case <-time.After(2 * grace):
-	}
-	ended := time.Now()
-	p.end()
-	<-left
-	if took := time.Since(ended); took < grace {
-		t.Errorf("the pod left %v after its last request, want at least %v", took, grace)
-	}
+	p.Leave(t.Context(), time.Millisecond)
 	if conn, err := net.Dial("tcp", p.Addr.String()); err == nil {
 		conn.Close()
-		t.Error("the pod listens after it left")
+		t.Error("it does")
 	}
 }
 

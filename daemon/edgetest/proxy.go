@@ -29,6 +29,7 @@ type Proxy struct {
 	mode     atomic.Pointer[Mode]
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
+	accepted atomic.Int64
 	running  sync.WaitGroup
 
 	mu    sync.Mutex
@@ -55,6 +56,9 @@ func StartProxy(network, addr, server string, heard func(text string)) (*Proxy, 
 
 // Addr returns the address that it listens at.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Accepted returns how many connections clients have opened, refused ones included.
+func (p *Proxy) Accepted() int { return int(p.accepted.Load()) }
 
 // Set changes how connections are treated, existing ones included.
 func (p *Proxy) Set(m Mode) {
@@ -92,6 +96,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
+		p.accepted.Add(1)
 		if p.mode.Load().Refuse || !p.keep(conn) {
 			_ = conn.Close()
 			continue
