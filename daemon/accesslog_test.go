@@ -28,11 +28,13 @@ type accessLine struct {
 // TestTheAccessLogNamesServiceAndClient reads what HAProxy logs as syslog would,
 // behind a load balancer of each kind.
 func TestTheAccessLogNamesServiceAndClient(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct{ cloud, before, header string }{
 		"PROXY header":    {"proxy = [\"http\"]\n", proxied, "X-Forwarded-For: 6.6.6.6"},
 		"X-Forwarded-For": {"forwarded_hops = 1\n", "", "X-Forwarded-For: 6.6.6.6, 192.0.2.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := newEdge(t)
 			socket := filepath.Join(e.Folder, "log.sock")
 			log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})

@@ -37,6 +37,7 @@ func (e *edge) says(t *testing.T, text string, times int) {
 }
 
 func TestTheNextAPIServerIsFollowedAndKept(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	one, two := kubeapitest.OpenDoor(t, e.Cluster), kubeapitest.OpenDoor(t, e.Cluster)
 	e.follows(t, one, two)
@@ -84,6 +85,7 @@ func TestTheNextAPIServerIsFollowedAndKept(t *testing.T) {
 }
 
 func TestAnOutageOfTheAPIServerCostsNoRequest(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	for n := range 3 {
 		e.Cluster.Stop()
@@ -104,6 +106,7 @@ func TestAnOutageOfTheAPIServerCostsNoRequest(t *testing.T) {
 // TestTheAPIServerIsGoneForGood: podgate and HAProxy are restarted again and
 // again, each alone and together, and traffic stays as it was.
 func TestTheAPIServerIsGoneForGood(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	l := e.openStreets(t)
 	e.endpoints(t, "shop", newPod(t, "shop-2")) // by runtime, not by the reload

@@ -49,6 +49,7 @@ backend edges
 // TestTwoEdgesBehindALoadBalancer is what operators do with an edge node while
 // clients go on.
 func TestTwoEdgesBehindALoadBalancer(t *testing.T) {
+	t.Parallel()
 	one := &checked{edge: newEdge(t)}
 	two := &checked{edge: newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2"})}
 	for _, e := range []*checked{one, two} {

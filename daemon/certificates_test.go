@@ -29,6 +29,7 @@ import (
 // TestCertificatesAreFollowed goes through what becomes of certificate files, by
 // the ways in which programs write them, with one reload: the first.
 func TestCertificatesAreFollowed(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "shop.pem", "first.test", "shop.test")
 	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
@@ -229,6 +230,7 @@ func (e *tlsEdge) tellings(t *testing.T) map[string]string {
 }
 
 func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "shop.pem", "shop.test")
 	e.certify(t, "other.pem", "other.test")
@@ -292,6 +294,7 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 // TestARenewalFailsNoHandshake has clients that never stop while a certificate
 // is renewed, again and again.
 func TestARenewalFailsNoHandshake(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "shop.pem", "shop-0.test", "shop.test")
 	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
@@ -339,6 +342,7 @@ func TestARenewalFailsNoHandshake(t *testing.T) {
 }
 
 func TestCertificatesOfOthersAreDrift(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.resync = 200 * time.Millisecond
 	e.certify(t, "shop.pem", "shop.test")
@@ -391,6 +395,7 @@ func TestCertificatesOfOthersAreDrift(t *testing.T) {
 // TestARestartWithCertificatesChangesNothing is about podgate alone: HAProxy has
 // what it should have.
 func TestARestartWithCertificatesChangesNothing(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	said := e.tapSockets(t)
 	e.certify(t, "default.pem", "default.test")

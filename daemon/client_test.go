@@ -152,6 +152,7 @@ func (e *edge) checkClients(t *testing.T, addr netip.AddrPort, rows []clientRow)
 }
 
 func TestAPROXYHeaderIsBelievedFromListedSourcesAlone(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	tcp, plain, told := e.freeAddr(t), e.freeAddr(t), e.freeAddr(t)
 	e.configure(t, fmt.Sprintf(`[tcp]
@@ -265,6 +266,7 @@ func TestAPROXYHeaderIsTrustedOnTheTLSFrontend(t *testing.T) {
 }
 
 func TestXForwardedForIsBelievedFromListedSourcesAlone(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		hops int
 		rows []clientRow

@@ -26,6 +26,7 @@ import (
 const notFound = "404 404 no Service is reached by this host and path"
 
 func TestAServiceIsServedAndFollowed(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	one, two := newPod(t, "one"), newPod(t, "two")
 	e.service(t, "cart", nil, one)
@@ -42,6 +43,7 @@ func TestAServiceIsServedAndFollowed(t *testing.T) {
 }
 
 func TestRoutesAreChosenAsPromised(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	for name, annotations := range map[string]map[string]string{
 		"byhost":   {"host": "Shop.Example.com"},
@@ -97,6 +99,7 @@ func TestRoutesAreChosenAsPromised(t *testing.T) {
 }
 
 func TestEndpointChangesCauseNoReloadAndNoFailure(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	pods := []*edgetest.Pod{newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2")}
 	e.service(t, "cart", nil, pods...)
@@ -128,6 +131,7 @@ func TestEndpointChangesCauseNoReloadAndNoFailure(t *testing.T) {
 }
 
 func TestARestartOfPodgateChangesNothing(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	said := e.tapSockets(t)
 	e.configure(t, `[tcp]
@@ -175,8 +179,10 @@ allowed_ports = [`+fmt.Sprint(e.freeAddr(t).Port())+"]\n")
 // TestAReloadThatWasCutShortIsFollowed is about a podgate that was killed when
 // it had written the next configuration and HAProxy had not loaded it.
 func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
+	t.Parallel()
 	for name, known := range map[string]bool{"what HAProxy has is known": true, "what HAProxy has is not known": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := newEdge(t)
 			e.service(t, "cart", nil, newPod(t, "cart-0"))
 			e.start(t)
@@ -208,6 +214,7 @@ func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
 }
 
 func TestALostMemoryCostsOneReload(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)
@@ -233,6 +240,7 @@ func TestALostMemoryCostsOneReload(t *testing.T) {
 }
 
 func TestPodgateWaitsForTheAPIServer(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	api, err := edgetest.StartProxy("tcp", "127.0.0.1:0", strings.TrimPrefix(e.Cluster.URL(), "http://"), nil)
 	must(t, err)
@@ -269,6 +277,7 @@ func TestPodgateWaitsForTheAPIServer(t *testing.T) {
 }
 
 func TestStopLeavesHAProxyServing(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)
@@ -287,6 +296,7 @@ func TestStopLeavesHAProxyServing(t *testing.T) {
 // TestAStopInTheMiddleOfAChangeLeavesItInTheFiles tells podgate to stop at the
 // moment when it says to HAProxy what another one reads when it starts.
 func TestAStopInTheMiddleOfAChangeLeavesItInTheFiles(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	said := e.tapSockets(t)
 	e.configure(t, "")
@@ -312,6 +322,7 @@ func TestAStopInTheMiddleOfAChangeLeavesItInTheFiles(t *testing.T) {
 // first configuration, each time when it sends another command to HAProxy, and when
 // HAProxy has just begun to serve: what it serves then, it serves after a restart.
 func TestAStopAtAnyMomentLeavesWhatRunsInTheFiles(t *testing.T) {
+	t.Parallel()
 	const served = 0
 	for _, command := range []int{1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 20, served} {
 		name := fmt.Sprintf("at command %d", command)
@@ -319,6 +330,7 @@ func TestAStopAtAnyMomentLeavesWhatRunsInTheFiles(t *testing.T) {
 			name = "when it is served"
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := newEdge(t)
 			e.service(t, "cart", nil, newPod(t, "cart-0"))
 			sent := e.tapSockets(t)
@@ -350,6 +362,7 @@ func TestAStopAtAnyMomentLeavesWhatRunsInTheFiles(t *testing.T) {
 }
 
 func TestAHostileAnnotationIsAProblemOfItsServiceAlone(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.service(t, "evil", nil, newPod(t, "evil-0"))
@@ -423,6 +436,7 @@ func (e *edge) filesWithout(t *testing.T, service string) string {
 }
 
 func TestABadConfigurationLeavesTheOldOneInForce(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)
@@ -444,6 +458,7 @@ func TestABadConfigurationLeavesTheOldOneInForce(t *testing.T) {
 }
 
 func TestSIGHUPReadsEverythingAgain(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil)
 	e.start(t)
@@ -459,6 +474,7 @@ func TestSIGHUPReadsEverythingAgain(t *testing.T) {
 }
 
 func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	err := e.Cluster.SetService(kubeapi.Service{
@@ -478,6 +494,7 @@ func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
 }
 
 func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)
@@ -495,6 +512,7 @@ func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {
 }
 
 func TestAPortThatIsTakenIsSetAside(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	taken := newPod(t, "taken")
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
@@ -519,6 +537,7 @@ func TestAPortThatIsTakenIsSetAside(t *testing.T) {
 }
 
 func TestWhatHAProxyRefusesIsSetAside(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	// HAProxy is asked in the words of a wrapper that finds fault with one path.
@@ -566,6 +585,7 @@ exec %s "$@"
 }
 
 func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.Set("haproxy.reload_interval", "0s") // each change is an attempt
 	e.configure(t, "")
@@ -599,6 +619,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 }
 
 func TestDrainingEndpointsServeWhatTheyHave(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	leaving, staying := newPod(t, "cart-0"), newPod(t, "cart-1")
 	e.service(t, "cart", nil, leaving, staying)

@@ -43,6 +43,7 @@ func (e *edge) awaitNoDifference(t *testing.T) {
 }
 
 func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	one, two := newPod(t, "one"), newPod(t, "two")
 	e.service(t, "cart", nil, one)

@@ -16,6 +16,7 @@ import (
 // TestDriftIsRepairedAndTold changes the running HAProxy by hand, as an
 // operator would at night, and leaves podgate to notice.
 func TestDriftIsRepairedAndTold(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.resync = 300 * time.Millisecond
 	theirs := "\nbackend theirs\n  mode http\n  server mine 127.0.0.1:9 weight 7 disabled\n"
@@ -94,6 +95,7 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 // TestFilesThatSomebodyElseChangedAreWrittenAgain leaves it to the resync to
 // notice, while nothing changes in the cluster.
 func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.resync = 300 * time.Millisecond
 	one := newPod(t, "one")

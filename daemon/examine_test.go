@@ -64,6 +64,7 @@ func hostname(t *testing.T) string {
 }
 
 func TestExamineNamesWhatIsBroken(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		breaks func(t *testing.T, e *edge)
@@ -175,6 +176,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 		}, []string{"FAIL api: watch services", "FAIL api: watch endpointslices", "FAIL sockets: haproxy.master_socket"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
 			e := newEdge(t)
 			e.service(t, "cart", nil, newPod(t, "cart-0"))
 			row.breaks(t, e)
@@ -192,6 +194,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 }
 
 func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	for _, name := range []string{"cart", "till"} {
 		e.service(t, name, map[string]string{"host": name + ".shop.test", "sslTerm": "true", "tls-secret": "shop-tls"}, newPod(t, name))
@@ -209,6 +212,7 @@ func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
 }
 
 func TestExamineFindsNothingWrongWithWhatRuns(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)

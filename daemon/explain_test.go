@@ -37,6 +37,7 @@ func (e *edge) explain(t *testing.T, of string, names *strings.Replacer) (string
 }
 
 func TestExplainTellsAServiceWhole(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.hurry = true
 	alive, dead, drained := newPod(t, "alive"), newPod(t, "dead"), newPod(t, "drained")
@@ -102,6 +103,7 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 // TestExplainAgreesWithHAProxy asks both where the requests of
 // TestRoutesAreChosenAsPromised go.
 func TestExplainAgreesWithHAProxy(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	for name, annotations := range map[string]map[string]string{
 		"byhost": {"host": "shop.example.com"}, "bypath": {"host": "shop.example.com", "path": "/api,/v1/api"},
@@ -149,6 +151,7 @@ func TestExplainAgreesWithHAProxy(t *testing.T) {
 // TestExplainTellsOfTLS asks about what a client meets before its request is
 // read, and about who never gets there.
 func TestExplainTellsOfTLS(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.setHTTPS(t, "redirect_port = 8443")
 	e.certify(t, "shop.pem", "shop.test", "*.apps.test")
@@ -183,6 +186,7 @@ func TestExplainTellsOfTLS(t *testing.T) {
 // TestExplainTellsOfClientCertificates and of the default certificate, also where
 // TLS ends on a TCP port.
 func TestExplainTellsOfClientCertificates(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	port := e.freeAddr(t)
 	ca := filepath.Join(t.TempDir(), "clients.pem")
@@ -236,6 +240,7 @@ func (e *tlsEdge) certificateFile(t *testing.T, prefix string) string {
 }
 
 func TestWhatHappenedIsRemembered(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.start(t)

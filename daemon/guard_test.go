@@ -69,8 +69,10 @@ func allShops() (paths []string) {
 }
 
 func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
+	t.Parallel()
 	for _, resources := range [][]string{{"services", "endpointslices"}, {"services"}, {"endpointslices"}} {
 		t.Run(strings.Join(resources, " and "), func(t *testing.T) {
+			t.Parallel()
 			e := shops(t, "1h")
 			l := e.startLoad(t, allShops()...)
 			e.forget(resources...)
@@ -98,6 +100,7 @@ func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
 func (e *edge) dir() confdir.Dir { return confdir.Dir(e.HAProxy.Folder) }
 
 func TestARemovalThatLastsGoesAfterAnotherList(t *testing.T) {
+	t.Parallel()
 	e := shops(t, "1s")
 	e.forget("services")
 	e.awaitLog(t, "removal is held")
@@ -113,6 +116,7 @@ func TestARemovalThatLastsGoesAfterAnotherList(t *testing.T) {
 }
 
 func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
+	t.Parallel()
 	e := shops(t, "100ms")
 	e.Cluster.Misbehave(kubeapitest.Hide("endpointslices"))
 	e.Cluster.ExpireVersions()
@@ -128,6 +132,7 @@ func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
 }
 
 func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
+	t.Parallel()
 	e := shops(t, "1h")
 	e.forget("services", "endpointslices")
 	var held guard.Removal
@@ -185,8 +190,10 @@ func TestWhatIsHeldIsSaidToBeServed(t *testing.T) {
 }
 
 func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
+	t.Parallel()
 	for name, down := range map[string]bool{"HAProxy runs": false, "HAProxy is down": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := shops(t, "1h")
 			e.stop(t)
 			if down {
@@ -215,6 +222,7 @@ func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 }
 
 func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		key   string
 		value any
@@ -224,6 +232,7 @@ func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
 		"annotated ones alone": {"kubernetes.expose", "annotated"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := shops(t, "1h")
 			e.Set(row.key, row.value)
 			e.configure(t, "")
@@ -236,6 +245,7 @@ func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
 		})
 	}
 	t.Run("a change of something else lets nothing go that is held", func(t *testing.T) {
+		t.Parallel()
 		e := shops(t, "1h")
 		e.forget("endpointslices")
 		e.awaitLog(t, "removal is held")
@@ -257,6 +267,7 @@ func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
 
 // TestAServiceScalesDown is about one Service that has most of the servers.
 func TestAServiceScalesDown(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.configure(t, "[safety]\nhold_time = \"1h\"\n")
 	var pods []*edgetest.Pod

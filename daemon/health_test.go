@@ -110,6 +110,7 @@ func (c *checked) undrain(t *testing.T, end func(context.Context, *config.Config
 }
 
 func TestHealthIsThatOfTheNode(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "")
 	c.Cluster.Stop()
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
@@ -155,6 +156,7 @@ func TestHealthIsThatOfTheNode(t *testing.T) {
 }
 
 func TestHealthChecksFromElsewhereAreDropped(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "health_sources = [\"127.99.0.0/16\"]\n")
 	c.start(t)
 	from := func(ip string) (string, error) {
@@ -181,6 +183,7 @@ func TestHealthChecksFromElsewhereAreDropped(t *testing.T) {
 // A check that is under way when its worker is told to stop is answered by the
 // worker that follows, and fails where there is none.
 func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "")
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
 	c.start(t)
@@ -227,6 +230,7 @@ func awaitAccepted(t *testing.T, c *checked) {
 }
 
 func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "drain_wait = \"0s\"\n")
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
 	c.start(t)
@@ -272,6 +276,7 @@ func TestADrainSurvivesEverythingButUndrain(t *testing.T) {
 }
 
 func TestADrainEndsByItself(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "")
 	c.start(t)
 	c.awaitHealth(t, "200")
@@ -300,6 +305,7 @@ func TestADrainEndsByItself(t *testing.T) {
 }
 
 func TestDrainWaitsForSessions(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "drain_wait = \"500ms\"\ndrain_timeout = \"10s\"\n")
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
 	c.start(t)
@@ -320,6 +326,7 @@ func TestDrainWaitsForSessions(t *testing.T) {
 }
 
 func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"100ms\"\n")
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
 	c.start(t)
@@ -348,6 +355,7 @@ func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 // TestADrainWaitsForAHAProxyThatHasYetToLoad: the machine shuts down in podgate's
 // first second.
 func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
+	t.Parallel()
 	const wait = time.Second
 	c := newChecked(t, "drain_wait = \"1s\"\n")
 	drained := c.drainAside(t)
@@ -365,6 +373,7 @@ func TestADrainWaitsForAHAProxyThatHasYetToLoad(t *testing.T) {
 }
 
 func TestAHAProxyThatHangsIsNotTakenForDrained(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"1m\"\n")
 	c.service(t, "cart", nil, newPod(t, "cart-0"))
 	c.start(t)
@@ -436,6 +445,7 @@ func (d *drainAside) end() string {
 }
 
 func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, "drain_wait = \"1h\"\n")
 	c.start(t)
 	c.awaitHealth(t, "200")

@@ -47,6 +47,7 @@ func (e *edge) openStreets(t *testing.T) load {
 }
 
 func TestTwentyReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	for n := range 20 {
 		name := fmt.Sprintf("new-%d", n)
@@ -60,6 +61,7 @@ func TestTwentyReloadsUnderLoad(t *testing.T) {
 }
 
 func TestABurstOfServicesIsOneReload(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.Set("haproxy.reload_interval", 3*time.Second) // writing a burst may take a while here
 	e.configure(t, "")
@@ -79,6 +81,7 @@ func TestABurstOfServicesIsOneReload(t *testing.T) {
 }
 
 func TestHostsAndPathsChangeUnderLoad(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	p := newPod(t, "much")
 	e.service(t, "much", map[string]string{"host": "a.test"}, p)
@@ -97,6 +100,7 @@ func TestHostsAndPathsChangeUnderLoad(t *testing.T) {
 }
 
 func TestReadinessFlapsUnderLoad(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	before := e.HAProxy.Pid()
 	steady, flapping := newPod(t, "cart-2"), newPod(t, "cart-3")
@@ -115,6 +119,7 @@ func TestReadinessFlapsUnderLoad(t *testing.T) {
 }
 
 func TestScaleToZeroAndBackLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
 	e.service(t, "shop", nil, newPod(t, "shop-0"))
@@ -137,6 +142,7 @@ func TestScaleToZeroAndBackLeavesTheOthersAlone(t *testing.T) {
 }
 
 func TestSomebodyElseReloadsHAProxy(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	before, err := e.Runtime.Process(t.Context())
 	if err != nil {
@@ -158,6 +164,7 @@ func TestSomebodyElseReloadsHAProxy(t *testing.T) {
 }
 
 func TestALongConnectionOutlivesEverything(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	tcp := e.freeAddr(t)
 	e.Set("tcp.addresses", []string{tcp.Addr().String()})
@@ -218,6 +225,7 @@ func (e *edge) reloadNow(t *testing.T) {
 }
 
 func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	only := newPod(t, "only-0")
 	e.service(t, "only", nil, only)
@@ -237,6 +245,7 @@ func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
 // TestAnIdleClientOutlivesTheFilesOfPodgate loses what podgate keeps, and what
 // HAProxy shares with the worker that it retires, while podgate is away.
 func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	e.service(t, "only", nil, newPod(t, "only-0"))
 	e.awaitAnswer(t, "any", "/only/", "200 only-0 /")
@@ -256,6 +265,7 @@ func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
 }
 
 func TestHealthAndDrainSurviveAReload(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	dead, draining := newPod(t, "cart-0"), newPod(t, "cart-1")
 	e.configure(t, "[defaults]\ncheck_interval = \"100ms\"\n")
@@ -302,6 +312,7 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 }
 
 func TestADeadAdminSocketIsDoneWithout(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	if err := os.Remove(e.HAProxy.Admin); err != nil {
 		t.Fatal(err)
@@ -335,6 +346,7 @@ func (e *edge) say(t *testing.T, command string) string {
 }
 
 func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	listener, err := net.Listen("tcp", e.Relay.String())
 	if err != nil {

@@ -80,6 +80,7 @@ func (e *edge) awaitNoBackend(t *testing.T, name string) {
 }
 
 func TestServicesComeAndGoWithoutAReload(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	needBackends(t, e)
 	before := e.HAProxy.Pid()
@@ -113,6 +114,7 @@ func TestServicesComeAndGoWithoutAReload(t *testing.T) {
 // TestABackendIsDeletedAndCreatedAgain does so while requests are under way, with
 // and without a change of what only a reload changes.
 func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	needBackends(t, e)
 	before := e.HAProxy.Pid()
@@ -161,6 +163,7 @@ func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 }
 
 func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
+	t.Parallel()
 	e, _ := streets(t)
 	needBackends(t, e)
 	p := newPod(t, "new-0")
@@ -186,6 +189,7 @@ func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
 // process of a configuration as it is not in the next: a Service that went came
 // back otherwise, and then became what it was.
 func TestAnotherProcessOfTheSameConfigurationHasWhatItSays(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	needBackends(t, e)
 	p := newPod(t, "flip-0")
@@ -211,6 +215,7 @@ func TestAnotherProcessOfTheSameConfigurationHasWhatItSays(t *testing.T) {
 // TestABackendThatHAProxyDoesNotTakeIsLoaded is about a name that somebody else
 // has given to a backend of the running process.
 func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	needBackends(t, e)
 	var class string
@@ -234,6 +239,7 @@ func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
 // TestBackendDriftIsRepairedAndTold takes backends of ours out of the running
 // HAProxy by hand.
 func TestBackendDriftIsRepairedAndTold(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	needBackends(t, e)
 	e.resync = 300 * time.Millisecond

@@ -54,6 +54,7 @@ func readTroubles(t *testing.T) map[string]trouble {
 // TestWhateverIsWrongIsToldInFourPlaces provokes every row of the table of
 // operations.md, and finds each of its texts.
 func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
+	t.Parallel()
 	rows := readTroubles(t)
 	provoke := map[string]func(*testing.T, *edge){
 		"the API server is unreachable": func(t *testing.T, e *edge) { e.Cluster.Stop() },

@@ -36,6 +36,7 @@ func (e *edge) answerer(ip string) (string, error) {
 }
 
 func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
+	t.Parallel()
 	one := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
 	two := newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2"})
 	at1, at2 := one.freeAddr(t), two.freeAddr(t)
@@ -65,6 +66,7 @@ func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 // A worker that has not learned yet what others know hands nothing on, and so
 // must not be reloaded in the middle of that.
 func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
+	t.Parallel()
 	e := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
 	e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))
 	e.affine(t, "cart", newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))

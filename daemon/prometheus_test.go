@@ -96,8 +96,8 @@ func (p *prometheus) ask(path string, query url.Values, out any) error {
 // that scrapes an edge where something has happened: each has an answer with
 // numbers in it. And the alerts are such that it can evaluate, and are silent.
 func TestTheDashboardShowsAnEdge(t *testing.T) {
-	haproxytest.Need(t)
 	t.Parallel()
+	haproxytest.Need(t)
 	e := newEdge(t)
 	e.hurry = true
 	page := e.servePage(t)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestCertificatesComeFromSecrets(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "wild.pem", "wild.test", "*.shop.test", "cart.shop.test")
 	e.service(t, "cart", map[string]string{"host": "cart.shop.test", "sslTerm": "true", "tls-secret": "cart-tls"}, newPod(t, "cart"))

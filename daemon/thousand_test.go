@@ -14,6 +14,7 @@ import (
 // times, faster than podgate looks, under short, kept, slow and upgraded
 // connections.
 func TestAThousandEndpointChangesUnderLoad(t *testing.T) {
+	t.Parallel()
 	e, l := streets(t)
 	before := e.HAProxy.Pid()
 	conn := upgrade(t, e.HTTP, "/cart/upgrade")

@@ -56,6 +56,7 @@ func (s *session) resumes(t *testing.T) bool {
 // TestKeysOfSessionTicketsChange has clients resume their sessions over new keys,
 // reloads and restarts, until the key that their tickets were made with has gone.
 func TestKeysOfSessionTicketsChange(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.hurry = true
 	e.setHTTPS(t, `ticket_key_interval = "1h"`)

@@ -23,6 +23,7 @@ import (
 )
 
 func TestTLSIsPassedThroughBesideHostsWhoseTLSEndsHere(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "edge.pem", "edge.test", "*.apps.test")
 	e.service(t, "ended", map[string]string{"host": "ended.apps.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "ended"))
@@ -57,6 +58,7 @@ func TestTLSIsPassedThroughBesideHostsWhoseTLSEndsHere(t *testing.T) {
 }
 
 func TestTLSEndsOnATCPPort(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	port := e.freeAddr(t)
 	e.setHTTPS(t, fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]", port.Addr(), port.Port()))
@@ -82,6 +84,7 @@ func TestTLSEndsOnATCPPort(t *testing.T) {
 }
 
 func TestPlainClientsAreSentToTLS(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.setHTTPS(t, "redirect_port = 8443")
 	e.certify(t, "shop.pem", "shop.test")
@@ -130,6 +133,7 @@ func TestPlainClientsAreSentToTLS(t *testing.T) {
 // TestPodsAreToldOfTheClientInTLS asks from another address, where TLS ends at
 // the port and where it ends behind the choice of what is passed through.
 func TestPodsAreToldOfTheClientInTLS(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "told.pem", "told.test")
 	e.service(t, "told", map[string]string{"host": "told.test", "sslTerm": "true", "check": "false", "send-proxy": "v2"}, newWitness(t))
@@ -171,6 +175,7 @@ func TestPodsAreToldOfTheClientInTLS(t *testing.T) {
 // TestALoadBalancerThatEndsTLSIsNotRedirected is about the one that is believed:
 // it says that the client came by https already.
 func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	e.setHTTPS(t, "[cloud]\ntrusted_sources = [\"127.0.0.0/8\"]\nforwarded_hops = 1")
 	e.certify(t, "shop.pem", "*.test")
@@ -208,8 +213,10 @@ func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
 }
 
 func TestClientsAreVerified(t *testing.T) {
+	t.Parallel()
 	for mode, without := range map[string]string{"optional": "200", "required": "certificate required"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			e := newTLSEdge(t)
 			ca := filepath.Join(t.TempDir(), "clients.pem")
 			known := haproxytest.Certificate(t, "known client")
@@ -306,6 +313,7 @@ func newHeaderPod(t *testing.T, prefix string) *edgetest.Pod {
 // TestPodsAreSpokenToAsTheyAsk has a pod for each protocol, with a health check
 // by path, and two whose certificates are verified: one is right.
 func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	folder := t.TempDir()
 	right, wrong := haproxytest.Certificate(t, "right.shop.svc"), haproxytest.Certificate(t, "right.shop.svc")
@@ -417,6 +425,7 @@ func speak(server *http.Server, protocol string) {
 // TestAPodLeavesWhileItIsChecked: HAProxy 3.0 and 3.2 end on the spot where they
 // delete a server whose check over HTTP/2 is under way.
 func TestAPodLeavesWhileItIsChecked(t *testing.T) {
+	t.Parallel()
 	e := newTLSEdge(t)
 	certificate := haproxytest.Certificate(t, "anybody")
 	over := make(chan struct{})
@@ -463,6 +472,7 @@ func TestAPodLeavesWhileItIsChecked(t *testing.T) {
 
 // TestAScanFindsNothingWeak has a scanner of Debian look at the TLS frontend.
 func TestAScanFindsNothingWeak(t *testing.T) {
+	t.Parallel()
 	need(t, "sslscan")
 	e := newTLSEdge(t)
 	e.certify(t, "shop.pem", "shop.test")

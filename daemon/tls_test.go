@@ -38,10 +38,12 @@ func gatewayService(p kubeapi.ServicePort) string {
 // pods, each Service reached by its host, with a certificate chosen by the name
 // that a client asks for, sticky by cookie. As six Services, and as one.
 func TestSixPortsBehindTLS(t *testing.T) {
+	t.Parallel()
 	need(t, "curl")
 	need(t, "openssl")
 	for name, oneService := range map[string]bool{"six Services": false, "one Service": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e := newTLSEdge(t)
 			all := map[string]string{}
 			pods := map[string][]*edgetest.Pod{}

@@ -87,6 +87,7 @@ func (e *edge) awaitWeights(t *testing.T, backend string, nodes []*edgetest.Pod,
 }
 
 func TestNodePortsServeWherePodsCannotBeReached(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	nodes := newNodes(t, "cart-a", "cart-b", "cart-c")
 	svc := kubeapi.Service{
@@ -143,6 +144,7 @@ func TestNodePortsServeWherePodsCannotBeReached(t *testing.T) {
 }
 
 func TestAClusterIPStandsForItsPods(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	e.configure(t, "[upstream]\nmode = \"clusterip\"\n")
 	ip := newPod(t, "cart-ip")
@@ -171,6 +173,7 @@ func TestAClusterIPStandsForItsPods(t *testing.T) {
 // TestTheUpstreamChangesUnderLoad has podgate.toml lead to node ports, as where the
 // pods' network is cut off, and back to the pods.
 func TestTheUpstreamChangesUnderLoad(t *testing.T) {
+	t.Parallel()
 	e := newEdge(t)
 	nodes := newNodes(t, "cart-a", "cart-b")
 	pods := []*edgetest.Pod{newPod(t, "cart-0"), newPod(t, "cart-1")}

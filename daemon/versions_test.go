@@ -22,6 +22,7 @@ const hashesOtherwise = "3.0"
 // say. Cookies, hashes and stick tables lead to the same pod through either, and
 // do so after a reload of both.
 func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
+	t.Parallel()
 	binary := haproxytest.Other(t)
 	one := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
 	two := newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2", Binary: binary})
