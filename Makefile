@@ -51,7 +51,7 @@ e2e: haproxy compiler tlsclients network
 # A real kube-apiserver, built once from its modules and kept in the user's
 # cache, in a network namespace of its own.
 conformance: build haproxy network
-	KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
+	CI=1 KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
 # The pages in a Chromium without a window: for eyes, keyboards and screen

@@ -174,20 +174,11 @@ func readExample(t *testing.T, name string, out any) {
 	}
 }
 
-// rsyslog starts Debian's, where it is installed; CI has it. It listens on socket,
-// and writes into file what the example has it write.
+// rsyslog starts Debian's rsyslog, which listens on socket and writes to file what
+// the example writes.
 func (e *edge) rsyslog(t *testing.T, socket, file string) {
 	t.Helper()
-	binary, err := exec.LookPath("rsyslogd")
-	if err != nil {
-		binary, err = exec.LookPath("/usr/sbin/rsyslogd")
-	}
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no rsyslogd (apt-get install rsyslog)")
-	}
+	binary := need(t, "/usr/sbin/rsyslogd", "rsyslog") // a folder that is not in every $PATH
 	example, err := os.ReadFile(logExamples + "rsyslog.conf")
 	if err != nil {
 		t.Fatal(err)

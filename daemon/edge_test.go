@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,6 +78,20 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// need returns the path of a program. Without it the test is skipped, or fails if
+// $CI is set.
+func need(t *testing.T, program, debianPackage string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	switch {
+	case err != nil && os.Getenv("CI") != "":
+		t.Fatalf("find %s: %v (apt-get install %s)", program, err, debianPackage)
+	case err != nil:
+		t.Skipf("%s is not installed (apt-get install %s)", program, debianPackage)
+	}
+	return path
 }
 
 // eventually waits until ok returns nil, and fails with its last error.

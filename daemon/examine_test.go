@@ -226,6 +226,7 @@ func TestExamineFindsNothingWrongWithWhatRuns(t *testing.T) {
 // TestExamineTellsAFirewallFromNoRoute stands in a network of its own, where one
 // node is behind a link that swallows everything and another behind none.
 func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
+	need(t, "ip", "iproute2")
 	if !realapi.InNamespace(t) {
 		return
 	}

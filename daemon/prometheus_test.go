@@ -27,17 +27,10 @@ type prometheus struct {
 	said bytes.Buffer // to be read when it has ended
 }
 
-// scrape starts Prometheus with the packaged rules, where it is installed; CI has
-// it. It ends with the test.
+// scrape starts Prometheus with the packaged rules, until the end of the test.
 func (e *edge) scrape(t *testing.T, page netip.AddrPort) *prometheus {
 	t.Helper()
-	binary, err := exec.LookPath("prometheus")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no prometheus (apt-get install prometheus)")
-	}
+	binary := need(t, "prometheus", "prometheus")
 	rules, err := filepath.Abs("../packaging/prometheus/podgate.rules.yml")
 	if err != nil {
 		t.Fatal(err)

@@ -473,7 +473,7 @@ func TestAPodLeavesWhileItIsChecked(t *testing.T) {
 // TestAScanFindsNothingWeak has a scanner of Debian look at the TLS frontend.
 func TestAScanFindsNothingWeak(t *testing.T) {
 	t.Parallel()
-	need(t, "sslscan")
+	need(t, "sslscan", "sslscan")
 	e := newTLSEdge(t)
 	e.certify(t, "shop.pem", "shop.test")
 	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop"))

@@ -39,8 +39,8 @@ func gatewayService(p kubeapi.ServicePort) string {
 // that a client asks for, sticky by cookie. As six Services, and as one.
 func TestSixPortsBehindTLS(t *testing.T) {
 	t.Parallel()
-	need(t, "curl")
-	need(t, "openssl")
+	need(t, "curl", "curl")
+	need(t, "openssl", "openssl")
 	for name, oneService := range map[string]bool{"six Services": false, "one Service": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -149,14 +149,3 @@ func (e *tlsEdge) curl(t *testing.T, host string, args ...string) (string, error
 	out, err := exec.CommandContext(t.Context(), "curl", append(args, "https://"+host+"/")...).CombinedOutput()
 	return string(out), err
 }
-
-// need skips a test, or fails it where $CI is set, without a program.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no %s to test with", program)
-		}
-		t.Skipf("no %s to test with", program)
-	}
-}

@@ -32,7 +32,7 @@ func promtool(t *testing.T, args ...string) {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
-		t.Skip("no promtool (apt-get install prometheus)")
+		t.Skip("promtool is not installed (apt-get install prometheus)")
 	}
 	if out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", args, err, out)
