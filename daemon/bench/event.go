@@ -26,17 +26,17 @@ import (
 )
 
 const (
-	// eventTrials are so many that memory is collected as often as it is in general:
-	// with a few hundred it comes by chance once or not at all.
+	// eventTrials are so many that memory is collected as often as usual: with a few
+	// hundred it would be once or never, by chance.
 	eventTrials = 1000
 	// eventPause lets each change be a Snapshot of its own.
 	eventPause = 30 * time.Millisecond
 )
 
-// eventCPU is what one changed endpoint takes of podgate's processor time, from
-// its bytes on the wire to the Plan: all that a program takes which follows,
-// compiles and compares, its collections of memory among it. The yardstick is a
-// program that reads the same events and drops them.
+// eventCPU is the processor time of one changed endpoint, from its bytes on the wire
+// to the Plan: of a program that follows, compiles and compares as podgate does,
+// with its collections of memory. The yardstick is a program that reads the same
+// events and drops them.
 func eventCPU(ctx context.Context, s size) (line, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
@@ -71,7 +71,7 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 			return nil, err
 		}
 		if events == 0 {
-			return nil, errors.New("no event came")
+			return nil, errors.New("no event was read")
 		}
 		each = append(each, ms(cpu/time.Duration(events)))
 		n = min(n, events)
@@ -79,9 +79,9 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 	return line{{"ms", each[0]}, {"n", n}, {"yardstick_ms", each[1]}}, nil
 }
 
-// eventReader is a program that says a line when it has everything. Behind its
-// standard input it says what processor time it took since, and for how many
-// events: to say a word for each costs half of what it takes to drop one.
+// eventReader is a program that prints a line when it has everything. When its
+// standard input ends, it prints its processor time since then, and for how many
+// events: a line for each would cost half as much as dropping one.
 type eventReader struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -95,7 +95,7 @@ func startEventReader(ctx context.Context, name, url string) (*eventReader, erro
 	}
 	cmd := exec.CommandContext(ctx, self, name, url)
 	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), "GOGC=15") // as podgate has it at 100,000 endpoints, and more where there are fewer
+	cmd.Env = append(os.Environ(), "GOGC=15") // podgate's at 100,000 endpoints; it has more with fewer
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -128,22 +128,22 @@ func (p *eventReader) kill() {
 	}
 }
 
-// counter counts what a program took in; the first is that it has everything.
+// counter counts what a program has read: first everything, then each event.
 type counter struct {
-	taken  atomic.Int64
-	synced chan struct{}
+	count  atomic.Int64
+	synced chan struct{} // closed when everything was read
 }
 
 func newCounter() *counter { return &counter{synced: make(chan struct{})} }
 
-func (c *counter) took() {
-	if c.taken.Add(1) == 1 {
+func (c *counter) add() {
+	if c.count.Add(1) == 1 {
 		close(c.synced)
 	}
 }
 
-// say says what an eventReader wants to hear.
-func (c *counter) say(ctx context.Context) error {
+// report prints what an eventReader reads.
+func (c *counter) report(ctx context.Context) error {
 	select {
 	case <-c.synced:
 	case <-ctx.Done():
@@ -152,7 +152,7 @@ func (c *counter) say(ctx context.Context) error {
 	began := ownCPU()
 	fmt.Println("synced")
 	_, err := io.Copy(io.Discard, os.Stdin)
-	fmt.Println((ownCPU() - began).Nanoseconds(), c.taken.Load()-1)
+	fmt.Println((ownCPU() - began).Nanoseconds(), c.count.Load()-1)
 	return err
 }
 
@@ -160,12 +160,12 @@ func (c *counter) say(ctx context.Context) error {
 func ownCPU() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		panic(err) // there is nothing that could fail
+		panic(err) // it has no reason to fail
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// events is podgate up to the Plan, which it takes for carried out.
+// events is podgate up to the Plan, which it assumes to be applied.
 func events(ctx context.Context, url string) error {
 	c, err := kubeapi.New(kubeapi.Config{Server: url, Namespaces: []string{edgetest.Namespace}, Watch: true}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -176,9 +176,9 @@ func events(ctx context.Context, url string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	snapshots, count := make(chan *kubeapi.Snapshot, 1), newCounter()
 	var running sync.WaitGroup
-	running.Go(func() { _ = c.Follow(ctx, snapshots) }) // ends with ctx alone
+	running.Go(func() { _ = c.Follow(ctx, snapshots) }) // ends with ctx
 	running.Go(func() { comparing(ctx, cfg, snapshots, count) })
-	err = count.say(ctx)
+	err = count.report(ctx)
 	cancel()
 	running.Wait()
 	return err
@@ -209,11 +209,11 @@ func comparing(ctx context.Context, cfg *config.Config, snapshots <-chan *kubeap
 				have.Servers[b.Name] = b.Servers
 			}
 		}
-		count.took()
+		count.add()
 	}
 }
 
-// dropEvents reads a watch and drops what it says.
+// dropEvents reads the events of a watch and drops them.
 func dropEvents(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/apis/discovery.k8s.io/v1/namespaces/"+edgetest.Namespace+"/endpointslices?watch=true", nil)
 	if err != nil {
@@ -229,9 +229,9 @@ func dropEvents(ctx context.Context, url string) error {
 	}
 	count := newCounter()
 	go func() {
-		count.took()
+		count.add()
 		frames := bufio.NewReader(resp.Body)
-		for { // up to the program's end
+		for { // until the program ends
 			head, err := frames.Peek(4)
 			if err != nil {
 				return
@@ -239,8 +239,8 @@ func dropEvents(ctx context.Context, url string) error {
 			if _, err := frames.Discard(4 + int(binary.BigEndian.Uint32(head))); err != nil {
 				return
 			}
-			count.took()
+			count.add()
 		}
 	}()
-	return count.say(ctx)
+	return count.report(ctx)
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// line is one JSON object, its keys in the order in which they are read best.
+// line is one JSON object with the keys in this order.
 type line []field
 
 type field struct {
@@ -54,8 +54,8 @@ func readLine(text []byte) (line, error) {
 	return l, nil
 }
 
-// figures are p50, p99 and the worst of times, their keys behind prefix, and
-// how many they are.
+// figures are p50, p99, the maximum and the number of times, with a prefix before
+// their keys.
 func figures(prefix string, times []time.Duration) line {
 	sorted := slices.Sorted(slices.Values(times))
 	return line{
@@ -66,7 +66,7 @@ func figures(prefix string, times []time.Duration) line {
 	}
 }
 
-// percentile is the nearest rank; zero of nothing.
+// percentile is the nearest rank; zero without times.
 func percentile(sorted []time.Duration, p int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -20,7 +20,7 @@ type podgate struct {
 	rss float64 // in megabytes, when it was stopped
 }
 
-// stop ends podgate; HAProxy goes on serving. Calling it again does nothing.
+// stop ends podgate; HAProxy keeps serving. Calling it again does nothing.
 func (p *podgate) stop() error {
 	if p.ProcessState == nil {
 		p.rss = p.memory()

@@ -22,9 +22,9 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// readers are the programs that benchmarks run apart, by the first argument; the
-// second is a kubeconfig for those of synced, else the API server's URL.
-func readers() map[string]func(ctx context.Context, of string) error {
+// readers are the programs that benchmarks run, by the first argument. The second is
+// a kubeconfig for those of synced, else the API server's URL.
+func readers() map[string]func(ctx context.Context, server string) error {
 	return map[string]func(context.Context, string) error{
 		"follow":   func(ctx context.Context, kubeconfig string) error { return follow(ctx, kubeconfig, true) },
 		"list":     func(ctx context.Context, kubeconfig string) error { return follow(ctx, kubeconfig, false) },
@@ -35,14 +35,15 @@ func readers() map[string]func(ctx context.Context, of string) error {
 	}
 }
 
-// sayAndWait says that everything is there and waits until nobody needs it.
-func sayAndWait() error {
+// reportAndWait reports that everything was read, and waits for the end of standard
+// input.
+func reportAndWait() error {
 	fmt.Println("synced")
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-// follow is podgate's client, up to its first Snapshot.
+// follow is podgate's client until its first Snapshot.
 func follow(ctx context.Context, kubeconfig string, watch bool) error {
 	c, err := kubeapi.New(kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{edgetest.Namespace}, Watch: watch}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -51,9 +52,9 @@ func follow(ctx context.Context, kubeconfig string, watch bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	out := make(chan *kubeapi.Snapshot, 1)
 	var running sync.WaitGroup
-	running.Go(func() { _ = c.Follow(ctx, out) }) // ends with ctx alone
+	running.Go(func() { _ = c.Follow(ctx, out) }) // ends with ctx
 	snapshot := <-out
-	err = sayAndWait()
+	err = reportAndWait()
 	cancel()
 	running.Wait()
 	if len(snapshot.Services) == 0 || snapshot.Slices.Len() == 0 {
@@ -62,7 +63,7 @@ func follow(ctx context.Context, kubeconfig string, watch bool) error {
 	return err
 }
 
-// transfer asks for the same as follow and drops it.
+// transfer reads the same as follow and drops it.
 func transfer(ctx context.Context, kubeconfig string) error {
 	folder := filepath.Dir(kubeconfig)
 	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, "admin.crt"), filepath.Join(folder, "admin.key"))
@@ -88,10 +89,10 @@ func transfer(ctx context.Context, kubeconfig string) error {
 	if err := errors.Join(<-errs, <-errs); err != nil {
 		return err
 	}
-	return sayAndWait()
+	return reportAndWait()
 }
 
-// drop reads a streamed list up to its end.
+// drop reads a streamed list to its end.
 func drop(ctx context.Context, client *http.Client, collection string) error {
 	const query = "?watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=600"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, collection+query, nil)
@@ -107,7 +108,7 @@ func drop(ctx context.Context, client *http.Client, collection string) error {
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(resp.Status)
 	}
-	// Frames of a length and a WatchEvent, whose first field is its type.
+	// Frames are a length and a WatchEvent, whose first field is its type.
 	const bookmark = "\x0a\x08BOOKMARK"
 	frames := bufio.NewReaderSize(resp.Body, 64<<10)
 	for {

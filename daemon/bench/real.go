@@ -17,8 +17,8 @@ import (
 // fillWriters is how many write to a real API server at a time.
 const fillWriters = 8
 
-// fillReal puts all Services and their pods into a real API server. The
-// EndpointSlices are like those that its controller writes.
+// fillReal creates all Services and EndpointSlices in a real API server, as its
+// controller writes them.
 func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
 	type object = realapi.Object
 	err := admin.Create(ctx, "/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": edgetest.Namespace}})
@@ -69,7 +69,7 @@ func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
 	return errors.Join(errs...)
 }
 
-// scope is what a test is to realapi.
+// scope is what realapi needs of a test.
 type scope struct {
 	ctx     context.Context
 	cleanup []func()
@@ -79,7 +79,7 @@ type scope struct {
 // fatal is what Fatal panics with.
 type fatal string
 
-// within runs do with a scope, which ends with it.
+// within runs do with a scope, and ends the scope.
 func within(ctx context.Context, do func(*scope) error) (err error) {
 	s := &scope{ctx: ctx}
 	defer func() {

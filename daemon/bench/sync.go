@@ -26,10 +26,10 @@ const (
 	syncTimeout = 2 * time.Minute
 )
 
-// synced is how a real API server is read by several programs: from a program's
-// start until it has everything. The yardsticks are client-go's informers and
-// the transfer of the same bytes to one who drops them. All of it runs apart,
-// in a network namespace of its own; see syncApart.
+// synced is how several programs read a real API server: from a program's start
+// until it has everything. The yardsticks are client-go's informers, and a program
+// that drops the same bytes. All of it runs in a network namespace of its own; see
+// syncApart.
 func synced(ctx context.Context, s size) (line, error) {
 	kubernetes, err := build(ctx, "testdata/kubernetes/build.sh")
 	if err != nil {
@@ -66,10 +66,10 @@ func build(ctx context.Context, script string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// syncApart is what stands in the network namespace.
+// syncApart is the part that runs in the network namespace.
 func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) != 4 {
-		return errors.New("sync-apart is not for you")
+		return errors.New("sync-apart is run by sync alone")
 	}
 	services, pods := atoi(args[2]), atoi(args[3])
 	if err := realapi.Local(); err != nil {
@@ -91,7 +91,7 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 			{key: "clientgo_", command: []string{args[1], config, edgetest.Namespace}},
 			{key: "transfer_", command: []string{self, "transfer", config}},
 		}
-		// The first round fills the server's caches and counts for nothing.
+		// The first round fills the server's caches and is not counted.
 		for range 1 + syncTrials {
 			for _, p := range programs {
 				if err := p.run(ctx); err != nil {
@@ -116,15 +116,14 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 func atoi(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		panic(err) // we wrote it
+		panic(err) // synced wrote it
 	}
 	return n
 }
 
-// program is one that reads the API server, says so and ends with its standard
-// input.
+// program reads the API server, reports that, and ends with its standard input.
 type program struct {
-	key     string // before those of its figures
+	key     string // prefix of its figures' names
 	command []string
 	runs    []reading
 }
@@ -153,8 +152,8 @@ func (p *program) run(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	word := make([]byte, len("synced\n"))
-	if _, err := io.ReadFull(stdout, word); err != nil {
+	line := make([]byte, len("synced\n"))
+	if _, err := io.ReadFull(stdout, line); err != nil {
 		return errors.Join(err, cmd.Wait())
 	}
 	r := reading{wall: time.Since(began), bytes: received(cmd.Process.Pid)}
@@ -169,7 +168,7 @@ func (p *program) run(ctx context.Context) error {
 	return nil
 }
 
-// received is how many bytes a process has read, from its network but for a few
+// received is how many bytes a process has read: from the network, except for a few
 // small files (proc_pid_io(5): rchar).
 func received(pid int) int {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
@@ -182,8 +181,8 @@ func received(pid int) int {
 	return 0
 }
 
-// line returns the medians of all runs but the first, and the shortest beside:
-// the API server and all readers share one machine.
+// line returns the medians of all runs except the first, and the shortest: the API
+// server and all readers share one machine.
 func (p *program) line() line {
 	return line{
 		{p.key + "wall_ms", p.wall()},
@@ -202,10 +201,10 @@ func (p *program) wallMin() float64 {
 
 func (p *program) cpu() float64 { return p.median(func(r reading) float64 { return ms(r.cpu) }) }
 
-func (p *program) median(of func(reading) float64) float64 {
+func (p *program) median(figure func(reading) float64) float64 {
 	var all []float64
 	for _, r := range p.runs[1:] {
-		all = append(all, of(r))
+		all = append(all, figure(r))
 	}
 	slices.Sort(all)
 	return all[len(all)/2]

@@ -52,7 +52,7 @@ func run(ctx context.Context, binary string, seed uint64, duration time.Duration
 	if only != "" {
 		f, ok := find(faults, only)
 		if !ok {
-			return fmt.Errorf("find fault %q: there is none of that name", only)
+			return fmt.Errorf("find fault %q: no fault has that name", only)
 		}
 		faults = []*fault{f}
 	}

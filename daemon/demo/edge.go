@@ -91,7 +91,7 @@ func newLog(file *os.File, s *screen) slog.Handler {
 }
 
 // stop ends podgate, then HAProxy, and removes their files. The error is why
-// podgate could not begin, or what is left behind.
+// podgate could not start, or what could not be removed.
 func (e *edge) stop() error {
 	var errs []error
 	if e.Edge != nil {

@@ -41,9 +41,8 @@ func NewCluster() *Cluster {
 	return &Cluster{Server: kubeapitest.New(), slices: map[string]map[uint16]bool{}}
 }
 
-// PutService creates or replaces a Service. Where it does not say otherwise it is
-// in Namespace, of type ClusterIP and with port 80, and its annotations are
-// without their prefix.
+// PutService creates or replaces a Service, whose annotations are given without
+// their prefix. The defaults are Namespace, type ClusterIP and port 80.
 func (c *Cluster) PutService(svc kubeapi.Service) error {
 	svc.Namespace = cmp.Or(svc.Namespace, Namespace)
 	svc.Type = cmp.Or(svc.Type, "ClusterIP")
@@ -60,7 +59,7 @@ func (c *Cluster) PutService(svc kubeapi.Service) error {
 	return c.SetService(svc)
 }
 
-// Service is a Service as PutService completes it.
+// Service returns a Service for PutService.
 func Service(name string, annotations map[string]string) kubeapi.Service {
 	return kubeapi.Service{Key: kubeapi.Key{Name: name}, Annotations: annotations}
 }

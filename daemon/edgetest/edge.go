@@ -24,9 +24,8 @@ type Options struct {
 	HTTP    netip.AddrPort // of the HTTP frontend; invalid: a free one
 }
 
-// Edge is a machine at the edge of a Cluster: a real HAProxy and podgate beside
-// it, whose files are in a folder of their own. Its methods are for one goroutine
-// at a time.
+// Edge is a machine at the edge of a Cluster: a real HAProxy and podgate, with their
+// files in folders of their own. Its methods are for one goroutine at a time.
 type Edge struct {
 	Cluster *Cluster
 	HAProxy *haproxytest.HAProxy
@@ -142,8 +141,8 @@ func (e *Edge) Start() error {
 	return nil
 }
 
-// Interrupt tells podgate to stop, and does not wait for it. It may be called by
-// any goroutine while podgate runs.
+// Interrupt stops podgate and does not wait for its end. Any goroutine may call it
+// while podgate runs.
 func (e *Edge) Interrupt() { e.cancel() }
 
 // Stop ends podgate and returns the error that it ended with. It does nothing
@@ -158,8 +157,8 @@ func (e *Edge) Stop() error {
 	return e.err
 }
 
-// Close ends podgate, then HAProxy, and removes the files of both. The cluster
-// goes on.
+// Close ends podgate, then HAProxy, and removes the files of both. It does not stop
+// the cluster.
 func (e *Edge) Close() error {
 	err := e.Stop()
 	if e.HAProxy != nil {

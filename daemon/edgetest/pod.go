@@ -202,7 +202,7 @@ func (p *Pod) quiet(since time.Time) time.Duration {
 }
 
 // Leave shuts the pod down once no request has run for grace. If ctx ends before
-// that, the pod goes on.
+// that, the pod keeps running.
 func (p *Pod) Leave(ctx context.Context, grace time.Duration) {
 	if p.awaitQuiet(ctx, grace) && p.server.Shutdown(ctx) == nil {
 		<-p.served

@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// Pods are any number of pods behind one listener, at addresses of 127.64.0.0/10
-// and one port. A pod's name is its address. Unlike a Pod, none of them can end
-// alone. Its methods may be called concurrently.
+// Pods are any number of pods with one listener, at addresses of 127.64.0.0/10 and
+// one port. The name of a pod is its address. They end together, unlike a Pod. The
+// methods may be called concurrently.
 type Pods struct {
 	Port uint16
 

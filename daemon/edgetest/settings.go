@@ -56,7 +56,7 @@ func (e *Edge) setHAProxy() {
 	}
 }
 
-// Configure writes podgate.toml: what was Set, and more sections behind it.
+// Configure writes podgate.toml: what was Set, followed by more sections.
 func (e *Edge) Configure(more string) error {
 	slices.SortFunc(e.settings, func(a, b setting) int {
 		return cmp.Or(strings.Compare(a.section, b.section), strings.Compare(a.key, b.key))
