@@ -21,8 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/dryrun"
 	"podgate/haproxy/haproxytest"
 )
 
@@ -222,7 +222,7 @@ func (e *tlsEdge) tellings(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	var rendered, problems bytes.Buffer
-	if err := daemon.Render(t.Context(), c, "test", nil, &rendered, &problems); err != nil {
+	if err := dryrun.Render(t.Context(), c, "test", nil, &rendered, &problems); err != nil {
 		t.Error(err)
 	}
 	all["podgate render"], all["and its problems"] = rendered.String(), problems.String()

@@ -14,9 +14,7 @@ import (
 	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
-	"podgate/daemon/confdir"
 	"podgate/daemon/config"
-	"podgate/daemon/guard"
 	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/runtime"
@@ -71,10 +69,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	defer d.cluster.Stop()
 	d.notifier = newNotifier(d.Log)
-	host := host(d.Config, d.Log)
+	host := reconcile.HostFromConfig(d.Config, d.Log)
 	host.Alive = d.notifier.alive
 	d.runtime = host.Runtime
-	d.reconciler = reconcile.New(host, reconcileConfig(d.Config))
+	d.reconciler = reconcile.New(host, reconcile.FromConfig(d.Config))
 	if err := host.Dir.Tidy(); err != nil {
 		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
 	}
@@ -218,7 +216,7 @@ func (d *Daemon) take(ctx context.Context, next *config.Config) error {
 	if d.Level != nil {
 		d.Level.Set(next.Log.Level)
 	}
-	d.reconciler.SetConfig(reconcileConfig(next))
+	d.reconciler.SetConfig(reconcile.FromConfig(next))
 	d.Config = next
 	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
 	return nil
@@ -242,21 +240,3 @@ func (d *Daemon) followNodes(ctx context.Context) {
 
 // Pass is what one pass of the loop did to HAProxy.
 type Pass = reconcile.Result
-
-// host is the HAProxy that podgate.toml names.
-func host(c *config.Config, log *slog.Logger) reconcile.Host {
-	h := c.HAProxy
-	return reconcile.Host{
-		Runtime: runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
-		Check:   haproxyCheck(h), Dir: confdir.Dir(h.Folder),
-		Now: time.Now, Alive: func() {}, Log: log,
-	}
-}
-
-// reconcileConfig is what of podgate.toml concerns how HAProxy is changed.
-func reconcileConfig(c *config.Config) reconcile.Config {
-	return reconcile.Config{
-		ReloadInterval: c.HAProxy.ReloadInterval, ResyncInterval: c.Kubernetes.ResyncInterval, TicketKeyInterval: c.HTTPS.TicketKeyInterval,
-		Limits: guard.Limits{MaxRemoval: c.Safety.MaxRemoval, FromCount: c.Safety.FromCount, HoldTime: c.Safety.HoldTime},
-	}
-}

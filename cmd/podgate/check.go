@@ -9,9 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"podgate/daemon"
 	"podgate/daemon/certstore"
+	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/preflight"
 	"podgate/haproxy/check"
 )
 
@@ -46,10 +47,11 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 				fmt.Fprintln(cmd.ErrOrStderr(), "note: certificate", p)
 			}
 		}
-		if err := daemon.CheckPeers(c); err != nil {
+		if err := preflight.CheckPeers(c); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)
 		}
-		err = daemon.CheckEmpty(cmd.Context(), c)
+		h := c.HAProxy
+		err = check.HAProxy{Binary: h.Binary, Files: h.Files}.State(cmd.Context(), compile.WithoutServices(c, nil))
 		var theirs *check.OperatorError
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // no HAProxy here yet

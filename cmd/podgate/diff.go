@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/dryrun"
 )
 
 // The exit codes of diff, as those of diff(1).
@@ -48,7 +48,7 @@ compared.`,
 		if objects != nil {
 			defer objects.Close()
 		}
-		differences, err := daemon.Differences(cmd.Context(), c, version, objects)
+		differences, err := dryrun.Diff(cmd.Context(), c, version, objects)
 		if err != nil {
 			return err
 		}
@@ -63,12 +63,12 @@ compared.`,
 	return cmd
 }
 
-func printDifferences(cmd *cobra.Command, output string, differences []daemon.Difference) error {
+func printDifferences(cmd *cobra.Command, output string, differences []dryrun.Difference) error {
 	if output == "json" {
 		return printJSON(cmd, struct {
 			Same        bool                `json:"same"`
-			Differences []daemon.Difference `json:"differences"`
-		}{len(differences) == 0, append([]daemon.Difference{}, differences...)})
+			Differences []dryrun.Difference `json:"differences"`
+		}{len(differences) == 0, append([]dryrun.Difference{}, differences...)})
 	}
 	for _, d := range differences {
 		if _, err := fmt.Fprintln(cmd.OutOrStdout(), d); err != nil {

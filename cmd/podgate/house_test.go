@@ -49,11 +49,14 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon
 			daemon/admin
 			daemon/certstore
+			daemon/compile
 			daemon/confdir
 			daemon/config
 			daemon/demo
 			daemon/drain
+			daemon/dryrun
 			daemon/guard
+			daemon/preflight
 			daemon/setup
 			haproxy/check
 		`,
@@ -65,13 +68,11 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/confdir
 			daemon/config
 			daemon/drain
-			daemon/guard
 			daemon/latest
 			daemon/reconcile
 			daemon/transition
 			haproxy
 			haproxy/cfgfile
-			haproxy/check
 			haproxy/runtime
 			kubeapi
 		`,
@@ -107,6 +108,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"daemon/chaos": `
 			daemon
 			daemon/config
+			daemon/dryrun
 			daemon/edgetest
 			haproxy
 			kubeapi/kubeapitest
@@ -143,6 +145,17 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy/cfgfile
 			haproxy/runtime
 		`,
+		"daemon/dryrun": `
+			daemon/certstore
+			daemon/cluster
+			daemon/compile
+			daemon/confdir
+			daemon/config
+			daemon/reconcile
+			haproxy
+			haproxy/cfgfile
+			kubeapi
+		`,
 		"daemon/edgetest": `
 			daemon
 			daemon/admin
@@ -160,8 +173,21 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy
 		`,
 		"daemon/latest": ``,
+		"daemon/preflight": `
+			daemon/certstore
+			daemon/cluster
+			daemon/compile
+			daemon/confdir
+			daemon/config
+			daemon/reconcile
+			haproxy
+			haproxy/check
+			haproxy/runtime
+			kubeapi
+		`,
 		"daemon/reconcile": `
 			daemon/confdir
+			daemon/config
 			daemon/guard
 			daemon/transition
 			haproxy
@@ -170,7 +196,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			haproxy/runtime
 		`,
 		"daemon/setup": `
-			daemon
+			daemon/compile
 			daemon/config
 			haproxy/check
 		`,

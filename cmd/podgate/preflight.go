@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/preflight"
 )
 
 func preflightCommand() *cobra.Command {
@@ -42,8 +42,8 @@ be used.`,
 		if err != nil {
 			return err
 		}
-		findings := daemon.Examine(cmd.Context(), c, version)
-		failed := slices.ContainsFunc(findings, func(f daemon.Finding) bool { return !f.OK })
+		findings := preflight.Run(cmd.Context(), c, version)
+		failed := slices.ContainsFunc(findings, func(f preflight.Finding) bool { return !f.OK })
 		if err := printFindings(cmd, *output, findings, !failed); err != nil {
 			return err
 		}
@@ -55,11 +55,11 @@ be used.`,
 	return cmd
 }
 
-func printFindings(cmd *cobra.Command, output string, findings []daemon.Finding, ok bool) error {
+func printFindings(cmd *cobra.Command, output string, findings []preflight.Finding, ok bool) error {
 	if output == "json" {
 		return printJSON(cmd, struct {
-			OK       bool             `json:"ok"`
-			Findings []daemon.Finding `json:"findings"`
+			OK       bool                `json:"ok"`
+			Findings []preflight.Finding `json:"findings"`
 		}{ok, findings})
 	}
 	for _, f := range findings {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/dryrun"
 )
 
 func renderCommand() *cobra.Command {
@@ -38,7 +38,7 @@ Exit code: 0, with Problems too; 1 if nothing could be rendered.`,
 		if objects != nil {
 			defer objects.Close()
 		}
-		return daemon.Render(cmd.Context(), c, version, objects, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return dryrun.Render(cmd.Context(), c, version, objects, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }

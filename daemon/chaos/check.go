@@ -11,8 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/dryrun"
 	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 )
@@ -68,7 +68,7 @@ func (e *edge) compare(ctx context.Context) (serves bool, err error) {
 	// Not by the proxies.
 	c.Kubernetes.Servers = []string{e.Cluster.URL()}
 	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = e.HAProxy.Admin, e.HAProxy.Master
-	differences, err := daemon.Differences(ctx, c, "chaos", nil)
+	differences, err := dryrun.Diff(ctx, c, "chaos", nil)
 	if err == nil && len(differences) > 0 {
 		err = fmt.Errorf("%d differences, the first: %s", len(differences), differences[0])
 	}

@@ -80,6 +80,12 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 	return r
 }
 
+// WithoutServices is what HAProxy should serve for a cluster without Services: what
+// podgate.toml asks for by itself.
+func WithoutServices(cfg *config.Config, files *TLSFiles) haproxy.State {
+	return Compile(cfg, files, &kubeapi.Snapshot{}, nil).State
+}
+
 // Service returns the Service port of a backend. It reports false for a backend
 // that is not in State.
 func (r *Result) Service(backend string) (ServicePort, bool) {

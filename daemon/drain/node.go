@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"podgate/daemon/confdir"
@@ -113,12 +112,7 @@ func (n node) onDisk() haproxy.Node {
 	if err != nil {
 		return haproxy.Node{}
 	}
-	var m haproxy.Map
-	for line := range strings.Lines(string(text)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		m.Entries = append(m.Entries, haproxy.MapEntry{Key: key, Value: value})
-	}
-	return haproxy.ParseNode(m)
+	return haproxy.ParseNode(cfgfile.ParseMap(haproxy.NodeMap, text))
 }
 
 // wait returns when the load balancer must have noticed the drain, which began at

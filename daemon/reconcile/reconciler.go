@@ -37,24 +37,6 @@ const (
 	changePatience = 5 * time.Second
 )
 
-// Host is the HAProxy on this machine, and what a Reconciler needs to change it.
-type Host struct {
-	Runtime *runtime.Client
-	Check   check.HAProxy
-	Dir     confdir.Dir
-	Now     func() time.Time
-	Alive   func() // is called before a step that may take a minute, for a watchdog
-	Log     *slog.Logger
-}
-
-// Config is what of podgate.toml concerns a Reconciler. It may change at any time.
-type Config struct {
-	ReloadInterval    time.Duration // at least between two reloads
-	ResyncInterval    time.Duration // after so long everything is read back from HAProxy
-	TicketKeyInterval time.Duration // after so long the key of TLS session tickets changes
-	Limits            guard.Limits
-}
-
 // Want is what HAProxy should serve.
 type Want struct {
 	State haproxy.State

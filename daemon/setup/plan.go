@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"podgate/daemon"
+	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/haproxy/check"
 )
@@ -124,7 +124,7 @@ func quoted(list []string) string {
 // lookForClashes finds addresses that podgate's frontends would share with
 // others.
 func (h *Host) lookForClashes(p *Plan, c *config.Config) error {
-	wanted := daemon.Listens(c)
+	wanted := listenAddrs(c)
 	var sockets []string
 	for _, path := range c.HAProxy.Files {
 		files, err := h.readOperatorFile(path)
@@ -189,13 +189,14 @@ func (h *Host) check(ctx context.Context, c *config.Config) error {
 	if h.Check != nil {
 		return h.Check(ctx, c)
 	}
-	if err := daemon.CheckEmpty(ctx, c); err != nil {
+	binary := check.HAProxy{Binary: c.HAProxy.Binary, Files: c.HAProxy.Files}
+	if err := binary.State(ctx, compile.WithoutServices(c, nil)); err != nil {
 		return err
 	}
 	if there, err := h.exists(c.HAProxy.Folder); err != nil || !there {
 		return err
 	}
-	return check.HAProxy{Binary: c.HAProxy.Binary, Files: c.HAProxy.Files}.Folder(ctx, c.HAProxy.Folder)
+	return binary.Folder(ctx, c.HAProxy.Folder)
 }
 
 func (h *Host) exists(folder string) (bool, error) {

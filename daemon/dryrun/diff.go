@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package dryrun
 
 import (
 	"context"
@@ -11,12 +11,9 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"podgate/daemon/certstore"
-	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/daemon/reconcile"
@@ -24,42 +21,38 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// Difference is one thing in which HAProxy, or the file that it would start
-// with, is not as the cluster wants it.
+// Difference is one thing in which the running HAProxy, or a file that it would start
+// with, differs from what the cluster asks for.
 type Difference struct {
 	Where string `json:"where"` // "process" or "file"
-	How   string `json:"how"`   // what sets it right: "runtime", "reload" or "write"
+	How   string `json:"how"`   // how podgate would change it: "runtime", "reload" or "write"
 	What  string `json:"what"`
 }
 
 // String is "process runtime: add shop_cart_80/10.1.2.3:8080 ready".
 func (d Difference) String() string { return d.Where + " " + d.How + ": " + d.What }
 
-// Differences compares the running HAProxy and the files in its folder with
-// what the cluster asks for, and changes nothing. The cluster is read from
-// objects, as kubectl prints them, or listed once if that is nil.
-func Differences(ctx context.Context, c *config.Config, version string, objects io.Reader) ([]Difference, error) {
-	snapshot, err := readCluster(ctx, c, version, objects)
+// Diff compares the running HAProxy and the files in podgate's folder with what the
+// cluster asks for. The cluster is read as by Render.
+func Diff(ctx context.Context, c *config.Config, version string, objects io.Reader) ([]Difference, error) {
+	w, err := want(ctx, c, version, objects)
 	if err != nil {
 		return nil, err
 	}
-	store := certstore.ReadOnce(certstore.FromConfig(c))
-	result := compile.Compile(c, store.Set().Files, snapshot, nil)
-	want := result.State
-	want.Certificates = store.Choose(result).Certificates
-	secret, err := confdir.Dir(c.HAProxy.Folder).ReadRelaySecret()
+	dir := confdir.Dir(c.HAProxy.Folder)
+	secret, err := dir.ReadRelaySecret()
 	if err != nil {
-		return nil, fmt.Errorf("compare with what is written: %w", err)
+		return nil, fmt.Errorf("compare with the files: %w", err)
 	}
-	want = want.WithRelaySecret(secret)
-	_, draining := confdir.Dir(c.HAProxy.Folder).ReadDrain()
-	want.Node = haproxy.Node{Served: true, Draining: draining}
-	comparison, err := reconcile.New(host(c, slog.New(slog.DiscardHandler)), reconcile.Config{}).Compare(ctx, want)
+	_, draining := dir.ReadDrain()
+	w.state.Node = haproxy.Node{Served: true, Draining: draining}
+	r := reconcile.New(reconcile.HostFromConfig(c, slog.New(slog.DiscardHandler)), reconcile.Config{})
+	comparison, err := r.Compare(ctx, w.state.WithRelaySecret(secret))
 	if err != nil {
 		return nil, err
 	}
 	differences := processDifferences(comparison)
-	inFile, err := fileDifferences(c.HAProxy.Folder, comparison.Want)
+	inFile, err := fileDifferences(dir, comparison.Want)
 	differences = append(differences, inFile...)
 	for i := range differences {
 		differences[i].What = withoutSecrets(differences[i].What, secret)
@@ -67,8 +60,8 @@ func Differences(ctx context.Context, c *config.Config, version string, objects 
 	return differences, err
 }
 
-// withoutSecrets takes out of a line what only podgate and HAProxy know: it is
-// shown, and put into tickets.
+// withoutSecrets replaces what only podgate and HAProxy may know in a line, which
+// people paste into tickets.
 func withoutSecrets(line, secret string) string {
 	if secret != "" {
 		line = strings.ReplaceAll(line, secret, "(secret)")
@@ -80,8 +73,8 @@ func withoutSecrets(line, secret string) string {
 	return line
 }
 
-// processDifferences tells the Plan. Of a process that has loaded another's
-// configuration there is nothing to tell but that.
+// processDifferences lists what a Reconcile would change. If the process has loaded
+// a configuration that is not podgate's, that is the only difference.
 func processDifferences(c reconcile.Comparison) []Difference {
 	var differences []Difference
 	for _, reason := range c.Reasons {
@@ -128,10 +121,10 @@ func mapLines(m haproxy.Map) []string {
 }
 
 // fileDifferences compares the files line by line, section by section. An empty
-// backend that is no longer wanted is no difference: it stays in file and
-// process until the next reload, and so does the generation.
-func fileDifferences(folder string, want haproxy.State) ([]Difference, error) {
-	files, err := cfgfile.Render(want, folder)
+// backend that is no longer wanted is no difference: it stays in the file and in the
+// process until the next reload.
+func fileDifferences(dir confdir.Dir, want haproxy.State) ([]Difference, error) {
+	files, err := cfgfile.Render(want, string(dir))
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +135,14 @@ func fileDifferences(folder string, want haproxy.State) ([]Difference, error) {
 	}
 	var differences []Difference
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		written, err := os.ReadFile(filepath.Join(folder, name))
+		written, err := os.ReadFile(dir.Path(name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("compare with what is written: %w", err)
+			return nil, fmt.Errorf("compare with the files: %w", err)
 		}
 		have, wanted := sections(name, string(written)), sections(name, string(texts[name]))
 		for _, section := range slices.Sorted(maps.Keys(union(have, wanted))) {
 			old, stays := have[section]
-			if _, ok := wanted[section]; !ok && stays && retired(section, old) || section == "global" {
+			if _, ok := wanted[section]; !ok && stays && removedByReload(section, old) || section == "global" {
 				continue
 			}
 			for _, line := range lineDifferences(old, wanted[section]) {
@@ -160,7 +153,7 @@ func fileDifferences(folder string, want haproxy.State) ([]Difference, error) {
 	return differences, nil
 }
 
-// sections splits a configuration of ours at its section headers; a map is one
+// sections splits podgate.cfg at its section headers; a map is one
 // section.
 func sections(name, text string) map[string][]string {
 	section := name
@@ -181,9 +174,9 @@ func sections(name, text string) map[string][]string {
 	return split
 }
 
-// retired reports whether a section that is not wanted is one that waits for
-// the next reload to go: a backend without servers, or the defaults of one.
-func retired(section string, lines []string) bool {
+// removedByReload reports whether a section that is not wanted is one that the next
+// reload removes: a backend without servers, or the defaults of one.
+func removedByReload(section string, lines []string) bool {
 	if strings.HasPrefix(section, "defaults ") {
 		return true
 	}
@@ -202,8 +195,8 @@ func union(a, b map[string][]string) map[string]bool {
 	return all
 }
 
-// lineDifferences are the lines that only one of them has, "- " those of have
-// and "+ " those of want.
+// lineDifferences returns the lines that only have has, after "- ", and those that
+// only want has, after "+ ".
 func lineDifferences(have, want []string) []string {
 	var lines []string
 	for _, line := range have {

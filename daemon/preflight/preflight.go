@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+// Package preflight tries what podgate needs on this machine before it runs: the API
+// server, HAProxy, files, addresses and pods. It changes nothing, except that it
+// writes a file into podgate's folder and removes it.
+package preflight
 
 import (
 	"cmp"
@@ -27,13 +30,13 @@ import (
 	"podgate/kubeapi"
 )
 
-// Finding is one thing that an edge needs, and whether it is there.
+// Finding is the result of one attempt.
 type Finding struct {
 	Check string `json:"check"` // one of Checks
 	OK    bool   `json:"ok"`
 	What  string `json:"what"`           // what was tried
-	Why   string `json:"why,omitempty"`  // it is not as it should be
-	Help  string `json:"help,omitempty"` // what may set it right
+	Why   string `json:"why,omitempty"`  // why it failed
+	Help  string `json:"help,omitempty"` // what may repair it
 }
 
 // String is "FAIL pods: node a: no route to 10.1.2.3:80 (ip route add ...)".
@@ -48,25 +51,24 @@ func (f Finding) String() string {
 	return text
 }
 
-// Checks are the kinds of Findings, in the order in which they are made.
+// Checks returns the kinds of Findings, in the order in which they are made.
 func Checks() []string {
 	return []string{"api", "sockets", "folder", "certificates", "peers", "binds", "base", "pods"}
 }
 
-// examination is one run of Examine.
-type examination struct {
+// preflight is one Run.
+type preflight struct {
 	config   *config.Config
 	version  string
+	certs    *certstore.Store
 	findings []Finding
 	local    reconcile.LocalPeer
 }
 
-// Examine looks, from this machine and as this user, whether podgate can do its
-// work: everything that it needs, each by itself, so that one trouble hides no
-// other. It changes nothing, but for a file that it writes into the folder and
-// takes away again.
-func Examine(ctx context.Context, c *config.Config, version string) []Finding {
-	x := &examination{config: c, version: version}
+// Run makes every check, from this machine and as this user. Each runs even if an
+// earlier one fails, except that pods are tried only if the cluster could be listed.
+func Run(ctx context.Context, c *config.Config, version string) []Finding {
+	x := &preflight{config: c, version: version, certs: certstore.ReadOnce(certstore.FromConfig(c))}
 	snapshot := x.api(ctx)
 	x.sockets(ctx)
 	x.folder()
@@ -80,7 +82,11 @@ func Examine(ctx context.Context, c *config.Config, version string) []Finding {
 	return x.findings
 }
 
-func (x *examination) add(check, what string, err error, help string) {
+func (x *preflight) compile(snapshot *kubeapi.Snapshot) *compile.Result {
+	return compile.Compile(x.config, x.certs.Set().Files, snapshot, nil)
+}
+
+func (x *preflight) add(check, what string, err error, help string) {
 	f := Finding{Check: check, OK: err == nil, What: what}
 	if err != nil {
 		f.Why, f.Help = err.Error(), help
@@ -88,9 +94,9 @@ func (x *examination) add(check, what string, err error, help string) {
 	x.findings = append(x.findings, f)
 }
 
-// api tries what is asked of the cluster, and returns what it holds, nil if
-// that cannot be had.
-func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
+// api makes the requests that podgate makes. It returns the cluster, nil if that
+// cannot be listed.
+func (x *preflight) api(ctx context.Context) *kubeapi.Snapshot {
 	k := cluster.FromConfig(x.config, x.version)
 	client, err := cluster.Connect(k, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -110,12 +116,12 @@ func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
 		x.add("api", "list everything", err, "")
 		return nil
 	}
-	result := compile.Compile(x.config, nil, snapshot, nil)
+	result := x.compile(snapshot)
 	x.secrets(ctx, client, result)
 	if k.Nodes {
 		return snapshot
 	}
-	k.Nodes = true // else of use alone, to tell where pods are
+	k.Nodes = true // to name the node of each pod, if podgate may list them
 	withNodes, err := cluster.ReadOnce(ctx, k)
 	if result.NeedsNodes() {
 		x.add("api", "list nodes, for Services that are reached by node ports", err, "")
@@ -126,9 +132,10 @@ func (x *examination) api(ctx context.Context) *kubeapi.Snapshot {
 	return withNodes
 }
 
-// secrets tries to read those Secrets that Services name, each by its name, as a
-// role grants it. One that is not there can be read: its Service is told.
-func (x *examination) secrets(ctx context.Context, client *kubeapi.Client, result *compile.Result) {
+// secrets reads the Secrets that Services name, each by its name, as a role grants
+// it. A Secret that does not exist is no failure here: podgate reports it as a
+// Problem of its Service.
+func (x *preflight) secrets(ctx context.Context, client *kubeapi.Client, result *compile.Result) {
 	tried := map[kubeapi.Key]bool{}
 	for _, s := range result.Secrets {
 		if tried[s.Key] {
@@ -143,11 +150,10 @@ func (x *examination) secrets(ctx context.Context, client *kubeapi.Client, resul
 	}
 }
 
-// sockets tries HAProxy's sockets. A master that refuses us cannot be asked for
-// reloads.
-func (x *examination) sockets(ctx context.Context) {
+// sockets connects to HAProxy's sockets.
+func (x *preflight) sockets(ctx context.Context) {
 	h := x.config.HAProxy
-	refused := false // as asking over them would be
+	failed := false // as a command over them would
 	for _, s := range []struct{ key, path, help string }{
 		{"haproxy.admin_socket", h.AdminSocket, "its stats socket needs mode 660, level admin and group haproxy, and podgate that group"},
 		{"haproxy.master_socket", h.MasterSocket, "its unit needs -S SOCKET,mode,660,group,haproxy: podgate setup haproxy"},
@@ -157,7 +163,7 @@ func (x *examination) sockets(ctx context.Context) {
 			err = conn.Close()
 		}
 		x.add("sockets", s.key, err, s.help)
-		refused = refused || err != nil
+		failed = failed || err != nil
 	}
 	client := runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)
 	process, err := client.Process(ctx)
@@ -165,13 +171,13 @@ func (x *examination) sockets(ctx context.Context) {
 	if err == nil {
 		what = "HAProxy " + process.Version + " answers"
 	}
-	if err == nil || !refused {
+	if err == nil || !failed {
 		x.add("sockets", what, err, "")
 	}
 }
 
-// folder tries to write where podgate does.
-func (x *examination) folder() {
+// folder writes and reads where podgate does.
+func (x *preflight) folder() {
 	path := x.config.HAProxy.Folder
 	file, err := os.CreateTemp(path, ".podgate-preflight.*")
 	if err == nil {
@@ -189,25 +195,24 @@ func (x *examination) folder() {
 	}
 }
 
-// certificates reads what podgate.toml names for TLS, as podgate will.
-func (x *examination) certificates() {
+// certificates reads the files that [https] of podgate.toml names.
+func (x *preflight) certificates() {
 	h := x.config.HTTPS
 	if len(h.Binds) == 0 {
 		return
 	}
-	store := certstore.ReadOnce(certstore.FromConfig(x.config))
-	problems := store.Check()
+	problems := x.certs.Check()
 	for _, p := range problems {
 		x.add("certificates", p.File, errors.New(p.Text), "")
 	}
-	if n := len(store.Set().Certificates); n > 0 || len(problems) == 0 {
+	if n := len(x.certs.Set().Certificates); n > 0 || len(problems) == 0 {
 		x.add("certificates", fmt.Sprintf("%d of %s", n, cmp.Or(strings.Join(h.Certificates, ", "), "none")), nil, "")
 	}
 }
 
-// peers looks whether HAProxy will find itself among the nodes of podgate.toml:
-// where it does not, it warns, and goes on without them.
-func (x *examination) peers(ctx context.Context) {
+// peers looks for HAProxy among peers.nodes. Without an entry of its own, HAProxy
+// starts with a warning and shares no stick tables.
+func (x *preflight) peers(ctx context.Context) {
 	h := x.config.HAProxy
 	x.local = reconcile.AskPeer(ctx, runtime.New(h.AdminSocket, h.MasterSocket, h.Folder))
 	nodes := x.config.Peers.Nodes
@@ -225,11 +230,10 @@ func (x *examination) peers(ctx context.Context) {
 	x.add("peers", what, err, fmt.Sprintf("write %q into peers.nodes of every node, or give HAProxy one of its names by -L", x.local.Name+"=ADDRESS:PORT"))
 }
 
-// binds tries the addresses that HAProxy will listen on, but for those that it
-// has by podgate's doing.
-func (x *examination) binds() {
-	// Without the authorities of clients there is no TLS frontend.
-	want := compile.Compile(x.config, certstore.ReadOnce(certstore.FromConfig(x.config)).Set().Files, &kubeapi.Snapshot{}, nil).State
+// binds listens on the addresses that HAProxy will listen on, except for those that
+// a configuration of podgate had it listen on already.
+func (x *preflight) binds() {
+	want := compile.WithoutServices(x.config, x.certs.Set().Files)
 	var held []haproxy.Frontend
 	for _, s := range confdir.Dir(x.config.HAProxy.Folder).Remembered() {
 		held = append(held, check.WithPeer(s.Frontends, s.Settings, x.local.Name)...)
@@ -249,13 +253,26 @@ func (x *examination) binds() {
 	}
 }
 
-// base asks HAProxy whether it would load the operator's files with ours.
-func (x *examination) base(ctx context.Context) {
-	err := CheckEmpty(ctx, x.config)
+// base has "haproxy -c" check the operator's files together with podgate's.
+func (x *preflight) base(ctx context.Context) {
+	h := x.config.HAProxy
+	err := check.HAProxy{Binary: h.Binary, Files: h.Files}.State(ctx, compile.WithoutServices(x.config, nil))
 	help := ""
 	var theirs *check.OperatorError
 	if errors.As(err, &theirs) {
-		help = "podgate does not touch them, and HAProxy would not be reloaded"
+		help = "podgate does not change these files; until they are repaired, HAProxy cannot be reloaded"
 	}
 	x.add("base", "haproxy -c", err, help)
+}
+
+// CheckPeers returns why this host would share no stick tables with the other nodes
+// of peers.nodes, as far as that is known without HAProxy.
+func CheckPeers(c *config.Config) error {
+	if len(c.Peers.Nodes) == 0 {
+		return nil
+	}
+	if _, err := haproxy.FindPeer(c.Peers.Nodes, reconcile.HostPeer().Name); err != nil {
+		return fmt.Errorf("peers.nodes: on this host: %w (unless -L or localpeer gives HAProxy one of these names)", err)
+	}
+	return nil
 }

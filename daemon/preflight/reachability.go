@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package preflight
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"podgate/daemon/compile"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -56,8 +55,8 @@ func judge(err error) reach {
 
 // pods tries some servers of the Services that are to be served, of each node,
 // as HAProxy would connect to them.
-func (x *examination) pods(ctx context.Context, snapshot *kubeapi.Snapshot) {
-	state := compile.Compile(x.config, nil, snapshot, nil).State
+func (x *preflight) pods(ctx context.Context, snapshot *kubeapi.Snapshot) {
+	state := x.compile(snapshot).State
 	byNode := sample(state, snapshot)
 	if len(byNode) == 0 {
 		x.add("pods", "no Service has a server to try", nil, "")
@@ -94,7 +93,7 @@ func sample(state haproxy.State, snapshot *kubeapi.Snapshot) map[string][]netip.
 }
 
 // node tries some servers of one node, all at once.
-func (x *examination) node(ctx context.Context, name string, servers []netip.AddrPort, snapshot *kubeapi.Snapshot) {
+func (x *preflight) node(ctx context.Context, name string, servers []netip.AddrPort, snapshot *kubeapi.Snapshot) {
 	ends := make([]reach, len(servers))
 	errs := make([]error, len(servers))
 	var trying sync.WaitGroup
@@ -132,7 +131,7 @@ func (x *examination) node(ctx context.Context, name string, servers []netip.Add
 // routeHelp is the route that would lead to a pod, as far as the cluster tells:
 // its node's pods are behind its node in networks without an overlay. In others
 // only node ports are reached from outside.
-func (x *examination) routeHelp(node string, addr netip.Addr, snapshot *kubeapi.Snapshot) string {
+func (x *preflight) routeHelp(node string, addr netip.Addr, snapshot *kubeapi.Snapshot) string {
 	const otherwise = `or upstream = "nodeport" where the pods' network is an overlay`
 	i := slices.IndexFunc(snapshot.Nodes, func(n *kubeapi.Node) bool { return n.Name == node })
 	if i < 0 || !snapshot.Nodes[i].Addr.IsValid() {

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
 	"podgate/daemon/edgetest"
+	"podgate/daemon/preflight"
 	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
@@ -29,8 +29,8 @@ func (e *edge) examine(t *testing.T) (wrong []string, right int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range daemon.Examine(t.Context(), c, "test") {
-		if !slices.Contains(daemon.Checks(), f.Check) {
+	for _, f := range preflight.Run(t.Context(), c, "test") {
+		if !slices.Contains(preflight.Checks(), f.Check) {
 			t.Errorf("%q is no check", f.Check)
 		}
 		if f.OK {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"podgate/daemon"
 	"podgate/daemon/config"
+	"podgate/daemon/dryrun"
 )
 
 // differences are those that podgate diff tells, a line each.
@@ -21,7 +21,7 @@ func (e *edge) differences(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	differences, err := daemon.Differences(t.Context(), c, "test", nil)
+	differences, err := dryrun.Diff(t.Context(), c, "test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package dryrun
 
 import (
 	"cmp"
@@ -20,6 +20,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
 	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/check"
 	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 )
@@ -191,14 +192,13 @@ func mapBackend(name, line string) string {
 	return backend
 }
 
-// haproxyFor returns what Check needs of a real HAProxy; its Binary is "" where
-// there is none.
-func haproxyFor(t testing.TB) config.HAProxy {
+// haproxyFor returns the binary of a real HAProxy. Its path is "" if there is none.
+func haproxyFor(t testing.TB) check.HAProxy {
 	t.Helper()
 	binary, err := haproxytest.Binary()
 	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
 		t.Log("there is no HAProxy: nobody is asked whether it takes the file")
-		return config.HAProxy{}
+		return check.HAProxy{}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +207,7 @@ func haproxyFor(t testing.TB) config.HAProxy {
 	if err := os.WriteFile(base, []byte("global\n  maxconn 100\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return config.HAProxy{Binary: binary, Files: []string{base}}
+	return check.HAProxy{Binary: binary, Files: []string{base}}
 }
 
 // TestHostileObjects tries what a fuzzer begins with, and what it found.
@@ -220,7 +220,7 @@ func TestHostileObjects(t *testing.T) {
 	if h.Binary == "" {
 		return
 	}
-	if err := haproxyCheck(h).State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(all...), nil).State); err != nil {
+	if err := h.State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(all...), nil).State); err != nil {
 		t.Error(err)
 	}
 }
@@ -244,12 +244,12 @@ func FuzzObjectsToFile(f *testing.F) {
 		}
 		all := gathered
 		gathered = nil
-		check := func(some []hostile) error {
-			return haproxyCheck(real).State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(some...), nil).State)
+		load := func(some []hostile) error {
+			return real.State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(some...), nil).State)
 		}
-		err := check(all)
+		err := load(all)
 		for i := 0; err != nil && i < len(all); i++ {
-			if one := check(all[i : i+1]); one != nil {
+			if one := load(all[i : i+1]); one != nil {
 				t.Fatalf("%+v: %v", all[i], one)
 			}
 		}

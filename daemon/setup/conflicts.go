@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
 	"podgate/haproxy/check"
 )
 
@@ -131,6 +133,19 @@ func (b bind) clashes(addr netip.AddrPort) bool {
 		return false
 	}
 	return check.Overlap(netip.AddrPortFrom(b.first.Addr(), addr.Port()), addr)
+}
+
+// listenAddrs returns the addresses that podgate.toml asks for by itself, without a
+// Service.
+func listenAddrs(c *config.Config) []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for _, f := range compile.WithoutServices(c, nil).Frontends {
+		addrs = append(addrs, f.Binds...)
+		if f.Relay.IsValid() {
+			addrs = append(addrs, f.Relay)
+		}
+	}
+	return addrs
 }
 
 // owners names the process behind each socket that listens, by inode. Those of

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package dryrun shows what podgate would have HAProxy serve: Render as files, Diff
+// as what differs from the running HAProxy and its files. It changes nothing.
+package dryrun
+
+import (
+	"context"
+	"io"
+
+	"podgate/daemon/certstore"
+	"podgate/daemon/cluster"
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy"
+	"podgate/kubeapi"
+)
+
+// wanted is what podgate would have HAProxy serve.
+type wanted struct {
+	state  haproxy.State
+	result *compile.Result
+	choice certstore.Choice
+}
+
+// want compiles the cluster, which is read from objects, as kubectl prints them, or
+// listed once if objects is nil.
+func want(ctx context.Context, c *config.Config, version string, objects io.Reader) (wanted, error) {
+	snapshot, err := readCluster(ctx, c, version, objects)
+	if err != nil {
+		return wanted{}, err
+	}
+	store := certstore.ReadOnce(certstore.FromConfig(c))
+	result := compile.Compile(c, store.Set().Files, snapshot, nil)
+	w := wanted{result.State, result, store.Choose(result)}
+	w.state.Certificates = w.choice.Certificates
+	return w, nil
+}
+
+func readCluster(ctx context.Context, c *config.Config, version string, objects io.Reader) (*kubeapi.Snapshot, error) {
+	if objects != nil {
+		return kubeapi.Decode(objects)
+	}
+	k := cluster.FromConfig(c, version)
+	snapshot, err := cluster.ReadOnce(ctx, k)
+	if err != nil || k.Nodes || !compile.Compile(c, nil, snapshot, nil).NeedsNodes() {
+		return snapshot, err
+	}
+	k.Nodes = true
+	return cluster.ReadOnce(ctx, k)
+}
