@@ -11,14 +11,14 @@ import (
 const (
 	// firstBackoff is the longest pause after a first failure.
 	firstBackoff = 200 * time.Millisecond
-	// watchBackoff is the longest pause where there is a watch: whoever was in sync
-	// within milliseconds is so again soon after an outage.
+	// watchBackoff is the longest pause where there is a watch: an edge that is
+	// in sync within milliseconds is in sync again soon after an outage.
 	watchBackoff = 1500 * time.Millisecond
 )
 
 // backoff spaces attempts out: each pause is at most double the last one's
-// bound, never above longest, and half of it is chance, so that several edges do
-// not come back together.
+// bound, never above longest, and up to half of it is random, so that several
+// edges do not retry at the same time.
 type backoff struct {
 	longest time.Duration
 	bound   time.Duration // of the last pause; zero after a success
@@ -32,13 +32,13 @@ func (b *backoff) next() time.Duration {
 	return jitter(b.bound, 2)
 }
 
-// jitter returns d less at most one part-th of it by chance.
+// jitter returns d less a random part of it, at most d/part.
 func jitter(d time.Duration, part int64) time.Duration {
 	return d - time.Duration(rand.Int64N(int64(d)/part+1))
 }
 
-// stretch returns d and up to half as much by chance: those whom a server told
-// to come back after d do not come together.
+// stretch returns d plus a random part of it, at most half: several clients that a
+// server asked to wait for d do not return at the same time.
 func stretch(d time.Duration) time.Duration {
 	return d + time.Duration(rand.Int64N(int64(d)/2+1))
 }

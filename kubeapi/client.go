@@ -21,43 +21,43 @@ type Client struct {
 	log         *slog.Logger
 	servers     servers
 	credentials *auth.Credentials
-	http        *http.Client          // watches
-	lists       *retryablehttp.Client // lists, over http
-	probes      *retryablehttp.Client // lists of a server that is down: each is asked for once
+	http        *http.Client          // for watches
+	lists       *retryablehttp.Client // for lists, over http
+	singleLists *retryablehttp.Client // for lists while the server is down, without a retry
 
 	timeouts timeouts
 	tracker  *tracker
-	relist   chan struct{} // asks Follow for another list; of capacity 1
+	relist   chan struct{} // makes Follow list again; of capacity 1
 }
 
-// timeouts bound what a server may keep a Client waiting for.
+// timeouts bound how long a Client waits for a server.
 type timeouts struct {
 	page    time.Duration // one page of a list with its retries
 	answer  time.Duration // the head of a watch's answer
 	initial time.Duration // the next event of a streamed list
-	silence time.Duration // the next event or bookmark of a watch
-	watch   time.Duration // a whole watch, less up to half of it by chance
-	refresh time.Duration // how long credentials are trusted before they are read again
+	event   time.Duration // the next event or bookmark of a watch
+	watch   time.Duration // a whole watch, less a random part of up to half
+	refresh time.Duration // from one re-read of the credentials to the next
 }
 
 // defaultTimeouts leaves the API server time to give up by itself, which it does
 // after a minute (kube-apiserver --request-timeout). A streamed list does not
-// pause; servers before 1.27 that do not know it fall silent instead. A watch
-// sees a bookmark every minute.
+// pause, but a server before 1.27, which does not know it, sends nothing. A watch
+// receives a bookmark every minute.
 func defaultTimeouts() timeouts {
 	return timeouts{
 		page:    75 * time.Second,
 		answer:  30 * time.Second,
 		initial: 10 * time.Second,
-		silence: 4 * time.Minute,
+		event:   4 * time.Minute,
 		watch:   10 * time.Minute,
 		refresh: time.Minute,
 	}
 }
 
 // New reads the kubeconfig, or the files that cfg names, and returns a Client
-// for the API server they choose. It does not touch the network. Errors name
-// the file.
+// for the API server that they name. It does not use the network. Errors name the
+// file.
 func New(cfg Config, log *slog.Logger) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -77,27 +77,26 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 	}
 	c.http = &http.Client{
 		Transport: credentials,
-		// A redirect would carry the token to whoever it names.
+		// A redirect could send the token to another server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.servers.use(credentials.Servers())
 	c.tracker = newTracker(log, c.Server)
 	c.lists = newListClient(c.http, cfg.PollInterval, pageRetries)
-	c.probes = newListClient(c.http, cfg.PollInterval, 0)
+	c.singleLists = newListClient(c.http, cfg.PollInterval, 0)
 	return c, nil
 }
 
-// Refresh reads the kubeconfig, tokens and certificates again. What cannot be
-// read, which is logged, stays as it was. Follow does so every minute, and a 401
-// has them read too; whoever watches CredentialFiles calls it when one changes.
+// Refresh re-reads the kubeconfig, tokens and certificates. What cannot be read is
+// logged and stays as it was. Follow calls it every minute, and they are re-read
+// after a 401; a watcher of CredentialFiles calls it when one changes.
 func (c *Client) Refresh() {
 	c.credentials.Refresh()
 	c.servers.use(c.credentials.Servers())
 }
 
-// CredentialFiles returns the paths of the kubeconfig and of all files that it, or
-// the Config, names at present; none where a Config names none. A kubeconfig that
-// changes may name others.
+// CredentialFiles returns the paths of all files that the Config and its kubeconfig
+// name at present, possibly none. A kubeconfig that changes may name others.
 func (c *Client) CredentialFiles() []string { return c.credentials.Files() }
 
 // Server returns the URL of the API server that is asked at present, for logs.
@@ -120,7 +119,7 @@ func (c *Client) List(ctx context.Context) (*Snapshot, error) {
 	return s.snapshot(1), nil
 }
 
-// sources returns what makes a Snapshot complete.
+// sources returns the collections that make a Snapshot complete.
 func (c *Client) sources() []source {
 	var all []source
 	for _, namespace := range c.cfg.Namespaces {

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// coalesceInterval is how long Snapshots are apart at least: a rollout writes several
-// objects within milliseconds, and each Snapshot costs whoever acts on it the
-// same, however much changed.
+// coalesceInterval is the shortest time between two Snapshots: a rollout writes
+// several objects within milliseconds, and the cost of acting on a Snapshot depends
+// little on how much changed.
 const coalesceInterval = 20 * time.Millisecond
 
 // coalescer sends Snapshots: one for a change immediately, but no sooner than
 // coalesceInterval after the last one.
 type coalescer struct {
-	lock sync.Locker // that whoever calls a method holds, and send is called with
+	lock sync.Locker // is held by callers of all methods, and while send is called
 	send func()
 
 	last time.Time   // when it sent; zero for never
@@ -47,7 +47,7 @@ func (p *coalescer) sendNow() {
 	p.last = time.Now()
 }
 
-// stop ends it: what waits is not sent any more.
+// stop drops what has not been sent.
 func (p *coalescer) stop() {
 	if p.next != nil {
 		p.next.Stop()

@@ -21,7 +21,7 @@ const (
 	defaultUserAgent      = "podgate"
 )
 
-// Config says which API server to follow and how. Either Kubeconfig or Server
+// Config is which API server to follow, and how. Either Kubeconfig or Server
 // is set, never both.
 type Config struct {
 	// Kubeconfig is the path of a kubeconfig; relative paths in it are relative
@@ -31,17 +31,15 @@ type Config struct {
 	Context string
 
 	// Server is the URL of the API server, such as https://10.0.0.1:6443, with
-	// any path prefix a proxy in front of it asks for.
+	// the path prefix of a proxy in front of it.
 	Server string
 	// Servers are the URLs of more API servers of the same cluster. When the one
-	// that is asked does not answer the next one is, and it is kept until it
-	// fails as well. All have one CA and take one credential.
+	// in use does not answer, the next one is used until it fails as well. All
+	// have the same CA and accept the same credential.
 	Servers []string
 	// CAFile is the path of the PEM bundle that signs Server's certificate; ""
-	// is the system's bundle.
-	//
-	// Whatever is named here is read again when it changed, every minute and
-	// after a 401; what cannot be read stays as it was.
+	// is the system's bundle. This file and the next ones are re-read every
+	// minute, after a 401 and on Refresh; one that cannot be read stays as it was.
 	CAFile string
 	// TokenFile is the path of a bearer token.
 	TokenFile string
@@ -57,16 +55,16 @@ type Config struct {
 	Selector string
 
 	// Nodes follows the cluster's Nodes too. While they cannot be listed, which is
-	// told, the rest is followed without them.
+	// logged, Services and EndpointSlices are followed without them.
 	Nodes bool
 
-	// Watch asks for changes as they happen; false only polls.
+	// Watch requests changes as they happen; false only polls.
 	Watch bool
 	// PollInterval is the pause between two lists where there is no watch, and
-	// the longest pause between two attempts to reach the server; with Watch that
-	// is no longer than 1.5 seconds. Zero is 5 seconds.
+	// the longest pause between two attempts to reach the server; with Watch the
+	// latter is 1.5 seconds at most. Zero is 5 seconds.
 	PollInterval time.Duration
-	// ResyncInterval is the time from one list to the next beside a watch, less
+	// ResyncInterval is the time from one list to the next while a watch runs, less
 	// up to a tenth of jitter. Zero is 10 minutes.
 	ResyncInterval time.Duration
 
@@ -84,7 +82,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	case slices.Contains(cfg.Namespaces, ""):
 		return cfg, errors.New("choose the namespaces: one has an empty name")
 	case len(cfg.Namespaces) > 1 && slices.Contains(cfg.Namespaces, AllNamespaces):
-		return cfg, fmt.Errorf("choose the namespaces: %q stands alone", AllNamespaces)
+		return cfg, fmt.Errorf("choose the namespaces: %q cannot be combined with others", AllNamespaces)
 	}
 	cfg.Namespaces = slices.Compact(slices.Sorted(slices.Values(cfg.Namespaces)))
 	if cfg.PollInterval <= 0 {
@@ -99,7 +97,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
-// auth is the part of cfg that says how to reach the API server.
+// auth returns the part of cfg that kubeapi/auth reads.
 func (cfg Config) auth() auth.Config {
 	return auth.Config{
 		Kubeconfig: cfg.Kubeconfig, Context: cfg.Context,

@@ -20,7 +20,7 @@ func TestConfigErrors(t *testing.T) {
 	}{
 		{"no namespace", Config{Server: "https://10.0.0.1"}, `choose the namespaces: none is set ("*" is all of them)`},
 		{"a namespace without a name", Config{Server: "https://10.0.0.1", Namespaces: []string{"shop", ""}}, `choose the namespaces: one has an empty name`},
-		{"all namespaces and one", Config{Server: "https://10.0.0.1", Namespaces: []string{"shop", "*"}}, `choose the namespaces: "*" stands alone`},
+		{"all namespaces and one", Config{Server: "https://10.0.0.1", Namespaces: []string{"shop", "*"}}, `choose the namespaces: "*" cannot be combined with others`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := New(tt.cfg, slog.New(slog.DiscardHandler)); fmt.Sprint(err) != tt.want {

@@ -17,9 +17,9 @@ import (
 // statusError is an answer of the API server that is not a success.
 type statusError struct {
 	code       int
-	message    string        // the server's own words; may be ""
+	message    string        // of the server; may be ""
 	hint       string        // what to look at; may be ""
-	retryAfter time.Duration // what the server asks to wait; zero when it does not
+	retryAfter time.Duration // Retry-After; zero when absent
 }
 
 func (e *statusError) Error() string {
@@ -41,11 +41,10 @@ func statusCode(err error) int {
 	return 0
 }
 
-// mostRetryAfter is the longest that a server may ask to be left alone.
+// mostRetryAfter bounds Retry-After.
 const mostRetryAfter = time.Minute
 
-// retryAfter returns how long the server asked to wait before the next request,
-// or zero.
+// retryAfter returns the Retry-After of a statusError in err's chain, or zero.
 func retryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return e.retryAfter
@@ -53,19 +52,18 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// askedToWait returns what Retry-After of resp says, or zero, as it does where
-// there is no resp. The API server
-// says seconds; what stands before it may say a date (RFC 9110 section 10.2.3),
-// which is one by the clock of who says it, as Date is.
-func askedToWait(resp *http.Response) time.Duration {
+// readRetryAfter returns the Retry-After of resp, or zero where resp or the header
+// is missing. The API server sends seconds. A proxy in front of it may send a date
+// (RFC 9110 section 10.2.3) by its own clock, which the Date header shows.
+func readRetryAfter(resp *http.Response) time.Duration {
 	if resp == nil {
 		return 0
 	}
-	said := resp.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(said); err == nil {
+	value := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
 		return min(max(time.Duration(seconds)*time.Second, 0), mostRetryAfter)
 	}
-	until, err := http.ParseTime(said)
+	until, err := http.ParseTime(value)
 	if err != nil {
 		return 0
 	}
@@ -76,10 +74,10 @@ func askedToWait(resp *http.Response) time.Duration {
 	return min(max(until.Sub(now), 0), mostRetryAfter)
 }
 
-// answerError returns what resp says went wrong while verb was done to src. It
-// does not close the body.
+// answerError returns the error of resp, an answer to verb on src that is not a
+// success. It does not close the body.
 func (c *Client) answerError(resp *http.Response, verb string, src source) error {
-	e := &statusError{code: resp.StatusCode, message: wire.ReadMessage(resp.Header.Get("Content-Type"), resp.Body), retryAfter: askedToWait(resp)}
+	e := &statusError{code: resp.StatusCode, message: wire.ReadMessage(resp.Header.Get("Content-Type"), resp.Body), retryAfter: readRetryAfter(resp)}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		e.message = "" // "Unauthorized" once more
@@ -95,7 +93,7 @@ func (c *Client) answerError(resp *http.Response, verb string, src source) error
 	return e
 }
 
-// origin names the server that was asked for u.
+// origin returns the server of u.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
 // noAnswerError is the cause of a context that ended because the server took too
@@ -114,7 +112,7 @@ func answerWithin(ctx context.Context, d time.Duration) (context.Context, contex
 	return context.WithTimeoutCause(ctx, d, noAnswerError{d})
 }
 
-// isUnreadable reports whether err is of a malformed event.
+// isUnreadable reports whether err is caused by a malformed event.
 func isUnreadable(err error) bool {
 	_, ok := errors.AsType[*wire.UnreadableError](err)
 	return ok
@@ -131,8 +129,8 @@ func isStalled(err error) bool {
 	return ok
 }
 
-// requestError returns err, of a request under ctx, without the URL that
-// net/http puts before it, and in the words of who set the connection up.
+// requestError returns the error of a request with ctx, without the URL that
+// net/http puts before it, and with what an operator can do about it.
 func (c *Client) requestError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); isNoAnswer(cause) {
 		return cause
@@ -141,7 +139,7 @@ func (c *Client) requestError(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 		if u, err := url.Parse(e.URL); err == nil {
-			server = origin(u) // of several it may be another one by now
+			server = origin(u) // c.Server may be another one by now
 		}
 	}
 	if explained := c.credentials.Explain(err, server); explained != nil {

@@ -16,16 +16,16 @@ func (c *Client) SetTimeouts(page, answer time.Duration) {
 	c.timeouts.page, c.timeouts.answer, c.timeouts.initial = page, answer, answer
 }
 
-// SetWatchTimeout shortens the watches that are asked for: two seconds at least,
-// or the server is asked for none.
+// SetWatchTimeout shortens watches, to two seconds at least: the server does not
+// accept less.
 func (c *Client) SetWatchTimeout(d time.Duration) { c.timeouts.watch = d }
 
-// SetSilence shortens how long a test waits for a watch that fell silent.
-func (c *Client) SetSilence(d time.Duration) {
-	c.timeouts.initial, c.timeouts.silence = d, d
+// SetEventTimeout shortens how long a test waits for a watch that stalls.
+func (c *Client) SetEventTimeout(d time.Duration) {
+	c.timeouts.initial, c.timeouts.event = d, d
 }
 
-// SetRefresh shortens how long credentials are trusted before they are read again.
+// SetRefresh shortens the time from one re-read of the credentials to the next.
 func (c *Client) SetRefresh(d time.Duration) { c.timeouts.refresh = d }
 
 // SetPings shortens how long a test waits for a connection that is dead.

@@ -10,13 +10,13 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// Follow sends a Snapshot to out after every change and after every complete
-// list, until ctx ends, and returns ctx.Err(). A change after a while of none is
-// sent at once, those behind it are gathered. It waits for a server that is not
-// there, and tells so once.
+// Follow sends a Snapshot to out after every change and after every complete list,
+// until ctx ends, and returns ctx.Err(). Changes within 20 ms of a Snapshot are
+// gathered into the next one. While the server is away, which is logged once, it
+// retries.
 //
-// Out must have a capacity of 1 and no other sender: a Snapshot that nobody has
-// taken yet is replaced by the newer one. Follow does not close it.
+// Out must have a capacity of 1 and no other sender: a Snapshot that was not
+// received yet is replaced by a newer one. Follow does not close it.
 func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	if cap(out) != 1 {
 		panic("kubeapi: Follow needs a channel of capacity 1")
@@ -27,7 +27,7 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 	defer running.Wait()
 	reflectors := make([]*reflector, len(f.sources))
 	for i, src := range f.sources {
-		r := newReflector(c, src, f.take)
+		r := newReflector(c, src, f.receive)
 		reflectors[i] = r
 		running.Go(func() { r.run(ctx) })
 	}
@@ -42,17 +42,17 @@ func (c *Client) Follow(ctx context.Context, out chan *Snapshot) error {
 		case <-c.relist:
 			f.relist()
 			for _, r := range reflectors {
-				r.hurry()
+				r.relist()
 			}
 		}
 	}
 }
 
-// Relist asks Follow for a complete list of every resource now, beside the
-// watches: the next Snapshot that counts one more in Complete holds what lists
-// of after the call say. Where the server is away, that is when it is back. A
-// call while a list is on its way may have no effect; who waits for the list asks
-// again after a while. It does not wait and may be called concurrently.
+// Relist makes Follow list every resource now, although watches run: the next
+// Snapshot with a larger Complete has lists that were requested after the call. If
+// the server is away, they are requested when it returns. A call during a list may
+// have no effect, so a caller that waits for the list calls again after a while.
+// Relist does not wait and may be called concurrently.
 func (c *Client) Relist() {
 	select {
 	case c.relist <- struct{}{}:
@@ -60,7 +60,7 @@ func (c *Client) Relist() {
 	}
 }
 
-// offer sends s, in the place of an older Snapshot if there is one.
+// offer sends s. It replaces an older Snapshot that was not received yet.
 func offer(out chan *Snapshot, s *Snapshot) {
 	for {
 		select {
@@ -70,15 +70,14 @@ func offer(out chan *Snapshot, s *Snapshot) {
 		}
 		select {
 		case old := <-out:
-			s.Since = old.Since // nobody has seen what it holds
+			s.Since = old.Since // its changes are only in s now
 		default:
 		}
 	}
 }
 
-// follower gathers the updates of all sources. Its reflectors call it by
-// themselves: one more goroutine between would cost each event a thread that
-// wakes up.
+// follower gathers the updates of all sources. The reflectors call it directly:
+// with a goroutine in between, each event would have to wake a thread.
 type follower struct {
 	c       *Client
 	sources []source
@@ -86,10 +85,10 @@ type follower struct {
 
 	mu       sync.Mutex // guards what follows
 	store    *store
-	unlisted map[source]bool // since the last complete list
-	complete int             // complete lists so far
-	told     map[source]map[Key]string
-	since    time.Time // when the oldest change came that was not sent; zero for none
+	unlisted map[source]bool           // since the last complete list
+	complete int                       // complete lists so far
+	unread   map[source]map[Key]string // errors of objects that could not be decoded, as logged
+	since    time.Time                 // of the oldest change that was not sent; zero for none
 	coalesce coalescer
 }
 
@@ -100,16 +99,16 @@ func newFollower(c *Client, sources []source, out chan *Snapshot) *follower {
 		store:    newStore(),
 		sources:  sources,
 		unlisted: make(map[source]bool),
-		told:     make(map[source]map[Key]string),
+		unread:   make(map[source]map[Key]string),
 	}
 	f.coalesce = coalescer{lock: &f.mu, send: f.send}
 	f.restart()
 	return f
 }
 
-// take takes u in, and sends a Snapshot when one is due. It may be called
+// receive applies u, and sends a Snapshot when one is due. It may be called
 // concurrently.
-func (f *follower) take(u update) {
+func (f *follower) receive(u update) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.apply(u) {
@@ -127,14 +126,14 @@ func (f *follower) send() {
 	offer(f.out, s)
 }
 
-// relist makes the next complete list one of which nothing has come yet.
+// relist begins a complete list to which no list so far belongs.
 func (f *follower) relist() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.restart()
 }
 
-// stop ends it: nothing is sent any more.
+// stop ends sending.
 func (f *follower) stop() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,20 +147,20 @@ func (f *follower) restart() {
 	}
 }
 
-// apply takes u in and reports whether a Snapshot is due for it: never before
-// the first complete list.
+// apply applies u and reports whether it needs a Snapshot: never before the first
+// complete list.
 func (f *follower) apply(u update) bool {
 	f.c.tracker.report(u.src, u.err)
 	changed := false
 	switch {
 	case u.list != nil:
 		changed = f.store.replace(u.src, u.list)
-		f.tell(u.src, u.list.Unread)
+		f.logUnread(u.src, u.list.Unread)
 		if f.listed(u.src) {
 			return true
 		}
 	case u.src.resource == wire.Nodes && u.err != nil && u.object == nil:
-		if f.listed(u.src) { // as far as the others are concerned
+		if f.listed(u.src) { // nodes are optional
 			return true
 		}
 	case u.object != nil && u.deleted:
@@ -172,8 +171,8 @@ func (f *follower) apply(u update) bool {
 	return changed && f.complete > 0
 }
 
-// listed notes that a source was listed, and reports whether it was the last one
-// of a complete list.
+// listed notes that src was listed, and reports whether it was the last source of a
+// complete list.
 func (f *follower) listed(src source) bool {
 	delete(f.unlisted, src)
 	if len(f.unlisted) > 0 {
@@ -185,15 +184,15 @@ func (f *follower) listed(src source) bool {
 	return true
 }
 
-// tell logs the objects of a list that could not be decoded, each once as long
-// as it stays so.
-func (f *follower) tell(src source, unread map[Key]error) {
-	told := make(map[Key]string, len(unread))
+// logUnread logs the objects of a list that could not be decoded, each once until
+// its error changes.
+func (f *follower) logUnread(src source, unread map[Key]error) {
+	texts := make(map[Key]string, len(unread))
 	for key, err := range unread {
-		told[key] = err.Error()
-		if f.told[src][key] != told[key] {
+		texts[key] = err.Error()
+		if f.unread[src][key] != texts[key] {
 			f.c.log.Warn("object unreadable, keeping its last state", src.logKey(), key.String(), "err", err)
 		}
 	}
-	f.told[src] = told
+	f.unread[src] = texts
 }

@@ -8,22 +8,21 @@ import (
 	"slices"
 )
 
-// SliceIndex finds the EndpointSlices of a Service. It is never changed: With
-// returns another one, which shares with it all shards that did not change. The
-// zero value is empty.
+// SliceIndex finds the EndpointSlices of a Service. It is never changed: With returns
+// a new one, which shares the shards that did not change. The zero value is empty.
 type SliceIndex struct {
 	shards *[shardCount]*shard // by the hash of the Service; nil when empty
 	count  int
 }
 
-// A shard holds the EndpointSlices of a few Services, of 5,000 about 20: as many
-// bytes as the array of all shards, and one of each is copied for an event.
+// A shard holds the EndpointSlices of some Services, 20 of 5,000: about as many bytes
+// as the array of all shards. An event copies one of each.
 type shard map[Key][]*EndpointSlice
 
 const shardCount = 256
 
-// With returns an index in which these are the EndpointSlices of some Services,
-// none where a group is empty.
+// With returns an index in which these are the EndpointSlices of these Services. An
+// empty group removes its Service.
 func (x SliceIndex) With(groups map[Key][]*EndpointSlice) SliceIndex {
 	if len(groups) == 0 {
 		return x
@@ -52,8 +51,7 @@ func (x SliceIndex) With(groups map[Key][]*EndpointSlice) SliceIndex {
 	return next
 }
 
-// Of returns the EndpointSlices of a Service, sorted by Key; nil when there are
-// none.
+// Of returns the EndpointSlices of a Service, sorted by Key, possibly nil.
 func (x SliceIndex) Of(service Key) []*EndpointSlice { return x.shard(shardOf(service))[service] }
 
 // Len returns how many Services have EndpointSlices.
@@ -72,9 +70,9 @@ func (x SliceIndex) All() iter.Seq2[Key, []*EndpointSlice] {
 	}
 }
 
-// Changed yields every Service whose EndpointSlices are not those that it has in
-// since, in any order. It costs what changed between the two, where one was made
-// from the other.
+// Changed yields every Service whose EndpointSlices differ from those in since, in
+// any order. If one index was made from the other, the cost depends on what changed
+// between them.
 func (x SliceIndex) Changed(since SliceIndex) iter.Seq[Key] {
 	return func(yield func(Key) bool) {
 		for at := range shardCount {
@@ -96,7 +94,7 @@ func (x SliceIndex) Changed(since SliceIndex) iter.Seq[Key] {
 	}
 }
 
-// shard returns a shard, empty where there is none.
+// shard returns a shard, nil if it is empty.
 func (x SliceIndex) shard(at int) shard {
 	if x.shards == nil || x.shards[at] == nil {
 		return nil

@@ -20,14 +20,14 @@ import (
 const (
 	// pageLimit is how many objects one answer holds at most, as kubectl asks.
 	pageLimit = 500
-	// pageRetries is how often a page is asked for again before the whole list
-	// is given up.
+	// pageRetries is how often the request for a page is repeated before the whole
+	// list is given up.
 	pageRetries = 2
 )
 
-// newListClient returns a client that asks again, so many times, for what failed
-// on the way or by the server's fault: no sooner than Retry-After says, unless
-// that is longer than longest.
+// newListClient returns a client that repeats requests that failed in the network
+// or in the server, retries times, after Retry-After unless that is longer than
+// longest.
 func newListClient(client *http.Client, longest time.Duration, retries int) *retryablehttp.Client {
 	return &retryablehttp.Client{
 		HTTPClient:   client,
@@ -37,15 +37,16 @@ func newListClient(client *http.Client, longest time.Duration, retries int) *ret
 		CheckRetry:   mayRetry(longest),
 		Backoff: func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
 			own := retryablehttp.DefaultBackoff(least, most, attempt, nil)
-			return stretch(max(own, askedToWait(resp)))
+			return stretch(max(own, readRetryAfter(resp)))
 		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 }
 
-// mayRetry says what is asked for again at once: not a server to which there is
-// no way or that is silent, since another may be next, and not one that wants to
-// be left alone for more than longest, which who asked for the list sees to.
+// mayRetry decides what is repeated without leaving the client: not a request to a
+// server that cannot be reached or does not answer, because another server may be
+// next, and not one whose Retry-After is longer than longest, for which the
+// reflector waits.
 func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
@@ -54,17 +55,17 @@ func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
 		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			return false, nil
 		}
-		if askedToWait(resp) > longest {
+		if readRetryAfter(resp) > longest {
 			return false, nil
 		}
 		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 	}
 }
 
-// list returns one complete list of src, by way of client. Its pages show the state at the first
-// one's version; when that is gone before the last page was fetched, the list
-// is asked for once more in one piece (Kubernetes API concepts, "Retrieving
-// large results sets in chunks"). Of several servers each is asked once.
+// list returns one complete list of src. All pages have the version of the first
+// one; if that expires before the last page is fetched, the list is requested again
+// in one piece (Kubernetes API concepts, "Retrieving large results sets in
+// chunks"). Each of several servers is tried once.
 func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src source) (*wire.List, error) {
 	var failures serversError
 	for range c.servers.count() {
@@ -74,7 +75,7 @@ func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src sou
 			l, err = c.listPages(ctx, client, server, src, 0)
 		}
 		if err == nil {
-			c.servers.works(server)
+			c.servers.succeeded(server)
 			return l, nil
 		}
 		failures.add(server, err)

@@ -12,15 +12,15 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// probeTimeout bounds one question of a Probe.
+// probeTimeout bounds one request of Probe.
 const probeTimeout = 10 * time.Second
 
-// Access is one thing that following needs of the API server.
+// Access is one permission that following needs.
 type Access struct {
 	Verb      string // "list" or "watch"
 	Resource  string // "services"
 	Namespace string // "" is all of them
-	Err       error  // why it is not had; nil where it is
+	Err       error  // why it is missing; nil if it is granted
 }
 
 // String is `list services in namespace "shop"`.
@@ -31,9 +31,9 @@ func (a Access) String() string {
 	return fmt.Sprintf("%s %s in namespace %q", a.Verb, a.Resource, a.Namespace)
 }
 
-// Probe tries every verb that following needs, as a server grants them, and
-// takes nothing in but one object of each list. It ends with the first that fails
-// for another reason than that it is forbidden: the rest would fail alike.
+// Probe tries every verb that following needs, with lists of one object. It ends
+// with the first one that fails and is not forbidden: the others would fail for the
+// same reason.
 func (c *Client) Probe(ctx context.Context) []Access {
 	var all []Access
 	for _, src := range c.sources() {
@@ -53,7 +53,7 @@ func (c *Client) Probe(ctx context.Context) []Access {
 	return all
 }
 
-// probe asks for one page of one object, or for a watch that ends at once.
+// probe requests one page of one object, or a watch of one second.
 func (c *Client) probe(ctx context.Context, src source, verb string) error {
 	ctx, cancel := answerWithin(ctx, probeTimeout)
 	defer cancel()

@@ -14,46 +14,46 @@ import (
 )
 
 const (
-	// watchAttempts is how many watches may fail in a row, without a single
-	// event, before the source is polled instead.
+	// watchAttempts is how many watches in a row may end without an event before
+	// the source is polled.
 	watchAttempts = 3
-	// watchPause is how long it is polled then, at most.
+	// watchPause is the longest time until the next watch is tried then.
 	watchPause = time.Minute
-	// streamPause is how long a server that does not stream lists is not asked
-	// to, at most: it may be upgraded meanwhile.
+	// streamPause is the longest time until a streamed list is tried again after the
+	// server rejected one: it may be upgraded in between.
 	streamPause = time.Hour
 )
 
-// update is what a reflector learned. At most one of list and object is set;
-// neither means that it could not be listed, and err says why.
+// update is the result of one list or one event. If neither list nor object is set,
+// the list failed with err.
 type update struct {
 	src     source
 	err     error
 	list    *wire.List
 	object  wire.Object
-	deleted bool // object is gone
+	deleted bool // object was deleted
 }
 
-// reflector keeps one source up to date: it lists, then watches until a list is
-// due, or polls where there is no watch.
+// reflector keeps one source up to date: it lists, then watches until the next list
+// is due, or polls where watches fail.
 type reflector struct {
 	c   *Client
 	src source
 	log *slog.Logger
-	out func(update) // is given what it learns
+	out func(update)
 
-	version     string        // of the last list, event or bookmark
-	strings     wire.Interner // of the last list
-	due         time.Time     // when the next list is, beside a watch
-	backoff     backoff
-	down        bool      // the last list failed
-	failures    int       // watches in a row that were of no use
-	polling     bool      // for want of a watch, which was told
-	watchAgain  time.Time // when a watch is asked for again
-	streamAgain time.Time // when a streamed list is asked for again
-	unreadable  bool      // the last event could not be decoded, which was told
+	version       string        // resourceVersion of the last list, event or bookmark
+	strings       wire.Interner // of the last list
+	due           time.Time     // when the next list is due while a watch runs
+	backoff       backoff
+	down          bool      // the last list failed
+	failures      int       // watches in a row without an event
+	polling       bool      // since watches fail; logged
+	nextWatch     time.Time // no watch is tried before
+	nextStream    time.Time // no streamed list is tried before
+	sawUnreadable bool      // the last event could not be decoded; logged
 
-	watching atomic.Pointer[watch] // the watch that a list may cut short; nil while there is none
+	watching atomic.Pointer[watch] // the watch that a list may end; nil while there is no such watch
 }
 
 func newReflector(c *Client, src source, out func(update)) *reflector {
@@ -85,30 +85,30 @@ func (r *reflector) run(ctx context.Context) {
 	}
 }
 
-// hurry makes the next list due now, where the source is watched; else it is
-// listed soon anyway. It may be called concurrently with run.
-func (r *reflector) hurry() {
+// relist ends a running watch, so that a list follows; without a watch the next list
+// is due soon. It may be called concurrently with run.
+func (r *reflector) relist() {
 	if w := r.watching.Load(); w != nil {
 		w.cancel(errDue)
 	}
 }
 
-// watches reports whether a watch is to be asked for.
+// watches reports whether to watch.
 func (r *reflector) watches() bool {
-	return r.c.cfg.Watch && !time.Now().Before(r.watchAgain)
+	return r.c.cfg.Watch && !time.Now().Before(r.nextWatch)
 }
 
-// streams reports whether a streamed list is to be asked for. While the server
-// is down, plain lists tell what is wrong with it.
+// streams reports whether to stream the next list. While the server is down, a plain
+// list has the better error.
 func (r *reflector) streams() bool {
-	return r.watches() && !r.down && !time.Now().Before(r.streamAgain)
+	return r.watches() && !r.down && !time.Now().Before(r.nextStream)
 }
 
-// list asks for a plain list, and reports whether it came.
+// list requests a plain list, and reports whether it succeeded.
 func (r *reflector) list(ctx context.Context) bool {
 	client := r.c.lists
 	if r.down {
-		client = r.c.probes // or an outage would be asked three times over
+		client = r.c.singleLists // or each attempt would be three requests
 	}
 	l, err := r.c.list(ctx, client, r.src)
 	if r.down = err != nil; r.down {
@@ -120,9 +120,9 @@ func (r *reflector) list(ctx context.Context) bool {
 	return true
 }
 
-// adopt takes a list as the truth, even one older than what was seen: etcd was
-// restored from a backup then, and the server never delivers what a watch from
-// the newer version waits for.
+// adopt makes a list the state of the source, even if it is older than the last
+// one: etcd was restored from a backup then, and a watch from the newer version
+// would never receive an event.
 func (r *reflector) adopt(ctx context.Context, l *wire.List) {
 	if compareVersions(l.Version, r.version) < 0 {
 		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.Version, "last", r.version)
@@ -133,16 +133,16 @@ func (r *reflector) adopt(ctx context.Context, l *wire.List) {
 	r.send(ctx, update{list: l})
 }
 
-// listAndWatch lists by a watch and goes on with it until the next list is due.
-// It returns false when the list did not come: a plain list shows whether the
-// server can do no better or is down.
+// listAndWatch streams a list and watches on until the next list is due. It returns
+// false if the list failed: a plain list shows whether the server does not support
+// streams or is down.
 func (r *reflector) listAndWatch(ctx context.Context) bool {
 	end := r.streamList(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return true
 	case end.listed:
-		if r.goesOn(ctx, end) {
+		if r.resumes(ctx, end) {
 			r.watch(ctx)
 		}
 		return true
@@ -151,7 +151,7 @@ func (r *reflector) listAndWatch(ctx context.Context) bool {
 	if code := statusCode(end.err); code >= 400 && code < 500 && code != http.StatusTooManyRequests {
 		d = max(d, streamPause)
 	}
-	r.streamAgain = time.Now().Add(jitter(d, 10))
+	r.nextStream = time.Now().Add(jitter(d, 10))
 	r.log.Debug("list not streamed, listing", "err", end.err)
 	if retryAfter(end.err) > 0 {
 		r.wait(ctx, end.err)
@@ -159,27 +159,26 @@ func (r *reflector) listAndWatch(ctx context.Context) bool {
 	return false
 }
 
-// watch follows the source from its version until it must be listed again. It
-// tells nothing of outages: the list that follows does.
+// watch watches the source from its version until it must be listed again. It does
+// not report outages: the list that follows does.
 func (r *reflector) watch(ctx context.Context) {
-	for r.goesOn(ctx, r.stream(ctx)) {
+	for r.resumes(ctx, r.stream(ctx)) {
 	}
 }
 
-// goesOn reports whether the source is watched again after a watch ended, or
-// must be listed.
-func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
+// resumes reports whether another watch follows one that ended; else a list must.
+func (r *reflector) resumes(ctx context.Context, end watchEnd) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	if end.progress {
-		r.works()
+		r.watchWorks()
 	}
 	r.c.tracker.watchEnded(r.cause(end))
 	if !time.Now().Before(r.due) {
 		return false
 	}
-	if !end.progress && !isUnreadable(end.err) { // the watch is not to blame for that
+	if !end.progress && !isUnreadable(end.err) { // an unreadable event was an event
 		r.failures++
 	}
 	switch code := statusCode(end.err); {
@@ -190,7 +189,7 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 		r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
 		return false
 	case end.err == nil, isStalled(end.err) && end.progress:
-		return true // as timeoutSeconds asked for, or as a dead connection ends
+		return true // after timeoutSeconds, or on a dead connection
 	case code == http.StatusGone && end.progress:
 		return false
 	case code == http.StatusGone, isUnreadable(end.err), !end.opened && mayBeDown(code):
@@ -203,7 +202,7 @@ func (r *reflector) goesOn(ctx context.Context, end watchEnd) bool {
 	return true
 }
 
-// cause is which of WatchEnds a watch came to.
+// cause returns which of WatchEnds ended a watch.
 func (r *reflector) cause(end watchEnd) string {
 	code := statusCode(end.err)
 	switch {
@@ -226,9 +225,9 @@ func (r *reflector) cause(end watchEnd) string {
 	return "error"
 }
 
-// mayBeDown reports whether a watch that was refused with code, zero without an
-// answer, leaves open whether the server that was there is there still: another
-// one, or one with an older etcd, may answer next.
+// mayBeDown reports whether the server may be down after a watch that was answered
+// with code, zero for no answer: another server, or one with an older etcd, may
+// answer next, so a list must come before a watch.
 func mayBeDown(code int) bool {
 	switch code {
 	case 0, http.StatusUnauthorized, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -237,14 +236,13 @@ func mayBeDown(code int) bool {
 	return false
 }
 
-// wait pauses after err: no shorter than the server asks for, nor than the
-// backoff.
+// wait pauses after err for Retry-After or the backoff, whichever is longer.
 func (r *reflector) wait(ctx context.Context, err error) {
 	pause(ctx, max(r.backoff.next(), stretch(retryAfter(err))))
 }
 
-// works notes that a watch is of use.
-func (r *reflector) works() {
+// watchWorks resets the failures after an event, or a watch that lasted.
+func (r *reflector) watchWorks() {
 	r.failures = 0
 	r.backoff.reset()
 	if r.polling {
@@ -254,9 +252,10 @@ func (r *reflector) works() {
 	}
 }
 
-// poll falls back to polling, for d less some jitter, because of err.
+// poll falls back to polling because of err; a watch is tried again after d, less up
+// to a tenth.
 func (r *reflector) poll(message string, err error, d time.Duration) {
-	r.watchAgain = time.Now().Add(jitter(d, 10))
+	r.nextWatch = time.Now().Add(jitter(d, 10))
 	if !r.polling {
 		r.polling = true
 		r.c.tracker.poll(r.src, true)
@@ -264,35 +263,35 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 	}
 }
 
-// event passes one event of a watch on, and remembers its version to go on from.
+// event passes on one event of a watch, and remembers its version for the next watch.
 func (r *reflector) event(ctx context.Context, e wire.Event) {
 	r.c.tracker.receive()
 	switch e.Kind {
 	case "ADDED", "MODIFIED", "DELETED":
-		r.unreadable = false
+		r.sawUnreadable = false
 		r.version = e.Object.Version()
-		// Leaving the label selector is a deletion as well.
+		// An object that leaves the label selector is DELETED, too.
 		r.send(ctx, update{object: e.Object, deleted: e.Kind == "DELETED"})
 	case "BOOKMARK":
 		r.version = e.Bookmark.Version
 	}
 }
 
-// tell says once that an event cannot be read. The watch ends with it: a list
-// shows what the object came to.
-func (r *reflector) tell(err error) {
+// logUnreadable logs once that an event cannot be decoded. The watch ends with it: a
+// list shows the state of the object.
+func (r *reflector) logUnreadable(err error) {
 	e, ok := errors.AsType[*wire.UnreadableError](err)
-	if !ok || r.unreadable {
+	if !ok || r.sawUnreadable {
 		return
 	}
-	r.unreadable = true
+	r.sawUnreadable = true
 	r.log.Warn("watch event unreadable, listing again", r.src.logKey(), e.Key.String(), "err", e.Err)
 }
 
-// send passes u on, or drops it when ctx has ended.
+// send passes on u unless ctx has ended: its error may be caused by that.
 func (r *reflector) send(ctx context.Context, u update) {
 	if ctx.Err() != nil {
-		return // and what came of it is no news
+		return
 	}
 	u.src = r.src
 	r.out(u)

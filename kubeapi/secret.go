@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// Secret is a Secret of type kubernetes.io/tls. It shows its key to nobody but
-// who asks for the bytes.
+// Secret is a Secret of type kubernetes.io/tls. Formatting it, with any verb, does
+// not show its key.
 type Secret struct {
 	Key
 	ResourceVersion string
@@ -23,19 +23,19 @@ type Secret struct {
 	PrivateKey      []byte // tls.key
 }
 
-// Format prints which Secret it is and not what it holds, whatever the verb.
+// Format prints the key of the Secret, whatever the verb.
 func (s *Secret) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "Secret %s", s.Key) }
 
-// ErrNoSecret is of a Secret that there is not.
+// ErrNoSecret is returned for a Secret that does not exist.
 var ErrNoSecret = errors.New("there is no such Secret")
 
-// maxSecret is the most that the API server stores, in base64 and with what is
-// around it.
+// maxSecret bounds an answer: the API server stores 1 MiB, which is sent in base64
+// with metadata.
 const maxSecret = 4 << 20
 
-// Secret reads one Secret by its name: it needs the verb "get" on secrets of that
-// name, in that namespace, and lists none. The error is ErrNoSecret where there is
-// none, and holds nothing of what is in it.
+// Secret reads one Secret by its name, for which the verb "get" on that name
+// suffices. The error is ErrNoSecret if it does not exist; no error contains what
+// the Secret holds.
 func (c *Client) Secret(ctx context.Context, key Key) (*Secret, error) {
 	server := c.servers.current()
 	s, err := c.getSecret(ctx, server, key)
@@ -76,7 +76,7 @@ func (c *Client) getSecret(ctx context.Context, server *url.URL, key Key) (*Secr
 		Data map[string][]byte `json:"data"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxSecret)).Decode(&w); err != nil {
-		return nil, errors.New("read answer: not a Secret in JSON") // and not what stands there
+		return nil, errors.New("read answer: not a Secret in JSON") // err could quote the key
 	}
 	if w.Type != "kubernetes.io/tls" {
 		return nil, fmt.Errorf("it is of type %q and not kubernetes.io/tls", w.Type)

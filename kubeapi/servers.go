@@ -10,19 +10,19 @@ import (
 	"sync"
 )
 
-// servers are the API servers of one cluster, of which one is asked until it
-// fails. They may be used concurrently.
+// servers are the API servers of one cluster, of which one is used until it fails.
+// They may be used concurrently.
 type servers struct {
 	log *slog.Logger
 
-	mu    sync.Mutex
-	urls  []*url.URL // one or more
-	at    int        // the one that is asked
-	known string     // the one that was told last to be followed; "" where that was none of urls
-	why   error      // it was left
+	mu     sync.Mutex
+	urls   []*url.URL // one or more
+	at     int        // index of the one in use
+	logged string     // the one that was logged last as followed
+	why    error      // that one failed
 }
 
-// use replaces the list; the server that is asked stays if it is part of it.
+// use replaces the list; the server in use stays if it is part of it.
 func (s *servers) use(urls []*url.URL) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,12 +31,12 @@ func (s *servers) use(urls []*url.URL) {
 		at = slices.IndexFunc(urls, func(u *url.URL) bool { return u.String() == s.urls[s.at].String() })
 	}
 	s.urls, s.at = urls, max(0, at)
-	if at < 0 || s.known == "" {
-		s.known, s.why = urls[s.at].String(), nil // as who changed the list knows
+	if at < 0 || s.logged == "" {
+		s.logged, s.why = urls[s.at].String(), nil // the new list was logged
 	}
 }
 
-// current returns the server to ask.
+// current returns the server in use.
 func (s *servers) current() *url.URL {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,8 +50,8 @@ func (s *servers) count() int {
 	return len(s.urls)
 }
 
-// failed moves on from u, because of err, to the next server, unless somebody
-// else did.
+// failed moves on from u to the next server because of err. It does nothing if u is
+// not in use any more.
 func (s *servers) failed(u *url.URL, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,39 +59,39 @@ func (s *servers) failed(u *url.URL, err error) {
 		return
 	}
 	s.at = (s.at + 1) % len(s.urls)
-	if u.String() == s.known {
+	if u.String() == s.logged {
 		s.why = err
 	}
 }
 
-// works notes that u answered, and tells when that is another one than is known
-// to be followed. A late answer of one that was left is nothing.
-func (s *servers) works(u *url.URL) {
+// succeeded logs that u is followed, if another one was before. It does nothing if u
+// is not in use any more.
+func (s *servers) succeeded(u *url.URL) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.urls[s.at].String() != u.String() || u.String() == s.known {
+	if s.urls[s.at].String() != u.String() || u.String() == s.logged {
 		return
 	}
-	s.log.Info("another API server is followed", "server", u.String(), "last", s.known, "err", s.why)
-	s.known, s.why = u.String(), nil
+	s.log.Info("another API server is followed", "server", u.String(), "last", s.logged, "err", s.why)
+	s.logged, s.why = u.String(), nil
 }
 
-// serversError is what each of several servers said that were asked for the same.
+// serversError joins the errors of several servers for the same request.
 type serversError struct {
-	said []string // "URL: ERROR", in the order in which they were asked
-	last error    // of the last one
+	texts []string // "URL: ERROR", in the order of the requests
+	last  error
 }
 
 func (e *serversError) add(u *url.URL, err error) {
-	e.said, e.last = append(e.said, u.String()+": "+err.Error()), err
+	e.texts, e.last = append(e.texts, u.String()+": "+err.Error()), err
 }
 
 func (e *serversError) Error() string {
-	if len(e.said) == 1 {
+	if len(e.texts) == 1 {
 		return e.last.Error()
 	}
-	return strings.Join(e.said, "; ")
+	return strings.Join(e.texts, "; ")
 }
 
-// Unwrap returns the last one alone: it stopped the search, or nobody answered.
+// Unwrap returns the last error alone: it ended the search, or no server answered.
 func (e *serversError) Unwrap() error { return e.last }

@@ -8,7 +8,7 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// What is read of an object is defined beside its decoders.
+// What is read of an object is defined with its decoders.
 type (
 	Key           = wire.Key
 	Service       = wire.Service
@@ -19,16 +19,15 @@ type (
 	Node          = wire.Node
 )
 
-// Snapshot is everything that was followed, complete: it exists only after one
-// whole list of every resource. It is never changed; unchanged objects keep
-// their pointers from one Snapshot to the next, so that equal pointers mean
-// equal content.
+// Snapshot is the complete state of what is followed: it exists only after one
+// complete list of every resource. It is never changed. Unchanged objects keep their
+// pointers from one Snapshot to the next, so that equal pointers mean equal content.
 type Snapshot struct {
 	Services []*Service // sorted by Key
-	Nodes    []*Node    // sorted by Name; nil where they are not followed, or cannot be listed
+	Nodes    []*Node    // sorted by Name; nil if they are not followed or cannot be listed
 	Slices   SliceIndex // by Service (namespace, kubernetes.io/service-name)
-	Complete int        // how many complete lists of every resource came before it, from 1
-	// Since is when the oldest of the changes came that no Snapshot taken before
-	// has.
+	Complete int        // number of complete lists of every resource before it, at least 1
+	// Since is when the oldest change was received that no Snapshot received before
+	// contains.
 	Since time.Time
 }

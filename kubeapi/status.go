@@ -4,9 +4,9 @@ package kubeapi
 
 import "time"
 
-// Status is how following the API server goes. It is a copy: it does not change.
+// Status is the state of following the API server. It is a copy.
 type Status struct {
-	Server     string         // URL of the server that is asked at present
+	Server     string         // URL of the server in use
 	Conditions []Condition    // in the order in which they began; empty while everything is followed
 	Listed     time.Time      // when every resource was last listed completely; zero for never
 	Heard      time.Time      // when the server last sent a list, an event or a bookmark; zero for never
@@ -49,7 +49,7 @@ func WatchEnds() []string {
 	return []string{"timeout", "relist", "expired", "stalled", "rejected", "unreadable", "disconnected", "error"}
 }
 
-// Status returns how following goes at present. It may be called concurrently.
+// Status returns the present state. It may be called concurrently.
 func (c *Client) Status() Status {
 	s := c.tracker.status()
 	s.Server, s.Requests = c.Server(), c.credentials.Answers()

@@ -114,7 +114,7 @@ func TestStreamedListOfARestoredEtcdIsTold(t *testing.T) {
 
 func TestWatchThatFallsSilentIsAskedForAgain(t *testing.T) {
 	s := serve(t, "cart")
-	f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetSilence(50 * time.Millisecond) })
+	f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetEventTimeout(50 * time.Millisecond) })
 	f.untilServices("cart")
 	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 	setService(t, s, "pay")

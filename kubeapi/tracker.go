@@ -15,11 +15,11 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// tracker keeps how following goes, and logs each condition once when it begins
-// and once when it ends. It may be used concurrently.
+// tracker keeps the state of following, and logs each condition when it begins and
+// when it ends. It may be used concurrently.
 type tracker struct {
 	log    *slog.Logger
-	server func() string // URL of the server that is asked at present
+	server func() string // URL of the server in use
 
 	mu             sync.Mutex             // guards what follows
 	conditions     []openCondition        // in the order in which they began
@@ -27,13 +27,13 @@ type tracker struct {
 	forbiddenSince map[source]time.Time   // of sources that a starting server forbids
 	listed         time.Time              // when every resource was last listed completely
 	received       time.Time              // when the server last sent anything
-	polling        map[source]bool        // sources that are polled for want of a watch
+	polling        map[source]bool        // sources that are polled because watches fail
 	reading        map[source]int         // objects so far; nil after the first complete list
 	watchEnds      map[string]int
 }
 
-// conditionOf is a condition of the server, or of one source where that is set; the
-// zero value is none. Those of the server are logged once and not once per source.
+// conditionOf is a condition of the server, or of src where that is set. The zero
+// value is no condition. One of the server is logged once and not per source.
 type conditionOf struct {
 	kind ConditionKind
 	src  source
@@ -56,7 +56,7 @@ func newTracker(log *slog.Logger, server func() string) *tracker {
 	}
 }
 
-// classify returns the condition that err is of, after a request for src.
+// classify returns the condition that err, of a request for src, shows.
 func classify(src source, err error) conditionOf {
 	if err == nil {
 		return conditionOf{}
@@ -75,8 +75,8 @@ func classify(src source, err error) conditionOf {
 	return conditionOf{kind: Unreachable}
 }
 
-// starting is how long a server that starts may forbid a source: kube-apiserver
-// answers before it has read its roles, and with 403 until then.
+// starting is how long a starting server may forbid a source: kube-apiserver answers
+// 403 until it has read its roles.
 const starting = 10 * time.Second
 
 // report records how the last request for src ended.
@@ -95,8 +95,8 @@ func (t *tracker) report(src source, err error) {
 	}
 }
 
-// starts reports whether src is forbidden because the server has not started
-// completely: another source may have found first that it was away.
+// starts reports whether src may be forbidden because the server is still starting.
+// That it was away may be known from another source.
 func (t *tracker) starts(src source, before, now conditionOf) bool {
 	since, known := t.forbiddenSince[src]
 	if now.kind != Forbidden || before.kind == Forbidden || !known && !t.holds(conditionOf{kind: Unreachable}) {
@@ -110,7 +110,7 @@ func (t *tracker) starts(src source, before, now conditionOf) bool {
 	return time.Since(since) < starting
 }
 
-// holds reports whether c is the condition of any source.
+// holds reports whether any source has the condition c.
 func (t *tracker) holds(c conditionOf) bool {
 	for _, other := range t.failing {
 		if other == c {
@@ -129,7 +129,7 @@ func (t *tracker) begin(c conditionOf, err error) {
 	t.log.Log(context.Background(), level, began, "server", t.server(), "err", err)
 }
 
-// end ends what cannot hold any more once src is followed.
+// end ends the conditions that no source has any more, now that src is followed.
 func (t *tracker) end(src source) {
 	t.conditions = slices.DeleteFunc(t.conditions, func(o openCondition) bool {
 		if t.holds(o.of) || o.of.src != (source{}) && o.of.src != src {
@@ -145,7 +145,7 @@ func (t *tracker) end(src source) {
 	})
 }
 
-// messages returns what is logged when a condition begins and ends.
+// messages returns what is logged when a condition begins and when it ends.
 func (k ConditionKind) messages() (level slog.Level, began, ended string) {
 	switch k {
 	case Unauthorized:
@@ -174,8 +174,8 @@ func (t *tracker) receive() {
 	t.received = time.Now()
 }
 
-// read notes how many objects of src were received so far. It matters up to the
-// first complete list.
+// read notes how many objects of src were received so far. Only the time counts
+// after the first complete list.
 func (t *tracker) read(src source, objects int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -185,7 +185,7 @@ func (t *tracker) read(src source, objects int) {
 	}
 }
 
-// poll notes whether src is polled for want of a watch.
+// poll notes whether src is polled because watches fail.
 func (t *tracker) poll(src source, polled bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -203,7 +203,7 @@ func (t *tracker) watchEnded(cause string) {
 	t.watchEnds[cause]++
 }
 
-// status returns all of it but what the Client knows.
+// status returns a Status without Server and Requests.
 func (t *tracker) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()

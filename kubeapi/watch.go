@@ -15,19 +15,18 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// steady is how long a watch without events must have lasted to count as one that
-// works.
+// steady is how long a watch without events must last to count as working.
 const steady = time.Second
 
-// errDue is the cause of a watch's end that the next list is due.
+// errDue ends a watch because the next list is due.
 var errDue = errors.New("the next list is due")
 
 // watchEnd is how a watch ended.
 type watchEnd struct {
-	opened   bool  // the server agreed to it
-	listed   bool  // it began with a streamed list, which was complete
-	progress bool  // it was of use: it brought an event, or lasted
-	err      error // nil when it lasted and the server ended it
+	opened   bool  // the server answered with 200
+	listed   bool  // it began with a streamed list, which is complete
+	progress bool  // it had an event, or lasted
+	err      error // nil if the server ended it after progress
 }
 
 // watch is one running watch.
@@ -35,24 +34,24 @@ type watch struct {
 	r      *reflector
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	server *url.URL  // that is asked
-	opened time.Time // when the server agreed to it
+	server *url.URL
+	opened time.Time // when the server answered with 200
 
-	silence *time.Timer // ends the watch when nothing has come for too long
-	due     *time.Timer // ends the watch when the next list is due; nil in a streamed list
+	stalled *time.Timer // ends the watch after too long without an event
+	due     *time.Timer // ends the watch when the next list is due; nil during a streamed list
 
 	gathered map[Key]wire.Object // of a streamed list up to its end, then nil
 	end      watchEnd
 }
 
-// stream runs one watch from the reflector's version to its end.
+// stream runs one watch from the reflector's version on.
 func (r *reflector) stream(ctx context.Context) watchEnd {
 	w := &watch{r: r, server: r.c.servers.current()}
 	return w.run(ctx)
 }
 
 // streamList runs a watch that begins with a streamed list (KEP-3157), which is
-// adopted when it is complete.
+// adopted once it is complete.
 func (r *reflector) streamList(ctx context.Context) watchEnd {
 	w := &watch{r: r, server: r.c.servers.current(), gathered: make(map[Key]wire.Object)}
 	return w.run(ctx)
@@ -62,8 +61,8 @@ func (w *watch) run(ctx context.Context) watchEnd {
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	defer w.cancel(nil)
 	answer := w.r.c.timeouts.answer
-	w.silence = time.AfterFunc(answer, func() { w.cancel(noAnswerError{answer}) })
-	defer w.silence.Stop()
+	w.stalled = time.AfterFunc(answer, func() { w.cancel(noAnswerError{answer}) })
+	defer w.stalled.Stop()
 	if w.gathered == nil {
 		w.limit()
 	}
@@ -95,7 +94,7 @@ func (w *watch) limit() {
 	w.r.watching.Store(w)
 }
 
-// follow passes the events on up to the watch's end, which is io.EOF when the
+// follow passes on the events up to the end of the watch, which is io.EOF if the
 // server ended it.
 func (w *watch) follow() error {
 	resp, err := w.open()
@@ -110,32 +109,32 @@ func (w *watch) follow() error {
 	}
 	events := wire.NewEventReader(resp.Header.Get("Content-Type"), resp.Body, w.r.src.resource, strings)
 	for {
-		w.silence.Reset(w.patience())
+		w.stalled.Reset(w.patience())
 		e, err := events.Next()
 		if err == nil {
 			err = w.event(e, strings)
 		}
 		if err != nil {
-			w.r.tell(err)
+			w.r.logUnreadable(err)
 			w.end.progress = w.end.progress || time.Since(w.opened) >= steady
 			return err
 		}
 		w.end.progress = true
 		if w.gathered == nil {
-			w.r.works()
+			w.r.watchWorks()
 		}
 	}
 }
 
-// patience returns how long the watch may be silent.
+// patience returns how long the watch may be without an event.
 func (w *watch) patience() time.Duration {
 	if w.gathered != nil {
 		return w.r.c.timeouts.initial
 	}
-	return w.r.c.timeouts.silence
+	return w.r.c.timeouts.event
 }
 
-// open asks for the watch and returns its answer, a success.
+// open requests the watch and returns its answer, with status 200.
 func (w *watch) open() (*http.Response, error) {
 	c, src := w.r.c, w.r.src
 	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, src.url(w.server, w.query()), nil)
@@ -143,8 +142,8 @@ func (w *watch) open() (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", wire.Accept)
-	// From 1.37 on streamed lists come gzipped, each event by itself: less than a
-	// list gains, for half again the work of either side.
+	// From 1.37 on each event of a streamed list is gzipped by itself, which saves
+	// less than in a list and costs both sides half again the CPU.
 	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -166,13 +165,13 @@ func (w *watch) query() url.Values {
 		query.Set("resourceVersion", w.r.version)
 		return query
 	}
-	// Without a resourceVersion the list is no older than the request.
+	// Without a resourceVersion the list is not older than the request.
 	query.Set("sendInitialEvents", "true")
 	query.Set("resourceVersionMatch", "NotOlderThan")
 	return query
 }
 
-// event takes one event in.
+// event processes one event.
 func (w *watch) event(e wire.Event, strings wire.Interner) error {
 	switch {
 	case e.Kind == "ERROR":
@@ -190,7 +189,7 @@ func (w *watch) event(e wire.Event, strings wire.Interner) error {
 	return nil
 }
 
-// listed adopts what was gathered; from here on it is a watch as any other.
+// listed adopts what was gathered. From then on it is a watch like any other.
 func (w *watch) listed(version string, strings wire.Interner) {
 	l := &wire.List{Version: version, Strings: strings, Objects: make([]wire.Object, 0, len(w.gathered))}
 	for _, o := range w.gathered {
@@ -198,7 +197,7 @@ func (w *watch) listed(version string, strings wire.Interner) {
 	}
 	w.gathered = nil
 	w.end.listed = true
-	w.r.c.servers.works(w.server)
+	w.r.c.servers.succeeded(w.server)
 	w.r.adopt(w.ctx, l)
 	w.limit()
 }
