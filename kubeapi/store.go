@@ -9,18 +9,13 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// store holds the newest state of every object and hands it out as Snapshots.
-// What a Snapshot holds is copied before it is changed: the pointers to Services,
-// once for all changes up to the next Snapshot, and of the index of slices the
-// part that changed.
+// store holds the newest state of every object, and makes Snapshots of it.
 type store struct {
-	services []*Service               // sorted by Key
-	nodes    []*Node                  // sorted by Name; nil before they were listed; never changed in place
+	services sorted[*Service]
+	nodes    sorted[*Node]            // its list is nil before the first list
 	index    SliceIndex               // of the last Snapshot
 	changed  map[Key][]*EndpointSlice // by Service, since then; each group sorted by Key
-	slices   map[Key]*EndpointSlice   // by Key; those of no Service as well
-
-	servicesShared bool // services belong to a Snapshot too
+	slices   map[Key]*EndpointSlice   // all, also those of no Service
 }
 
 func newStore() *store {
@@ -29,24 +24,23 @@ func newStore() *store {
 
 // snapshot returns the present state.
 func (s *store) snapshot(complete int) *Snapshot {
-	s.servicesShared = true
 	if len(s.changed) > 0 {
 		s.index = s.index.With(s.changed)
 		s.changed = make(map[Key][]*EndpointSlice)
 	}
-	return &Snapshot{Services: s.services, Nodes: s.nodes, Slices: s.index, Complete: complete}
+	return &Snapshot{Services: s.services.share(), Nodes: s.nodes.share(), Slices: s.index, Complete: complete}
 }
 
-// replace makes l the whole state of src and reports whether that changed
-// anything. An object that could not be read stays as it was.
+// replace makes l the state of src and reports whether that changed anything. An
+// object that could not be decoded stays as it was.
 func (s *store) replace(src source, l *wire.List) bool {
 	present := make(map[Key]bool, len(l.Objects)+len(l.Unread))
 	for key := range l.Unread {
 		present[key] = true
 	}
 	changed := false
-	if src.resource == wire.Nodes && s.nodes == nil {
-		s.nodes, changed = []*Node{}, true
+	if src.resource == wire.Nodes && s.nodes.list == nil {
+		s.nodes.list, changed = []*Node{}, true
 	}
 	for _, o := range l.Objects {
 		present[o.ObjectKey()] = true
@@ -72,12 +66,12 @@ func (s *store) keys(src source) []Key {
 	}
 	switch src.resource {
 	case wire.Nodes:
-		for _, n := range s.nodes {
+		for _, n := range s.nodes.list {
 			keys = append(keys, n.ObjectKey())
 		}
 		return keys
 	case wire.Services:
-		for _, svc := range s.services {
+		for _, svc := range s.services.list {
 			add(svc.Key)
 		}
 		return keys
@@ -88,56 +82,29 @@ func (s *store) keys(src source) []Key {
 	return keys
 }
 
-// put adds or replaces o and reports whether that changed anything; an object
-// equal to the one it meets leaves the old pointer in place.
+// put adds or replaces o and reports whether that changed anything. If the store has
+// an equal object, its pointer stays.
 func (s *store) put(o wire.Object) bool {
 	switch o := o.(type) {
 	case *Service:
-		return s.putService(o)
+		return s.services.put(o, equalServices)
 	case *EndpointSlice:
 		return s.putSlice(o)
 	case *Node:
-		return s.putNode(o)
+		return s.nodes.put(o, equalNodes)
 	}
 	return false
 }
 
-// remove deletes the object of r named key, and reports whether there was one.
+// remove deletes the object of r named key, and reports whether it existed.
 func (s *store) remove(r wire.Resource, key Key) bool {
 	switch r {
 	case wire.Services:
-		return s.removeService(key)
+		return s.services.remove(key)
 	case wire.Nodes:
-		return s.removeNode(key.Name)
+		return s.nodes.remove(key)
 	}
 	return s.removeSlice(key)
-}
-
-func (s *store) putService(svc *Service) bool {
-	i, found := searchService(s.services, svc.Key)
-	if found && equalServices(s.services[i], svc) {
-		return false
-	}
-	s.ownServices()
-	if found {
-		s.services[i] = svc
-	} else {
-		s.services = slices.Insert(s.services, i, svc)
-	}
-	return true
-}
-
-func (s *store) removeService(key Key) bool {
-	i, found := searchService(s.services, key)
-	if found {
-		s.ownServices()
-		s.services = slices.Delete(s.services, i, i+1)
-	}
-	return found
-}
-
-func searchService(services []*Service, key Key) (int, bool) {
-	return slices.BinarySearchFunc(services, key, func(svc *Service, key Key) int { return svc.Compare(key) })
 }
 
 func (s *store) putSlice(slice *EndpointSlice) bool {
@@ -153,7 +120,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 		return true
 	}
 	group := s.group(serviceOf(slice))
-	i, found := searchSlice(group, slice.Key)
+	i, found := search(group, slice.Key)
 	if found {
 		group = slices.Clone(group)
 		group[i] = slice
@@ -174,7 +141,7 @@ func (s *store) removeSlice(key Key) bool {
 		return true
 	}
 	group := s.group(serviceOf(old))
-	i, _ := searchSlice(group, key)
+	i, _ := search(group, key)
 	s.changed[serviceOf(old)] = slices.Delete(slices.Clone(group), i, i+1)
 	return true
 }
@@ -187,19 +154,8 @@ func (s *store) group(service Key) []*EndpointSlice {
 	return s.index.Of(service)
 }
 
-func searchSlice(group []*EndpointSlice, key Key) (int, bool) {
-	return slices.BinarySearchFunc(group, key, func(slice *EndpointSlice, key Key) int { return slice.Compare(key) })
-}
-
 // serviceOf returns the key of the Service that s belongs to.
 func serviceOf(s *EndpointSlice) Key { return Key{Namespace: s.Namespace, Name: s.Service} }
-
-func (s *store) ownServices() {
-	if s.servicesShared {
-		s.services = slices.Clone(s.services)
-		s.servicesShared = false
-	}
-}
 
 // equalServices compares content and not the version alone: after etcd was
 // restored from a backup, one version may name two contents.
@@ -221,37 +177,48 @@ func equalNodes(n, o *Node) bool {
 	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.PodCIDRs, o.PodCIDRs)
 }
 
-// putNode adds or replaces a Node and reports whether that changed anything.
-func (s *store) putNode(n *Node) bool {
-	i, found := searchNode(s.nodes, n.Name)
-	if found && equalNodes(s.nodes[i], n) {
+// sorted is a list of objects by Key. Where a Snapshot refers to it, it is copied
+// before it is changed, once for all changes up to the next Snapshot.
+type sorted[T wire.Object] struct {
+	list   []T
+	shared bool // a Snapshot refers to list
+}
+
+// share returns the list for a Snapshot.
+func (s *sorted[T]) share() []T {
+	s.shared = true
+	return s.list
+}
+
+func (s *sorted[T]) put(o T, equal func(T, T) bool) bool {
+	i, found := search(s.list, o.ObjectKey())
+	if found && equal(s.list[i], o) {
 		return false
 	}
-	s.nodes = slices.Clone(s.nodes) // there are few, and a Snapshot may hold them
+	s.own()
 	if found {
-		s.nodes[i] = n
+		s.list[i] = o
 	} else {
-		s.nodes = slices.Insert(s.nodes, i, n)
+		s.list = slices.Insert(s.list, i, o)
 	}
 	return true
 }
 
-func (s *store) removeNode(name string) bool {
-	i, found := searchNode(s.nodes, name)
+func (s *sorted[T]) remove(key Key) bool {
+	i, found := search(s.list, key)
 	if found {
-		s.nodes = slices.Delete(slices.Clone(s.nodes), i, i+1)
+		s.own()
+		s.list = slices.Delete(s.list, i, i+1)
 	}
 	return found
 }
 
-func searchNode(nodes []*Node, name string) (int, bool) {
-	return slices.BinarySearchFunc(nodes, name, func(n *Node, name string) int {
-		switch {
-		case n.Name < name:
-			return -1
-		case n.Name > name:
-			return 1
-		}
-		return 0
-	})
+func (s *sorted[T]) own() {
+	if s.shared {
+		s.list, s.shared = slices.Clone(s.list), false
+	}
+}
+
+func search[T wire.Object](list []T, key Key) (int, bool) {
+	return slices.BinarySearchFunc(list, key, func(o T, key Key) int { return o.ObjectKey().Compare(key) })
 }
