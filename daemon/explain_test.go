@@ -60,12 +60,12 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 	for _, want := range []string{
 		"  resource version VERSION, ",
 		`annotation serviceloadbalancer/lb.algorithm: "fastest" is not one of`,
-		"Port web (80)\n  backend  shop_cart_80\n  uses  roundrobin, TCP check every 100ms\n  reached  shop.example.com/basket  (/basket is taken away)\n  shop.example.com/cart  (/cart is taken away)\n",
+		"Port web (80)\n  backend  shop_cart_80\n  uses  roundrobin, TCP check every 100ms\n  reached  shop.example.com/basket  (/basket is removed)\n  shop.example.com/cart  (/cart is removed)\n",
 		"  ALIVE  ready  UP L4OK, for TIME  0  pod alive, slice SLICE-ALIVE at VERSION\n",
 		"  DEAD  ready  DOWN L4CON REFUSED, for TIME  0  pod dead, slice SLICE-DEAD at VERSION\n",
 		"  serviceloadbalancer/lb.path: \"/cart,/basket\"\n  understood as /cart, /basket, for port web\n",
 		"Conflicts\n  route shop.example.com/cart: shop/cart port web has it, which WINS; shop/late port web does not\n",
-		"Service shop/cart: served by 1 of 2 servers, the others fail their health checks\n",
+		"Service shop/cart: served by 1 of 2 servers; the others fail their health checks\n",
 		"  backend shop_cart_80 from podgate-http-roundrobin-HASH\n",
 		"  routes.map: shop.example.com/basket/ shop_cart_80|20007|/basket\n",
 	} {
@@ -77,10 +77,10 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 		t.Log(got)
 	}
 	for _, row := range []struct{ of, want string }{
-		{"http://shop.example.com/cart/late/x?y=1", "goes to Service shop/late port web, backend shop_late_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /cart/late/x\n  HAProxy  finds routes.map: shop.example.com/cart/late/ shop_late_80|20010\n\nRoutes that fit\n  shop.example.com/cart/late  Service shop/late port web  is taken\n  shop.example.com/cart  Service shop/cart port web  loses: a longer path goes before a shorter one\n"},
-		{"Shop.Example.com:80/basket", "goes to Service shop/cart port web, backend shop_cart_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /\n  HAProxy  finds routes.map: shop.example.com/basket/ shop_cart_80|20007|/basket\n"},
-		{"http://other.example.com/cart", "no route matches: HAProxy answers 404\n  frontend  podgate_http on EDGE\n  HAProxy  finds no route either\n\nPerhaps\n  shop.example.com/cart leads to Service shop/cart port web\n"},
-		{"https://shop.example.com/cart", "podgate has no frontend for https: https.bind of podgate.toml is empty\n"},
+		{"http://shop.example.com/cart/late/x?y=1", "is routed to Service shop/late port web, backend shop_late_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /cart/late/x\n  HAProxy  finds routes.map: shop.example.com/cart/late/ shop_late_80|20010\n\nMatching routes\n  shop.example.com/cart/late  Service shop/late port web  used\n  shop.example.com/cart  Service shop/cart port web  not used: a longer path has priority\n"},
+		{"Shop.Example.com:80/basket", "is routed to Service shop/cart port web, backend shop_cart_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /\n  HAProxy  finds routes.map: shop.example.com/basket/ shop_cart_80|20007|/basket\n"},
+		{"http://other.example.com/cart", "no route matches: HAProxy answers 404\n  frontend  podgate_http on EDGE\n  HAProxy  finds no route either\n\nSimilar\n  shop.example.com/cart leads to Service shop/cart port web\n"},
+		{"https://shop.example.com/cart", "podgate has no frontend for https: https.bind in podgate.toml is empty\n"},
 		{alive.Addr.String(), "Service shop/cart port web (80)\n  backend  shop_cart_80\n"},
 		{"tcp://edge.example.com:5432", "no TCP frontend listens on port 5432\n"},
 	} {
@@ -90,7 +90,7 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 	}
 	for of, want := range map[string]string{
 		"shop/crat":   "no Service shop/crat (podgate follows namespaces shop; did you mean cart?)",
-		"other/cart":  "no Service other/cart (namespace other is not among kubernetes.namespaces in podgate.toml: shop)",
+		"other/cart":  "no Service other/cart (namespace other is not in kubernetes.namespaces of podgate.toml: shop)",
 		"10.9.9.9":    "no Service has a server at 10.9.9.9",
 		"ftp://a.b/c": `"ftp://a.b/c": podgate serves http, https and tcp`,
 	} {
@@ -162,25 +162,25 @@ func TestExplainTellsOfTLS(t *testing.T) {
 	e.awaitTLSAnswer(t, "shop.test", "/a/x", "200 shop /x")
 	e.awaitTLSAnswer(t, "vault.test", "/", "200 vault /")
 	e.awaitReloads(t)
-	const ends = "  TLS  ends here, TLSv1.2 and newer, h2 or http/1.1\n"
-	const shows = "  shows  CERTIFICATES/shop.pem (ECDSA), for *.apps.test, shop.test, until TIME\n"
-	const nobody = ", and https.default_certificate of podgate.toml is empty\n  frontend  podgate_https on TLS\n" + ends + "  clients  need no certificate\n  HAProxy  "
+	const ends = "  TLS  terminated here, TLSv1.2 and newer, h2 or http/1.1\n"
+	const shows = "  presents  CERTIFICATES/shop.pem (ECDSA), for *.apps.test, shop.test, until TIME\n"
+	const nobody = ", and https.default_certificate in podgate.toml is empty\n  frontend  podgate_https on TLS\n" + ends + "  clients  need no certificate\n  HAProxy  "
 	e.explains(t, map[string]string{
-		"https://shop.test/a/x": " goes to Service shop/shop port web, backend shop_shop_80\n  frontend  podgate_https on TLS\n" + ends + shows +
+		"https://shop.test/a/x": " is routed to Service shop/shop port web, backend shop_shop_80\n  frontend  podgate_https on TLS\n" + ends + shows +
 			"  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  the pod sees the path /x\n  HAProxy  finds routes-tls.map: shop.test/a/ shop_shop_80|20002|/a\n",
 		"https://two.apps.test/b": " no route matches: HAProxy answers 404\n  frontend  podgate_https on TLS\n" + ends + shows + "  clients  need no certificate\n  HAProxy  finds no route either\n",
-		"https://vault.test/any": " is passed through to Service shop/vault port web, backend shop_vault_80: its TLS ends there\n  frontend  podgate_https on TLS\n" +
-			"  TLS  passed through, by the name vault.test; the pods show their own certificate\n  HAProxy  finds passthrough.map: vault.test shop_vault_80\n",
-		"https://x.vault.test":     " is passed through to Service shop/vault port web, backend shop_vault_80: its TLS ends there\n",
-		"http://shop.test/a/x?q=1": " is sent to https://shop.test:8443/a/x?q=1 (308), by redirect-https of Service shop/shop port web\n  frontend  podgate_http on EDGE\n  HAProxy  finds routes.map: shop.test/a/ !https:shop_shop_80|20002|/a\n",
-		"vault.test":               " is sent to https://vault.test:8443/ (308), by redirect-https of Service shop/vault port web\n",
-		"https://bare.test":        " is refused in the TLS handshake: no certificate is for bare.test" + nobody + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nRoutes that fit\n",
-		"https://127.0.0.1/":       " is refused in the TLS handshake: the client asks for no name" + nobody + "finds no route either\n",
-		"shop/shop":                "  reached  shop.test/a  (sent to https)\n  two.apps.test/a  (sent to https)\n  https://shop.test/a  (/a is taken away)\n",
+		"https://vault.test/any": " is passed through to Service shop/vault port web, backend shop_vault_80, whose pods terminate TLS\n  frontend  podgate_https on TLS\n" +
+			"  TLS  passed through by the name vault.test; the pods present their own certificate\n  HAProxy  finds passthrough.map: vault.test shop_vault_80\n",
+		"https://x.vault.test":     " is passed through to Service shop/vault port web, backend shop_vault_80, whose pods terminate TLS\n",
+		"http://shop.test/a/x?q=1": " is redirected to https://shop.test:8443/a/x?q=1 (308) by redirect-https of Service shop/shop port web\n  frontend  podgate_http on EDGE\n  HAProxy  finds routes.map: shop.test/a/ !https:shop_shop_80|20002|/a\n",
+		"vault.test":               " is redirected to https://vault.test:8443/ (308) by redirect-https of Service shop/vault port web\n",
+		"https://bare.test":        " is rejected in the TLS handshake: no certificate matches bare.test" + nobody + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nMatching routes\n",
+		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + nobody + "finds no route either\n",
+		"shop/shop":                "  reached  shop.test/a  (redirected to https)\n  two.apps.test/a  (redirected to https)\n  https://shop.test/a  (/a is removed)\n",
 	})
 	// What somebody else took from HAProxy is no longer what a client meets.
 	e.say(t, "del ssl crt-list "+e.HAProxy.Folder+"/certificates.crtlist "+e.certificateFile(t, "shop-"))
-	e.explains(t, map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not show it yet\n"})
+	e.explains(t, map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not serve it yet\n"})
 }
 
 // TestExplainTellsOfClientCertificates and of the default certificate, also where
@@ -202,13 +202,13 @@ func TestExplainTellsOfClientCertificates(t *testing.T) {
 	e.start(t)
 	e.awaitCertificate(t, "shop.test", "shop.test")
 	e.awaitReloads(t)
-	const shows = "  shows  CERTIFICATES/shop.pem (ECDSA), for shop.test, until TIME"
-	clients := "\n  clients  must have a certificate of " + ca + "\n"
+	const shows = "  presents  CERTIFICATES/shop.pem (ECDSA), for shop.test, until TIME"
+	clients := "\n  clients  must present a certificate of " + ca + "\n"
 	e.explains(t, map[string]string{
 		"https://shop.test":                          shows + clients,
-		"https://other.test":                         shows + "; the default one, as none is for other.test" + clients,
-		"https://[::1]:443":                          shows + "; the default one, as the client asks for no name" + clients,
-		"tcp://shop.test:" + fmt.Sprint(port.Port()): " goes to Service shop/amqp port web, backend shop_amqp_80\n  frontend  podgate_tcp_PORT on TCP\n  TLS  ends here, TLSv1.2 and newer\n" + shows + clients,
+		"https://other.test":                         shows + "; the default certificate, because none matches other.test" + clients,
+		"https://[::1]:443":                          shows + "; the default certificate, because the client sends no server name" + clients,
+		"tcp://shop.test:" + fmt.Sprint(port.Port()): " is routed to Service shop/amqp port web, backend shop_amqp_80\n  frontend  podgate_tcp_PORT on TCP\n  TLS  terminated here, TLSv1.2 and newer\n" + shows + clients,
 	})
 }
 

@@ -183,7 +183,7 @@ func TestWhatIsHeldIsSaidToBeServed(t *testing.T) {
 		return nil
 	})
 	said, err := e.explain(t, "shop/s3", strings.NewReplacer())
-	if want := "Service shop/s3: served by 2 servers that the cluster no longer has: their removal is held, podgate confirm lets them go now\n"; err != nil || !strings.HasPrefix(said, want) {
+	if want := "Service shop/s3: served by 2 servers that are no longer in the cluster: their removal is held; podgate confirm removes them now\n"; err != nil || !strings.HasPrefix(said, want) {
 		t.Errorf("explain: %v\n%s", err, said)
 	}
 	e.awaitShops(t)

@@ -44,7 +44,7 @@ func (v *view) begin(d *Daemon) {
 func (v *view) configured(wrong string) {
 	what := "podgate.toml is in force"
 	if wrong != "" {
-		what = "podgate.toml is refused, the old one stays in force"
+		what = "podgate.toml is invalid, the previous version stays in force"
 	}
 	if wrong != v.configError {
 		v.configSince = time.Now()

@@ -18,7 +18,7 @@ func TestStatusAndExplainWithoutPodgate(t *testing.T) {
 	toml := write(t, "podgate.toml", smallest+"[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
 	broken := write(t, "podgate.toml", "nonsense")
 	refused := write(t, "podgate.toml", "[kubernetes]\nservr = \"x\"\n[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
-	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (does it run? systemctl status podgate)\n"
+	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (is podgate running? systemctl status podgate)\n"
 	for _, args := range [][]string{
 		{"status", "--config", toml}, {"status", "--history", "--config", toml}, {"explain", "cart", "--config", toml},
 		{"status", "--config", refused}, {"explain", "cart", "--config", refused},

@@ -7,31 +7,31 @@ import (
 	"time"
 )
 
-// Certificate is one that the TLS frontend uses, without its key.
+// Certificate is a certificate of the TLS frontend, without its key.
 type Certificate struct {
 	Source  string    `json:"source"` // a file, or "Secret shop/tls"
 	Names   []string  `json:"names"`
 	Expires time.Time `json:"expires"`
 }
 
-// CertificateProblem is what is wrong with a certificate, or with authorities.
+// CertificateProblem is a problem with a certificate or with CA certificates.
 type CertificateProblem struct {
 	File  string // or "Secret shop/tls"
-	Text  string // what is wrong and what becomes of it, one line
+	Text  string // what is wrong and what the effect is, one line
 	Since time.Time
 }
 
 // String is "/etc/podgate/certificates/shop.pem: expired on ...".
 func (p CertificateProblem) String() string { return p.File + ": " + p.Text }
 
-// ExpiresSoon is how long before its end a certificate is told: whoever renews
-// it has tried by then.
+// ExpiresSoon is how long before its expiry a certificate is reported. Automatic
+// renewal should have happened by then.
 const ExpiresSoon = 14 * 24 * time.Hour
 
-// CertificateState is how near a certificate is to its end.
+// CertificateState is the validity of a certificate.
 type CertificateState string
 
-// The states, in the order in which certificates get there.
+// The states, in the order of a certificate's life.
 const (
 	Valid    CertificateState = "valid"
 	Expiring CertificateState = "expiring" // within ExpiresSoon
@@ -40,7 +40,7 @@ const (
 
 func certificateStates() []CertificateState { return []CertificateState{Valid, Expiring, Expired} }
 
-// State is that of the certificate at a time.
+// State returns the state of the certificate at a time.
 func (c Certificate) State(now time.Time) CertificateState {
 	switch {
 	case now.After(c.Expires):
@@ -51,8 +51,7 @@ func (c Certificate) State(now time.Time) CertificateState {
 	return Valid
 }
 
-// countCertificates is how many are in each state, those included that none is
-// in.
+// countCertificates counts the certificates by state. It has every state.
 func countCertificates(certificates []Certificate, now time.Time) map[CertificateState]int {
 	count := map[CertificateState]int{}
 	for _, state := range certificateStates() {
@@ -64,8 +63,7 @@ func countCertificates(certificates []Certificate, now time.Time) map[Certificat
 	return count
 }
 
-// ending are the certificates that expire soon or have, the first to expire
-// first.
+// ending returns the certificates that expire soon or have expired, by expiry.
 func (s Status) ending() []Certificate {
 	return limit(s.Certificates, s.Count.Certificates[Expired]+s.Count.Certificates[Expiring])
 }
@@ -78,7 +76,7 @@ func (c Certificate) text(now time.Time) string {
 	return fmt.Sprintf("%s expires in %s", c.Source, ago(left))
 }
 
-// certificatesText says which of several is the first to expire.
+// certificatesText names the certificate that expires first.
 func (s Status) certificatesText() string {
 	first := s.Certificates[0].text(s.At)
 	if len(s.Certificates) == 1 {
@@ -87,8 +85,7 @@ func (s Status) certificatesText() string {
 	return fmt.Sprintf("%d, %s", len(s.Certificates), first)
 }
 
-// problemsText is why certificates that are refused are worth a word, one by its
-// name and several by how many they are; "" for none.
+// problemsText names one certificate problem, or counts several; "" for none.
 func problemsText(problems []CertificateProblem) string {
 	switch len(problems) {
 	case 0:
@@ -96,11 +93,10 @@ func problemsText(problems []CertificateProblem) string {
 	case 1:
 		return "certificate " + problems[0].String()
 	}
-	return fmt.Sprintf("%d problems of certificates", len(problems))
+	return fmt.Sprintf("%d certificate problems", len(problems))
 }
 
-// endingText is why certificates are worth a word, "" for nothing: one by its
-// name, several by how many they are.
+// endingText names one certificate that expires, or counts several; "" for none.
 func (s Status) endingText() string {
 	ending := s.ending()
 	expired, expiring := s.Count.Certificates[Expired], s.Count.Certificates[Expiring]
@@ -117,8 +113,8 @@ func (s Status) endingText() string {
 	return fmt.Sprintf("%d certificates expire soon or have expired", len(ending))
 }
 
-// endingLines are the certificates that expire, a line each, where they are so
-// many that endingText only counts them.
+// endingLines returns a line for each certificate that expires, if endingText only
+// counts them.
 func (s Status) endingLines() []string {
 	ending := s.ending()
 	if len(ending) < 2 {

@@ -109,7 +109,7 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 	if diff := cmp.Diff(want, s.Problems); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"certificate /c/0000.pem: holds no PEM", "1 problem of a Service"}, s.Reasons); diff != "" {
+	if diff := cmp.Diff([]string{"certificate /c/0000.pem: holds no PEM", "1 problem with a Service"}, s.Reasons); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
 
@@ -117,7 +117,7 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 		v.CertificateProblems = append(v.CertificateProblems, certificate(n+1))
 	}
 	s = newStatus(v, v.At)
-	if diff := cmp.Diff([]string{"1000 problems of certificates", "1 problem of a Service"}, s.Reasons); diff != "" {
+	if diff := cmp.Diff([]string{"1000 certificate problems", "1 problem with a Service"}, s.Reasons); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
 	if s.Count.Problems != 1001 || len(s.Problems) != 1001 {

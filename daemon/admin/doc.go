@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package admin answers an operator: is it in sync, what does it serve, why not
-// this one, what happened at night. It does so over a control socket for the
+// Package admin answers operators: whether HAProxy is in sync, what it serves, why
+// a Service is not served, and what changed. It does so on a control socket for the
 // command line, and over read-only HTTP: a page, JSON and metrics.
 //
-// It changes nothing. What it knows of podgate is the View that the loop
-// publishes after each pass; nothing leads back into the loop. Of HAProxy it
-// asks how it judges the servers of one Service.
+// It changes nothing. It reads the View that the loop publishes after each pass,
+// and never calls the loop. It asks HAProxy for the state of one Service's servers.
 package admin

@@ -16,8 +16,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// Explanation answers podgate explain, as JSON. One of Service, URL and Servers
-// is there.
+// Explanation is the answer to podgate explain, as JSON. It has one of Service, URL
+// and Servers.
 type Explanation struct {
 	SchemaVersion int               `json:"schema_version"`
 	Of            string            `json:"of"`
@@ -26,7 +26,7 @@ type Explanation struct {
 	Servers       []FoundServer     `json:"servers,omitempty"` // of an address
 }
 
-// FoundServer is a Service that has a server at the address that was asked for.
+// FoundServer is a Service with a server at an address.
 type FoundServer struct {
 	Service string        `json:"service"`
 	Port    ExplainedPort `json:"port"`
@@ -34,9 +34,9 @@ type FoundServer struct {
 
 var errNotRead = errors.New("podgate has not read the cluster yet")
 
-// Explain says of a Service ("shop/cart", or "cart" where one namespace has it),
-// a URL, a host, or a server's address why it is served as it is. It asks HAProxy
-// how it sees that. The error is for who asked.
+// Explain explains how a Service ("shop/cart", or "cart" if one namespace has it), a
+// URL, a host, or a server's address is served, and why. It asks HAProxy for its
+// state. The error is for the user.
 func Explain(ctx context.Context, v *View, of string) (Explanation, error) {
 	x := Explanation{SchemaVersion: SchemaVersion, Of: of}
 	if v == nil || v.Result == nil {
@@ -68,7 +68,7 @@ func Explain(ctx context.Context, v *View, of string) (Explanation, error) {
 	return x, err
 }
 
-// parseAddr reads "10.2.9.103:8080", or an address alone, which has the port 0.
+// parseAddr parses "10.2.9.103:8080", or an address without port, which is port 0.
 func parseAddr(text string) (netip.AddrPort, bool) {
 	if addr, err := netip.ParseAddrPort(text); err == nil {
 		return addr, true
@@ -92,7 +92,7 @@ func parseURL(text string) (*url.URL, error) {
 	return nil, fmt.Errorf("%q: podgate serves http, https and tcp", text)
 }
 
-// findService finds the Service that is meant, or says which others may be.
+// findService returns the Service with that name. Its error suggests others.
 func findService(v *View, text string) (kubeapi.Key, error) {
 	namespace, name, whole := strings.Cut(text, "/")
 	if !whole {
@@ -121,7 +121,7 @@ func findService(v *View, text string) (kubeapi.Key, error) {
 	k := v.Config.Kubernetes
 	hint := fmt.Sprintf("podgate follows namespaces %s", strings.Join(k.Namespaces, ", "))
 	if whole && !slices.Contains(k.Namespaces, namespace) && !slices.Contains(k.Namespaces, "*") {
-		hint = fmt.Sprintf("namespace %s is not among kubernetes.namespaces in podgate.toml: %s", namespace, strings.Join(k.Namespaces, ", "))
+		hint = fmt.Sprintf("namespace %s is not in kubernetes.namespaces of podgate.toml: %s", namespace, strings.Join(k.Namespaces, ", "))
 	}
 	if k.Selector != "" {
 		hint += ", and Services with the labels " + k.Selector
@@ -132,7 +132,7 @@ func findService(v *View, text string) (kubeapi.Key, error) {
 	return kubeapi.Key{}, fmt.Errorf("no Service %s (%s)", text, hint)
 }
 
-// findServers finds who has a server at an address; of port 0, on any port.
+// findServers returns the Services with a server at an address; port 0 is every port.
 func findServers(ctx context.Context, v *View, addr netip.AddrPort) (found []FoundServer) {
 	const most = 20
 	for i, b := range v.Result.State.Backends.All() {

@@ -31,12 +31,12 @@ type ExplainedService struct {
 	Annotations     []compile.ExplainedAnnotation `json:"annotations"`
 	Problems        []StatusProblem               `json:"problems"`
 	Conflicts       []compile.ExplainedConflict   `json:"conflicts"`
-	Lines           []string                      `json:"haproxy_lines"`     // as podgate writes them
-	Trouble         string                        `json:"trouble,omitempty"` // why HAProxy could not be asked
+	Lines           []string                      `json:"haproxy_lines"`     // of podgate's files
+	Trouble         string                        `json:"trouble,omitempty"` // why HAProxy did not answer
 }
 
-// ExplainedPort is one port of a Service. Of what it embeds, only what has JSON
-// names is there for a client.
+// ExplainedPort is one port of a Service. A client receives only the embedded
+// fields that have JSON names.
 type ExplainedPort struct {
 	compile.ExplainedPort
 	BackendName string            `json:"backend,omitempty"` // "" if the port is not served
@@ -55,10 +55,10 @@ func (p ExplainedPort) Label() string {
 	return fmt.Sprint(p.Number)
 }
 
-// ExplainedRoute is where a port is reached.
+// ExplainedRoute is one route of a port.
 type ExplainedRoute struct {
 	URL     string `json:"url"`
-	Rewrite string `json:"rewrite,omitempty"` // what becomes of the request
+	Rewrite string `json:"rewrite,omitempty"` // how the request is changed
 }
 
 // ExplainedServer is an endpoint, a server of HAProxy, or both.
@@ -103,7 +103,7 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 	return x, nil
 }
 
-// classify counts what HAProxy has just said.
+// classify sets State and Why from the answers of HAProxy.
 func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 	row := Row{silent: x.Trouble != ""}
 	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
@@ -129,19 +129,19 @@ func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 	case StateSkipped:
 		x.Why = "not served: " + e.Skipped
 	case StateNotServed:
-		x.Why = "not served: none of its ports has a route or a port of the edge; the problems below say why"
+		x.Why = "not served: no port has a route or a TCP frontend; the reasons are in the problems below"
 	case StateNoEndpoints:
 		x.Why = "served, but it has no endpoints: clients get 503"
 	case StateHeld:
-		x.Why = fmt.Sprintf("served by %d servers that the cluster no longer has: their removal is held, podgate confirm lets them go now", row.Held)
+		x.Why = fmt.Sprintf("served by %d servers that are no longer in the cluster: their removal is held; podgate confirm removes them now", row.Held)
 	case StateUnknown:
-		x.Why = "how it is served is not known: " + row.Why
+		x.Why = "its state is not known: " + row.Why
 	case StateWaiting:
 		x.Why = "not served yet: " + row.Why
 	case StateDown:
 		x.Why = "served, but no server passes its health check: clients get 503"
 	case StateDegraded:
-		x.Why = fmt.Sprintf("served by %d of %d servers, the others fail their health checks", row.Up, row.Ready)
+		x.Why = fmt.Sprintf("served by %d of %d servers; the others fail their health checks", row.Up, row.Ready)
 	default:
 		x.Why = fmt.Sprintf("served by %d servers", row.Ready)
 		if row.Ready == 1 {
@@ -150,7 +150,7 @@ func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 	}
 	for _, p := range x.Ports {
 		if p.Pending != "" {
-			x.Why = "not as it should be yet: " + p.Pending
+			x.Why = "not up to date: " + p.Pending
 		}
 	}
 }
@@ -172,9 +172,9 @@ func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (Explain
 	x.BackendName, x.Policy = p.Backend.Name, policyText(p.Backend)
 	for _, reason := range v.Edge.ReloadReasons {
 		if reason.IsOfBackend(x.BackendName) {
-			x.Pending = reason.String() + ": HAProxy is reloaded for it at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
+			x.Pending = reason.String() + ": HAProxy will be reloaded at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
 			if v.Edge.Trouble != "" {
-				x.Pending += "; it could not be so far: " + v.Edge.Trouble
+				x.Pending += "; the last attempt failed: " + v.Edge.Trouble
 			}
 		}
 	}
@@ -189,7 +189,7 @@ func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (Explain
 	return x, nil
 }
 
-// unknown is how HAProxy judges a server when it does not answer.
+// unknown is the status of a server if HAProxy does not answer.
 const unknown = "unknown"
 
 func caseNote(r haproxy.Route) string {
@@ -201,19 +201,19 @@ func caseNote(r haproxy.Route) string {
 
 func rewriteText(r haproxy.Route) string {
 	if r.Redirect != "" {
-		return "sent to https"
+		return "redirected to https"
 	}
 	switch r.Rewrite {
 	case "":
 		return ""
 	case "/":
-		return string(r.Path) + " is taken away"
+		return string(r.Path) + " is removed"
 	}
-	return string(r.Path) + " becomes " + string(r.Rewrite)
+	return string(r.Path) + " is replaced with " + string(r.Rewrite)
 }
 
-// addStats puts HAProxy's words beside the endpoints. A server that is no
-// endpoint has left, or is somebody else's.
+// addStats adds HAProxy's state of each server to its endpoint. A server without an
+// endpoint is being removed, or is not podgate's.
 func (p *ExplainedPort) addStats(stats []runtime.ServerStat) {
 	for _, st := range stats {
 		name := st.Name
@@ -223,9 +223,9 @@ func (p *ExplainedPort) addStats(stats []runtime.ServerStat) {
 		}
 		i := slices.IndexFunc(p.Servers, func(s ExplainedServer) bool { return s.Addr == name && s.State != 0 })
 		if i < 0 {
-			why := "no endpoint any more; it goes when its last connection ends"
+			why := "no longer an endpoint; it is removed when its last connection ends"
 			if !ours {
-				why = "somebody else put it here"
+				why = "not added by podgate"
 			}
 			p.Servers = append(p.Servers, ExplainedServer{ExplainedEndpoint: compile.ExplainedEndpoint{Addr: name, Why: why}})
 			i = len(p.Servers) - 1
@@ -247,7 +247,7 @@ func checkText(s runtime.ServerStat) string {
 	if s.CheckInfo != "" {
 		text += " " + s.CheckInfo
 	}
-	// Some of it is what a pod answered.
+	// A part of the text comes from the pod.
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
@@ -256,20 +256,20 @@ func checkText(s runtime.ServerStat) string {
 	}, text))
 }
 
-// policyText is how the servers of a backend are used.
+// policyText describes the settings of a backend.
 func policyText(b *haproxy.Backend) string {
 	words := []string{string(b.Policy.Balance)}
 	if b.Policy.Mode == haproxy.TCP {
 		words = append(words, "TCP")
 	}
 	if b.Options.Protocol != haproxy.Plain {
-		words = append(words, "pods by "+string(b.Options.Protocol))
+		words = append(words, "pods over "+string(b.Options.Protocol))
 	}
 	if b.Policy.Cookie != "" {
-		words = append(words, "cookie "+b.Policy.Cookie+" keeps a client on its server")
+		words = append(words, "sticky by cookie "+b.Policy.Cookie)
 	}
 	if b.Policy.ClientAffinity != 0 {
-		words = append(words, "a client address stays on its server for "+config.FormatDuration(b.Policy.ClientAffinity))
+		words = append(words, "sticky by client address for "+config.FormatDuration(b.Policy.ClientAffinity))
 	}
 	switch {
 	case !b.Options.Check:
@@ -286,12 +286,12 @@ func policyText(b *haproxy.Backend) string {
 		words = append(words, "connect timeout "+config.FormatDuration(b.Policy.TimeoutConnect))
 	}
 	if b.Options.MaxConn != 0 {
-		words = append(words, fmt.Sprintf("at most %d connections a server", b.Options.MaxConn))
+		words = append(words, fmt.Sprintf("at most %d connections per server", b.Options.MaxConn))
 	}
 	return strings.Join(words, ", ")
 }
 
-// renderedLines are the sections and map lines of some backends, as they stand in the
+// renderedLines returns the sections and map lines of some backends, as in the
 // files.
 func renderedLines(v *View, backends []*haproxy.Backend) []string {
 	if len(backends) == 0 {

@@ -12,7 +12,7 @@ import (
 	"podgate/haproxy"
 )
 
-// Print writes the explanation for a person.
+// Print writes the explanation as text.
 func (x Explanation) Print(w io.Writer, style Style) {
 	p := printer{w, style}
 	switch {
@@ -43,7 +43,7 @@ func (p printer) service(s *ExplainedService) {
 	if len(s.Problems) > 0 {
 		p.head("Problems")
 		for _, x := range s.Problems {
-			fmt.Fprintln(p.w, "  "+string(p.paint(yellow, strings.TrimPrefix(x.String(), s.Service+": ")))) // as in "no endpoints"
+			fmt.Fprintln(p.w, "  "+string(p.paint(yellow, strings.TrimPrefix(x.String(), s.Service+": ")))) // without repeating the Service
 		}
 	}
 	for _, port := range s.Ports {
@@ -62,7 +62,7 @@ func (p printer) service(s *ExplainedService) {
 		}
 	}
 	if len(s.Lines) > 0 {
-		p.head("In HAProxy's files")
+		p.head("HAProxy configuration")
 		for _, line := range s.Lines {
 			fmt.Fprintln(p.w, "  "+string(p.paint(faint, line)))
 		}
@@ -89,7 +89,7 @@ func (p printer) annotations(all []compile.ExplainedAnnotation) {
 			}
 			p.line("      understood as %s, for %s %s", a.Meaning, ports, strings.Join(a.Ports, ", "))
 		case len(a.Ports) == 0:
-			p.line("      has no effect here")
+			p.line("      has no effect")
 		}
 	}
 }
@@ -203,7 +203,7 @@ func (p printer) url(x *ExplainedURL) {
 		p.line("  HAProxy   %s", x.HAProxy)
 	}
 	if len(x.Matches) > 0 {
-		p.head("Routes that fit")
+		p.head("Matching routes")
 		rows := make([][]string, len(x.Matches))
 		for i, m := range x.Matches {
 			rows[i] = []string{m.Route, "Service " + m.Service, m.Why}
@@ -211,7 +211,7 @@ func (p printer) url(x *ExplainedURL) {
 		p.table(nil, rows, nil)
 	}
 	if len(x.Near) > 0 {
-		p.head("Perhaps")
+		p.head("Similar")
 		for _, n := range x.Near {
 			p.line("  %s", n)
 		}

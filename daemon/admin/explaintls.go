@@ -15,31 +15,31 @@ import (
 	"podgate/haproxy"
 )
 
-// ExplainedTLS is what a client meets before its request is read.
+// ExplainedTLS is the TLS handshake before a request.
 type ExplainedTLS struct {
-	Name        string `json:"name"`        // asked for (SNI); "" for none, as who knows only an address does
-	Passthrough bool   `json:"passthrough"` // nothing of the rest is podgate's then
-	// Certificates are those that the client may be shown, one for each kind of
-	// key, among which it chooses. Where there are none it is refused.
+	Name        string `json:"name"`        // server name (SNI); "" for a client that only has an address
+	Passthrough bool   `json:"passthrough"` // the pods terminate TLS; the other fields are empty
+	// Certificates are those that HAProxy may present, one for each kind of key. If
+	// there is none, the handshake is rejected.
 	Certificates []ShownCertificate `json:"certificates"`
-	Default      bool               `json:"default"` // they are the default one, none is for Name
+	Default      bool               `json:"default"` // they are the default; none matches Name
 	Versions     string             `json:"versions,omitempty"`
 	ALPN         string             `json:"alpn,omitempty"`
-	Clients      string             `json:"clients,omitempty"` // "optional" or "required": client certificates; "" asks for none
+	Clients      string             `json:"clients,omitempty"` // "optional" or "required": client certificates; "" requests none
 	ClientCA     string             `json:"client_ca,omitempty"`
-	HSTS         string             `json:"hsts,omitempty"`    // max-age; "" sends no such header
-	HAProxy      string             `json:"haproxy,omitempty"` // where it does not show that, or could not be asked
+	HSTS         string             `json:"hsts,omitempty"`    // max-age; "" sends no header
+	HAProxy      string             `json:"haproxy,omitempty"` // how HAProxy differs, or why it did not answer
 }
 
-// ShownCertificate is one that a client is shown.
+// ShownCertificate is a certificate that a client is presented.
 type ShownCertificate struct {
 	Source    string    `json:"source"` // a file, or "Secret shop/tls"
 	Algorithm string    `json:"algorithm"`
-	Names     []string  `json:"names"` // that it was issued for
+	Names     []string  `json:"names"` // in the certificate
 	Expires   time.Time `json:"expires"`
 }
 
-// handshake explains what comes before a request in TLS.
+// handshake explains the TLS handshake before a request.
 func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, through bool) {
 	t := &ExplainedTLS{Name: string(haproxy.CanonicalHost(u.Host)), Passthrough: through, Certificates: []ShownCertificate{}}
 	if _, err := netip.ParseAddr(strings.Trim(t.Name, "[]")); err == nil {
@@ -67,7 +67,7 @@ func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, throu
 		t.Certificates = append(t.Certificates, ShownCertificate{c.Source, c.Algorithm, c.Names, c.NotAfter})
 	}
 	if len(shown) == 0 {
-		x.Verdict = "is refused in the TLS handshake: " + whyRefused(v, t.Name)
+		x.Verdict = "is rejected in the TLS handshake: " + whyRefused(v, t.Name)
 		for _, p := range limit(v.CertificateProblems, mostNear) {
 			x.Near = append(x.Near, p.String())
 		}
@@ -78,26 +78,26 @@ func (x *ExplainedURL) handshake(ctx context.Context, v *View, u *url.URL, throu
 }
 
 func whyRefused(v *View, name string) string {
-	why := "no certificate is for " + name
+	why := "no certificate matches " + name
 	if name == "" {
-		why = "the client asks for no name"
+		why = "the client sends no server name"
 	}
 	if v.Config.HTTPS.DefaultCertificate == "" {
-		return why + ", and https.default_certificate of podgate.toml is empty"
+		return why + ", and https.default_certificate in podgate.toml is empty"
 	}
-	return why + ", and https.default_certificate of podgate.toml cannot be served"
+	return why + ", and https.default_certificate in podgate.toml cannot be served"
 }
 
-// compareCertificates asks HAProxy which certificates it has for a name, and tells where
-// these are others.
+// compareCertificates asks HAProxy which certificates it serves for a name, and
+// returns how they differ; "" if they do not.
 func compareCertificates(ctx context.Context, v *View, name string, want []haproxy.Certificate) string {
 	var names []string
 	for _, c := range want {
 		names = append(names, c.Name)
 	}
-	all, err := v.Edge.Runtime.Certificates(ctx, append(names, "")...) // with no name at all it asks of all
+	all, err := v.Edge.Runtime.Certificates(ctx, append(names, "")...) // without a name it asks for all
 	if err != nil {
-		return "could not be asked for its certificates: " + err.Error()
+		return "did not list its certificates: " + err.Error()
 	}
 	have := haproxy.ShownFor(name, all)
 	same := func(a, b haproxy.Certificate) bool { return a.Name == b.Name && a.Fingerprint == b.Fingerprint }
@@ -105,23 +105,23 @@ func compareCertificates(ctx context.Context, v *View, name string, want []hapro
 	case slices.EqualFunc(have, want, same):
 		return ""
 	case len(have) == 0:
-		return "does not show it yet"
+		return "does not serve it yet"
 	case len(want) == 0:
-		return "shows one of earlier still"
+		return "still serves an earlier certificate"
 	}
-	return "shows another one still"
+	return "still serves another certificate"
 }
 
-// tls tells what comes before the request.
+// tls prints the TLS handshake.
 func (p printer) tls(t *ExplainedTLS) {
 	switch {
 	case t == nil:
 		return
 	case t.Passthrough:
-		p.line("  TLS       passed through, by the name %s; the pods show their own certificate", t.Name)
+		p.line("  TLS       passed through by the name %s; the pods present their own certificate", t.Name)
 		return
 	}
-	about := "ends here, " + t.Versions
+	about := "terminated here, " + t.Versions
 	if t.ALPN != "" {
 		about += ", " + strings.ReplaceAll(t.ALPN, ",", " or ")
 	}
@@ -130,19 +130,19 @@ func (p printer) tls(t *ExplainedTLS) {
 		text := fmt.Sprintf("%s (%s), for %s, until %s", c.Source, c.Algorithm, orNone(strings.Join(c.Names, ", ")), c.Expires.UTC().Format(time.RFC3339))
 		switch {
 		case time.Now().After(c.Expires):
-			text += ", which is over: clients refuse it"
+			text += ", expired: clients reject it"
 		case t.Default && t.Name == "":
-			text += "; the default one, as the client asks for no name"
+			text += "; the default certificate, because the client sends no server name"
 		case t.Default:
-			text += "; the default one, as none is for " + t.Name
+			text += "; the default certificate, because none matches " + t.Name
 		}
-		p.line("  shows     %s", text)
+		p.line("  presents  %s", text)
 	}
 	switch t.Clients {
 	case string(config.ClientOptional):
-		p.line("  clients   may have a certificate of %s", t.ClientCA)
+		p.line("  clients   may present a certificate of %s", t.ClientCA)
 	case string(config.ClientRequired):
-		p.line("  clients   must have a certificate of %s", t.ClientCA)
+		p.line("  clients   must present a certificate of %s", t.ClientCA)
 	default:
 		p.line("  clients   need no certificate")
 	}

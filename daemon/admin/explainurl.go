@@ -16,28 +16,28 @@ import (
 	"podgate/haproxy"
 )
 
-// ExplainedURL is the way of one request.
+// ExplainedURL is how one request is handled.
 type ExplainedURL struct {
 	URL      string         `json:"url"`
-	Frontend string         `json:"frontend,omitempty"` // "" where there is none for it
+	Frontend string         `json:"frontend,omitempty"` // "" if there is none
 	Binds    []string       `json:"binds,omitempty"`
 	Verdict  string         `json:"verdict"`            // a sentence
-	Redirect string         `json:"redirect,omitempty"` // where the client is sent instead
-	TLS      *ExplainedTLS  `json:"tls,omitempty"`      // what comes before the request
+	Redirect string         `json:"redirect,omitempty"` // where the client is redirected to
+	TLS      *ExplainedTLS  `json:"tls,omitempty"`      // the handshake before it
 	Path     string         `json:"path,omitempty"`     // that the pod sees
-	Matches  []MatchedRoute `json:"matches"`            // the one that is taken first
+	Matches  []MatchedRoute `json:"matches"`            // the one that is used first
 	Service  string         `json:"service,omitempty"`
 	Port     *ExplainedPort `json:"port,omitempty"`
-	HAProxy  string         `json:"haproxy,omitempty"` // what HAProxy itself finds
-	Near     []string       `json:"near,omitempty"`    // what may have been meant, where nothing matches
+	HAProxy  string         `json:"haproxy,omitempty"` // what HAProxy finds in its maps
+	Near     []string       `json:"near,omitempty"`    // similar routes and Problems, if no route matches
 }
 
-// MatchedRoute is a route that fits the request.
+// MatchedRoute is a route that matches the request.
 type MatchedRoute struct {
 	Route   string `json:"route"`
 	Service string `json:"service"`
 	Backend string `json:"backend"`
-	Why     string `json:"why"` // it is taken, or is not
+	Why     string `json:"why"` // why it is used, or is not
 }
 
 func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
@@ -64,7 +64,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	found := v.Result.State.Match(request)
 	for i, r := range found {
 		port, _ := v.Result.Service(r.Backend)
-		m := MatchedRoute{Route: RouteURL(r) + caseNote(r), Service: port.String(), Backend: r.Backend, Why: "is taken"}
+		m := MatchedRoute{Route: RouteURL(r) + caseNote(r), Service: port.String(), Backend: r.Backend, Why: "used"}
 		if i > 0 {
 			m.Why = whyNot(found[0], r)
 		}
@@ -84,15 +84,15 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	return x
 }
 
-// whyNoFrontend is about podgate.toml: nothing else keeps a frontend away.
+// whyNoFrontend returns the key of podgate.toml that is the cause.
 func whyNoFrontend(v *View, tls bool) string {
 	switch h := v.Config.HTTPS; {
 	case !tls:
-		return "http.bind of podgate.toml is empty"
+		return "http.bind in podgate.toml is empty"
 	case len(h.Binds) == 0:
-		return "https.bind of podgate.toml is empty"
+		return "https.bind in podgate.toml is empty"
 	}
-	return "https.client_ca of podgate.toml cannot be read"
+	return "https.client_ca in podgate.toml cannot be read"
 }
 
 func listenTexts(f haproxy.Frontend) []string {
@@ -103,17 +103,17 @@ func listenTexts(f haproxy.Frontend) []string {
 	return all
 }
 
-// whyNot says why a Route loses against another that fits too.
+// whyNot returns why a matching Route is not used.
 func whyNot(taken, r haproxy.Route) string {
 	switch {
 	case taken.Host != r.Host && r.Host == "":
-		return "loses: a route with a host goes before one for any"
+		return "not used: a route with a host has priority"
 	case taken.Host != r.Host:
-		return "loses: an exact host goes before a wildcard"
+		return "not used: an exact host has priority over a wildcard"
 	case len(taken.Path) != len(r.Path):
-		return "loses: a longer path goes before a shorter one"
+		return "not used: a longer path has priority"
 	}
-	return "loses: a path that minds case goes before one that does not"
+	return "not used: a case-sensitive path has priority"
 }
 
 func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u *url.URL, path string) {
@@ -145,15 +145,15 @@ func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u 
 	switch {
 	case x.Verdict != "":
 	case x.Redirect != "":
-		x.Verdict = fmt.Sprintf("is sent to %s (308), by redirect-https of Service %s", x.Redirect, port.String())
+		x.Verdict = fmt.Sprintf("is redirected to %s (308) by redirect-https of Service %s", x.Redirect, port.String())
 	case r.Passthrough:
-		x.Verdict = fmt.Sprintf("is passed through to Service %s, backend %s: its TLS ends there", port.String(), r.Backend)
+		x.Verdict = fmt.Sprintf("is passed through to Service %s, backend %s, whose pods terminate TLS", port.String(), r.Backend)
 	default:
-		x.Verdict = fmt.Sprintf("goes to Service %s, backend %s", port, r.Backend)
+		x.Verdict = fmt.Sprintf("is routed to Service %s, backend %s", port, r.Backend)
 	}
 }
 
-// redirection is where the frontend sends a client to.
+// redirection is the URL that the frontend redirects a client to.
 func redirection(v *View, u *url.URL) string {
 	to := url.URL{Scheme: "https", Host: string(haproxy.CanonicalHost(u.Host)), Path: cmp.Or(u.Path, "/"), RawPath: u.RawPath, RawQuery: u.RawQuery}
 	if port := v.Result.State.Settings.RedirectPort; port != 0 && port != 443 {
@@ -162,7 +162,7 @@ func redirection(v *View, u *url.URL) string {
 	return to.String()
 }
 
-// rewritten is the path that a pod sees.
+// rewritten is the path that a pod receives.
 func rewritten(r haproxy.Route, path string) string {
 	if r.Rewrite == "" || r.Path == "" || len(path) < len(r.Path) {
 		return path
@@ -174,7 +174,7 @@ func rewritten(r haproxy.Route, path string) string {
 	return string(r.Rewrite) + rest
 }
 
-// mostNear is how much is told of what may have been meant.
+// mostNear is the maximum number of similar routes and Problems.
 const mostNear = 8
 
 // nothing says what may have been meant.

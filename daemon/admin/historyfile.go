@@ -13,23 +13,22 @@ import (
 	"slices"
 )
 
-// MostChanges is how many Changes are kept.
+// MostChanges is the number of Changes in the history.
 const MostChanges = 400
 
-// historyFile keeps Changes over a restart: a JSON object a line, the oldest
-// first.
+// historyFile keeps Changes over a restart: one JSON object per line, oldest first.
 type historyFile struct {
-	path  string  // "" keeps nothing
-	saved *Change // the last that stands in it
+	path  string  // "" for no file
+	saved *Change // the last Change in it
 }
 
-// load reads the Changes. A line that cannot be read is left out, and told in
-// the error beside those that can.
+// load reads the Changes. It ignores invalid lines: then it returns the other
+// Changes and an error.
 func (f *historyFile) load() ([]*Change, error) {
 	if f.path == "" {
 		return nil, nil
 	}
-	const most = 4 << 20 // hundreds of lines are a tenth of it: what is larger is not ours
+	const most = 4 << 20 // ten times the size of MostChanges lines
 	info, err := os.Stat(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -37,7 +36,7 @@ func (f *historyFile) load() ([]*Change, error) {
 	case err != nil:
 		return nil, err
 	case info.Size() > most:
-		return nil, fmt.Errorf("%s: %d bytes are no history of ours, it begins anew", f.path, info.Size())
+		return nil, fmt.Errorf("%s: %d bytes are too many for a history, a new one is started", f.path, info.Size())
 	}
 	text, err := os.ReadFile(f.path)
 	if err != nil {
@@ -60,16 +59,16 @@ func (f *historyFile) load() ([]*Change, error) {
 		changes = slices.Clone(changes[extra:])
 	}
 	if broken > 0 {
-		err = fmt.Errorf("%s: %d lines cannot be read and are left out", f.path, broken)
+		err = fmt.Errorf("%s: %d invalid lines are ignored", f.path, broken)
 	}
 	return changes, err
 }
 
-// save writes changes where they are not those that were saved last. The old
-// file stays whole until the new one is.
+// save writes changes unless they were saved before. It replaces the file
+// atomically.
 func (f *historyFile) save(changes []*Change) error {
 	err := f.write(changes)
-	// The temporary file has another name each time; what is told is the same.
+	// The name of the temporary file differs each time; the error must not.
 	if half, ok := errors.AsType[*fs.PathError](err); ok {
 		return half.Err
 	}
@@ -91,7 +90,7 @@ func (f *historyFile) write(changes []*Change) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) // gone already if all went well
+	defer os.Remove(temp.Name()) // has no effect after the rename
 	_, err = temp.Write(text.Bytes())
 	if err := errors.Join(err, temp.Chmod(0o640), temp.Close()); err != nil {
 		return err

@@ -51,10 +51,10 @@ func TestABrokenHistoryIsToldAndWhatCanBeReadIsKept(t *testing.T) {
 		want       int
 		told       string
 	}{
-		{"a line that was cut", good + `{"at":"2026-01-02T03:04`, 1, "1 lines cannot be read and are left out"},
-		{"noise", "\x00\x01\x02\n" + good + "[]\n{}\nnull\n", 1, "4 lines cannot be read and are left out"},
+		{"a line that was cut", good + `{"at":"2026-01-02T03:04`, 1, "1 invalid lines are ignored"},
+		{"noise", "\x00\x01\x02\n" + good + "[]\n{}\nnull\n", 1, "4 invalid lines are ignored"},
 		{"nothing", "", 0, ""},
-		{"megabytes of something", strings.Repeat("x", 5<<20), 0, "5242880 bytes are no history of ours, it begins anew"},
+		{"megabytes of something", strings.Repeat("x", 5<<20), 0, "5242880 bytes are too many for a history, a new one is started"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "history.json")

@@ -20,7 +20,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// newMetrics serves what s knows to Prometheus.
+// newMetrics returns the handler of /metrics.
 func newMetrics(s *Server) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
@@ -31,12 +31,11 @@ func newMetrics(s *Server) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
-// collector makes the metrics of the View that is there when they are asked for.
-// The labels are from lists of ours, or bounded, so that no cluster can make them
-// many.
+// collector creates the metrics of the current View. Their labels are from fixed
+// lists, or limited, so that no cluster can make them many.
 type collector struct{ server *Server }
 
-// metric is one that we have.
+// metric is one gauge, counter or histogram.
 type metric struct {
 	*prometheus.Desc
 	kind prometheus.ValueType
@@ -50,12 +49,12 @@ func counter(name, help string, labels ...string) metric {
 	return metric{prometheus.NewDesc("podgate_"+name, help, labels, nil), prometheus.CounterValue}
 }
 
-// histogram has no value type: there is but one way to tell it.
+// histogram has no value type.
 func histogram(name, help string, labels ...string) metric {
 	return metric{Desc: prometheus.NewDesc("podgate_"+name, help, labels, nil)}
 }
 
-// metrics are all of ours.
+// metrics are all metrics.
 type metrics struct {
 	build, inSync, config, certificates, expiry, held, heldSince, heldServers, heldBackends, draining, haproxyUp, adminSocketUp, peers, apiUp, apiCondition, listed, heard, applied metric
 	problems, services, servers, backends, routes, oldWorkers                                                                                                                       metric
@@ -64,45 +63,45 @@ type metrics struct {
 
 func newMetricNames() metrics {
 	return metrics{
-		build:         gauge("build_info", "Always 1; the labels say which podgate this is.", "version", "commit", "goversion"),
-		inSync:        gauge("in_sync", "1 while HAProxy serves what cluster and configuration say, else 0."),
-		config:        gauge("configuration_in_force", "1 while podgate.toml is in force as it is now, 0 while it is refused and an older one is."),
-		certificates:  gauge("certificates", "Certificates in use, by state: expiring is less than 14 days before the end.", "state"),
-		expiry:        gauge("certificate_expiry_timestamp_seconds", "When each certificate in use expires, of the thousand that do so first; source is its file or Secret.", "source"),
-		held:          gauge("removal_held", "1 while a removal is held because too much would go at once, else 0."),
-		heldSince:     gauge("removal_held_timestamp_seconds", "Since when a removal is held, or 0 for none."),
+		build:         gauge("build_info", "Always 1; the labels are the version, the commit and the version of Go.", "version", "commit", "goversion"),
+		inSync:        gauge("in_sync", "1 while HAProxy serves what the cluster and podgate.toml require, else 0."),
+		config:        gauge("configuration_in_force", "1 while the current podgate.toml is in force, 0 while it is invalid and the previous one is in force."),
+		certificates:  gauge("certificates", "Certificates in use by state; expiring is less than 14 days before expiry.", "state"),
+		expiry:        gauge("certificate_expiry_timestamp_seconds", "Time at which a certificate in use expires, for the first 1000 to expire; source is its file or Secret.", "source"),
+		held:          gauge("removal_held", "1 while the removal guard holds a removal, else 0."),
+		heldSince:     gauge("removal_held_timestamp_seconds", "Time since which a removal is held, 0 if none is."),
 		heldServers:   gauge("removal_held_servers", "Servers whose removal is held."),
-		heldBackends:  gauge("removal_held_backends", "Backends that the removal that is held would leave without a server."),
-		draining:      gauge("draining", "1 while this node is taken out of its load balancer, else 0."),
+		heldBackends:  gauge("removal_held_backends", "Backends that the held removal would leave without a server."),
+		draining:      gauge("draining", "1 while this node is drained: its health checks fail; else 0."),
 		haproxyUp:     gauge("haproxy_up", "1 while HAProxy answers, else 0."),
-		adminSocketUp: gauge("haproxy_admin_socket_up", "1 while HAProxy answers on its admin socket, 0 while it does on its master CLI alone, or not at all."),
-		peers:         gauge("peers_in_force", "1 while HAProxy shares what peers.nodes says, 0 while it is not in that list and shares nothing."),
+		adminSocketUp: gauge("haproxy_admin_socket_up", "1 while HAProxy answers on its admin socket, 0 while it answers only on its master CLI or not at all."),
+		peers:         gauge("peers_in_force", "1 while HAProxy shares its stick tables with peers.nodes or that list is empty, 0 while this node is not listed."),
 		apiUp:         gauge("api_server_up", "1 while the API server is followed, else 0."),
-		apiCondition:  gauge("api_server_condition", "1 while this keeps podgate from following the API server, else 0.", "kind"),
-		listed:        gauge("last_sync_timestamp_seconds", "When every resource of the cluster was last listed completely, or 0 for never."),
-		heard:         gauge("last_heard_timestamp_seconds", "When the API server last sent a list, an event or a bookmark, or 0 for never."),
-		applied:       gauge("last_apply_timestamp_seconds", "When HAProxy last took a change, or 0 for never since podgate was started."),
-		problems:      gauge("problems", "Problems of Services by kind; certificate is of certificates that are refused.", "kind"),
-		services:      gauge("services", "Services of the cluster by state.", "state"),
-		servers:       gauge("servers", "Servers by state: up and down are of those that should take new clients.", "state"),
+		apiCondition:  gauge("api_server_condition", "1 while this condition keeps podgate from following the API server, else 0.", "kind"),
+		listed:        gauge("last_sync_timestamp_seconds", "Time of the last complete list of all resources, 0 for never."),
+		heard:         gauge("last_heard_timestamp_seconds", "Time of the last list, event or bookmark from the API server, 0 for never."),
+		applied:       gauge("last_apply_timestamp_seconds", "Time of the last successful change of HAProxy, 0 for none since podgate started."),
+		problems:      gauge("problems", "Problems by kind; certificate counts problems with certificates, the other kinds those with Services.", "kind"),
+		services:      gauge("services", "Services by state.", "state"),
+		servers:       gauge("servers", "Servers by state; up and down count those that should get new clients.", "state"),
 		backends:      gauge("backends", "Backends that HAProxy should have."),
 		routes:        gauge("routes", "Routes that HAProxy should have."),
-		oldWorkers:    gauge("haproxy_old_workers", "Workers of earlier configurations that still have connections."),
-		latency:       histogram("event_to_applied_seconds", "Time from the event of a change to the end of its apply, by method.", "method"),
+		oldWorkers:    gauge("haproxy_old_workers", "Old HAProxy workers that still have connections."),
+		latency:       histogram("event_to_applied_seconds", "Time from a change in the cluster until HAProxy serves it, by method.", "method"),
 		applies:       counter("applies_total", "Changes of HAProxy by method and result.", "method", "result"),
-		reloads:       counter("reloads_total", "Reloads of HAProxy by the weightiest of their reasons.", "reason"),
-		driftFound:    counter("drift_found_total", "Backends and maps that somebody else had changed in HAProxy."),
-		driftRepaired: counter("drift_repaired_total", "Of the drift that was found, what was repaired."),
+		reloads:       counter("reloads_total", "Reloads of HAProxy by their most important reason.", "reason"),
+		driftFound:    counter("drift_found_total", "Backends and maps found changed in HAProxy, but not by podgate."),
+		driftRepaired: counter("drift_repaired_total", "Backends and maps that were found changed and repaired."),
 		watchRestarts: counter("watch_restarts_total", "Watches that ended, by cause; timeout is the normal end of a healthy one.", "cause"),
-		apiRequest:    counter("api_requests_total", "Requests to the API server by HTTP status code, none for no answer.", "code"),
+		apiRequest:    counter("api_requests_total", "Requests to the API server by HTTP status code; none is no answer.", "code"),
 	}
 }
 
-// Describe names no metric, which makes the collector an unchecked one: what
-// there is to tell depends on the View.
+// Describe sends nothing, which makes the collector unchecked: the metrics depend on
+// the View.
 func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
-// Collect tells the metrics of the present View.
+// Collect sends the metrics of the current View.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	v := c.server.View()
 	if v == nil {
@@ -186,8 +185,8 @@ func (m metrics) collectServed(v *View, emit func(metric, float64, ...string)) {
 	}
 }
 
-// mostExpiries bounds how many certificates have a metric of their own: those of
-// Secrets are as many as the cluster likes.
+// mostExpiries is the maximum number of certificates with a metric of their own,
+// because the cluster can have any number of Secrets.
 const mostExpiries = 1000
 
 func (m metrics) collectCertificates(v *View, emit func(metric, float64, ...string)) {
@@ -195,11 +194,11 @@ func (m metrics) collectCertificates(v *View, emit func(metric, float64, ...stri
 	for _, state := range certificateStates() {
 		emit(m.certificates, float64(count[state]), string(state))
 	}
-	told := map[string]bool{}
+	seen := map[string]bool{}
 	for _, c := range v.Certificates { // the first to expire first
 		source := strings.ToValidUTF8(c.Source, "?")
-		if !told[source] && len(told) < mostExpiries {
-			told[source] = true
+		if !seen[source] && len(seen) < mostExpiries {
+			seen[source] = true
 			emit(m.expiry, timestamp(c.Expires), source)
 		}
 	}
@@ -218,8 +217,7 @@ func (m metrics) collectCounters(c reconcile.Counters, emit func(metric, float64
 	emit(m.driftRepaired, float64(c.DriftRepaired))
 }
 
-// metric is the histogram in the words of Prometheus, whose buckets hold all
-// that is shorter.
+// metric returns the histogram for Prometheus, whose buckets are cumulative.
 func (h Histogram) metric(desc *prometheus.Desc, method reconcile.Method) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(h.Counts))
 	var total uint64

@@ -33,12 +33,12 @@ func newTemplates() *template.Template {
 	}).ParseFS(web, "web/page.html"))
 }
 
-// frame is what is around every page.
+// frame is the data of the header and the footer of every page.
 type frame struct {
 	Title, Version, Here string
 	At                   string
-	Refresh              int    // in seconds; zero for not
-	Still                string // where it is the other way; "" for nowhere
+	Refresh              int    // in seconds; zero for no refresh
+	Toggle               string // link that turns refresh on or off; "" for none
 }
 
 func (s *Server) frame(r *http.Request, title string) frame {
@@ -53,7 +53,7 @@ func (s *Server) frame(r *http.Request, title string) frame {
 	} else {
 		query.Set("refresh", "off")
 	}
-	f.Still = r.URL.Path + "?" + query.Encode()
+	f.Toggle = r.URL.Path + "?" + query.Encode()
 	return f
 }
 
@@ -120,7 +120,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	s.write(w, "page", p)
 }
 
-// shown says what of the Services is on this page, and how to get to the rest.
+// shown sets which Services are on this page, and the links to the others.
 func (p *statusPage) shown(query url.Values) {
 	l := p.List
 	to := l.From + len(l.Services)
@@ -128,11 +128,11 @@ func (p *statusPage) shown(query url.Values) {
 	case l.Total == 0:
 		p.Shown = "There are no Services."
 	case l.Matches == 0:
-		p.Shown = fmt.Sprintf("None of %d Services is like that.", l.Total)
+		p.Shown = fmt.Sprintf("No Service matches (of %d).", l.Total)
 	case l.Matches == l.Total:
 		p.Shown = fmt.Sprintf("%d to %d of %d", l.From+1, to, l.Total)
 	default:
-		p.Shown = fmt.Sprintf("%d to %d of %d that match, of %d", l.From+1, to, l.Matches, l.Total)
+		p.Shown = fmt.Sprintf("%d to %d of %d matches (of %d)", l.From+1, to, l.Matches, l.Total)
 	}
 	link := func(key, value string) string {
 		next := url.Values{}
@@ -157,7 +157,7 @@ func (p *statusPage) shown(query url.Values) {
 	for _, c := range []struct {
 		name, by string
 		number   bool
-	}{{"State", "state", false}, {"Service", "service", false}, {"Up", "servers", true}, {"Reached at", "url", false}, {"Problems", "problems", true}} {
+	}{{"State", "state", false}, {"Service", "service", false}, {"Up", "servers", true}, {"URL", "url", false}, {"Problems", "problems", true}} {
 		col := column{Name: c.name, Link: link("sort", c.by), Number: c.number}
 		switch l.Sort {
 		case c.by:
@@ -181,7 +181,7 @@ func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 		frame
 		Of, Text, Error string
 	}{frame: s.frame(r, "explain"), Of: r.FormValue("of")}
-	p.Refresh, p.Still = 0, ""
+	p.Refresh, p.Toggle = 0, ""
 	if p.Of != "" {
 		x, err := Explain(r.Context(), s.view.Load(), p.Of)
 		var text bytes.Buffer
@@ -195,27 +195,27 @@ func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 	s.write(w, "explain", p)
 }
 
-// write makes the whole page before any of it is sent.
+// write renders the whole page before it sends any of it.
 func (s *Server) write(w http.ResponseWriter, name string, p any) {
 	var text bytes.Buffer
 	if err := s.templates.ExecuteTemplate(&text, name, p); err != nil {
-		s.log.Error("page cannot be made", "op", name, "err", err)
-		http.Error(w, "the page cannot be made, podgate's log says why", http.StatusInternalServerError)
+		s.log.Error("page cannot be rendered", "op", name, "err", err)
+		http.Error(w, "the page cannot be rendered; the reason is in podgate's log", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(text.Bytes()) // who asked has gone
+	_, _ = w.Write(text.Bytes()) // the client may have disconnected
 }
 
 // asset serves a file of the page.
 func (s *Server) asset(name, contentType string) http.HandlerFunc {
 	text, err := web.ReadFile("web/" + name)
 	if err != nil {
-		panic(err) // it was built without it
+		panic(err) // it is embedded
 	}
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("Cache-Control", "max-age=300")
-		_, _ = w.Write(text) // who asked has gone
+		_, _ = w.Write(text) // the client may have disconnected
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// Style says how text is printed. The zero value is plain.
+// Style is how text is printed. The zero value is plain text.
 type Style struct {
-	Color bool // with the escapes of a terminal
-	Width int  // of it, in columns; zero does not cut lines
-	All   bool // every Service, Problem and expiring certificate instead of one screen
+	Color bool // with ANSI escapes
+	Width int  // columns of the terminal; zero does not cut lines
+	All   bool // everything instead of one screen
 }
 
 // The colours (ECMA-48 SGR).
@@ -28,7 +28,7 @@ const (
 	faint  = "2"
 )
 
-// painted is text that may hold escapes of ours.
+// painted is clean text that may contain ANSI escapes.
 type painted string
 
 func (s Style) paint(code, text string) painted {
@@ -39,7 +39,8 @@ func (s Style) paint(code, text string) painted {
 	return painted("\x1b[" + code + "m" + text + "\x1b[0m")
 }
 
-// clean keeps what comes from the cluster, or from a pod, from moving the cursor.
+// clean replaces control characters, so that text from the cluster or from a pod
+// cannot control the terminal.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -49,7 +50,7 @@ func clean(text string) string {
 	}, text)
 }
 
-// cut shortens a line to what the terminal holds.
+// cut shortens a line to the width of the terminal.
 func (s Style) cut(line string) string {
 	if s.Width == 0 || s.All || utf8.RuneCountInString(line) <= s.Width {
 		return line
@@ -58,7 +59,7 @@ func (s Style) cut(line string) string {
 	return string(runes[:s.Width-1]) + "…"
 }
 
-// printer writes lines; who reads them may have gone.
+// printer writes lines. It ignores errors.
 type printer struct {
 	w io.Writer
 	Style
@@ -75,8 +76,8 @@ func (p printer) line(format string, args ...any) {
 
 func (p printer) head(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint(bold, text)) }
 
-// table writes rows in columns. What colours a cell would count as its width, so
-// color is given the whole line, and its first cell.
+// table writes rows in columns. It colors whole lines, because escapes in a cell
+// would count as its width.
 func (p printer) table(header []string, rows [][]string, color func(row []string) string) {
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -108,7 +109,7 @@ func (p printer) table(header []string, rows [][]string, color func(row []string
 	}
 }
 
-// warn lists what is wrong, of which most fit one screen.
+// warn lists problems, at most so many unless All is set.
 func (p printer) warn(title string, lines []string, most int) {
 	if len(lines) == 0 {
 		return
@@ -130,7 +131,7 @@ func (p printer) more(left int, command string) {
 	}
 }
 
-// ago is a duration as people tell it: "3s", "5m12s", "2h5m", "3d4h".
+// ago formats a duration: "3s", "5m12s", "2h5m", "3d4h".
 func ago(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -144,7 +145,7 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%dd%dh", days, (d-days*24*time.Hour)/time.Hour)
 }
 
-// short is a duration to three digits or so.
+// short formats a duration with about three digits.
 func short(d time.Duration) string {
 	switch {
 	case d < time.Second:

@@ -16,11 +16,11 @@ import (
 	"podgate/haproxy"
 )
 
-// stuckAfter is how long the loop may take for a pass before /livez says that it
-// hangs. A reload may take a minute, and what goes before it another.
+// stuckAfter is the time without a completed pass after which /livez fails. A reload
+// may take a minute, and the steps before it another.
 const stuckAfter = 3 * time.Minute
 
-// routes are what is answered. Nothing of it changes anything.
+// routes returns the handler of all requests. No request changes anything.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", s.livez)
@@ -40,8 +40,8 @@ func (s *Server) routes() http.Handler {
 	return withHeaders(mux)
 }
 
-// withHeaders sets the headers of every answer. There is nothing here that another
-// site may frame, load or read.
+// withHeaders sets the headers of every answer: no other site may frame, load or
+// read it.
 func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -53,16 +53,16 @@ func withHeaders(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "read-only: GET and HEAD alone", http.StatusMethodNotAllowed)
+			http.Error(w, "read-only: only GET and HEAD are allowed", http.StatusMethodNotAllowed)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// checkHost refuses requests that do not name this machine: a page elsewhere may
-// have had its name resolve to our address (DNS rebinding). An address cannot be
-// had that way.
+// checkHost rejects requests for host names that are not this machine's, because the
+// name of another site may resolve to this address (DNS rebinding). It accepts
+// addresses.
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	allowed := slices.Concat([]string{"localhost"}, s.config.Hosts)
 	if name, err := os.Hostname(); err == nil {
@@ -72,7 +72,7 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 		host := string(haproxy.CanonicalHost(r.Host))
 		_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil && !slices.Contains(allowed, host) {
-			http.Error(w, "this name is not one of podgate's (admin.hosts in podgate.toml)", http.StatusMisdirectedRequest)
+			http.Error(w, "this host name is not allowed (add it to admin.hosts in podgate.toml)", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -82,14 +82,14 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
 	v := s.view.Load()
 	if v != nil && time.Since(v.At) > stuckAfter {
-		http.Error(w, "the loop hangs since "+v.At.UTC().Format(time.RFC3339), http.StatusServiceUnavailable)
+		http.Error(w, "the loop has not completed a pass since "+v.At.UTC().Format(time.RFC3339), http.StatusServiceUnavailable)
 		return
 	}
 	writeText(w, "ok\n")
 }
 
-// readyz is about podgate having got there, and not about the cluster: an API
-// server that is away later changes nothing of it.
+// readyz succeeds once the cluster was read and while HAProxy is in sync. It does
+// not fail when the API server is unreachable later.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	if err := notReady(s.view.Load()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -101,7 +101,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 func notReady(v *View) error {
 	switch {
 	case v == nil || v.Snapshot == nil:
-		return errors.New("the cluster was not read yet")
+		return errors.New("the cluster has not been read yet")
 	case !v.Edge.Answers():
 		return errors.New("HAProxy does not answer")
 	case v.Edge.Trouble != "":
@@ -112,17 +112,17 @@ func notReady(v *View) error {
 
 func writeText(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(text)) // who asked has gone
+	_, _ = w.Write([]byte(text)) // the client may have disconnected
 }
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // who asked has gone
+	_ = e.Encode(v) // the client may have disconnected
 }
 
-// apiStatus takes services=N, the most Services that are listed; all without it.
+// apiStatus accepts services=N and changes=N, the maximum number of each.
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request) {
 	status := newStatus(s.view.Load(), time.Now())
 	status.Services = limit(status.Services, number(r, "services", len(status.Services)))
@@ -153,7 +153,7 @@ func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, x)
 }
 
-// number is a parameter that is a number from 0 on.
+// number returns a parameter that is a number from 0.
 func number(r *http.Request, name string, fallback int) int {
 	n, err := strconv.Atoi(r.FormValue(name))
 	if err != nil || n < 0 {

@@ -14,47 +14,47 @@ import (
 	"podgate/kubeapi"
 )
 
-// Row is one Service in a list.
+// Row is one Service in the list.
 type Row struct {
 	Service  string       `json:"service"`
 	State    ServiceState `json:"state"`
-	Why      string       `json:"why,omitempty"` // it is in that State
-	URLs     []string     `json:"urls"`          // where it is reached
-	Ready    int          `json:"ready"`         // servers that should take new clients
-	Up       int          `json:"up"`            // of those, up as far as HAProxy was asked
+	Why      string       `json:"why,omitempty"` // why it has that State
+	URLs     []string     `json:"urls"`          // of its routes and TCP frontends
+	Ready    int          `json:"ready"`         // servers that should get new clients
+	Up       int          `json:"up"`            // of those, up as far as known
 	Drain    int          `json:"drain"`
-	Held     int          `json:"held,omitempty"` // servers that serve while their removal is held
+	Held     int          `json:"held,omitempty"` // servers whose removal is held
 	Problems int          `json:"problems"`
 	silent   bool         // HAProxy does not answer
-	unloaded bool         // HAProxy lacks a backend of it
+	unloaded bool         // HAProxy does not have one of its backends
 }
 
-// ServiceState is how a Service does.
+// ServiceState is the state of a Service.
 type ServiceState string
 
 // The states, the worst first.
 const (
-	StateDown        ServiceState = "down"         // no server is up
+	StateDown        ServiceState = "down"         // no server passes its health check
 	StateUnknown     ServiceState = "unknown"      // HAProxy does not answer
-	StateNoEndpoints ServiceState = "no endpoints" // there is no server
-	StateNotServed   ServiceState = "not served"   // it was asked for and cannot be served
+	StateNoEndpoints ServiceState = "no endpoints" // it has no servers
+	StateNotServed   ServiceState = "not served"   // it is selected, but cannot be served
 	StateWaiting     ServiceState = "waiting"      // HAProxy has not loaded it yet
-	StateHeld        ServiceState = "held"         // the cluster has no server for it, and their removal is held
-	StateDegraded    ServiceState = "degraded"     // some servers are not up
+	StateHeld        ServiceState = "held"         // its servers are no longer in the cluster, but their removal is held
+	StateDegraded    ServiceState = "degraded"     // some servers fail their health checks
 	StateUp          ServiceState = "up"
-	StateSkipped     ServiceState = "skipped" // it was not asked to be served
+	StateSkipped     ServiceState = "skipped" // it is not selected
 )
 
 func serviceStates() []ServiceState {
 	return []ServiceState{StateDown, StateUnknown, StateNoEndpoints, StateNotServed, StateWaiting, StateHeld, StateDegraded, StateUp, StateSkipped}
 }
 
-// Served reports whether HAProxy knows the Service, as far as it was asked.
+// Served reports whether HAProxy serves the Service, as far as known.
 func (r Row) Served() bool {
 	return r.State != StateNotServed && r.State != StateSkipped && r.State != StateWaiting
 }
 
-// newRows are all Services of v, sorted by name.
+// newRows returns a Row for each Service of v, by name.
 func newRows(v *View) []Row {
 	if v.Result == nil {
 		return []Row{}
@@ -106,7 +106,7 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	r.Held += v.Edge.Removal.ServersOf(b.Name)
 }
 
-// ReadyServers is how many servers of a backend should take new clients.
+// ReadyServers counts the servers of a backend that should get new clients.
 func ReadyServers(b *haproxy.Backend) (ready int) {
 	for _, s := range b.Servers {
 		if s.State == haproxy.Ready {
@@ -116,9 +116,8 @@ func ReadyServers(b *haproxy.Backend) (ready int) {
 	return ready
 }
 
-// upServers is how many of the ready servers are up, as far as is known: those that
-// are not checked, or that HAProxy was not asked about yet, count as up, as
-// HAProxy takes them.
+// upServers counts the ready servers that are up. Servers without health checks, or
+// that HAProxy was not asked about yet, count as up, as in HAProxy.
 func upServers(b *haproxy.Backend, ready int, v *View) int {
 	if v.unloaded(b) {
 		return 0
@@ -137,7 +136,7 @@ func (r *Row) classify(o compile.Overview) {
 	case o.Skipped != "":
 		r.State, r.Why = StateSkipped, o.Skipped
 	case len(o.Backends) == 0:
-		r.State, r.Why = StateNotServed, "its problems say why"
+		r.State, r.Why = StateNotServed, "its problems have the reason"
 	case r.Ready+r.Drain == 0 && r.Held > 0:
 		r.State = StateHeld
 	case r.Ready+r.Drain == 0:
@@ -155,8 +154,8 @@ func (r *Row) classify(o compile.Overview) {
 	}
 }
 
-// RouteURL is where a Route is reached: "shop.example.com/cart", or "*/cart" for
-// any host, with https:// before it where that is so.
+// RouteURL is the URL of a Route: "shop.example.com/cart", "*/cart" for every host,
+// or "https://shop.example.com/cart".
 func RouteURL(r haproxy.Route) string {
 	url := string(cmp.Or(r.Host, "*")) + string(cmp.Or(r.Path, "/"))
 	if r.TLS {
@@ -173,7 +172,7 @@ func listenURLs(f haproxy.Frontend) []string {
 	return urls
 }
 
-// countStates is how many Services are in each state.
+// countStates counts the Services by state.
 func countStates(v *View) map[ServiceState]int {
 	count := map[ServiceState]int{}
 	if v.Result == nil {
@@ -190,7 +189,7 @@ func countStates(v *View) map[ServiceState]int {
 	return count
 }
 
-// countServers adds up the servers of all backends.
+// countServers counts the servers of all backends.
 func countServers(v *View) Servers {
 	n := Servers{Leaving: v.Edge.Leaving}
 	if v.Result == nil {
@@ -206,19 +205,19 @@ func countServers(v *View) Servers {
 	return n
 }
 
-// Listing is a part of the list of Services, as JSON.
+// Listing is one page of the list of Services, as JSON.
 type Listing struct {
 	SchemaVersion int    `json:"schema_version"`
 	Total         int    `json:"total"`   // of the cluster
-	Matches       int    `json:"matches"` // what was searched for
-	From          int    `json:"from"`    // of the matches, from 0
+	Matches       int    `json:"matches"` // that match the search
+	From          int    `json:"from"`    // index of the first, from 0
 	Services      []Row  `json:"services"`
 	Query         string `json:"query,omitempty"`
 	Sort          string `json:"sort"`
 }
 
-// list takes q=TEXT, state=STATE, sort=service|state|servers|url|problems, with
-// a minus before it for the other way round, from=N and limit=N.
+// list accepts q=TEXT, state=STATE, sort=service|state|servers|url|problems, with
+// a minus for descending order, from=N and limit=N.
 func (s *Server) list(r *http.Request, most int) Listing {
 	v := s.view.Load()
 	l := Listing{SchemaVersion: SchemaVersion, Services: []Row{}, Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}
@@ -228,7 +227,7 @@ func (s *Server) list(r *http.Request, most int) Listing {
 	return l.fill(newRows(v), r.FormValue("state"), number(r, "from", 0), number(r, "limit", most))
 }
 
-// fill takes a limit of 0 as none.
+// fill sets the matching rows. Most is their maximum number; zero is no limit.
 func (l Listing) fill(rows []Row, state string, from, most int) Listing {
 	l.Total = len(rows)
 	query := strings.ToLower(l.Query)
@@ -261,7 +260,7 @@ func sortRows(rows []Row, order string) {
 	})
 }
 
-// compareRows puts first what an operator looks for.
+// compareRows orders rows so that the interesting ones are first.
 func compareRows(a, b Row, by string) int {
 	switch by {
 	case "servers":
@@ -276,7 +275,8 @@ func compareRows(a, b Row, by string) int {
 	return 0
 }
 
-// rank puts a Service with Problems before those that are well.
+// rank is the order of states. A Service that is up but has Problems is before those
+// without.
 func (r Row) rank() int {
 	if r.State == StateUp && r.Problems > 0 {
 		return slices.Index(serviceStates(), StateDegraded)

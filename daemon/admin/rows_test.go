@@ -39,7 +39,7 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(x.Service.Why, "not as it should be yet: backend "+name+" is new") || !strings.HasSuffix(x.Service.Why, v.Edge.Trouble) {
+	if !strings.HasPrefix(x.Service.Why, "not up to date: backend "+name+" is new") || !strings.HasSuffix(x.Service.Why, v.Edge.Trouble) {
 		t.Errorf("explained: %s", x.Service.Why)
 	}
 }
@@ -52,7 +52,7 @@ func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
 			t.Errorf("%+v, %s up", r, serversText(r))
 		}
 	}
-	if text := printed(newStatus(v, time.Now()), Style{}); !strings.Contains(text, "servers: 6, of which nothing is known\n") {
+	if text := printed(newStatus(v, time.Now()), Style{}); !strings.Contains(text, "servers: 6 (state unknown)\n") {
 		t.Error(text)
 	}
 	x, err := Explain(t.Context(), v, "shop/svc-00000")

@@ -22,7 +22,7 @@ import (
 
 const (
 	saveInterval = time.Second
-	// A request asks HAProxy for milliseconds and writes a megabyte at most.
+	// A request waits for HAProxy for milliseconds, and writes a megabyte at most.
 	requestTimeout = 10 * time.Second
 	closeTimeout   = 2 * time.Second
 )
@@ -39,32 +39,32 @@ type Server struct {
 	history historyFile
 }
 
-// New returns a Server that answers nobody yet.
+// New returns a Server. Serve starts it.
 func New(c config.Admin, log *slog.Logger) *Server {
 	s := &Server{config: c, log: log, templates: newTemplates(), history: historyFile{path: c.History}}
 	s.metrics = newMetrics(s)
 	return s
 }
 
-// Publish makes v what is answered from now on.
+// Publish sets the View that is answered from.
 func (s *Server) Publish(v *View) { s.view.Store(v) }
 
-// View is what was published last, nil before the first.
+// View returns the last published View, nil before the first.
 func (s *Server) View() *View { return s.view.Load() }
 
-// History returns the Changes of the run before. A file that cannot be read, or
-// not as a whole, is told.
+// History returns the Changes of the last run. It logs a file that cannot be read
+// completely.
 func (s *Server) History() []*Change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changes, err := s.history.load()
 	if err != nil {
-		s.log.Warn("history is not all there", "file", s.config.History, "err", err)
+		s.log.Warn("history is incomplete", "file", s.config.History, "err", err)
 	}
 	return changes
 }
 
-// SaveHistory writes the Changes of the View to the file.
+// SaveHistory writes the Changes of the View to admin.history.
 func (s *Server) SaveHistory() error {
 	v := s.view.Load()
 	if v == nil {
@@ -75,8 +75,8 @@ func (s *Server) SaveHistory() error {
 	return s.history.save(v.Changes)
 }
 
-// Serve answers until ctx ends. An address that cannot be had is told, and
-// everything else goes on without it.
+// Serve answers requests until ctx ends. It logs addresses that it cannot listen on,
+// and continues without them.
 func (s *Server) Serve(ctx context.Context) {
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -91,7 +91,7 @@ func (s *Server) Serve(ctx context.Context) {
 	if s.config.Socket != "" {
 		l, err := listenUnix(s.config.Socket)
 		if err != nil {
-			s.log.Error("control socket is not served, podgate status and explain do not work", "file", s.config.Socket, "err", err)
+			s.log.Error("control socket is not served; podgate status and explain do not work", "file", s.config.Socket, "err", err)
 		} else {
 			serving.Go(func() { s.serve(ctx, l, s.routes()) })
 		}
@@ -122,7 +122,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler
 	}
 }
 
-// keepHistory has the file follow the View until ctx ends.
+// keepHistory saves the history every saveInterval until ctx ends.
 func (s *Server) keepHistory(ctx context.Context) {
 	tick := time.NewTicker(saveInterval)
 	defer tick.Stop()
@@ -138,18 +138,18 @@ func (s *Server) keepHistory(ctx context.Context) {
 			text = err.Error()
 		}
 		if text != told && text != "" {
-			s.log.Warn("history is not kept over a restart", "file", s.config.History, "err", text)
+			s.log.Warn("history is not saved", "file", s.config.History, "err", text)
 		}
 		told = text
 	}
 }
 
-// listenUnix opens the control socket for the user and the group of podgate. One
-// that a podgate left behind which was killed is taken away.
+// listenUnix opens the control socket for the user and the group of podgate. It
+// replaces the socket of a podgate that was killed.
 func listenUnix(path string) (net.Listener, error) {
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		conn.Close()
-		return nil, errors.New("somebody answers there already (is another podgate running?)")
+		return nil, errors.New("another process answers on it (is another podgate running?)")
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
 		if err := os.Remove(path); err != nil {
@@ -157,7 +157,7 @@ func listenUnix(path string) (net.Listener, error) {
 		}
 	}
 	if err := os.Mkdir(filepath.Dir(path), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w (make it, writable for podgate, or name another as admin.socket)", err)
+		return nil, fmt.Errorf("%w (create the folder, writable for podgate, or set admin.socket to another path)", err)
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {

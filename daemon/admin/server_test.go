@@ -218,7 +218,7 @@ func TestTheServerGoesOnWithoutWhatItCannotHave(t *testing.T) {
 
 func TestWhoDoesNotAnswerIsExplained(t *testing.T) {
 	_, err := NewClient("/nonexistent/podgate.sock").Status(t.Context(), 0)
-	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (does it run? systemctl status podgate)"
+	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (is podgate running? systemctl status podgate)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -18,15 +18,13 @@ import (
 	"time"
 )
 
-// Client asks the podgate that runs, on its control socket. It may be used
-// concurrently.
+// Client is a client of podgate's control socket. It may be used concurrently.
 type Client struct{ socket string }
 
-// NewClient returns a Client of the podgate whose control socket that is.
+// NewClient returns a Client of a control socket.
 func NewClient(socket string) *Client { return &Client{socket: socket} }
 
-// Status asks how podgate does, with that many Services at most; all if it is
-// negative.
+// Status returns the status with at most so many Services; all if negative.
 func (c *Client) Status(ctx context.Context, services int) (Status, error) {
 	query := url.Values{}
 	if services >= 0 {
@@ -36,19 +34,20 @@ func (c *Client) Status(ctx context.Context, services int) (Status, error) {
 	return s, c.ask(ctx, "/api/v1/status?"+query.Encode(), &s)
 }
 
-// History asks what happened.
+// History returns the last changes.
 func (c *Client) History(ctx context.Context) (History, error) {
 	var h History
 	return h, c.ask(ctx, "/api/v1/history", &h)
 }
 
-// Explain asks about a Service, a URL or an address.
+// Explain explains a Service, a URL or an address.
 func (c *Client) Explain(ctx context.Context, of string) (Explanation, error) {
 	var x Explanation
 	return x, c.ask(ctx, "/api/v1/explain?"+url.Values{"of": {of}}.Encode(), &x)
 }
 
-// NoAnswerError is of a podgate that cannot be asked.
+// NoAnswerError reports that the control socket cannot be reached, or that the answer
+// cannot be read.
 type NoAnswerError struct{ err error }
 
 func (e *NoAnswerError) Error() string { return "ask podgate: " + e.err.Error() }
@@ -80,7 +79,7 @@ func (c *Client) ask(ctx context.Context, path string, into any) error {
 	return nil
 }
 
-// explain adds what to look at.
+// explain adds the likely cause.
 func (c *Client) explain(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -90,18 +89,18 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w (are you root, or in the group of podgate's process?)", err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w (does it run? systemctl status podgate)", err)
+		return fmt.Errorf("%w (is podgate running? systemctl status podgate)", err)
 	}
 	return err
 }
 
 func answerError(resp *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	var said struct {
+	var answer struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(body, &said) == nil && said.Error != "" {
-		return errors.New(said.Error)
+	if json.Unmarshal(body, &answer) == nil && answer.Error != "" {
+		return errors.New(answer.Error)
 	}
 	return fmt.Errorf("podgate answered %s", resp.Status)
 }

@@ -10,12 +10,12 @@ import (
 	"podgate/daemon/guard"
 )
 
-// SchemaVersion is that of Status, Listing, History and Explanation in JSON.
-// Fields may come, kinds of Problems and states of Services; a field that goes or
-// changes its meaning makes it another.
+// SchemaVersion is the version of Status, Listing, History and Explanation in JSON.
+// It changes when a field is removed or changes its meaning. It does not change for
+// new fields, kinds of Problems and states of Services.
 const SchemaVersion = 2
 
-// Status is everything that one screen shows, as JSON.
+// Status is the status of podgate, as JSON.
 type Status struct {
 	SchemaVersion int             `json:"schema_version"`
 	Version       string          `json:"version"`
@@ -23,9 +23,9 @@ type Status struct {
 	Started       time.Time       `json:"started"`
 	At            time.Time       `json:"at"`
 	Level         Level           `json:"level"`
-	Reasons       []string        `json:"reasons"` // why Level is not ok, the worst first
+	Reasons       []string        `json:"reasons"` // why Level is not ok
 	InSync        bool            `json:"in_sync"`
-	Since         time.Time       `json:"since"` // since when InSync is so
+	Since         time.Time       `json:"since"` // when InSync last changed
 	API           StatusAPI       `json:"api_server"`
 	HAProxy       StatusHAProxy   `json:"haproxy"`
 	Config        StatusConfig    `json:"configuration"`
@@ -36,17 +36,17 @@ type Status struct {
 	Certificates  []Certificate   `json:"certificates"` // the first to expire first
 }
 
-// Level is how bad it is.
+// Level is the severity of a Status.
 type Level string
 
 // The levels, which are also the exit codes of podgate status, 0 to 2.
 const (
 	Healthy  Level = "ok"
-	Degraded Level = "degraded" // all that was served is served, but something is wrong
-	Critical Level = "critical" // HAProxy does not serve what it should
+	Degraded Level = "degraded" // HAProxy serves, but something needs attention
+	Critical Level = "critical" // HAProxy is out of sync
 )
 
-// ExitCode is that of podgate status.
+// ExitCode is the exit code of podgate status.
 func (l Level) ExitCode() int {
 	switch l {
 	case Healthy:
@@ -57,10 +57,10 @@ func (l Level) ExitCode() int {
 	return 2
 }
 
-// StatusAPI is how following the API server goes.
+// StatusAPI is the connection to the API server.
 type StatusAPI struct {
 	Server     string            `json:"server"`
-	Conditions []StatusCondition `json:"conditions"` // empty while all is followed
+	Conditions []StatusCondition `json:"conditions"` // empty while everything is followed
 	Listed     *time.Time        `json:"listed"`     // null before the first complete list
 	Heard      *time.Time        `json:"heard"`
 	Polling    bool              `json:"polling"`
@@ -73,7 +73,7 @@ type StatusCondition struct {
 	Since time.Time `json:"since"`
 }
 
-// StatusHAProxy is the HAProxy beside podgate.
+// StatusHAProxy is the local HAProxy.
 type StatusHAProxy struct {
 	Answers       bool           `json:"answers"`
 	Version       string         `json:"version"`
@@ -84,9 +84,9 @@ type StatusHAProxy struct {
 	ViaMaster     string         `json:"via_master"`
 	NoRelay       string         `json:"no_relay"`
 	NoPeers       string         `json:"no_peers"`
-	ReloadAt      *time.Time     `json:"reload_at"` // null where none is due
+	ReloadAt      *time.Time     `json:"reload_at"` // null if none is due
 	ReloadReasons []string       `json:"reload_reasons"`
-	Held          string         `json:"held"`         // which removal is held; "" for none
+	Held          string         `json:"held"`         // the held removal; "" for none
 	HeldRemoval   *guard.Removal `json:"held_removal"` // the same in numbers; null for none
 	Draining      bool           `json:"draining"`
 }
@@ -94,13 +94,13 @@ type StatusHAProxy struct {
 // StatusConfig is podgate.toml.
 type StatusConfig struct {
 	File  string    `json:"file"`
-	Error string    `json:"error"` // why it is not in force as it is now
+	Error string    `json:"error"` // why the current file is not in force; "" if it is
 	Since time.Time `json:"since"`
 }
 
-// StatusCount says how much there is.
+// StatusCount is the number of objects.
 type StatusCount struct {
-	Services     int                      `json:"services"` // of the cluster, as far as it is followed
+	Services     int                      `json:"services"` // in the followed namespaces
 	Served       int                      `json:"served"`
 	Backends     int                      `json:"backends"`
 	Routes       int                      `json:"routes"`
@@ -110,19 +110,19 @@ type StatusCount struct {
 	Certificates map[CertificateState]int `json:"certificates"` // in use
 }
 
-// Servers are how many there are by state. Up and Down are of those that should
-// take new clients; while HAProxy does not answer, none is known to be Down.
+// Servers are the number of servers by state. Up and Down count those that should
+// get new clients. While HAProxy does not answer, all of these count as Up.
 type Servers struct {
 	Up      int `json:"up"`
 	Down    int `json:"down"`
 	Drain   int `json:"drain"`
-	Leaving int `json:"leaving"` // out of service, with connections yet
+	Leaving int `json:"leaving"` // removed, but still with connections
 }
 
-// StatusProblem is a Problem of a Service, or a CertificateProblem.
+// StatusProblem is a Problem, or a CertificateProblem.
 type StatusProblem struct {
 	Kind        compile.Kind `json:"kind"`
-	Service     string       `json:"service"` // "" where it is of a certificate
+	Service     string       `json:"service"` // "" for a certificate
 	Port        string       `json:"port,omitempty"`
 	Annotation  string       `json:"annotation,omitempty"`
 	Certificate string       `json:"certificate,omitempty"` // its file, or "Secret shop/tls"
@@ -130,7 +130,7 @@ type StatusProblem struct {
 	Since       time.Time    `json:"since"`
 }
 
-// certificateKind is the kind of Problems that are of no Service.
+// certificateKind is the kind of a CertificateProblem.
 const certificateKind compile.Kind = "certificate"
 
 func statusProblem(p Problem) StatusProblem {
@@ -149,7 +149,7 @@ func newStatusProblems(v *View) []StatusProblem {
 	return problems
 }
 
-// String names the object, then says what is wrong with it.
+// String names the object and the problem.
 func (p StatusProblem) String() string {
 	if p.Certificate != "" {
 		return "certificate " + p.Certificate + ": " + p.Text
@@ -174,7 +174,7 @@ func newStatus(v *View, now time.Time) Status {
 	}
 	s.API.Conditions = []StatusCondition{}
 	if v == nil {
-		s.Level, s.Reasons = Degraded, []string{"podgate begins"}
+		s.Level, s.Reasons = Degraded, []string{"podgate is starting"}
 		return s
 	}
 	s.Version, s.Commit, s.Started, s.InSync, s.Since = v.Version, v.Commit, v.Started, v.Edge.InSync, v.Edge.Since
@@ -236,11 +236,11 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-// unsettled is how long a change may wait for its reload before that is worth a
-// word.
+// unsettled is how long a change may wait for its reload before the status is
+// critical.
 const unsettled = time.Minute
 
-// classify says how bad it is, and why.
+// classify returns the level, and the reasons for it.
 func classify(v *View, s Status, now time.Time) (Level, []string) {
 	level, reasons := Healthy, []string{}
 	add := func(l Level, format string, args ...any) {
@@ -253,9 +253,9 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 	case v.Edge.Trouble != "":
 		add(Critical, "HAProxy is out of sync: %s", v.Edge.Trouble)
 	case v.Result == nil && len(s.API.Conditions) > 0:
-		add(Critical, "podgate has not read the cluster since it was started; HAProxy serves what it served before")
+		add(Critical, "podgate has not read the cluster since it started; HAProxy serves its last state")
 	case v.Result == nil:
-		add(Degraded, "podgate reads the cluster for the first time")
+		add(Degraded, "podgate is reading the cluster for the first time")
 	case !s.InSync && now.Sub(s.Since) > unsettled:
 		add(Critical, "HAProxy has been out of sync since %s", s.Since.UTC().Format(time.RFC3339))
 	}
@@ -263,7 +263,7 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 		add(Degraded, "podgate holds the removal of %s: %s", h, h.Outlook())
 	}
 	if v.Edge.Draining {
-		add(Degraded, "this node drains: its health checks fail until podgate undrain")
+		add(Degraded, "this node is draining: its health checks fail until podgate undrain")
 	}
 	if text := s.endingText(); text != "" {
 		add(Degraded, "%s", text)
@@ -275,23 +275,23 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 		add(Degraded, "API server %s: %s; HAProxy serves the last state", c.Kind, c.Text)
 	}
 	if v.ConfigError != "" {
-		add(Degraded, "podgate.toml is refused, the old one stays in force: %s", v.ConfigError)
+		add(Degraded, "podgate.toml is invalid, the previous version stays in force: %s", v.ConfigError)
 	}
 	if v.Edge.ViaMaster != "" {
-		add(Degraded, "HAProxy's admin socket is dead, its master answers: %s", v.Edge.ViaMaster)
+		add(Degraded, "HAProxy answers on its master CLI, but not on its admin socket: %s", v.Edge.ViaMaster)
 	}
 	if v.Edge.NoPeers != "" {
 		add(Degraded, "peers.nodes: %s", v.Edge.NoPeers)
 	}
 	if n := len(v.Problems); n == 1 {
-		add(Degraded, "1 problem of a Service")
+		add(Degraded, "1 problem with a Service")
 	} else if n > 1 {
-		add(Degraded, "%d problems of Services", n)
+		add(Degraded, "%d problems with Services", n)
 	}
 	return level, reasons
 }
 
-// History is what happened, as JSON.
+// History is the last changes, as JSON.
 type History struct {
 	SchemaVersion int       `json:"schema_version"`
 	Changes       []*Change `json:"changes"` // the newest first
@@ -313,19 +313,19 @@ func newHistory(v *View) History {
 func Progress(v *View) string {
 	switch {
 	case v == nil:
-		return "begins"
+		return "starting"
 	case v.Edge.InSync:
 		return ""
 	case v.Result == nil:
 		st := v.API.Status()
 		if len(st.Conditions) > 0 {
-			return fmt.Sprintf("waits for the API server: %s", st.Conditions[0].Text)
+			return fmt.Sprintf("waiting for the API server: %s", st.Conditions[0].Text)
 		}
-		return fmt.Sprintf("reads the cluster: %d Services, %d EndpointSlices so far", st.Reading.Services, st.Reading.EndpointSlices)
+		return fmt.Sprintf("reading the cluster: %d Services, %d EndpointSlices so far", st.Reading.Services, st.Reading.EndpointSlices)
 	case v.Edge.Trouble != "":
 		return "HAProxy is out of sync: " + v.Edge.Trouble
 	case len(v.Edge.ReloadReasons) > 0:
-		return fmt.Sprintf("loads %d backends and %d routes into HAProxy", v.Result.State.Backends.Len(), len(v.Result.State.Routes))
+		return fmt.Sprintf("loading %d backends and %d routes into HAProxy", v.Result.State.Backends.Len(), len(v.Result.State.Routes))
 	}
-	return "asks HAProxy what it serves"
+	return "reading the state of HAProxy"
 }

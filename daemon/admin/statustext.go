@@ -23,7 +23,7 @@ func (s Status) Print(w io.Writer, style Style) {
 	p := printer{w, style}
 	p.line("%s  podgate %s, %s", p.paint(s.Level.color(), strings.ToUpper(string(s.Level))), s.Version, s.syncText())
 	for _, r := range s.Reasons {
-		fmt.Fprintln(p.w, "  "+clean(r)) // never cut: it is what one came for
+		fmt.Fprintln(p.w, "  "+clean(r)) // never cut
 	}
 	p.line("")
 	rows := [][]string{
@@ -60,8 +60,7 @@ func (s Status) syncText() string {
 	return text + " for " + ago(s.At.Sub(s.Since))
 }
 
-// syncTitle says how bad it is where it is bad at all, since a colour says it to
-// few.
+// syncTitle is syncText, with the level unless it is ok: not everybody sees colors.
 func (s Status) syncTitle() string {
 	text := s.syncText()
 	if s.Level != Healthy {
@@ -75,15 +74,17 @@ func (a StatusAPI) text(now time.Time) string {
 	switch {
 	case len(a.Conditions) > 0:
 		text += fmt.Sprintf(", %s for %s", a.Conditions[0].Kind, ago(now.Sub(a.Conditions[0].Since)))
+	case a.Heard == nil:
+		return text + ", not reached yet"
 	case a.Polling:
-		text += ", polled"
+		text += ", polling"
 	default:
-		text += ", followed"
+		text += ", watching"
 	}
 	if a.Heard == nil {
-		return text + ", never heard"
+		return text
 	}
-	return text + ", heard " + ago(now.Sub(*a.Heard)) + " ago"
+	return text + ", last answer " + ago(now.Sub(*a.Heard)) + " ago"
 }
 
 func (h StatusHAProxy) text(now time.Time) string {
@@ -105,7 +106,7 @@ func (h StatusHAProxy) text(now time.Time) string {
 
 func (c StatusConfig) text() string {
 	if c.Error != "" {
-		return "refused as it is now"
+		return "invalid, the previous version is in force"
 	}
 	return "in force"
 }
@@ -114,7 +115,7 @@ func (c StatusCount) text(answers bool) string {
 	s := c.Servers
 	text := fmt.Sprintf("%d of %d Services, %d routes, servers: ", c.Served, c.Services, c.Routes)
 	if !answers {
-		return text + fmt.Sprintf("%d, of which nothing is known", s.Up+s.Drain)
+		return text + fmt.Sprintf("%d (state unknown)", s.Up+s.Drain)
 	}
 	text += fmt.Sprintf("%d up", s.Up)
 	for _, part := range []struct {
@@ -142,7 +143,7 @@ func (p printer) services(s Status) {
 	for i, r := range rows {
 		cells[i] = []string{string(r.State), r.Service, serversText(r), cmp.Or(urlsText(r.URLs), r.Why)}
 	}
-	p.table([]string{"STATE", "SERVICE", "UP", "REACHED AT"}, cells, func(row []string) string { return ServiceState(row[0]).color() })
+	p.table([]string{"STATE", "SERVICE", "UP", "URL"}, cells, func(row []string) string { return ServiceState(row[0]).color() })
 	p.more(s.Count.Services-len(rows), "podgate status --all")
 }
 
@@ -166,11 +167,11 @@ func (s ServiceState) color() string {
 	return red
 }
 
-// Print writes all that happened, the newest first.
+// Print writes all changes, the newest first.
 func (h History) Print(w io.Writer, style Style) {
 	p := printer{w, style}
 	if len(h.Changes) == 0 {
-		p.line("nothing has happened yet")
+		p.line("no changes yet")
 		return
 	}
 	p.changes(h.Changes, len(h.Changes), "CHANGES")
@@ -196,7 +197,7 @@ func waitedText(c *Change) string {
 	return short(time.Duration(c.Waited))
 }
 
-// text says what happened, to what, and why.
+// text is the change, its object and its reason.
 func (c *Change) text() string {
 	text := c.What
 	if c.Service != "" {

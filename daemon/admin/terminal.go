@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TerminalWidth is how many columns out has, zero if it is no terminal.
+// TerminalWidth returns the columns of out, zero if it is not a terminal.
 func TerminalWidth(out io.Writer) int {
 	file, ok := out.(interface{ Fd() uintptr })
 	if !ok {
@@ -19,7 +19,7 @@ func TerminalWidth(out io.Writer) int {
 	case err != nil:
 		return 0
 	case size.Col == 0:
-		return 80 // it does not know either
+		return 80 // the terminal does not know
 	}
 	return int(size.Col)
 }

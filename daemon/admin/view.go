@@ -17,9 +17,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// View is podgate as it was at the end of one pass of its loop. It is not
-// changed once it was published; it refers to what the loop holds and copies
-// nothing that grows with the cluster.
+// View is the state of podgate at the end of one pass of its loop. It is immutable.
+// It refers to values of the loop, and copies nothing that grows with the cluster.
 type View struct {
 	Version string
 	Commit  string
@@ -28,43 +27,43 @@ type View struct {
 
 	Config      *config.Config
 	ConfigFile  string
-	ConfigError string    // why the file as it is now is not in force; "" where it is
-	ConfigSince time.Time // since when that is so
+	ConfigError string    // why the current file is not in force; "" if it is
+	ConfigSince time.Time // when ConfigError last changed
 
 	API      *kubeapi.Client   // for its Status
 	Snapshot *kubeapi.Snapshot // nil before the first complete list
-	Result   *compile.Result   // what Snapshot came to; nil as long
+	Result   *compile.Result   // of Snapshot; nil while that is nil
 	Problems []Problem         // sorted by compile.Problem.Compare
 	Edge     Edge
-	Health   *Health   // nil before it was first asked for
+	Health   *Health   // nil before the first answer
 	Changes  []*Change // the oldest first
 	Latency  Latency
 
-	Certificates        []Certificate         // in use, the first to expire first
-	Shown               []haproxy.Certificate // the same, with the names that they serve, without their keys
+	Certificates        []Certificate         // in use, by expiry
+	Shown               []haproxy.Certificate // the same, with the names that they serve, without keys
 	CertificateProblems []CertificateProblem  // sorted by File and Text
 }
 
-// Problem is a compile.Problem, or one that was found with HAProxy's help.
+// Problem is a Problem of compile, or one that was found with HAProxy.
 type Problem struct {
 	compile.Problem
 	Since time.Time
 }
 
-// Edge is the HAProxy beside podgate.
+// Edge is the local HAProxy.
 type Edge struct {
 	reconcile.Status
 	Since    time.Time
-	Draining bool // load balancers are told to send nobody here
+	Draining bool // the health checks of the load balancer fail
 
-	Runtime *runtime.Client // for questions; it changes nothing here
+	Runtime *runtime.Client // only for queries
 }
 
-// Health is how HAProxy judged the servers when it was last asked.
+// Health is the last answer of HAProxy about the health of servers.
 type Health struct {
 	At      time.Time
-	Up      map[string]int // servers that take new clients, by backend; nil if it did not answer
-	Retired int            // workers of earlier configurations that still have connections
+	Up      map[string]int // servers that get new clients, by backend; nil if HAProxy did not answer
+	Retired int            // old workers that still have connections
 	// Before are the backends that were wanted when HAProxy was asked the time
 	// before: it may not have checked servers that were added since. The zero value
 	// has none.
@@ -77,8 +76,8 @@ func (h *Health) sameServers(b *haproxy.Backend) bool {
 	return ok && (h.Before.At(i) == b || slices.Equal(h.Before.At(i).Servers, b.Servers))
 }
 
-// UpServers is how many of the servers of a backend are up, at most ready. It reports
-// false where HAProxy did not say, or said it of other servers.
+// UpServers returns how many servers of a backend are up, at most ready. It reports
+// false if HAProxy did not answer, or the backend had other servers then.
 func (h *Health) UpServers(b *haproxy.Backend, ready int) (int, bool) {
 	if h == nil || h.Up == nil || !h.sameServers(b) {
 		return 0, false
@@ -87,8 +86,8 @@ func (h *Health) UpServers(b *haproxy.Backend, ready int) (int, bool) {
 	return min(up, ready), known
 }
 
-// unloaded reports whether HAProxy had no such backend when it was last asked, and
-// has not been in sync since.
+// unloaded reports whether HAProxy did not have the backend when it was last asked,
+// and has not been in sync since.
 func (v *View) unloaded(b *haproxy.Backend) bool {
 	if v.Edge.InSync || v.Health == nil || v.Health.Up == nil {
 		return false
@@ -97,33 +96,33 @@ func (v *View) unloaded(b *haproxy.Backend) bool {
 	return !there
 }
 
-// Change is something that happened: podgate did something to HAProxy, or a
-// state began or ended.
+// Change is an entry of the history: a change of HAProxy, or a state that began or
+// ended.
 type Change struct {
-	At      time.Time `json:"at"` // when it was done
+	At      time.Time `json:"at"` // when it was completed
 	Service string    `json:"service,omitempty"`
 	What    string    `json:"what"`
-	Object  string    `json:"object,omitempty"`           // what it came from: "EndpointSlice shop/cart-x7k2"
+	Object  string    `json:"object,omitempty"`           // that caused it: "EndpointSlice shop/cart-x7k2"
 	Version string    `json:"resource_version,omitempty"` // of Object
 	How     How       `json:"how"`
 	Why     string    `json:"why,omitempty"` // why HAProxy was reloaded, or what went wrong
-	// Waited is from the event to the end of what was done, Took of the doing
-	// alone; zero where nothing was done.
+	// Waited is the time from the event to the end of the change of HAProxy, Took that
+	// of the change itself; both are zero if HAProxy was not changed.
 	Waited Seconds `json:"waited_seconds,omitempty"`
 	Took   Seconds `json:"took_seconds,omitempty"`
 }
 
-// How says how a Change came to HAProxy.
+// How is the way in which HAProxy was changed.
 type How string
 
-// The ways. NotApplied is a state that began or ended.
+// The ways. NotApplied is for a state that began or ended.
 const (
 	ByRuntime  How = "runtime"
 	ByReload   How = "reload"
 	NotApplied How = "-"
 )
 
-// Seconds is a duration that is a number of seconds in JSON.
+// Seconds is a duration, a number of seconds in JSON.
 type Seconds time.Duration
 
 // MarshalJSON writes seconds, to the millisecond.
@@ -131,7 +130,7 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Round(time.Millisecond).Seconds(), 'f', -1, 64), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON parses a number of seconds.
 func (s *Seconds) UnmarshalJSON(text []byte) error {
 	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {

@@ -13,11 +13,11 @@ type Latency struct{ Runtime, Reload Histogram }
 
 // Histogram counts durations in buckets.
 type Histogram struct {
-	Counts [14]uint64 // of each bucket alone; the last is for all that is longer
+	Counts [14]uint64 // by bucket, not cumulative; the last has no upper bound
 	Sum    time.Duration
 }
 
-// Buckets are the upper bounds of a Histogram's buckets but the last.
+// Buckets returns the upper bounds of a Histogram's buckets, without the last.
 func Buckets() []time.Duration {
 	const ms = time.Millisecond
 	return []time.Duration{
