@@ -153,12 +153,10 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 	d.cluster.FollowSecrets(d.result.SecretKeys())
 	d.choice = d.certs.Choose(d.result)
 	want := reconcile.Want{
-		State: d.result.State, Authorities: d.certs.Set().Authorities,
+		State: d.result.State, Certificates: d.choice.Certificates, Node: node, Authorities: d.certs.Set().Authorities,
 		Lists: d.snapshot.Complete, Accepted: !d.result.SameInput(before), Released: d.released,
 	}
 	d.released = false
-	want.State.Certificates = d.choice.Certificates
-	want.State.Node = node
 	pass := d.reconciler.Reconcile(ctx, want)
 	d.status = d.reconciler.Status()
 	if pass.Relist {

@@ -53,6 +53,5 @@ func (d *Daemon) beforeCluster(ctx context.Context, node haproxy.Node) (next tim
 	if _, err := os.Stat(filepath.Join(d.Config.HAProxy.Folder, cfgfile.ConfigFile)); !errors.Is(err, fs.ErrNotExist) {
 		return next
 	}
-	want.Node.Draining = node.Draining
-	return d.reconciler.Reconcile(ctx, reconcile.Want{State: want, Authorities: d.certs.Set().Authorities}).Next
+	return d.reconciler.Reconcile(ctx, reconcile.Want{State: want, Node: haproxy.Node{Draining: node.Draining}, Authorities: d.certs.Set().Authorities}).Next
 }

@@ -9,16 +9,16 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// backoff says when to try again what did not work, each time after twice as
-// long. The zero backoff has nothing to try.
+// backoff is when to retry, each time after twice as long. The zero backoff has
+// nothing to retry.
 type backoff struct {
-	at   time.Time // zero when there is nothing to try again
+	at   time.Time // zero if there is nothing to retry
 	wait time.Duration
 }
 
-func (b *backoff) later() {
+func (b *backoff) later(now time.Time) {
 	b.wait = min(max(2*b.wait, firstRetry), lastRetry)
-	b.at = time.Now().Add(b.wait)
+	b.at = now.Add(b.wait)
 }
 
 func (b *backoff) reset() { *b = backoff{} }

@@ -55,29 +55,6 @@ func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.S
 	return nil
 }
 
-// tellCertificateDrift tells where HAProxy has other certificates than we left
-// it with, and counts them.
-func (r *Reconciler) tellCertificateDrift(before []haproxy.Certificate) (count int) {
-	byName := map[string]haproxy.Certificate{}
-	for _, c := range before {
-		byName[c.Name] = c
-	}
-	tell := func(name string) {
-		r.log.Warn("drift found", "certificate", name)
-		count++
-	}
-	for _, c := range r.have.Certificates {
-		if old, ok := byName[c.Name]; !ok || old.Fingerprint != c.Fingerprint || !slices.Equal(old.Serves, c.Serves) {
-			tell(c.Name)
-		}
-		delete(byName, c.Name)
-	}
-	for name := range byName {
-		tell(name)
-	}
-	return count
-}
-
 // writePlannedCertificates puts certificates on disk before HAProxy is told of
 // them. It returns what the files held before, nil for one that was not there.
 func (r *Reconciler) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (undo map[string][]byte, err error) {
@@ -152,9 +129,9 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 	return nil
 }
 
-// keepAuthorities writes authorities, whose file names change with their content,
+// writeAuthorities writes authorities, whose file names change with their content,
 // before anything of HAProxy's names them.
-func (r *Reconciler) keepAuthorities(authorities map[string][]byte) error {
+func (r *Reconciler) writeAuthorities(authorities map[string][]byte) error {
 	if maps.EqualFunc(r.authorities, authorities, func(_, _ []byte) bool { return true }) {
 		return nil
 	}
@@ -165,9 +142,9 @@ func (r *Reconciler) keepAuthorities(authorities map[string][]byte) error {
 	return nil
 }
 
-// tidyCertificates removes files that HAProxy, which has just loaded want, does
+// removeUnusedCertificates removes files that HAProxy, which has just loaded want, does
 // not use.
-func (r *Reconciler) tidyCertificates(want haproxy.State) {
+func (r *Reconciler) removeUnusedCertificates(want haproxy.State) {
 	used := map[string]bool{}
 	for _, c := range want.Certificates {
 		used[c.Name] = true

@@ -21,7 +21,7 @@ type Comparison struct {
 func (r *Reconciler) Compare(ctx context.Context, want haproxy.State) (Comparison, error) {
 	session := r.runtime.Session(ctx)
 	defer session.Close()
-	if err := r.look(ctx, session, want, new(Result)); err != nil {
+	if err := r.observe(ctx, session, want, new(Result)); err != nil {
 		return Comparison{}, err
 	}
 	want = want.KeepUnknown(r.have.Servers)

@@ -9,30 +9,30 @@ import (
 )
 
 const (
-	// deletesAtOnce is of how many backends servers are deleted in one pass: HAProxy
-	// stops all its threads for each, and new servers wait meanwhile.
+	// deletesAtOnce is the number of backends whose servers are deleted in one pass:
+	// HAProxy stops all its threads for each, and new servers wait meanwhile.
 	deletesAtOnce = 16
 	// deletesPause is the time between two such passes.
 	deletesPause = 10 * time.Millisecond
 )
 
-// deletes says when the servers that left, and had connections when they did, are
-// tried to be deleted: all of them, a few in each pass, and those that still have
-// connections again after a while.
+// deletes schedules the deletes of servers that were taken out while they had
+// connections. A round tries all of them, a few backends in each pass; servers that
+// still have connections are tried again in the next round.
 type deletes struct {
-	leaving int // servers that waited for their last connection when all were last tried
+	leaving int // servers that had connections in the last round
 
-	at      time.Time // when the next pass is due; zero while none waits
+	at      time.Time // of the next pass; zero if there is none
 	backoff backoff   // from the end of one round to the next
 	left    int       // backends that the present round has yet to try
-	met     int       // servers that it found with connections
-	again   bool      // it met something that is to be tried again
+	met     int       // servers with connections in the present round
+	again   bool      // something in the present round is to be tried again
 }
 
-// due returns of how many backends servers are to be deleted now, and whether it
-// is time for any. Waiting is how many backends have some.
-func (d *deletes) due(waiting int) (n int, now bool) {
-	if time.Now().Before(d.at) {
+// due returns the number of backends whose servers are to be deleted now, and
+// whether it is time to. waiting is the number of backends that have some.
+func (d *deletes) due(now time.Time, waiting int) (n int, due bool) {
+	if now.Before(d.at) {
 		return 0, false
 	}
 	if d.left == 0 {
@@ -42,18 +42,18 @@ func (d *deletes) due(waiting int) (n int, now bool) {
 	return deletesAtOnce, true
 }
 
-// tried takes what became of them. Waiting is of how many backends servers are
-// yet to be tried.
-func (d *deletes) tried(applied runtime.Applied, waiting int) {
+// tried records what became of the deletes. waiting is the number of backends that
+// are yet to be tried.
+func (d *deletes) tried(now time.Time, applied runtime.Applied, waiting int) {
 	d.met += len(applied.Pending)
 	d.again = d.again || len(applied.Pending)+len(applied.Lingering) > 0
 	if d.left = min(d.left, waiting); d.left > 0 {
-		d.at = time.Now().Add(deletesPause)
+		d.at = now.Add(deletesPause)
 		return
 	}
 	d.leaving = d.met
 	if d.again {
-		d.backoff.later()
+		d.backoff.later(now)
 	} else {
 		d.backoff.reset()
 	}

@@ -68,7 +68,7 @@ func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Se
 		names = append(names, b.Name)
 	}
 	r.have.Unpublished = nil
-	r.takePublished(names, published)
+	r.settlePublished(names, published)
 	return nil
 }
 
@@ -82,12 +82,12 @@ func (r *Reconciler) observeBackends(ctx context.Context, session *runtime.Sessi
 	if err != nil {
 		return err
 	}
-	r.takePublished(names, published)
+	r.settlePublished(names, published)
 	return nil
 }
 
-// takePublished has have follow what was observed of the named backends.
-func (r *Reconciler) takePublished(names []string, published map[string]bool) {
+// settlePublished has have follow what was observed of the named backends.
+func (r *Reconciler) settlePublished(names []string, published map[string]bool) {
 	gone, unpublished := map[string]bool{}, map[string]bool{}
 	maps.Copy(unpublished, r.have.Unpublished)
 	for _, name := range names {
@@ -107,8 +107,8 @@ func (r *Reconciler) takePublished(names []string, published map[string]bool) {
 	}
 }
 
-// takeBackends has have follow what became of the backends of a plan.
-func (r *Reconciler) takeBackends(ctx context.Context, session *runtime.Session, plan haproxy.Plan, applied runtime.Applied) error {
+// settleBackends has have follow what became of the backends of a plan.
+func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Session, plan haproxy.Plan, applied runtime.Applied) error {
 	var touched []string
 	for _, b := range slices.Concat(plan.NewBackends, plan.OldBackends) {
 		touched = append(touched, b.Name)
@@ -135,8 +135,8 @@ func (r *Reconciler) takeBackends(ctx context.Context, session *runtime.Session,
 	return r.observeBackends(ctx, session, slices.Compact(touched))
 }
 
-// troubles are the refusals that no reload makes good for.
-func (r *Reconciler) troubles(refused []runtime.Refusal) []runtime.Refusal {
+// final are the refusals that no reload makes good for.
+func (r *Reconciler) final(refused []runtime.Refusal) []runtime.Refusal {
 	return slices.DeleteFunc(slices.Clone(refused), func(refusal runtime.Refusal) bool {
 		name := refusal.Backend
 		if refusal.Change.Backend != nil {
@@ -144,22 +144,4 @@ func (r *Reconciler) troubles(refused []runtime.Refusal) []runtime.Refusal {
 		}
 		return r.have.Refused[name] != ""
 	})
-}
-
-// tellBackendDrift tells which backends are gone, or have nothing led to them,
-// that we left otherwise, and counts them.
-func (r *Reconciler) tellBackendDrift(before haproxy.Running) (count int) {
-	for _, b := range before.Loaded.Backends.All() {
-		_, there := r.have.Loaded.Backend(b.Name)
-		switch {
-		case !there:
-			r.log.Warn("drift found", "backend", b.Name, "have", "deleted")
-		case r.have.Unpublished[b.Name] && !before.Unpublished[b.Name]:
-			r.log.Warn("drift found", "backend", b.Name, "have", "unpublished")
-		default:
-			continue
-		}
-		count++
-	}
-	return count
 }

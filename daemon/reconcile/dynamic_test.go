@@ -12,7 +12,7 @@ import (
 // TestNoBackendsAreNotAllOfThem: HAProxy, which is not there, is asked nothing.
 func TestNoBackendsAreNotAllOfThem(t *testing.T) {
 	r := &Reconciler{have: haproxy.Running{TakesBackends: true}}
-	if err := r.takeBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
+	if err := r.settleBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,35 +10,38 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// LocalPeer is the name by which HAProxy looks for itself among the edge nodes.
+// LocalPeer is the name by which a HAProxy looks for itself among the peers.
 type LocalPeer struct {
 	Name  string
-	Asked bool // HAProxy said so; else it is the host's, which it takes where it is told no other
+	Asked bool // HAProxy said so; else it is the host's, which is HAProxy's default
+	pid   int  // of the process that was asked; zero for none
 }
 
-// HostPeer is what can be known where HAProxy cannot be asked.
+// HostPeer is the LocalPeer if HAProxy cannot be asked.
 func HostPeer() LocalPeer {
-	name, _ := os.Hostname() // without one it is no node
+	name, _ := os.Hostname() // without a name it is no peer
 	return LocalPeer{Name: name}
 }
 
-// AskPeer asks HAProxy by which name it goes.
+// AskPeer asks HAProxy for its LocalPeer. It returns HostPeer if HAProxy does not
+// answer.
 func AskPeer(ctx context.Context, c *runtime.Client) LocalPeer {
 	if name, err := c.LocalPeer(ctx); err == nil && name != "" {
-		return LocalPeer{name, true}
+		return LocalPeer{Name: name, Asked: true}
 	}
 	return HostPeer()
 }
 
-// findLocal looks whether HAProxy finds itself among nodes, and tells when that
-// begins to be otherwise, and when it ends. A HAProxy is asked for its name once.
-func (r *Reconciler) findLocal(ctx context.Context, nodes []haproxy.Peer) {
+// findPeer looks whether HAProxy finds itself among the peers, and logs when it
+// does not, and when that ends. Each process is asked for its name once.
+func (r *Reconciler) findPeer(ctx context.Context, peers []haproxy.Peer) {
 	reason := ""
-	if len(nodes) > 0 {
-		if r.localOf != r.process.Pid {
-			r.local, r.localOf = AskPeer(ctx, r.runtime), r.process.Pid
+	if len(peers) > 0 {
+		if r.local.pid != r.process.Pid {
+			r.local = AskPeer(ctx, r.runtime)
+			r.local.pid = r.process.Pid
 		}
-		if _, err := haproxy.FindPeer(nodes, r.local.Name); err != nil {
+		if _, err := haproxy.FindPeer(peers, r.local.Name); err != nil {
 			reason = err.Error()
 		}
 	}

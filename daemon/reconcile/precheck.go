@@ -10,77 +10,58 @@ import (
 	"podgate/haproxy"
 )
 
-const (
-	// aheadQuiet is how long the reasons for a reload have to stay the same until
-	// it is worth to check what would be loaded if nothing more came.
-	aheadQuiet = gatherQuiet / 4
-	// aheadValid is how long a check counts after its end: the operator may write
-	// his files at any time.
-	aheadValid = time.Second
-)
+// precheckValid is how long a precheck counts after its end: the operator may
+// change the other files at any time.
+const precheckValid = time.Second
 
-// aheadCheck is a check that runs while a reload waits for more to come, so that
-// the reload does not wait for it as well.
-type aheadCheck struct {
+// precheck is "haproxy -c" that runs while a reload waits for more reasons, so that
+// the reload need not wait for it as well.
+type precheck struct {
 	of   haproxy.State
 	stop context.CancelFunc
-	done chan struct{} // closed at its end, when the rest is written
+	done chan struct{} // closed at its end, after what follows was written
 
-	ended  time.Time
-	passed bool
+	ended time.Time
+	err   error
 }
 
-// aheadAt is when to check ahead; zero where no reload waits, or nobody knows for
-// how long, or what is wanted was refused.
-func (r *reloadPlan) aheadAt() time.Time {
-	if r.at.IsZero() || r.learns || r.refused.err != nil {
-		return time.Time{}
-	}
-	return r.at.Add(aheadQuiet - gatherQuiet)
-}
-
-// checkAhead begins to check want, which is to be loaded soon, when it is time
-// and unless that is under way.
-func (r *Reconciler) checkAhead(ctx context.Context, want haproxy.State) {
-	if at := r.reload.aheadAt(); at.IsZero() || time.Now().Before(at) {
-		r.dropAhead()
+// startPrecheck starts to check want, when it is time and unless that runs already.
+func (r *Reconciler) startPrecheck(ctx context.Context, want haproxy.State) {
+	if at := r.reload.precheckAt(); at.IsZero() || r.now().Before(at) {
+		r.stopPrecheck()
 		return
 	}
-	of := untried(want, r.have)
-	if r.ahead != nil && reflect.DeepEqual(r.ahead.of, of) {
+	of := unchecked(want, r.have)
+	if r.precheck.isOf(of) {
 		return
 	}
-	r.dropAhead()
+	r.stopPrecheck()
 	ctx, stop := context.WithCancel(ctx)
-	check := &aheadCheck{of: of, stop: stop, done: make(chan struct{})}
-	r.ahead = check
+	check := &precheck{of: of, stop: stop, done: make(chan struct{})}
+	r.precheck = check
 	go func() {
 		defer close(check.done)
-		check.passed = r.haproxy.State(ctx, of) == nil
-		check.ended = time.Now()
+		check.err = r.haproxy.State(ctx, of)
+		check.ended = r.now()
 	}()
 }
 
-// check has "haproxy -c" check what HAProxy has not taken yet of s, which may have been
-// checked ahead. One that failed then proves nothing: it may have been stopped,
-// or the operator was just writing.
-func (r *Reconciler) check(ctx context.Context, s haproxy.State) error {
-	r.alive()
-	s = untried(s, r.have)
-	if ahead := r.ahead; ahead != nil && reflect.DeepEqual(ahead.of, s) {
-		<-ahead.done
-		if ahead.passed && time.Since(ahead.ended) < aheadValid {
-			return nil
-		}
+// stopPrecheck stops the precheck, without waiting for its end.
+func (r *Reconciler) stopPrecheck() {
+	if r.precheck != nil {
+		r.precheck.stop()
+		r.precheck = nil
 	}
-	r.dropAhead()
-	return r.haproxy.State(ctx, s)
 }
 
-// dropAhead stops a check ahead, without waiting for its end.
-func (r *Reconciler) dropAhead() {
-	if r.ahead != nil {
-		r.ahead.stop()
-		r.ahead = nil
+func (p *precheck) isOf(s haproxy.State) bool { return p != nil && reflect.DeepEqual(p.of, s) }
+
+// passed waits for the end of a precheck of s, and reports whether it passed a short
+// time ago. That of a nil precheck is false.
+func (p *precheck) passed(now func() time.Time, s haproxy.State) bool {
+	if !p.isOf(s) {
+		return false
 	}
+	<-p.done
+	return p.err == nil && now().Sub(p.ended) < precheckValid
 }

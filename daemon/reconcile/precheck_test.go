@@ -29,7 +29,7 @@ func checking(t *testing.T) (r *Reconciler, asked func() int) {
 	}
 	r = newReconciler(t, confdir.Dir(dir), slog.New(slog.DiscardHandler))
 	r.haproxy.Binary = binary
-	r.process = runtime.Process{Pid: 1}
+	r.process = process{runtime.Process{Pid: 1}}
 	r.reload.reasons, r.reload.at = haproxy.Reasons{{Kind: haproxy.BackendNew}}, time.Now()
 	return r, func() int {
 		text, _ := os.ReadFile(runs) // none yet
@@ -48,7 +48,7 @@ func shops(names ...string) haproxy.State {
 
 func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
 	leave := func(*Reconciler) {}
-	old := func(r *Reconciler) { r.ahead.ended = r.ahead.ended.Add(-aheadValid) }
+	old := func(r *Reconciler) { r.precheck.ended = r.precheck.ended.Add(-precheckValid) }
 	for _, row := range []struct {
 		name          string
 		ahead, loaded haproxy.State
@@ -61,14 +61,14 @@ func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
 		{"another one that is bad", shops("cart"), shops("cart", "odd"), leave, 2, true},
 		{"a bad one", shops("odd"), shops("odd"), nil, 2, true},
 		{"one that was good long ago", shops("cart"), shops("cart"), old, 2, false},
-		{"one that was dropped", shops("cart"), shops("cart"), (*Reconciler).dropAhead, 2, false},
+		{"one that was dropped", shops("cart"), shops("cart"), (*Reconciler).stopPrecheck, 2, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r, asked := checking(t)
-			r.checkAhead(t.Context(), row.ahead)
-			r.checkAhead(t.Context(), row.ahead) // as each pass does
+			r.startPrecheck(t.Context(), row.ahead)
+			r.startPrecheck(t.Context(), row.ahead) // as each pass does
 			if row.meddle != nil {
-				<-r.ahead.done
+				<-r.precheck.done
 				row.meddle(r)
 			}
 			if err := r.check(t.Context(), row.loaded); (err != nil) != row.fails {
@@ -86,15 +86,18 @@ func TestNothingIsCheckedAheadOfAReloadThatWaitsForOtherThings(t *testing.T) {
 	for name, change := range map[string]func(*Reconciler){
 		"not due soon":     func(r *Reconciler) { r.reload.at = time.Now().Add(time.Hour) },
 		"none is wanted":   func(r *Reconciler) { r.reload.at = time.Time{} },
-		"stick tables":     func(r *Reconciler) { r.reload.learns = true },
-		"what was refused": func(r *Reconciler) { r.reload.refused.err = errors.New("no") },
-		"it was put off":   func(r *Reconciler) { r.checkAhead(t.Context(), shops("cart")); r.reload.at = time.Now().Add(time.Hour) },
+		"stick tables":     func(r *Reconciler) { r.reload.waits = true },
+		"what was refused": func(r *Reconciler) { r.reload.failed.err = errors.New("no") },
+		"it was put off": func(r *Reconciler) {
+			r.startPrecheck(t.Context(), shops("cart"))
+			r.reload.at = time.Now().Add(time.Hour)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := checking(t)
 			change(r)
-			r.checkAhead(t.Context(), shops("cart"))
-			if r.ahead != nil {
+			r.startPrecheck(t.Context(), shops("cart"))
+			if r.precheck != nil {
 				t.Error("it is checked")
 			}
 		})
@@ -108,8 +111,8 @@ func TestAReloadWithNobodyToReloadIsNotDue(t *testing.T) {
 	if next := time.Until(r.next()); next > 0 {
 		t.Errorf("the reload is due in %s", next)
 	}
-	r.process = runtime.Process{}
-	if next := time.Until(r.next()); next < lookInterval/2 {
+	r.process.forget()
+	if next := time.Until(r.next()); next < observeInterval/2 {
 		t.Errorf("without HAProxy the next pass is due in %s", next)
 	}
 }

@@ -3,117 +3,131 @@
 package reconcile
 
 import (
-	"fmt"
-	"maps"
-	"slices"
+	"net/netip"
+	"reflect"
 	"time"
 
 	"podgate/haproxy"
 )
 
-// relay stands in quarantine for the relay of the HTTP frontend: it is no name
-// of a backend.
-const relay = "http.relay"
-
-// quarantine keeps apart the backends that HAProxy cannot load as they are
-// wanted, so that one bad object does not stop the rest. A backend comes out
-// when something else is wanted of it, and is tried again once in a while: the
-// reason may lie outside, as with a port that is taken.
+// quarantine is the backends that HAProxy cannot load as they are wanted, so that
+// one bad object does not stop the others. A backend leaves it when something else
+// is wanted of it, and is tried again after a while: the reason may lie elsewhere,
+// as with a port that another program uses.
 type quarantine struct {
-	aside map[string]setAside // by backend
+	backends map[string]setAside
+	relay    relayAside
 }
 
 // setAside is one backend in quarantine.
 type setAside struct {
-	wanted string // what was wanted of it
+	wanted request
 	reason string
 	until  time.Time
 }
 
+// relayAside is the relay in quarantine; the zero relayAside is none.
+type relayAside struct {
+	addr  netip.AddrPort
+	until time.Time
+}
+
 // filter returns want with the backends in quarantine as they were loaded.
-func (q *quarantine) filter(want, loaded haproxy.State) haproxy.State {
+func (q *quarantine) filter(now time.Time, want, loaded haproxy.State) haproxy.State {
 	names := map[string]bool{}
-	for name, a := range q.aside {
-		if a.wanted != wanted(want, name) || time.Now().After(a.until) {
-			delete(q.aside, name)
+	for name, a := range q.backends {
+		if !a.wanted.equal(requestOf(want, name)) || now.After(a.until) {
+			delete(q.backends, name)
 			continue
 		}
 		names[name] = true
 	}
-	if names[relay] {
+	if q.relay != (relayAside{}) && (q.relay.addr != relayOf(want) || now.After(q.relay.until)) {
+		q.relay = relayAside{}
+	}
+	if q.relay != (relayAside{}) {
 		want = want.WithoutRelay()
 	}
 	return want.SetAside(names, loaded)
 }
 
-// add puts backends into quarantine, each with its reason.
-func (q *quarantine) add(want haproxy.State, reasons map[string]string) {
-	if q.aside == nil {
-		q.aside = map[string]setAside{}
+// add sets backends aside, each for its reason.
+func (q *quarantine) add(now time.Time, want haproxy.State, reasons map[string]string) {
+	if q.backends == nil {
+		q.backends = map[string]setAside{}
 	}
 	for name, reason := range reasons {
-		q.aside[name] = setAside{wanted(want, name), reason, time.Now().Add(refusalPause)}
+		q.backends[name] = setAside{requestOf(want, name), reason, now.Add(retryPause)}
 	}
 }
 
-// wanted is all that is wanted of a backend and only a reload can bring.
-func wanted(s haproxy.State, name string) string {
-	b, _ := s.Backend(name)
-	b.Servers = nil
-	text := fmt.Sprintf("%+v", b)
+// addRelay sets the relay aside.
+func (q *quarantine) addRelay(now time.Time, want haproxy.State) {
+	q.relay = relayAside{relayOf(want), now.Add(retryPause)}
+}
+
+// relayOf is the address of the relay; zero if there is none.
+func relayOf(s haproxy.State) netip.AddrPort {
 	for _, f := range s.Frontends {
-		if name == relay && f.Relay.IsValid() {
-			return f.Relay.String()
-		}
-		if f.Backend == name {
-			text += fmt.Sprintf(" %+v", f)
+		if f.Relay.IsValid() {
+			return f.Relay
 		}
 	}
-	return text
+	return netip.AddrPort{}
 }
 
-// culprits finds those of the suspects, backends, that accepts does not take,
-// by halving them, and returns why. It is empty if the fault lies elsewhere.
-func culprits(want, loaded haproxy.State, suspects []string, accepts func(haproxy.State) error) map[string]string {
-	out := map[string]bool{}
+// request is all of a backend that only a reload changes.
+type request struct {
+	backend   haproxy.Backend
+	frontends []haproxy.Frontend // TCP frontends that lead to it
+}
+
+func requestOf(s haproxy.State, name string) (r request) {
+	r.backend, _ = s.Backend(name)
+	for _, f := range s.Frontends {
+		if f.Backend == name {
+			r.frontends = append(r.frontends, f)
+		}
+	}
+	return r
+}
+
+func (r request) equal(o request) bool {
+	return r.backend.SameStructure(&o.backend) && reflect.DeepEqual(r.frontends, o.frontends)
+}
+
+// culprits are those of the suspects, backends, that accept rejects, and why. It
+// is empty if the cause lies elsewhere.
+func culprits(want, loaded haproxy.State, suspects []string, accept func(haproxy.State) error) map[string]string {
+	out := map[string]bool{} // set aside
 	for _, name := range suspects {
 		out[name] = true
 	}
-	if len(suspects) == 0 || accepts(want.SetAside(out, loaded)) != nil {
+	if len(suspects) == 0 || accept(want.SetAside(out, loaded)) != nil {
 		return nil
 	}
 	reasons := map[string]string{}
-	var admit func(names []string)
-	admit = func(names []string) {
+	bisect(suspects, func(names []string) error {
 		for _, name := range names {
 			delete(out, name)
 		}
-		err := accepts(want.SetAside(out, loaded))
-		if err == nil {
-			return
+		err := accept(want.SetAside(out, loaded))
+		if err != nil {
+			for _, name := range names {
+				out[name] = true
+			}
 		}
-		for _, name := range names {
-			out[name] = true
-		}
-		if len(names) == 1 {
-			reasons[names[0]] = err.Error()
-			return
-		}
-		half := len(names) / 2
-		admit(names[:half])
-		admit(names[half:])
-	}
-	admit(suspects)
+		return err
+	}, func(name string, err error) { reasons[name] = err.Error() })
 	return reasons
 }
 
-// suspects are the backends that a reload would bring or change, sorted.
-func suspects(loaded, want haproxy.State) []string {
-	names := map[string]bool{}
+// suspects are the backends that a reload would add or change, by name.
+func suspects(loaded, want haproxy.State) (names []string) {
 	for _, b := range want.Backends.All() {
-		if wanted(loaded, b.Name) != wanted(want, b.Name) {
-			names[b.Name] = true
+		if !requestOf(loaded, b.Name).equal(requestOf(want, b.Name)) {
+			names = append(names, b.Name)
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return names
 }

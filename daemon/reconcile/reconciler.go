@@ -1,62 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package reconcile brings the HAProxy of this machine to a wanted State without
+// dropping a request. It is the only package that changes HAProxy. It does not know
+// where a State comes from, and nobody outside reads or writes its own state.
 package reconcile
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"podgate/daemon/confdir"
 	"podgate/daemon/guard"
 	"podgate/daemon/transition"
 	"podgate/haproxy"
-	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
 
-const (
-	// lookInterval is how often we look whether HAProxy still is the process
-	// that we know.
-	lookInterval = 2 * time.Second
-	// lookSoon is how long behind a change we do: if somebody reloaded HAProxy at
-	// that moment, it went to the process that retires.
-	lookSoon = 100 * time.Millisecond
-	// writeDelay gathers changes of servers, which HAProxy has already, before
-	// they are written to the file.
-	writeDelay = time.Second
-	// writePause is how long a write waits for the one before to end.
-	writePause = 50 * time.Millisecond
-	// changePatience is how long a change that began is carried on when podgate is
-	// told to stop: it is read back, so that the file holds it.
-	changePatience = 5 * time.Second
-)
-
 // Want is what HAProxy should serve.
 type Want struct {
-	State haproxy.State
+	State        haproxy.State         // as it was compiled, without Certificates and Node
+	Certificates []haproxy.Certificate // sorted by Name; the same list as before if nothing changed
+	Node         haproxy.Node
 	// Authorities are the CA files that State names, by their names in the folder
-	// of certificates.
+	// of certificates, which contain a hash of the file.
 	Authorities map[string][]byte
 
 	// Lists is kubeapi.Snapshot.Complete of the Snapshot that State was compiled
 	// from.
 	Lists int
-	// Accepted says that State differs from the one before because podgate.toml
-	// does: what it removes is intended.
+	// Accepted says that podgate.toml or the certificates changed and the cluster
+	// did not: what this State removes is not held.
 	Accepted bool
-	// Released says that podgate.toml names another cluster, or other Services:
-	// no removal is held.
+	// Released says that podgate.toml names another cluster, or other Services: no
+	// removal is held.
 	Released bool
 }
 
-// Reconciler brings one HAProxy to a wanted State without dropping a request. It
-// is for one goroutine.
+// Reconciler reconciles one HAProxy. It may not be used concurrently.
 type Reconciler struct {
 	runtime *runtime.Client
 	haproxy check.HAProxy
@@ -67,33 +50,37 @@ type Reconciler struct {
 	log     *slog.Logger
 	config  Config
 
-	process  runtime.Process         // what answered last; zero while we do not know what it serves
-	have     haproxy.Running         // what it serves; of meaning only while process is known
-	ours     bool                    // it has loaded a configuration of ours, which is have.Loaded
-	added    map[string]addedBackend // what addedFile holds
-	differ   haproxy.Differ          // compares have with what is wanted
-	unknowns haproxy.Unknowns        // of what is wanted
+	// What is known of HAProxy.
+	process process
+	have    haproxy.Running         // what it serves; valid only while process is known
+	ours    bool                    // it has loaded a configuration of podgate, which is have.Loaded
+	added   map[string]addedBackend // at run time, that the files may lack
+	local   LocalPeer
 
-	lookAt    time.Time // when to look again sooner than after lookInterval; zero for not
-	observeAt time.Time // when to read everything back again
-	writeAt   time.Time // when the file must follow what runs; zero when it does
-	retryAt   backoff   // for what HAProxy did not take
-	deletes   deletes   // of servers that left and had connections yet
-	reload    reloadPlan
-	ahead     *aheadCheck // of what is to be loaded next; nil for none
+	// What is to be done, and when. The zero time is never.
+	observeSoon time.Time // when to find out which process answers, sooner than after observeInterval
+	resyncAt    time.Time // when to read everything back
+	writeAt     time.Time // when to write what HAProxy serves to the file
+	retry       backoff   // of what HAProxy rejected
+	deletes     deletes
+	reload      reloadPlan
+	precheck    *precheck // nil for none
+	ticketKeys  ticketKeys
 
-	guard       *guard.Guard
-	chosen      []haproxy.Certificate // that are wanted
-	validated   validated
-	authorities map[string][]byte // that are wanted, by file name
-	tickets     tickets
-	quarantine  quarantine
-	local       LocalPeer
-	localOf     int    // the Pid of the HAProxy that was asked for local; zero for none
-	secret      string // of the relay; "" until it is needed
+	// What keeps parts of a State from being applied.
+	guard      *guard.Guard
+	validated  validated
+	quarantine quarantine
 
-	trouble   transition.Condition // what went wrong last
-	noPeers   transition.Condition // why HAProxy shares nothing with its peers
+	// What was wanted last.
+	certificates []haproxy.Certificate
+	authorities  map[string][]byte
+	relaySecret  string           // "" until it is needed
+	differ       haproxy.Differ   // compares with have
+	unknowns     haproxy.Unknowns // finds backends that are Unknown
+
+	trouble   transition.Condition // what failed last
+	noPeers   transition.Condition // why HAProxy shares no stick table with other nodes
 	noRelay   transition.Condition // why there is no relay
 	viaMaster transition.Condition // the admin socket is dead
 
@@ -101,19 +88,13 @@ type Reconciler struct {
 	drifting int // of count.DriftFound, not repaired yet
 }
 
-// New returns a Reconciler that knows nothing of HAProxy yet.
+// New returns a Reconciler that knows nothing of HAProxy yet, and does nothing.
 func New(h Host, c Config) *Reconciler {
 	return &Reconciler{
-		runtime:   h.Runtime,
-		haproxy:   h.Check,
-		dir:       h.Dir,
-		writer:    confdir.NewWriter(h.Dir),
-		now:       h.Now,
-		alive:     h.Alive,
-		log:       h.Log,
+		runtime: h.Runtime, haproxy: h.Check, dir: h.Dir, writer: confdir.NewWriter(h.Dir), now: h.Now, alive: h.Alive, log: h.Log,
 		config:    c,
-		guard:     guard.New(c.Limits, h.Dir, h.Now, h.Log),
 		local:     HostPeer(),
+		guard:     guard.New(c.Limits, h.Dir, h.Now, h.Log),
 		validated: validated{good: map[string]bool{}, bad: map[string]string{}},
 	}
 }
@@ -124,10 +105,11 @@ func (r *Reconciler) SetConfig(c Config) {
 	r.guard.SetLimits(c.Limits)
 }
 
-// Reconcile closes the difference between what HAProxy serves and want, as far as
-// that can be done now. It is called again when want changes, and at Result.Next.
+// Reconcile brings HAProxy as close to w as is possible now, and logs what it
+// changed. What failed is retried: call Reconcile again at Result.Next, or when
+// something else is wanted. When ctx ends, a change that began is completed.
 func (r *Reconciler) Reconcile(ctx context.Context, w Want) Result {
-	began := time.Now()
+	began := r.now()
 	if w.Accepted {
 		r.guard.Accept(w.State)
 	}
@@ -135,97 +117,63 @@ func (r *Reconciler) Reconcile(ctx context.Context, w Want) Result {
 		r.guard.Release()
 	}
 	r.guard.CountList(w.Lists)
-	r.chosen = w.State.Certificates
-	var pass Result
-	err := errors.Join(r.keepAuthorities(w.Authorities), r.step(ctx, r.secured(ctx, w.State), &pass))
+	r.certificates = w.Certificates
+	var result Result
+	err := errors.Join(r.writeAuthorities(w.Authorities), r.reconcile(ctx, w, &result))
 	if ctx.Err() != nil {
-		err = nil // we were told to stop: whoever comes next goes on
+		err = nil // it failed because podgate stops
 	}
 	if err != nil {
-		r.retryAt.later()
+		r.retry.later(r.now())
 	}
-	if err != nil || !r.reload.waits() {
-		r.tell(err)
+	if err != nil || !r.reload.rejected() {
+		r.report(err)
 	}
-	pass.Err = err
-	pass.Took = time.Since(began)
-	r.drifting += pass.Drift
-	r.count.DriftFound += uint64(pass.Drift)
-	if err == nil {
-		r.count.DriftRepaired += uint64(r.drifting)
-		r.drifting = 0
-	}
-	pass.Relist = r.guard.WantsList()
-	pass.Next = r.next()
-	return pass
+	r.countDrift(result.Drift, err == nil)
+	result.Err = err
+	result.Took = r.now().Sub(began)
+	result.Relist = r.guard.WantsList()
+	result.Next = r.next()
+	return result
 }
 
-func (r *Reconciler) step(ctx context.Context, want haproxy.State, pass *Result) error {
-	want.RuntimeBackends = r.have.TakesBackends // as of the last HAProxy that we knew
+// reconcile is one pass: observe HAProxy, change what the runtime API can change,
+// reload HAProxy if that is due, and have the file follow.
+func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) error {
 	session := r.runtime.Session(ctx)
 	defer session.Close()
-	if err := r.look(ctx, session, want, pass); err != nil {
-		if want.HasUnknown() {
-			return err // the files stay as they are: they hold the servers that want lacks
-		}
-		r.beginGuard()
-		return errors.Join(err, r.writeDesired(ctx, r.withValidCertificates(ctx, r.guard.Hold(want))))
+	want, err := r.prepare(ctx, session, w, result)
+	switch {
+	case err != nil && want.HasUnknown():
+		return err
+	case err != nil:
+		return errors.Join(err, r.writeForStart(ctx, want))
 	}
-	r.findLocal(ctx, want.Settings.Peers)
-	if r.unknowns.In(want) {
-		want = want.KeepUnknown(r.have.Servers)
-	}
-	r.beginGuard()
-	want = r.withValidCertificates(ctx, r.guard.Hold(want))
-	want.RuntimeBackends = r.have.TakesBackends
-	possible := r.quarantine.filter(want, r.have.Loaded)
-	refused, err := r.change(ctx, session, possible, pass)
+	r.findPeer(ctx, want.Settings.Peers)
+	loadable := r.loadable(want)
+	rejected, err := r.change(ctx, session, loadable, result)
 	if err != nil {
 		return err
 	}
-	if r.process.Pid == 0 { // another one answers: the next pass looks what it serves
-		return r.writeRunning()
-	}
-	switch due := r.reload.due(r.reloadReasons(possible), r.config.ReloadInterval); {
+	switch due := r.reload.due(r.now(), r.reloadReasons(loadable), r.config.ReloadInterval); {
 	case !due:
-		r.checkAhead(ctx, possible)
-	case !r.learns(ctx, session):
-		loaded, err := r.load(ctx, want, pass)
+		r.startPrecheck(ctx, loadable)
+	case !r.waitsForPeers(ctx, session):
+		loaded, err := r.reloadWith(ctx, want, result)
 		if err != nil {
-			return errors.Join(refused, err, r.writeRunning())
+			return errors.Join(rejected, err, r.follow())
 		}
-		if refused, err = r.changeMore(ctx, loaded, pass); err != nil {
+		if rejected, err = r.changeAfterReload(ctx, loaded, result); err != nil {
 			return err
 		}
 	}
-	return errors.Join(refused, r.rotateTickets(ctx), r.writeRunning())
+	return errors.Join(rejected, r.rotateTicketKeys(ctx), r.follow())
 }
 
-// beginGuard tells the guard, once, what is in service when podgate begins.
-func (r *Reconciler) beginGuard() {
-	switch {
-	case r.guard.Begun():
-	case r.ours && r.process.Pid != 0:
-		r.guard.Begin(r.have.State())
-	default:
-		r.guard.Begin(r.dir.Serving())
-	}
-}
-
-// changeMore does what changed while HAProxy loaded want.
-func (r *Reconciler) changeMore(ctx context.Context, want haproxy.State, pass *Result) (refused, err error) {
-	session := r.runtime.Session(ctx)
-	defer session.Close()
-	if err := r.look(ctx, session, want, pass); err != nil {
-		return nil, err
-	}
-	return r.change(ctx, session, want, pass)
-}
-
-// next is when bring has something to do although nothing changed.
+// next is when to call Reconcile although nothing changed.
 func (r *Reconciler) next() time.Time {
-	next := time.Now().Add(lookInterval)
-	for _, at := range []time.Time{r.writeAt, r.retryAt.at, r.deletes.at, r.nextReload(), r.guard.Next(), r.lookAt} {
+	next := r.now().Add(observeInterval)
+	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.guard.Next()} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -233,36 +181,37 @@ func (r *Reconciler) next() time.Time {
 	return next
 }
 
-// nextReload is when a reload is due, or a check ahead of it; zero for neither,
-// as while there is nobody to reload.
+// nextReload is when a reload, or its precheck, is due; zero if neither is, and
+// while there is no process to reload.
 func (r *Reconciler) nextReload() time.Time {
 	switch {
-	case r.process.Pid == 0:
+	case !r.process.known():
 		return time.Time{}
-	case r.ahead == nil && !r.reload.aheadAt().IsZero():
-		return r.reload.aheadAt()
+	case r.precheck == nil && !r.reload.precheckAt().IsZero():
+		return r.reload.precheckAt()
 	}
 	return r.reload.at
 }
 
-// Close leaves the file as HAProxy serves, which goes on.
+// Close writes what HAProxy serves to the file, and waits for it. HAProxy goes on.
 func (r *Reconciler) Close() {
-	if check := r.ahead; check != nil {
-		r.dropAhead()
+	if check := r.precheck; check != nil {
+		r.stopPrecheck()
 		<-check.done
 	}
 	r.writer.Wait()
 	if !r.writeAt.IsZero() {
-		r.writeAt = time.Now()
-		_ = r.writeRunning() // its error is the last write's
+		r.writeAt = r.now()
+		_ = r.follow() // its error is the last write's
 		r.writer.Wait()
 	}
-	r.tell(r.writer.Err())
+	r.report(r.writer.Err())
 }
 
-// tell logs what goes wrong, once, and that it is over. A process that changed
-// during a change is observed by the next pass, which repeats what it lacks.
-func (r *Reconciler) tell(err error) {
+// report logs that reconciling begins to fail, and that it no longer fails. A
+// process that was replaced during a change is no failure: the next pass observes
+// the new one and repeats what it lacks.
+func (r *Reconciler) report(err error) {
 	reason := ""
 	switch {
 	case errors.Is(err, runtime.ErrProcessChanged):
@@ -279,265 +228,12 @@ func (r *Reconciler) tell(err error) {
 	}
 }
 
-// look makes sure that have is what the process that answers now serves. It
-// reads everything back where the process is another one than before, and every
-// resync.
-func (r *Reconciler) look(ctx context.Context, session *runtime.Session, want haproxy.State, pass *Result) error {
-	r.lookAt = time.Time{}
-	process, err := session.Process(ctx)
-	if err != nil {
-		r.process = runtime.Process{}
-		return err
+// countDrift counts drift that was found, and that all of it is repaired.
+func (r *Reconciler) countDrift(found int, repaired bool) {
+	r.drifting += found
+	r.count.DriftFound += uint64(found)
+	if repaired {
+		r.count.DriftRepaired += uint64(r.drifting)
+		r.drifting = 0
 	}
-	r.tellAdminSocket(r.runtime.AdminSocket())
-	same := process.Pid == r.process.Pid && process.Generation == r.process.Generation
-	if same && time.Now().Before(r.observeAt) {
-		return nil
-	}
-	before := r.have
-	if !same {
-		if r.have.TakesBackends, err = session.TakesBackends(ctx); err != nil {
-			r.process = runtime.Process{}
-			return err
-		}
-		want.RuntimeBackends = r.have.TakesBackends
-		r.adopt(process, want)
-	}
-	if err := r.observe(ctx, session, want); err != nil {
-		r.process = runtime.Process{}
-		return err
-	}
-	if same {
-		pass.Drift += r.tellDrift(before, want.Node)
-		r.writer.Doubt() // somebody may have changed the files too
-		if r.writeAt.IsZero() {
-			r.writeAt = time.Now().Add(writeDelay)
-		}
-	}
-	r.process = process
-	return nil
-}
-
-// tellAdminSocket logs when HAProxy begins, and ceases, to answer through its
-// master alone.
-func (r *Reconciler) tellAdminSocket(err error) {
-	reason := ""
-	if err != nil {
-		reason = "the admin socket is dead" // whichever error says so
-	}
-	switch began, ended := r.viaMaster.Set(reason); {
-	case began:
-		r.log.Warn("admin socket is dead, HAProxy is reached through its master", "err", err)
-	case ended:
-		r.log.Info("admin socket answers again")
-	}
-}
-
-// adopt finds out what configuration a process that we did not load has: the
-// one that we wrote last, or the one that we would write.
-func (r *Reconciler) adopt(process runtime.Process, want haproxy.State) {
-	r.writeAt = time.Now() // the file may miss what was changed last
-	r.ours = true
-	r.have.Refused = nil
-	wrote, _ := r.dir.Loaded(process.Generation)
-	for _, s := range []haproxy.State{wrote, want} {
-		if files, err := cfgfile.Render(s, string(r.dir)); err == nil && files.Generation == process.Generation {
-			r.have.Loaded = s.Structure()
-			r.adoptAdded(process)
-			return
-		}
-	}
-	r.ours = false
-	r.have.Loaded = haproxy.State{}
-}
-
-// observe reads back everything of ours.
-func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want haproxy.State) error {
-	observed, err := session.Observe(ctx)
-	if err != nil {
-		return err
-	}
-	loadedMaps, err := session.Maps(ctx)
-	if err != nil {
-		return err
-	}
-	r.have.Maps = loadedMaps
-	if err := r.observeAllBackends(ctx, session); err != nil {
-		return err
-	}
-	r.have.Servers = make(map[string][]haproxy.Server, r.have.Loaded.Backends.Len())
-	r.have.Strangers = map[string][]string{}
-	for _, b := range r.have.Loaded.Backends.All() {
-		r.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.Name], want)
-		if names := observed.Strangers[b.Name]; len(names) > 0 {
-			r.have.Strangers[b.Name] = names
-		}
-	}
-	if err := r.observeCertificates(ctx, session); err != nil {
-		return err
-	}
-	r.observeAt = time.Now().Add(r.config.ResyncInterval)
-	return nil
-}
-
-// tellDrift tells where HAProxy serves something else than we left it with, and
-// counts it: somebody else changed it, or our picture of it was wrong. The Diff
-// that follows repairs it.
-func (r *Reconciler) tellDrift(before haproxy.Running, node haproxy.Node) (count int) {
-	count = r.tellBackendDrift(before)
-	for _, b := range r.have.Loaded.Backends.All() {
-		have, left := r.have.Servers[b.Name], before.Servers[b.Name]
-		strangers := r.have.Strangers[b.Name]
-		if !slices.Equal(left, have) || len(strangers) > 0 {
-			r.log.Warn("drift found", "backend", b.Name, "have", have, "want", left, "strangers", strangers)
-			count++
-		}
-	}
-	for i, m := range r.have.Maps {
-		if m.Name == haproxy.NodeMap && haproxy.ParseNode(m) == node {
-			continue // podgate drain tells HAProxy by itself
-		}
-		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
-			r.log.Warn("drift found", "map", m.Name)
-			count++
-		}
-	}
-	return count + r.tellCertificateDrift(before.Certificates)
-}
-
-// change does what the runtime API can do. What HAProxy refuses of it stops
-// nothing else and is told in refused; an error means that HAProxy could not be
-// spoken to.
-func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want haproxy.State, pass *Result) (refused, err error) {
-	if !r.ours {
-		return nil, nil
-	}
-	deletes, deleting := r.deletes.due(r.differ.Waiting())
-	plan := r.differ.DiffSome(r.have, want, deletes)
-	if !deleting {
-		plan.OldBackends = nil
-	}
-	if !plan.Runtime() {
-		r.retryAt.reset()
-		if deleting {
-			r.deletes.tried(runtime.Applied{}, r.differ.Waiting())
-		}
-		return nil, nil
-	}
-	began := time.Now()
-	r.lookAt = began.Add(lookSoon)
-	if err := errors.Join(r.announce(plan.NewBackends), r.writePlannedMaps(plan)); err != nil {
-		return nil, err
-	}
-	undo, err := r.writePlannedCertificates(plan, want)
-	if err != nil {
-		return nil, err
-	}
-	ctx, ended := outlast(ctx, changePatience)
-	defer ended()
-	applied, err := session.Apply(ctx, plan)
-	r.countApply(AtRuntime, err != nil || len(applied.Refused) > 0)
-	if err != nil {
-		r.process = runtime.Process{} // how much of it was done only HAProxy knows
-		return nil, err
-	}
-	if err := errors.Join(r.takeBackends(ctx, session, plan, applied), r.readBack(ctx, session, plan, want)); err != nil {
-		r.process = runtime.Process{}
-		return nil, err
-	}
-	if err := r.settleCertificates(plan, applied, undo); err != nil {
-		return nil, err
-	}
-	if r.writeAt.IsZero() {
-		r.writeAt = time.Now().Add(writeDelay)
-	}
-	r.retryAt.reset()
-	if deleting {
-		r.deletes.tried(applied, r.differ.Waiting())
-	}
-	var done Result
-	if done.count(plan); !done.Empty() {
-		pass.count(plan)
-		r.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "certificates", done.Certificates, "took", time.Since(began))
-	}
-	if len(plan.Expel) > 0 {
-		r.log.Warn("servers of others are taken out", "servers", plan.Expel)
-		r.observeAt = time.Now().Add(lookInterval) // some may have connections yet
-		r.have.Strangers = nil
-	}
-	if troubles := r.troubles(applied.Refused); len(troubles) > 0 {
-		refused = fmt.Errorf("change HAProxy: %s", troubles[0])
-		if more := len(troubles) - 1; more > 0 {
-			refused = fmt.Errorf("%w (and %d more)", refused, more)
-		}
-	}
-	return refused, nil
-}
-
-// outlast returns a ctx that ends so much later than the given one, or by done,
-// which the caller must call.
-func outlast(ctx context.Context, patience time.Duration) (longer context.Context, done context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-longer.Done():
-		}
-	})
-	return longer, func() { stop(); cancel() }
-}
-
-func (r *Reconciler) countApply(m Method, failed bool) {
-	if failed {
-		r.count.Applies[m][Failed]++
-		return
-	}
-	r.count.Applies[m][OK]++
-	r.count.LastApply = time.Now()
-}
-
-// readBack replaces what have says of the backends and maps that plan touched
-// by what HAProxy shows.
-func (r *Reconciler) readBack(ctx context.Context, session *runtime.Session, plan haproxy.Plan, want haproxy.State) error {
-	touched := map[string]bool{}
-	for _, c := range slices.Concat(plan.Add, plan.Leave) {
-		touched[c.Backend.Name] = true
-	}
-	if len(touched) > 0 {
-		names := slices.Sorted(maps.Keys(touched))
-		servers, err := session.Servers(ctx, names)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			r.have.Servers[name] = shared(name, servers[name], want)
-		}
-	}
-	if len(plan.Maps) > 0 {
-		loadedMaps, err := session.Maps(ctx)
-		if err != nil {
-			return err
-		}
-		r.have.Maps = loadedMaps
-	}
-	var certificates []string
-	for _, c := range slices.Concat(plan.Certificates, plan.DropCertificates) {
-		certificates = append(certificates, c.Certificate.Name)
-	}
-	if len(certificates) > 0 {
-		return r.observeCertificates(ctx, session, certificates...)
-	}
-	return nil
-}
-
-// shared returns the servers of a backend as want holds them, if they are the
-// same: two lists that are one need not be compared in every pass.
-func shared(backend string, servers []haproxy.Server, want haproxy.State) []haproxy.Server {
-	if b, ok := want.Backend(backend); ok && slices.Equal(servers, b.Servers) {
-		return b.Servers
-	}
-	return servers
 }

@@ -17,7 +17,7 @@ import (
 func TestProcessThatChangedIsNoTrouble(t *testing.T) {
 	var log strings.Builder
 	r := newReconciler(t, "", slog.New(slog.NewTextHandler(&log, nil)))
-	r.tell(fmt.Errorf("apply to HAProxy: %w", runtime.ErrProcessChanged))
+	r.report(fmt.Errorf("apply to HAProxy: %w", runtime.ErrProcessChanged))
 	want := `level=INFO msg="HAProxy was reloaded by someone else during a change; retrying"`
 	if !strings.Contains(log.String(), want) || r.trouble.Reason() != "" {
 		t.Errorf("logged %q, want %s; trouble %q, want none", log.String(), want, r.trouble.Reason())

@@ -9,19 +9,26 @@ import (
 	"podgate/haproxy"
 )
 
-// secured returns want with the secret of its relay. Without a secret there is
-// no relay: whoever can connect to it could claim to be anybody.
-func (r *Reconciler) secured(ctx context.Context, want haproxy.State) haproxy.State {
-	if r.secret == "" {
+// withRelaySecret returns want with the secret of its relay. Without a secret there
+// is no relay: whoever can connect to it could claim any client address.
+func (r *Reconciler) withRelaySecret(ctx context.Context, want haproxy.State) haproxy.State {
+	if r.relaySecret == "" {
 		secret, err := r.dir.EnsureRelaySecret(func() string {
-			running, _ := r.runtime.RelaySecret(ctx) // what does not answer tells no other either
+			running, _ := r.runtime.RelaySecret(ctx) // "" if HAProxy does not answer
 			return running
 		})
 		if err != nil {
-			r.tellRelay(fmt.Sprintf("there is no secret for it: %v", err))
+			r.reportRelay(fmt.Sprintf("there is no secret for it: %v", err))
 			return want.WithoutRelay()
 		}
-		r.secret = secret
+		r.relaySecret = secret
 	}
-	return want.WithRelaySecret(r.secret)
+	return want.WithRelaySecret(r.relaySecret)
+}
+
+// reportRelay logs why there is no relay, when that begins.
+func (r *Reconciler) reportRelay(reason string) {
+	if began, _ := r.noRelay.Set(reason); began {
+		r.log.Warn("http.relay is set aside, retired workers answer their last requests by themselves", "reason", reason)
+	}
 }

@@ -54,9 +54,9 @@ func (s Status) String() string {
 
 // Status is how HAProxy is now.
 func (r *Reconciler) Status() Status {
-	certificates, _ := r.validated.of(r.chosen)
+	certificates, _ := r.validated.of(r.certificates)
 	s := Status{
-		Process: r.process, Trouble: r.trouble.Reason(),
+		Process: r.process.Process, Trouble: r.trouble.Reason(),
 		Backends: r.have.Loaded.Backends.Len(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),
 		ReloadAt: r.reload.at, ReloadReasons: r.reload.reasons, Leaving: r.deletes.leaving, Removal: r.guard.Removal(),
 		SetAside:     map[string]string{},
@@ -67,7 +67,7 @@ func (r *Reconciler) Status() Status {
 	if err := r.runtime.AdminSocket(); err != nil {
 		s.ViaMaster = err.Error()
 	}
-	for name, a := range r.quarantine.aside {
+	for name, a := range r.quarantine.backends {
 		s.SetAside[name] = a.reason
 	}
 	return s

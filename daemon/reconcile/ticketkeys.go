@@ -7,54 +7,57 @@ import (
 	"time"
 )
 
-// tickets says when the keys of session tickets change. They are changed while
-// HAProxy runs and on disk, so that sessions outlive reloads and restarts, and
-// that who steals a key can read no more than what was said with it.
-type tickets struct {
-	retry  backoff
-	untold []byte // a key that is on disk, and that HAProxy did not take yet; nil for none
-	pid    int    // of that HAProxy: another one has read it from there
+// ticketKeys is when the keys of TLS session tickets change. They change while
+// HAProxy runs and on disk, so that sessions survive reloads and restarts, and that
+// a stolen key decrypts no more than what was sent while it was in use.
+type ticketKeys struct {
+	retry   backoff
+	pending []byte // a key that is on disk and that HAProxy has not accepted yet; nil for none
+	pid     int    // of that HAProxy: another process has read the key from disk
 }
 
-// due reports whether keys that were written at some time are to change. Time
-// that is to come is of a clock that was set back since.
-func (t *tickets) due(written time.Time, interval time.Duration) bool {
-	age := time.Since(written)
+// expired reports whether keys that were written at that time are to change. If the
+// time is in the future, the clock was set back since.
+func expired(now, written time.Time, interval time.Duration) bool {
+	age := now.Sub(written)
 	return age >= interval || age < -time.Minute
 }
 
-// rotateTickets gives HAProxy a new key when it is time: on disk first.
-func (r *Reconciler) rotateTickets(ctx context.Context) error {
-	if !r.ours || r.process.Pid == 0 || !r.have.Loaded.EndsTLS() || time.Now().Before(r.tickets.retry.at) {
+// rotateTicketKeys gives HAProxy a new key when it is time, and writes it to disk
+// before.
+func (r *Reconciler) rotateTicketKeys(ctx context.Context) error {
+	k := &r.ticketKeys
+	if !r.ours || !r.process.known() || !r.have.Loaded.EndsTLS() || r.now().Before(k.retry.at) {
 		return nil
 	}
-	if r.tickets.pid != r.process.Pid {
-		r.tickets.untold, r.tickets.pid = nil, r.process.Pid
+	if k.pid != r.process.Pid {
+		k.pending, k.pid = nil, r.process.Pid
 	}
 	written, err := r.dir.TicketKeysTime()
-	if err != nil || r.tickets.untold == nil && !r.tickets.due(written, r.config.TicketKeyInterval) {
+	if err != nil || k.pending == nil && !expired(r.now(), written, r.config.TicketKeyInterval) {
 		return nil
 	}
 	if err := r.changeTicketKey(ctx); err != nil {
-		r.tickets.retry.later()
+		k.retry.later(r.now())
 		return err
 	}
-	r.tickets.retry.reset()
+	k.retry.reset()
 	r.log.Info("key of session tickets changed")
 	return nil
 }
 
 func (r *Reconciler) changeTicketKey(ctx context.Context) error {
-	if r.tickets.untold == nil {
+	k := &r.ticketKeys
+	if k.pending == nil {
 		key, err := r.dir.AddTicketKey()
 		if err != nil {
 			return err
 		}
-		r.tickets.untold = key
+		k.pending = key
 	}
-	if err := r.runtime.TicketKey(ctx, string(r.tickets.untold)); err != nil {
+	if err := r.runtime.TicketKey(ctx, string(k.pending)); err != nil {
 		return err
 	}
-	r.tickets.untold = nil
+	k.pending = nil
 	return nil
 }

@@ -36,8 +36,8 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 		return all
 	}
 	rotate := func() error {
-		r.tickets.retry.reset() // as if it had been waited for
-		return r.rotateTickets(t.Context())
+		r.ticketKeys.retry.reset() // as if it had been waited for
+		return r.rotateTicketKeys(t.Context())
 	}
 	age := func() {
 		t.Helper()
@@ -57,7 +57,7 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 	if !bytes.Equal(first[0], before[1]) || !bytes.Equal(first[1], before[2]) {
 		t.Error("the keys are not the last two and a new one")
 	}
-	if err := r.rotateTickets(t.Context()); err != nil {
+	if err := r.rotateTicketKeys(t.Context()); err != nil {
 		t.Errorf("it is tried again at once: %v", err)
 	}
 	if err := rotate(); err == nil {
@@ -75,7 +75,7 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	age()
-	if err := rotate(); err == nil || !bytes.Equal(keys()[2], r.tickets.untold) {
+	if err := rotate(); err == nil || !bytes.Equal(keys()[2], r.ticketKeys.pending) {
 		t.Errorf("the key on disk is not HAProxy's: %v", err)
 	}
 }

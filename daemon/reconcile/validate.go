@@ -3,165 +3,113 @@
 package reconcile
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/check"
 )
 
-// Rejection is a certificate that the haproxy binary does not load.
-type Rejection struct {
-	Source string // where the certificate is from: a file, or "Secret shop/tls"
-	Reason string // what HAProxy says, and whether another one is served in its place
-}
-
-// validated is which certificates the haproxy binary loads. HAProxy does not start
-// with one that it does not load.
-type validated struct {
-	good map[string]bool   // by Digest
-	bad  map[string]string // by Digest: what HAProxy says
-	// The last answer, for the same certificates: what stays the same list is not
-	// compared again.
-	asked, answer []haproxy.Certificate
-	rejected      []Rejection
-}
-
-// reject records what HAProxy says of a certificate that it does not load.
-func (v *validated) reject(digest, reason string) {
-	delete(v.good, digest)
-	v.bad[digest] = reason
-	v.asked = nil
-}
-
-// of returns the certificates that HAProxy has, or should have, in the place of
-// those that were asked for, and whether these are the ones that were asked for
-// last.
-func (v *validated) of(asked []haproxy.Certificate) ([]haproxy.Certificate, bool) {
-	if len(asked) == 0 || len(v.asked) != len(asked) || &v.asked[0] != &asked[0] {
-		return asked, false
-	}
-	return v.answer, true
-}
-
-// withValidCertificates returns want with the certificates that HAProxy loads. One
-// that it does not load is replaced by the one in service under that Name, if
-// there is any.
-func (r *Reconciler) withValidCertificates(ctx context.Context, want haproxy.State) haproxy.State {
-	v := &r.validated
-	if len(want.Certificates) == 0 {
-		v.rejected = nil
-		return want
-	}
-	answer, known := v.of(want.Certificates)
-	if known {
-		return withCertificates(want, answer)
-	}
-	r.validate(ctx, r.unknown(want.Certificates))
-	if ctx.Err() != nil {
-		return want
-	}
-	answer, v.rejected = want.Certificates, nil
-	if slices.ContainsFunc(want.Certificates, v.isBad) {
-		answer = r.replaceBad(ctx, want.Certificates)
-	}
-	v.asked, v.answer = want.Certificates, answer
-	return withCertificates(want, answer)
-}
-
-func (v *validated) isBad(c haproxy.Certificate) bool {
-	_, bad := v.bad[c.Digest]
-	return bad
-}
-
-// replaceBad returns the certificates with those in service in the place of bad
-// ones, of which it makes Rejections.
-func (r *Reconciler) replaceBad(ctx context.Context, certificates []haproxy.Certificate) (good []haproxy.Certificate) {
-	for _, c := range certificates {
-		if !r.validated.isBad(c) {
-			good = append(good, c)
-			continue
-		}
-		end := "it is not served"
-		if old, ok := r.inService(ctx, c); ok {
-			good, end = append(good, old), "the one in service stays"
-		}
-		r.validated.rejected = append(r.validated.rejected, Rejection{c.Source, fmt.Sprintf("HAProxy refuses it: %s; %s", r.validated.bad[c.Digest], end)})
-	}
-	return good
-}
-
-// inService is the certificate that is in service under the Name of c, if HAProxy
-// loads it.
-func (r *Reconciler) inService(ctx context.Context, c haproxy.Certificate) (haproxy.Certificate, bool) {
-	text, err := r.dir.ReadCertificate(c.Name)
+// validate returns as much of want as HAProxy loads, and sets the rest aside. The
+// error says that nothing of it can be loaded; the same is not tried again for
+// retryPause.
+func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.State, error) {
+	loadable := r.loadable(want)
+	files, err := cfgfile.Render(loadable.Structure(), string(r.dir)) // for its Generation
 	if err != nil {
-		return haproxy.Certificate{}, false
+		return loadable, err
 	}
-	old := haproxy.Certificate{Name: c.Name, Source: c.Source, Serves: c.Serves, PEM: text}
-	leaf, err := old.PEM.Leaf()
+	if err := r.reload.rejects(r.now(), files.Generation); err != nil {
+		return loadable, err
+	}
+	err = r.setAsideTaken(want, loadable)
+	if err == nil {
+		loadable = r.loadable(want)
+		err = r.check(ctx, loadable)
+	}
+	var operators *check.OperatorError
+	if err != nil && !errors.As(err, &operators) && ctx.Err() == nil {
+		reasons := culprits(loadable, r.have.Loaded, suspects(r.have.Loaded, loadable), func(s haproxy.State) error { return r.check(ctx, s) })
+		if len(reasons) > 0 && ctx.Err() == nil {
+			r.quarantine.add(r.now(), want, reasons)
+			return r.loadable(want), nil
+		}
+	}
 	if err != nil {
-		return haproxy.Certificate{}, false
+		if ctx.Err() == nil {
+			r.countApply(ByReload, true)
+		}
+		r.reload.fail(r.now(), files.Generation, err)
 	}
-	old.Names, old.Algorithm, old.NotBefore, old.NotAfter = leaf.DNSNames, leaf.PublicKeyAlgorithm.String(), leaf.NotBefore, leaf.NotAfter
-	old.Digest, old.Fingerprint = old.PEM.Digest(), old.PEM.Fingerprint()
-	if !r.validated.good[old.Digest] && !r.validated.isBad(old) {
-		r.validate(ctx, []haproxy.Certificate{old})
-	}
-	return old, !r.validated.isBad(old)
+	return loadable, err
 }
 
-// unknown are the certificates of which nobody knows yet whether HAProxy loads
-// them: it has loaded those that stand in its folder.
-func (r *Reconciler) unknown(certificates []haproxy.Certificate) (unknown []haproxy.Certificate) {
-	v := &r.validated
-	for _, c := range certificates {
-		if v.good[c.Digest] || v.isBad(c) {
-			continue
-		}
-		if text, err := r.dir.ReadCertificate(c.Name); err == nil && bytes.Equal(text, c.PEM) {
-			v.good[c.Digest] = true
-			continue
-		}
-		unknown = append(unknown, c)
+// setAsideTaken sets aside what listens on addresses that other programs use. The
+// error is about an address without which nothing can be loaded.
+func (r *Reconciler) setAsideTaken(want, loadable haproxy.State) error {
+	probe := check.ProbeOrSearch
+	if !r.ours && r.process.Generation != "" {
+		probe = check.Probe // the sockets may be those of a configuration of podgate that is forgotten
 	}
-	return unknown
+	taken, err := check.Binds(r.listening(loadable), check.WithPeer(loadable.Frontends, loadable.Settings, r.local.Name), probe)
+	if err != nil {
+		return err
+	}
+	if relayOf(loadable).IsValid() {
+		r.reportRelay(taken.Relay)
+	}
+	if taken.Relay != "" {
+		r.quarantine.addRelay(r.now(), want)
+	}
+	r.quarantine.add(r.now(), want, taken.Backends)
+	return nil
 }
 
-// validate has the haproxy binary load all certificates, and halves of them where
-// it rejects some.
-func (r *Reconciler) validate(ctx context.Context, certificates []haproxy.Certificate) {
-	if len(certificates) == 0 || ctx.Err() != nil {
-		return
+// listening are the frontends that HAProxy has, as far as is known. Of a process
+// that is not known they are those that podgate wrote last: it may have them.
+func (r *Reconciler) listening(want haproxy.State) []haproxy.Frontend {
+	if r.ours {
+		return check.WithPeer(r.have.Loaded.Frontends, r.have.Loaded.Settings, r.local.Name)
 	}
-	err := r.haproxy.Certificates(ctx, string(r.dir), certificates)
-	var rejected *check.RejectedError
-	switch {
-	case err == nil:
-		for _, c := range certificates {
-			r.validated.good[c.Digest] = true
-		}
-	case !errors.As(err, &rejected): // HAProxy itself will say
-		r.log.Warn("certificates are not checked", "err", err)
-	case len(certificates) == 1:
-		r.validated.reject(certificates[0].Digest, rejected.Output)
-	default:
-		half := len(certificates) / 2
-		r.validate(ctx, certificates[:half])
-		r.validate(ctx, certificates[half:])
+	var frontends []haproxy.Frontend
+	for _, s := range r.dir.Remembered() {
+		frontends = append(frontends, check.WithPeer(s.Frontends, s.Settings, r.local.Name)...)
 	}
+	if r.process.Generation != "" && len(frontends) == 0 {
+		// It has a configuration of podgate of which the files are lost, most likely
+		// with the frontends that are wanted.
+		frontends = check.WithPeer(want.Frontends, want.Settings, r.local.Name)
+	}
+	return frontends
 }
 
-// withCertificates returns want with these certificates, and with a default one
-// only if that is among them.
-func withCertificates(want haproxy.State, certificates []haproxy.Certificate) haproxy.State {
-	want.Certificates = certificates
-	fallback := want.DefaultCertificate()
-	if fallback != "" && !slices.ContainsFunc(certificates, func(c haproxy.Certificate) bool { return c.Name == fallback }) {
-		return want.WithoutDefaultCertificate()
+// check has the haproxy binary check what HAProxy does not have yet of s, unless
+// the precheck has done so. One that failed proves nothing: it may have been
+// stopped, or the operator was writing a file.
+func (r *Reconciler) check(ctx context.Context, s haproxy.State) error {
+	r.alive()
+	s = unchecked(s, r.have)
+	if r.precheck.passed(r.now, s) {
+		return nil
 	}
-	return want
+	r.stopPrecheck()
+	return r.haproxy.State(ctx, s)
+}
+
+// unchecked is s without the servers of those backends that HAProxy has as they are
+// wanted: it loads them again, and they are most of what is to be checked.
+func unchecked(s haproxy.State, have haproxy.Running) haproxy.State {
+	backends := s.Backends.Slice()
+	for i, b := range backends {
+		loaded, ok := have.Loaded.Backend(b.Name)
+		if ok && loaded.Policy == b.Policy && loaded.Options == b.Options && slices.Equal(have.Servers[b.Name], b.Servers) {
+			bare := *b
+			bare.Servers = nil
+			backends[i] = &bare
+		}
+	}
+	s.Backends = haproxy.ListOf(backends...)
+	return s
 }

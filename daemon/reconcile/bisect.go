@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+// bisect calls accept with all items, and with halves of what it does not accept,
+// down to single items, which it hands to reject.
+func bisect[T any](items []T, accept func([]T) error, reject func(T, error)) {
+	if len(items) == 0 {
+		return
+	}
+	err := accept(items)
+	switch {
+	case err == nil:
+	case len(items) == 1:
+		reject(items[0], err)
+	default:
+		half := len(items) / 2
+		bisect(items[:half], accept, reject)
+		bisect(items[half:], accept, reject)
+	}
+}

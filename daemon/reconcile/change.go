@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+)
+
+// changePatience is how much longer a change that began may take when podgate is
+// to stop: it is read back, so that the file contains it.
+const changePatience = 5 * time.Second
+
+// change does what the runtime API can do. What HAProxy rejects of it stops nothing
+// else, and is returned as rejected. An error means that HAProxy did not answer.
+func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want haproxy.State, result *Result) (rejected, err error) {
+	if !r.ours {
+		return nil, nil
+	}
+	deletes, deleting := r.deletes.due(r.now(), r.differ.Waiting())
+	plan := r.differ.DiffSome(r.have, want, deletes)
+	if !deleting {
+		plan.OldBackends = nil
+	}
+	if !plan.Runtime() {
+		r.changed(runtime.Applied{}, deleting)
+		return nil, nil
+	}
+	began := r.now()
+	r.observeSoon = began.Add(observeDelay)
+	if err := errors.Join(r.announce(plan.NewBackends), r.writePlannedMaps(plan)); err != nil {
+		return nil, err
+	}
+	undo, err := r.writePlannedCertificates(plan, want)
+	if err != nil {
+		return nil, err
+	}
+	ctx, ended := outlast(ctx, changePatience)
+	defer ended()
+	applied, err := session.Apply(ctx, plan)
+	r.countApply(AtRuntime, err != nil || len(applied.Refused) > 0)
+	if err == nil {
+		err = errors.Join(r.settleBackends(ctx, session, plan, applied), r.readBack(ctx, session, plan, want))
+	}
+	if err != nil {
+		r.process.forget() // only HAProxy knows how much of it was done
+		return nil, err
+	}
+	if err := r.settleCertificates(plan, applied, undo); err != nil {
+		return nil, err
+	}
+	r.writeSoon()
+	r.changed(applied, deleting)
+	r.reportChange(plan, result, r.now().Sub(began))
+	if len(plan.Expel) > 0 {
+		r.log.Warn("servers of others are taken out", "servers", plan.Expel)
+		r.resyncAt = r.now().Add(observeInterval) // some may have connections yet
+		r.have.Strangers = nil
+	}
+	return summary(r.final(applied.Refused)), nil
+}
+
+// changed ends the backoff, and schedules the deletes that are left.
+func (r *Reconciler) changed(applied runtime.Applied, deleting bool) {
+	r.retry.reset()
+	if deleting {
+		r.deletes.tried(r.now(), applied, r.differ.Waiting())
+	}
+}
+
+// reportChange logs a plan that changed something, and counts it.
+func (r *Reconciler) reportChange(plan haproxy.Plan, result *Result, took time.Duration) {
+	var done Result
+	if done.count(plan); done.Empty() {
+		return
+	}
+	result.count(plan)
+	r.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "certificates", done.Certificates, "took", took)
+}
+
+// summary is the first of what HAProxy rejected, and how many there are; nil if
+// there are none.
+func summary(refused []runtime.Refusal) error {
+	switch more := len(refused) - 1; {
+	case more < 0:
+		return nil
+	case more == 0:
+		return fmt.Errorf("change HAProxy: %s", refused[0])
+	default:
+		return fmt.Errorf("change HAProxy: %s (and %d more)", refused[0], more)
+	}
+}
+
+// changeAfterReload does what changed while HAProxy loaded want.
+func (r *Reconciler) changeAfterReload(ctx context.Context, want haproxy.State, result *Result) (rejected, err error) {
+	session := r.runtime.Session(ctx)
+	defer session.Close()
+	if err := r.observe(ctx, session, want, result); err != nil {
+		return nil, err
+	}
+	return r.change(ctx, session, want, result)
+}
+
+// outlast returns a ctx that ends patience later than the given one, or by done,
+// which the caller must call.
+func outlast(ctx context.Context, patience time.Duration) (longer context.Context, done context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() { stop(); cancel() }
+}
+
+func (r *Reconciler) countApply(m Method, failed bool) {
+	if failed {
+		r.count.Applies[m][Failed]++
+		return
+	}
+	r.count.Applies[m][OK]++
+	r.count.LastApply = r.now()
+}
+
+// writePlannedMaps writes maps to disk before HAProxy is given them.
+func (r *Reconciler) writePlannedMaps(plan haproxy.Plan) error {
+	if len(plan.Maps) == 0 {
+		return nil
+	}
+	texts, err := cfgfile.RenderMaps(plan.Maps)
+	if err != nil {
+		return err
+	}
+	r.writer.Wait()
+	return r.dir.WriteMaps(texts)
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"slices"
+
+	"podgate/haproxy"
+)
+
+// reportDrift tells where HAProxy serves something else than we left it with, and
+// counts it: somebody else changed it, or our picture of it was wrong. The Diff
+// that follows repairs it.
+func (r *Reconciler) reportDrift(before haproxy.Running, node haproxy.Node) (count int) {
+	count = r.reportBackendDrift(before)
+	for _, b := range r.have.Loaded.Backends.All() {
+		have, left := r.have.Servers[b.Name], before.Servers[b.Name]
+		strangers := r.have.Strangers[b.Name]
+		if !slices.Equal(left, have) || len(strangers) > 0 {
+			r.log.Warn("drift found", "backend", b.Name, "have", have, "want", left, "strangers", strangers)
+			count++
+		}
+	}
+	for i, m := range r.have.Maps {
+		if m.Name == haproxy.NodeMap && haproxy.ParseNode(m) == node {
+			continue // podgate drain tells HAProxy by itself
+		}
+		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
+			r.log.Warn("drift found", "map", m.Name)
+			count++
+		}
+	}
+	return count + r.reportCertificateDrift(before.Certificates)
+}
+
+// reportBackendDrift tells which backends are gone, or have nothing led to them,
+// that we left otherwise, and counts them.
+func (r *Reconciler) reportBackendDrift(before haproxy.Running) (count int) {
+	for _, b := range before.Loaded.Backends.All() {
+		_, there := r.have.Loaded.Backend(b.Name)
+		switch {
+		case !there:
+			r.log.Warn("drift found", "backend", b.Name, "have", "deleted")
+		case r.have.Unpublished[b.Name] && !before.Unpublished[b.Name]:
+			r.log.Warn("drift found", "backend", b.Name, "have", "unpublished")
+		default:
+			continue
+		}
+		count++
+	}
+	return count
+}
+
+// reportCertificateDrift tells where HAProxy has other certificates than we left
+// it with, and counts them.
+func (r *Reconciler) reportCertificateDrift(before []haproxy.Certificate) (count int) {
+	byName := map[string]haproxy.Certificate{}
+	for _, c := range before {
+		byName[c.Name] = c
+	}
+	report := func(name string) {
+		r.log.Warn("drift found", "certificate", name)
+		count++
+	}
+	for _, c := range r.have.Certificates {
+		if old, ok := byName[c.Name]; !ok || old.Fingerprint != c.Fingerprint || !slices.Equal(old.Serves, c.Serves) {
+			report(c.Name)
+		}
+		delete(byName, c.Name)
+	}
+	for name := range byName {
+		report(name)
+	}
+	return count
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+	"podgate/haproxy/runtime"
+)
+
+const (
+	// observeInterval is how often podgate looks which process answers.
+	observeInterval = 2 * time.Second
+	// observeDelay is how long after a change it looks again: if somebody reloaded
+	// HAProxy at that moment, the change went to the old worker.
+	observeDelay = 100 * time.Millisecond
+)
+
+// observe makes have what the process that answers now serves. It reads everything
+// back from a process that is not the known one, and once every ResyncInterval. On
+// an error the process is unknown.
+func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want haproxy.State, result *Result) error {
+	r.observeSoon = time.Time{}
+	now, err := session.Process(ctx)
+	if err != nil {
+		r.process.forget()
+		return err
+	}
+	r.reportAdminSocket(r.runtime.AdminSocket())
+	same := r.process.is(now)
+	if same && r.now().Before(r.resyncAt) {
+		return nil
+	}
+	before := r.have
+	if !same {
+		takesBackends, err := session.TakesBackends(ctx)
+		if err != nil {
+			r.process.forget()
+			return err
+		}
+		r.have.TakesBackends, want.RuntimeBackends = takesBackends, takesBackends
+		r.adopt(now, want)
+	}
+	if err := r.readAll(ctx, session, want); err != nil {
+		r.process.forget()
+		return err
+	}
+	if same {
+		result.Drift += r.reportDrift(before, want.Node)
+		r.writer.Doubt() // somebody may have changed the files as well
+		r.writeSoon()
+	}
+	r.process = process{now}
+	return nil
+}
+
+// reportAdminSocket logs when HAProxy can only be reached through its master, and
+// when that ends.
+func (r *Reconciler) reportAdminSocket(err error) {
+	reason := ""
+	if err != nil {
+		reason = "the admin socket is dead" // whichever error says so
+	}
+	switch began, ended := r.viaMaster.Set(reason); {
+	case began:
+		r.log.Warn("admin socket is dead, HAProxy is reached through its master", "err", err)
+	case ended:
+		r.log.Info("admin socket answers again")
+	}
+}
+
+// adopt finds out which configuration a process has that podgate did not load in
+// this run: one that was written to the folder, or the one that is wanted.
+func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
+	r.writeAt = r.now() // the file may lack the last changes
+	r.ours = true
+	r.have.Refused = nil
+	written, _ := r.dir.Loaded(p.Generation)
+	for _, s := range []haproxy.State{written, want} {
+		if files, err := cfgfile.Render(s, string(r.dir)); err == nil && files.Generation == p.Generation {
+			r.have.Loaded = s.Structure()
+			r.adoptAdded(p)
+			return
+		}
+	}
+	r.ours = false
+	r.have.Loaded = haproxy.State{}
+}
+
+// readAll reads back all that podgate's configuration contains.
+func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want haproxy.State) error {
+	observed, err := session.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	loaded, err := session.Maps(ctx)
+	if err != nil {
+		return err
+	}
+	r.have.Maps = loaded
+	if err := r.observeAllBackends(ctx, session); err != nil {
+		return err
+	}
+	r.have.Servers = make(map[string][]haproxy.Server, r.have.Loaded.Backends.Len())
+	r.have.Strangers = map[string][]string{}
+	for _, b := range r.have.Loaded.Backends.All() {
+		r.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.Name], want)
+		if names := observed.Strangers[b.Name]; len(names) > 0 {
+			r.have.Strangers[b.Name] = names
+		}
+	}
+	if err := r.observeCertificates(ctx, session); err != nil {
+		return err
+	}
+	r.resyncAt = r.now().Add(r.config.ResyncInterval)
+	return nil
+}
+
+// readBack reads back the backends, maps and certificates that plan touched.
+func (r *Reconciler) readBack(ctx context.Context, session *runtime.Session, plan haproxy.Plan, want haproxy.State) error {
+	touched := map[string]bool{}
+	for _, c := range slices.Concat(plan.Add, plan.Leave) {
+		touched[c.Backend.Name] = true
+	}
+	if len(touched) > 0 {
+		names := slices.Sorted(maps.Keys(touched))
+		servers, err := session.Servers(ctx, names)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			r.have.Servers[name] = shared(name, servers[name], want)
+		}
+	}
+	if len(plan.Maps) > 0 {
+		loaded, err := session.Maps(ctx)
+		if err != nil {
+			return err
+		}
+		r.have.Maps = loaded
+	}
+	var certificates []string
+	for _, c := range slices.Concat(plan.Certificates, plan.DropCertificates) {
+		certificates = append(certificates, c.Certificate.Name)
+	}
+	if len(certificates) > 0 {
+		return r.observeCertificates(ctx, session, certificates...)
+	}
+	return nil
+}
+
+// shared returns the list of want if a backend has the same servers: a list need
+// not be compared with itself in every pass.
+func shared(backend string, servers []haproxy.Server, want haproxy.State) []haproxy.Server {
+	if b, ok := want.Backend(backend); ok && slices.Equal(servers, b.Servers) {
+		return b.Servers
+	}
+	return servers
+}

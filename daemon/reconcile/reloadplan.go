@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"podgate/haproxy"
+)
+
+const (
+	// A burst of changes becomes one reload: it is due when its reasons have been
+	// the same for gatherQuiet, or gatherMost after the first.
+	gatherQuiet = 100 * time.Millisecond
+	gatherMost  = 500 * time.Millisecond
+	// precheckQuiet is how long the reasons have to be the same before the reload is
+	// checked in advance.
+	precheckQuiet = gatherQuiet / 4
+	// retryPause is how long a configuration that could not be loaded is not tried
+	// again, unless something else is wanted.
+	retryPause = time.Minute
+)
+
+// reloadPlan is when HAProxy is to be reloaded next. The zero reloadPlan is never.
+type reloadPlan struct {
+	at      time.Time // when it is due; zero if there is no reason
+	since   time.Time // of the first reason
+	reasons haproxy.Reasons
+	waits   bool      // for HAProxy to learn its stick tables
+	last    time.Time // when HAProxy was reloaded last
+	failed  failure
+}
+
+// failure is a configuration that could not be loaded. The zero failure is none.
+type failure struct {
+	generation string
+	err        error
+	until      time.Time // then it is tried again
+}
+
+// due records the present reasons for a reload, and reports whether it is time for
+// one: after the reasons have settled, and interval after the last reload.
+func (p *reloadPlan) due(now time.Time, reasons haproxy.Reasons, interval time.Duration) bool {
+	same := slices.Equal(reasons, p.reasons)
+	p.reasons = reasons
+	switch {
+	case len(reasons) == 0:
+		p.at = time.Time{}
+		return false
+	case p.at.IsZero():
+		p.since, p.waits = now, false
+	case same || !now.Before(p.at):
+		return !now.Before(p.at)
+	}
+	p.at = now.Add(gatherQuiet)
+	if latest := p.since.Add(gatherMost); latest.Before(p.at) {
+		p.at = latest
+	}
+	if earliest := p.last.Add(interval); p.at.Before(earliest) {
+		p.at = earliest
+	}
+	return !now.Before(p.at)
+}
+
+// precheckAt is when to check the reload in advance; zero if no reload is planned,
+// if it waits for HAProxy, and if what is wanted could not be loaded.
+func (p *reloadPlan) precheckAt() time.Time {
+	if p.at.IsZero() || p.waits || p.failed.err != nil {
+		return time.Time{}
+	}
+	return p.at.Add(precheckQuiet - gatherQuiet)
+}
+
+// begin records that a reload begins. One that loads no backend, as before the
+// cluster is known, delays no other.
+func (p *reloadPlan) begin(now time.Time, want haproxy.State) {
+	p.at, p.waits = time.Time{}, false
+	if want.Backends.Len() > 0 {
+		p.last = now
+	}
+}
+
+// fail records that a configuration could not be loaded.
+func (p *reloadPlan) fail(now time.Time, generation string, err error) {
+	p.failed = failure{generation, err, now.Add(retryPause)}
+}
+
+// succeed records that HAProxy was reloaded.
+func (p *reloadPlan) succeed() { p.reasons, p.failed = nil, failure{} }
+
+// rejected reports whether what is wanted could not be loaded and is yet to be tried
+// again: no pass before that changes anything about it.
+func (p *reloadPlan) rejected() bool { return len(p.reasons) > 0 && p.failed.err != nil }
+
+// rejects returns the error of a configuration that could not be loaded a short
+// time ago; nil for any other.
+func (p *reloadPlan) rejects(now time.Time, generation string) error {
+	if p.failed.generation == generation && now.Before(p.failed.until) {
+		return p.failed.err
+	}
+	return nil
+}

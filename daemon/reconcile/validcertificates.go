@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"podgate/haproxy"
+	"podgate/haproxy/check"
+)
+
+// Rejection is a certificate that the haproxy binary does not load.
+type Rejection struct {
+	Source string // where the certificate is from: a file, or "Secret shop/tls"
+	Reason string // what HAProxy says, and whether another one is served in its place
+}
+
+// validated is which certificates the haproxy binary loads. HAProxy does not start
+// with one that it does not load.
+type validated struct {
+	good map[string]bool   // by Digest
+	bad  map[string]string // by Digest: what HAProxy says
+	// The last answer, for the same certificates: what stays the same list is not
+	// compared again.
+	asked, answer []haproxy.Certificate
+	rejected      []Rejection
+}
+
+// reject records what HAProxy says of a certificate that it does not load.
+func (v *validated) reject(digest, reason string) {
+	delete(v.good, digest)
+	v.bad[digest] = reason
+	v.asked = nil
+}
+
+// of returns the certificates that HAProxy has, or should have, in the place of
+// those that were asked for, and whether these are the ones that were asked for
+// last.
+func (v *validated) of(asked []haproxy.Certificate) ([]haproxy.Certificate, bool) {
+	if len(asked) == 0 || len(v.asked) != len(asked) || &v.asked[0] != &asked[0] {
+		return asked, false
+	}
+	return v.answer, true
+}
+
+// withValidCertificates returns want with the certificates that HAProxy loads. One
+// that it does not load is replaced by the one in service under that Name, if
+// there is any.
+func (r *Reconciler) withValidCertificates(ctx context.Context, want haproxy.State) haproxy.State {
+	v := &r.validated
+	if len(want.Certificates) == 0 {
+		v.rejected = nil
+		return want
+	}
+	answer, known := v.of(want.Certificates)
+	if known {
+		return withCertificates(want, answer)
+	}
+	r.validateCertificates(ctx, r.unknown(want.Certificates))
+	if ctx.Err() != nil {
+		return want
+	}
+	answer, v.rejected = want.Certificates, nil
+	if slices.ContainsFunc(want.Certificates, v.isBad) {
+		answer = r.replaceBad(ctx, want.Certificates)
+	}
+	v.asked, v.answer = want.Certificates, answer
+	return withCertificates(want, answer)
+}
+
+func (v *validated) isBad(c haproxy.Certificate) bool {
+	_, bad := v.bad[c.Digest]
+	return bad
+}
+
+// replaceBad returns the certificates with those in service in the place of bad
+// ones, of which it makes Rejections.
+func (r *Reconciler) replaceBad(ctx context.Context, certificates []haproxy.Certificate) (good []haproxy.Certificate) {
+	for _, c := range certificates {
+		if !r.validated.isBad(c) {
+			good = append(good, c)
+			continue
+		}
+		end := "it is not served"
+		if old, ok := r.inService(ctx, c); ok {
+			good, end = append(good, old), "the one in service stays"
+		}
+		r.validated.rejected = append(r.validated.rejected, Rejection{c.Source, fmt.Sprintf("HAProxy refuses it: %s; %s", r.validated.bad[c.Digest], end)})
+	}
+	return good
+}
+
+// inService is the certificate that is in service under the Name of c, if HAProxy
+// loads it.
+func (r *Reconciler) inService(ctx context.Context, c haproxy.Certificate) (haproxy.Certificate, bool) {
+	text, err := r.dir.ReadCertificate(c.Name)
+	if err != nil {
+		return haproxy.Certificate{}, false
+	}
+	old := haproxy.Certificate{Name: c.Name, Source: c.Source, Serves: c.Serves, PEM: text}
+	leaf, err := old.PEM.Leaf()
+	if err != nil {
+		return haproxy.Certificate{}, false
+	}
+	old.Names, old.Algorithm, old.NotBefore, old.NotAfter = leaf.DNSNames, leaf.PublicKeyAlgorithm.String(), leaf.NotBefore, leaf.NotAfter
+	old.Digest, old.Fingerprint = old.PEM.Digest(), old.PEM.Fingerprint()
+	if !r.validated.good[old.Digest] && !r.validated.isBad(old) {
+		r.validateCertificates(ctx, []haproxy.Certificate{old})
+	}
+	return old, !r.validated.isBad(old)
+}
+
+// unknown are the certificates of which nobody knows yet whether HAProxy loads
+// them: it has loaded those that stand in its folder.
+func (r *Reconciler) unknown(certificates []haproxy.Certificate) (unknown []haproxy.Certificate) {
+	v := &r.validated
+	for _, c := range certificates {
+		if v.good[c.Digest] || v.isBad(c) {
+			continue
+		}
+		if text, err := r.dir.ReadCertificate(c.Name); err == nil && bytes.Equal(text, c.PEM) {
+			v.good[c.Digest] = true
+			continue
+		}
+		unknown = append(unknown, c)
+	}
+	return unknown
+}
+
+// validateCertificates has the haproxy binary load all certificates, and halves of them where
+// it rejects some.
+func (r *Reconciler) validateCertificates(ctx context.Context, certificates []haproxy.Certificate) {
+	bisect(certificates, func(some []haproxy.Certificate) error {
+		if ctx.Err() != nil {
+			return nil
+		}
+		err := r.haproxy.Certificates(ctx, string(r.dir), some)
+		var rejected *check.RejectedError
+		switch {
+		case errors.As(err, &rejected):
+			return errors.New(rejected.Output)
+		case err != nil: // HAProxy itself will say
+			r.log.Warn("certificates are not checked", "err", err)
+			return nil
+		}
+		for _, c := range some {
+			r.validated.good[c.Digest] = true
+		}
+		return nil
+	}, func(c haproxy.Certificate, err error) { r.validated.reject(c.Digest, err.Error()) })
+}
+
+// withCertificates returns want with these certificates, and with a default one
+// only if that is among them.
+func withCertificates(want haproxy.State, certificates []haproxy.Certificate) haproxy.State {
+	want.Certificates = certificates
+	fallback := want.DefaultCertificate()
+	if fallback != "" && !slices.ContainsFunc(certificates, func(c haproxy.Certificate) bool { return c.Name == fallback }) {
+		return want.WithoutDefaultCertificate()
+	}
+	return want
+}
