@@ -52,7 +52,7 @@ func (s State) classes() []Policy {
 	for _, b := range s.Backends.All() {
 		add(b.Policy)
 	}
-	slices.SortFunc(all, func(a, b Policy) int { return cmp.Compare(fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b)) })
+	slices.SortFunc(all, func(a, b Policy) int { return cmp.Compare(a.key(), b.key()) })
 	return all
 }
 
@@ -60,10 +60,24 @@ func (s State) edition() string {
 	sum := sha256.New()
 	for _, b := range s.Backends.All() {
 		if b.Light() {
-			fmt.Fprintf(sum, "%s %+v %+v\n", b.Name, b.Policy, b.Options)
+			fmt.Fprintf(sum, "%s %s %s\n", b.Name, b.Policy.key(), b.Options.key())
 		}
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil)[:6])
+}
+
+// key is all fields of a Policy. It is part of hashes that are kept in podgate.cfg
+// and podgate.loaded.json: another key of the same Policy costs every edge a reload.
+// Append a new field, and only where it is not zero.
+func (p Policy) key() string {
+	return fmt.Sprintf("{Mode:%s Balance:%s Cookie:%s CookieKey:%s ClientAffinity:%s CheckPath:%s TimeoutConnect:%s AllowSource:%s}",
+		p.Mode, p.Balance, p.Cookie, p.CookieKey, p.ClientAffinity, p.CheckPath, p.TimeoutConnect, p.AllowSource)
+}
+
+// key is all fields of Options, for the same use.
+func (o Options) key() string {
+	return fmt.Sprintf("{Protocol:%s Check:%t CheckInterval:%s MaxConn:%d SendProxy:%s SlowStart:%s CAFile:%s ServerName:%s}",
+		o.Protocol, o.Check, o.CheckInterval, o.MaxConn, o.SendProxy, o.SlowStart, o.CAFile, o.ServerName)
 }
 
 // WithBackends returns s with the backends of add, without servers, and without
