@@ -96,9 +96,7 @@ func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "access.json")
 	e.rsyslog(t, filepath.Join(folder, "syslog.sock"), file)
 	e.logTo(t, filepath.Join(folder, "syslog.sock"))
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	var filebeat struct {
 		Inputs []struct {
 			Paths      []string
@@ -180,9 +178,7 @@ func (e *edge) rsyslog(t *testing.T, socket, file string) {
 	t.Helper()
 	binary := need(t, "/usr/sbin/rsyslogd", "rsyslog") // a folder that is not in every $PATH
 	example, err := os.ReadFile(logExamples + "rsyslog.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if !strings.Contains(string(example), `"`+accessLog+`"`) {
 		t.Fatalf("the example does not write %s", accessLog)
 	}
@@ -190,17 +186,13 @@ func (e *edge) rsyslog(t *testing.T, socket, file string) {
 	conf := filepath.Join(folder, "rsyslog.conf")
 	text := fmt.Sprintf("global(workDirectory=%q)\nmodule(load=\"imuxsock\" SysSock.Name=%q)\n%s*.* %s/rest\n",
 		folder, socket, strings.Replace(string(example), accessLog, file, 1), folder)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(conf, []byte(text), 0o600))
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "-n", "-f", conf, "-i", filepath.Join(folder, "pid"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, cmd.Start())
 	t.Cleanup(func() { // its context has ended
 		_ = cmd.Wait()
 		if t.Failed() {

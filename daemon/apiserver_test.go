@@ -91,9 +91,7 @@ func TestAnOutageOfTheAPIServerCostsNoRequest(t *testing.T) {
 		e.Cluster.Stop()
 		e.says(t, "API server unreachable", n+1)
 		e.endpoints(t, "cart", newPod(t, fmt.Sprintf("cart-%d", n+2)))
-		if err := e.Cluster.Start(""); err != nil {
-			t.Fatal(err)
-		}
+		must(t, e.Cluster.Start(""))
 		e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 		e.says(t, "API server reachable", n+1)
 	}
@@ -131,9 +129,7 @@ func TestTheAPIServerIsGoneForGood(t *testing.T) {
 	}
 	restartHAProxy := func() {
 		t.Helper()
-		if err := e.HAProxy.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		must(t, e.HAProxy.Restart(t.Context()))
 	}
 
 	// What may be done under load costs no request.
@@ -142,9 +138,7 @@ func TestTheAPIServerIsGoneForGood(t *testing.T) {
 		serves()
 	}
 	before, err := e.Runtime.Process(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	somebody := runtime.New(e.HAProxy.Admin, e.HAProxy.Master, e.HAProxy.Folder)
 	if _, err := somebody.Reload(t.Context(), before.Generation); err != nil {
 		t.Fatal(err)
@@ -170,9 +164,7 @@ func TestTheAPIServerIsGoneForGood(t *testing.T) {
 		t.Errorf("drift %d, want none", got)
 	}
 
-	if err := e.Cluster.Start(""); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.Cluster.Start(""))
 	e.endpoints(t, "cart", newPod(t, "cart-9"))
 	e.awaitAnswer(t, "any", "/cart/x", "200 cart-9 /x")
 }

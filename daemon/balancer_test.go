@@ -22,9 +22,7 @@ func behind(t *testing.T, edges ...*checked) netip.AddrPort {
 	t.Helper()
 	lb := haproxytest.Run(t, haproxytest.Options{})
 	addr, err := lb.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	text := fmt.Sprintf(`
 frontend clients
   bind %s
@@ -37,12 +35,8 @@ backend edges
 	for i, e := range edges {
 		text += fmt.Sprintf("  server edge%d %s send-proxy-v2 check inter 100ms fall 2 rise 1 port %d\n", i+1, e.HTTP, e.plain.Port())
 	}
-	if err := lb.Write(map[string][]byte{"lb.cfg": []byte(text)}); err != nil {
-		t.Fatal(err)
-	}
-	if err := lb.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, lb.Write(map[string][]byte{"lb.cfg": []byte(text)}))
+	must(t, lb.Restart(t.Context()))
 	return addr
 }
 
@@ -124,9 +118,7 @@ func setCookie(t *testing.T, e *edge, path, ip string) (cookie, answer string) {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + e.HTTP.String() + path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || len(resp.Cookies()) != 1 {

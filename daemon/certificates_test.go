@@ -41,15 +41,11 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	archive := t.TempDir()
 	write := func(path string, text []byte) {
 		t.Helper()
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)))
 	}
 	link := func(target, path string) {
 		t.Helper()
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.Symlink(target, path+".new"), os.Rename(path+".new", path)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.Symlink(target, path+".new"), os.Rename(path+".new", path)))
 	}
 	took := func(host, want string) {
 		t.Helper()
@@ -92,18 +88,14 @@ func TestCertificatesAreFollowed(t *testing.T) {
 		}
 		took("mount.test", fmt.Sprintf("mount%d.test", n))
 	}
-	if err := os.Remove(filepath.Join(e.folder, "acme.crt")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(filepath.Join(e.folder, "acme.crt")))
 	took("acme.test", unknownName)
 	if e.HAProxy.Pid() != pid || len(e.Reloads()) != 1 {
 		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
 	}
 
 	// A HAProxy that is restarted finds them, and a podgate too.
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	for host, want := range map[string]string{"shop.test": "third.test", "live.test": "live1.test", "mount.test": "mount1.test", "acme.test": unknownName} {
 		if got := e.shows(host); got != want {
 			t.Errorf("after a restart %s shows %q, want %q", host, got, want)
@@ -218,9 +210,7 @@ func (e *tlsEdge) tellings(t *testing.T) map[string]string {
 		all[path] = string(text)
 	}
 	c, err := config.Load(e.TOML)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var rendered, problems bytes.Buffer
 	if err := dryrun.Render(t.Context(), c, "test", nil, &rendered, &problems); err != nil {
 		t.Error(err)
@@ -242,9 +232,7 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 	crt, _ := split(haproxytest.Certificate(t, "shop.test"))
 	_, key := split(haproxytest.Certificate(t, "other.test"))
 	good, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, row := range []struct {
 		name, reason string
 		text         []byte
@@ -274,9 +262,7 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 	}
 	// Whoever starts next has only the copy that HAProxy has.
 	e.stop(t)
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.start(t)
 	e.certify(t, "new.pem", "new.test")
 	e.awaitCertificate(t, "new.test", "new.test")
@@ -354,9 +340,7 @@ func TestCertificatesOfOthersAreDrift(t *testing.T) {
 	e.awaitReloads(t) // and so podgate has looked at what was loaded
 	list := filepath.Join(e.HAProxy.Folder, "certificates.crtlist")
 	text, err := os.ReadFile(list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	paths := map[string]string{} // by the name that it serves
 	for line := range strings.Lines(string(text)) {
 		words := strings.Fields(line)
@@ -366,14 +350,10 @@ func TestCertificatesOfOthersAreDrift(t *testing.T) {
 		t.Helper()
 		for _, c := range commands {
 			conn, err := net.Dial("unix", e.HAProxy.Admin)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			_, err = io.WriteString(conn, c+"\n")
 			_, readErr := io.ReadAll(conn)
-			if err := errors.Join(err, readErr, conn.Close()); err != nil {
-				t.Fatal(err)
-			}
+			must(t, errors.Join(err, readErr, conn.Close()))
 		}
 	}
 	say("set ssl cert "+paths["shop.test"]+" <<\n"+string(haproxytest.Certificate(t, "intruder.test"))+"\n",

@@ -227,9 +227,7 @@ trusted_sources = ["127.98.0.0/16"]
 	}
 	// And they still are: an idle connection over a reload.
 	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(listed)}}).Dial("tcp", e.HTTP.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer conn.Close()
 	fmt.Fprint(conn, proxied)
 	if _, err := from(unlisted, e.HTTP, "", "/cart/"); err != nil { // accepted by now
@@ -253,9 +251,7 @@ func TestAPROXYHeaderIsTrustedOnTheTLSFrontend(t *testing.T) {
 		{unlisted, "", fmt.Sprintf("200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=%d X-Forwarded-Proto=https", e.https.Port())},
 	} {
 		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(row.ip)}}).Dial("tcp", e.https.String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		defer conn.Close()
 		fmt.Fprint(conn, row.header)
 		secure := tls.Client(conn, &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})

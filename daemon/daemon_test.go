@@ -86,9 +86,7 @@ func TestRoutesAreChosenAsPromised(t *testing.T) {
 	t.Run("a slash in Host is refused", func(t *testing.T) {
 		// It would be looked up as host shop.example.com and path /api/private.
 		conn, err := net.Dial("tcp", e.HTTP.String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		defer conn.Close()
 		fmt.Fprint(conn, "GET /private HTTP/1.1\r\nHost: shop.example.com/api\r\n\r\n")
 		status, err := bufio.NewReader(conn).ReadString('\n')
@@ -184,24 +182,18 @@ func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEdge(t)
-			e.service(t, "cart", nil, newPod(t, "cart-0"))
-			e.start(t)
-			e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+			e.serveCart(t)
 			e.awaitReloads(t)
 			e.stop(t)
 			loaded, before := filepath.Join(e.HAProxy.Folder, "podgate.loaded.json"), filepath.Join(e.HAProxy.Folder, "podgate.before.json")
 			text, err := os.ReadFile(loaded)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			generation := regexp.MustCompile(`"generation":"\w+"`)
 			next := generation.ReplaceAll(text, []byte(`"generation":"next"`))
 			if !known {
 				text = generation.ReplaceAll(text, []byte(`"generation":"lost"`))
 			}
-			if err := errors.Join(os.WriteFile(loaded, next, 0o600), os.WriteFile(before, text, 0o600)); err != nil {
-				t.Fatal(err)
-			}
+			must(t, errors.Join(os.WriteFile(loaded, next, 0o600), os.WriteFile(before, text, 0o600)))
 			e.service(t, "more", nil, newPod(t, "more-0"))
 			e.start(t)
 			e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
@@ -216,15 +208,11 @@ func TestAReloadThatWasCutShortIsFollowed(t *testing.T) {
 func TestALostMemoryCostsOneReload(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.awaitReloads(t)
 	e.stop(t)
 	for _, name := range []string{"podgate.loaded.json", "podgate.before.json"} {
-		if err := os.WriteFile(filepath.Join(e.HAProxy.Folder, name), []byte("\x00"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(e.HAProxy.Folder, name), []byte("\x00"), 0o600))
 	}
 	e.service(t, "more", nil, newPod(t, "more-0"))
 	e.start(t)
@@ -247,9 +235,7 @@ func TestPodgateWaitsForTheAPIServer(t *testing.T) {
 	t.Cleanup(api.Close)
 	e.Set("kubernetes.server", "http://"+api.Addr())
 	e.configure(t, "")
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.stop(t)
 	api.Set(edgetest.Mode{Refuse: true})
 	sent := e.tapSockets(t)
@@ -279,17 +265,13 @@ func TestPodgateWaitsForTheAPIServer(t *testing.T) {
 func TestStopLeavesHAProxyServing(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	next := newPod(t, "cart-1")
 	e.endpoints(t, "cart", next)
 	e.awaitServers(t, "shop_cart_80", next) // and not cart-0 as well
 	e.stop(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /") // the file holds what was last served
 }
 
@@ -312,9 +294,7 @@ func TestAStopInTheMiddleOfAChangeLeavesItInTheFiles(t *testing.T) {
 	e.endpoints(t, "cart", first, next) // one event: podgate may be gone before a second
 	e.awaitServers(t, "shop_cart_80", first, next)
 	e.stop(t)
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
 }
 
@@ -419,9 +399,7 @@ func (e *edge) filesWithout(t *testing.T, service string) string {
 	}
 	for _, name := range names {
 		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		skip := false
 		for line := range strings.Lines(string(text)) {
 			if !strings.HasPrefix(line, " ") {
@@ -438,9 +416,7 @@ func (e *edge) filesWithout(t *testing.T, service string) string {
 func TestABadConfigurationLeavesTheOldOneInForce(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.configure(t, "[defaults]\nalgorithm = \"fastest\"\n")
 	eventually(t, "the refusal is told", func() error {
 		if !strings.Contains(e.Log.String(), `\"fastest\" is not one of`) {
@@ -465,9 +441,7 @@ func TestSIGHUPReadsEverythingAgain(t *testing.T) {
 	e.awaitAnswer(t, "any", "/cart/", "503 <html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>")
 	// Nothing tells podgate of a new error file but the signal.
 	page := "HTTP/1.0 503 Sorry\r\nContent-Type: text/plain\r\n\r\nsorry\n"
-	if err := os.WriteFile(filepath.Join(e.errorFiles, "503.http"), []byte(page), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(e.errorFiles, "503.http"), []byte(page), 0o600))
 	e.Hangup <- syscall.SIGHUP
 	e.awaitAnswer(t, "any", "/cart/", "503 sorry")
 	e.awaitReloads(t, "settings changed")
@@ -481,9 +455,7 @@ func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
 		Key: kubeapi.Key{Namespace: "bank", Name: "vault"}, Type: "ClusterIP",
 		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.awaitAnswer(t, "any", "/vault/", notFound)
@@ -496,13 +468,9 @@ func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
 func TestHAProxyThatWasRestartedIsAdopted(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.awaitReloads(t) // the pass that served this is over
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.endpoints(t, "cart", newPod(t, "cart-1"))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
@@ -543,9 +511,7 @@ func TestWhatHAProxyRefusesIsSetAside(t *testing.T) {
 	// HAProxy is asked in the words of a wrapper that finds fault with one path.
 	refusing := filepath.Join(t.TempDir(), "haproxy")
 	real, err := haproxytest.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	script := fmt.Sprintf(`#!/bin/sh
 for last; do :; done
 if grep -n "GET /odd" "$last/podgate.cfg" >/dev/null; then
@@ -554,9 +520,7 @@ if grep -n "GET /odd" "$last/podgate.cfg" >/dev/null; then
 fi
 exec %s "$@"
 `, real)
-	if err := os.WriteFile(refusing, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(refusing, []byte(script), 0o700))
 	e.Set("haproxy.binary", refusing)
 	e.configure(t, "")
 	e.start(t)
@@ -591,12 +555,8 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 	e.configure(t, "")
 	l := e.openStreets(t)
 	base, err := os.ReadFile(e.HAProxy.Base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600))
 	e.reloading(t, "new", newPod(t, "new-0"))
 	e.awaitLog(t, "haproxy -c refuses the operator's files")
 	for n := range 5 { // endpoints follow meanwhile, over several attempts
@@ -608,9 +568,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 	if told, over := strings.Count(log, "HAProxy is out of sync"), strings.Count(log, "in sync again"); told != 1 || over != 0 {
 		t.Errorf("told %d times, and %d times that it was over", told, over)
 	}
-	if err := os.WriteFile(e.HAProxy.Base, base, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(e.HAProxy.Base, base, 0o600))
 	e.reloading(t, "newer", newPod(t, "newer-0"))
 	e.awaitAnswer(t, "any", "/newer/", "200 newer-0 /")
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")

@@ -18,13 +18,9 @@ import (
 func (e *edge) differences(t *testing.T) []string {
 	t.Helper()
 	c, err := config.Load(e.TOML)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	differences, err := dryrun.Diff(t.Context(), c, "test", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	lines := []string{}
 	for _, d := range differences {
 		lines = append(lines, d.String())

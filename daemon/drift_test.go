@@ -21,15 +21,9 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 	e.resync = 300 * time.Millisecond
 	theirs := "\nbackend theirs\n  mode http\n  server mine 127.0.0.1:9 weight 7 disabled\n"
 	base, err := os.ReadFile(e.HAProxy.Base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(e.HAProxy.Base, append(base, theirs...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, os.WriteFile(e.HAProxy.Base, append(base, theirs...), 0o600))
+	must(t, e.HAProxy.Restart(t.Context()))
 	one, two := newPod(t, "one"), newPod(t, "two")
 	e.service(t, "cart", nil, one, two)
 	e.start(t)
@@ -108,12 +102,8 @@ func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
 	for _, name := range []string{"podgate.cfg", "routes.map", "podgate.loaded.json"} {
 		path := filepath.Join(e.HAProxy.Folder, name)
 		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, append([]byte("# mine\n"), whole...), 0o640); err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
+		must(t, os.WriteFile(path, append([]byte("# mine\n"), whole...), 0o640))
 		eventually(t, name+" is as it was", func() error {
 			text, err := os.ReadFile(path)
 			if err == nil && !bytes.Equal(text, whole) {

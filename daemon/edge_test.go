@@ -126,6 +126,15 @@ func (e *edge) stop(t *testing.T) {
 	}
 }
 
+// serveCart starts podgate with one Service, cart, of one pod, and waits until it is
+// served.
+func (e *edge) serveCart(t *testing.T) {
+	t.Helper()
+	e.service(t, "cart", nil, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+}
+
 // newPod is a pod until the end of the test. Its name without the last part is
 // that of its Service.
 func newPod(t *testing.T, name string) *edgetest.Pod {

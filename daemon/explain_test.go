@@ -127,14 +127,10 @@ func TestExplainAgreesWithHAProxy(t *testing.T) {
 		"other.example.com/", "other.example.com/only/this", "a.b.example.com/", "any.test/oLd/Path", "any.test/was/x", "any.test/plain//x", "any.test/none",
 	} {
 		x, err := client.Explain(t.Context(), "http://"+of)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		host, path, _ := strings.Cut(of, "/")
 		got, err := e.Get(t.Context(), host, "/"+path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		want := "200 " + strings.TrimPrefix(x.URL.Service, "shop/") + " " + x.URL.Path
 		if len(x.URL.Matches) == 0 {
 			want = notFound
@@ -191,9 +187,7 @@ func TestExplainTellsOfClientCertificates(t *testing.T) {
 	port := e.freeAddr(t)
 	ca := filepath.Join(t.TempDir(), "clients.pem")
 	crt, _ := split(haproxytest.Certificate(t, "known client"))
-	if err := os.WriteFile(ca, crt, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(ca, crt, 0o600))
 	e.setHTTPS(t, fmt.Sprintf("client_ca = %q\nclient_certificate = \"required\"\ndefault_certificate = %q\n[tcp]\naddresses = [%q]\nallowed_ports = [%d]",
 		ca, filepath.Join(e.folder, "shop.pem"), port.Addr(), port.Port()))
 	e.certify(t, "shop.pem", "shop.test")
@@ -242,9 +236,7 @@ func (e *tlsEdge) certificateFile(t *testing.T, prefix string) string {
 func TestWhatHappenedIsRemembered(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.endpoints(t, "cart", newPod(t, "cart-1"))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
 	why := e.reloading(t, "pay", newPod(t, "pay-0"))

@@ -125,9 +125,7 @@ func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
 	e.awaitLog(t, "API server unreachable")
 	e.awaitShops(t)
 	e.Cluster.Behave()
-	if err := e.Cluster.Start(""); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.Cluster.Start(""))
 	e.awaitLog(t, "what was missing is back")
 }
 
@@ -151,9 +149,7 @@ func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
 		t.Error(err)
 	}
 	e.awaitShops(t)
-	if err := guard.Confirm(ctx, e.dir(), held); err != nil {
-		t.Fatal(err)
-	}
+	must(t, guard.Confirm(ctx, e.dir(), held))
 	for i := range 6 {
 		e.awaitAnswer(t, "any", fmt.Sprintf("/s%d/", i), notFound)
 	}
@@ -197,17 +193,13 @@ func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 			e := shops(t, "1h")
 			e.stop(t)
 			if down {
-				if err := e.HAProxy.KillWorker(); err != nil {
-					t.Fatal(err)
-				}
+				must(t, e.HAProxy.KillWorker())
 			}
 			e.forget("services", "endpointslices")
 			e.start(t)
 			e.awaitLog(t, "removal is held")
 			if down {
-				if err := e.HAProxy.Restart(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				must(t, e.HAProxy.Restart(t.Context()))
 			}
 			e.awaitShops(t)
 			e.service(t, "late", nil, newPod(t, "late-0"))

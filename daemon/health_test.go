@@ -80,9 +80,7 @@ func (c *checked) awaitHealth(t *testing.T, want string) {
 func (c *checked) drain(t *testing.T, o drain.Options) string {
 	t.Helper()
 	out, err := c.tryDrain(t, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return out
 }
 
@@ -99,13 +97,9 @@ func (c *checked) tryDrain(t *testing.T, o drain.Options) (string, error) {
 func (c *checked) undrain(t *testing.T, end func(context.Context, *config.Config, io.Writer) error) string {
 	t.Helper()
 	cfg, err := config.Load(c.TOML)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var out strings.Builder
-	if err := end(t.Context(), cfg, &out); err != nil {
-		t.Fatal(err)
-	}
+	must(t, end(t.Context(), cfg, &out))
 	return out.String()
 }
 
@@ -117,9 +111,7 @@ func TestHealthIsThatOfTheNode(t *testing.T) {
 	c.service(t, "none", nil)
 	c.start(t)
 	c.awaitHealth(t, "503 503 never in sync")
-	if err := c.Cluster.Start(""); err != nil {
-		t.Fatal(err)
-	}
+	must(t, c.Cluster.Start(""))
 	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	c.awaitHealth(t, "200 200 serving")
 
@@ -191,9 +183,7 @@ func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
 	c.awaitReloads(t)
 	silent := func() net.Conn {
 		conn, err := net.Dial("tcp", c.plain.String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		t.Cleanup(func() { conn.Close() })
 		return conn
 	}
@@ -205,9 +195,7 @@ func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
 	c.stop(t)
 	last := silent()
 	awaitAccepted(t, c)
-	if err := syscall.Kill(c.HAProxy.Pid(), syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(c.HAProxy.Pid(), syscall.SIGUSR1))
 	eventually(t, "the port is closed", func() error {
 		conn, err := net.Dial("tcp", c.plain.String())
 		if err == nil {
@@ -296,9 +284,7 @@ func TestADrainEndsByItself(t *testing.T) {
 	if err != nil || !bytes.Contains(text, []byte(`"since":"20`)) {
 		t.Fatalf("%s, %v", text, err)
 	}
-	if err := os.WriteFile(file, bytes.Replace(text, []byte(`"since":"20`), []byte(`"since":"19`), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, bytes.Replace(text, []byte(`"since":"20`), []byte(`"since":"19`), 1), 0o600))
 	c.Cluster.Stop() // the cluster need not be known for it
 	c.start(t)
 	c.awaitHealth(t, "200")
@@ -328,14 +314,10 @@ func TestDrainWaitsForSessions(t *testing.T) {
 func TestAKeptConnectionEndsWithItsNextAnswerInADrain(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"100ms\"\n")
-	c.service(t, "cart", nil, newPod(t, "cart-0"))
-	c.start(t)
-	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	c.serveCart(t)
 	c.awaitHealth(t, "200")
 	conn, err := net.Dial("tcp", c.HTTP.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer conn.Close()
 	awaitAccepted(t, c)
 	out, err := c.tryDrain(t, drain.Options{Wait: true})
@@ -380,22 +362,16 @@ func TestAHAProxyThatHangsIsNotTakenForDrained(t *testing.T) {
 	c.awaitHealth(t, "200")
 	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	conn, err := net.Dial("tcp", c.HTTP.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer conn.Close()
 	awaitAccepted(t, c)
 	drained := c.drainAside(t)
 	drained.awaitLine(t, "waiting for 1 sessions to end")
 	pid := c.HAProxy.Pid()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
 	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
 	drained.awaitLine(t, "retrying: ")
-	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Kill(pid, syscall.SIGCONT))
 	conn.Close()
 	if got := drained.end(); got != "" || !strings.HasSuffix(drained.out.String(), "drained: no sessions are left\n") {
 		t.Errorf("got %s: %q", got, &drained.out)
@@ -412,9 +388,7 @@ type drainAside struct {
 func (c *checked) drainAside(t *testing.T) *drainAside {
 	t.Helper()
 	cfg, err := config.Load(c.TOML)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	d := &drainAside{t: t, done: make(chan error, 1)}
 	go func() { d.done <- drain.Begin(t.Context(), cfg, drain.Options{Wait: true}, &d.out) }()
 	return d
@@ -463,9 +437,7 @@ func TestAWaitEndsWhenTheNodeIsUndrained(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
 	cfg, err := config.Load(c.TOML)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if err := drain.Begin(ctx, cfg, drain.Options{Wait: true}, io.Discard); err == nil {
 		t.Error("it did not tell that it was interrupted")
 	}

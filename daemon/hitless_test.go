@@ -145,9 +145,7 @@ func TestSomebodyElseReloadsHAProxy(t *testing.T) {
 	t.Parallel()
 	e, l := streets(t)
 	before, err := e.Runtime.Process(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	other := runtime.New(e.HAProxy.Admin, e.HAProxy.Master, e.HAProxy.Folder)
 	for n := range 3 {
 		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
@@ -252,9 +250,7 @@ func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
 	again := e.askKept(t, "/only/", "only")
 	e.stop(t)
 	for _, name := range []string{"podgate.secret", "podgate.cfg", "podgate.loaded.json"} {
-		if err := os.Remove(filepath.Join(e.HAProxy.Folder, name)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Remove(filepath.Join(e.HAProxy.Folder, name)))
 	}
 	e.start(t)
 	e.reloadNow(t)
@@ -314,9 +310,7 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 func TestADeadAdminSocketIsDoneWithout(t *testing.T) {
 	t.Parallel()
 	e, l := streets(t)
-	if err := os.Remove(e.HAProxy.Admin); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(e.HAProxy.Admin))
 	p := newPod(t, "cart-2")
 	e.endpoints(t, "cart", p)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-2 /")
@@ -333,15 +327,11 @@ func TestADeadAdminSocketIsDoneWithout(t *testing.T) {
 func (e *edge) say(t *testing.T, command string) string {
 	t.Helper()
 	conn, err := net.Dial("unix", e.HAProxy.Admin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer conn.Close()
 	fmt.Fprintln(conn, command)
 	reply, err := io.ReadAll(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(reply)
 }
 
@@ -349,13 +339,9 @@ func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	listener, err := net.Listen("tcp", e.Relay.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer listener.Close()
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.reloading(t, "new", newPod(t, "new-0"))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	e.awaitLog(t, "http.relay is set aside")

@@ -42,9 +42,7 @@ func (e *edge) reloadsForNew(t *testing.T, name string) []string {
 func (e *edge) takesBackends(t *testing.T) bool {
 	t.Helper()
 	takes, err := e.Runtime.TakesBackends(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return takes
 }
 
@@ -59,9 +57,7 @@ func needBackends(t *testing.T, e *edge) {
 func (e *edge) backends(t *testing.T) []string {
 	t.Helper()
 	names, err := e.Runtime.Backends(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return names
 }
 
@@ -170,9 +166,7 @@ func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
 	e.service(t, "new", nil, p)
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	e.stop(t) // which writes the file
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	pid := e.HAProxy.Pid()
 	e.start(t)

@@ -26,13 +26,9 @@ func TestTheLoopFeedsTheWatchdog(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "podgate.toml")
 	text := "[kubernetes]\nserver = \"http://127.0.0.1:1\"\n[haproxy]\nfolder = \"" + dir + "\"\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(text), 0o600))
 	c, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -62,14 +58,10 @@ func TestTheLoopFeedsTheWatchdog(t *testing.T) {
 func listenAsSystemd(t *testing.T) <-chan string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "podgate") // sockets have names of 107 bytes at most
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
 	told := make(chan string, 100) // closed when the socket is

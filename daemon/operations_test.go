@@ -35,9 +35,7 @@ type trouble struct {
 func readTroubles(t *testing.T) map[string]trouble {
 	t.Helper()
 	text, err := os.ReadFile("../packaging/doc/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	rows := map[string]trouble{}
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
@@ -68,18 +66,14 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 		},
 		"HAProxy is down": func(t *testing.T, e *edge) { e.HAProxy.KillWorker() },
 		"HAProxy's admin socket is dead": func(t *testing.T, e *edge) {
-			if err := os.Remove(e.HAProxy.Admin); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Remove(e.HAProxy.Admin))
 		},
 		"your own HAProxy files are broken": func(t *testing.T, e *edge) {
 			base, err := os.ReadFile(e.HAProxy.Base)
 			if err == nil {
 				err = os.WriteFile(e.HAProxy.Base, append(base, "\n  nonsense here\n"...), 0o600)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			e.reloading(t, "more", newPod(t, "more-0"))
 		},
 		"podgate.toml has an error": func(t *testing.T, e *edge) { e.configure(t, "[nonsense]\nx = 1\n") },
@@ -157,9 +151,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			e := newEdge(t)
 			e.hurry = true
 			page := e.servePage(t)
-			e.service(t, "cart", nil, newPod(t, "cart-0"))
-			e.start(t)
-			e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+			e.serveCart(t)
 			e.awaitHealthy(t)
 			do(t, e)
 			e.awaitTold(t, row, page)
@@ -202,9 +194,7 @@ func (e *edge) servePage(t *testing.T) netip.AddrPort {
 func (e *edge) listen(t *testing.T) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", netip.AddrPortFrom(e.HTTP.Addr(), 0).String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }

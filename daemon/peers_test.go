@@ -74,9 +74,7 @@ func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
 	eventually(t, "the edge answers", func() error { _, err := e.answerer("127.95.1.100"); return err })
 	e.awaitReloads(t)
 	e.stop(t)
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.start(t)
 	want := map[string]string{}
 	for n := range 20 {
@@ -104,9 +102,7 @@ func (e *edge) affine(t *testing.T, name string, pods ...*edgetest.Pod) {
 		Key: kubeapi.Key{Namespace: "shop", Name: name}, Affinity: "ClientIP",
 		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	e.endpoints(t, name, pods...)
 }
 

@@ -26,9 +26,7 @@ import (
 func (e *edge) examine(t *testing.T) (wrong []string, right int) {
 	t.Helper()
 	c, err := config.Load(e.TOML)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, f := range preflight.Run(t.Context(), c, "test") {
 		if !slices.Contains(preflight.Checks(), f.Check) {
 			t.Errorf("%q is no check", f.Check)
@@ -49,17 +47,13 @@ func (e *edge) replace(t *testing.T, old, text string) {
 	if err != nil || !strings.Contains(string(written), old) {
 		t.Fatalf("no %q in podgate.toml: %v", old, err)
 	}
-	if err := os.WriteFile(e.TOML, []byte(strings.Replace(string(written), old, text, 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(e.TOML, []byte(strings.Replace(string(written), old, text, 1)), 0o600))
 }
 
 func hostname(t *testing.T) string {
 	t.Helper()
 	name, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return name
 }
 
@@ -76,18 +70,12 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 		}, nil},
 		{"wrong CA", func(t *testing.T, e *edge) {
 			e.Cluster.Stop()
-			if err := e.Cluster.StartTLS(""); err != nil {
-				t.Fatal(err)
-			}
+			must(t, e.Cluster.StartTLS(""))
 			other := kubeapitest.New()
-			if err := other.StartTLS(""); err != nil {
-				t.Fatal(err)
-			}
+			must(t, other.StartTLS(""))
 			t.Cleanup(other.Stop)
 			ca := filepath.Join(t.TempDir(), "ca.crt")
-			if err := os.WriteFile(ca, other.CertificatePEM(), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(ca, other.CertificatePEM(), 0o600))
 			e.Set("kubernetes.server", e.Cluster.URL())
 			e.Set("kubernetes.ca_file", ca)
 			e.configure(t, "")
@@ -114,19 +102,13 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 		}, []string{"FAIL folder: write to /proc/podgate: "}},
 		{"port taken", func(t *testing.T, e *edge) {
 			l, err := net.Listen("tcp", e.HTTP.String())
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			t.Cleanup(func() { l.Close() })
 		}, []string{"address already in use (who has it: ss -ltnp"}},
 		{"base configuration broken", func(t *testing.T, e *edge) {
 			base, err := os.ReadFile(e.HAProxy.Base)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
+			must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600))
 		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c refuses the operator's files: "}},
 		{"certificates that cannot be served", func(t *testing.T, e *edge) {
 			ends := e.ending(t)
@@ -159,13 +141,9 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			ends := e.ending(t)
 			ca := filepath.Join(ends.folder, "ca.txt")
 			crt, _ := split(haproxytest.Certificate(t, "authority"))
-			if err := os.WriteFile(ca, crt, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(ca, crt, 0o600))
 			l, err := net.Listen("tcp", ends.https.String())
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			t.Cleanup(func() { l.Close() })
 			ends.certify(t, "good.pem", "good.test")
 			ends.setHTTPS(t, fmt.Sprintf("client_ca = %q", ca))
@@ -214,9 +192,7 @@ func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
 func TestExamineFindsNothingWrongWithWhatRuns(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.serveCart(t)
 	e.awaitReloads(t)
 	if wrong, right := e.examine(t); len(wrong) > 0 || right < 8 {
 		t.Errorf("wrong is %q, %d right", wrong, right)
@@ -248,17 +224,13 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 		{Name: "walled", Addr: netip.MustParseAddr("198.18.0.9"), Ready: true},
 	}
 	for i, addr := range []string{"203.0.113.4", "198.18.0.2"} {
-		if err := e.Cluster.SetNode(nodes[i]); err != nil {
-			t.Fatal(err)
-		}
+		must(t, e.Cluster.SetNode(nodes[i]))
 		err := e.Cluster.SetSlice(kubeapi.EndpointSlice{
 			Key: kubeapi.Key{Namespace: "shop", Name: "cart-" + nodes[i].Name}, Service: "cart",
 			Ports:     []kubeapi.EndpointPort{{Name: "web", Port: 80}},
 			Endpoints: []kubeapi.Endpoint{{Addr: netip.MustParseAddr(addr), Ready: true, Serving: true, Node: nodes[i].Name}},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 	}
 	e.service(t, "cart", nil)
 	wrong, _ := e.examine(t)

@@ -32,9 +32,7 @@ func (e *edge) scrape(t *testing.T, page netip.AddrPort) *prometheus {
 	t.Helper()
 	binary := need(t, "prometheus", "prometheus")
 	rules, err := filepath.Abs("../packaging/prometheus/podgate.rules.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	folder := t.TempDir()
 	file := filepath.Join(folder, "prometheus.yml")
 	text := fmt.Sprintf(`
@@ -44,17 +42,13 @@ scrape_configs:
 - job_name: podgate
   static_configs: [{targets: [%q]}]
 `, rules, page)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(text), 0o600))
 	p := &prometheus{addr: e.freeAddr(t)}
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+p.addr.String())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdout, cmd.Stderr = &p.said, &p.said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, cmd.Start())
 	t.Cleanup(func() { // its context has ended
 		_ = cmd.Wait()
 		if t.Failed() {
@@ -131,9 +125,7 @@ func dashboard(t *testing.T) map[string]string {
 	if err == nil {
 		err = json.Unmarshal(text, &board)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	all := map[string]string{}
 	for _, panel := range board.Panels {
 		for i, target := range panel.Targets {

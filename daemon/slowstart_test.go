@@ -25,9 +25,7 @@ func TestANewPodGetsItsShareSlowly(t *testing.T) {
 	shares := map[bool]*share{false: {}, true: {}} // at the beginning, and when it is over
 	for passed := time.Duration(0); passed < slow+time.Second; passed = time.Since(began) {
 		got, err := e.Get(t.Context(), "any", "/cart/")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if late := passed > slow+500*time.Millisecond; late || passed < slow/4 {
 			shares[late].count(got == "200 new-0 /")
 		}

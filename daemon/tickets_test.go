@@ -38,14 +38,10 @@ func (s *session) resumes(t *testing.T) bool {
 		ServerName: "shop.test", InsecureSkipVerify: true, ClientSessionCache: s, MinVersion: s.version, MaxVersion: s.version,
 	}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.e.https.String()+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	req.Host = "shop.test"
 	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.Status, err)
@@ -68,18 +64,14 @@ func TestKeysOfSessionTicketsChange(t *testing.T) {
 	keys := func() []string {
 		t.Helper()
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return strings.Fields(string(text))
 	}
 	rotated := 0
 	rotate := func(age time.Duration) {
 		t.Helper()
 		before := keys()
-		if err := os.Chtimes(file, time.Time{}, time.Now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Chtimes(file, time.Time{}, time.Now().Add(-age)))
 		rotated++
 		e.says(t, "key of session tickets changed", rotated)
 		after := keys()
@@ -115,9 +107,7 @@ func TestKeysOfSessionTicketsChange(t *testing.T) {
 	rotate(time.Hour + time.Minute)
 	check("with the next key", true)
 	e.awaitNoDifference(t)
-	if err := e.HAProxy.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.HAProxy.Restart(t.Context()))
 	e.awaitTLSAnswer(t, "shop.test", "/", "200 shop /")
 	check("after a restart of HAProxy", true)
 	rotate(-10 * time.Hour) // somebody set the clock back

@@ -96,14 +96,10 @@ func TestPlainClientsAreSentToTLS(t *testing.T) {
 	ask := func(url string) *http.Response {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		req.Host = "Shop.Test:80"
 		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		resp.Body.Close()
 		return resp
 	}
@@ -193,17 +189,13 @@ func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
 		{"a Service that redirects nobody", "any", "/plain/", "https", "200 plain /"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.HTTP.String()+row.path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		req.Host = row.host
 		req.Header.Set("X-Forwarded-For", "192.0.2.1")
 		req.Header.Set("X-Forwarded-Proto", row.proto)
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if got := fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(string(body))); err != nil || got != row.want && !(strings.HasSuffix(row.want, " ") && strings.HasPrefix(got, row.want)) {
@@ -221,9 +213,7 @@ func TestClientsAreVerified(t *testing.T) {
 			ca := filepath.Join(t.TempDir(), "clients.pem")
 			known := haproxytest.Certificate(t, "known client")
 			crt, _ := split(known)
-			if err := os.WriteFile(ca, crt, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(ca, crt, 0o600))
 			e.setHTTPS(t, fmt.Sprintf("client_ca = %q\nclient_certificate = %q", ca, mode))
 			e.certify(t, "shop.pem", "shop.test")
 			e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newHeaderPod(t, "X-Ssl-Client-"))
@@ -234,9 +224,7 @@ func TestClientsAreVerified(t *testing.T) {
 					c.ServerName = "shop.test"
 					if certificate != nil {
 						pair, err := tls.X509KeyPair(certificate, certificate)
-						if err != nil {
-							t.Fatal(err)
-						}
+						must(t, err)
 						c.Certificates = []tls.Certificate{pair}
 					}
 				})
@@ -275,9 +263,7 @@ func TestClientsAreVerified(t *testing.T) {
 func forge(t *testing.T, client *http.Client, url string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	req.Host = "shop.test"
 	req.Header.Set("X-SSL-Client-CN", "forged")
 	req.Header.Set("X-SSL-Client-DN", "CN=forged")
@@ -318,9 +304,7 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 	folder := t.TempDir()
 	right, wrong := haproxytest.Certificate(t, "right.shop.svc"), haproxytest.Certificate(t, "right.shop.svc")
 	crt, _ := split(right)
-	if err := os.WriteFile(filepath.Join(folder, "internal.pem"), crt, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(folder, "internal.pem"), crt, 0o600))
 	e.setHTTPS(t, fmt.Sprintf("backend_ca_folder = %q", folder))
 	e.certify(t, "all.pem", "*.test")
 	pods := map[string]*edgetest.Pod{}

@@ -59,9 +59,7 @@ func (e *tlsEdge) certify(t *testing.T, file string, names ...string) {
 func (e *tlsEdge) put(t *testing.T, file string, text []byte) {
 	t.Helper()
 	path := filepath.Join(e.folder, file)
-	if err := errors.Join(os.WriteFile(path+".tmp", text, 0o600), os.Rename(path+".tmp", path)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(os.WriteFile(path+".tmp", text, 0o600), os.Rename(path+".tmp", path)))
 }
 
 // shows is the common name that a handshake for a host shows, or its error.

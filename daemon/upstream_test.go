@@ -33,9 +33,7 @@ func newNodes(t *testing.T, names ...string) []*edgetest.Pod {
 func (e *edge) byNodePort(t *testing.T, name string, svc kubeapi.Service, pods map[string]int) {
 	t.Helper()
 	svc.Key, svc.Type = kubeapi.Key{Namespace: "shop", Name: name}, "NodePort"
-	if err := e.Cluster.SetService(svc); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.Cluster.SetService(svc))
 	slice := kubeapi.EndpointSlice{
 		Key: kubeapi.Key{Namespace: "shop", Name: name + "-1"}, Service: name,
 		Ports: []kubeapi.EndpointPort{{Name: "web", Port: 9}},
@@ -46,17 +44,13 @@ func (e *edge) byNodePort(t *testing.T, name string, svc kubeapi.Service, pods m
 			slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: addr, Ready: true, Serving: true, Node: node})
 		}
 	}
-	if err := e.Cluster.SetSlice(slice); err != nil {
-		t.Fatal(err)
-	}
+	must(t, e.Cluster.SetSlice(slice))
 }
 
 func (e *edge) setNodes(t *testing.T, nodes ...*edgetest.Pod) {
 	t.Helper()
 	for _, n := range nodes {
-		if err := e.Cluster.SetNode(kubeapi.Node{Name: n.Name, Addr: n.Addr.Addr(), Ready: true}); err != nil {
-			t.Fatal(err)
-		}
+		must(t, e.Cluster.SetNode(kubeapi.Node{Name: n.Name, Addr: n.Addr.Addr(), Ready: true}))
 	}
 }
 
@@ -152,9 +146,7 @@ func TestAClusterIPStandsForItsPods(t *testing.T) {
 		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, ClusterIP: ip.Addr.Addr().String(),
 		Ports: []kubeapi.ServicePort{{Name: "web", Port: ip.Addr.Port()}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	e.endpoints(t, "cart", &edgetest.Pod{Addr: netip.MustParseAddrPort("192.0.2.1:80"), Name: "unreachable"})
 	e.start(t)
 	e.awaitAnswer(t, "any", fmt.Sprintf("/cart:%d/", ip.Addr.Port()), "200 cart-ip /")

@@ -45,9 +45,7 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, Affinity: "ClientIP",
 		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	one.endpoints(t, "cart", pods[:3]...)
 	one.start(t)
 	two.start(t)
@@ -98,9 +96,7 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 func (e *edge) version(t *testing.T) string {
 	t.Helper()
 	p, err := e.Runtime.Process(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	parts := strings.SplitN(p.Version, ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }
