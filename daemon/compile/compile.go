@@ -80,8 +80,8 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 	return r
 }
 
-// WithoutServices is what HAProxy should serve for a cluster without Services: what
-// podgate.toml asks for by itself.
+// WithoutServices is what HAProxy should serve for a cluster without Services: the
+// frontends and the settings of podgate.toml.
 func WithoutServices(cfg *config.Config, files *TLSFiles) haproxy.State {
 	return Compile(cfg, files, &kubeapi.Snapshot{}, nil).State
 }

@@ -15,20 +15,6 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestAYoungerServiceTakesOverWhenTheOlderGoes(t *testing.T) {
-	older, younger := exposed("older", 1), exposed("younger", 2)
-	cfg := testConfig()
-	both := &kubeapi.Snapshot{Services: []*kubeapi.Service{older, younger}}
-	first := Compile(cfg, nil, both, nil)
-	wantRoute(t, first, "default_older_80")
-	second := Compile(cfg, nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{younger}}, first)
-	wantRoute(t, second, "default_younger_80")
-	if len(second.Problems) != 0 {
-		t.Errorf("still told: %v", second.Problems)
-	}
-	wantRoute(t, Compile(cfg, nil, both, second), "default_older_80")
-}
-
 func TestAServiceWithoutATimestampIsYoung(t *testing.T) {
 	for _, name := range []string{"a", "c"} {
 		undated := exposed(name, 1)
@@ -38,7 +24,7 @@ func TestAServiceWithoutATimestampIsYoung(t *testing.T) {
 	}
 }
 
-func TestTooManyRoutesCloseThePort(t *testing.T) {
+func TestAPortWithTooManyRoutesIsNotServed(t *testing.T) {
 	svc := exposed("many", 1)
 	var hosts, paths []string
 	for i := range 34 {
@@ -52,7 +38,7 @@ func TestTooManyRoutesCloseThePort(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotAskedForIsSkippedWithAReason(t *testing.T) {
+func TestASkippedServiceHasAReason(t *testing.T) {
 	served, ignored, cloud, elsewhere := exposed("served", 1), exposed("ignored", 1), exposed("cloud", 1), exposed("elsewhere", 1)
 	ignored.Annotations = map[string]string{Prefix + "ignore": "true"}
 	cloud.Type, cloud.Annotations = "LoadBalancer", nil
@@ -81,17 +67,17 @@ func TestWhatIsNotAskedForIsSkippedWithAReason(t *testing.T) {
 		}
 	}
 	if len(r.Problems) != 0 {
-		t.Errorf("told: %v", r.Problems)
+		t.Errorf("Problems: %v", r.Problems)
 	}
 	if p, ok := r.Service("default_served_80"); !ok || p != (ServicePort{Service: served.Key, Number: 80}) {
 		t.Errorf("Service(default_served_80) = %v, %v", p, ok)
 	}
 	if _, ok := r.Service("default_bare_80"); ok {
-		t.Error("a backend that is not there serves something")
+		t.Error("a backend that does not exist has a Service")
 	}
 }
 
-func TestAddressesThatNoServerCanHave(t *testing.T) {
+func TestUnusableAddressesAreAProblem(t *testing.T) {
 	svc := exposed("odd", 1)
 	slice := &kubeapi.EndpointSlice{
 		Key: kubeapi.Key{Namespace: "default", Name: "odd-1"}, Service: "odd", AddressType: "IPv6",
@@ -114,7 +100,7 @@ func TestAddressesThatNoServerCanHave(t *testing.T) {
 	}
 }
 
-// exposed is a Service that wants a.example.com.
+// exposed is a Service that claims a.example.com.
 func exposed(name string, created int64) *kubeapi.Service {
 	return &kubeapi.Service{
 		Key:         kubeapi.Key{Namespace: "default", Name: name},

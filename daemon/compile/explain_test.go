@@ -15,7 +15,7 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
+func TestExplainCoversPortsEndpointsAndAnnotations(t *testing.T) {
 	older, younger := exposed("older", 1), exposed("younger", 2)
 	younger.Annotations[Prefix+"host"] = "a.example.com, b.example.com"
 	younger.Annotations[Prefix+"algorithm"] = "fastest"
@@ -85,12 +85,12 @@ func TestAnExplanationTellsWhatBecameOfAService(t *testing.T) {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
 	if _, ok := r.Explain(kubeapi.Key{Namespace: "default", Name: "gone"}); ok {
-		t.Error("a Service that is not there is explained")
+		t.Error("a Service that does not exist is explained")
 	}
 }
 
-// TestOfAListIsUnderstoodWhatIsLeft has two ports that read the same annotation.
-func TestOfAListIsUnderstoodWhatIsLeft(t *testing.T) {
+// TestExplainShowsTheValidPartOfAList has two ports with the same annotation.
+func TestExplainShowsTheValidPartOfAList(t *testing.T) {
 	for _, row := range []struct{ key, value, meaning, text string }{
 		{"path", "cart", "", `"cart" is not a path: it does not begin with /; has no usable path; the port is not served`},
 		{"path", "/cart,basket", "/cart", `"basket" is not a path: it does not begin with /`},
@@ -108,15 +108,15 @@ func TestOfAListIsUnderstoodWhatIsLeft(t *testing.T) {
 			t.Fatalf("%+v", e.Annotations)
 		}
 		u := e.Annotations[i]
-		text, _, _ := strings.Cut(u.Problem, "; route ") // the second port is refused the first one's
+		text, _, _ := strings.Cut(u.Problem, "; route ") // a conflict of the second port with the first
 		if u.Meaning != row.meaning || !strings.HasPrefix(text, row.text) || strings.Count(u.Problem, "is not a") > 1 || !slices.Equal(u.Ports, []string{"web", "more"}) {
 			t.Errorf("%s %s: %+v", row.key, row.value, u)
 		}
 	}
 }
 
-// TestEveryScenarioCanBeExplained sees that each Problem has a kind, and that an
-// explanation has all that was served.
+// TestEveryScenarioCanBeExplained checks that each Problem has a kind, and that the
+// explanations have everything that is served.
 func TestEveryScenarioCanBeExplained(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/scenarios/*.txtar")
 	if err != nil || len(files) == 0 {

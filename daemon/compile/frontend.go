@@ -86,8 +86,8 @@ func httpsFrontend(in *input, routes []haproxy.Route) haproxy.Frontend {
 	return f
 }
 
-// endsTLS reports whether there is a TLS frontend. There is none if clients must
-// be verified and the authorities cannot be read.
+// endsTLS reports whether there is a TLS frontend: not if clients must be verified
+// and the CA certificates cannot be read.
 func endsTLS(in *input) bool {
 	return len(in.HTTPS.Binds) > 0 && (in.HTTPS.ClientCA == "" || in.files.ClientCA != "")
 }

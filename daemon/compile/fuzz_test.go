@@ -23,7 +23,7 @@ func FuzzPath(f *testing.F) {
 				t.Errorf("%q is %q, which is %q, %v", value, path, again, err)
 			}
 		} else {
-			isALine(t, err.Error())
+			isPrintableLine(t, err.Error())
 		}
 		if matches, err := parseACLMatch(value); err == nil {
 			for _, m := range matches {
@@ -52,15 +52,15 @@ func FuzzName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		name, err := parseBackendName(value)
 		if err != nil {
-			isALine(t, err.Error())
+			isPrintableLine(t, err.Error())
 			return
 		}
 		holdsOnly(t, name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-")
 		if name != value || name == "" || len(name) > 128 || strings.HasPrefix(strings.ToLower(name), reservedName) {
 			t.Errorf("%q is the name %q", value, name)
 		}
-		if theirs, natural := defaultNamespace(name); natural && !strings.HasPrefix(name, theirs+"_") {
-			t.Errorf("%q is kept for namespace %q", name, theirs)
+		if namespace, ok := defaultNamespace(name); ok && !strings.HasPrefix(name, namespace+"_") {
+			t.Errorf("%q is reserved for namespace %q", name, namespace)
 		}
 	})
 }
@@ -72,9 +72,9 @@ func holdsOnly(t *testing.T, text, characters string) {
 	}
 }
 
-func isALine(t *testing.T, text string) {
+func isPrintableLine(t *testing.T, text string) {
 	t.Helper()
 	if strings.ContainsAny(text, "\n\r\x00\x1b") || len(text) > 1024 {
-		t.Errorf("an error is not a line to be shown: %q", text)
+		t.Errorf("an error is not a printable line: %q", text)
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"podgate/kubeapi"
 )
 
-// TestNothingIsTakenFromAnOlderService has Services of another namespace come,
-// change and go in any order, and ask for all that those of shop have.
-func TestNothingIsTakenFromAnOlderService(t *testing.T) {
+// TestAYoungerServiceTakesNothingFromAnOlderOne adds, changes and removes Services of
+// another namespace in random order, which claim what those of shop have.
+func TestAYoungerServiceTakesNothingFromAnOlderOne(t *testing.T) {
 	cfg := testConfig()
 	tried := 0
 	for seed := range uint64(60) {
@@ -31,8 +31,7 @@ func TestNothingIsTakenFromAnOlderService(t *testing.T) {
 			s := c.slice(key)
 			c.slices[s.Key] = s
 		}
-		of := func(r *Result) []string { return belongings(r, "shop") }
-		want := of(Compile(cfg, nil, c.snapshot(), nil))
+		want := belongings(Compile(cfg, nil, c.snapshot(), nil), "shop")
 		var prev *Result
 		for step := range 40 {
 			key := kubeapi.Key{Namespace: "default", Name: fmt.Sprintf("svc%d", c.IntN(6))}
@@ -47,15 +46,15 @@ func TestNothingIsTakenFromAnOlderService(t *testing.T) {
 				c.slices[s.Key] = s
 			}
 			prev = Compile(cfg, nil, c.snapshot(), prev)
-			if diff := cmp.Diff(want, of(prev)); diff != "" {
-				t.Fatalf("seed %d step %d: namespace default changed what is shop's (-want +got):\n%s", seed, step, diff)
+			if diff := cmp.Diff(want, belongings(prev, "shop")); diff != "" {
+				t.Fatalf("seed %d step %d: namespace default changed what shop has (-want +got):\n%s", seed, step, diff)
 			}
 		}
 	}
 	t.Logf("%d Services of another namespace tried", tried)
 }
 
-// greedy is a Service that asks for what others have.
+// greedy is a Service that claims what others have.
 func (c *cluster) greedy(key kubeapi.Key, created int64) *kubeapi.Service {
 	svc := &kubeapi.Service{
 		Key: key, Created: time.Unix(created, 0).UTC(), Type: "ClusterIP", Annotations: map[string]string{},
@@ -69,8 +68,8 @@ func (c *cluster) greedy(key kubeapi.Key, created int64) *kubeapi.Service {
 	return svc
 }
 
-// belongings are the backends of a namespace, and all that leads to them, in the
-// words of HAProxy.
+// belongings are the backends of a namespace with their routes and frontends, a line
+// each.
 func belongings(r *Result, namespace string) []string {
 	mine := func(backend string) bool {
 		p, ok := r.Service(backend)
@@ -83,10 +82,9 @@ func belongings(r *Result, namespace string) []string {
 	return strings.Split(s.String(), "\n")
 }
 
-// TestGrantsHoldInAnyOrder has Services of both namespaces, of any age, ask for
-// everything: a namespace never has what only the other is granted, not even
-// while the other asks for nothing.
-func TestGrantsHoldInAnyOrder(t *testing.T) {
+// TestGrantsApplyInAnyOrder has Services of two namespaces claim everything, in
+// random order: a namespace never gets what is granted to the other only.
+func TestGrantsApplyInAnyOrder(t *testing.T) {
 	cfg := testConfig()
 	cfg.Grants = []config.Grant{
 		{Namespace: "shop", Hosts: []haproxy.HostPattern{"a.example.com"}, Paths: []haproxy.PathPrefix{"/a"}, TCPPorts: []config.PortRange{{First: 5000, Last: 5000}}},
@@ -126,19 +124,7 @@ func TestGrantsHoldInAnyOrder(t *testing.T) {
 	if routes == 0 || frontends == 0 {
 		t.Errorf("%d routes, %d TCP frontends: nothing was granted", routes, frontends)
 	}
-	t.Logf("%d routes and %d TCP frontends held against their grants", routes, frontends)
-}
-
-func TestGrantsMayNameEveryAnnotationButIgnore(t *testing.T) {
-	var want []string
-	for _, k := range keys() {
-		if k != keyIgnore {
-			want = append(want, string(k))
-		}
-	}
-	if diff := cmp.Diff(want, config.AnnotationNames()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	t.Logf("%d routes and %d TCP frontends compared with their grants", routes, frontends)
 }
 
 func TestProblemsOfOneServiceAreBounded(t *testing.T) {
@@ -151,6 +137,6 @@ func TestProblemsOfOneServiceAreBounded(t *testing.T) {
 	}
 	r := Compile(testConfig(), nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
 	if len(r.Problems) != maxProblems+1 || !slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Text == "and 9950 more problems" }) {
-		t.Errorf("%d problems are told, the last %v", len(r.Problems), r.Problems[len(r.Problems)-1])
+		t.Errorf("%d Problems, the last %v", len(r.Problems), r.Problems[len(r.Problems)-1])
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestHostileAnnotationsChangeNothingOfOtherServices(t *testing.T) {
+func TestHostileAnnotationsDoNotAffectOtherServices(t *testing.T) {
 	values := []string{
 		"", " ", "\n", "a\nb", "x\r\n\tserver evil 192.0.2.66:80", `"`, `'`, `\`, "#", "${HOME}", "%[src]", "a b", "\x00", "\xff\xfe",
 		"listen evil", "use_backend default_good_80", "default_good_80", "podgate_http", "*", "*.*", "/", "//", "/..", "/good", "-i", "-f /etc/passwd",
@@ -48,19 +48,19 @@ func TestHostileAnnotationsChangeNothingOfOtherServices(t *testing.T) {
 			both := &kubeapi.Snapshot{Services: []*kubeapi.Service{evil, good}, Slices: alone.Slices}
 			got := Compile(testConfig(), nil, both, nil)
 			checkTexts(t, got)
-			if diff := cmp.Diff(want.State, without(got, evil.Key), told()); diff != "" {
+			if diff := cmp.Diff(want.State, without(got, evil.Key), exported()); diff != "" {
 				t.Errorf("%q: %q (-without +with):\n%s", k, quote(value), diff)
 			}
 			for _, p := range got.Problems {
 				if p.Service != evil.Key {
-					t.Errorf("%q: %q is told of another Service: %s", k, quote(value), p)
+					t.Errorf("%q: %q is a Problem of another Service: %s", k, quote(value), p)
 				}
 			}
 		}
 	}
 }
 
-// without is the State less what one Service has in it.
+// without is the State without what one Service has in it.
 func without(r *Result, key kubeapi.Key) haproxy.State {
 	state := r.State
 	theirs := func(backend string) bool {
@@ -73,9 +73,8 @@ func without(r *Result, key kubeapi.Key) haproxy.State {
 	return state
 }
 
-// checkTexts holds every text of a Result against the characters that may
-// stand in HAProxy's configuration, its maps and its socket's commands, and
-// its Problems against what may stand on a line of a terminal.
+// checkTexts checks that every text of a Result has only characters that are valid in
+// HAProxy's configuration, maps and commands, and that Problems are printable lines.
 func checkTexts(t *testing.T, r *Result) {
 	t.Helper()
 	word := func(what, text string) {
@@ -101,7 +100,7 @@ func checkTexts(t *testing.T, r *Result) {
 	}
 	for _, p := range r.Problems {
 		if line := p.String(); len(line) > 1024 || strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
-			t.Errorf("a Problem is not a line to be shown: %q", line)
+			t.Errorf("a Problem is not a printable line: %q", line)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestOnlySlicesChangedForgetsNoField(t *testing.T) {
-	of := map[string]struct {
+func TestOnlySlicesChangedComparesEveryField(t *testing.T) {
+	rows := map[string]struct {
 		snapshot kubeapi.Snapshot
 		want     bool
 	}{
@@ -23,7 +23,7 @@ func TestOnlySlicesChangedForgetsNoField(t *testing.T) {
 	}
 	for i := range reflect.TypeFor[kubeapi.Snapshot]().NumField() {
 		name := reflect.TypeFor[kubeapi.Snapshot]().Field(i).Name
-		row, ok := of[name]
+		row, ok := rows[name]
 		if got := onlySlicesChanged(&kubeapi.Snapshot{}, &row.snapshot); !ok || got != row.want {
 			t.Errorf("%s: got %t, want %t (known: %t)", name, got, row.want, ok)
 		}

@@ -5,7 +5,7 @@ package compile
 import "podgate/daemon/config"
 
 // TLSFiles names the files of podgate's folder that hold what [https] of
-// podgate.toml asks for. A file that could not be read has no name here. The
+// podgate.toml names. A file that could not be read has no name here. The
 // zero value has none at all.
 type TLSFiles struct {
 	Default    string            // Name of the default certificate

@@ -47,18 +47,19 @@ const (
 	keyTLSSecret       key = "tls-secret"
 )
 
-// keys lists every key, in the order of the documentation.
+// keys lists every key, in the order of the documentation: ignore, and those that
+// podgate.toml can grant.
 func keys() []key {
-	return []key{
-		keyIgnore, keyHost, keyPath, keyACLMatch, keyRewrite, keySSLTerm,
-		keyBackendProtocol, keyBackendVerify, keyCookie, keyAlgorithm, keyBackendName,
-		keyTCP, keyUpstream, keyCheck, keyCheckPath, keyCheckInterval,
-		keyTimeoutServer, keyTimeoutConnect, keyMaxConn, keySlowStart,
-		keyAllowSource, keyRedirectHTTPS, keyHSTS, keySendProxy, keyPassthrough, keyTLSSecret,
+	all := []key{keyIgnore}
+	for _, name := range config.AnnotationNames() {
+		all = append(all, key(name))
 	}
+	return all
 }
 
-func (k key) known() bool { return slices.Contains(keys(), k) }
+func (k key) known() bool {
+	return k == keyIgnore || slices.Contains(config.AnnotationNames(), string(k))
+}
 
 // httpOnly reports whether the key has no effect on a port with a TCP frontend.
 func (k key) httpOnly() bool {

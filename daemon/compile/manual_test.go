@@ -46,9 +46,8 @@ func TestEverySectionOfTheManualIsComplete(t *testing.T) {
 	}
 }
 
-// TestTheManualsExamplesAreRight compiles each example line by itself: a
-// Problem is a mistake of the manual.
-func TestTheManualsExamplesAreRight(t *testing.T) {
+// TestTheExamplesOfTheManualAreValid compiles each example line on its own.
+func TestTheExamplesOfTheManualAreValid(t *testing.T) {
 	examples := regexp.MustCompile(`(?m)^ *(`+regexp.QuoteMeta(Prefix)+`\S+): "(.*)"$`).FindAllStringSubmatch(readManual(t), -1)
 	if len(examples) < len(keys()) {
 		t.Fatalf("%d examples, less than there are keys", len(examples))

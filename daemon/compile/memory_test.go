@@ -14,9 +14,9 @@ import (
 	"podgate/kubeapi"
 )
 
-// TestAResultHoldsNothingOfWhatItWasMadeFrom replaces the one EndpointSlice: what
-// was made of the one before must be no one's.
-func TestAResultHoldsNothingOfWhatItWasMadeFrom(t *testing.T) {
+// TestAResultDoesNotKeepOldObjects replaces the only EndpointSlice: the old one and
+// its servers must be collectable.
+func TestAResultDoesNotKeepOldObjects(t *testing.T) {
 	key := kubeapi.Key{Namespace: "default", Name: "cart"}
 	services := []*kubeapi.Service{{Key: key, Type: "ClusterIP", Ports: []kubeapi.ServicePort{{Protocol: "TCP", Port: 80}}}}
 	snapshot := func(addr string) (*kubeapi.Snapshot, weak.Pointer[kubeapi.EndpointSlice]) {
@@ -33,16 +33,16 @@ func TestAResultHoldsNothingOfWhatItWasMadeFrom(t *testing.T) {
 	before = nil
 	runtime.GC()
 	if old.Value() != nil {
-		t.Error("the EndpointSlice of before is still held")
+		t.Error("the old EndpointSlice is still referenced")
 	}
 	if servers.Value() != nil {
-		t.Error("the servers of before are still held")
+		t.Error("the old servers are still referenced")
 	}
 	runtime.KeepAlive(result)
 }
 
-// TestAnEventCostsWhatChanged lets one endpoint come and go in clusters of two
-// sizes: what the larger takes more is no copy of it.
+// TestAnEventCostsWhatChanged adds and removes one endpoint in clusters of two sizes:
+// the larger must not allocate a copy of itself.
 func TestAnEventCostsWhatChanged(t *testing.T) {
 	cost := func(services int) uint64 {
 		const events = 200
@@ -55,7 +55,7 @@ func TestAnEventCostsWhatChanged(t *testing.T) {
 			last := result
 			result = compile.Compile(cfg, nil, snapshots[(i+1)%2], last)
 			if len(result.ChangedSince(last)) != 1 {
-				t.Fatal("an endpoint came or went, and nothing changed")
+				t.Fatal("an endpoint was added or removed, but nothing changed")
 			}
 		}
 		runtime.ReadMemStats(&after)

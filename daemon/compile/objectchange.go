@@ -8,7 +8,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// ObjectChange is a Service of which an object changed between two Results.
+// ObjectChange is a change of one Service, or of its EndpointSlices.
 type ObjectChange struct {
 	Service kubeapi.Key
 	Kind    ChangeKind

@@ -10,14 +10,13 @@ import (
 	"podgate/haproxy"
 )
 
-// pathMatch is a path prefix as a route has it.
+// pathMatch is the path prefix of a route.
 type pathMatch struct {
 	path     haproxy.PathPrefix
 	foldCase bool
 }
 
-// everything reports whether every path matches, so that none of it can be
-// rewritten.
+// everything reports whether every path matches, so that a rewrite has no effect.
 func (p pathMatch) everything() bool { return p.path == "" }
 
 func parsePath(value string) (haproxy.PathPrefix, error) {
@@ -28,8 +27,8 @@ func parsePath(value string) (haproxy.PathPrefix, error) {
 	return path, err
 }
 
-// parseACLMatch reads what the ancestor put behind "path_beg": prefixes
-// between blanks, "-i" in front to match them without regard to case.
+// parseACLMatch accepts what service-loadbalancer added to "path_beg": prefixes
+// separated by blanks, after "-i" in any case.
 func parseACLMatch(value string) ([]pathMatch, error) {
 	fields := strings.FieldsFunc(value, func(r rune) bool { return r == ' ' })
 	foldCase := len(fields) > 0 && fields[0] == "-i"
@@ -53,7 +52,7 @@ func parseACLMatch(value string) ([]pathMatch, error) {
 	return matches, nil
 }
 
-// parseRewrite reads a bool, or the path that stands for the matched prefix.
+// parseRewrite accepts a bool, or the path that replaces the matched prefix.
 func parseRewrite(value string) (haproxy.Rewrite, error) {
 	if strings.HasPrefix(value, "/") {
 		path, err := parsePath(value)
@@ -72,7 +71,7 @@ func parseRewrite(value string) (haproxy.Rewrite, error) {
 	return "", nil
 }
 
-// parseCheckPath reads the path of an HTTP health check, "/" among them.
+// parseCheckPath accepts the path of an HTTP health check, including "/".
 func parseCheckPath(value string) (string, error) {
 	path, err := parsePath(value)
 	switch {

@@ -19,7 +19,7 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestTheOrderOfTheInputDoesNotCount(t *testing.T) {
+func TestTheOrderOfTheInputDoesNotMatter(t *testing.T) {
 	for seed := range uint64(20) {
 		c := newCluster(seed)
 		for range 40 {
@@ -28,14 +28,14 @@ func TestTheOrderOfTheInputDoesNotCount(t *testing.T) {
 		snap := c.snapshot()
 		want := Compile(testConfig(), nil, snap, nil)
 		for range 3 {
-			if diff := cmp.Diff(want, Compile(testConfig(), nil, c.permuted(snap), nil), told()); diff != "" {
+			if diff := cmp.Diff(want, Compile(testConfig(), nil, c.permuted(snap), nil), exported()); diff != "" {
 				t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
 			}
 		}
 	}
 }
 
-func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
+func TestAResultBasedOnAnotherIsTheSame(t *testing.T) {
 	cfg := testConfig()
 	for seed := range uint64(20) {
 		c := newCluster(seed)
@@ -52,19 +52,19 @@ func TestAResultBuiltOnAnotherIsTheSame(t *testing.T) {
 			snap = c.next(snap)
 			got := Compile(cfg, nil, snap, prev)
 			checkShared(t, got, prev)
-			if diff := cmp.Diff(Compile(cfg, nil, snap, nil), got, told()); diff != "" {
+			if diff := cmp.Diff(Compile(cfg, nil, snap, nil), got, exported()); diff != "" {
 				t.Fatalf("seed %d step %d (-whole +changed):\n%s", seed, step, diff)
 			}
 			checkSorted(t, got)
 			if again := Compile(cfg, nil, snap, got); again != got {
-				t.Fatalf("seed %d step %d: nothing changed, and the Result is a new one", seed, step)
+				t.Fatalf("seed %d step %d: nothing changed, but the Result is a new one", seed, step)
 			}
 			prev = got
 		}
 	}
 }
 
-// checkShared holds that what is the same in both Results is one.
+// checkShared checks that equal backends of both Results are one pointer.
 func checkShared(t *testing.T, r, prev *Result) {
 	t.Helper()
 	if prev == nil || r.input != prev.input {
@@ -72,14 +72,14 @@ func checkShared(t *testing.T, r, prev *Result) {
 	}
 	for _, b := range r.State.Backends.All() {
 		i, ok := prev.State.Backends.Search(func(p *haproxy.Backend) int { return strings.Compare(p.Name, b.Name) })
-		if ok && prev.State.Backends.At(i) != b && cmp.Equal(prev.State.Backends.At(i), b, told()) {
-			t.Fatalf("backend %s is the same, and another value", b.Name)
+		if ok && prev.State.Backends.At(i) != b && cmp.Equal(prev.State.Backends.At(i), b, exported()) {
+			t.Fatalf("backend %s is equal, but another pointer", b.Name)
 		}
 	}
 }
 
-// told compares what a Result tells, and not how it keeps it.
-func told() cmp.Option {
+// exported compares the exported fields of Results.
+func exported() cmp.Option {
 	return cmp.Options{
 		cmpopts.IgnoreUnexported(Result{}),
 		cmp.Transformer("list", haproxy.Backends.Slice),
@@ -87,20 +87,20 @@ func told() cmp.Option {
 	}
 }
 
-// checkSorted holds a State against what haproxy.State promises of itself.
+// checkSorted checks the order that haproxy.State promises.
 func checkSorted(t *testing.T, r *Result) {
 	t.Helper()
 	s := r.State
-	byName := func(a, b *haproxy.Backend) int { return compareStrictly(a.Name, b.Name) }
+	byName := func(a, b *haproxy.Backend) int { return strictly(strings.Compare(a.Name, b.Name)) }
 	routes := func(a, b haproxy.Route) int { return strictly(a.Compare(b)) }
-	frontends := func(a, b haproxy.Frontend) int { return compareStrictly(a.Name, b.Name) }
+	frontends := func(a, b haproxy.Frontend) int { return strictly(strings.Compare(a.Name, b.Name)) }
 	if !slices.IsSortedFunc(s.Backends.Slice(), byName) || !slices.IsSortedFunc(s.Routes, routes) || !slices.IsSortedFunc(s.Frontends, frontends) {
-		t.Fatalf("not sorted, or something twice:\n%s", s)
+		t.Fatalf("not sorted, or with duplicates:\n%s", s)
 	}
 	for i, b := range s.Backends.All() {
 		servers := func(a, b haproxy.Server) int { return strictly(a.Addr.Compare(b.Addr)) }
 		if !slices.IsSortedFunc(b.Servers, servers) {
-			t.Fatalf("servers not sorted, or one twice:\n%s", s)
+			t.Fatalf("servers not sorted, or with duplicates:\n%s", s)
 		}
 		if p, ok := r.Service(b.Name); !ok || p != r.Ports[i] {
 			t.Fatalf("backend %s serves %v, Ports has %v", b.Name, p, r.Ports[i])
@@ -113,7 +113,7 @@ func checkSorted(t *testing.T, r *Result) {
 	}
 }
 
-// strictly turns equal into out of order.
+// strictly makes equal elements out of order.
 func strictly(c int) int {
 	if c == 0 {
 		return 1
@@ -121,14 +121,7 @@ func strictly(c int) int {
 	return c
 }
 
-func compareStrictly(a, b string) int {
-	if a < b {
-		return -1
-	}
-	return 1
-}
-
-// testConfig is a Config that lets Services conflict over everything.
+// testConfig is a Config with which Services can conflict over everything.
 func testConfig() *config.Config {
 	c := config.Default()
 	c.Kubernetes.Namespaces = []string{"default", "shop"}
@@ -136,8 +129,8 @@ func testConfig() *config.Config {
 	return c
 }
 
-// cluster is a cluster that changes at random, within few names, so that
-// Services conflict.
+// cluster is a cluster that changes at random. It has few names, so that Services
+// conflict.
 type cluster struct {
 	*rand.Rand
 	services map[kubeapi.Key]*kubeapi.Service
@@ -189,7 +182,7 @@ func (c *cluster) service(key kubeapi.Key) *kubeapi.Service {
 	return svc
 }
 
-// plausible are values for a key, of which some are wrong.
+// plausible are values for a key, valid and invalid ones.
 func plausible(k key) []string {
 	switch k {
 	case keyHost:
@@ -232,7 +225,7 @@ func (c *cluster) slice(service kubeapi.Key) *kubeapi.EndpointSlice {
 	return s
 }
 
-// next is the Snapshot behind prev, which shares with it what is the same.
+// next is the Snapshot after prev. They share what is equal.
 func (c *cluster) next(prev *kubeapi.Snapshot) *kubeapi.Snapshot {
 	snap := c.snapshot()
 	if prev == nil {
@@ -268,8 +261,7 @@ func (c *cluster) snapshot() *kubeapi.Snapshot {
 	return snap
 }
 
-// permuted is the same Snapshot with everything that may stand in any order
-// in another.
+// permuted is the same Snapshot with another order of everything without an order.
 func (c *cluster) permuted(snap *kubeapi.Snapshot) *kubeapi.Snapshot {
 	p := &kubeapi.Snapshot{Services: shuffled(c, snap.Services), Complete: snap.Complete}
 	groups := make(map[kubeapi.Key][]*kubeapi.EndpointSlice)

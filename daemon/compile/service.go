@@ -213,8 +213,8 @@ func allowedListen(r *annotationReader, tcp setting[int]) (uint16, bool) {
 	return 0, false
 }
 
-// hasFrontend reports whether there is a frontend for the routes of a claim. A
-// Service without annotations gets no Problem if there is none.
+// hasFrontend reports whether there is a frontend for the routes of a claim. If not,
+// a Service without annotations still has no Problem.
 func hasFrontend(r *annotationReader, c claim) bool {
 	if c.secure.edge() || len(r.in.HTTP.Binds) > 0 {
 		return true

@@ -96,6 +96,14 @@ func parseBackendName(value string) (string, error) {
 	return value, nil
 }
 
+func parseHost(value string) (haproxy.HostPattern, error) {
+	host, err := haproxy.ParseHost(value)
+	if err != nil {
+		err = fmt.Errorf("%s is not a host name: %w", quote(value), err)
+	}
+	return host, err
+}
+
 // parseSources accepts networks and addresses, separated by commas.
 func parseSources(value string) ([]netip.Prefix, error) {
 	var sources []netip.Prefix

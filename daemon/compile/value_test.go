@@ -10,44 +10,44 @@ import (
 	"podgate/haproxy"
 )
 
-// TestValues holds the parsers against the edges of what they take.
-func TestValues(t *testing.T) {
+// TestParsersAtTheLimitsOfTheirValues has values that are just valid, and just not.
+func TestParsersAtTheLimitsOfTheirValues(t *testing.T) {
 	for _, row := range []struct {
 		key   string
 		value string
-		want  string // what was read, "refused" for an error
+		want  string // "invalid" for an error
 	}{
 		{"bool", "T", "true"},
 		{"bool", "FALSE", "false"},
-		{"bool", " true", "refused"},
-		{"check-path", "/" + strings.Repeat("a", haproxy.MaxPath-1) + "/", "refused"},
+		{"bool", " true", "invalid"},
+		{"check-path", "/" + strings.Repeat("a", haproxy.MaxPath-1) + "/", "invalid"},
 		{"check-path", "/", "/"},
 		{"check-path", "/health/", "/health/"},
 		{"check-path", "/health", "/health"},
-		{"acl-match", "/A -i", "refused"},
+		{"acl-match", "/A -i", "invalid"},
 		{"acl-match", "/A /b/", "[{/A false} {/b false}]"},
 		{"acl-match", "-i /A /", "[{/a true} { false}]"}, // no path differs in case from none
 		{"rewrite", "/", "/"},
 		{"rewrite", "/new/", "/new"},
 		{"rewrite", "true", "/"},
 		{"rewrite", "false", ""},
-		{"rewrite", "new", "refused"},
+		{"rewrite", "new", "invalid"},
 		{"number", "10", "10"},
-		{"number", "11", "refused"},
-		{"number", "+1", "refused"},
-		{"number", "01", "refused"},
+		{"number", "11", "invalid"},
+		{"number", "+1", "invalid"},
+		{"number", "01", "invalid"},
 		{"duration", "1m", "1m0s"},
-		{"duration", "500us", "refused"},
-		{"duration", "1.0005s", "refused"},
-		{"duration", "61s", "refused"},
-		{"duration", "5", "refused"},
+		{"duration", "500us", "invalid"},
+		{"duration", "1.0005s", "invalid"},
+		{"duration", "61s", "invalid"},
+		{"duration", "5", "invalid"},
 		{"backend-name", strings.Repeat("a", 128), strings.Repeat("a", 128)},
-		{"backend-name", strings.Repeat("a", 129), "refused"},
-		{"backend-name", "Podgate", "refused"},
-		{"backend-name", "", "refused"},
+		{"backend-name", strings.Repeat("a", 129), "invalid"},
+		{"backend-name", "Podgate", "invalid"},
+		{"backend-name", "", "invalid"},
 		{"allow-source", "10.1.2.3/8, 2001:db8::1", "[10.0.0.0/8 2001:db8::1/128]"},
-		{"allow-source", "fe80::1%eth0", "refused"},
-		{"allow-source", "", "refused"},
+		{"allow-source", "fe80::1%eth0", "invalid"},
+		{"allow-source", "", "invalid"},
 	} {
 		t.Run(row.key+" "+quote(row.value), func(t *testing.T) {
 			if got := parsed(row.key, row.value); got != row.want {
@@ -60,7 +60,7 @@ func TestValues(t *testing.T) {
 func parsed(key, value string) string {
 	show := func(v any, err error) string {
 		if err != nil {
-			return "refused"
+			return "invalid"
 		}
 		return fmt.Sprint(v)
 	}
