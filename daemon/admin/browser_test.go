@@ -31,14 +31,14 @@ type town struct {
 	view *View
 }
 
-// towns are an empty one, one where all that can be wrong is, and a large one.
+// towns returns an empty one, one with every problem, and a large one.
 func towns(t *testing.T) []town {
 	t.Helper()
 	return []town{{"empty", newView(t, 0, 0)}, {"trouble", troubledView(t)}, {"large", newView(t, 5000, 20)}}
 }
 
-// troubledView is of twelve Services, in each state that there is, on an edge
-// where much is wrong at once.
+// troubledView has twelve Services, which are in every state, and an edge with many
+// problems.
 func troubledView(t *testing.T) *View {
 	t.Helper()
 	v := newView(t, 12, 3)
@@ -70,7 +70,7 @@ func troubledView(t *testing.T) *View {
 	return v
 }
 
-// served answers as podgate does.
+// served serves a View as podgate does.
 func served(t *testing.T, v *View) string {
 	t.Helper()
 	s := newServer(v)
@@ -79,7 +79,7 @@ func served(t *testing.T, v *View) string {
 	return server.URL
 }
 
-// shoot keeps a picture of the page where $SCREENSHOTS is a folder.
+// shoot saves a screenshot if $SCREENSHOTS is a folder.
 func (b *browser) shoot(name string) {
 	b.t.Helper()
 	folder := os.Getenv("SCREENSHOTS")
@@ -97,11 +97,10 @@ func (b *browser) shoot(name string) {
 	}
 }
 
-// TestBrowserNothingKeepsAnybodyFromThePages opens every page as it looks with
-// nothing, with trouble and with 5,000 Services, light and dark, on a desk and on
-// a telephone: nothing stands in the console, nothing is too wide, and axe-core
-// finds nothing.
-func TestBrowserNothingKeepsAnybodyFromThePages(t *testing.T) {
+// TestBrowserPagesAreAccessible opens every page without Services, with problems and
+// with 5,000 Services, light and dark, on a desktop and on a phone: the console is
+// empty, nothing is too wide, and axe-core has no findings.
+func TestBrowserPagesAreAccessible(t *testing.T) {
 	axe, err := os.ReadFile(os.Getenv("AXE"))
 	if err != nil {
 		t.Fatalf("%v (AXE=$(testdata/axe/fetch.sh))", err)
@@ -136,8 +135,8 @@ func TestBrowserNothingKeepsAnybodyFromThePages(t *testing.T) {
 	}
 }
 
-// axe is what axe-core has against the page: in light all rules but the
-// experimental ones, in dark those of colours.
+// axe returns the findings of axe-core: in light of all rules except the
+// experimental ones, in dark of those for colors.
 func (b *browser) axe(source, scheme string) (all []string) {
 	b.t.Helper()
 	b.eval(source+";0", nil)
@@ -154,7 +153,7 @@ func (b *browser) axe(source, scheme string) (all []string) {
 	}
 	b.eval(`axe.run(`+rules+`).then(r => ({passes: r.passes.length, violations: r.violations.map(v => ({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map(n => ({html: n.html, summary: n.failureSummary}))}))}))`, &found)
 	if found.Passes < least {
-		b.t.Errorf("axe-core has looked at hardly anything: %d rules pass", found.Passes)
+		b.t.Errorf("axe-core checked hardly anything: %d rules pass", found.Passes)
 	}
 	for _, v := range found.Violations {
 		for _, n := range v.Nodes {
@@ -164,8 +163,8 @@ func (b *browser) axe(source, scheme string) (all []string) {
 	return all
 }
 
-// TestBrowserKeyboard does without a mouse, with JavaScript and without: skips to
-// the content, searches, sorts both ways.
+// TestBrowserKeyboard uses the page without a mouse, with and without JavaScript: it
+// skips to the content, searches, and sorts in both directions.
 func TestBrowserKeyboard(t *testing.T) {
 	b := startBrowser(t)
 	url := served(t, newView(t, 5000, 2))
@@ -181,7 +180,7 @@ func TestBrowserKeyboard(t *testing.T) {
 			b.press("Enter")
 			b.press("Tab")
 			if got := b.focus(); got != "q" {
-				t.Errorf("behind the skipped links comes %q, not the search", got)
+				t.Errorf("after the skipped links comes %q, not the search", got)
 			}
 			b.call("Input.insertText", map[string]any{"text": "svc-00042"}, nil)
 			b.follow()
@@ -206,7 +205,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	}
 }
 
-// follow presses Enter, and waits for the page that it leads to.
+// follow presses Enter, and waits for the next page.
 func (b *browser) follow() {
 	b.t.Helper()
 	b.forget("Page.loadEventFired")
@@ -214,7 +213,7 @@ func (b *browser) follow() {
 	b.await("Page.loadEventFired")
 }
 
-// tabTo presses Tab until that has the focus.
+// tabTo presses Tab until an element has the focus.
 func (b *browser) tabTo(want string) {
 	b.t.Helper()
 	for range 40 {
@@ -226,8 +225,8 @@ func (b *browser) tabTo(want string) {
 	b.t.Fatalf("no Tab leads to %q", want)
 }
 
-// focus is what has the focus: the id of a field, or the text of a link. It asks
-// the inspector, which is there without JavaScript too.
+// focus is the focused element: the id of a field, or the text of a link. It uses the
+// inspector, which works without JavaScript.
 func (b *browser) focus() string {
 	b.t.Helper()
 	var document struct{ Root struct{ NodeID int } }
@@ -256,7 +255,7 @@ func (b *browser) focus() string {
 	return text
 }
 
-// page is the whole of it as it is now.
+// page is the current HTML.
 func (b *browser) page() string {
 	b.t.Helper()
 	var document struct{ Root struct{ NodeID int } }
@@ -266,9 +265,9 @@ func (b *browser) page() string {
 	return html.OuterHTML
 }
 
-// TestBrowserThePageFollows has the page put the new state in place while the
-// reader's focus stays; and where there is no JavaScript ask anew.
-func TestBrowserThePageFollows(t *testing.T) {
+// TestBrowserThePageRefreshes has the page show a new state without moving the focus,
+// and reload without JavaScript.
+func TestBrowserThePageRefreshes(t *testing.T) {
 	s := newServer(newView(t, 12, 3))
 	server := httptest.NewServer(s.checkHost(s.routes()))
 	t.Cleanup(server.Close)
@@ -277,7 +276,7 @@ func TestBrowserThePageFollows(t *testing.T) {
 	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
 	b.open(server.URL)
 	if page := b.page(); !strings.Contains(page, `<meta http-equiv="refresh" content="10">`) {
-		t.Errorf("without JavaScript the page does not ask anew:\n%.1000s", page)
+		t.Errorf("without JavaScript the page does not reload:\n%.1000s", page)
 	}
 	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": false}, nil)
 	b.open(server.URL)
@@ -303,12 +302,12 @@ func TestBrowserThePageFollows(t *testing.T) {
 	}
 }
 
-// paintLimit is what a page of 5,000 Services may take until it is seen.
+// paintLimit is the maximum time to the first paint with 5,000 Services.
 const paintLimit = 300 * time.Millisecond
 
-// TestBrowserFirstPaint measures from the click to the first content, beside a
-// file of the same bytes with the same style sheet. The best of some counts: a
-// machine has other things to do.
+// TestBrowserFirstPaint measures the time from the click to the first content, and
+// that of a file with the same bytes and style sheet. The best of several counts,
+// because the machine may be busy.
 func TestBrowserFirstPaint(t *testing.T) {
 	url := served(t, newView(t, 5000, 20))
 	resp, err := http.Get(url)
@@ -349,6 +348,6 @@ func TestBrowserFirstPaint(t *testing.T) {
 	}
 	t.Logf("%s", said)
 	if ours > max(paintLimit, 2*plain) { // a machine on which even the file takes long is busy
-		t.Errorf("the page is seen after %v, want %v at most, or twice the %v of a file of the same bytes", ours, paintLimit, plain)
+		t.Errorf("first paint after %v, want %v at most, or twice the %v of a file with the same bytes", ours, paintLimit, plain)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// withCertificates is a View of as many certificates that end hours from now.
+// withCertificates is a View with certificates that expire in so many hours.
 func withCertificates(t *testing.T, hours ...int) *View {
 	v := newView(t, 1, 1)
 	for i, h := range hours {
@@ -30,19 +30,19 @@ func printed(s Status, style Style) string {
 	return text.String()
 }
 
-func TestOneReasonIsOfAllCertificatesThatExpire(t *testing.T) {
+func TestCertificatesThatExpireAreOneReason(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		hours   []int
 		reasons []string
 		listed  int
 	}{
-		{"none, and their number is still told", []int{1000, 2000}, []string{}, 0},
+		{"none expires, and all are counted", []int{1000, 2000}, []string{}, 0},
 		{"one is named", []int{20, 1000}, []string{"certificate /c/0000.pem expires in 20h1m"}, 0},
 		{"one that has expired is named", []int{-3, 1000}, []string{"certificate /c/0000.pem expired 2h59m ago"}, 0},
 		{"several are counted", []int{20, 30, 1000}, []string{"2 certificates expire soon"}, 2},
 		{"several that have expired", []int{-30, -20}, []string{"2 certificates have expired"}, 2},
-		{"several, of which some have", []int{-30, 20, 30, 1000}, []string{"3 certificates expire soon or have expired"}, 3},
+		{"several, some of which have expired", []int{-30, 20, 30, 1000}, []string{"3 certificates expire soon or have expired"}, 3},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			v := withCertificates(t, row.hours...)
@@ -57,8 +57,8 @@ func TestOneReasonIsOfAllCertificatesThatExpire(t *testing.T) {
 	}
 }
 
-// A thousand certificates that expire at once leave room for all else on the
-// screen and on the page; a program gets all of them.
+// A thousand certificates that expire leave room for everything else on the screen
+// and on the page; JSON has all of them.
 func TestAThousandCertificatesThatExpireAreAFewLines(t *testing.T) {
 	v := withCertificates(t, make([]int, 1000)...)
 	s := newStatus(v, v.At)
@@ -90,9 +90,8 @@ func TestAThousandCertificatesThatExpireAreAFewLines(t *testing.T) {
 	}
 }
 
-// What is counted is the same wherever it is: in JSON, on the screen, on the page
-// and in the metrics.
-func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
+// JSON, screen, page and metrics have the same counts.
+func TestCertificateProblemsAreCountedWithTheOthers(t *testing.T) {
 	since := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
 	service := compile.Problem{Kind: compile.Conflict, Service: kubeapi.Key{Namespace: "shop", Name: "svc-00000"}, Text: "is taken"}
 	certificate := func(n int) CertificateProblem {
@@ -121,7 +120,7 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
 	if s.Count.Problems != 1001 || len(s.Problems) != 1001 {
-		t.Errorf("%d problems are counted, %d told", s.Count.Problems, len(s.Problems))
+		t.Errorf("%d problems are counted, %d listed", s.Count.Problems, len(s.Problems))
 	}
 	if diff := cmp.Diff(map[compile.Kind]int{"certificate": 1000, "conflict": 1}, s.Count.ProblemKinds); diff != "" {
 		t.Errorf("by kind (-want +got):\n%s", diff)
@@ -138,6 +137,6 @@ func TestProblemsOfCertificatesCountWhereverProblemsDo(t *testing.T) {
 	}
 	page := get(newServer(v), "GET", "/", "127.0.0.1").Body.String()
 	if !strings.Contains(page, "Problems (1001)") || !strings.Contains(page, `<li>certificate /c/0000.pem <span class="kind">certificate</span> holds no PEM</li>`) || !strings.Contains(page, "<p>and 951 more: podgate status --all</p>") {
-		t.Errorf("the page says\n%s", page)
+		t.Errorf("the page:\n%s", page)
 	}
 }

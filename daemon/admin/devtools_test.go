@@ -16,16 +16,15 @@ import (
 	"time"
 )
 
-// browser is a Chromium without a window, spoken to over two pipes in its
-// DevTools protocol: one JSON object after the other, each with a NUL behind it.
-// It may not be used concurrently.
+// browser is a headless Chromium, controlled over two pipes by the DevTools protocol:
+// JSON objects, each followed by NUL. It may not be used concurrently.
 type browser struct {
 	t       testing.TB
 	out     *os.File
 	in      chan message // closed when Chromium has ended
 	lastID  int
 	session string
-	seen    []message // events that nobody has asked for yet
+	seen    []message // events that were not awaited yet
 }
 
 // message is a command, its answer, or an event.
@@ -122,7 +121,7 @@ func (b *browser) send(m message) error {
 	return err
 }
 
-// next is what Chromium says next.
+// next returns the next message of Chromium.
 func (b *browser) next(what string) message {
 	b.t.Helper()
 	select {
@@ -137,7 +136,7 @@ func (b *browser) next(what string) message {
 	return message{}
 }
 
-// call carries out one command and reads its result into out, if that is not nil.
+// call runs one command, and parses its result into out unless that is nil.
 func (b *browser) call(method string, params map[string]any, out any) {
 	b.t.Helper()
 	b.lastID++
@@ -187,7 +186,7 @@ func (b *browser) await(method string) message {
 	}
 }
 
-// open goes to a page and waits until it is loaded.
+// open loads a page.
 func (b *browser) open(url string) {
 	b.t.Helper()
 	b.forget("Page.loadEventFired")
@@ -199,7 +198,7 @@ func (b *browser) open(url string) {
 	b.await("Page.loadEventFired")
 }
 
-// forget drops what was seen of an event.
+// forget removes an event from those seen.
 func (b *browser) forget(method string) {
 	kept := b.seen[:0]
 	for _, m := range b.seen {
@@ -231,7 +230,7 @@ func (b *browser) eval(expression string, out any) {
 	}
 }
 
-// text evaluates an expression that is a string.
+// text evaluates an expression to a string.
 func (b *browser) text(expression string) (s string) {
 	b.t.Helper()
 	b.eval(expression, &s)
@@ -257,18 +256,18 @@ func (b *browser) look(width int, scheme string) {
 	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-// complaints are what stood in the console since it was last asked: errors,
-// warnings, exceptions, what could not be loaded.
+// complaints returns the messages in the console since the last call: errors,
+// warnings, exceptions, and failed loads.
 func (b *browser) complaints() (all []string) {
 	b.t.Helper()
-	b.call("Runtime.enable", nil, nil) // whatever is told before its answer has been seen then
+	b.call("Runtime.enable", nil, nil) // every event before its answer has been seen then
 	kept := b.seen[:0]
 	for _, m := range b.seen {
 		var p struct {
 			Type  string
 			Entry struct{ Level, Text, URL string }
 		}
-		_ = json.Unmarshal(m.Params, &p) // other events look otherwise
+		_ = json.Unmarshal(m.Params, &p) // not a log event
 		switch {
 		case m.Method == "Log.entryAdded" && p.Entry.Level != "info" && p.Entry.Level != "verbose":
 			all = append(all, fmt.Sprintf("%s %s: %s", p.Entry.Level, p.Entry.URL, p.Entry.Text))

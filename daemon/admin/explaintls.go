@@ -20,7 +20,7 @@ type ExplainedTLS struct {
 	Name        string `json:"name"`        // server name (SNI); "" for a client that only has an address
 	Passthrough bool   `json:"passthrough"` // the pods terminate TLS; the other fields are empty
 	// Certificates are those that HAProxy may present, one for each kind of key. If
-	// there is none, the handshake is rejected.
+	// the list is empty, the handshake is rejected.
 	Certificates []ShownCertificate `json:"certificates"`
 	Default      bool               `json:"default"` // they are the default; none matches Name
 	Versions     string             `json:"versions,omitempty"`
@@ -95,7 +95,7 @@ func compareCertificates(ctx context.Context, v *View, name string, want []hapro
 	for _, c := range want {
 		names = append(names, c.Name)
 	}
-	all, err := v.Edge.Runtime.Certificates(ctx, append(names, "")...) // without a name it asks for all
+	all, err := v.Edge.Runtime.Certificates(ctx, append(names, "")...) // without a name it returns all
 	if err != nil {
 		return "did not list its certificates: " + err.Error()
 	}

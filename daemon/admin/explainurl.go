@@ -19,7 +19,7 @@ import (
 // ExplainedURL is how one request is handled.
 type ExplainedURL struct {
 	URL      string         `json:"url"`
-	Frontend string         `json:"frontend,omitempty"` // "" if there is none
+	Frontend string         `json:"frontend,omitempty"` // "" for none
 	Binds    []string       `json:"binds,omitempty"`
 	Verdict  string         `json:"verdict"`            // a sentence
 	Redirect string         `json:"redirect,omitempty"` // where the client is redirected to
@@ -177,7 +177,7 @@ func rewritten(r haproxy.Route, path string) string {
 // mostNear is the maximum number of similar routes and Problems.
 const mostNear = 8
 
-// nothing says what may have been meant.
+// unmatched sets Near.
 func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 	if x.Verdict == "" {
 		x.Verdict = "no route matches: HAProxy answers 404"
@@ -198,12 +198,11 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 	}
 }
 
-// compareWithHAProxy asks HAProxy which route it finds, and says where that is another
-// one.
+// compareWithHAProxy sets HAProxy: the route that HAProxy finds.
 func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, r haproxy.Request) {
 	lookups, err := v.Edge.Runtime.Lookup(ctx, r)
 	if err != nil {
-		x.HAProxy = "could not be asked: " + err.Error()
+		x.HAProxy = "did not answer: " + err.Error()
 		return
 	}
 	best, route, ok := haproxy.Choose(lookups)
@@ -213,13 +212,13 @@ func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, r haprox
 	}
 	switch {
 	case !ok && want == "":
-		x.HAProxy = "finds no route either"
+		x.HAProxy = "has no route either"
 	case !ok:
 		x.HAProxy = "does not have this route yet"
 	case route.Backend == want:
 		x.HAProxy = fmt.Sprintf("finds %s.map: %s %s", best.Map, best.Found.Key, best.Found.Value)
 	default:
-		x.HAProxy = fmt.Sprintf("leads it elsewhere still: %s.map: %s %s", best.Map, best.Found.Key, best.Found.Value)
+		x.HAProxy = fmt.Sprintf("still uses another route: %s.map: %s %s", best.Map, best.Found.Key, best.Found.Value)
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestHistoryOutlivesARestart(t *testing.T) {
+func TestHistoryIsKeptOverARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.json")
 	f := historyFile{path: path}
 	if changes, err := f.load(); changes != nil || err != nil {
-		t.Errorf("where there is none: %v, %v", changes, err)
+		t.Errorf("without a file: %v, %v", changes, err)
 	}
 	var want []*Change
 	for i := range MostChanges + 5 {
@@ -40,11 +40,11 @@ func TestHistoryOutlivesARestart(t *testing.T) {
 	}
 	left, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(left) != 1 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("other files: %v, %v", left, err)
 	}
 }
 
-func TestABrokenHistoryIsToldAndWhatCanBeReadIsKept(t *testing.T) {
+func TestInvalidLinesOfAHistoryAreIgnored(t *testing.T) {
 	good := `{"at":"2026-01-02T03:04:05Z","what":"one","how":"runtime"}` + "\n"
 	for _, row := range []struct {
 		name, text string

@@ -25,7 +25,7 @@ func scrape(t testing.TB, s *Server) string {
 	return w.Body.String()
 }
 
-func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
+func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
 	v := newView(t, 3, 2)
 	v.Latency.Runtime.Observe(7 * time.Millisecond)
 	v.Latency.Runtime.Observe(2 * time.Hour)
@@ -58,18 +58,17 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	}
 }
 
-// TestNoClusterMakesMetricsMany sees that the labels do not grow with what is
-// followed.
-func TestNoClusterMakesMetricsMany(t *testing.T) {
+// TestTheNumberOfMetricsIsConstant compares a small with a large cluster.
+func TestTheNumberOfMetricsIsConstant(t *testing.T) {
 	few, many := scrape(t, newServer(newView(t, 1, 1))), scrape(t, newServer(newView(t, 300, 3)))
 	if a, b := ours(few), ours(many); a != b {
 		t.Errorf("%d lines for a Service, %d for 300", a, b)
 	}
 }
 
-// TestEachCertificateHasItsEnd has some of the same source, which are of a folder
-// that cannot be read, and one whose name is no text.
-func TestEachCertificateHasItsEnd(t *testing.T) {
+// TestEachCertificateHasItsExpiry has certificates with the same source, which is a
+// folder that cannot be read, and one whose name is not valid UTF-8.
+func TestEachCertificateHasItsExpiry(t *testing.T) {
 	v := newView(t, 1, 1)
 	end := time.Unix(2_000_000_000, 0)
 	v.Certificates = []Certificate{{Source: "in service", Expires: end}, {Source: "in service", Expires: end.Add(time.Hour)}, {Source: "/c/\xff.pem", Expires: end}}

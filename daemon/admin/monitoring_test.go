@@ -23,8 +23,8 @@ const (
 	dashboardFile = "../../packaging/grafana/podgate.json"
 )
 
-// promtool runs Prometheus' own tool, of Debian's package prometheus, where it
-// is there; CI has it.
+// promtool runs promtool of Debian's package prometheus, if it is installed. CI has
+// it.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	binary, err := exec.LookPath("promtool")
@@ -39,12 +39,12 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
-func TestAlertsComeWhenTheyShould(t *testing.T) {
+func TestAlertRules(t *testing.T) {
 	promtool(t, "check", "rules", rulesFile)
 	promtool(t, "test", "rules", rulesTestFile)
 }
 
-// queries are the expressions of the dashboard, with Grafana's variables put in.
+// queries are the expressions of the dashboard, without Grafana's variables.
 func queries(t *testing.T) []string {
 	t.Helper()
 	var dashboard struct {
@@ -72,7 +72,7 @@ func queries(t *testing.T) []string {
 	return all
 }
 
-func TestTheDashboardsQueriesAreQueries(t *testing.T) {
+func TestTheQueriesOfTheDashboardAreValid(t *testing.T) {
 	var rules strings.Builder
 	rules.WriteString("groups:\n- name: dashboard\n  rules:\n")
 	for i, q := range queries(t) {
@@ -85,9 +85,9 @@ func TestTheDashboardsQueriesAreQueries(t *testing.T) {
 	promtool(t, "check", "rules", file)
 }
 
-// TestEveryMetricThatIsNamedExists looks for the metrics and label values of
-// rules, dashboard and manual in what podgate serves.
-func TestEveryMetricThatIsNamedExists(t *testing.T) {
+// TestEveryDocumentedMetricExists looks for the metrics and label values of rules,
+// dashboard and manual in the metrics of podgate.
+func TestEveryDocumentedMetricExists(t *testing.T) {
 	v := newView(t, 1, 1)
 	v.Certificates = []Certificate{{Source: "a.pem", Expires: v.At}}
 	v.Problems = []Problem{{Problem: compile.Problem{Kind: compile.Invalid}}}
@@ -109,17 +109,17 @@ func TestEveryMetricThatIsNamedExists(t *testing.T) {
 			continue
 		}
 		if !strings.Contains(served, "\n"+name+"{") && !strings.Contains(served, "\n"+name+" ") {
-			t.Errorf("%s is named and not served", name)
+			t.Errorf("%s is documented but not served", name)
 		}
 	}
 	for _, label := range regexp.MustCompile(`\b(state|method|result|reason|kind)="[^"]+"`).FindAllString(text, -1) {
 		if !strings.Contains(served, label) {
-			t.Errorf("%s is named and not served", label)
+			t.Errorf("%s is documented but not served", label)
 		}
 	}
 }
 
-// TestLogExamplesAreYAML does not know what Filebeat and Fluent Bit make of them.
+// TestLogExamplesAreYAML does not check them with Filebeat and Fluent Bit.
 func TestLogExamplesAreYAML(t *testing.T) {
 	for _, file := range []string{"filebeat.yml", "fluent-bit.yaml"} {
 		text, err := os.ReadFile(filepath.Join("../../packaging/examples/logs", file))

@@ -44,7 +44,7 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	}
 }
 
-func TestOfAHAProxyThatDoesNotAnswerNothingIsKnown(t *testing.T) {
+func TestServicesAreUnknownIfHAProxyDoesNotAnswer(t *testing.T) {
 	v := newView(t, 2, 3)
 	v.Edge.Process, v.Health.Up = runtime.Process{}, nil
 	for _, r := range newRows(v) {
@@ -70,7 +70,7 @@ func TestEveryStateOfAServiceIsDocumented(t *testing.T) {
 	states, _, _ = strings.Cut(states, "\n## ")
 	for _, state := range serviceStates() {
 		if !strings.Contains(states, "\n| `"+string(state)+"` |") {
-			t.Errorf("operations.md does not say what %q is", state)
+			t.Errorf("operations.md does not explain %q", state)
 		}
 	}
 }

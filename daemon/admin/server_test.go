@@ -38,7 +38,7 @@ var everyPath = []string{
 	"/api/v1/status", "/api/v1/services", "/api/v1/history", "/api/v1/explain?of=shop/svc-00000", "/api/v1/progress",
 }
 
-func TestNothingCanBeChanged(t *testing.T) {
+func TestRequestsCannotChangeAnything(t *testing.T) {
 	s := newServer(newView(t, 2, 1))
 	for _, path := range everyPath {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
@@ -58,7 +58,7 @@ func TestNothingCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestOnlyNamesOfThisMachineAreAnswered(t *testing.T) {
+func TestOnlyHostNamesOfThisMachineAreAccepted(t *testing.T) {
 	s := newServer(newView(t, 1, 1), "edge.example.com")
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -79,21 +79,21 @@ func TestReadyAndAlive(t *testing.T) {
 	s := newServer(nil)
 	probe := func(path string) int { return get(s, "GET", path, "127.0.0.1").Code }
 	if probe("/livez") != 200 || probe("/readyz") != 503 {
-		t.Error("before the first pass it lives and is not ready")
+		t.Error("want live and not ready before the first pass")
 	}
 	s.Publish(v)
 	if probe("/livez") != 200 || probe("/readyz") != 200 {
-		t.Error("in sync it lives and is ready")
+		t.Error("want live and ready in sync")
 	}
 	down := *v
 	down.Edge.Process, down.At = runtime.Process{}, time.Now().Add(-time.Hour)
 	s.Publish(&down)
 	if probe("/livez") != 503 || probe("/readyz") != 503 {
-		t.Error("a loop that hangs lives no more, and without HAProxy it is not ready")
+		t.Error("want not live if the loop hangs, and not ready without HAProxy")
 	}
 }
 
-// TestHostileTextStaysText has a cluster that wants to be markup or escapes.
+// TestHostileTextStaysText has a cluster with markup and escapes in its names.
 func TestHostileTextStaysText(t *testing.T) {
 	v := newView(t, 1, 1)
 	evil := `</pre><script>alert(1)</script>` + "\x1b[2J"
@@ -104,13 +104,13 @@ func TestHostileTextStaysText(t *testing.T) {
 	for _, path := range []string{"/?q=%22%3E%3Cscript%3E", "/explain?of=%3Cscript%3E", "/history?refresh=%3Cscript%3E"} {
 		body := get(s, "GET", path, "127.0.0.1").Body.String()
 		if strings.Contains(body, "<script>") || strings.Contains(body, "<b>x") || strings.Contains(body, `"><`+"script") {
-			t.Errorf("%s: markup of the cluster is in\n%s", path, body)
+			t.Errorf("%s: markup from the cluster in\n%s", path, body)
 		}
 	}
 	var text strings.Builder
 	newStatus(v, time.Now()).Print(&text, Style{})
 	if strings.Contains(text.String(), "\x1b") {
-		t.Errorf("an escape of the cluster is in %q", text.String())
+		t.Errorf("an escape from the cluster in %q", text.String())
 	}
 }
 
@@ -154,14 +154,14 @@ func TestServicesAreSearchedSortedAndPaged(t *testing.T) {
 	}
 	page := get(s, "GET", "/", "127.0.0.1").Body.String()
 	if n := strings.Count(page, `<th scope="row">`); n != pageServices || !strings.Contains(page, `href="/?from=100"`) {
-		t.Errorf("the page has %d Services and no way to the rest", n)
+		t.Errorf("the page has %d Services and no link to the others", n)
 	}
 	if page := get(s, "GET", "/?from=200&sort=service", "127.0.0.1").Body.String(); strings.Count(page, `<th scope="row">`) != 50 || strings.Contains(page, "rel=\"next\"") {
 		t.Error("the last page is not the last")
 	}
 }
 
-func TestTheServerGoesOnWithoutWhatItCannotHave(t *testing.T) {
+func TestTheServerContinuesWithoutAnAddressInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -192,17 +192,17 @@ func TestTheServerGoesOnWithoutWhatItCannotHave(t *testing.T) {
 		t.Errorf("the socket is %v, %v", info.Mode(), err)
 	}
 	if _, err := listenUnix(c.Socket); err == nil || !strings.Contains(err.Error(), "is another podgate running?") {
-		t.Errorf("a second one may have the socket: %v", err)
+		t.Errorf("a second server can listen on the socket: %v", err)
 	}
 	cancel()
 	<-done
 	if !strings.Contains(log.String(), "status page and metrics are not served") {
-		t.Errorf("the address is not told: %s", log.String())
+		t.Errorf("the address is not logged: %s", log.String())
 	}
 	if err := s.SaveHistory(); err == nil {
-		t.Error("a history that cannot be written is no error")
+		t.Error("writing the history succeeds in a folder that does not exist")
 	}
-	// What a killed podgate leaves behind.
+	// The socket of a killed podgate.
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: c.Socket, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -211,12 +211,12 @@ func TestTheServerGoesOnWithoutWhatItCannotHave(t *testing.T) {
 	stale.Close()
 	l, err := listenUnix(c.Socket)
 	if err != nil {
-		t.Fatalf("a socket that was left behind: %v", err)
+		t.Fatalf("the socket of a killed podgate: %v", err)
 	}
 	l.Close()
 }
 
-func TestWhoDoesNotAnswerIsExplained(t *testing.T) {
+func TestTheClientExplainsAMissingSocket(t *testing.T) {
 	_, err := NewClient("/nonexistent/podgate.sock").Status(t.Context(), 0)
 	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (is podgate running? systemctl status podgate)"
 	if err == nil || err.Error() != want {

@@ -137,7 +137,7 @@ func statusProblem(p Problem) StatusProblem {
 	return StatusProblem{Kind: p.Kind, Service: p.Service.String(), Port: p.Port, Annotation: p.Key, Text: p.Text, Since: p.Since}
 }
 
-// newStatusProblems are all Problems of v, those of certificates first.
+// newStatusProblems returns all problems, those of certificates first.
 func newStatusProblems(v *View) []StatusProblem {
 	problems := make([]StatusProblem, 0, len(v.CertificateProblems)+len(v.Problems))
 	for _, p := range v.CertificateProblems {
@@ -165,8 +165,8 @@ func (p StatusProblem) String() string {
 	return text + p.Text
 }
 
-// newStatus tells what v shows. It may be called concurrently; v may be nil,
-// before the first pass.
+// newStatus returns the status of v, which is nil before the first pass. It may be
+// called concurrently.
 func newStatus(v *View, now time.Time) Status {
 	s := Status{
 		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{}, Certificates: []Certificate{},
@@ -297,7 +297,7 @@ type History struct {
 	Changes       []*Change `json:"changes"` // the newest first
 }
 
-// newHistory tells what v holds.
+// newHistory returns the Changes of v, the newest first.
 func newHistory(v *View) History {
 	h := History{SchemaVersion: SchemaVersion, Changes: []*Change{}}
 	if v == nil {

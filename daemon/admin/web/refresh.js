@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts the page's new content in place without losing where its reader is. The
-// page works as well without it.
+// Replaces the content of the page and keeps the focus. The page also works without
+// it.
 "use strict";
 (() => {
   const seconds = Number(document.currentScript.dataset.seconds);
   const busy = () => document.hidden || ["INPUT", "SELECT"].includes(document.activeElement.tagName) || !document.getSelection().isCollapsed;
-  // What a node is, wherever it stands now: rows come and go.
+  // What identifies a node when rows are added and removed.
   const is = (node) => [node.closest("section")?.getAttribute("aria-labelledby"), node.id, node.getAttribute("href"), node.getAttribute("aria-label")].join("\n");
   const refresh = async () => {
     if (busy()) return;
