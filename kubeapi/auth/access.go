@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// access is how one API server is reached and as whom: what a context of a
-// kubeconfig, or the plain settings, come to.
+// access is how to reach one API server and how to authenticate: the result of
+// reading a context of a kubeconfig, or plain settings.
 type access struct {
 	server     string
 	servers    []string // more of the same cluster
 	serverName string   // tls-server-name; "" is the server's own
 	insecure   bool     // the server's certificate is not verified
-	proxy      string   // "" is what the environment says
+	proxy      string   // "" is the one of the environment
 
 	ca       []byte // PEM; nil is the system's bundle
-	caOrigin string // where ca comes from, for errors
+	caOrigin string // file or key of ca, for errors
 
 	cert, key  []byte // PEM; nil without a client certificate
 	certOrigin string
@@ -35,7 +35,7 @@ type access struct {
 
 	exec *execConfig // beats token and tokenFile; nil without
 
-	files []string // that all of this was read from
+	files []string // that this was read from
 }
 
 // urls returns the addresses of the servers, one or more.
@@ -57,16 +57,16 @@ func serverURL(server string) (*url.URL, error) {
 		return nil, fmt.Errorf("choose the API server: %q is not a URL such as https://10.0.0.1:6443", server)
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("choose the API server: %q holds a user name, which Kubernetes does not take", u.Redacted())
+		return nil, fmt.Errorf("choose the API server: %q holds a user name, which Kubernetes does not accept", u.Redacted())
 	}
 	return u, nil
 }
 
-// credential names what the server is shown, for errors.
+// credential names the credential, for errors, if there is one.
 func (a access) credential() string {
 	switch {
 	case a.exec != nil:
-		return fmt.Sprintf("what the credential plugin %q gives", a.exec.Command)
+		return fmt.Sprintf("the output of the credential plugin %q", a.exec.Command)
 	case a.tokenFile != "":
 		return "the token in " + a.tokenFile
 	case a.token != "":
@@ -77,8 +77,8 @@ func (a access) credential() string {
 	return ""
 }
 
-// transport returns a connection pool to the server, without credentials other
-// than the client certificate.
+// transport returns a connection pool to the server, with the client certificate but
+// without a token.
 func (a access) transport() (*http.Transport, error) {
 	config, err := a.tlsConfig()
 	if err != nil {
@@ -98,9 +98,9 @@ func (a access) transport() (*http.Transport, error) {
 		TLSClientConfig:     config,
 		TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout:     90 * time.Second,
-		ForceAttemptHTTP2:   true, // a TLSClientConfig of our own turns it off otherwise
-		// A watch may be silent for a minute: only pings tell a quiet server from
-		// a connection that a firewall has forgotten.
+		ForceAttemptHTTP2:   true, // else TLSClientConfig disables it
+		// A watch may have no event for a minute: only pings distinguish that from a
+		// connection that a firewall drops.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}, nil
 }
@@ -127,9 +127,9 @@ func (a access) tlsConfig() (*tls.Config, error) {
 	return config, nil
 }
 
-// dial makes a connection. An address that does not answer is given up soon, so
-// that the next attempt meets a server that came back; a name may have to wait
-// for a second DNS server, which is asked after 5 seconds.
+// dial makes a connection. An address that does not answer is given up soon, because
+// the server may return before the next attempt. A name may have to wait for a second
+// DNS server, which is asked after 5 seconds.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
 	if _, err := netip.ParseAddrPort(address); err == nil {

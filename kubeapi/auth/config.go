@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth reaches an API server as somebody: it reads a kubeconfig, or plain
-// settings, with the tokens, certificates and credential plugins that they name,
-// and sends requests with them. It reads them again when asked to, and after a 401.
+// Package auth sends authenticated requests to an API server. It reads a kubeconfig,
+// or plain settings, with the tokens, certificates and credential plugins that they
+// name, and re-reads them on Refresh and after a 401.
 //
 // It does not know what is requested, and does not choose between servers.
 package auth
@@ -13,8 +13,8 @@ import (
 	"os"
 )
 
-// Config says which API server to reach and as whom. Either Kubeconfig or Server
-// is set, never both. All paths are of files; "" is none.
+// Config is which API server to reach, and with which credential. Either Kubeconfig
+// or Server is set, never both. An empty path is no file.
 type Config struct {
 	Kubeconfig string // relative paths in it are relative to its folder
 	Context    string // of the kubeconfig; "" is its current-context

@@ -28,7 +28,7 @@ func TestConfigErrors(t *testing.T) {
 		{"a certificate without a key", Config{Server: server, ClientCertificate: "c"}, `choose the API server: a client certificate needs its key, and the key its certificate`},
 		{"a server without a scheme", Config{Server: "10.0.0.1:6443"}, `choose the API server: "10.0.0.1:6443" is not a URL such as https://10.0.0.1:6443`},
 		{"a server of another scheme", Config{Server: "unix:///run/api"}, `choose the API server: "unix:///run/api" is not a URL such as https://10.0.0.1:6443`},
-		{"a server with a password", Config{Server: "https://me:s3cret@10.0.0.1"}, `choose the API server: "https://me:xxxxx@10.0.0.1" holds a user name, which Kubernetes does not take`},
+		{"a server with a password", Config{Server: "https://me:s3cret@10.0.0.1"}, `choose the API server: "https://me:xxxxx@10.0.0.1" holds a user name, which Kubernetes does not accept`},
 		{"a kubeconfig that is not there", Config{Kubeconfig: dir + "/none"}, `read kubeconfig: open DIR/none: no such file or directory`},
 		{"a CA that is not there", Config{Server: server, CAFile: dir + "/none"}, `read CA file: open DIR/none: no such file or directory`},
 		{"a CA that is none", Config{Server: server, CAFile: dir + "/token"}, `read CA: DIR/token holds no PEM certificate`},

@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// connectError returns what err, of making a connection to server as a says,
-// means to who set it up; nil when it is nothing that has to do with names or
-// certificates.
+// connectError returns err, of a connection to server with a, with what an operator
+// can do about it; nil if it is not about names or certificates.
 func connectError(err error, server string, a access) error {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return dnsError(e, server)
@@ -35,14 +34,14 @@ func connectError(err error, server string, a access) error {
 			e.Cert.NotBefore.UTC().Format(time.RFC3339), e.Cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return fmt.Errorf("speak TLS: %s does not (is its port right, or is it http?)", server)
+		return fmt.Errorf("speak TLS: %s does not (is the port wrong, or is it http?)", server)
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		hint := "no client certificate is configured"
 		if a.certOrigin != "" {
 			hint = fmt.Sprintf("is the client certificate in %s valid, and of a CA that the server trusts?", a.certOrigin)
 		}
-		return fmt.Errorf("the server refused the TLS handshake: %v (%s)", e.Err, hint)
+		return fmt.Errorf("the server rejected the TLS handshake: %v (%s)", e.Err, hint)
 	}
 	return nil
 }

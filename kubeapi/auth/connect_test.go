@@ -66,18 +66,18 @@ func TestConnectErrorsSayWhatToDo(t *testing.T) {
 		{
 			name: "a server without TLS",
 			err:  tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"},
-			want: "speak TLS: " + server + " does not (is its port right, or is it http?)",
+			want: "speak TLS: " + server + " does not (is the port wrong, or is it http?)",
 		},
 		{
 			name:   "a client certificate that is refused",
 			err:    refused,
 			access: access{certOrigin: "/etc/podgate/tls.crt"},
-			want:   "the server refused the TLS handshake: tls: bad certificate (is the client certificate in /etc/podgate/tls.crt valid, and of a CA that the server trusts?)",
+			want:   "the server rejected the TLS handshake: tls: bad certificate (is the client certificate in /etc/podgate/tls.crt valid, and of a CA that the server trusts?)",
 		},
 		{
 			name: "a client certificate that is missing",
 			err:  refused,
-			want: "the server refused the TLS handshake: tls: bad certificate (no client certificate is configured)",
+			want: "the server rejected the TLS handshake: tls: bad certificate (no client certificate is configured)",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

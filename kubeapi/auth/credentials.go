@@ -13,33 +13,32 @@ import (
 	"sync"
 )
 
-// Credentials are how an API server is reached and as whom at present. As an
-// http.RoundTripper they add what every request carries, and send a request that
-// met a 401 once more when there is another credential by then. They may be used
-// concurrently.
+// Credentials are how to reach an API server and how to authenticate, at present.
+// They are an http.RoundTripper, which repeats a request that was answered with 401
+// if there is a new credential. They may be used concurrently.
 type Credentials struct {
 	cfg Config
 	log *slog.Logger
 
 	mu        sync.Mutex
-	access    access // as it was read last
+	access    access // as read last
 	token     *token // nil without
 	plugin    *execPlugin
-	shown     execStatus // what of the plugin is in transport
+	shown     execStatus // what transport has of the plugin
 	transport *http.Transport
-	failed    string // why the last reading failed, as logged; "" when it did not
+	failed    string // why the last reading failed, as logged; "" if it succeeded
 
 	counting sync.Mutex // guards answers: mu may be held while a plugin runs
 	answers  map[int]int
 }
 
-// session is what one request is sent with.
+// session is the credential of one request.
 type session struct {
 	transport *http.Transport
 	token     string // "" without
 }
 
-// New reads the kubeconfig, or the files that cfg names. It does not touch the
+// New reads the kubeconfig, or the files that cfg names. It does not use the
 // network. Errors name the file.
 func New(cfg Config, log *slog.Logger) (*Credentials, error) {
 	if err := cfg.check(); err != nil {
@@ -63,8 +62,8 @@ func New(cfg Config, log *slog.Logger) (*Credentials, error) {
 	return c, nil
 }
 
-// adopt replaces everything by a, or nothing on an error. The caller holds c.mu,
-// or is the only one to know c.
+// adopt replaces everything by a, or nothing on an error. The caller holds c.mu or is
+// New.
 func (c *Credentials) adopt(a access) error {
 	if _, err := a.urls(); err != nil {
 		return err
@@ -85,7 +84,7 @@ func (c *Credentials) adopt(a access) error {
 	return nil
 }
 
-// swap replaces the connections; what runs over the old ones goes on.
+// swap replaces the connection pool; requests on old connections continue.
 func (c *Credentials) swap(transport *http.Transport) {
 	if c.transport != nil {
 		c.transport.CloseIdleConnections()
@@ -102,43 +101,44 @@ func (c *Credentials) Servers() []*url.URL {
 	return urls
 }
 
-// Files returns the paths of the files that all of this is read from, at present: a
-// kubeconfig that changes may name others.
+// Files returns the paths of the files that were read. A kubeconfig that changes may
+// name others.
 func (c *Credentials) Files() []string { return slices.Clone(c.current().files) }
 
-// Name names what the server is shown, for errors; "" is nothing.
+// Name names the credential, for errors, such as "the token in /etc/podgate/token"; it
+// is "" without one.
 func (c *Credentials) Name() string { return c.current().credential() }
 
-// Explain returns what err, of a request to server, means to whoever configured the
-// connection; nil when it has nothing to do with names or certificates.
+// Explain returns err, of a request to server, with what an operator can do about it;
+// nil if it is not about names or certificates.
 func (c *Credentials) Explain(err error, server string) error {
 	return connectError(err, server, c.current())
 }
 
-// Answers returns how many requests were answered with each code, 0 for those
-// without an answer.
+// Answers returns the number of requests by the HTTP status code of the answer; 0 is
+// no answer.
 func (c *Credentials) Answers() map[int]int {
 	c.counting.Lock()
 	defer c.counting.Unlock()
 	return maps.Clone(c.answers)
 }
 
-// Transport returns the connections that requests use at present. A test may
-// change how it dials before the first one.
+// Transport returns the present connection pool. A test may change it before the
+// first request.
 func (c *Credentials) Transport() *http.Transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.transport
 }
 
-// current returns a copy of what was read last.
+// current returns what was read last.
 func (c *Credentials) current() access {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.access
 }
 
-// session returns what the next request is sent with.
+// session returns the credential of the next request.
 func (c *Credentials) session(ctx context.Context) (session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,15 +161,15 @@ func (c *Credentials) sessionLocked(ctx context.Context) (session, error) {
 	return session{c.transport, ""}, nil
 }
 
-// showCertificate makes new connections when the plugin has another client
-// certificate: one that is in use keeps the old one.
+// showCertificate makes a new connection pool if the plugin has a new client
+// certificate: a connection keeps the one that it was made with.
 func (c *Credentials) showCertificate() error {
 	have := c.plugin.have
 	if have.Cert == c.shown.Cert && have.Key == c.shown.Key {
 		return nil
 	}
 	a := c.access
-	a.cert, a.key, a.certOrigin = []byte(have.Cert), []byte(have.Key), "the credential plugin's answer"
+	a.cert, a.key, a.certOrigin = []byte(have.Cert), []byte(have.Key), "the output of the credential plugin"
 	transport, err := a.transport()
 	if err != nil {
 		return &credentialError{err}
@@ -179,26 +179,25 @@ func (c *Credentials) showCertificate() error {
 	return nil
 }
 
-// after401 returns what to try after the server refused a request, and whether
-// that differs.
-func (c *Credentials) after401(ctx context.Context, refused session) (session, bool) {
+// after401 returns the credential to try after a 401, and whether it differs from the
+// one that was rejected.
+func (c *Credentials) after401(ctx context.Context, rejected session) (session, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.transport == refused.transport {
+	if c.transport == rejected.transport {
 		c.reread()
 	}
 	if c.token != nil {
-		c.token.after401(refused.token)
+		c.token.after401(rejected.token)
 	}
-	if c.plugin != nil && c.plugin.have.Token == refused.token {
+	if c.plugin != nil && c.plugin.have.Token == rejected.token {
 		c.plugin.stale = true
 	}
 	s, err := c.sessionLocked(ctx)
-	return s, err == nil && s != refused
+	return s, err == nil && s != rejected
 }
 
-// Refresh reads everything again. What cannot be read, which is logged, stays as
-// it was.
+// Refresh re-reads all files. What cannot be read is logged and stays as it was.
 func (c *Credentials) Refresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,9 +207,9 @@ func (c *Credentials) Refresh() {
 	}
 }
 
-// reread reads the files again and adopts what changed; on an error everything
-// stays as it is, which is logged once: a certificate may be written before its
-// key. The caller holds c.mu.
+// reread re-reads the files and adopts what changed. On an error, which is logged
+// once, everything stays as it was: a certificate may be written before its key. The
+// caller holds c.mu.
 func (c *Credentials) reread() {
 	a, err := c.cfg.read()
 	if err == nil && reflect.DeepEqual(a, c.access) {
@@ -247,7 +246,7 @@ func (c *Credentials) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// send sends a copy of req, as http.RoundTripper demands.
+// send sends a copy of req: an http.RoundTripper may not change it.
 func (c *Credentials) send(req *http.Request, s session) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", c.cfg.UserAgent)

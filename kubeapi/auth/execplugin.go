@@ -18,10 +18,10 @@ import (
 const (
 	// execTimeout is how long a credential plugin may run.
 	execTimeout = 30 * time.Second
-	// execPause is how long after a run the plugin is not run again because the
-	// server, or the plugin itself, refused.
+	// execPause is the shortest time from one run to the next, whether the server or
+	// the plugin failed.
 	execPause = 5 * time.Second
-	// execEarly is how long before its expiry a credential is renewed.
+	// execEarly is how long before it expires a credential is renewed.
 	execEarly = 10 * time.Second
 )
 
@@ -31,12 +31,12 @@ type execConfig struct {
 	APIVersion string
 	Command    string // a path, or a name that is looked up in PATH
 	Args       []string
-	Env        []string // NAME=value, added to ours
+	Env        []string // NAME=value, added to podgate's own
 	Hint       string   // installHint, first line
 	Cluster    *execCluster
 }
 
-// execCluster is what a plugin is told with provideClusterInfo.
+// execCluster is what a plugin receives with provideClusterInfo.
 type execCluster struct {
 	Server        string `json:"server"`
 	TLSServerName string `json:"tls-server-name,omitempty"`
@@ -45,8 +45,8 @@ type execCluster struct {
 	ProxyURL      string `json:"proxy-url,omitempty"`
 }
 
-// execCredential is what a plugin reads in KUBERNETES_EXEC_INFO and prints
-// (client.authentication.k8s.io/v1 and v1beta1, which differ in nothing here).
+// execCredential is what a plugin reads in KUBERNETES_EXEC_INFO, and what it prints
+// (client.authentication.k8s.io/v1 and v1beta1, which are equal here).
 type execCredential struct {
 	APIVersion string      `json:"apiVersion"`
 	Kind       string      `json:"kind"`
@@ -66,19 +66,19 @@ type execStatus struct {
 	Key        string     `json:"clientKeyData,omitempty"`         // PEM
 }
 
-// execPlugin is a credential plugin and what it said last. It may not be used
+// execPlugin is a credential plugin and its last output. It may not be used
 // concurrently.
 type execPlugin struct {
 	config execConfig
 
 	have   execStatus // zero before the first run
 	ran    time.Time
-	stale  bool  // the server refused what is had
+	stale  bool  // the server rejected have
 	failed error // of the last run
 }
 
-// refresh runs the plugin when there is no credential, or it has expired or was
-// refused.
+// refresh runs the plugin if there is no credential, or if it has expired or was
+// rejected.
 func (p *execPlugin) refresh(ctx context.Context) error {
 	now := time.Now()
 	expired := p.have.Expiration != nil && now.After(p.have.Expiration.Add(-execEarly))
@@ -101,8 +101,7 @@ func (p *execPlugin) refresh(ctx context.Context) error {
 	return nil
 }
 
-// run runs the plugin once. What it prints is never part of an error: it is a
-// secret.
+// run runs the plugin once. Its output is a secret and never part of an error.
 func (p *execPlugin) run(ctx context.Context) (execStatus, error) {
 	limited, cancel := context.WithTimeout(ctx, execTimeout)
 	defer cancel()
@@ -126,14 +125,14 @@ func (p *execPlugin) run(ctx context.Context) (execStatus, error) {
 	case errors.Is(err, os.ErrNotExist):
 		return execStatus{}, errors.New("no such file" + inBrackets(p.config.Hint))
 	case limited.Err() != nil:
-		return execStatus{}, fmt.Errorf("not done after %v", execTimeout)
+		return execStatus{}, fmt.Errorf("it did not end within %v", execTimeout)
 	case err != nil:
 		return execStatus{}, fmt.Errorf("%v: %s", err, cmp.Or(firstLine(stderr.String()), "it printed no reason"))
 	}
 	return p.read(stdout.Bytes())
 }
 
-// read reads what the plugin printed.
+// read decodes the output of the plugin.
 func (p *execPlugin) read(text []byte) (execStatus, error) {
 	var c execCredential
 	if err := json.Unmarshal(text, &c); err != nil {
@@ -155,8 +154,8 @@ type credentialError struct{ err error }
 
 func (e *credentialError) Error() string { return e.err.Error() }
 
-// Unavailable reports whether err is of a request that was not sent for want of a
-// credential.
+// Unavailable reports whether err is caused by a credential plugin, so that no request
+// was sent.
 func Unavailable(err error) bool {
 	_, ok := errors.AsType[*credentialError](err)
 	return ok

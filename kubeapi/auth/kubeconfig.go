@@ -52,7 +52,7 @@ type kubeconfigUser struct {
 	Token     string `json:"token"`
 	TokenFile string `json:"tokenFile"`
 
-	// Refused, because leaving them out would act as somebody else.
+	// Rejected, because without them the requests would be those of another user.
 	Username     string `json:"username"`
 	Password     string `json:"password"`
 	As           string `json:"as"`
@@ -167,8 +167,8 @@ func (k *kubeconfig) cluster(name string) (kubeconfigCluster, error) {
 	return kubeconfigCluster{}, fmt.Errorf("no cluster %q", name)
 }
 
-// user returns the user, unless it logs in by a way that is not supported. A
-// context may name no user: it is anonymous.
+// user returns the user, or an error if its credential is not supported. A context
+// without a user is anonymous.
 func (k *kubeconfig) user(name string) (kubeconfigUser, error) {
 	if name == "" {
 		return kubeconfigUser{}, nil
@@ -187,9 +187,9 @@ func (u kubeconfigUser) check(name string) error {
 	case u.Exec != nil && u.Exec.check() != nil:
 		return fmt.Errorf("user %q: exec: %v", name, u.Exec.check())
 	case u.AuthProvider != nil:
-		return fmt.Errorf("user %q: auth-provider is not supported, and gone from Kubernetes 1.26 on (%s)", name, remedy)
+		return fmt.Errorf("user %q: auth-provider is not supported, and was removed in Kubernetes 1.26 (%s)", name, remedy)
 	case u.Username != "" || u.Password != "":
-		return fmt.Errorf("user %q: username and password are not supported, and gone from Kubernetes 1.19 on (%s)", name, remedy)
+		return fmt.Errorf("user %q: username and password are not supported, and were removed in Kubernetes 1.19 (%s)", name, remedy)
 	case u.As != "":
 		return fmt.Errorf("user %q: impersonation by as is not supported (%s of that user itself)", name, remedy)
 	}
@@ -204,13 +204,13 @@ func (e *kubeconfigExec) check() error {
 	case e.APIVersion != group+"v1" && e.APIVersion != group+"v1beta1":
 		return fmt.Errorf("apiVersion %q is not supported (%[2]sv1 and %[2]sv1beta1 are)", e.APIVersion, group)
 	case e.InteractiveMode == "Always":
-		return fmt.Errorf("%q wants to ask somebody, and nobody is there (interactiveMode: Always)", e.Command)
+		return fmt.Errorf("%q needs a terminal, which a daemon does not have (interactiveMode: Always)", e.Command)
 	}
 	return nil
 }
 
-// kubeconfigFiles reads what a kubeconfig gives inline or as a file, up to the
-// first error.
+// kubeconfigFiles reads what a kubeconfig has inline or in a file, up to the first
+// error.
 type kubeconfigFiles struct {
 	path string
 	read []string // paths, the kubeconfig's first
@@ -226,8 +226,8 @@ func (f *kubeconfigFiles) resolve(name string) string {
 	return filepath.Join(filepath.Dir(f.path), name)
 }
 
-// content returns the content of a key and where it comes from. The inline data
-// beats the file; nil when neither is set.
+// content returns the content of a key and its origin, for errors. Inline data is
+// preferred to a file; nil if neither is set.
 func (f *kubeconfigFiles) content(key, file, data string) (content []byte, origin string) {
 	switch {
 	case f.err != nil || file == "" && data == "":
@@ -247,7 +247,7 @@ func (f *kubeconfigFiles) content(key, file, data string) (content []byte, origi
 	return content, f.resolve(file)
 }
 
-// plugin returns e as it is run for the cluster of a. A command with a slash is
+// plugin returns how to run e for the cluster of a. A command with a slash is
 // relative to the kubeconfig.
 func (f *kubeconfigFiles) plugin(e *kubeconfigExec, a access) *execConfig {
 	config := &execConfig{

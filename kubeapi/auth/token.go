@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// tokenMaxAge is how long a token file is trusted before it is read again, as
-// client-go does (transport/token_source.go). An expired token keeps working
-// for a minute.
+// tokenMaxAge is the time from one re-read of a token file to the next, as in
+// client-go (transport/token_source.go). An expired token works for another minute.
 const tokenMaxAge = time.Minute
 
-// token is a bearer token, from a file that is read again or fixed. It may be
-// used concurrently.
+// token is a bearer token: fixed, or of a file that is re-read. It may be used
+// concurrently.
 type token struct {
 	file string // "" when fixed
 	log  *slog.Logger
@@ -25,10 +24,10 @@ type token struct {
 	mu     sync.Mutex
 	value  string
 	read   time.Time
-	failed bool // the last reading of the file, which was told
+	failed bool // the last reading failed; logged
 }
 
-// newToken returns the token of a, or nil when it has none.
+// newToken returns the token of a, or nil.
 func newToken(a access, log *slog.Logger) (*token, error) {
 	if a.tokenFile == "" {
 		if a.token == "" {
@@ -58,7 +57,7 @@ func readToken(file string) (string, error) {
 	return string(value), nil
 }
 
-// current returns the token, read again when it is older than a minute.
+// current returns the token, re-read if that was a minute ago.
 func (t *token) current() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,18 +67,18 @@ func (t *token) current() string {
 	return t.value
 }
 
-// after401 returns what to try after the server refused a token, and whether
-// that differs.
-func (t *token) after401(refused string) (string, bool) {
+// after401 returns the token to try after a 401, and whether it differs from the one
+// that was rejected.
+func (t *token) after401(rejected string) (string, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.file != "" && t.value == refused {
+	if t.file != "" && t.value == rejected {
 		t.reread()
 	}
-	return t.value, t.value != refused
+	return t.value, t.value != rejected
 }
 
-// reread keeps the token it has when the file cannot be read.
+// reread keeps the token if the file cannot be read.
 func (t *token) reread() {
 	value, err := readToken(t.file)
 	t.read = time.Now()
