@@ -92,7 +92,7 @@ func protoList(b *testing.B, text []byte) []byte {
 	b.Helper()
 	var list struct {
 		Items []struct {
-			wireSlice
+			jsonSlice
 			Metadata struct {
 				Name, Namespace, UID, ResourceVersion string
 				Labels                                map[string]string

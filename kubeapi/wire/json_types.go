@@ -13,6 +13,9 @@ const (
 	// localPolicy is spec.externalTrafficPolicy of a Service whose node ports do
 	// not lead to pods of other nodes.
 	localPolicy = "Local"
+	// excludeLabel keeps a node out of load balancers, whatever its value
+	// (Kubernetes "Well-Known Labels, Annotations and Taints").
+	excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers"
 	// lastApplied is the annotation in which kubectl keeps a second copy of the
 	// whole object; it is not read.
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -24,7 +27,7 @@ const (
 // rest is skipped while decoding. null reads as absent everywhere: a Service
 // scaled to zero has "endpoints": null and "ports": null.
 
-type wireMeta struct {
+type jsonMeta struct {
 	Namespace         string            `json:"namespace"`
 	Name              string            `json:"name"`
 	UID               string            `json:"uid"`
@@ -33,25 +36,25 @@ type wireMeta struct {
 	Annotations       map[string]string `json:"annotations"`
 }
 
-type wireService struct {
-	Metadata wireMeta `json:"metadata"`
+type jsonService struct {
+	Metadata jsonMeta `json:"metadata"`
 	Spec     struct {
 		Type                  string            `json:"type"`
 		ClusterIP             string            `json:"clusterIP"`
 		SessionAffinity       string            `json:"sessionAffinity"`
 		ExternalTrafficPolicy string            `json:"externalTrafficPolicy"`
-		SessionAffinityConfig wireAffinity      `json:"sessionAffinityConfig"`
-		Ports                 []wireServicePort `json:"ports"`
+		SessionAffinityConfig jsonAffinity      `json:"sessionAffinityConfig"`
+		Ports                 []jsonServicePort `json:"ports"`
 	} `json:"spec"`
 }
 
-type wireAffinity struct {
+type jsonAffinity struct {
 	ClientIP struct {
 		TimeoutSeconds int32 `json:"timeoutSeconds"`
 	} `json:"clientIP"`
 }
 
-type wireServicePort struct {
+type jsonServicePort struct {
 	Name        string `json:"name"`
 	Protocol    string `json:"protocol"`
 	AppProtocol string `json:"appProtocol"`
@@ -59,7 +62,7 @@ type wireServicePort struct {
 	NodePort    int32  `json:"nodePort"`
 }
 
-type wireSlice struct {
+type jsonSlice struct {
 	Metadata struct {
 		Namespace       string            `json:"namespace"`
 		Name            string            `json:"name"`
@@ -67,17 +70,17 @@ type wireSlice struct {
 		Labels          map[string]string `json:"labels"`
 	} `json:"metadata"`
 	AddressType string             `json:"addressType"`
-	Ports       []wireEndpointPort `json:"ports"`
-	Endpoints   []wireEndpoint     `json:"endpoints"`
+	Ports       []jsonEndpointPort `json:"ports"`
+	Endpoints   []jsonEndpoint     `json:"endpoints"`
 }
 
-type wireEndpointPort struct {
+type jsonEndpointPort struct {
 	Name     string `json:"name"`
 	Protocol string `json:"protocol"`
 	Port     int32  `json:"port"` // absent: all ports
 }
 
-type wireEndpoint struct {
+type jsonEndpoint struct {
 	Addresses  []string `json:"addresses"`
 	Conditions struct {
 		Ready       *bool `json:"ready"`
@@ -91,11 +94,11 @@ type wireEndpoint struct {
 	} `json:"targetRef"`
 }
 
-func (w *wireService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
+func (w *jsonService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
 
 // service returns what podgate reads of w. Ports out of range, which the API
 // server never stores, are skipped.
-func (w *wireService) service(in Interner) *Service {
+func (w *jsonService) service(in Interner) *Service {
 	created, _ := time.Parse(time.RFC3339, w.Metadata.CreationTimestamp) // zero when absent
 	s := &Service{
 		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
@@ -129,11 +132,11 @@ func (w *wireService) service(in Interner) *Service {
 	return s
 }
 
-func (w *wireSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
+func (w *jsonSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
 
 // slice returns what podgate reads of w. Endpoints of an FQDN slice, and those
 // whose first address is none, are skipped.
-func (w *wireSlice) slice(in Interner) *EndpointSlice {
+func (w *jsonSlice) slice(in Interner) *EndpointSlice {
 	s := &EndpointSlice{
 		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
 		ResourceVersion: w.Metadata.ResourceVersion,
@@ -171,7 +174,7 @@ func (s *EndpointSlice) withoutEmpty() *EndpointSlice {
 
 // endpoint returns w with the conditions as the API defines them when absent
 // (Kubernetes API reference, EndpointConditions), and false without an address.
-func (w *wireEndpoint) endpoint(in Interner) (Endpoint, bool) {
+func (w *jsonEndpoint) endpoint(in Interner) (Endpoint, bool) {
 	if len(w.Addresses) == 0 {
 		return Endpoint{}, false
 	}
@@ -205,4 +208,61 @@ func portNumber(n int32) (uint16, bool) {
 		return 0, false
 	}
 	return uint16(n), true
+}
+
+type jsonNode struct {
+	Metadata struct {
+		Name            string            `json:"name"`
+		ResourceVersion string            `json:"resourceVersion"`
+		Labels          map[string]string `json:"labels"`
+	} `json:"metadata"`
+	Spec struct {
+		PodCIDRs []string `json:"podCIDRs"`
+	} `json:"spec"`
+	Status struct {
+		Addresses  []jsonTyped `json:"addresses"`
+		Conditions []jsonTyped `json:"conditions"`
+	} `json:"status"`
+}
+
+// jsonTyped is an address or a condition of a Node.
+type jsonTyped struct {
+	Type    string `json:"type"`
+	Address string `json:"address"`
+	Status  string `json:"status"`
+}
+
+func (w *jsonNode) key() Key { return Key{Name: w.Metadata.Name} }
+
+func (w *jsonNode) node() *Node {
+	n := &Node{Name: w.Metadata.Name, ResourceVersion: w.Metadata.ResourceVersion}
+	_, n.Excluded = w.Metadata.Labels[excludeLabel]
+	for _, cidr := range w.Spec.PodCIDRs {
+		n.addPodCIDR(cidr)
+	}
+	for _, a := range w.Status.Addresses {
+		n.addAddress(a.Type, a.Address)
+	}
+	for _, c := range w.Status.Conditions {
+		n.addCondition(c.Type, c.Status)
+	}
+	return n
+}
+
+func (n *Node) addAddress(kind, text string) {
+	if addr, err := netip.ParseAddr(text); kind == "InternalIP" && err == nil && !n.Addr.IsValid() {
+		n.Addr = addr.Unmap()
+	}
+}
+
+func (n *Node) addPodCIDR(text string) {
+	if cidr, err := netip.ParsePrefix(text); err == nil {
+		n.PodCIDRs = append(n.PodCIDRs, cidr)
+	}
+}
+
+func (n *Node) addCondition(kind, status string) {
+	if kind == "Ready" {
+		n.Ready = status == "True"
+	}
 }

@@ -11,26 +11,29 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Of the protobuf that Kubernetes speaks (generated.proto beside each API
-// package of k8s.io/api) only those fields are picked that make our types; the
-// rest is stepped over. The numbers of fields never change.
+// Of the protobuf that Kubernetes sends (generated.proto of each API package of
+// k8s.io/api) only the fields of our types are decoded; all others are skipped. The
+// numbers of fields never change.
 
-// protoMagic stands before every protobuf object of Kubernetes; what follows is
-// a runtime.Unknown (Kubernetes API concepts, "Protobuf encoding").
+// protoMagic begins every protobuf object of Kubernetes; a runtime.Unknown follows
+// (Kubernetes API concepts, "Protobuf encoding").
 const protoMagic = "k8s\x00"
 
-// message walks the fields of a protobuf message.
+// unknownRaw is the field of a runtime.Unknown that holds the object.
+const unknownRaw = 2
+
+// message iterates over the fields of a protobuf message.
 type message struct {
 	rest   []byte
 	num    protowire.Number // of the present field
-	bytes  []byte           // its value when that is text, bytes or a message
-	varint uint64           // its value when that is a number or a bool
-	err    error            // why it ended early; nil at the end of the message
+	bytes  []byte           // its value if that is text, bytes or a message
+	varint uint64           // its value if that is a number or a bool
+	err    *error           // is set to the first error, which ends the message
 }
 
 // next steps to the next field and reports whether there is one.
 func (m *message) next() bool {
-	if len(m.rest) == 0 || m.err != nil {
+	if len(m.rest) == 0 {
 		return false
 	}
 	m.bytes, m.varint = nil, 0
@@ -49,7 +52,7 @@ func (m *message) next() bool {
 	return m.nextOfAny()
 }
 
-// nextOfAny is next where there is a field, whatever its kind.
+// nextOfAny is next if there is a field, whatever its type.
 func (m *message) nextOfAny() bool {
 	num, typ, n := protowire.ConsumeTag(m.rest)
 	if n < 0 {
@@ -73,39 +76,55 @@ func (m *message) nextOfAny() bool {
 }
 
 func (m *message) fail(n int) bool {
-	m.err = fmt.Errorf("broken protobuf: %v", protowire.ParseError(n))
+	m.rest = nil
+	if *m.err == nil {
+		*m.err = fmt.Errorf("broken protobuf: %v", protowire.ParseError(n))
+	}
 	return false
 }
 
+// inner returns the message that the present field holds.
+func (m *message) inner() message { return message{rest: m.bytes, err: m.err} }
+
 // unwrapProto returns the object within a runtime.Unknown with its magic.
-func unwrapProto(b []byte) ([]byte, error) {
+func unwrapProto(b []byte) (raw []byte, err error) {
 	b, ok := bytes.CutPrefix(b, []byte(protoMagic))
 	if !ok {
 		return nil, errNotProto
 	}
-	var raw []byte
-	m := message{rest: b}
-	for m.next() {
+	for m := (message{rest: b, err: &err}); m.next(); {
 		if m.num == unknownRaw {
 			raw = m.bytes
 		}
 	}
-	return raw, m.err
+	return raw, err
 }
 
 var errNotProto = errors.New("not Kubernetes protobuf (does a proxy in between rewrite answers?)")
 
-// Fields of runtime.Unknown.
-const unknownRaw = 2
+// protoStatus reads a metav1.Status.
+func protoStatus(b []byte) (*Status, error) {
+	var err error
+	s := &Status{}
+	for m := (message{rest: b, err: &err}); m.next(); {
+		switch m.num {
+		case 3:
+			s.Message = string(m.bytes)
+		case 6:
+			s.Code = int(int32(m.varint))
+		}
+	}
+	return s, err
+}
 
-// protoMeta is what is read of a metav1.ObjectMeta. It stands in the buffer that
-// it was read from.
+// protoMeta is what is read of a metav1.ObjectMeta. It refers to the buffer that it
+// was read from.
 type protoMeta struct {
 	name, namespace, uid, version []byte
 
 	created     time.Time
 	service     []byte // label kubernetes.io/service-name
-	excluded    bool   // label excludeLabel stands there
+	excluded    bool   // has the label excludeLabel
 	annotations []protoEntry
 }
 
@@ -114,11 +133,9 @@ type protoEntry struct{ key, value []byte }
 
 func (w *protoMeta) key() Key { return Key{string(w.namespace), string(w.name)} }
 
-// read fills w, which is zero but for the capacity of its annotations.
-func (w *protoMeta) read(b []byte) error {
-	m := message{rest: b}
+// read fills w, which is zero except for the capacity of its annotations.
+func (w *protoMeta) read(m message) {
 	for m.next() {
-		var err error
 		switch m.num {
 		case 1:
 			w.name = m.bytes
@@ -129,46 +146,35 @@ func (w *protoMeta) read(b []byte) error {
 		case 6:
 			w.version = m.bytes
 		case 8:
-			w.created, err = protoTime(m.bytes)
+			w.created = protoTime(m.inner())
 		case 11:
-			var label protoEntry
-			label, err = readEntry(m.bytes)
-			switch string(label.key) {
+			switch label := readEntry(m.inner()); string(label.key) {
 			case serviceNameLabel:
 				w.service = label.value
 			case excludeLabel:
 				w.excluded = true
 			}
 		case 12:
-			var annotation protoEntry
-			annotation, err = readEntry(m.bytes)
-			w.annotations = append(w.annotations, annotation)
-		}
-		if err != nil {
-			return err
+			w.annotations = append(w.annotations, readEntry(m.inner()))
 		}
 	}
-	return m.err
 }
 
 // protoTime reads a metav1.Time, whole seconds; empty is the zero time.
-func protoTime(b []byte) (time.Time, error) {
-	if len(b) == 0 {
-		return time.Time{}, nil
+func protoTime(m message) time.Time {
+	if len(m.rest) == 0 {
+		return time.Time{}
 	}
 	var seconds int64
-	m := message{rest: b}
 	for m.next() {
 		if m.num == 1 {
 			seconds = int64(m.varint)
 		}
 	}
-	return time.Unix(seconds, 0).UTC(), m.err
+	return time.Unix(seconds, 0).UTC()
 }
 
-func readEntry(b []byte) (protoEntry, error) {
-	var e protoEntry
-	m := message{rest: b}
+func readEntry(m message) (e protoEntry) {
 	for m.next() {
 		switch m.num {
 		case 1:
@@ -177,5 +183,5 @@ func readEntry(b []byte) (protoEntry, error) {
 			e.value = m.bytes
 		}
 	}
-	return e, m.err
+	return e
 }

@@ -90,8 +90,7 @@ func (d *protoPage) list(p *protoReader, end uint64) (next string, err error) {
 
 // listMeta reads a metav1.ListMeta.
 func (d *protoPage) listMeta(b []byte) (next string, err error) {
-	m := message{rest: b}
-	for m.next() {
+	for m := (message{rest: b, err: &err}); m.next(); {
 		switch m.num {
 		case 2:
 			d.into.Version = string(m.bytes)
@@ -99,7 +98,7 @@ func (d *protoPage) listMeta(b []byte) (next string, err error) {
 			next = string(m.bytes)
 		}
 	}
-	return next, m.err
+	return next, err
 }
 
 func (d *protoPage) item(b []byte) error {

@@ -4,39 +4,34 @@ package wire
 
 import "time"
 
-// protoDecoder reads objects out of buffers that are used again: what it returns
-// shares nothing with them. It may not be used concurrently.
+// protoDecoder decodes objects from buffers that are reused: what it returns shares
+// nothing with them. It may not be used concurrently.
 type protoDecoder struct {
 	resource Resource
 	strings  Interner
 
 	meta protoMeta
 	pods podNames
+	err  error // of the present object
 }
 
-// object reads one object. On an error the key is what could be read of it,
-// possibly none.
-func (d *protoDecoder) object(b []byte) (Object, Key, error) {
-	d.meta = protoMeta{annotations: d.meta.annotations[:0]}
-	if d.resource == Services {
-		s, err := d.service(b)
-		if err != nil {
-			return nil, d.meta.key(), err
-		}
-		return s, s.Key, nil
+// object decodes one object. On an error the key is what could be read of it, possibly
+// nothing.
+func (d *protoDecoder) object(b []byte) (o Object, _ Key, _ error) {
+	d.meta, d.err = protoMeta{annotations: d.meta.annotations[:0]}, nil
+	m := message{rest: b, err: &d.err}
+	switch d.resource {
+	case Services:
+		o = d.service(m)
+	case Nodes:
+		o = d.node(m)
+	default:
+		o = d.slice(m)
 	}
-	if d.resource == Nodes {
-		n, err := d.node(b)
-		if err != nil {
-			return nil, d.meta.key(), err
-		}
-		return n, n.ObjectKey(), nil
+	if d.err != nil {
+		return nil, d.meta.key(), d.err
 	}
-	s, err := d.slice(b)
-	if err != nil {
-		return nil, d.meta.key(), err
-	}
-	return s, s.Key, nil
+	return o, o.ObjectKey(), nil
 }
 
 // key returns the key of the object whose metadata was read.
@@ -45,19 +40,14 @@ func (d *protoDecoder) key() Key {
 }
 
 // service reads a core/v1 Service.
-func (d *protoDecoder) service(b []byte) (*Service, error) {
+func (d *protoDecoder) service(m message) *Service {
 	s := &Service{}
-	m := message{rest: b}
 	for m.next() {
-		var err error
 		switch m.num {
 		case 1:
-			err = d.meta.read(m.bytes)
+			d.meta.read(m.inner())
 		case 2:
-			err = d.serviceSpec(m.bytes, s)
-		}
-		if err != nil {
-			return nil, err
+			d.serviceSpec(m.inner(), s)
 		}
 	}
 	s.Key = d.key()
@@ -73,16 +63,14 @@ func (d *protoDecoder) service(b []byte) (*Service, error) {
 		}
 		s.Annotations[d.strings.ofBytes(a.key)] = string(a.value)
 	}
-	return s, m.err
+	return s
 }
 
-func (d *protoDecoder) serviceSpec(b []byte, s *Service) error {
-	m := message{rest: b}
+func (d *protoDecoder) serviceSpec(m message, s *Service) {
 	for m.next() {
-		var err error
 		switch m.num {
 		case 1:
-			err = d.servicePort(m.bytes, s)
+			d.servicePort(m.inner(), s)
 		case 3:
 			s.ClusterIP = string(m.bytes)
 		case 4:
@@ -92,19 +80,14 @@ func (d *protoDecoder) serviceSpec(b []byte, s *Service) error {
 		case 11:
 			s.Local = string(m.bytes) == localPolicy
 		case 14:
-			s.AffinityTimeout, err = affinityTimeout(m.bytes)
-		}
-		if err != nil {
-			return err
+			s.AffinityTimeout = affinityTimeout(m.inner())
 		}
 	}
-	return m.err
 }
 
-func (d *protoDecoder) servicePort(b []byte, s *Service) error {
+func (d *protoDecoder) servicePort(m message, s *Service) {
 	var p ServicePort
 	var port, nodePort int32
-	m := message{rest: b}
 	for m.next() {
 		switch m.num {
 		case 1:
@@ -124,26 +107,19 @@ func (d *protoDecoder) servicePort(b []byte, s *Service) error {
 		p.NodePort, _ = portNumber(nodePort)
 		s.Ports = append(s.Ports, p)
 	}
-	return m.err
 }
 
 // affinityTimeout reads a SessionAffinityConfig.
-func affinityTimeout(b []byte) (time.Duration, error) {
-	var seconds int32
-	m := message{rest: b}
+func affinityTimeout(m message) (timeout time.Duration) {
 	for m.next() {
 		if m.num != 1 {
 			continue
 		}
-		client := message{rest: m.bytes}
-		for client.next() {
+		for client := m.inner(); client.next(); {
 			if client.num == 1 {
-				seconds = int32(client.varint)
+				timeout = time.Duration(int32(client.varint)) * time.Second
 			}
 		}
-		if client.err != nil {
-			return 0, client.err
-		}
 	}
-	return time.Duration(seconds) * time.Second, m.err
+	return timeout
 }

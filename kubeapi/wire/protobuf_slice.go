@@ -2,13 +2,10 @@
 
 package wire
 
-// slice reads a discovery.k8s.io/v1 EndpointSlice.
-func (d *protoDecoder) slice(b []byte) (*EndpointSlice, error) {
+// slice reads a discovery.k8s.io/v1 EndpointSlice, in two passes: the first counts.
+func (d *protoDecoder) slice(m message) *EndpointSlice {
 	s := &EndpointSlice{}
-	endpoints, ports, err := d.sliceHead(b, s)
-	if err != nil {
-		return nil, err
-	}
+	endpoints, ports := d.sliceHead(m, s)
 	s.Key = d.key()
 	s.ResourceVersion = string(d.meta.version)
 	s.Service = string(d.meta.service)
@@ -22,29 +19,24 @@ func (d *protoDecoder) slice(b []byte) (*EndpointSlice, error) {
 		s.Ports = make([]EndpointPort, 0, ports)
 	}
 	d.pods.reset()
-	m := message{rest: b}
 	for m.next() {
 		switch {
 		case m.num == 2 && endpoints > 0:
-			err = d.endpoint(m.bytes, s)
+			d.endpoint(m.inner(), s)
 		case m.num == 3:
-			err = d.endpointPort(m.bytes, s)
-		}
-		if err != nil {
-			return nil, err
+			d.endpointPort(m.inner(), s)
 		}
 	}
 	d.pods.assign(s.Endpoints)
-	return s.withoutEmpty(), nil
+	return s.withoutEmpty()
 }
 
-// sliceHead reads all of a slice but its endpoints and ports, which it counts.
-func (d *protoDecoder) sliceHead(b []byte, s *EndpointSlice) (endpoints, ports int, err error) {
-	m := message{rest: b}
+// sliceHead reads all of a slice except its endpoints and ports, which it counts.
+func (d *protoDecoder) sliceHead(m message, s *EndpointSlice) (endpoints, ports int) {
 	for m.next() {
 		switch m.num {
 		case 1:
-			err = d.meta.read(m.bytes)
+			d.meta.read(m.inner())
 		case 2:
 			endpoints++
 		case 3:
@@ -52,17 +44,13 @@ func (d *protoDecoder) sliceHead(b []byte, s *EndpointSlice) (endpoints, ports i
 		case 4:
 			s.AddressType = d.strings.ofBytes(m.bytes)
 		}
-		if err != nil {
-			return 0, 0, err
-		}
 	}
-	return endpoints, ports, m.err
+	return endpoints, ports
 }
 
-func (d *protoDecoder) endpointPort(b []byte, s *EndpointSlice) error {
+func (d *protoDecoder) endpointPort(m message, s *EndpointSlice) {
 	var p EndpointPort
 	var port int32
-	m := message{rest: b}
 	for m.next() {
 		switch m.num {
 		case 1:
@@ -77,54 +65,43 @@ func (d *protoDecoder) endpointPort(b []byte, s *EndpointSlice) error {
 	if p.Port, ok = portNumber(port); ok {
 		s.Ports = append(s.Ports, p)
 	}
-	return m.err
 }
 
-// endpoint adds one endpoint to s, unless its first address is none.
-func (d *protoDecoder) endpoint(b []byte, s *EndpointSlice) error {
+// endpoint adds one endpoint to s, unless its first address is invalid.
+func (d *protoDecoder) endpoint(m message, s *EndpointSlice) {
 	var e Endpoint
 	var address, pod []byte
 	conditions := absentConditions()
-	m := message{rest: b}
 	for m.next() {
-		var err error
 		switch m.num {
 		case 1:
 			if address == nil {
 				address = m.bytes
 			}
 		case 2:
-			err = conditions.read(m.bytes)
+			conditions.read(m.inner())
 		case 4:
-			pod, err = podName(m.bytes)
+			pod = podName(m.inner())
 		case 6:
 			e.Node = d.strings.ofBytes(m.bytes)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	if m.err != nil {
-		return m.err
 	}
 	addr, err := parseAddr(address)
 	if err != nil {
-		return nil
+		return
 	}
 	e.Addr = addr.Unmap()
 	e.Ready, e.Serving, e.Terminating = conditions.resolve()
 	s.Endpoints = append(s.Endpoints, e)
 	d.pods.add(pod)
-	return nil
 }
 
-// conditions are EndpointConditions; what is absent is negative.
+// conditions are EndpointConditions: 1 is true, 0 false, -1 absent.
 type conditions struct{ ready, serving, terminating int8 }
 
 func absentConditions() conditions { return conditions{-1, -1, -1} }
 
-func (c *conditions) read(b []byte) error {
-	m := message{rest: b}
+func (c *conditions) read(m message) {
 	for m.next() {
 		var value int8
 		if m.varint != 0 {
@@ -139,7 +116,6 @@ func (c *conditions) read(b []byte) error {
 			c.terminating = value
 		}
 	}
-	return m.err
 }
 
 // resolve returns the conditions as the API defines them when absent (Kubernetes
@@ -150,10 +126,9 @@ func (c conditions) resolve() (ready, serving, terminating bool) {
 	return ready, serving, c.terminating == 1
 }
 
-// podName reads an ObjectReference: its name if it is of a Pod, else nil.
-func podName(b []byte) ([]byte, error) {
-	var kind, name []byte
-	m := message{rest: b}
+// podName returns the name in an ObjectReference to a Pod, else nil.
+func podName(m message) (name []byte) {
+	var kind []byte
 	for m.next() {
 		switch m.num {
 		case 1:
@@ -163,9 +138,9 @@ func podName(b []byte) ([]byte, error) {
 		}
 	}
 	if string(kind) != "Pod" {
-		name = nil
+		return nil
 	}
-	return name, m.err
+	return name
 }
 
 // podNames gathers the names of one slice's pods, so that they are kept in one

@@ -49,20 +49,25 @@ func (d *protoEvents) frame() ([]byte, error) {
 
 // event reads a metav1.WatchEvent.
 func (d *protoEvents) event(frame []byte) (e Event, key Key, err error) {
-	var extension []byte
-	m := message{rest: frame}
-	for m.next() {
+	var extension message
+	for m := (message{rest: frame, err: &err}); m.next(); {
 		switch m.num {
 		case 1:
 			e.Kind = d.decoder.strings.ofBytes(m.bytes)
 		case 2:
-			extension = m.bytes
+			extension = m.inner()
 		}
 	}
-	if m.err != nil {
-		return e, Key{}, m.err
+	var wrapped []byte // in a runtime.RawExtension
+	for extension.next() {
+		if extension.num == 1 {
+			wrapped = extension.bytes
+		}
 	}
-	raw, err := unwrapExtension(extension)
+	if err != nil {
+		return e, Key{}, err
+	}
+	raw, err := unwrapProto(wrapped)
 	if err != nil {
 		return e, Key{}, err
 	}
@@ -77,53 +82,19 @@ func (d *protoEvents) event(frame []byte) (e Event, key Key, err error) {
 	return e, key, err
 }
 
-// unwrapExtension returns the object within a runtime.RawExtension.
-func unwrapExtension(b []byte) ([]byte, error) {
-	var raw []byte
-	m := message{rest: b}
-	for m.next() {
-		if m.num == 1 {
-			raw = m.bytes
-		}
-	}
-	if m.err != nil {
-		return nil, m.err
-	}
-	return unwrapProto(raw)
-}
-
-// Bookmark reads the metadata of an object that has nothing else.
-func (d *protoDecoder) bookmark(b []byte) (Bookmark, error) {
+// bookmark reads the metadata of an object that has nothing else.
+func (d *protoDecoder) bookmark(b []byte) (mark Bookmark, err error) {
 	d.meta = protoMeta{annotations: d.meta.annotations[:0]}
-	m := message{rest: b}
-	for m.next() {
-		if m.num != 1 {
-			continue
-		}
-		if err := d.meta.read(m.bytes); err != nil {
-			return Bookmark{}, err
+	for m := (message{rest: b, err: &err}); m.next(); {
+		if m.num == 1 {
+			d.meta.read(m.inner())
 		}
 	}
-	mark := Bookmark{Version: string(d.meta.version)}
+	mark.Version = string(d.meta.version)
 	for _, a := range d.meta.annotations {
 		if string(a.key) == initialEventsEnd {
 			mark.Listed = string(a.value) == "true"
 		}
 	}
-	return mark, m.err
-}
-
-// protoStatus reads a metav1.Status.
-func protoStatus(b []byte) (*Status, error) {
-	e := &Status{}
-	m := message{rest: b}
-	for m.next() {
-		switch m.num {
-		case 3:
-			e.Message = string(m.bytes)
-		case 6:
-			e.Code = int(int32(m.varint))
-		}
-	}
-	return e, m.err
+	return mark, err
 }

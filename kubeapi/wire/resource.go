@@ -33,19 +33,19 @@ func (r Resource) String() string {
 func (r Resource) decode(unmarshal func(any) error, in Interner) (Object, Key, error) {
 	switch r {
 	case Services:
-		var w wireService
+		var w jsonService
 		if err := unmarshal(&w); err != nil {
 			return nil, w.key(), plainError(err)
 		}
 		return w.service(in), w.key(), nil
 	case Nodes:
-		var w wireNode
+		var w jsonNode
 		if err := unmarshal(&w); err != nil {
 			return nil, w.key(), plainError(err)
 		}
 		return w.node(), w.key(), nil
 	}
-	var w wireSlice
+	var w jsonSlice
 	if err := unmarshal(&w); err != nil {
 		return nil, w.key(), plainError(err)
 	}

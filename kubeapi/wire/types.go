@@ -77,6 +77,17 @@ type Endpoint struct {
 	Pod         string // targetRef.name where targetRef is a Pod, else ""
 }
 
+// Node is what podgate reads of a core/v1 Node. It is never changed after it was
+// decoded.
+type Node struct {
+	Name            string
+	ResourceVersion string
+	Addr            netip.Addr     // its first InternalIP; invalid without one
+	Ready           bool           // condition Ready is True
+	PodCIDRs        []netip.Prefix // spec.podCIDRs, which not every network goes by
+	Excluded        bool           // it is to be kept out of load balancers
+}
+
 // Object is a *Service, an *EndpointSlice or a *Node.
 type Object interface {
 	ObjectKey() Key
@@ -91,3 +102,9 @@ func (s *Service) Version() string { return s.ResourceVersion }
 
 // Version returns ResourceVersion.
 func (s *EndpointSlice) Version() string { return s.ResourceVersion }
+
+// ObjectKey returns the key of a Node, which is in no namespace.
+func (n *Node) ObjectKey() Key { return Key{Name: n.Name} }
+
+// Version returns ResourceVersion.
+func (n *Node) Version() string { return n.ResourceVersion }
