@@ -257,11 +257,11 @@ func TestDecodeForms(t *testing.T) {
 
 func TestDecodeErrors(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"nothing", " \n", "read objects: there is nothing to read"},
+		{"nothing", " \n", "read objects: the input is empty"},
 		{"broken JSON", `{"kind":`, "read objects: document 1: unexpected end of JSON input"},
 		{"broken YAML", "kind: Service\n---\na: [", "read objects: document 2: yaml: line 2: did not find expected node content"},
-		{"text", "hello", "read objects: document 1: it is no Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)"},
-		{"no kind", "a: 1", "read objects: document 1: it is no Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)"},
+		{"text", "hello", "read objects: document 1: not a Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)"},
+		{"no kind", "a: 1", "read objects: document 1: not a Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)"},
 		{
 			"an item is named",
 			`{"kind":"List","apiVersion":"v1","items":[{"kind":"Pod","apiVersion":"v1"},{"kind":"Service","apiVersion":"v1","metadata":{"namespace":"shop","name":"cart"},"spec":{"ports":"none"}}]}`,

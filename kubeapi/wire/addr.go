@@ -4,8 +4,8 @@ package wire
 
 import "net/netip"
 
-// parseAddr is netip.ParseAddr of bytes, without a string of them where they are
-// an IPv4 address, as nearly all are.
+// parseAddr is netip.ParseAddr of bytes. It allocates no string for an IPv4 address, as
+// nearly all are.
 func parseAddr(text []byte) (netip.Addr, error) {
 	if addr, ok := parseIPv4(text); ok {
 		return addr, nil
@@ -13,7 +13,7 @@ func parseAddr(text []byte) (netip.Addr, error) {
 	return netip.ParseAddr(string(text))
 }
 
-// parseIPv4 reports false for what is no IPv4 address.
+// parseIPv4 reports false if text is not an IPv4 address.
 func parseIPv4(text []byte) (netip.Addr, bool) {
 	var addr [4]byte
 	at, digits, value := 0, 0, 0

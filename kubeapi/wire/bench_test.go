@@ -36,7 +36,7 @@ func bigList() []byte {
 }
 
 // BenchmarkDecode100kEndpoints measures one list of 100,000 endpoints in either
-// encoding, and encoding/json into maps beside it as a yardstick. "live" is what
+// encoding, and encoding/json into maps for comparison. "live" is what
 // stays in memory.
 func BenchmarkDecode100kEndpoints(b *testing.B) {
 	text := bigList()

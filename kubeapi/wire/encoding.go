@@ -13,8 +13,8 @@ const (
 	protobufType = "application/vnd.kubernetes.protobuf"
 	jsonType     = "application/json"
 
-	// Accept asks for protobuf, which costs either side a fraction of JSON, and
-	// accepts JSON from an API server or a proxy that has nothing else.
+	// Accept prefers protobuf, which costs both sides a fraction of JSON, and allows
+	// JSON, for an API server or a proxy that supports nothing else.
 	Accept = protobufType + ", " + jsonType
 )
 
@@ -24,8 +24,8 @@ func isProtobuf(contentType string) bool {
 	return err == nil && mediaType == protobufType
 }
 
-// ReadPage adds the objects of a page of r to l and returns the token of the next
-// page, "" after the last. On an error l has a part of them.
+// ReadPage adds the objects of a page of r to l and returns the continue token of the
+// next page, "" after the last. On an error l has some of them.
 func ReadPage(contentType string, body io.Reader, r Resource, l *List) (next string, err error) {
 	if isProtobuf(contentType) {
 		return newProtoPage(r, l).decode(body)
@@ -33,7 +33,7 @@ func ReadPage(contentType string, body io.Reader, r Resource, l *List) (next str
 	return (&jsonPage{resource: r, into: l}).decode(body)
 }
 
-// NewEventReader returns what reads a watch on r.
+// NewEventReader returns a reader of a watch on r.
 func NewEventReader(contentType string, body io.Reader, r Resource, strings Interner) EventReader {
 	if isProtobuf(contentType) {
 		return newProtoEvents(body, r, strings)
@@ -42,7 +42,7 @@ func NewEventReader(contentType string, body io.Reader, r Resource, strings Inte
 }
 
 // ReadMessage returns the message of a metav1.Status, or the first line of plain
-// text: a 429 is one, and so is what proxies answer. It is "" of anything else.
+// text, as a 429 and most answers of proxies are; else "".
 func ReadMessage(contentType string, body io.Reader) string {
 	text, _ := io.ReadAll(io.LimitReader(body, 64<<10))
 	if isProtobuf(contentType) {

@@ -121,7 +121,7 @@ func TestRecordedWatchesAreEqualInBothEncodings(t *testing.T) {
 	}
 }
 
-// changes leaves out what depends on when a watch was recorded: bookmarks.
+// changes removes bookmarks, which depend on when a watch was recorded.
 func changes(events []wire.Event) []wire.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e wire.Event) bool { return e.Kind == "BOOKMARK" })
 }
@@ -270,7 +270,7 @@ func TestListsCutShortInProtobufAreRefused(t *testing.T) {
 }
 
 func TestListWithANamelessObjectIsRefused(t *testing.T) {
-	// As the fuzzers found them: the name stands under another key.
+	// As the fuzzers found them: the name has another key.
 	for plural, body := range map[string]string{
 		"services":       `{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"metaDatum":{"name":"cart"}}]}`,
 		"endpointslices": `{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"7"},"items":[{}]}`,

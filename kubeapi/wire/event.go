@@ -13,7 +13,7 @@ type Event struct {
 	Status   *Status  // of an ERROR
 }
 
-// Bookmark says how far a watch is without a change.
+// Bookmark is the version up to which a watch has sent all changes.
 type Bookmark struct {
 	Version string
 	Listed  bool // everything that existed when the watch began has been sent
@@ -44,8 +44,7 @@ type UnreadableError struct {
 
 func (e *UnreadableError) Error() string { return "unreadable object: " + e.Err.Error() }
 
-// check refuses an object without a name or version, and a bookmark without a
-// version.
+// check rejects an object without a name or version, and a bookmark without a version.
 func (e Event) check() error {
 	switch {
 	case e.Object != nil && (e.Object.ObjectKey().Name == "" || e.Object.Version() == ""):

@@ -2,11 +2,11 @@
 
 package wire
 
-// Interner keeps one copy of the strings that repeat: namespaces, node names,
-// port names. A nil Interner keeps nothing.
+// Interner keeps one copy of strings that repeat: namespaces, node names, port names. A
+// nil Interner keeps nothing. It may not be used concurrently.
 type Interner map[string]string
 
-// of returns the copy of s that everybody shares.
+// of returns the shared copy of s.
 func (in Interner) of(s string) string {
 	if in == nil || s == "" {
 		return s
@@ -18,7 +18,7 @@ func (in Interner) of(s string) string {
 	return s
 }
 
-// ofBytes is of for text that stands in a buffer; it allocates only what is new.
+// ofBytes returns the shared copy of text. It allocates only a new one.
 func (in Interner) ofBytes(text []byte) string {
 	if known, ok := in[string(text)]; ok {
 		return known

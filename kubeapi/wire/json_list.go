@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// jsonPage decodes pages of a list, one item at a time: the list never stands
-// in memory as a whole.
+// jsonPage decodes pages of a list, one item at a time: the list is never in memory as a
+// whole.
 type jsonPage struct {
 	resource Resource
 	into     *List

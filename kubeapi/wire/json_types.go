@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// serviceNameLabel says which Service an EndpointSlice belongs to.
+	// serviceNameLabel is the Service that an EndpointSlice belongs to.
 	serviceNameLabel = "kubernetes.io/service-name"
-	// localPolicy is spec.externalTrafficPolicy of a Service whose node ports do
-	// not lead to pods of other nodes.
+	// localPolicy is the spec.externalTrafficPolicy with which node ports reach only
+	// pods of that node.
 	localPolicy = "Local"
 	// excludeLabel keeps a node out of load balancers, whatever its value
 	// (Kubernetes "Well-Known Labels, Annotations and Taints").
@@ -23,9 +23,8 @@ const (
 	fqdn = "FQDN"
 )
 
-// The wire types hold the few JSON fields that are read of each object; the
-// rest is skipped while decoding. null reads as absent everywhere: a Service
-// scaled to zero has "endpoints": null and "ports": null.
+// The json types have the few fields that are read of each object. null is the same as
+// absent everywhere: a Service scaled to zero has "endpoints": null and "ports": null.
 
 type jsonMeta struct {
 	Namespace         string            `json:"namespace"`
@@ -134,8 +133,8 @@ func (w *jsonService) service(in Interner) *Service {
 
 func (w *jsonSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
 
-// slice returns what podgate reads of w. Endpoints of an FQDN slice, and those
-// whose first address is none, are skipped.
+// slice returns what podgate reads of w. Endpoints of an FQDN slice, and those without
+// a valid first address, are skipped.
 func (w *jsonSlice) slice(in Interner) *EndpointSlice {
 	s := &EndpointSlice{
 		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
@@ -160,8 +159,7 @@ func (w *jsonSlice) slice(in Interner) *EndpointSlice {
 	return s.withoutEmpty()
 }
 
-// withoutEmpty makes lists of nothing nil, so that null, absent and empty are
-// one.
+// withoutEmpty makes empty lists nil, so that null, absent and empty are equal.
 func (s *EndpointSlice) withoutEmpty() *EndpointSlice {
 	if len(s.Ports) == 0 {
 		s.Ports = nil

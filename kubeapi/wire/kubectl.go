@@ -15,16 +15,16 @@ import (
 
 // Decode reads what `kubectl get services,endpointslices -o json` or `-o yaml`
 // prints: one object, a List, a ServiceList, an EndpointSliceList, or several of
-// them as YAML documents. Objects of other kinds are left out, an object without
-// a namespace is in "default". Two may have one name. An error names the object,
-// and nothing else is returned then.
+// them as YAML documents. Objects of other kinds are skipped, and an object without a
+// namespace is in "default". Two objects may have the same name. An error names the
+// object; no objects are returned then.
 func Decode(r io.Reader) ([]Object, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read objects: %v", err)
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, errors.New("read objects: there is nothing to read")
+		return nil, errors.New("read objects: the input is empty")
 	}
 	d := objectDecoder{strings: make(Interner)}
 	for i, doc := range yamlDocuments(text) {
@@ -59,7 +59,7 @@ func yamlDocuments(text []byte) [][]byte {
 	return append(docs, text[start:])
 }
 
-var errNotKubectl = errors.New("it is no Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)")
+var errNotKubectl = errors.New("not a Kubernetes object (write what kubectl get services,endpointslices -o yaml prints)")
 
 // objectDecoder gathers the objects of several documents.
 type objectDecoder struct {
@@ -74,7 +74,7 @@ type kubeObject struct {
 	Items      []json.RawMessage `json:"items"`
 }
 
-// document adds what one document holds; one of comments alone holds nothing.
+// document adds the objects of one document, which may be empty.
 func (d *objectDecoder) document(text []byte) error {
 	text, err := toJSON(text)
 	if err != nil || string(text) == "null" {
@@ -95,7 +95,7 @@ func (d *objectDecoder) document(text []byte) error {
 		return d.object(text, head.APIVersion, head.Kind)
 	}
 	for i, item := range head.Items {
-		// The items of a List say their kind, those of a ServiceList need not.
+		// The items of a List have a kind, those of a ServiceList need not.
 		own := kubeObject{APIVersion: head.APIVersion, Kind: kind}
 		err := json.Unmarshal(item, &own)
 		if err == nil {
@@ -108,8 +108,8 @@ func (d *objectDecoder) document(text []byte) error {
 	return nil
 }
 
-// toJSON returns a document as JSON. What looks like JSON and is not may be YAML
-// in flow style; if it is neither, the error is that of JSON.
+// toJSON returns a document as JSON. Invalid JSON may be YAML in flow style; if it is
+// neither, the error is that of JSON.
 func toJSON(text []byte) ([]byte, error) {
 	var raw json.RawMessage
 	notJSON := json.Unmarshal(text, &raw)
@@ -123,8 +123,8 @@ func toJSON(text []byte) ([]byte, error) {
 	return converted, err
 }
 
-// object adds one object, or leaves it out when it is not of ours: there are
-// other kinds named Service, such as Knative's.
+// object adds one object, or skips it if it has another kind. Knative has a kind
+// Service, too.
 func (d *objectDecoder) object(text []byte, apiVersion, kind string) error {
 	var r Resource
 	switch {
@@ -150,8 +150,7 @@ func (d *objectDecoder) object(text []byte, apiVersion, kind string) error {
 	return nil
 }
 
-// inNamespace puts o, which nobody else has seen yet, into a namespace if it is
-// in none.
+// inNamespace sets the namespace of o, which has just been decoded, if it has none.
 func inNamespace(o Object, namespace string) Object {
 	switch o := o.(type) {
 	case *Service:

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// protoPage decodes pages of a list, one item at a time: the list never stands
-// in memory as a whole.
+// protoPage decodes pages of a list, one item at a time: the list is never in memory as
+// a whole.
 type protoPage struct {
 	decoder protoDecoder
 	into    *List
@@ -116,22 +116,21 @@ func (d *protoPage) item(b []byte) error {
 	return nil
 }
 
-// errTooLong is of a length that no object has: etcd takes 1.5 MiB, and a list
-// within a list is none.
+// errTooLong rejects a length that no object has: etcd stores 1.5 MiB at most.
 var errTooLong = errors.New("broken protobuf: a field is too long")
 
-// longest is the longest field that is read whole.
+// longest is the longest field that is read into memory.
 const longest = 64 << 20
 
-// protoReader reads protobuf as it comes in.
+// protoReader reads protobuf from a stream.
 type protoReader struct {
 	r   *bufio.Reader
 	pos uint64 // bytes read so far
 	buf bytes.Buffer
 }
 
-// field reads the head of the next field, of a type that has a length. It
-// returns io.EOF where there is none.
+// field reads the head of the next field and the length of its value. It returns io.EOF
+// at the end.
 func (p *protoReader) field() (num protowire.Number, size uint64, err error) {
 	tag, err := p.varint()
 	if err != nil {
@@ -165,8 +164,8 @@ func (p *protoReader) ReadByte() (byte, error) {
 // varint returns io.EOF if nothing is left.
 func (p *protoReader) varint() (uint64, error) { return binary.ReadUvarint(p) }
 
-// bytes returns the next n bytes. They are good up to the next call. What is not
-// there takes no memory, whatever n says.
+// bytes returns the next n bytes, valid until the next call. It does not allocate n
+// bytes before they have been received.
 func (p *protoReader) bytes(n uint64) ([]byte, error) {
 	if n > longest {
 		return nil, errTooLong
@@ -185,7 +184,7 @@ func (p *protoReader) bytes(n uint64) ([]byte, error) {
 	return p.buf.Bytes(), unexpected(err)
 }
 
-// unexpected returns err, which is no regular end.
+// unexpected returns err, or io.ErrUnexpectedEOF for io.EOF.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -17,7 +17,7 @@ type protoEvents struct {
 
 func newProtoEvents(body io.Reader, r Resource, strings Interner) *protoEvents {
 	return &protoEvents{
-		// Every read from HTTP/2 tells the server how much more it may send.
+		// Every read from HTTP/2 sends the server a window update.
 		p:       &protoReader{r: bufio.NewReaderSize(body, 32<<10)},
 		decoder: protoDecoder{resource: r, strings: strings},
 	}
@@ -35,7 +35,7 @@ func (d *protoEvents) Next() (Event, error) {
 	return e, e.check()
 }
 
-// frame returns the next frame, or io.EOF where there is none.
+// frame returns the next frame, or io.EOF at the end.
 func (d *protoEvents) frame() ([]byte, error) {
 	if _, err := d.p.r.Peek(1); err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// Resource is one of the collections that are read.
+// Resource is one of the collections that are decoded.
 type Resource int
 
 const (
@@ -27,9 +27,9 @@ func (r Resource) String() string {
 	return "endpointslices"
 }
 
-// decode reads one object through unmarshal, which fills the value it is given
-// from JSON. On a typeError the key is what could be read of it, possibly none:
-// encoding/json goes on after a value of the wrong type.
+// decode decodes one object with unmarshal, which sets a value from JSON. On a
+// typeError the key is what could be read of it, possibly nothing: encoding/json
+// continues after a value of the wrong type.
 func (r Resource) decode(unmarshal func(any) error, in Interner) (Object, Key, error) {
 	switch r {
 	case Services:
@@ -52,7 +52,7 @@ func (r Resource) decode(unmarshal func(any) error, in Interner) (Object, Key, e
 	return w.slice(in), w.key(), nil
 }
 
-// typeError is of JSON that is sound, but holds a value of the wrong type.
+// typeError is returned for valid JSON with a value of the wrong type.
 type typeError struct {
 	field string // such as spec.ports; "" for the whole
 	value string // its type, such as "string"
@@ -70,7 +70,7 @@ func isTypeError(err error) bool {
 	return ok
 }
 
-// plainError returns err in the words of the object and not of our types.
+// plainError returns err with the field of the object and without the name of a Go type.
 func plainError(err error) error {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &typeError{field: e.Field, value: e.Value}

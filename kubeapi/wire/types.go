@@ -29,12 +29,12 @@ type Service struct {
 	UID             string
 	ResourceVersion string
 	Created         time.Time         // metadata.creationTimestamp, whole seconds; zero when absent
-	Annotations     map[string]string // nil when there are none; without kubectl's last-applied-configuration
+	Annotations     map[string]string // possibly nil; without kubectl's last-applied-configuration
 	Type            string            // spec.type; "" reads as ClusterIP
 	ClusterIP       string            // spec.clusterIP; "None" for a headless Service
 	Affinity        string            // spec.sessionAffinity: "", "None" or "ClientIP"
 	AffinityTimeout time.Duration     // spec.sessionAffinityConfig.clientIP.timeoutSeconds; zero when absent
-	Local           bool              // spec.externalTrafficPolicy is Local: a node port leads to pods of that node alone
+	Local           bool              // spec.externalTrafficPolicy is Local: a node port reaches only pods of that node
 	Ports           []ServicePort
 }
 
@@ -66,8 +66,8 @@ type EndpointPort struct {
 	Port     uint16
 }
 
-// Endpoint is one pod behind a Service, with the conditions as the API defines
-// them when absent: ready true, serving as ready, terminating false.
+// Endpoint is one pod of a Service. Conditions that are absent are as the API defines
+// them: ready true, serving as ready, terminating false.
 type Endpoint struct {
 	Addr        netip.Addr // addresses[0], the only one that counts; invalid in an FQDN slice
 	Ready       bool
@@ -84,8 +84,8 @@ type Node struct {
 	ResourceVersion string
 	Addr            netip.Addr     // its first InternalIP; invalid without one
 	Ready           bool           // condition Ready is True
-	PodCIDRs        []netip.Prefix // spec.podCIDRs, which not every network goes by
-	Excluded        bool           // it is to be kept out of load balancers
+	PodCIDRs        []netip.Prefix // spec.podCIDRs, which not every network uses
+	Excluded        bool           // has the label excludeLabel: keep it out of load balancers
 }
 
 // Object is a *Service, an *EndpointSlice or a *Node.
