@@ -15,214 +15,184 @@ import (
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/health"
+	"podgate/daemon/history"
 	"podgate/daemon/reconcile"
-	"podgate/haproxy"
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
 )
 
 // Daemon is one run of podgate. Its fields are set before Run and not changed
-// after.
+// afterwards.
 type Daemon struct {
 	ConfigFile string         // path of podgate.toml, watched while running
 	Config     *config.Config // what it holds now
 	Version    string         // for the User-Agent
-	Commit     string         // that it was built from, for who asks
+	Commit     string         // build commit, for the status and metrics
 	Log        *slog.Logger
 	Level      *slog.LevelVar   // follows log.level; nil leaves the level alone
-	Hangup     <-chan os.Signal // a value reads ConfigFile again; nil for never
-	// Passes takes what every pass that changed something did; nil for nobody.
-	// Run sends and does not close it; it waits for the receiver.
+	Hangup     <-chan os.Signal // on a value ConfigFile is re-read; nil for never
+	// Passes receives what each pass did that changed something; nil for nobody. Run
+	// waits for the receiver, and does not close it.
 	Passes chan<- Pass
-	// Admin is told of every pass, and answers operators; nil for nobody.
+	// Admin answers operators from what Run publishes; nil for nobody.
 	Admin *admin.Server
 
+	// What the loop asks and commands.
 	cluster    *cluster.Follower
 	certs      *certstore.Store
-	choice     certstore.Choice
 	runtime    *runtime.Client
 	reconciler *reconcile.Reconciler
-	status     reconcile.Status // as of the last pass
 	notifier   notifier
-	snapshot   *kubeapi.Snapshot
-	result     *compile.Result
-	reselected bool // the Services of the next Snapshot are others because podgate.toml says so
-	released   bool // those of the present one are
-	draining   bool // it was told
-	health     *admin.Health
-	judged     haproxy.Backends // that were wanted when health came
-	looking    looking
-	lonely     healthProblems
-	problems   reported[compile.Problem]
-	unserved   reported[certstore.Problem]
-	view       view
+
+	// What the loop knows.
+	snapshot   *kubeapi.Snapshot // nil before the first complete list
+	result     *compile.Result   // of snapshot
+	choice     certstore.Choice
+	status     reconcile.Status // after the last pass
+	reselected bool             // the Services of the next Snapshot are others because podgate.toml says so
+	released   bool             // those of the present Snapshot are, and no pass has seen it
+	draining   bool
+	polling    health.Polling // zero is health.DefaultPolling
+	health     health.Tracker
+
+	// What the loop reports.
+	problems reported[compile.Problem]
+	unserved reported[certstore.Problem]
+	history  *history.History
+	inUse    inUse
+	view     viewState
 }
 
-// Run keeps HAProxy in sync until ctx ends, and leaves it serving then. It
-// returns an error only where it cannot begin: everything after that is told in
-// the log and tried again.
+// Pass is what one pass of the loop did to HAProxy.
+type Pass = reconcile.Result
+
+// Run keeps HAProxy in sync until ctx ends, and leaves it serving then. It returns an
+// error only if it cannot start: anything later is logged and retried.
 func (d *Daemon) Run(ctx context.Context) error {
-	memory := newCollector()
-	d.cluster = cluster.NewFollower(d.Log)
+	var background sync.WaitGroup
+	defer background.Wait()
+	d.cluster, d.certs = cluster.NewFollower(d.Log), certstore.New(d.Log)
 	if _, err := d.cluster.Follow(ctx, cluster.FromConfig(d.Config, d.Version)); err != nil {
 		return err
 	}
 	defer d.cluster.Stop()
-	d.notifier = newNotifier(d.Log)
-	host := reconcile.HostFromConfig(d.Config, d.Log)
-	host.Alive = d.notifier.alive
-	d.runtime = host.Runtime
-	d.reconciler = reconcile.New(host, reconcile.FromConfig(d.Config))
-	if err := host.Dir.Tidy(); err != nil {
-		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
-	}
-	d.certs = certstore.New(d.Log)
 	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
 	defer d.certs.Stop()
-
-	changed := make(chan struct{}, 1)
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	watching.Go(func() { config.Watch(ctx, d.Log, d.ConfigFile, changed) })
-
-	if d.looking == (looking{}) {
-		d.looking = usualLooking()
-	}
-	healths := make(chan *admin.Health, 1)
-	watchingHealth := false
-	d.view.begin(d)
+	configChanged := make(chan struct{}, 1)
+	background.Go(func() { config.Watch(ctx, d.Log, d.ConfigFile, configChanged) })
+	d.startReconciler()
+	d.startPublishing()
 	if d.Admin != nil {
-		watching.Go(func() { d.Admin.Serve(ctx) })
+		background.Go(func() { d.Admin.Serve(ctx) })
 	}
-
 	d.notifier.ready("waiting for the API server")
 	d.Log.Info("started", "version", d.Version, "file", d.ConfigFile, "server", d.cluster.Client().Server())
-	wake := time.NewTimer(0)
-	defer wake.Stop()
+
+	healths := make(chan *admin.Health, 1)
+	polled := false
+	gc := newCollector()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
 		var since time.Time
 		select {
 		case <-ctx.Done():
-			d.notifier.stopping()
-			d.reconciler.Close()
-			d.status = d.reconciler.Status()
-			d.view.chronicle.tell(told("podgate stopped, HAProxy goes on", ""))
-			d.publish()
-			d.saveHistory()
-			d.Log.Info("stopped, HAProxy goes on")
+			d.stop()
 			return nil
 		case d.snapshot = <-d.cluster.Snapshots():
 			since = d.snapshot.Since
 			d.released, d.reselected = d.reselected, false
-		case h := <-healths:
-			d.judge(h)
 		case secrets := <-d.cluster.Secrets():
 			d.certs.UpdateSecrets(secrets)
 		case set := <-d.certs.Updates():
 			d.certs.Update(set)
-		case <-changed:
-			d.reload(ctx)
+		case h := <-healths:
+			d.health.Set(h, d.result, d.polling.Patience)
+		case <-configChanged:
+			d.rereadConfig(ctx)
 		case <-d.Hangup:
-			d.reload(ctx)
-		case <-wake.C:
+			d.rereadConfig(ctx)
+		case <-next.C:
 		}
 		d.notifier.alive()
-		next := d.pass(ctx, since)
-		if d.result != nil && !watchingHealth { // before, HAProxy is left alone
-			watchingHealth = true
-			watching.Go(func() { watchHealth(ctx, d.runtime, d.looking, healths) })
-		}
+		at := d.pass(ctx, since)
 		d.publish()
 		d.followNodes(ctx)
-		memory.tune(!d.Config.Kubernetes.Watch || d.cluster.Client().Status().Polling)
-		wake.Reset(time.Until(next))
+		if d.result != nil && !polled { // without a cluster, HAProxy is left alone
+			polled = true
+			background.Go(func() { health.Poll(ctx, d.runtime, d.polling, healths) })
+		}
+		gc.tune(!d.Config.Kubernetes.Watch || d.cluster.Client().Status().Polling)
+		next.Reset(time.Until(at))
 	}
 }
 
-// pass brings HAProxy to what cluster and configuration say now. Before the
-// first complete Snapshot it leaves HAProxy alone: "API down" must not look
-// like "no pods". Since is when the Snapshot came, if it is a new one. It returns
-// when the next pass is due although nothing changed.
+func (d *Daemon) startReconciler() {
+	d.notifier = newNotifier(d.Log)
+	host := reconcile.HostFromConfig(d.Config, d.Log)
+	host.Alive = d.notifier.alive
+	if err := host.Dir.Tidy(); err != nil {
+		d.Log.Error("folder cannot be written", "file", d.Config.HAProxy.Folder, "err", err)
+	}
+	d.runtime = host.Runtime
+	d.reconciler = reconcile.New(host, reconcile.FromConfig(d.Config))
+	if d.polling == (health.Polling{}) {
+		d.polling = health.DefaultPolling()
+	}
+}
+
+// stop leaves HAProxy serving, with files that match what it serves.
+func (d *Daemon) stop() {
+	d.notifier.stopping()
+	d.reconciler.Close()
+	d.status = d.reconciler.Status()
+	d.history.Add(history.Event("podgate stopped, HAProxy goes on", ""))
+	d.publish()
+	d.saveHistory()
+	d.Log.Info("stopped, HAProxy goes on")
+}
+
+// pass reconciles HAProxy with what the cluster and podgate.toml say now. Before the
+// first complete Snapshot it leaves HAProxy alone: "API down" must not look like "no
+// pods". Since is when the Snapshot came, zero if it is that of the pass before. It
+// returns when the next pass is due even if nothing changes.
 func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
-	node := d.node(ctx)
+	node := d.nodeState(ctx)
 	if d.snapshot == nil {
-		return d.beforeCluster(ctx, node)
+		return d.bootstrap(ctx, node)
 	}
 	before := d.result
 	d.result = compile.Compile(d.Config, d.certs.Set().Files, d.snapshot, before)
 	d.cluster.FollowSecrets(d.result.SecretKeys())
 	d.choice = d.certs.Choose(d.result)
+
 	want := reconcile.Want{
 		State: d.result.State, Certificates: d.choice.Certificates, Node: node, Authorities: d.certs.Set().Authorities,
 		Lists: d.snapshot.Complete, Accepted: !d.result.SameInput(before), Released: d.released,
 	}
-	d.released = false
-	pass := d.reconciler.Reconcile(ctx, want)
-	d.status = d.reconciler.Status()
-	if pass.Relist {
+	did := d.reconciler.Reconcile(ctx, want)
+	d.status, d.released = d.reconciler.Status(), false
+	if did.Relist {
 		d.cluster.Client().Relist()
 	}
+
 	d.reportProblems()
 	d.reportCertificates()
-	d.view.chronicle.pass(d.result, since, pass, d.status)
+	d.history.AddPass(history.Pass{Compiled: d.result, Since: since, Did: did, Status: d.status})
 	d.notifier.status(d.status.String())
-	if d.Passes != nil && !pass.Empty() {
+	if d.Passes != nil && !did.Empty() {
 		select {
-		case d.Passes <- pass:
+		case d.Passes <- did:
 		case <-ctx.Done():
 		}
 	}
-	return pass.Next
+	return did.Next
 }
 
-// judge takes what HAProxy says of its servers.
-func (d *Daemon) judge(h *admin.Health) {
-	h.Before, d.judged = d.judged, haproxy.Backends{}
-	d.health = h
-	if d.result != nil {
-		d.judged = d.result.State.Backends
-		d.lonely.look(d.result, h, d.looking.patience)
-	}
-}
-
-// reload takes the configuration file as it is now. What is wrong with it is
-// told, and what was in force stays so.
-func (d *Daemon) reload(ctx context.Context) {
-	next, err := config.Load(d.ConfigFile)
-	if err == nil {
-		err = d.take(ctx, next)
-	}
-	if err != nil {
-		wrong := strings.ReplaceAll(err.Error(), "\n", "; ") // a line of the file each
-		d.view.configured(wrong)
-		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", wrong)
-		return
-	}
-	d.view.configured("")
-	d.Log.Info("configuration is in force", "file", d.ConfigFile)
-}
-
-func (d *Daemon) take(ctx context.Context, next *config.Config) error {
-	reselected, err := d.cluster.Follow(ctx, cluster.FromConfig(next, d.Version))
-	if err != nil {
-		return err
-	}
-	d.reselected = d.reselected || reselected
-	if keys := next.RestartNeeded(d.Config); len(keys) > 0 {
-		d.Log.Warn("some keys take hold only after a restart", "keys", keys)
-	}
-	if d.Level != nil {
-		d.Level.Set(next.Log.Level)
-	}
-	d.reconciler.SetConfig(reconcile.FromConfig(next))
-	d.Config = next
-	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
-	return nil
-}
-
-// followNodes has Nodes followed once a Service needs them: podgate asks for
-// nothing that it does not use. Until the Snapshot with Nodes, the servers of that
-// Service stay as they are.
+// followNodes follows Nodes once a Service needs them: podgate requests nothing that
+// it does not use. Until the first Snapshot with Nodes, the servers of that Service
+// stay as they are.
 func (d *Daemon) followNodes(ctx context.Context) {
 	if d.result == nil || d.cluster.FollowsNodes() || !d.result.NeedsNodes() {
 		return
@@ -236,5 +206,38 @@ func (d *Daemon) followNodes(ctx context.Context) {
 	d.Log.Info("nodes are followed too, a Service is reached by node ports")
 }
 
-// Pass is what one pass of the loop did to HAProxy.
-type Pass = reconcile.Result
+// rereadConfig reads podgate.toml again. If that fails, the configuration of before
+// stays in force.
+func (d *Daemon) rereadConfig(ctx context.Context) {
+	next, err := config.Load(d.ConfigFile)
+	if err == nil {
+		err = d.useConfig(ctx, next)
+	}
+	if err != nil {
+		oneLine := strings.ReplaceAll(err.Error(), "\n", "; ")
+		d.configRead(oneLine)
+		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", oneLine)
+		return
+	}
+	d.configRead("")
+	d.Log.Info("configuration is in force", "file", d.ConfigFile)
+}
+
+// useConfig puts next in force. An error, about the credentials, changes nothing.
+func (d *Daemon) useConfig(ctx context.Context, next *config.Config) error {
+	reselected, err := d.cluster.Follow(ctx, cluster.FromConfig(next, d.Version))
+	if err != nil {
+		return err
+	}
+	d.reselected = d.reselected || reselected
+	d.certs.Follow(ctx, certstore.FromConfig(next))
+	d.reconciler.SetConfig(reconcile.FromConfig(next))
+	if d.Level != nil {
+		d.Level.Set(next.Log.Level)
+	}
+	if keys := next.RestartNeeded(d.Config); len(keys) > 0 {
+		d.Log.Warn("some keys take hold only after a restart", "keys", keys)
+	}
+	d.Config = next
+	return nil
+}

@@ -2,9 +2,14 @@
 
 package daemon
 
-import "time"
+import (
+	"time"
 
-// Hurry has health asked for often, and what it shows told at once.
+	"podgate/daemon/health"
+)
+
+// Hurry has HAProxy asked often for the health of its servers, and Problems with it
+// reported soon.
 func (d *Daemon) Hurry() {
-	d.looking = looking{interval: 50 * time.Millisecond, patience: 200 * time.Millisecond}
+	d.polling = health.Polling{Interval: 50 * time.Millisecond, Patience: 200 * time.Millisecond}
 }

@@ -10,6 +10,7 @@ import (
 	"podgate/daemon/admin"
 	"podgate/daemon/certstore"
 	"podgate/daemon/compile"
+	"podgate/daemon/history"
 	"podgate/daemon/transition"
 )
 
@@ -39,7 +40,7 @@ func (r *reported[T]) set(present []T, now time.Time) (began, ended []T) {
 // reportProblems logs the Problems of Services that began or ended: those of the
 // cluster, what HAProxy rejected, and what its health checks found.
 func (d *Daemon) reportProblems() {
-	problems := slices.Concat(d.result.Problems, d.lonely.told, d.choice.Services)
+	problems := slices.Concat(d.result.Problems, d.health.Problems(), d.choice.Services)
 	for name, reason := range d.status.SetAside {
 		if port, ok := d.result.Service(name); ok {
 			text := fmt.Sprintf("set aside, what was served of it stays: %s", reason)
@@ -62,9 +63,9 @@ func (d *Daemon) reportProblems() {
 		d.Log.Info("problem is gone", "service", p.Service, "reason", p)
 		changes = append(changes, &admin.Change{At: now, Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
 	}
-	d.view.problemsChanged(problems, d.problems.since)
+	d.publishProblems(problems)
 	if !first {
-		d.view.chronicle.tellSome(changes, "%d more problems began or ended")
+		d.history.AddSome(changes, "%d more problems began or ended")
 	}
 }
 
@@ -78,11 +79,11 @@ func (d *Daemon) reportCertificates() {
 	began, ended := d.unserved.set(problems, time.Now())
 	for _, p := range began {
 		d.Log.Warn("certificate problem", "file", p.File, "reason", p.Text)
-		changes = append(changes, told("certificate problem", p.String()))
+		changes = append(changes, history.Event("certificate problem", p.String()))
 	}
 	for _, p := range ended {
 		d.Log.Info("certificate problem is gone", "file", p.File, "reason", p.Text)
-		changes = append(changes, told("certificate problem is gone", p.String()))
+		changes = append(changes, history.Event("certificate problem is gone", p.String()))
 	}
-	d.view.chronicle.tellSome(changes, "%d more certificate problems began or ended")
+	d.history.AddSome(changes, "%d more certificate problems began or ended")
 }

@@ -68,7 +68,8 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/confdir
 			daemon/config
 			daemon/drain
-			daemon/latest
+			daemon/health
+			daemon/history
 			daemon/reconcile
 			daemon/transition
 			haproxy
@@ -171,6 +172,20 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 		"daemon/guard": `
 			daemon/confdir
 			haproxy
+		`,
+		"daemon/health": `
+			daemon/admin
+			daemon/compile
+			daemon/latest
+			haproxy
+			haproxy/runtime
+		`,
+		"daemon/history": `
+			daemon/admin
+			daemon/compile
+			daemon/reconcile
+			daemon/transition
+			kubeapi
 		`,
 		"daemon/latest": ``,
 		"daemon/preflight": `

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/reconcile"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
+)
+
+// drainInterval is how often the drain file is read before the cluster is known.
+const drainInterval = 2 * time.Second
+
+// bootstrap does what can be done before the cluster is known. On a machine that
+// podgate never configured, it has HAProxy answer health checks, and fail them.
+// Otherwise HAProxy is left alone. It returns when the next pass is due.
+func (d *Daemon) bootstrap(ctx context.Context, node haproxy.Node) (next time.Time) {
+	next = time.Now().Add(drainInterval)
+	want := compile.BeforeCluster(d.Config)
+	if len(want.Frontends) == 0 {
+		return next
+	}
+	if _, err := os.Stat(filepath.Join(d.Config.HAProxy.Folder, cfgfile.ConfigFile)); !errors.Is(err, fs.ErrNotExist) {
+		return next
+	}
+	node.Served = false
+	return d.reconciler.Reconcile(ctx, reconcile.Want{State: want, Node: node, Authorities: d.certs.Set().Authorities}).Next
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package health asks HAProxy what its health checks found, and reports the Services
+// that lack servers. It checks no server itself and changes nothing.
+package health
+
+import (
+	"context"
+	"time"
+
+	"podgate/daemon/admin"
+	"podgate/daemon/compile"
+	"podgate/daemon/latest"
+	"podgate/haproxy"
+	"podgate/haproxy/runtime"
+)
+
+// Polling is how often HAProxy is asked.
+type Polling struct {
+	Interval time.Duration // between two polls, at least
+	// Share is how many times as long as a poll took HAProxy is left alone after it.
+	Share int
+	// Patience is how long a Service may lack servers before that is a Problem. A
+	// new Service lacks them for a moment.
+	Patience time.Duration
+}
+
+// DefaultPolling is for the largest edge.
+func DefaultPolling() Polling {
+	return Polling{Interval: 5 * time.Second, Share: 50, Patience: 8 * time.Second}
+}
+
+// Poll asks HAProxy until ctx ends, and sends each answer on out. Out has a capacity
+// of 1; an answer that was not received is replaced by the next. Poll does not close
+// it.
+func Poll(ctx context.Context, r *runtime.Client, p Polling, out chan *admin.Health) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		h := &admin.Health{}
+		h.Up, _ = r.Up(ctx) // the loop reports a HAProxy that does not answer
+		if h.Up != nil {
+			h.Retired = r.OldWorkers(ctx)
+		}
+		h.At = time.Now()
+		latest.Send(out, h)
+		timer.Reset(max(p.Interval, time.Duration(p.Share)*time.Since(began)))
+	}
+}
+
+// Tracker holds the last answer of HAProxy, and since when which Services lack
+// servers. It is for one goroutine. The zero Tracker has no answer.
+type Tracker struct {
+	last     *admin.Health
+	polled   haproxy.Backends // that were wanted at the last answer
+	since    map[shortage]time.Time
+	problems []compile.Problem
+}
+
+// shortage is a backend with fewer servers that take clients than are wanted.
+type shortage struct {
+	backend string
+	kind    compile.Kind
+	text    string
+}
+
+// Set records an answer. Result is what is wanted now, nil if nothing is yet.
+func (t *Tracker) Set(h *admin.Health, result *compile.Result, patience time.Duration) {
+	h.Before, t.polled = t.polled, haproxy.Backends{}
+	t.last = h
+	if result == nil {
+		return
+	}
+	t.polled = result.State.Backends
+	now := time.Now()
+	since := map[shortage]time.Time{}
+	t.problems = nil
+	for i, b := range result.State.Backends.All() {
+		s, ok := shortageOf(b, h)
+		if !ok {
+			continue
+		}
+		began, known := t.since[s]
+		if !known {
+			began = now
+		}
+		since[s] = began
+		if now.Sub(began) >= patience {
+			port := result.Ports[i]
+			t.problems = append(t.problems, compile.Problem{Kind: s.kind, Service: port.Service, Port: port.Label(), Text: s.text})
+		}
+	}
+	t.since = since
+}
+
+// Last is the last answer, nil before the first.
+func (t *Tracker) Last() *admin.Health { return t.last }
+
+// Problems are the Services that have lacked servers for longer than the patience.
+func (t *Tracker) Problems() []compile.Problem { return t.problems }
+
+// The texts name no number of servers: with every other number they would be another
+// Problem.
+const (
+	textNoEndpoints = "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)"
+	textUnhealthy   = "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain says what each check met)"
+	textDegraded    = "some servers fail their health checks (podgate explain says which, and what each check met)"
+)
+
+func shortageOf(b *haproxy.Backend, h *admin.Health) (shortage, bool) {
+	if len(b.Servers) == 0 && h.Up[b.Name] == 0 { // with servers up, their removal is held
+		return shortage{b.Name, compile.NoEndpoints, textNoEndpoints}, true
+	}
+	ready := admin.ReadyServers(b)
+	up, known := h.UpServers(b, ready)
+	switch {
+	case !b.Options.Check || !known || ready == 0:
+		return shortage{}, false
+	case up == 0:
+		return shortage{b.Name, compile.Unhealthy, textUnhealthy}, true
+	case up < ready:
+		return shortage{b.Name, compile.Degraded, textDegraded}, true
+	}
+	return shortage{}, false
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"io"
+
+	"podgate/daemon/confdir"
+	"podgate/daemon/drain"
+	"podgate/haproxy"
+)
+
+// nodeState is what load balancers may know of this node. It ends a drain that has
+// expired.
+func (d *Daemon) nodeState(ctx context.Context) haproxy.Node {
+	file, draining := confdir.Dir(d.Config.HAProxy.Folder).ReadDrain()
+	if draining && file.Expired() {
+		draining, d.draining = false, true
+		if err := drain.End(ctx, d.Config, io.Discard); err != nil {
+			d.Log.Error("drain expired, and health checks still fail: run podgate undrain", "err", err)
+		}
+	}
+	switch {
+	case draining && !d.draining:
+		d.Log.Info("draining, health checks fail", "since", file.Since)
+	case !draining && d.draining:
+		d.Log.Info("drain is over")
+	}
+	d.draining = draining
+	return haproxy.Node{Served: true, Draining: draining}
+}
