@@ -70,7 +70,10 @@ func TestChecksAreSpreadWhereHAProxysArithmeticWraps(t *testing.T) {
 func TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce(t *testing.T) {
 	const servers, most = 2000, 100
 	h := haproxytest.Run(t, haproxytest.Options{})
-	files, err := cfgfile.Render(checked(servers, time.Hour), h.Folder)
+	state := checked(servers, time.Hour)
+	clock, ticks := newClock(t)
+	state.Backends = haproxy.ListOf(clock, state.Backends.At(0))
+	files, err := cfgfile.Render(state, h.Folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,9 @@ func TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce(t *testing.T) {
 	if err := h.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // for what must not happen
+	for range 5 {
+		<-ticks
+	}
 	rows, err := statistics(t.Context(), h.Admin)
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +104,38 @@ func TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce(t *testing.T) {
 		}
 	}
 	if all != servers || done > most {
-		t.Errorf("%d of %d servers are checked after a second, want at most %d of %d", done, all, most, servers)
+		t.Errorf("%d of %d servers were checked in the first second, want at most %d of %d", done, all, most, servers)
 	}
+}
+
+// newClock is a backend whose one server is checked five times a second, with a tick
+// for each check.
+func newClock(t *testing.T) (*haproxy.Backend, chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	ticks := make(chan struct{})
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+			select {
+			case ticks <- struct{}{}:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	b := checked(0, 200*time.Millisecond).Backends.At(0)
+	b.Name, b.Policy.CheckPath = "clock", "/" // a check of the connection alone resets it before it is accepted
+	b.Servers = []haproxy.Server{{Addr: l.Addr().(*net.TCPAddr).AddrPort()}}
+	return b, ticks
 }
 
 // statistics is "show stat".

@@ -132,10 +132,9 @@ func TestSessionTurnsToTheMasterOnce(t *testing.T) {
 		name  string
 		reply string // to "prompt", or to what is asked first
 		lost  int    // exchanges that fail
-		most  time.Duration
 	}{
-		{"it hangs at once", "", 0, 4 * time.Second},
-		{"it hangs at the first command", "\n> ", 1, 8 * time.Second},
+		{"it hangs at once", "", 0},
+		{"it hangs at the first command", "\n> ", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +142,6 @@ func TestSessionTurnsToTheMasterOnce(t *testing.T) {
 			hung := newFakeSocket(t, row.reply)
 			hung.hangs = true
 			c := runtime.New(hung.path, b.Master, b.Folder)
-			began := time.Now()
 			for i := range 3 {
 				session := c.Session(t.Context())
 				p, err := session.Process(t.Context())
@@ -152,8 +150,8 @@ func TestSessionTurnsToTheMasterOnce(t *testing.T) {
 					t.Errorf("Process, for the %d. time: %+v, %v", i+1, p, err)
 				}
 			}
-			if took := time.Since(began); took > row.most {
-				t.Errorf("it took %v", took)
+			if n := hung.served.Load(); n != 1 {
+				t.Errorf("%d connections to the socket that hangs, want 1", n)
 			}
 			if c.AdminSocket() == nil {
 				t.Error("AdminSocket: want that it is dead")

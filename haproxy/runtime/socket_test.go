@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ type fakeSocket struct {
 	path   string
 	reply  string
 	hangs  bool
+	served atomic.Int32  // connections so far
 	closed chan struct{} // by the test's end
 }
 
@@ -53,6 +55,7 @@ func newFakeSocket(t *testing.T, reply string) *fakeSocket {
 
 func (f *fakeSocket) serve(conn net.Conn) {
 	defer conn.Close()
+	f.served.Add(1)
 	if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
 		return
 	}
