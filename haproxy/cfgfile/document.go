@@ -86,7 +86,7 @@ func (d *document) mapFile(name string) string {
 // last guard.
 func (d *document) word(what, value string) string {
 	if !isWord(value) {
-		d.fail(fmt.Errorf("%s %q: not a word of HAProxy's configuration", what, value))
+		d.fail(fmt.Errorf("%s %q contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)", what, value))
 	}
 	return value
 }

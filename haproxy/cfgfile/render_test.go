@@ -284,12 +284,12 @@ func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 
 func TestRenderRefusesWhatWouldBreakOutOfALine(t *testing.T) {
 	for name, change := range map[string]func(*haproxy.State){
-		`backend "a\n b": not a word of HAProxy's configuration`:            func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
-		`check path "/x y": not a word of HAProxy's configuration`:          func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
-		`cookie "a\"b": not a word of HAProxy's configuration`:              func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
-		`map routes: entry {"a b/api/" "shop_h2c_80|20004"}: not two words`: func(s *haproxy.State) { s.Routes[3].Host = "a b" },
-		`404 page "/a\\b": not a word of HAProxy's configuration`:           func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
-		`frontend "a#b": not a word of HAProxy's configuration`:             func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
+		`backend "a\n b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:   func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
+		`check path "/x y" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`: func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
+		`cookie "a\"b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:     func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
+		`map routes: entry {"a b/api/" "shop_h2c_80|20004"}: not two words`:                                                       func(s *haproxy.State) { s.Routes[3].Host = "a b" },
+		`404 page "/a\\b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:  func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
+		`frontend "a#b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:    func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
 	} {
 		s := shop()
 		change(&s)

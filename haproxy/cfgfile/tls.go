@@ -74,7 +74,7 @@ func CrtListLine(c haproxy.Certificate, folder string) (string, error) {
 	words := append([]string{CertificatePath(folder, c.Name)}, c.Serves...)
 	for i, w := range words {
 		if !isWord(w) || i > 0 && strings.ContainsAny(w[:1], "![") {
-			return "", fmt.Errorf("certificate %s: %q: not a word of a crt-list", c.Name, w)
+			return "", fmt.Errorf("certificate %s: name %q contains a character that a crt-list cannot (this is a bug in podgate, please report it)", c.Name, w)
 		}
 	}
 	return strings.Join(words, " "), nil

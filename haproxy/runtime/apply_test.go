@@ -155,8 +155,8 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 		got = append(got, r.String())
 	}
 	want := []string{
-		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" does not go on a command line`,
-		`add shop/127.0.0.1:8003 ready: cookie key "a b" does not go on a command line`,
+		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" contains ';', which a command cannot (this is a bug in podgate, please report it)`,
+		`add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command cannot (this is a bug in podgate, please report it)`,
 		`add nobody/127.0.0.1:8001 ready: No such backend.`,
 		`swap map routes: entry "a b/" "shop" is not a line of a map`,
 		`swap map routes: entry "new\nline/" "shop" is not a line of a map`,

@@ -104,7 +104,7 @@ func TestApplyABackendThatIsRefused(t *testing.T) {
 	}{
 		{"its class is not loaded", other, "", "Cannot find default proxy"},
 		{"its name is taken", like(shop, "shop", pod), "", "name is already used by other proxy"},
-		{"its name is no word", like(shop, "a b", pod), "", "does not go on a command line"},
+		{"its name is no word", like(shop, "a b", pod), "", "contains ' ', which a command cannot"},
 		{"its server is refused", unlike, "", "add more/" + pod.Addr.String() + " ready: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {

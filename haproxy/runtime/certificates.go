@@ -286,14 +286,14 @@ func (x exchanger) deleteCertificate(ctx context.Context, _ haproxy.Certificate,
 func (x exchanger) TicketKey(ctx context.Context, key string) error {
 	path := filepath.Join(x.folder, cfgfile.TicketKeysFile)
 	if err := checkLine("ticket keys", path+" "+key); err != nil {
-		return fmt.Errorf("set ticket key: not a word of a command") // and not the key
+		return fmt.Errorf("set ticket key: %w", bugError("the key contains a character that a command cannot")) // without the key
 	}
 	replies, err := x.exchange(ctx, "set ssl tls-key "+path+" "+key)
 	if err != nil {
 		return fmt.Errorf("set ticket key: %w", err)
 	}
 	if !strings.Contains(replies[0], "updated") {
-		return fmt.Errorf("set ticket key: HAProxy answered %q", brief(replies[0]))
+		return fmt.Errorf("set ticket key: set ssl tls-key: got %q, want that the key is updated", brief(replies[0]))
 	}
 	return nil
 }

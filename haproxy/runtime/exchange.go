@@ -178,7 +178,7 @@ func (c *connection) awaitPrompt(ctx context.Context) error {
 // cut is the error of a reply that ended after so many of n commands.
 func (c *connection) cut(ctx context.Context, err error, answered, n int) error {
 	if err == nil || err == io.EOF {
-		return fmt.Errorf("%s: %w: %d of %d commands answered", c.socket.path, errCut, answered, n)
+		return fmt.Errorf("%s: %w: %d of %d commands answered (was HAProxy reloaded or restarted?)", c.socket.path, errCut, answered, n)
 	}
 	return c.socket.explain(ctx, err)
 }

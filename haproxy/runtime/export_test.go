@@ -2,7 +2,10 @@
 
 package runtime
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // TryAdminSocket has the next call try an admin socket that was dead, as if the
 // pause were over.
@@ -14,3 +17,6 @@ func (c *Client) TryAdminSocket() {
 
 // ParseHandsOn is handsOn.
 func ParseHandsOn(reply string) bool { return handsOn(reply) }
+
+// AwaitStop is awaitStop.
+func (c *Client) AwaitStop(ctx context.Context, before Process) bool { return c.awaitStop(ctx, before) }

@@ -60,7 +60,7 @@ func parseMap(reply string) ([]haproxy.MapEntry, error) {
 		pointer, entry, ok := strings.Cut(line, " ")
 		key, value, _ := strings.Cut(entry, " ")
 		if !ok || !strings.HasPrefix(pointer, "0x") {
-			return nil, fmt.Errorf("HAProxy answered %q", line)
+			return nil, fmt.Errorf("got %q, want a pointer, a key and a value", line)
 		}
 		entries = append(entries, haproxy.MapEntry{Key: key, Value: value})
 	}

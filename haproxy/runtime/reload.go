@@ -20,8 +20,8 @@ const (
 	// reloadTimeout bounds a reload where the caller's context does not:
 	// 20000 backends come up in two seconds, on a slow box in ten.
 	reloadTimeout = time.Minute
-	// retireTimeout bounds the wait for the process before to stop accepting.
-	retireTimeout = 5 * time.Second
+	// stopTimeout bounds the wait for the process before to stop accepting.
+	stopTimeout = 5 * time.Second
 	// pollInterval is how often a new process, or a socket that refuses, is
 	// tried.
 	pollInterval = 10 * time.Millisecond
@@ -73,7 +73,7 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 		return Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
 	c.worker.remember(nil) // a worker opens its admin socket anew
-	c.awaitRetired(ctx, before)
+	c.awaitStop(ctx, before)
 	return p, nil
 }
 
@@ -206,6 +206,8 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 	defer tick.Stop()
 	var seen Process
 	answered := time.Now() // when HAProxy was there last
+	began := answered
+	waited := func() time.Duration { return time.Since(began).Round(time.Millisecond) }
 	for {
 		p, err := c.process(ctx)
 		if err == nil && serves(p) {
@@ -215,7 +217,7 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 			answered = time.Now()
 		}
 		if time.Since(answered) > downPatience {
-			return Process{}, fmt.Errorf("it ended while generation %s was to come up: %w", generation, err)
+			return Process{}, fmt.Errorf("HAProxy ended while it loaded generation %s (journalctl -u haproxy): %w", generation, err)
 		}
 		switch {
 		case err == nil:
@@ -230,9 +232,9 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 		case <-tick.C:
 		case <-ctx.Done():
 			if err != nil {
-				return Process{}, fmt.Errorf("generation %s did not come up in time: %w", generation, err)
+				return Process{}, fmt.Errorf("generation %s does not serve after %s: %w", generation, waited(), err)
 			}
-			return Process{}, fmt.Errorf("generation %s did not come up in time: process %d serves generation %q: %w", generation, p.Pid, p.Generation, context.Cause(ctx))
+			return Process{}, fmt.Errorf("generation %s does not serve after %s: process %d with generation %q goes on: %w", generation, waited(), p.Pid, p.Generation, context.Cause(ctx))
 		}
 	}
 }
@@ -252,29 +254,29 @@ func (c *Client) masterListens(ctx context.Context) bool {
 	return !NobodyListens(err)
 }
 
-// awaitRetired waits until the process before has been told to stop. Both
-// accept on the admin socket till then, and a server that is added to the old
-// one is lost.
-func (c *Client) awaitRetired(ctx context.Context, before Process) {
+// awaitStop waits until the process before was told to stop, and reports whether it
+// was. Until then both accept connections on the admin socket, and a server that is
+// added to the old one is lost.
+func (c *Client) awaitStop(ctx context.Context, before Process) bool {
 	if before.Pid == 0 {
-		return
+		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	retired := func(reply []byte) bool {
+	stops := func(reply []byte) bool {
 		return noTarget(reply) || bytes.Contains(reply, []byte("\nStopping: 1"))
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		reply, err := c.master.askUntil(ctx, fmt.Sprintf("@!%d show info;quit\n", before.Pid), retired)
-		if err == nil && retired([]byte(reply)) {
-			return
+		reply, err := c.master.askUntil(ctx, fmt.Sprintf("@!%d show info;quit\n", before.Pid), stops)
+		if err == nil && stops([]byte(reply)) {
+			return true
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return // the new one serves; whoever observes will see what is amiss
+			return false // the new one serves, and the next Observe shows what is lost
 		}
 	}
 }

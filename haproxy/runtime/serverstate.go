@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -29,7 +30,7 @@ func (r *stateRows) next(line []byte) (bool, error) {
 	line = bytes.TrimSpace(line)
 	if !r.began {
 		if r.began = string(line) == "1"; !r.began {
-			return false, fmt.Errorf("HAProxy answered %q", line)
+			return false, fmt.Errorf("got %q, want version 1 of the format", line)
 		}
 		return false, nil
 	}
@@ -40,7 +41,7 @@ func (r *stateRows) next(line []byte) (bool, error) {
 	rest := line
 	for i := range r.row {
 		if len(rest) == 0 {
-			return false, fmt.Errorf("a row of %d columns: %q", i, line)
+			return false, fmt.Errorf("got a row of %d columns, want %d: %q", i, len(r.row), line)
 		}
 		end := bytes.IndexByte(rest, ' ')
 		if end < 0 {
@@ -60,7 +61,7 @@ func (r *stateRows) behind(column int) []byte {
 // end returns an error if nothing was read.
 func (r *stateRows) end() error {
 	if !r.began {
-		return fmt.Errorf("HAProxy answered %q", "")
+		return errors.New("got an empty reply, want version 1 of the format")
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ func (r *stateRows) end() error {
 func (r *stateRow) state() (haproxy.ServerState, error) {
 	admin, err := strconv.ParseUint(string(r[columnAdminState]), 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("srv_admin_state %q is not a number", r[columnAdminState])
+		return 0, fmt.Errorf("srv_admin_state is %q, want a number", r[columnAdminState])
 	}
 	return serverState(admin), nil
 }

@@ -121,10 +121,10 @@ func TestCancelEndsAnExchange(t *testing.T) {
 
 func TestReplyCutShortIsAnError(t *testing.T) {
 	for _, row := range []struct{ name, reply, want string }{
-		{"before anything", "", "reply cut short: 0 of 1 commands answered"},
-		{"in the first word", "2.6", "reply cut short: 0 of 1 commands answered"},
-		{"in the middle", "2.6.12\n\n# name\nshop\n", "reply cut short: 0 of 1 commands answered"},
-		{"in the last word", "2.6.12\n\n# name\nshop\n\n2.6", "reply cut short: 0 of 1 commands answered"},
+		{"before anything", "", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
+		{"in the first word", "2.6", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
+		{"in the middle", "2.6.12\n\n# name\nshop\n", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
+		{"in the last word", "2.6.12\n\n# name\nshop\n\n2.6", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFakeSocket(t, row.reply)
@@ -227,7 +227,7 @@ func TestReplyThatIsNoneOfServersIsAnError(t *testing.T) {
 	const version = "2.6.12\n\n"
 	f := newFakeSocket(t, version+"Permission denied\n\n"+version)
 	_, err := runtime.New(f.path, f.path, "/conf").Servers(t.Context(), nil)
-	want := `observe HAProxy: show servers state: HAProxy answered "Permission denied"`
+	want := `observe HAProxy: show servers state: got "Permission denied", want version 1 of the format`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -5,21 +5,32 @@ package runtime
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
-// checkWord is the last guard before a value becomes one word of a command:
-// HAProxy knows no quotes, so a value with a blank, a separator or an escape
-// would be another command. Values are parsed into types of their own long
-// before; one that is refused here is a mistake of ours.
+// checkWord is the last check before a value becomes one word of a command. The
+// socket knows no quotes, so a value with a blank, a separator or an escape would be
+// another command. Values were parsed into types of their own long before, so an
+// error is a bug in podgate.
 func checkWord(what, value string) error {
 	if value == "" {
-		return fmt.Errorf("%s is empty", what)
+		return bugError(what + " is empty")
 	}
-	if strings.ContainsFunc(value, breaksWord) || strings.Contains(value, "<<") {
-		return fmt.Errorf("%s %q does not go on a command line", what, value)
+	i := strings.IndexFunc(value, breaksWord)
+	if i < 0 {
+		i = strings.Index(value, "<<")
 	}
-	return nil
+	if i < 0 {
+		return nil
+	}
+	char, _ := utf8.DecodeRuneInString(value[i:])
+	return bugError(fmt.Sprintf("%s %q contains %q, which a command cannot", what, value, char))
 }
+
+// bugError is a mistake of podgate, described by its text.
+type bugError string
+
+func (e bugError) Error() string { return string(e) + " (this is a bug in podgate, please report it)" }
 
 // checkLine is checkWord for several words that a single blank separates.
 func checkLine(what, value string) error {
