@@ -16,7 +16,7 @@ import (
 const addedFile = "podgate.added.json"
 
 // Added is what addedFile holds. It is valid for one process: another process of
-// the same generation has only what its configuration says.
+// the same generation has only the backends of its configuration.
 type Added struct {
 	Generation string             `json:"generation"`
 	Pid        int                `json:"pid"`

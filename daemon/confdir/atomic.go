@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,71 +18,69 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// ordinaryMode is that of files that hold no key.
+// ordinaryMode is the mode of files without keys.
 const ordinaryMode = fs.FileMode(0o640)
 
-// text writes what a file is to hold, the same each time: it may be megabytes, and
-// so is not in one piece.
-type text func(to io.Writer) error
+// content writes the content of a file, in parts, because it may be megabytes. It
+// writes the same whenever it is called.
+type content func(to io.Writer) error
 
-// whole is a text in one piece.
-func whole(t []byte) text {
+// whole is a content in one part.
+func whole(text []byte) content {
 	return func(to io.Writer) error {
-		_, err := to.Write(t)
+		_, err := to.Write(text)
 		return err
 	}
 }
 
-// content is a file of the folder, and what it is to hold.
-type content struct {
-	name string
-	text text
+// file is a file of the folder.
+type file struct {
+	name    string
+	content content
 }
 
-// partSize is how much of a file is read or written at once.
+// partSize is the size of the parts in which files are read and written.
 const partSize = 64 << 10
 
-// replace writes a file so that whoever opens it finds the old or the new
-// content, whole, even after a power cut. One that holds it already is not
-// touched.
-func (d Dir) replace(name string, t []byte) error {
+// replace writes a file atomically: it has the old or the new content, complete, even
+// after a power cut. A file that has the content already is not touched.
+func (d Dir) replace(name string, text []byte) error {
 	mode := ordinaryMode
 	if name == cfgfile.TicketKeysFile {
 		mode = 0o600
 	}
-	return d.replaceWith(name, whole(t), mode)
+	return d.replaceWith(name, whole(text), mode)
 }
 
-func (d Dir) replaceWith(name string, t text, mode fs.FileMode) error {
-	return d.replaceAll([]content{{name, t}}, mode)
+func (d Dir) replaceWith(name string, c content, mode fs.FileMode) error {
+	return d.replaceAll([]file{{name, c}}, mode)
 }
 
-// replaceAll is replace for many files, which takes little longer than for one:
-// what takes long is to wait for the disk, which takes many at once. On an error
-// some of them may hold the new content.
-func (d Dir) replaceAll(all []content, mode fs.FileMode) error {
-	return d.put(slices.DeleteFunc(slices.Clone(all), func(c content) bool { return holds(filepath.Join(string(d), c.name), c.text, mode) }), mode)
+// replaceAll is replace for many files. It takes little longer than for one, because
+// the disk writes many in parallel. On an error some of them are new.
+func (d Dir) replaceAll(files []file, mode fs.FileMode) error {
+	return d.put(slices.DeleteFunc(slices.Clone(files), func(f file) bool { return has(d.Path(f.name), f.content, mode) }), mode)
 }
 
-// put is replaceAll that does not look what the files hold.
-func (d Dir) put(all []content, mode fs.FileMode) error {
+// put is replaceAll without a comparison with the present content.
+func (d Dir) put(all []file, mode fs.FileMode) error {
 	if len(all) == 0 {
 		return nil
 	}
 	temps, err := d.writeTemps(all, mode)
 	defer func() {
 		for _, temp := range temps {
-			os.Remove(temp) // gone already if all went well
+			os.Remove(temp) // it is renamed if all went well
 		}
 	}()
 	if err != nil {
 		return err
 	}
-	for i, c := range all {
-		path := filepath.Join(string(d), c.name)
+	for i, f := range all {
+		path := d.Path(f.name)
 		err := os.Rename(temps[i], path)
 		for try := 0; errors.Is(err, fs.ErrNotExist) && try < sweepTries; try++ {
-			if temps[i], err = d.writeTemp(c, mode); err == nil {
+			if temps[i], err = d.writeTemp(f, mode); err == nil {
 				err = os.Rename(temps[i], path)
 			}
 		}
@@ -94,18 +91,17 @@ func (d Dir) put(all []content, mode fs.FileMode) error {
 	return d.sync()
 }
 
-// sweepTries is how often a temporary file is written again that a podgate which
-// begins swept away: what a command writes beside it looks as if one that was
-// killed had left it. It sweeps once.
+// sweepTries is how often a temporary file is written again that was removed by a
+// podgate that started: to it, the file of a command looks like one that a killed
+// process left. It removes such files once.
 const sweepTries = 3
 
-// diskWriters is how many files are given to the disk at once. It does not get
-// quicker with more.
+// diskWriters is how many files are written in parallel. More are not faster.
 const diskWriters = 8
 
-// writeTemps writes a temporary file for each, so that it is on the disk, and
-// returns their paths, those of an error too.
-func (d Dir) writeTemps(all []content, mode fs.FileMode) ([]string, error) {
+// writeTemps writes and syncs a temporary file for each file. It returns their paths,
+// also those that were written before an error.
+func (d Dir) writeTemps(all []file, mode fs.FileMode) ([]string, error) {
 	temps, errs := make([]string, len(all)), make([]error, len(all))
 	var next atomic.Int64
 	var writers sync.WaitGroup
@@ -120,35 +116,35 @@ func (d Dir) writeTemps(all []content, mode fs.FileMode) ([]string, error) {
 	for i, err := range errs {
 		if err != nil {
 			temps = slices.DeleteFunc(temps, func(temp string) bool { return temp == "" })
-			return temps, writeError(filepath.Join(string(d), all[i].name), err)
+			return temps, writeError(d.Path(all[i].name), err)
 		}
 	}
 	return temps, nil
 }
 
-// writeTemp returns "" where there is no file.
-func (d Dir) writeTemp(c content, mode fs.FileMode) (string, error) {
-	temp, err := os.CreateTemp(string(d), "."+c.name+".*")
+// writeTemp returns the path of the temporary file; "" if it could not be created.
+func (d Dir) writeTemp(f file, mode fs.FileMode) (string, error) {
+	temp, err := os.CreateTemp(string(d), "."+f.name+".*")
 	if err != nil {
 		return "", err
 	}
-	return temp.Name(), errors.Join(d.give(temp), writeSync(temp, c.text, mode), temp.Close())
+	return temp.Name(), errors.Join(d.chown(temp), writeSync(temp, f.content, mode), temp.Close())
 }
 
-// writeError tells what could not be written: the temporary file has another
-// name each time, what is told is the same.
+// writeError wraps the error of writing path without the name of the temporary file,
+// which differs each time: the same failure has the same text.
 func writeError(path string, err error) error {
-	if half, ok := errors.AsType[*fs.PathError](err); ok {
-		err = half.Err
-	} else if half, ok := errors.AsType[*os.LinkError](err); ok {
-		err = half.Err
+	if temp, ok := errors.AsType[*fs.PathError](err); ok {
+		err = temp.Err
+	} else if temp, ok := errors.AsType[*os.LinkError](err); ok {
+		err = temp.Err
 	}
 	return fmt.Errorf("write %s: %w", path, err)
 }
 
-// holds reports whether a file is just that text, for nobody but whom mode lets
-// read it.
-func holds(path string, t text, mode fs.FileMode) bool {
+// has reports whether a file has just that content, and no broader permissions than
+// mode.
+func has(path string, c content, mode fs.FileMode) bool {
 	file, err := os.Open(path)
 	if err != nil {
 		return false
@@ -157,18 +153,18 @@ func holds(path string, t text, mode fs.FileMode) bool {
 	if info, err := file.Stat(); err != nil || info.Mode().Perm()&^mode != 0 {
 		return false
 	}
-	c := &comparer{file: bufio.NewReaderSize(file, partSize)}
-	if err := t(c); err != nil {
+	to := &comparer{file: bufio.NewReaderSize(file, partSize)}
+	if err := c(to); err != nil {
 		return false
 	}
-	_, err = c.file.ReadByte()
+	_, err = to.file.ReadByte()
 	return err == io.EOF
 }
 
-// comparer takes what is written to it for what the file should hold.
+// comparer compares what is written to it with a file.
 type comparer struct{ file *bufio.Reader }
 
-var errDiffers = errors.New("the file holds something else")
+var errDiffers = errors.New("the file has other content")
 
 func (c *comparer) Write(text []byte) (compared int, err error) {
 	for compared < len(text) {
@@ -180,14 +176,13 @@ func (c *comparer) Write(text []byte) (compared int, err error) {
 			return compared, errDiffers
 		}
 		compared += len(part)
-		_, _ = c.file.Discard(len(part)) // it was just there
+		_, _ = c.file.Discard(len(part)) // it was just peeked
 	}
 	return compared, nil
 }
 
-// give lets a file that root writes, as by a command, belong to whom the folder
-// belongs to.
-func (d Dir) give(file *os.File) error {
+// chown gives a file that root writes, as by a command, to the folder's owner.
+func (d Dir) chown(file *os.File) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -195,16 +190,16 @@ func (d Dir) give(file *os.File) error {
 	if err != nil {
 		return err
 	}
-	of, ok := owner.Sys().(*syscall.Stat_t)
+	stat, ok := owner.Sys().(*syscall.Stat_t)
 	if !ok {
 		return nil
 	}
-	return file.Chown(int(of.Uid), int(of.Gid))
+	return file.Chown(int(stat.Uid), int(stat.Gid))
 }
 
-func writeSync(file *os.File, t text, mode fs.FileMode) error {
+func writeSync(file *os.File, c content, mode fs.FileMode) error {
 	to := bufio.NewWriterSize(file, partSize)
-	if err := t(to); err != nil {
+	if err := c(to); err != nil {
 		return err
 	}
 	if err := to.Flush(); err != nil {
@@ -216,7 +211,7 @@ func writeSync(file *os.File, t text, mode fs.FileMode) error {
 	return file.Sync()
 }
 
-// sync makes a rename last.
+// sync makes a rename survive a power cut.
 func (d Dir) sync() error {
 	dir, err := os.Open(string(d))
 	if err != nil {

@@ -7,42 +7,39 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"podgate/haproxy/cfgfile"
 )
 
-// Backup holds what stood in the folder, each file under a second name of its
-// own: the files are many megabytes, and none is ever changed in place. What a
-// podgate that was killed leaves of it is swept.
+// Backup is the files of a folder, each under a second name: they are many megabytes,
+// and are replaced rather than changed. Tidy removes that of a podgate that was killed.
 type Backup struct {
-	folder Dir
-	names  []string // of the files that were there
+	dir   Dir
+	names []string // of the files that there were
 }
 
-// Backup keeps the files that stand in the folder, for Restore.
+// Backup backs the present files up, without certificates.
 func (d Dir) Backup() (Backup, error) {
-	b := Backup{folder: d}
+	b := Backup{dir: d}
 	for _, name := range d.Names() {
-		err := keep(filepath.Join(string(d), name), b.kept(name))
+		err := link(d.Path(name), b.path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return b, errors.Join(err, b.Forget())
+			return b, errors.Join(err, b.Discard())
 		}
 		b.names = append(b.names, name)
 	}
 	return b, nil
 }
 
-// kept is the second name of a file.
-func (b Backup) kept(name string) string { return filepath.Join(string(b.folder), "."+name+".kept") }
+// path is the second name of a file.
+func (b Backup) path(name string) string { return b.dir.Path("." + name + ".kept") }
 
-// keep gives a file a second name, or copies it where the file system knows no
-// such thing.
-func keep(path, as string) error {
+// link gives a file a second name, or copies it if the file system has no hard links.
+func link(path, as string) error {
 	if err := os.Remove(as); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -66,28 +63,28 @@ func keep(path, as string) error {
 	return errors.Join(err, to.Sync(), to.Close())
 }
 
-// Restore puts the files back. A configuration that was not there then is taken
-// away first, because it may name maps that go too.
+// Restore puts the files back. A configuration that did not exist is removed before
+// the others are put back, because it may name other maps.
 func (b Backup) Restore() error {
 	if !slices.Contains(b.names, cfgfile.ConfigFile) {
-		if err := os.Remove(filepath.Join(string(b.folder), cfgfile.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(b.dir.Path(cfgfile.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	for _, name := range b.names {
-		if err := os.Rename(b.kept(name), filepath.Join(string(b.folder), name)); err != nil {
+		if err := os.Rename(b.path(name), b.dir.Path(name)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(b.folder.sync(), b.Forget())
+	return errors.Join(b.dir.sync(), b.Discard())
 }
 
-// Forget gives up the second names, of which a restore leaves those of files that
-// were never replaced.
-func (b Backup) Forget() error {
+// Discard removes the second names. After Restore, those of files that had not been
+// replaced are left.
+func (b Backup) Discard() error {
 	var errs []error
 	for _, name := range b.names {
-		if err := os.Remove(b.kept(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

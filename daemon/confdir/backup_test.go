@@ -51,7 +51,7 @@ func TestBackup(t *testing.T) {
 							want[name] = text
 						}
 					}
-					err = b.Forget()
+					err = b.Discard()
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -64,7 +64,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-func TestABackupThatWasLeftIsSwept(t *testing.T) {
+func TestABackupThatWasLeftIsRemoved(t *testing.T) {
 	d := Dir(t.TempDir())
 	if err := d.replace(cfgfile.ConfigFile, []byte("a")); err != nil {
 		t.Fatal(err)

@@ -59,15 +59,15 @@ func (d Dir) WriteCertificates(pems map[string][]byte) error {
 	if info.Mode()&fs.ModeSetgid != 0 {
 		mode = 0o640
 	}
-	var files []content
+	var files []file
 	for _, name := range slices.Sorted(maps.Keys(pems)) {
-		files = append(files, content{name, whole(pems[name])})
+		files = append(files, file{name, whole(pems[name])})
 	}
 	return folder.replaceAll(files, mode)
 }
 
 // ReadCertificate returns the file of a certificate. The error is fs.ErrNotExist
-// if there is none.
+// if there is no such file.
 func (d Dir) ReadCertificate(name string) ([]byte, error) {
 	return os.ReadFile(cfgfile.CertificatePath(string(d), name))
 }

@@ -17,31 +17,31 @@ import (
 // Dir is the path of podgate's folder, which HAProxy loads.
 type Dir string
 
-// Path is that of a file of the folder.
+// Path returns the path of a file in the folder.
 func (d Dir) Path(name string) string { return filepath.Join(string(d), name) }
 
-// Write puts files in the folder, the configuration last, each whole or not at
-// all, and remembers of what State they are. Files that are the same already
-// are not touched.
-func (d Dir) Write(files cfgfile.Files, of haproxy.State) error {
-	if err := d.writeOthers(files, of); err != nil {
+// Write writes files, which were rendered from s, and records s for Loaded. Each
+// file is replaced atomically, the configuration last; on an error some of them are
+// new. A file that has the content already is not touched.
+func (d Dir) Write(files cfgfile.Files, s haproxy.State) error {
+	if err := d.writeOthers(files, s); err != nil {
 		return err
 	}
 	return d.replaceWith(cfgfile.ConfigFile, files.WriteConfig, ordinaryMode)
 }
 
-// writeOthers is Write of all but the configuration.
-func (d Dir) writeOthers(files cfgfile.Files, of haproxy.State) error {
+// writeOthers is Write without the configuration.
+func (d Dir) writeOthers(files cfgfile.Files, s haproxy.State) error {
 	if err := d.WriteMaps(files.Maps); err != nil {
 		return err
 	}
-	if err := d.WriteCrtList(files.CrtList, of.Certificates); err != nil {
+	if err := d.WriteCrtList(files.CrtList, s.Certificates); err != nil {
 		return err
 	}
-	return d.writeLoaded(files.Generation, of)
+	return d.writeLoaded(files.Generation, s)
 }
 
-// WriteMaps writes maps, by file name.
+// WriteMaps writes maps, by file name, in the order of the names.
 func (d Dir) WriteMaps(texts map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if err := d.replace(name, texts[name]); err != nil {
@@ -51,10 +51,11 @@ func (d Dir) WriteMaps(texts map[string][]byte) error {
 	return nil
 }
 
-// WriteServerState writes what HAProxy is to know of its servers when it next loads.
+// WriteServerState writes the server states that HAProxy takes over when it is
+// loaded next (configuration.txt "server-state-file").
 func (d Dir) WriteServerState(state []byte) error { return d.replace(cfgfile.ServerStateFile, state) }
 
-// Names are the files that podgate keeps in the folder.
+// Names are the names of podgate's files, without certificates.
 func (d Dir) Names() []string {
 	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile, addedFile, relaySecretFile, cfgfile.CrtListFile, cfgfile.TicketKeysFile}
 	for _, m := range haproxy.MapNames() {
@@ -69,23 +70,23 @@ func (d Dir) Tidy() error {
 	return errors.Join(d.sweep(), d.RemoveHeld(), d.WriteServerState(cfgfile.EmptyServerState()))
 }
 
-// sweep removes what a podgate that was killed left half written.
+// sweep removes temporary files of a podgate that was killed.
 func (d Dir) sweep() error {
 	var errs []error
 	for _, name := range d.Names() {
-		halves, err := filepath.Glob(filepath.Join(string(d), "."+name+".*"))
+		temps, err := filepath.Glob(d.Path("." + name + ".*"))
 		errs = append(errs, err)
-		for _, half := range halves {
-			if err := os.Remove(half); !errors.Is(err, fs.ErrNotExist) { // a command may be writing
+		for _, temp := range temps {
+			if err := os.Remove(temp); !errors.Is(err, fs.ErrNotExist) { // a command may be writing
 				errs = append(errs, err)
 			}
 		}
 	}
-	staging, err := filepath.Glob(filepath.Join(string(d), cfgfile.StagingPrefix+"*"))
+	staging, err := filepath.Glob(d.Path(cfgfile.StagingPrefix + "*"))
 	errs = append(errs, err)
-	halves, err := filepath.Glob(filepath.Join(d.CertificateFolder(), ".*"))
+	temps, err := filepath.Glob(filepath.Join(d.CertificateFolder(), ".*"))
 	errs = append(errs, err)
-	for _, left := range append(staging, halves...) {
+	for _, left := range append(staging, temps...) {
 		errs = append(errs, os.RemoveAll(left))
 	}
 	return errors.Join(errs...)

@@ -7,29 +7,27 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// drainFile stands in our folder while the node is to drain. Who puts it there,
-// and who takes it away, tells HAProxy too: it holds with podgate down as well,
-// and a podgate that runs keeps HAProxy to it.
+// drainFile exists while the node is to drain. The command that writes or removes it
+// changes HAProxy as well, so that a drain works while podgate is down; podgate keeps
+// HAProxy in that state.
 const drainFile = "podgate.drain"
 
-// Drain is what drainFile says.
+// Drain is the content of drainFile.
 type Drain struct {
-	Since time.Time `json:"since"`
-	Until time.Time `json:"until,omitzero"` // zero is until undrain
-	// UntilBoot is a drain that ends when the machine is booted again.
-	UntilBoot bool `json:"until_boot,omitempty"`
+	Since     time.Time `json:"since"`
+	Until     time.Time `json:"until,omitzero"`       // zero is until "podgate undrain"
+	UntilBoot bool      `json:"until_boot,omitempty"` // it ends when the machine boots
 }
 
-// ReadDrain returns what drainFile says, and false if the node is not to drain. A
-// file that cannot be understood drains: somebody wanted it.
+// ReadDrain returns the Drain, and whether the node is to drain. A file that cannot
+// be parsed is a Drain without an end.
 func (d Dir) ReadDrain() (Drain, bool) {
-	text, err := os.ReadFile(filepath.Join(string(d), drainFile))
+	text, err := os.ReadFile(d.Path(drainFile))
 	if err != nil {
 		return Drain{}, !errors.Is(err, fs.ErrNotExist)
 	}
@@ -47,9 +45,9 @@ func (d Dir) WriteDrain(drain Drain) error {
 	return d.replace(drainFile, append(text, '\n'))
 }
 
-// RemoveDrain ends the drain on disk. It is no error if there is none.
+// RemoveDrain removes drainFile, which may be missing.
 func (d Dir) RemoveDrain() error {
-	if err := os.Remove(filepath.Join(string(d), drainFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(d.Path(drainFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return d.sync()
@@ -61,8 +59,8 @@ func (d Drain) Expired() bool {
 	return !d.Until.IsZero() && !now.Before(d.Until) || d.UntilBoot && d.Since.Before(booted(now))
 }
 
-// booted is when the machine came up, by the clock of now (clock_gettime(2)). It
-// needs nothing of /proc, which the unit hides.
+// booted is when the machine booted, by the clock of now (clock_gettime(2)). It does
+// not read /proc, which the unit hides.
 func booted(now time.Time) time.Time {
 	var up unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {

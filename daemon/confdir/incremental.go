@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"syscall"
@@ -17,9 +16,9 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// written is what the folder holds of what ran at one moment. It knows where in
-// ConfigFile each backend stands, so that the next one, which differs from it in
-// the servers of a few backends, copies the others.
+// written is one state of the files that follow what HAProxy serves. It knows the
+// offset of each backend in ConfigFile, so that the next one, which differs in the
+// servers of a few backends, copies the others.
 type written struct {
 	loaded       haproxy.State
 	certificates []haproxy.Certificate
@@ -27,12 +26,12 @@ type written struct {
 	servers      [][]haproxy.Server // observed, by the index of their backend in loaded
 
 	sections *cfgfile.Sections
-	ends     []int64         // of each backend's section in ConfigFile
-	seals    map[string]seal // of the files, by name
+	ends     []int64           // offset in ConfigFile of the end of each backend
+	ids      map[string]fileID // of the files, by name
 }
 
-// newWritten is what is to be written of have, which may change in place later:
-// its map of servers does, the lists in it do not.
+// newWritten returns what is to be written of have. The map of servers in have may
+// change later; the lists in that map do not.
 func newWritten(have haproxy.Running) *written {
 	w := &written{loaded: have.Loaded, certificates: have.Certificates, maps: have.Maps}
 	w.servers = make([][]haproxy.Server, have.Loaded.Backends.Len())
@@ -42,8 +41,8 @@ func newWritten(have haproxy.Running) *written {
 	return w
 }
 
-// follows reports whether w differs from last in nothing but servers and
-// certificates. What is long is looked at only as far as to see that it is one.
+// follows reports whether w differs from last in servers and certificates only. It
+// compares long lists by their pointers.
 func (w *written) follows(last *written) bool {
 	if last == nil || w.loaded.Backends.Len() == 0 || !w.loaded.Backends.Same(last.loaded.Backends) {
 		return false
@@ -56,7 +55,7 @@ func (w *written) follows(last *written) bool {
 	return reflect.DeepEqual(now, before)
 }
 
-// writeAll writes every file that does not hold already what it should, the
+// writeAll writes every file that does not have the right content already, the
 // configuration last.
 func (w *written) writeAll(d Dir) error {
 	running := w.state()
@@ -75,15 +74,15 @@ func (w *written) writeAll(d Dir) error {
 	if err := d.replaceWith(cfgfile.ConfigFile, w.config(nil, nil), ordinaryMode); err != nil {
 		return err
 	}
-	w.seals = map[string]seal{}
+	w.ids = map[string]fileID{}
 	for name := range files.Maps {
-		w.seals[name] = d.seal(name)
+		w.ids[name] = d.fileID(name)
 	}
-	w.seals[loadedFile], w.seals[cfgfile.ConfigFile] = d.seal(loadedFile), d.seal(cfgfile.ConfigFile)
+	w.ids[loadedFile], w.ids[cfgfile.ConfigFile] = d.fileID(loadedFile), d.fileID(cfgfile.ConfigFile)
 	return nil
 }
 
-// state is what was loaded with the servers that are in service now.
+// state is the loaded State with the servers that are in service now.
 func (w *written) state() haproxy.State {
 	s := w.loaded.Structure()
 	for i, b := range s.Backends.All() {
@@ -100,10 +99,10 @@ func inService(servers []haproxy.Server) []haproxy.Server {
 	return servers
 }
 
-// writeChanges writes what of the files is not as in last, which w follows. It
-// returns errTouched where somebody touched what it would copy.
+// writeChanges writes what differs from last, which w follows. It returns errTouched
+// if another process changed a file that it would copy from.
 func (w *written) writeChanges(d Dir, last *written) error {
-	if !d.sealed(last.seals) {
+	if !d.unchanged(last.ids) {
 		return errTouched
 	}
 	running := w.loaded
@@ -115,34 +114,34 @@ func (w *written) writeChanges(d Dir, last *written) error {
 	if err := d.WriteCrtList(crtList, nil); err != nil {
 		return err
 	}
-	w.sections, w.ends, w.seals = last.sections, last.ends, maps.Clone(last.seals)
+	w.sections, w.ends, w.ids = last.sections, last.ends, maps.Clone(last.ids)
 	if slices.EqualFunc(w.servers, last.servers, haproxy.Same[haproxy.Server]) {
 		return nil
 	}
-	old, err := os.Open(filepath.Join(string(d), cfgfile.ConfigFile))
+	old, err := os.Open(d.Path(cfgfile.ConfigFile))
 	if err != nil {
 		return errTouched
 	}
 	defer old.Close()
-	if err := d.put([]content{{cfgfile.ConfigFile, w.config(last, old)}}, ordinaryMode); err != nil {
+	if err := d.put([]file{{cfgfile.ConfigFile, w.config(last, old)}}, ordinaryMode); err != nil {
 		return err
 	}
-	w.seals[cfgfile.ConfigFile] = d.seal(cfgfile.ConfigFile)
+	w.ids[cfgfile.ConfigFile] = d.fileID(cfgfile.ConfigFile)
 	return nil
 }
 
-var errTouched = errors.New("somebody else touched the files")
+var errTouched = errors.New("another process changed the files")
 
-// config is ConfigFile, and sets ends. What last, unless it is nil, has of the
-// same servers is copied from old, which it wrote.
-func (w *written) config(last *written, old *os.File) text {
+// config writes ConfigFile, and sets ends. Backends that have the same servers in last,
+// if that is not nil, are copied from old, the file that last wrote.
+func (w *written) config(last *written, old *os.File) content {
 	return func(to io.Writer) error {
 		w.ends = make([]int64, w.loaded.Backends.Len())
 		if _, err := to.Write(w.sections.Head()); err != nil {
 			return err
 		}
 		at := int64(len(w.sections.Head()))
-		copied := at // what is behind it in old, up to the present backend, is yet to be copied
+		copied := at // offset in old of what is yet to be copied
 		var section []byte
 		for i, b := range w.loaded.Backends.All() {
 			if last != nil && haproxy.Same(w.servers[i], last.servers[i]) {
@@ -171,14 +170,14 @@ func (w *written) config(last *written, old *os.File) text {
 		if err := copyPart(to, old, copied, last.end()); err != nil {
 			return err
 		}
-		if !last.seals[cfgfile.ConfigFile].of(old) {
+		if !last.ids[cfgfile.ConfigFile].of(old) {
 			return errTouched
 		}
 		return nil
 	}
 }
 
-// begin is where in ConfigFile the section of a backend begins.
+// begin is the offset of a backend in ConfigFile.
 func (w *written) begin(i int) int64 {
 	if i == 0 {
 		return int64(len(w.sections.Head()))
@@ -186,16 +185,16 @@ func (w *written) begin(i int) int64 {
 	return w.ends[i-1]
 }
 
-// end is how long ConfigFile is.
+// end is the length of ConfigFile.
 func (w *written) end() int64 { return w.begin(len(w.ends)) }
 
-// copyPart copies what stands in a file between two places.
+// copyPart copies the part of a file between two offsets.
 func copyPart(to io.Writer, file *os.File, from, end int64) error {
 	part := make([]byte, min(partSize, end-from))
 	for from < end {
 		n, err := file.ReadAt(part[:min(int64(len(part)), end-from)], from)
 		if err != nil {
-			return errTouched // it is shorter than it was
+			return errTouched // the file is shorter than it was
 		}
 		if _, err := to.Write(part[:n]); err != nil {
 			return err
@@ -205,40 +204,40 @@ func copyPart(to io.Writer, file *os.File, from, end int64) error {
 	return nil
 }
 
-// seal tells whether a file is the one that it was, and untouched since. The zero
-// seal is of no file.
-type seal struct {
+// fileID identifies one state of a file: another file under the same name, and the
+// same file after a change, has another fileID. The zero fileID stands for no file.
+type fileID struct {
 	dev, ino          uint64
 	size              int64
 	modified, changed syscall.Timespec
 }
 
-func sealOf(info fs.FileInfo) seal {
+func idOf(info fs.FileInfo) fileID {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return seal{}
+		return fileID{}
 	}
-	return seal{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}
+	return fileID{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}
 }
 
-// of reports whether it is that of an open file.
-func (s seal) of(file *os.File) bool {
+// of reports whether the open file has this fileID.
+func (s fileID) of(file *os.File) bool {
 	info, err := file.Stat()
-	return err == nil && s == sealOf(info)
+	return err == nil && s == idOf(info)
 }
 
-func (d Dir) seal(name string) seal {
-	info, err := os.Lstat(filepath.Join(string(d), name))
+func (d Dir) fileID(name string) fileID {
+	info, err := os.Lstat(d.Path(name))
 	if err != nil {
-		return seal{}
+		return fileID{}
 	}
-	return sealOf(info)
+	return idOf(info)
 }
 
-// sealed reports whether all these files are as they were.
-func (d Dir) sealed(seals map[string]seal) bool {
-	for name, s := range seals {
-		if s == (seal{}) || d.seal(name) != s {
+// unchanged reports whether all these files have their fileIDs.
+func (d Dir) unchanged(ids map[string]fileID) bool {
+	for name, id := range ids {
+		if id == (fileID{}) || d.fileID(name) != id {
 			return false
 		}
 	}

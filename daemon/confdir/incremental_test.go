@@ -96,7 +96,7 @@ func (w *walk) compare(t *testing.T, d Dir) {
 	}
 }
 
-func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
+func TestChangesGiveTheSameFilesAsACompleteWrite(t *testing.T) {
 	for _, backends := range []int{1, 7, 60} {
 		d := Dir(t.TempDir())
 		w := newWalk(uint64(backends), backends)
@@ -106,7 +106,7 @@ func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
 		}
 		for range 25 {
 			w.compare(t, d)
-			before := d.seal(loadedFile)
+			before := d.fileID(loadedFile)
 			w.step()
 			next := newWritten(w.have)
 			if !next.follows(last) {
@@ -115,7 +115,7 @@ func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
 			if err := next.writeChanges(d, last); err != nil {
 				t.Fatal(err)
 			}
-			if d.seal(loadedFile) != before {
+			if d.fileID(loadedFile) != before {
 				t.Fatalf("%s was written again", loadedFile)
 			}
 			last = next
@@ -123,7 +123,7 @@ func TestWhatIsWrittenOfAFewChangesIsWhatIsWrittenOfAll(t *testing.T) {
 	}
 }
 
-func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
+func TestFilesThatAreTheSameAreNotWritten(t *testing.T) {
 	d := Dir(t.TempDir())
 	w := newWalk(1, 5)
 	last := newWritten(w.have)
@@ -131,19 +131,19 @@ func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, next := range map[string]*written{"by what was written": last, "by the files": nil} {
-		before := d.seal(cfgfile.ConfigFile)
+		before := d.fileID(cfgfile.ConfigFile)
 		if err := d.writeRunning(newWritten(w.have), next); err != nil {
 			t.Fatal(err)
 		}
-		if after := d.seal(cfgfile.ConfigFile); after != before {
+		if after := d.fileID(cfgfile.ConfigFile); after != before {
 			t.Errorf("%s: %v, then %v", name, before, after)
 		}
 	}
 }
 
-// TestFilesThatSomebodyElseTouchedAreNotCopied harms the files in all ways between
+// TestFilesThatAnotherProcessChangedAreNotCopied harms the files in all ways between
 // two writes.
-func TestFilesThatSomebodyElseTouchedAreNotCopied(t *testing.T) {
+func TestFilesThatAnotherProcessChangedAreNotCopied(t *testing.T) {
 	d := Dir(t.TempDir())
 	path := func(name string) string { return filepath.Join(string(d), name) }
 	flip := func(t *testing.T, name string) { // in place, and as long as it was
@@ -189,15 +189,15 @@ func TestFilesThatSomebodyElseTouchedAreNotCopied(t *testing.T) {
 	}
 }
 
-// awaitTick returns when the file system tells another time than that of the last
-// write: its clock is coarse.
+// awaitTick returns when the clock of the file system, which is coarse, has advanced
+// since the last write.
 func awaitTick(t *testing.T, d Dir) {
 	t.Helper()
-	for last := d.seal(cfgfile.ConfigFile).changed; ; {
+	for last := d.fileID(cfgfile.ConfigFile).changed; ; {
 		if err := os.WriteFile(filepath.Join(string(d), "tick"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if d.seal("tick").changed != last {
+		if d.fileID("tick").changed != last {
 			return
 		}
 	}
@@ -228,7 +228,7 @@ func replace(t *testing.T, path string) {
 	}
 }
 
-func TestAnotherConfigurationIsNoChangeOfServers(t *testing.T) {
+func TestWhatIsMoreThanAChangeOfServers(t *testing.T) {
 	w := newWalk(4, 6)
 	last := newWritten(w.have)
 	for name, change := range map[string]func(*haproxy.Running){

@@ -6,49 +6,50 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"podgate/haproxy"
 )
 
-// loadedFile remembers the State whose configuration stands in cfgfile's file,
-// so that the next run of podgate knows what HAProxy has loaded. Without it,
-// that run costs a reload. HAProxy reads only *.cfg.
+// loadedFile contains the State that the configuration was rendered from, so that
+// podgate knows after a restart what HAProxy has loaded. Without it, the restart
+// costs a reload. HAProxy does not read it: it loads only *.cfg of a folder.
 const loadedFile = "podgate.loaded.json"
 
-// beforeFile is the loadedFile before that. A podgate that is killed in the
-// middle of a reload leaves HAProxy with the one or the other.
+// beforeFile is the loadedFile of the generation before. If podgate is killed during
+// a reload, HAProxy has loaded one of the two.
 const beforeFile = "podgate.before.json"
 
+// loaded is the content of loadedFile.
 type loaded struct {
 	Generation string        `json:"generation"`
 	State      haproxy.State `json:"state"` // without servers and routes
 }
 
-// writeLoaded writes loadedFile. That of another generation becomes beforeFile.
-func (d Dir) writeLoaded(generation string, of haproxy.State) error {
-	memory, err := json.Marshal(loaded{generation, of.Structure()})
+// writeLoaded replaces loadedFile. A loadedFile of another generation becomes
+// beforeFile.
+func (d Dir) writeLoaded(generation string, s haproxy.State) error {
+	text, err := json.Marshal(loaded{generation, s.Structure()})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", loadedFile, err)
 	}
 	if last := d.lastGeneration(); last != "" && last != generation {
-		if err := os.Rename(filepath.Join(string(d), loadedFile), filepath.Join(string(d), beforeFile)); err != nil {
+		if err := os.Rename(d.Path(loadedFile), d.Path(beforeFile)); err != nil {
 			return err
 		}
 	}
-	return d.replace(loadedFile, append(memory, '\n'))
+	return d.replace(loadedFile, append(text, '\n'))
 }
 
-// lastGeneration is that of loadedFile, "" if there is none.
+// lastGeneration is the generation in loadedFile; "" if it cannot be read.
 func (d Dir) lastGeneration() string {
-	file, err := os.Open(filepath.Join(string(d), loadedFile))
+	file, err := os.Open(d.Path(loadedFile))
 	if err != nil {
 		return ""
 	}
 	defer file.Close()
 	var generation string
 	decoder := json.NewDecoder(file)
-	for range 3 { // "{", "generation" and what it is: the rest may be megabytes
+	for range 3 { // "{", "generation" and its value; what follows may be megabytes
 		token, err := decoder.Token()
 		if err != nil {
 			return ""
@@ -58,7 +59,8 @@ func (d Dir) lastGeneration() string {
 	return generation
 }
 
-// Loaded returns what Write remembered of that generation.
+// Loaded returns the State of that generation, without servers and routes, if Write
+// wrote it last or before.
 func (d Dir) Loaded(generation string) (haproxy.State, bool) {
 	for _, l := range d.remembered() {
 		if l.Generation == generation {
@@ -68,7 +70,8 @@ func (d Dir) Loaded(generation string) (haproxy.State, bool) {
 	return haproxy.State{}, false
 }
 
-// Remembered are the States that Write remembered last and before.
+// Remembered returns the States that Write wrote last and before, without servers
+// and routes. Either may be missing.
 func (d Dir) Remembered() (all []haproxy.State) {
 	for _, l := range d.remembered() {
 		all = append(all, l.State)
@@ -76,10 +79,9 @@ func (d Dir) Remembered() (all []haproxy.State) {
 	return all
 }
 
-// remembered is what Write remembered last and before.
 func (d Dir) remembered() (all []loaded) {
 	for _, name := range []string{loadedFile, beforeFile} {
-		text, err := os.ReadFile(filepath.Join(string(d), name))
+		text, err := os.ReadFile(d.Path(name))
 		if err != nil {
 			continue
 		}

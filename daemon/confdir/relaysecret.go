@@ -31,7 +31,7 @@ func (d Dir) ReadRelaySecret() (string, error) {
 	return secret, err
 }
 
-// EnsureRelaySecret is ReadRelaySecret that writes the file where there is none.
+// EnsureRelaySecret is ReadRelaySecret that writes the file if it is missing.
 // The secret is then the one that running returns, which asks HAProxy, or that of
 // the configuration, if there is any: with another one, the new worker would
 // reject the requests of the old ones.

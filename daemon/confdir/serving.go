@@ -9,9 +9,8 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// Serving is what HAProxy would serve if it started with the files as they are:
-// what was in service last, for a podgate that finds no HAProxy. It is empty
-// where the files do not tell.
+// Serving returns what HAProxy would serve if it started with the present files. It
+// returns the zero State if they cannot be read.
 func (d Dir) Serving() haproxy.State {
 	text, err := os.ReadFile(d.Path(cfgfile.ConfigFile))
 	if err != nil {

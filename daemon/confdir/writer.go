@@ -15,7 +15,7 @@ import (
 // be called concurrently.
 type Writer struct {
 	dir      Dir
-	done     chan outcome // of the write under way, a value and no more; nil while there is none
+	done     chan outcome // of the write under way, which gets one value; nil if there is no write
 	err      error        // of the last write that ended
 	started  int          // writes so far
 	finished int          // of these, the last that succeeded
@@ -42,10 +42,10 @@ func (w *Writer) Finished() int { return w.finished }
 func (w *Writer) Doubt() { w.doubted = true }
 
 // Reloaded has the next write return memory to the system: a reload needs several
-// times what is in use otherwise.
+// times as much as podgate needs between reloads.
 func (w *Writer) Reloaded() { w.reloaded = true }
 
-// outcome is what became of a write.
+// outcome is how a write ended.
 type outcome struct {
 	written *written // nil with an error
 	err     error
@@ -79,7 +79,7 @@ func (w *Writer) end(o outcome) {
 	}
 }
 
-// Start begins to write what runs. No write may be under way.
+// Start begins to write what HAProxy serves. No write may be under way.
 func (w *Writer) Start(have haproxy.Running) {
 	next := newWritten(have)
 	last := w.last
@@ -104,9 +104,9 @@ func (w *Writer) Start(have haproxy.Running) {
 	}()
 }
 
-// writeRunning writes the loaded configuration with its present servers and
-// maps. What is as in last, which was written before, is left alone or copied; nil
-// is for nothing.
+// writeRunning writes the loaded configuration with its present servers and maps.
+// Files and sections that are the same as in last, which was written before, are
+// kept or copied. A nil last has none.
 func (d Dir) writeRunning(next, last *written) error {
 	if next.follows(last) {
 		if err := next.writeChanges(d, last); !errors.Is(err, errTouched) {

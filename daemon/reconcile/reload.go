@@ -49,7 +49,7 @@ func (r *Reconciler) waitsForPeers(ctx context.Context, session *runtime.Session
 		return false
 	}
 	r.reload.at, r.reload.waits = r.now().Add(learnInterval), true
-	r.log.Debug("reload waits until HAProxy hands its stick tables on")
+	r.log.Debug("reload waits until HAProxy has learned the stick tables of its peers")
 	return true
 }
 
@@ -116,14 +116,14 @@ func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (ru
 	switch {
 	case err != nil && ctx.Err() != nil:
 		r.process.forget()
-		return runtime.Process{}, errors.Join(err, backup.Forget())
+		return runtime.Process{}, errors.Join(err, backup.Discard())
 	case err != nil:
 		r.process.forget()
 		r.reload.fail(r.now(), generation, err)
 		return runtime.Process{}, errors.Join(err, backup.Restore())
 	}
-	if err := backup.Forget(); err != nil {
-		r.log.Warn("what was loaded before is left behind", "file", r.dir, "err", err)
+	if err := backup.Discard(); err != nil {
+		r.log.Warn("backup of the previous configuration remains", "file", r.dir, "err", err)
 	}
 	return loaded, nil
 }
@@ -134,7 +134,7 @@ func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (ru
 func (r *Reconciler) reloadWithServerState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
 	state, err := r.runtime.StateFile(ctx, want)
 	if err != nil {
-		r.log.Warn("servers that are down come up for a moment", "err", err)
+		r.log.Warn("server states were not carried over this reload; servers that are down start as up until they are checked", "err", err)
 		state = cfgfile.EmptyServerState()
 	}
 	if err := r.dir.WriteServerState(state); err != nil {
@@ -142,7 +142,7 @@ func (r *Reconciler) reloadWithServerState(ctx context.Context, want haproxy.Sta
 	}
 	loaded, err := r.runtime.Reload(ctx, generation)
 	if err := r.dir.WriteServerState(cfgfile.EmptyServerState()); err != nil {
-		r.log.Warn("state of servers is left behind", "file", cfgfile.ServerStateFile, "err", err)
+		r.log.Warn("file of server states is not emptied", "file", cfgfile.ServerStateFile, "err", err)
 	}
 	return loaded, err
 }
