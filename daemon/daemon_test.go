@@ -489,7 +489,7 @@ func TestAPortThatIsTakenIsSetAside(t *testing.T) {
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	l := e.startLoad(t, "/cart/a")
 	e.service(t, "db", map[string]string{"tcp": fmt.Sprint(taken.Addr.Port())}, newPod(t, "db-0"))
-	e.awaitLog(t, "Service shop/db port web: set aside, what was served of it stays: preflight: listen tcp4 "+taken.Addr.String()+": bind: address already in use")
+	e.awaitLog(t, "Service shop/db port web: set aside, what was served of it stays: listen tcp4 "+taken.Addr.String()+": bind: address already in use")
 	e.service(t, "new", nil, newPod(t, "new-0"))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	e.endpoints(t, "cart", newPod(t, "cart-1"))
@@ -531,7 +531,7 @@ exec %s "$@"
 	}
 	e.service(t, "cart", map[string]string{"check-path": "/odd"}, newPod(t, "cart-1"))
 	e.service(t, "odd", map[string]string{"check-path": "/odd"}, newPod(t, "odd-0"))
-	const refused = ": set aside, what was served of it stays: check configuration: haproxy -c refuses what podgate would write: config : parsing [podgate.cfg:7] : odd"
+	const refused = ": set aside, what was served of it stays: check configuration: haproxy -c rejects podgate's configuration: config : parsing [podgate.cfg:7] : odd"
 	e.awaitLog(t, "Service shop/odd port web"+refused)
 	e.awaitLog(t, "Service shop/cart port web"+refused)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /") // with its new pod, as it was
@@ -558,7 +558,7 @@ func TestABrokenOperatorFileIsToldOnceAndCostsNothing(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600))
 	e.reloading(t, "new", newPod(t, "new-0"))
-	e.awaitLog(t, "haproxy -c refuses the operator's files")
+	e.awaitLog(t, "haproxy -c rejects the operator's files")
 	for n := range 5 { // endpoints follow meanwhile, over several attempts
 		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
 		e.endpoints(t, "cart", p)

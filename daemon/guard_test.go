@@ -83,7 +83,7 @@ func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
 			e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 			e.awaitShops(t)
 			e.remember()
-			e.awaitLog(t, `"removal is no longer held" reason="what was missing is back"`)
+			e.awaitLog(t, `"removal is no longer held" reason="nothing is missing any more"`)
 			e.endpoints(t, "s0", newPod(t, "s0-2"))
 			e.awaitShops(t)
 			l.check(t)
@@ -106,7 +106,7 @@ func TestARemovalThatLastsGoesAfterAnotherList(t *testing.T) {
 	e.awaitLog(t, "removal is held")
 	held := time.Now()
 	e.awaitLog(t, "removal is no longer held")
-	if !strings.Contains(e.Log.String(), "and listed again") {
+	if !strings.Contains(e.Log.String(), "and still missing from a new list") {
 		t.Error("it did not go because of a second list")
 	}
 	t.Logf("let go %s after it was held", time.Since(held).Round(time.Millisecond))
@@ -126,7 +126,7 @@ func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
 	e.awaitShops(t)
 	e.Cluster.Behave()
 	must(t, e.Cluster.Start(""))
-	e.awaitLog(t, "what was missing is back")
+	e.awaitLog(t, "nothing is missing any more")
 }
 
 func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
@@ -206,7 +206,7 @@ func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 			e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 			e.awaitShops(t)
 			e.remember()
-			e.awaitLog(t, "what was missing is back")
+			e.awaitLog(t, "nothing is missing any more")
 			e.endpoints(t, "s0", newPod(t, "s0-2"))
 			e.awaitShops(t)
 		})

@@ -344,8 +344,8 @@ func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
 	e.serveCart(t)
 	e.reloading(t, "new", newPod(t, "new-0"))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
-	e.awaitLog(t, "http.relay is set aside")
-	if n := strings.Count(e.Log.String(), "http.relay is set aside"); n != 1 {
+	e.awaitLog(t, "http.relay is not used")
+	if n := strings.Count(e.Log.String(), "http.relay is not used"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, e.Log)
 	}
 }

@@ -109,7 +109,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			base, err := os.ReadFile(e.HAProxy.Base)
 			must(t, err)
 			must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600))
-		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c refuses the operator's files: "}},
+		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c rejects the operator's files: "}},
 		{"certificates that cannot be served", func(t *testing.T, e *edge) {
 			ends := e.ending(t)
 			ends.certify(t, "good.pem", "good.test")

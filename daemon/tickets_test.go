@@ -73,7 +73,7 @@ func TestKeysOfSessionTicketsChange(t *testing.T) {
 		before := keys()
 		must(t, os.Chtimes(file, time.Time{}, time.Now().Add(-age)))
 		rotated++
-		e.says(t, "key of session tickets changed", rotated)
+		e.says(t, "TLS session ticket key changed", rotated)
 		after := keys()
 		if len(after) != 3 || after[0] != before[1] || after[1] != before[2] || after[2] == before[0] || after[2] == before[2] {
 			t.Errorf("rotation %d: the keys are not the last two and a new one", rotated)

@@ -13,7 +13,7 @@ import (
 func TestConfirm(t *testing.T) {
 	folder := t.TempDir()
 	toml := write(t, "podgate.toml", strings.Replace(smallest, `"/var/lib/podgate/haproxy"`, fmt.Sprintf("%q", folder), 1))
-	if stdout, stderr, code := podgate(t, "confirm", "--config", toml); stdout != "" || stderr != "nothing is held\n" || code != 1 {
+	if stdout, stderr, code := podgate(t, "confirm", "--config", toml); stdout != "" || stderr != "no removal is held\n" || code != 1 {
 		t.Errorf("with nothing held: stdout %q, stderr %q, code %d", stdout, stderr, code)
 	}
 	held := filepath.Join(folder, "podgate.held.json")
@@ -23,7 +23,7 @@ func TestConfirm(t *testing.T) {
 	}
 	stdout, stderr, code := podgate(t, "confirm", "--show", "--config", toml)
 	want := "podgate holds the removal of 60 of 100 servers and 3 of 5 backends since 2026-01-02T03:04:05Z\n" +
-		"they are served as before, and go if the cluster still lacks them when it is listed after 2026-01-02T03:09:05Z; podgate confirm lets them go now\n"
+		"they are served until 2026-01-02T03:09:05Z at least, and removed if the next list of the cluster still lacks them; podgate confirm removes them now\n"
 	if stdout != want || stderr != "" || code != 0 {
 		t.Errorf("--show: stdout %q, stderr %q, code %d", stdout, stderr, code)
 	}

@@ -21,7 +21,7 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	}
 
 	v.Edge.InSync, v.Edge.ReloadAt, v.Edge.ReloadReasons = false, time.Now().Add(time.Second), haproxy.Reasons{{Kind: haproxy.BackendNew, Object: name, Detail: "is new"}}
-	v.Edge.Trouble = "haproxy -c refuses the operator's files: line 7"
+	v.Edge.Trouble = "haproxy -c rejects the operator's files: line 7"
 	rows := newRows(v)
 	if rows[0].State != StateWaiting || rows[0].Up != 0 || rows[1].State != StateUp {
 		t.Errorf("out of sync: %+v", rows)

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNothingHeld is returned by Held and Confirm when no removal is held.
-var ErrNothingHeld = errors.New("nothing is held")
+var ErrNothingHeld = errors.New("no removal is held")
 
 // Held returns the removal that the podgate of this folder holds, or
 // ErrNothingHeld.
@@ -32,6 +32,7 @@ func Confirm(ctx context.Context, dir confdir.Dir, r Removal) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -42,7 +43,7 @@ func Confirm(ctx context.Context, dir confdir.Dir, r Removal) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("confirm: podgate does not take %s (does it run?)", file)
+			return fmt.Errorf("confirm: podgate did not act on %s within %s (systemctl status podgate)", file, time.Since(began).Round(time.Second))
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"podgate/haproxy"
 )
 
-// relistInterval is how long the guard waits for a list before it asks for
+// relistInterval is how long the guard waits for a list before it requests
 // another one.
 const relistInterval = 10 * time.Second
 
@@ -68,7 +68,7 @@ func (g *Guard) SetLimits(l Limits) { g.limits = l }
 // Begun reports whether Begin was called.
 func (g *Guard) Begun() bool { return g.begun }
 
-// Begin says what was in service when podgate started.
+// Begin sets what was in service when podgate started.
 func (g *Guard) Begin(serving haproxy.State) { g.base, g.begun = serving, true }
 
 // CountList counts the complete lists. complete is Snapshot.Complete, which starts
@@ -80,8 +80,8 @@ func (g *Guard) CountList(complete int) {
 	}
 }
 
-// Accept says what a changed podgate.toml makes of the same cluster: what that
-// removes is intended. What is held stays held.
+// Accept sets what a changed podgate.toml makes of the same cluster: what it removes
+// is intended. What is held stays held.
 func (g *Guard) Accept(after haproxy.State) {
 	if g.begun {
 		g.base = after.With(g.held)
@@ -116,15 +116,15 @@ func (g *Guard) releaseReason(loss haproxy.Loss) string {
 	h := g.hold
 	switch {
 	case !g.limits.exceeded(loss):
-		return "what was missing is back"
+		return "nothing is missing any more"
 	case g.released:
-		return "podgate.toml asks for other Services"
+		return "podgate.toml selects other Services"
 	case h == nil:
 		return ""
 	case g.dir.Confirmed(h.since):
 		return "confirmed"
 	case !h.asked.IsZero() && g.lists > h.lists:
-		return fmt.Sprintf("held for %s and listed again", g.now().Sub(h.since).Round(time.Second))
+		return fmt.Sprintf("held for %s and still missing from a new list", g.now().Sub(h.since).Round(time.Second))
 	}
 	return ""
 }
@@ -135,13 +135,13 @@ func (g *Guard) begin(loss haproxy.Loss) {
 	switch {
 	case g.hold == nil:
 		g.hold = &hold{loss: loss, since: now, until: now.Add(g.limits.HoldTime)}
-		g.log.Warn("removal is held", "reason", loss.String()+" would go at once (podgate confirm lets them go now)", "until", g.hold.until.Format(time.RFC3339))
+		g.log.Warn("removal is held", "reason", loss.String()+" would be removed (podgate confirm removes them now)", "until", g.hold.until.Format(time.RFC3339))
 	case g.hold.loss == loss:
 		return
 	}
 	g.hold.loss = loss
 	if err := g.dir.WriteHeld(confdir.Held{Since: g.hold.since, Until: g.hold.until, Loss: loss}); err != nil {
-		g.log.Warn("podgate confirm cannot be told what is held", "err", err)
+		g.log.Warn("podgate confirm cannot show the removal that is held", "err", err)
 	}
 }
 
@@ -149,7 +149,7 @@ func (g *Guard) end(reason string) {
 	g.log.Info("removal is no longer held", "reason", reason)
 	g.hold, g.held = nil, haproxy.State{}
 	if err := g.dir.RemoveHeld(); err != nil {
-		g.log.Warn("what was held is left behind", "err", err)
+		g.log.Warn("file of a removal that is no longer held remains", "err", err)
 	}
 }
 

@@ -35,9 +35,9 @@ func (r Removal) String() string {
 	return fmt.Sprintf("%s since %s", r.Loss, r.Since.UTC().Format(time.RFC3339))
 }
 
-// Outlook says what becomes of it, with "podgate confirm" and without.
+// Outlook is what happens to the servers with "podgate confirm", and without.
 func (r Removal) Outlook() string {
-	return fmt.Sprintf("they are served as before, and go if the cluster still lacks them when it is listed after %s; podgate confirm lets them go now",
+	return fmt.Sprintf("they are served until %s at least, and removed if the next list of the cluster still lacks them; podgate confirm removes them now",
 		r.Until.UTC().Format(time.RFC3339))
 }
 

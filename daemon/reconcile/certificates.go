@@ -17,9 +17,9 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// observeCertificates reads back what HAProxy serves, all of it or what it has
-// under some Names. That is told by its fingerprint alone; where that is the
-// file's, it is the file.
+// observeCertificates reads back the certificates that HAProxy has, or those with the
+// given names. HAProxy shows only fingerprints; if that is the fingerprint of the
+// file, HAProxy has the file's content.
 func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.Session, names ...string) error {
 	if !r.have.Loaded.EndsTLS() {
 		r.have.Certificates = nil
@@ -55,8 +55,8 @@ func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.S
 	return nil
 }
 
-// writePlannedCertificates puts certificates on disk before HAProxy is told of
-// them. It returns what the files held before, nil for one that was not there.
+// writePlannedCertificates writes certificates to disk before HAProxy is given them.
+// It returns the previous content of the files, nil for a new one.
 func (r *Reconciler) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (undo map[string][]byte, err error) {
 	if len(plan.Certificates)+len(plan.DropCertificates) == 0 {
 		return nil, nil
@@ -76,8 +76,8 @@ func (r *Reconciler) writePlannedCertificates(plan haproxy.Plan, want haproxy.St
 	return undo, r.dir.WriteCrtList(crtList, r.unwritten(plan, want.Certificates))
 }
 
-// unwritten are those certificates that a Plan is about, and those that somebody
-// took from our folder. The others were read when HAProxy was.
+// unwritten are the certificates that a Plan changes, and those whose file another
+// process has removed.
 func (r *Reconciler) unwritten(plan haproxy.Plan, certificates []haproxy.Certificate) []haproxy.Certificate {
 	planned := map[string]bool{}
 	for _, c := range plan.Certificates {
@@ -88,8 +88,9 @@ func (r *Reconciler) unwritten(plan haproxy.Plan, certificates []haproxy.Certifi
 	})
 }
 
-// settleCertificates has the files follow what became of a Plan: what HAProxy
-// refused is as it was, what it no longer has is gone.
+// settleCertificates has the files follow the outcome of a Plan: the files of
+// certificates that HAProxy rejected are restored, and files that it no longer uses
+// are removed.
 func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Applied, undo map[string][]byte) error {
 	for _, refusal := range applied.Refused {
 		c := refusal.Certificate.Certificate
@@ -129,8 +130,8 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 	return nil
 }
 
-// writeAuthorities writes authorities, whose file names change with their content,
-// before anything of HAProxy's names them.
+// writeAuthorities writes the CA files before a configuration names them. They are the
+// same files if they have the same names, which contain a hash of the content.
 func (r *Reconciler) writeAuthorities(authorities map[string][]byte) error {
 	if maps.EqualFunc(r.authorities, authorities, func(_, _ []byte) bool { return true }) {
 		return nil
@@ -142,8 +143,8 @@ func (r *Reconciler) writeAuthorities(authorities map[string][]byte) error {
 	return nil
 }
 
-// removeUnusedCertificates removes files that HAProxy, which has just loaded want, does
-// not use.
+// removeUnusedCertificates removes the files that HAProxy, which has just loaded want,
+// does not use.
 func (r *Reconciler) removeUnusedCertificates(want haproxy.State) {
 	used := map[string]bool{}
 	for _, c := range want.Certificates {
@@ -161,7 +162,7 @@ func (r *Reconciler) removeUnusedCertificates(want haproxy.State) {
 	for _, name := range r.dir.CertificateNames() {
 		if !used[name] {
 			if err := r.dir.RemoveCertificate(name); err != nil {
-				r.log.Warn("certificate is left behind", "file", name, "err", err)
+				r.log.Warn("unused certificate remains", "file", name, "err", err)
 			}
 		}
 	}

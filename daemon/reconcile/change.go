@@ -59,7 +59,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	r.changed(applied, deleting)
 	r.reportChange(plan, result, r.now().Sub(began))
 	if len(plan.Expel) > 0 {
-		r.log.Warn("servers of others are taken out", "servers", plan.Expel)
+		r.log.Warn("unmanaged servers are removed", "servers", plan.Expel)
 		r.resyncAt = r.now().Add(observeInterval) // some may have connections yet
 		r.have.Strangers = nil
 	}
@@ -85,7 +85,7 @@ func (r *Reconciler) reportChange(plan haproxy.Plan, result *Result, took time.D
 }
 
 // summary is the first of what HAProxy rejected, and how many there are; nil if
-// there are none.
+// it rejected nothing.
 func summary(refused []runtime.Refusal) error {
 	switch more := len(refused) - 1; {
 	case more < 0:

@@ -12,7 +12,7 @@ import (
 type Comparison struct {
 	Ours    bool            // HAProxy has loaded a configuration of podgate; else Have and Plan say nothing
 	Have    haproxy.Running // what HAProxy serves
-	Want    haproxy.State   // what is wanted, with the servers that HAProxy has where nobody knows them
+	Want    haproxy.State   // what is wanted; Unknown backends have the servers that HAProxy has
 	Plan    haproxy.Plan    // what Reconcile would change at runtime
 	Reasons haproxy.Reasons // why Reconcile would reload HAProxy; nil if it would not
 }

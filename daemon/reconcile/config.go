@@ -41,7 +41,7 @@ type Config struct {
 	Limits            guard.Limits
 }
 
-// FromConfig returns the Config that podgate.toml asks for.
+// FromConfig returns the Config of podgate.toml.
 func FromConfig(c *config.Config) Config {
 	return Config{
 		ReloadInterval: c.HAProxy.ReloadInterval, ResyncInterval: c.Kubernetes.ResyncInterval, TicketKeyInterval: c.HTTPS.TicketKeyInterval,

@@ -22,7 +22,7 @@ const (
 type deletes struct {
 	leaving int // servers that had connections in the last round
 
-	at      time.Time // of the next pass; zero if there is none
+	at      time.Time // of the next pass; zero for none
 	backoff backoff   // from the end of one round to the next
 	left    int       // backends that the present round has yet to try
 	met     int       // servers with connections in the present round

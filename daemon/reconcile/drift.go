@@ -8,22 +8,21 @@ import (
 	"podgate/haproxy"
 )
 
-// reportDrift tells where HAProxy serves something else than we left it with, and
-// counts it: somebody else changed it, or our picture of it was wrong. The Diff
-// that follows repairs it.
+// reportDrift logs and counts what HAProxy serves other than podgate left it: another
+// program changed it, or podgate's knowledge was wrong. The next change repairs it.
 func (r *Reconciler) reportDrift(before haproxy.Running, node haproxy.Node) (count int) {
 	count = r.reportBackendDrift(before)
 	for _, b := range r.have.Loaded.Backends.All() {
-		have, left := r.have.Servers[b.Name], before.Servers[b.Name]
-		strangers := r.have.Strangers[b.Name]
-		if !slices.Equal(left, have) || len(strangers) > 0 {
-			r.log.Warn("drift found", "backend", b.Name, "have", have, "want", left, "strangers", strangers)
+		have, want := r.have.Servers[b.Name], before.Servers[b.Name]
+		unmanaged := r.have.Strangers[b.Name]
+		if !slices.Equal(want, have) || len(unmanaged) > 0 {
+			r.log.Warn("drift found", "backend", b.Name, "have", have, "want", want, "unmanaged", unmanaged)
 			count++
 		}
 	}
 	for i, m := range r.have.Maps {
 		if m.Name == haproxy.NodeMap && haproxy.ParseNode(m) == node {
-			continue // podgate drain tells HAProxy by itself
+			continue // podgate drain changes HAProxy itself
 		}
 		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
 			r.log.Warn("drift found", "map", m.Name)
@@ -33,8 +32,7 @@ func (r *Reconciler) reportDrift(before haproxy.Running, node haproxy.Node) (cou
 	return count + r.reportCertificateDrift(before.Certificates)
 }
 
-// reportBackendDrift tells which backends are gone, or have nothing led to them,
-// that we left otherwise, and counts them.
+// reportBackendDrift logs and counts the backends that were deleted or unpublished.
 func (r *Reconciler) reportBackendDrift(before haproxy.Running) (count int) {
 	for _, b := range before.Loaded.Backends.All() {
 		_, there := r.have.Loaded.Backend(b.Name)
@@ -51,8 +49,8 @@ func (r *Reconciler) reportBackendDrift(before haproxy.Running) (count int) {
 	return count
 }
 
-// reportCertificateDrift tells where HAProxy has other certificates than we left
-// it with, and counts them.
+// reportCertificateDrift logs and counts the certificates that were added, deleted or
+// changed.
 func (r *Reconciler) reportCertificateDrift(before []haproxy.Certificate) (count int) {
 	byName := map[string]haproxy.Certificate{}
 	for _, c := range before {

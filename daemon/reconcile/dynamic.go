@@ -12,14 +12,15 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// addedBackend is one that loadedFile may miss.
+// addedBackend is a backend that was added at run time and that the files of what is
+// loaded may lack.
 type addedBackend struct {
 	*haproxy.Backend     // without servers
-	writes           int // of loadedFile that had begun when it was added
+	writes           int // writes of the files that had started when it was added
 }
 
-// announce writes down which backends HAProxy is about to be given, beside
-// those that may not stand in loadedFile yet.
+// announce writes the backends that HAProxy is about to be given to confdir.Added, in
+// addition to those that the files may lack.
 func (r *Reconciler) announce(backends []*haproxy.Backend) error {
 	if len(backends) == 0 {
 		return nil
@@ -40,8 +41,8 @@ func (r *Reconciler) announce(backends []*haproxy.Backend) error {
 	return r.dir.WriteAdded(a)
 }
 
-// adoptAdded takes the backends of confdir.Added for loaded too. Those that HAProxy
-// does not show are none, as observeAllBackends finds.
+// adoptAdded adds the backends of confdir.Added to what is loaded. observeAllBackends
+// removes those that HAProxy does not have.
 func (r *Reconciler) adoptAdded(p runtime.Process) {
 	backends := r.dir.ReadAdded(p.Generation, p.Pid)
 	r.added = map[string]addedBackend{}
@@ -53,8 +54,8 @@ func (r *Reconciler) adoptAdded(p runtime.Process) {
 	}
 }
 
-// observeAllBackends finds out which of the backends that we think the process has
-// it has, and to which of them it leads requests.
+// observeAllBackends finds out which of the loaded backends the process still has, and
+// which of them are published.
 func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Session) error {
 	if !r.have.TakesBackends {
 		return nil
@@ -72,8 +73,8 @@ func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Se
 	return nil
 }
 
-// observeBackends is observeAllBackends for the named ones, which may be none: it
-// costs what they are and not what there is.
+// observeBackends is observeAllBackends for the named backends only. No names are no
+// backends, and not all.
 func (r *Reconciler) observeBackends(ctx context.Context, session *runtime.Session, names []string) error {
 	if !r.have.TakesBackends || len(names) == 0 {
 		return nil
@@ -86,7 +87,7 @@ func (r *Reconciler) observeBackends(ctx context.Context, session *runtime.Sessi
 	return nil
 }
 
-// settlePublished has have follow what was observed of the named backends.
+// settlePublished updates have with what was observed of the named backends.
 func (r *Reconciler) settlePublished(names []string, published map[string]bool) {
 	gone, unpublished := map[string]bool{}, map[string]bool{}
 	maps.Copy(unpublished, r.have.Unpublished)
@@ -107,7 +108,7 @@ func (r *Reconciler) settlePublished(names []string, published map[string]bool) 
 	}
 }
 
-// settleBackends has have follow what became of the backends of a plan.
+// settleBackends updates have with what became of the backends of a plan.
 func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Session, plan haproxy.Plan, applied runtime.Applied) error {
 	var touched []string
 	for _, b := range slices.Concat(plan.NewBackends, plan.OldBackends) {
@@ -135,7 +136,7 @@ func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Sessio
 	return r.observeBackends(ctx, session, slices.Compact(touched))
 }
 
-// final are the refusals that no reload makes good for.
+// final are the rejections that no reload makes up for.
 func (r *Reconciler) final(refused []runtime.Refusal) []runtime.Refusal {
 	return slices.DeleteFunc(slices.Clone(refused), func(refusal runtime.Refusal) bool {
 		name := refusal.Backend

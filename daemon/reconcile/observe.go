@@ -64,7 +64,7 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 func (r *Reconciler) reportAdminSocket(err error) {
 	reason := ""
 	if err != nil {
-		reason = "the admin socket is dead" // whichever error says so
+		reason = "the admin socket is dead" // whatever the error
 	}
 	switch began, ended := r.viaMaster.Set(reason); {
 	case began:

@@ -13,7 +13,7 @@ import (
 // LocalPeer is the name by which a HAProxy looks for itself among the peers.
 type LocalPeer struct {
 	Name  string
-	Asked bool // HAProxy said so; else it is the host's, which is HAProxy's default
+	Asked bool // it is HAProxy's answer; else it is the host name, which is HAProxy's default
 	pid   int  // of the process that was asked; zero for none
 }
 
@@ -33,7 +33,7 @@ func AskPeer(ctx context.Context, c *runtime.Client) LocalPeer {
 }
 
 // findPeer looks whether HAProxy finds itself among the peers, and logs when it
-// does not, and when that ends. Each process is asked for its name once.
+// does not, and when that ends. Each process is asked once.
 func (r *Reconciler) findPeer(ctx context.Context, peers []haproxy.Peer) {
 	reason := ""
 	if len(peers) > 0 {

@@ -26,7 +26,7 @@ type setAside struct {
 	until  time.Time
 }
 
-// relayAside is the relay in quarantine; the zero relayAside is none.
+// relayAside is the relay in quarantine; the zero relayAside stands for no relay.
 type relayAside struct {
 	addr  netip.AddrPort
 	until time.Time
@@ -66,7 +66,7 @@ func (q *quarantine) addRelay(now time.Time, want haproxy.State) {
 	q.relay = relayAside{relayOf(want), now.Add(retryPause)}
 }
 
-// relayOf is the address of the relay; zero if there is none.
+// relayOf is the address of the relay; zero if no frontend has one.
 func relayOf(s haproxy.State) netip.AddrPort {
 	for _, f := range s.Frontends {
 		if f.Relay.IsValid() {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package reconcile brings the HAProxy of this machine to a wanted State without
-// dropping a request. It is the only package that changes HAProxy. It does not know
-// where a State comes from, and nobody outside reads or writes its own state.
+// dropping a request. It is the only package that changes HAProxy. It does not
+// know where a State comes from. No other package reads or writes its state, except
+// for Status, which is a copy.
 package reconcile
 
 import (
@@ -31,10 +32,10 @@ type Want struct {
 	// Lists is kubeapi.Snapshot.Complete of the Snapshot that State was compiled
 	// from.
 	Lists int
-	// Accepted says that podgate.toml or the certificates changed and the cluster
+	// Accepted means that podgate.toml or the certificates changed and the cluster
 	// did not: what this State removes is not held.
 	Accepted bool
-	// Released says that podgate.toml names another cluster, or other Services: no
+	// Released means that podgate.toml names another cluster, or other Services: no
 	// removal is held.
 	Released bool
 }
@@ -193,7 +194,7 @@ func (r *Reconciler) nextReload() time.Time {
 	return r.reload.at
 }
 
-// Close writes what HAProxy serves to the file, and waits for it. HAProxy goes on.
+// Close writes what HAProxy serves to the file, and waits for it. HAProxy continues to serve.
 func (r *Reconciler) Close() {
 	if check := r.precheck; check != nil {
 		r.stopPrecheck()

@@ -10,7 +10,7 @@ import (
 )
 
 // withRelaySecret returns want with the secret of its relay. Without a secret there
-// is no relay: whoever can connect to it could claim any client address.
+// is no relay: a client that can connect to it could claim any address.
 func (r *Reconciler) withRelaySecret(ctx context.Context, want haproxy.State) haproxy.State {
 	if r.relaySecret == "" {
 		secret, err := r.dir.EnsureRelaySecret(func() string {
@@ -18,7 +18,7 @@ func (r *Reconciler) withRelaySecret(ctx context.Context, want haproxy.State) ha
 			return running
 		})
 		if err != nil {
-			r.reportRelay(fmt.Sprintf("there is no secret for it: %v", err))
+			r.reportRelay(fmt.Sprintf("no secret: %v", err))
 			return want.WithoutRelay()
 		}
 		r.relaySecret = secret
@@ -29,6 +29,6 @@ func (r *Reconciler) withRelaySecret(ctx context.Context, want haproxy.State) ha
 // reportRelay logs why there is no relay, when that begins.
 func (r *Reconciler) reportRelay(reason string) {
 	if began, _ := r.noRelay.Set(reason); began {
-		r.log.Warn("http.relay is set aside, retired workers answer their last requests by themselves", "reason", reason)
+		r.log.Warn("http.relay is not used, old workers answer their last requests themselves", "reason", reason)
 	}
 }

@@ -32,7 +32,7 @@ type reloadPlan struct {
 	failed  failure
 }
 
-// failure is a configuration that could not be loaded. The zero failure is none.
+// failure is a configuration that could not be loaded. It is zero if the last one was loaded.
 type failure struct {
 	generation string
 	err        error

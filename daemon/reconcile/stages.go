@@ -9,33 +9,34 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// prepare observes HAProxy, and turns what was compiled into what is applied. This
-// is the only list of the stages between the two. The error says that HAProxy does
-// not answer; want is then what it should start with, unless it has Unknown
-// backends.
+// prepare observes HAProxy, and turns the State that was compiled into the one that
+// is applied. This is the only list of the stages in between; the order matters.
 //
-// The last stage, the quarantine, is loadable: a reload finds more to set aside,
-// and repeats that stage alone. After a reload no stage is repeated: what HAProxy
+// It returns an error if HAProxy does not answer. The State is then the one that
+// HAProxy should start with, unless that has Unknown backends.
+//
+// The last stage is loadable, the quarantine: a reload finds more backends to set
+// aside, and repeats that stage alone. After a reload no stage is repeated: what was
 // loaded is what is applied.
 func (r *Reconciler) prepare(ctx context.Context, session *runtime.Session, w Want, result *Result) (want haproxy.State, err error) {
 	want = w.State
 
-	// What does not come from the cluster is part of what is wanted for all stages:
-	// the drift of the node's map is measured by it.
+	// 1. Certificates and node: first, because they do not depend on HAProxy, and the
+	// observation compares them with what HAProxy has.
 	want.Certificates, want.Node = w.Certificates, w.Node
 
-	// The secret is part of what only a reload changes. So it comes before HAProxy
-	// is observed: a process that podgate did not load is recognised by that part.
+	// 2. Relay secret: before the observation, which identifies the configuration of
+	// a process by all that only a reload changes. The secret is part of that.
 	want = r.withRelaySecret(ctx, want)
 
-	// The stages below depend on what HAProxy has.
 	err = r.observe(ctx, session, want, result)
 
-	// Where HAProxy does not answer, it is what the last process was capable of.
+	// 3. Capability: after the observation, which finds out what the process can do.
+	// If HAProxy does not answer, it is that of the last process.
 	want.RuntimeBackends = r.have.TakesBackends
 
-	// Before the guard, for which servers that nobody knows are a removal. Where
-	// HAProxy does not answer, they stand in the files only, which stay as they are.
+	// 4. Unknown servers: before the guard, which would see a removal. If HAProxy does
+	// not answer, only the files contain these servers, and so must not change.
 	switch {
 	case err == nil && r.unknowns.In(want):
 		want = want.KeepUnknown(r.have.Servers)
@@ -43,26 +44,26 @@ func (r *Reconciler) prepare(ctx context.Context, session *runtime.Session, w Wa
 		return want, err
 	}
 
-	// Before all that takes something out of what is wanted for other reasons: that
-	// is not a removal by the cluster.
+	// 5. Removal guard: before all stages that remove something because HAProxy rejects
+	// it, which is no removal by the cluster.
 	r.beginGuard()
 	want = r.guard.Hold(want)
 
-	// It runs haproxy -c on certificates that are new, and so comes after the guard,
-	// which decides what is applied of the cluster, and before the quarantine, which
-	// checks the rest without them.
+	// 6. Validated certificates: before the quarantine, which validates the rest of the
+	// configuration without any certificate.
 	return r.withValidCertificates(ctx, want), err
 }
 
-// loadable is the last stage: want with the backends in quarantine as HAProxy has
-// them. It compares them with what was wanted when they were set aside, so every
-// other stage comes before it. Where HAProxy does not answer, it is left out for a
-// configuration that was loaded before.
+// loadable is the last stage of prepare. It returns want with the backends in
+// quarantine as they are loaded. A backend leaves the quarantine when something else
+// is wanted of it, so all other stages come before. If HAProxy does not answer, only
+// validate uses it, for a configuration that was not loaded before.
 func (r *Reconciler) loadable(want haproxy.State) haproxy.State {
 	return r.quarantine.filter(r.now(), want, r.have.Loaded)
 }
 
-// beginGuard tells the guard, once, what was in service when podgate started.
+// beginGuard initialises the guard, once, with what was in service when podgate
+// started.
 func (r *Reconciler) beginGuard() {
 	switch {
 	case r.guard.Begun():

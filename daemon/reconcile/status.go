@@ -13,7 +13,7 @@ import (
 
 // Status is how HAProxy is at the end of a Reconcile.
 type Status struct {
-	Process runtime.Process // that answered last; zero if none does, or nobody knows what it serves
+	Process runtime.Process // that answered last; zero if HAProxy does not answer, or it is unknown what it serves
 	InSync  bool            // it serves what is wanted
 	Trouble string          // why it does not; "" while it does, or is on its way
 

@@ -42,7 +42,7 @@ func (r *Reconciler) rotateTicketKeys(ctx context.Context) error {
 		return err
 	}
 	k.retry.reset()
-	r.log.Info("key of session tickets changed")
+	r.log.Info("TLS session ticket key changed")
 	return nil
 }
 

@@ -14,9 +14,9 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// TestAKeyThatHAProxyDidNotTakeIsTriedAgain has a HAProxy that takes nothing: the
-// keys on disk must not go on without it.
-func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
+// TestATicketKeyThatHAProxyDidNotAcceptIsRetried has a HAProxy that does not answer:
+// the keys on disk must not change again meanwhile.
+func TestATicketKeyThatHAProxyDidNotAcceptIsRetried(t *testing.T) {
 	r := newReconciler(t, confdir.Dir(t.TempDir()), slog.New(slog.DiscardHandler))
 	r.ours, r.process.Pid = true, 7
 	r.have.Loaded.Frontends = []haproxy.Frontend{{TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}
@@ -47,35 +47,35 @@ func TestAKeyThatHAProxyDidNotTakeIsTriedAgain(t *testing.T) {
 	}
 	before := keys()
 	if err := rotate(); err != nil || !bytes.Equal(keys()[2], before[2]) {
-		t.Fatalf("keys that are young change: %v", err)
+		t.Fatalf("keys change before their time: %v", err)
 	}
 	age()
 	if err := rotate(); err == nil || bytes.Contains([]byte(err.Error()), keys()[2]) {
-		t.Fatalf("nobody took the key: %v", err)
+		t.Fatalf("the key was accepted, or is in the error: %v", err)
 	}
 	first := keys()
 	if !bytes.Equal(first[0], before[1]) || !bytes.Equal(first[1], before[2]) {
 		t.Error("the keys are not the last two and a new one")
 	}
 	if err := r.rotateTicketKeys(t.Context()); err != nil {
-		t.Errorf("it is tried again at once: %v", err)
+		t.Errorf("it is retried without a pause: %v", err)
 	}
 	if err := rotate(); err == nil {
-		t.Error("it is not tried again")
+		t.Error("it is not retried")
 	}
 	if !bytes.Equal(bytes.Join(keys(), nil), bytes.Join(first, nil)) {
-		t.Error("the keys have gone on without HAProxy")
+		t.Error("the keys changed although HAProxy did not accept the last one")
 	}
-	r.process.Pid = 8 // which has read them
+	r.process.Pid = 8 // another process has read the keys from disk
 	if err := rotate(); err != nil {
-		t.Errorf("another HAProxy is told of a key that it has: %v", err)
+		t.Errorf("another process is given a key that it has: %v", err)
 	}
-	// A file that somebody else wrote is made good, with the key that HAProxy is told.
+	// A damaged file is replaced. It contains the key that HAProxy is given.
 	if err := os.WriteFile(r.dir.Path(cfgfile.TicketKeysFile), []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	age()
 	if err := rotate(); err == nil || !bytes.Equal(keys()[2], r.ticketKeys.pending) {
-		t.Errorf("the key on disk is not HAProxy's: %v", err)
+		t.Errorf("HAProxy is given another key than the file contains: %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"podgate/haproxy/check"
 )
 
-// validate returns as much of want as HAProxy loads, and sets the rest aside. The
-// error says that nothing of it can be loaded; the same is not tried again for
+// validate returns as much of want as HAProxy loads, and sets the rest aside. It
+// returns an error if nothing of it can be loaded; the same is not tried again for
 // retryPause.
 func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.State, error) {
 	loadable := r.loadable(want)

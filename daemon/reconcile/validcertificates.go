@@ -16,30 +16,29 @@ import (
 // Rejection is a certificate that the haproxy binary does not load.
 type Rejection struct {
 	Source string // where the certificate is from: a file, or "Secret shop/tls"
-	Reason string // what HAProxy says, and whether another one is served in its place
+	Reason string // HAProxy's message, and whether another one is served in its place
 }
 
 // validated is which certificates the haproxy binary loads. HAProxy does not start
 // with one that it does not load.
 type validated struct {
 	good map[string]bool   // by Digest
-	bad  map[string]string // by Digest: what HAProxy says
-	// The last answer, for the same certificates: what stays the same list is not
-	// compared again.
+	bad  map[string]string // by Digest: HAProxy's message
+	// What withValidCertificates was called with and returned last: the same list has
+	// the same answer.
 	asked, answer []haproxy.Certificate
 	rejected      []Rejection
 }
 
-// reject records what HAProxy says of a certificate that it does not load.
+// reject records HAProxy's message about a certificate that it does not load.
 func (v *validated) reject(digest, reason string) {
 	delete(v.good, digest)
 	v.bad[digest] = reason
 	v.asked = nil
 }
 
-// of returns the certificates that HAProxy has, or should have, in the place of
-// those that were asked for, and whether these are the ones that were asked for
-// last.
+// of returns the last answer, if it is for these certificates; else it returns the
+// certificates.
 func (v *validated) of(asked []haproxy.Certificate) ([]haproxy.Certificate, bool) {
 	if len(asked) == 0 || len(v.asked) != len(asked) || &v.asked[0] != &asked[0] {
 		return asked, false
@@ -89,7 +88,7 @@ func (r *Reconciler) replaceBad(ctx context.Context, certificates []haproxy.Cert
 		if old, ok := r.inService(ctx, c); ok {
 			good, end = append(good, old), "the one in service stays"
 		}
-		r.validated.rejected = append(r.validated.rejected, Rejection{c.Source, fmt.Sprintf("HAProxy refuses it: %s; %s", r.validated.bad[c.Digest], end)})
+		r.validated.rejected = append(r.validated.rejected, Rejection{c.Source, fmt.Sprintf("HAProxy rejects it: %s; %s", r.validated.bad[c.Digest], end)})
 	}
 	return good
 }
@@ -114,8 +113,8 @@ func (r *Reconciler) inService(ctx context.Context, c haproxy.Certificate) (hapr
 	return old, !r.validated.isBad(old)
 }
 
-// unknown are the certificates of which nobody knows yet whether HAProxy loads
-// them: it has loaded those that stand in its folder.
+// unknown are the certificates that are not validated yet. HAProxy has loaded those
+// that are in its folder.
 func (r *Reconciler) unknown(certificates []haproxy.Certificate) (unknown []haproxy.Certificate) {
 	v := &r.validated
 	for _, c := range certificates {
@@ -131,8 +130,8 @@ func (r *Reconciler) unknown(certificates []haproxy.Certificate) (unknown []hapr
 	return unknown
 }
 
-// validateCertificates has the haproxy binary load all certificates, and halves of them where
-// it rejects some.
+// validateCertificates has the haproxy binary load the certificates, and smaller and
+// smaller parts of those that it rejects.
 func (r *Reconciler) validateCertificates(ctx context.Context, certificates []haproxy.Certificate) {
 	bisect(certificates, func(some []haproxy.Certificate) error {
 		if ctx.Err() != nil {
@@ -143,8 +142,8 @@ func (r *Reconciler) validateCertificates(ctx context.Context, certificates []ha
 		switch {
 		case errors.As(err, &rejected):
 			return errors.New(rejected.Output)
-		case err != nil: // HAProxy itself will say
-			r.log.Warn("certificates are not checked", "err", err)
+		case err != nil: // HAProxy rejects them itself, if need be
+			r.log.Warn("certificates are loaded without a prior haproxy -c", "err", err)
 			return nil
 		}
 		for _, c := range some {

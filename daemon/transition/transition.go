@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package transition tells when a condition begins and when it ends, so that each
-// is logged once and not in every pass. It does not log.
+// Package transition detects that a condition begins or ends, so that each is logged
+// once and not in every pass. It does not log.
 package transition
 
 import "slices"
@@ -22,7 +22,7 @@ func (c *Condition) Set(reason string) (began, ended bool) {
 func (c *Condition) Reason() string { return c.reason }
 
 // Conditions are things that may be wrong at the same time, such as the Problems
-// of a cluster. The zero Conditions are none. They may not be used concurrently.
+// of a cluster. The zero value has none. They may not be used concurrently.
 type Conditions[T comparable] struct {
 	present []T // in the order of Set
 	index   map[T]bool

@@ -13,8 +13,8 @@ import (
 	"podgate/haproxy"
 )
 
-// Taken says why HAProxy cannot listen where a configuration wants it to, as far
-// as it can do without that address.
+// Taken is why HAProxy cannot listen on addresses of a configuration that it can do
+// without.
 type Taken struct {
 	Backends map[string]string // by Backend of a TCP frontend
 	Relay    string            // of Frontend.Relay; "" if it can listen there
@@ -36,7 +36,7 @@ func Binds(loaded, want []haproxy.Frontend, probe func(netip.AddrPort) error) (T
 	for _, f := range want {
 		if f.Relay.IsValid() && !held[f.Relay] {
 			if err := probe(f.Relay); err != nil {
-				taken.Relay = fmt.Sprintf("preflight: %v", err)
+				taken.Relay = err.Error()
 			}
 		}
 		addrs := f.Binds
@@ -51,9 +51,9 @@ func Binds(loaded, want []haproxy.Frontend, probe func(netip.AddrPort) error) (T
 			switch {
 			case err == nil:
 			case f.Backend == "":
-				return Taken{}, fmt.Errorf("preflight: frontend %s: %w", f.Name, err)
+				return Taken{}, fmt.Errorf("frontend %s: %w", f.Name, err)
 			default:
-				taken.Backends[f.Backend] = fmt.Sprintf("preflight: %v", err)
+				taken.Backends[f.Backend] = err.Error()
 			}
 		}
 	}

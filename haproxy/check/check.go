@@ -128,7 +128,7 @@ type RejectedError struct{ Output string }
 
 // Error includes HAProxy's alerts.
 func (e *RejectedError) Error() string {
-	return "check configuration: haproxy -c refuses what podgate would write: " + e.Output
+	return "check configuration: haproxy -c rejects podgate's configuration: " + e.Output
 }
 
 // OperatorError is returned if "haproxy -c" rejects files that podgate does not
@@ -137,7 +137,7 @@ type OperatorError struct{ Output string }
 
 // Error includes HAProxy's alerts.
 func (e *OperatorError) Error() string {
-	return "check configuration: haproxy -c refuses the operator's files: " + e.Output
+	return "check configuration: haproxy -c rejects the operator's files: " + e.Output
 }
 
 // alerts are the lines of "haproxy -c" that say why, without their prefix, on
