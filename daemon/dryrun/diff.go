@@ -139,13 +139,14 @@ func fileDifferences(dir confdir.Dir, want haproxy.State) ([]Difference, error) 
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("compare with the files: %w", err)
 		}
-		have, wanted := sections(name, string(written)), sections(name, string(texts[name]))
-		for _, section := range slices.Sorted(maps.Keys(union(have, wanted))) {
-			old, stays := have[section]
-			if _, ok := wanted[section]; !ok && stays && removedByReload(section, old) || section == "global" {
+		have, wanted := sections(name, written), sections(name, texts[name])
+		all := maps.Clone(wanted)
+		maps.Copy(all, have)
+		for _, section := range slices.Sorted(maps.Keys(all)) {
+			if _, ok := wanted[section]; !ok && removedByReload(section, have[section]) || section == "global" {
 				continue
 			}
-			for _, line := range lineDifferences(old, wanted[section]) {
+			for _, line := range lineDifferences(have[section], wanted[section]) {
 				differences = append(differences, Difference{"file", "write", section + ": " + line})
 			}
 		}
@@ -153,23 +154,16 @@ func fileDifferences(dir confdir.Dir, want haproxy.State) ([]Difference, error) 
 	return differences, nil
 }
 
-// sections splits podgate.cfg at its section headers; a map is one
-// section.
-func sections(name, text string) map[string][]string {
-	section := name
+// sections returns the lines of each section of podgate.cfg, by its kind and name. A
+// map is one section.
+func sections(name string, text []byte) map[string][]string {
+	if name != cfgfile.ConfigFile {
+		return map[string][]string{name: strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })}
+	}
 	split := map[string][]string{}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case line == "" || strings.HasPrefix(line, "# "):
-		case name == cfgfile.ConfigFile && !strings.HasPrefix(line, " "):
-			kind, rest, _ := strings.Cut(line, " ")
-			own, from, _ := strings.Cut(rest, " from ")
-			section = strings.TrimSpace(kind + " " + own)
-			split[section] = append(split[section], "from "+from)
-		default:
-			split[section] = append(split[section], strings.TrimSpace(line))
-		}
+	for _, s := range cfgfile.Parse(text).Sections {
+		section := strings.TrimSpace(s.Kind + " " + s.Name)
+		split[section] = append(append(split[section], "from "+s.From), s.Lines...)
 	}
 	return split
 }
@@ -182,17 +176,6 @@ func removedByReload(section string, lines []string) bool {
 	}
 	servers := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "server ") })
 	return strings.HasPrefix(section, "backend ") && !servers
-}
-
-func union(a, b map[string][]string) map[string]bool {
-	all := map[string]bool{}
-	for name := range a {
-		all[name] = true
-	}
-	for name := range b {
-		all[name] = true
-	}
-	return all
 }
 
 // lineDifferences returns the lines that only have has, after "- ", and those that

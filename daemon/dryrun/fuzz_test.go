@@ -141,7 +141,7 @@ func (h hostile) judge(t *testing.T) {
 	texts, wanted := got.Maps, want.Maps
 	texts[cfgfile.ConfigFile], wanted[cfgfile.ConfigFile] = got.Config(), want.Config()
 	for name, text := range texts {
-		have, before := sections(name, string(text)), sections(name, string(wanted[name]))
+		have, before := sections(name, text), sections(name, wanted[name])
 		for section := range have {
 			kind, rest, _ := strings.Cut(section, " ")
 			_, old := before[section]
