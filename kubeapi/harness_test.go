@@ -196,7 +196,7 @@ func describe(s *kubeapi.Snapshot) string {
 func serve(t *testing.T, names ...string) *kubeapitest.Server {
 	t.Helper()
 	s := serveStreams(t, names...)
-	s.RefuseStreamedLists()
+	s.RejectStreamedLists()
 	return s
 }
 

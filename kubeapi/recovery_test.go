@@ -196,7 +196,7 @@ func shop(t *testing.T, streams bool) *kubeapitest.Server {
 	setService(t, s, "cart")
 	setSlice(t, s, "cart", "10.0.0.1")
 	if !streams {
-		s.RefuseStreamedLists()
+		s.RejectStreamedLists()
 	}
 	return s
 }

@@ -52,7 +52,7 @@ func TestListsAreCompressedAndStreamsAreNot(t *testing.T) {
 	cfg.Server = front.URL
 	f := follow(t, cfg)
 	f.untilServices("cart")
-	s.RefuseStreamedLists()
+	s.RejectStreamedLists()
 	s.ExpireVersions()
 	eventually(t, "it is listed", func() bool { return s.Lists() > 0 })
 	for name, seen := range map[string]*sync.Map{"gzip": &list, "identity": &watch} {
@@ -73,7 +73,7 @@ func TestStreamedListThatDoesNotCome(t *testing.T) {
 		name string
 		how  func(*kubeapitest.Server)
 	}{
-		{"is refused with 422", (*kubeapitest.Server).RefuseStreamedLists},
+		{"is refused with 422", (*kubeapitest.Server).RejectStreamedLists},
 		{"is not known to a server before 1.27", (*kubeapitest.Server).IgnoreStreamedLists},
 		{"is cut before its end", func(s *kubeapitest.Server) { s.Misbehave(kubeapitest.CutStreamedLists(2)) }},
 	} {

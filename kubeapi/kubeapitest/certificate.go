@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// CertificatePEM returns the certificate of StartTLS, which is its own CA; nil
-// before that.
+// CertificatePEM returns the certificate of StartTLS, which is its own CA; nil before
+// StartTLS.
 func (s *Server) CertificatePEM() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,19 +8,10 @@ import (
 	"sync/atomic"
 )
 
-// A Test is what a Door needs of a *testing.T. The product, which carries this
-// package for its demo, stays free of package testing.
-type Test interface {
-	Helper()
-	Fatal(args ...any)
-	Cleanup(func())
-}
-
-// Door is one of several API servers of a cluster: an address that a test opens
-// and closes while the cluster behind it goes on. Open and Close are for one
-// goroutine.
+// Door is one of several API servers of a cluster: an address that a test opens and
+// closes while the cluster runs. Open and Close are called by one goroutine.
 type Door struct {
-	t       Test
+	t       TB
 	cluster http.Handler
 	addr    string // as net.Listen takes it
 	asked   atomic.Int32
@@ -29,7 +20,7 @@ type Door struct {
 
 // OpenDoor opens a Door to cluster at a free port of 127.0.0.1, until the test
 // ends.
-func OpenDoor(t Test, cluster http.Handler) *Door {
+func OpenDoor(t TB, cluster http.Handler) *Door {
 	t.Helper()
 	d := &Door{t: t, cluster: cluster, addr: "127.0.0.1:0"}
 	d.Open()
@@ -40,13 +31,13 @@ func OpenDoor(t Test, cluster http.Handler) *Door {
 // Addr is "127.0.0.1:6443".
 func (d *Door) Addr() string { return d.addr }
 
-// URL is what a client is configured with.
+// URL is the address for a client.
 func (d *Door) URL() string { return "http://" + d.addr }
 
-// Asked is how many requests came in by it.
+// Asked returns the number of requests.
 func (d *Door) Asked() int { return int(d.asked.Load()) }
 
-// Open serves, where it did before.
+// Open serves at the same address as before.
 func (d *Door) Open() {
 	d.t.Helper()
 	listener, err := net.Listen("tcp", d.addr)

@@ -8,9 +8,8 @@ import (
 	"sync"
 )
 
-// Front stands before a server as a network does, and may swallow everything
-// like a firewall that has forgotten its connections. The zero value is not
-// usable; see RunFront.
+// Front forwards connections to a server, and may drop all data like a firewall that has
+// lost its connections. The zero value is not usable; see RunFront.
 type Front struct {
 	listener net.Listener
 	backend  string
@@ -23,7 +22,7 @@ type Front struct {
 	conns  []net.Conn
 }
 
-// RunFront returns a Front of the server at url, until the test ends.
+// RunFront runs a Front of the server at url until the test ends.
 func RunFront(t TB, url string) *Front {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -38,14 +37,14 @@ func RunFront(t TB, url string) *Front {
 	return f
 }
 
-// Addr returns host and port to be asked in the server's place.
+// Addr returns the host and port for a client.
 func (f *Front) Addr() string { return f.listener.Addr().String() }
 
-// Freeze swallows what comes from now on, over connections that are there and
-// new ones: nothing arrives, and nothing ends.
+// Freeze holds back all data from now on, on existing and new connections: nothing
+// arrives, and no connection ends.
 func (f *Front) Freeze() { f.set(true) }
 
-// Thaw lets everything through again, with what was swallowed.
+// Thaw forwards again, beginning with what was held back.
 func (f *Front) Thaw() { f.set(false) }
 
 func (f *Front) set(frozen bool) {
@@ -96,7 +95,7 @@ func (f *Front) connect(client net.Conn) {
 	f.copy(client, server)
 }
 
-// copy passes bytes on while the front is not frozen.
+// copy forwards bytes while the front is not frozen.
 func (f *Front) copy(to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()

@@ -8,8 +8,7 @@ import (
 	"strconv"
 )
 
-// page is the rest of a list that was cut by limit, as it was at the first
-// page.
+// page is the rest of a list that was cut by limit, with the state of the first page.
 type page struct {
 	version int
 	rest    []*object
@@ -61,8 +60,8 @@ func (s *Server) serveList(w http.ResponseWriter, r request) {
 	write(w, r, http.StatusOK, l)
 }
 
-// limit returns how many items a page holds, zero for all of them: what the
-// client asked for, or less. The caller holds s.mu.
+// limit returns the length of a page, zero for all objects: the limit of the request, or
+// less. The caller holds s.mu.
 func (s *Server) limit(r request) int {
 	if r.limit > 0 && s.faults.pageSize > 0 {
 		return min(r.limit, s.faults.pageSize)

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// Misbehaviour is a way to answer requests otherwise than an API server in good
-// health; see Server.Misbehave.
+// Misbehaviour is a way in which answers differ from those of a healthy API server; see
+// Server.Misbehave.
 type Misbehaviour func(*faults)
 
-// faults is all that can be wrong at once; the zero value is nothing.
+// faults are what is wrong at present; the zero value is nothing.
 type faults struct {
 	failures   map[string]*failure // by verb
 	forbidden  []permission
@@ -30,11 +30,11 @@ type faults struct {
 	mute       bool
 	cutStreams int                   // streamed lists to be cut
 	hidden     []string              // resources whose lists are empty
-	stale      map[objectKey]*object // what lists show; nil for what there is
+	stale      map[objectKey]*object // the objects in lists; nil for the present ones
 	repeat     bool                  // every event of a watch is sent twice
-	echo       bool                  // and what it replaced in between
-	late       time.Duration         // events of watches wait so long
-	shuffled   *rand.Rand            // by which they change places; nil for as they happened
+	echo       bool                  // with what it replaced in between
+	late       time.Duration         // how long events of watches are held back
+	shuffled   *rand.Rand            // orders events of watches; nil for the order in which they happened
 }
 
 type failure struct {
@@ -45,7 +45,7 @@ type failure struct {
 
 type permission struct{ verb, resource, namespace string }
 
-// Misbehave adds to what is wrong with the server, until Behave.
+// Misbehave adds misbehaviours, until Behave.
 func (s *Server) Misbehave(how ...Misbehaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *Server) Misbehave(how ...Misbehaviour) {
 	s.announce()
 }
 
-// Behave ends all misbehaviour; requests that hang are answered.
+// Behave ends all misbehaviours. Requests that hang are answered.
 func (s *Server) Behave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func FailLists(code, n int) Misbehaviour { return fail("list", failure{code: cod
 func FailWatches(code, n int) Misbehaviour { return fail("watch", failure{code: code, times: n}) }
 
 // TooManyRequests answers the next n lists with 429, in plain text and with
-// Retry-After, as API priority and fairness does.
+// Retry-After, like API Priority and Fairness.
 func TooManyRequests(n int, retryAfter time.Duration) Misbehaviour {
 	return fail("list", failure{code: http.StatusTooManyRequests, times: n, retryAfter: retryAfter})
 }
@@ -105,36 +105,35 @@ func Slow(delay time.Duration) Misbehaviour { return func(f *faults) { f.delay =
 // RequireToken answers 401 to requests without that bearer token.
 func RequireToken(token string) Misbehaviour { return func(f *faults) { f.token = token } }
 
-// Forbid answers 403 to a verb, list or watch, on services or endpointslices in
-// a namespace, or to get on secrets. Namespace "" is any, and requests for all of
-// them.
+// Forbid answers 403 to a verb on a resource in a namespace: list or watch, or get on
+// secrets. Namespace "" is all requests.
 func Forbid(verb, resource, namespace string) Misbehaviour {
 	return func(f *faults) { f.forbidden = append(f.forbidden, permission{verb, resource, namespace}) }
 }
 
-// PageSize makes pages of lists with a limit no longer than n.
+// PageSize limits pages of lists to n objects if the request has a limit.
 func PageSize(n int) Misbehaviour { return func(f *faults) { f.pageSize = n } }
 
-// GoneByHTTP answers a watch from a version that is too old with HTTP 410, and
-// not with HTTP 200 and an ERROR event.
+// GoneByHTTP answers a watch from a version that is too old with HTTP 410 instead of HTTP
+// 200 and an ERROR event.
 func GoneByHTTP() Misbehaviour { return func(f *faults) { f.goneByHTTP = true } }
 
-// MuteWatches leaves running watches and new ones open and sends nothing, not
-// even bookmarks; what happens meanwhile is sent after Behave.
+// MuteWatches sends nothing on running and new watches, not even bookmarks. The changes
+// are sent after Behave.
 func MuteWatches() Misbehaviour { return func(f *faults) { f.mute = true } }
 
 // CutStreamedLists closes the connections of the next n streamed lists before
 // their end.
 func CutStreamedLists(n int) Misbehaviour { return func(f *faults) { f.cutStreams = n } }
 
-// Hide answers lists of these resources, streamed ones as well, as if there were
-// no objects: valid and empty. Watches go on as they are.
+// Hide makes lists of these resources, also streamed ones, valid and empty. Watches are
+// not affected.
 func Hide(resources ...string) Misbehaviour {
 	return func(f *faults) { f.hidden = append(f.hidden, resources...) }
 }
 
-// Stale answers lists, streamed ones as well, with what there is now, whatever
-// changes: a cache that no longer follows. Watches go on as they are.
+// Stale answers lists, also streamed ones, with the objects of now, like a cache that no
+// longer follows. Watches are not affected.
 func (s *Server) Stale() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,16 +143,15 @@ func (s *Server) Stale() {
 // Repeat sends every event of a watch twice.
 func Repeat() Misbehaviour { return func(f *faults) { f.repeat = true } }
 
-// Echo sends after every event of a watch what it replaced, under its old
+// Echo sends after every event of a watch the object that it replaced, with its old
 // version, and then the event again.
 func Echo() Misbehaviour { return func(f *faults) { f.echo = true } }
 
-// Late holds the events of watches back for a while, and sends what gathered.
+// Late holds back the events of watches for delay.
 func Late(delay time.Duration) Misbehaviour { return func(f *faults) { f.late = delay } }
 
-// Shuffle sends events of watches that gathered in another order than they
-// happened in, each seed in its own. What an object is then shown as last may
-// have been before; only a list tells.
+// Shuffle changes the order of events of watches that are sent together, by seed. The
+// last event of an object may then show an old state, which only a list corrects.
 func Shuffle(seed uint64) Misbehaviour {
 	return func(f *faults) { f.shuffled = rand.New(rand.NewPCG(seed, 0)) }
 }
@@ -165,16 +163,16 @@ func (s *Server) CutWatches() { s.signal(signal{action: cut}) }
 // EndWatches ends the running watches as their timeout does.
 func (s *Server) EndWatches() { s.signal(signal{action: end}) }
 
-// Bookmark sends a BOOKMARK of the present version to the running watches that
-// asked for bookmarks.
+// Bookmark sends a BOOKMARK of the present version to the running watches that allow
+// bookmarks.
 func (s *Server) Bookmark() { s.signal(signal{action: bookmark}) }
 
-// SendGarbage sends text to the running watches. JSON is text; a protobuf event
-// begins with its length in four bytes.
+// SendGarbage sends text to the running watches. A protobuf event begins with its length
+// in four bytes.
 func (s *Server) SendGarbage(text string) { s.signal(signal{action: garbage, text: text}) }
 
-// ExpireVersions forgets the history: running watches end with an ERROR event of
-// code 410, and so do those that ask for a version before the next change.
+// ExpireVersions clears the history: running watches end with an ERROR event of code 410,
+// and so do those from a version before the next change.
 func (s *Server) ExpireVersions() {
 	s.mu.Lock()
 	s.version++ // or the version of the last list would still be good
@@ -184,16 +182,15 @@ func (s *Server) ExpireVersions() {
 	s.signal(signal{action: expire})
 }
 
-// ExpireContinue forgets the rests of lists: their continue tokens are answered
-// with 410.
+// ExpireContinue expires all continue tokens: they are answered with 410.
 func (s *Server) ExpireContinue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.pages)
 }
 
-// KeepHistory keeps only the last n changes for watches, from now on; the
-// default is 10,000. A watch from an older version is 410.
+// KeepHistory keeps only the last n changes for watches from now on; the default is
+// 10,000. A watch from an older version is answered with 410.
 func (s *Server) KeepHistory(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,8 +199,8 @@ func (s *Server) KeepHistory(n int) {
 	s.announce()
 }
 
-// RestoreVersion sets the resourceVersion back, as restoring etcd from a backup
-// does, and ends the history there. Running watches are told nothing.
+// RestoreVersion sets back the resourceVersion and clears the history, like restoring
+// etcd from a backup. Running watches receive nothing.
 func (s *Server) RestoreVersion(version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,7 +214,7 @@ func (s *Server) signal(sig signal) {
 	s.announce()
 }
 
-// misbehave answers r if something is wrong with it, and reports whether it did.
+// misbehave answers r if a fault applies to it, and reports whether it did.
 func (s *Server) misbehave(ctx context.Context, w http.ResponseWriter, req *http.Request, r request) bool {
 	if s.waitFor(ctx, func() bool { return !s.faults.hang[r.verb()] }) != nil {
 		return true
@@ -238,7 +235,7 @@ func (s *Server) misbehave(ctx context.Context, w http.ResponseWriter, req *http
 		http.Error(w, "Too many requests, please try again later.", failure.code)
 	case failure.code != 0:
 		reason := strings.ReplaceAll(http.StatusText(failure.code), " ", "")
-		writeStatus(w, r, failure.code, reason, "told to fail")
+		writeStatus(w, r, failure.code, reason, "the test makes this request fail")
 	default:
 		return false
 	}
@@ -253,8 +250,8 @@ func (f *faults) forbid(verb, resource, namespace string) bool {
 	})
 }
 
-// fail returns what to answer to the next request of verb, and counts it; no
-// code is no failure.
+// fail returns the answer to the next request of verb, and counts it; code 0 is no
+// failure.
 func (f *faults) fail(verb string) failure {
 	next := f.failures[verb]
 	if next == nil || next.times == 0 {

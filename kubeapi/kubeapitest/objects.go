@@ -30,7 +30,7 @@ type object struct {
 	proto  []byte
 }
 
-// newObject encodes o, an object as encoding/json decodes it.
+// newObject encodes o, which has the types of encoding/json.
 func newObject(key objectKey, o map[string]any) (*object, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -50,8 +50,8 @@ func (o *object) event(kind string) event {
 	return event{Type: kind, Object: o.json, proto: wrap(r.apiVersion, r.kind, o.proto)}
 }
 
-// change is one entry of the history. Before is nil for a new object, after for
-// a deleted one.
+// change is one entry of the history. before is nil for a new object, after for a deleted
+// one.
 type change struct {
 	version       int
 	key           objectKey
@@ -61,7 +61,7 @@ type change struct {
 
 // Apply creates or replaces the objects in text, YAML documents or JSON, as
 // `kubectl apply` does: Services, EndpointSlices, Nodes and Lists of them. An object
-// without a namespace goes to "default". On an error the objects before it were
+// without a namespace is in "default". On an error the objects before it have been
 // applied.
 func (s *Server) Apply(text string) error {
 	for _, doc := range strings.Split("\n"+text, "\n---") {
@@ -140,8 +140,7 @@ func (s *Server) put(key objectKey, o, meta map[string]any) error {
 	return nil
 }
 
-// meta returns a text of the object's metadata, or fallback when there is no
-// object.
+// meta returns a string of the object's metadata, or fallback if o is nil.
 func (o *object) meta(name, fallback string) string {
 	if o == nil {
 		return fallback
@@ -163,7 +162,7 @@ func labelsOf(meta map[string]any) map[string]string {
 	return labels
 }
 
-// Delete deletes an object by its kind, and reports whether there was one.
+// Delete deletes an object by its kind, and reports whether it existed.
 func (s *Server) Delete(kind, namespace, name string) bool {
 	r, err := resourceOf(kind)
 	if err != nil {
@@ -199,7 +198,7 @@ func (s *Server) record(c change) {
 	s.announce()
 }
 
-// trim forgets the changes that are too many. The caller holds s.mu.
+// trim removes the oldest changes of a full history. The caller holds s.mu.
 func (s *Server) trim() {
 	if extra := len(s.history) - s.window; extra > 0 {
 		s.oldest = s.history[extra-1].version
@@ -214,8 +213,7 @@ func (s *Server) ResourceVersion() string {
 	return strconv.Itoa(s.version)
 }
 
-// selected returns the objects that r asks for, in the order of etcd. The caller
-// holds s.mu.
+// selected returns the objects of r, in the order of etcd. The caller holds s.mu.
 func (s *Server) selected(r request) []*object {
 	var all []*object
 	if slices.Contains(s.faults.hidden, r.resource.name) {

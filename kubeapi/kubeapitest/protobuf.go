@@ -11,11 +11,10 @@ import (
 
 const protobufType = "application/vnd.kubernetes.protobuf"
 
-// proto is a protobuf message in the making, in the numbers of generated.proto
-// in k8s.io/api.
+// proto is a protobuf message, with the field numbers of generated.proto in k8s.io/api.
 type proto []byte
 
-// text adds a string, unless v is none.
+// text adds v if it is a string.
 func (p proto) text(num protowire.Number, v any) proto {
 	s, ok := v.(string)
 	if !ok {
@@ -28,7 +27,7 @@ func (p proto) bytes(num protowire.Number, b []byte) proto {
 	return protowire.AppendBytes(protowire.AppendTag(p, num, protowire.BytesType), b)
 }
 
-// number adds a number or a bool, unless v is none.
+// number adds v if it is a number or a bool.
 func (p proto) number(num protowire.Number, v any) proto {
 	var n uint64
 	switch v := v.(type) {
@@ -50,7 +49,7 @@ func (p proto) texts(num protowire.Number, v any) proto {
 	return p
 }
 
-// each adds what encode makes of every member of a list.
+// each adds every member of a list, encoded.
 func (p proto) each(num protowire.Number, v any, encode func(fields) proto) proto {
 	list, _ := v.([]any)
 	for _, member := range list {
@@ -59,7 +58,7 @@ func (p proto) each(num protowire.Number, v any, encode func(fields) proto) prot
 	return p
 }
 
-// one adds what encode makes of an object, unless v is none.
+// one adds v, encoded, if it is an object.
 func (p proto) one(num protowire.Number, v any, encode func(fields) proto) proto {
 	if f, ok := v.(map[string]any); ok {
 		p = p.bytes(num, encode(f))
@@ -67,7 +66,7 @@ func (p proto) one(num protowire.Number, v any, encode func(fields) proto) proto
 	return p
 }
 
-// fields is an object as encoding/json decodes it.
+// fields is an object with the types of encoding/json.
 type fields map[string]any
 
 func fieldsOf(v any) fields {
@@ -155,7 +154,7 @@ func encodeEndpoint(f fields) proto {
 		text(6, f["nodeName"])
 }
 
-// wrap puts an object of a kind into its envelope, a runtime.Unknown.
+// wrap returns an object within a runtime.Unknown.
 func wrap(apiVersion, kind string, raw []byte) []byte {
 	typeMeta := proto(nil).text(1, apiVersion).text(2, kind)
 	return append([]byte("k8s\x00"), proto(nil).bytes(1, typeMeta).bytes(2, raw)...)

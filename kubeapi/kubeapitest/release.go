@@ -2,52 +2,40 @@
 
 package kubeapitest
 
-// release is what a server is able to do; the zero value is all that today's
-// kube-apiserver does. Unlike faults it stays.
+// release is what a server cannot do; the zero value is the current kube-apiserver.
+// Behave does not end it.
 type release struct {
 	onlyJSON      bool
-	refuseStreams bool
+	rejectStreams bool
 	ignoreStreams bool
 }
 
-// SpeakOnlyJSON answers in JSON whatever is asked for, as a server of another
-// make or a proxy may.
+// SpeakOnlyJSON answers all requests in JSON, as another server or a proxy may.
 func (s *Server) SpeakOnlyJSON() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.release.onlyJSON = true
 }
 
-// RefuseStreamedLists answers sendInitialEvents with 422, as kube-apiserver does
+// RejectStreamedLists answers sendInitialEvents with 422, as kube-apiserver does
 // without the feature WatchList: in 1.33 and before 1.32.
-func (s *Server) RefuseStreamedLists() {
+func (s *Server) RejectStreamedLists() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.release.refuseStreams = true
+	s.release.rejectStreams = true
 }
 
-// IgnoreStreamedLists takes sendInitialEvents for nothing, as kube-apiserver
-// before 1.27 does: the watch has no end of the list.
+// IgnoreStreamedLists ignores sendInitialEvents, as kube-apiserver before 1.27 does:
+// the watch has no end of the list.
 func (s *Server) IgnoreStreamedLists() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.release.ignoreStreams = true
 }
 
-func (s *Server) speaksOnlyJSON() bool {
+// cannot returns what the server cannot do.
+func (s *Server) cannot() release {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.release.onlyJSON
-}
-
-func (s *Server) refusesStreamedLists() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.release.refuseStreams
-}
-
-func (s *Server) ignoresStreamedLists() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.release.ignoreStreams
+	return s.release
 }

@@ -14,7 +14,7 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// ask returns the answer to a GET with these header fields, not decompressed.
+// ask sends a GET with these header fields and returns the answer, not decompressed.
 func ask(t *testing.T, url string, header ...string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -34,7 +34,7 @@ func ask(t *testing.T, url string, header ...string) *http.Response {
 
 const protobuf = "application/vnd.kubernetes.protobuf"
 
-func TestProtobufIsForWhoAsks(t *testing.T) {
+func TestAnswersAreInTheEncodingThatIsAccepted(t *testing.T) {
 	s := kubeapitest.Run(t)
 	apply(t, s, named("cart"))
 	for _, tt := range []struct{ path, accept, contentType, begin string }{
@@ -53,7 +53,7 @@ func TestProtobufIsForWhoAsks(t *testing.T) {
 	}
 	s.SpeakOnlyJSON()
 	if got := ask(t, s.URL()+"/api/v1/services", "Accept", protobuf).Header.Get("Content-Type"); got != "application/json" {
-		t.Errorf("Content-Type %s of who speaks only JSON", got)
+		t.Errorf("Content-Type %s of a server that speaks only JSON", got)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestBigListsAreCompressed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text, err := io.ReadAll(zip); err != nil || string(text) != string(whole) {
-		t.Errorf("%d bytes and %v, want the %d that stand there without", len(text), err, len(whole))
+		t.Errorf("%d bytes and %v, want the %d bytes of the answer without gzip", len(text), err, len(whole))
 	}
 	if got := ask(t, url+"?limit=10", "Accept-Encoding", "gzip").Header.Get("Content-Encoding"); got != "" {
 		t.Errorf("a short list is in %s", got)
@@ -96,14 +96,14 @@ func TestStreamedListsEndWithABookmark(t *testing.T) {
 	if got := events.next(); got != "ADDED zoo 1003" {
 		t.Errorf("event %q after the list, want what changed", got)
 	}
-	refused := func(query string) {
+	rejected := func(query string) {
 		t.Helper()
 		code, _, body := fetch(t, s.URL()+"/api/v1/services?watch=true&"+query)
 		if code != http.StatusUnprocessableEntity || !strings.Contains(body, "sendInitialEvents") {
 			t.Errorf("status %d and %s, want 422", code, body)
 		}
 	}
-	refused("sendInitialEvents=true")
-	s.RefuseStreamedLists()
-	refused(query)
+	rejected("sendInitialEvents=true")
+	s.RejectStreamedLists()
+	rejected(query)
 }

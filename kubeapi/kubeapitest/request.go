@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// resource is one collection, as URLs and kinds name it.
+// resource is one collection.
 type resource struct {
 	name       string // plural
 	kind       string
@@ -51,7 +51,7 @@ type request struct {
 	timeout   time.Duration // zero: none
 	limit     int           // zero: none
 	next      string        // continue token
-	initial   bool          // a watch that begins with all that is there
+	initial   bool          // sendInitialEvents: a watch that begins with a list
 	matching  string        // resourceVersionMatch
 	protobuf  bool          // the answer is in protobuf
 	gzip      bool          // the answer may be compressed

@@ -24,7 +24,7 @@ func (s *Server) SetSecret(secret *kubeapi.Secret) {
 	s.secrets[secret.Key] = next
 }
 
-// serveSecret answers a get of one Secret by its name; it lists none.
+// serveSecret answers a get of one Secret, and reports whether the request was one.
 func (s *Server) serveSecret(w http.ResponseWriter, req *http.Request) bool {
 	inside, _ := strings.CutPrefix(req.URL.Path, "/api/v1/namespaces/")
 	namespace, name, ok := strings.Cut(inside, "/secrets/")
@@ -44,7 +44,7 @@ func (s *Server) serveSecret(w http.ResponseWriter, req *http.Request) bool {
 		return true
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client went away
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails if the client has disconnected
 		"kind": "Secret", "apiVersion": "v1", "type": "kubernetes.io/tls",
 		"metadata": map[string]any{"namespace": namespace, "name": name, "resourceVersion": secret.ResourceVersion},
 		"data":     map[string][]byte{"tls.crt": secret.Certificate, "tls.key": secret.PrivateKey},

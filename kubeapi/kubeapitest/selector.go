@@ -14,7 +14,7 @@ type selector []requirement
 
 type requirement struct {
 	key    string
-	values []string // nil: the key is there at all
+	values []string // nil: any value
 	not    bool
 }
 
@@ -82,7 +82,7 @@ func (s selector) matches(labels map[string]string) bool {
 	return true
 }
 
-// matches leaves r.not to the caller.
+// matches does not apply r.not.
 func (r requirement) matches(labels map[string]string) bool {
 	value, ok := labels[r.key]
 	return ok && (r.values == nil || slices.Contains(r.values, value))

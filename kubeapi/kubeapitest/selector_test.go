@@ -38,6 +38,6 @@ func TestSelector(t *testing.T) {
 		}
 	}
 	if _, err := parseSelector("app in cart"); err == nil {
-		t.Error("no error for what is no selector")
+		t.Error("no error for an invalid selector")
 	}
 }

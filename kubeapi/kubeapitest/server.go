@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kubeapitest is an API server that holds Services and EndpointSlices,
-// lists and watches them over HTTP as kube-apiserver does, and misbehaves when
-// told to.
+// Package kubeapitest is a fake API server. It has Services, EndpointSlices, Nodes and
+// TLS Secrets, lists and watches them over HTTP like kube-apiserver, and misbehaves on
+// demand.
 //
-// It checks no schema and stores nothing on disk, and it knows no resource but
-// these two.
+// It checks no schema and stores nothing on disk.
 package kubeapitest
 
 import (
@@ -63,8 +62,8 @@ func New() *Server {
 	}
 }
 
-// TB is the part of testing.TB that Run needs; a program that serves a Server
-// outside of tests does not link package testing.
+// TB is the part of testing.TB that this package needs. podgate demo, which uses a
+// Server, does not link package testing.
 type TB interface {
 	Helper()
 	Cleanup(func())
@@ -115,7 +114,7 @@ func (s *Server) start(addr, scheme string) error {
 	s.addr, s.scheme = listener.Addr().String(), scheme
 	s.http = &http.Server{
 		Handler:  s,
-		ErrorLog: log.New(io.Discard, "", 0), // clients that do not trust us, and cut watches
+		ErrorLog: log.New(io.Discard, "", 0), // of clients that do not trust the certificate, and of watches that were cut
 	}
 	if scheme == "https" {
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12}
@@ -125,7 +124,7 @@ func (s *Server) start(addr, scheme string) error {
 	return nil
 }
 
-// serve returns when the server was closed, and closes done.
+// serve closes done when the server was closed.
 func serve(server *http.Server, listener net.Listener, done chan<- struct{}) {
 	defer close(done)
 	if server.TLSConfig != nil {
@@ -135,8 +134,8 @@ func serve(server *http.Server, listener net.Listener, done chan<- struct{}) {
 	_ = server.Serve(listener) // http.ErrServerClosed
 }
 
-// Stop closes the port and every connection. What the server holds stays, for
-// the next Start. Stopping a stopped server does nothing.
+// Stop closes the port and every connection. The objects stay, for the next Start.
+// Stopping a stopped server does nothing.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	server, served := s.http, s.served
@@ -145,12 +144,11 @@ func (s *Server) Stop() {
 	if server == nil {
 		return
 	}
-	_ = server.Close() // errors are of connections that were going away anyway
+	_ = server.Close() // an error does not matter: the connections are closed
 	<-served
 }
 
-// URL returns the address to be put into a kubeconfig, "" before the first
-// Start.
+// URL returns the address for a kubeconfig, "" before the first Start.
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,23 +158,22 @@ func (s *Server) URL() string {
 	return s.scheme + "://" + s.addr
 }
 
-// Lists returns how many lists were asked for, each page counted by itself,
-// whether they were answered or refused.
+// Lists returns the number of requests for a list, or a page of one, also of those that
+// failed.
 func (s *Server) Lists() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lists
 }
 
-// Watches returns how many watches were asked for, whether they were answered
-// or refused.
+// Watches returns the number of requests for a watch, also of those that failed.
 func (s *Server) Watches() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.watches
 }
 
-// Watching returns how many watches are running.
+// Watching returns the number of running watches.
 func (s *Server) Watching() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +186,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r, err := parseRequest(req)
-	if s.speaksOnlyJSON() {
+	if s.cannot().onlyJSON {
 		r.protobuf = false
 	}
 	if err != nil {
@@ -217,14 +214,14 @@ func (s *Server) count(r request) {
 	}
 }
 
-// announce wakes everyone who waits for a change. The caller holds s.mu.
+// announce wakes all callers of waitFor. The caller holds s.mu.
 func (s *Server) announce() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// waitFor blocks until ready, called with s.mu held after every change, is true
-// or ctx ends.
+// waitFor blocks until ready returns true or ctx ends. It calls ready with s.mu held,
+// after every change.
 func (s *Server) waitFor(ctx context.Context, ready func() bool) error {
 	for {
 		s.mu.Lock()

@@ -52,7 +52,7 @@ func TestListsHaveTheShapeOfKubernetes(t *testing.T) {
 	}
 }
 
-func TestPagesShowTheStateOfTheFirst(t *testing.T) {
+func TestPagesHaveTheStateOfTheFirstOne(t *testing.T) {
 	s := kubeapitest.Run(t)
 	apply(t, s, named("a")+"---\n"+named("b")+"---\n"+named("c"))
 	type page struct {
@@ -123,13 +123,13 @@ func (e *events) next() string {
 	return strings.Join(strings.Fields(line.Type+" "+line.Object.Metadata.Name+" "+line.Object.Metadata.ResourceVersion), " ")
 }
 
-func TestWatchTellsWhatHappened(t *testing.T) {
+func TestWatchSendsChanges(t *testing.T) {
 	s := kubeapitest.Run(t)
 	all, cart := watch(t, s, "resourceVersion=1000"), watch(t, s, "resourceVersion=1000&labelSelector=app%3Dcart")
 	for _, step := range []struct {
 		name      string
 		do        func()
-		all, cart string // the event of either watch; "" is none
+		all, cart string // the event of each watch; "" for no event
 	}{
 		{"a new object", func() { apply(t, s, named("cart")) }, "ADDED cart 1001", "ADDED cart 1001"},
 		{"one that is not selected", func() { apply(t, s, named("pay")) }, "ADDED pay 1002", ""},
@@ -139,7 +139,7 @@ func TestWatchTellsWhatHappened(t *testing.T) {
 			func() { apply(t, s, strings.Replace(named("cart"), "app: cart", "app: old", 1)) },
 			"MODIFIED cart 1004", "DELETED cart 1004",
 		},
-		{"one that comes back", func() { apply(t, s, named("cart")) }, "MODIFIED cart 1005", "ADDED cart 1005"},
+		{"one that matches the selector again", func() { apply(t, s, named("cart")) }, "MODIFIED cart 1005", "ADDED cart 1005"},
 		{"one that is deleted", func() { s.Delete("Service", "shop", "cart") }, "DELETED cart 1006", "DELETED cart 1006"},
 		{"a bookmark", s.Bookmark, "BOOKMARK 1006", "BOOKMARK 1006"},
 		{"garbage", func() { s.SendGarbage("<html>") }, "garbage <html>", "garbage <html>"},
@@ -165,11 +165,11 @@ func TestWatchTellsWhatHappened(t *testing.T) {
 	}
 }
 
-func TestDeleteSaysWhetherThereWasOne(t *testing.T) {
+func TestDeleteReportsWhetherTheObjectExisted(t *testing.T) {
 	s := kubeapitest.Run(t)
 	apply(t, s, named("cart"))
 	if !s.Delete("Service", "shop", "cart") || s.Delete("Service", "shop", "cart") || s.Delete("Pod", "shop", "cart") {
-		t.Error("a Service was there once, and a Pod never")
+		t.Error("want true for the first deletion of a Service, false for the second one and for a Pod")
 	}
 }
 
@@ -219,7 +219,7 @@ func TestTooManyRequestsIsPlainText(t *testing.T) {
 	}
 }
 
-func TestTypedObjectsComeBackAsTheyWere(t *testing.T) {
+func TestTypedObjectsAreListedAsSet(t *testing.T) {
 	s := kubeapitest.Run(t)
 	want := kubeapi.Service{
 		Key:             kubeapi.Key{Namespace: "shop", Name: "cart"},

@@ -9,7 +9,7 @@ import (
 )
 
 // SetService creates or replaces a Service. Its resourceVersion is ignored; its
-// uid and creation time are set by the server when empty. It has no labels; see
+// uid and creation time are set by the server if they are empty. It has no labels; use
 // Apply for those.
 func (s *Server) SetService(svc kubeapi.Service) error {
 	meta := metadata(svc.Key)
@@ -125,7 +125,7 @@ func metadata(key kubeapi.Key) map[string]any {
 	return meta
 }
 
-// setText leaves empty texts out.
+// setText sets a string unless it is empty.
 func setText(o map[string]any, name, value string) {
 	if value != "" {
 		o[name] = value

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// signal is something done to every watch that runs at the moment.
+// signal is done to every running watch.
 type signal struct {
 	action action
 	text   string // for garbage
@@ -22,7 +22,7 @@ type action int
 
 const (
 	bookmark action = iota
-	garbage         // text is sent as it is
+	garbage         // text is sent unchanged
 	cut             // the connection is closed in the middle of an event
 	end             // the watch ends as at its timeout
 	expire          // ERROR event of code 410
@@ -32,11 +32,11 @@ const (
 type watcher struct {
 	request
 	version int // of the last event sent
-	signal  int // how many of the server's signals were seen
+	signal  int // number of the server's signals that were processed
 	initial []event
 }
 
-// lags reports whether changes that the watch has not seen are forgotten.
+// lags reports whether the history no longer has all changes that the watch needs.
 func (wt *watcher) lags(oldest int) bool { return wt.version < oldest }
 
 type event struct {
@@ -52,10 +52,10 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 		ctx, cancel = context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 	}
-	if r.initial && s.ignoresStreamedLists() {
+	if r.initial && s.cannot().ignoreStreams {
 		r.initial = false
 	}
-	if r.initial && (s.refusesStreamedLists() || r.matching != "NotOlderThan") {
+	if r.initial && (s.cannot().rejectStreams || r.matching != "NotOlderThan") {
 		writeStatus(w, r, http.StatusUnprocessableEntity, "Invalid", `ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled`)
 		return
 	}
@@ -97,8 +97,8 @@ func (r request) watchType() string {
 	return "application/json"
 }
 
-// openWatch counts the watch, and says whether its version is gone and whether
-// to say so by an HTTP status.
+// openWatch counts the watch. It returns whether its version has expired, and whether the
+// answer to that is an HTTP status.
 func (s *Server) openWatch(r request) (wt *watcher, gone, byHTTP bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,8 +120,8 @@ func (s *Server) openWatch(r request) (wt *watcher, gone, byHTTP bool) {
 	return wt, gone, byHTTP
 }
 
-// initial returns what a streamed list begins with: all that is there, and a
-// bookmark that says so (KEP-3157). The caller holds s.mu.
+// initial returns the events of a streamed list: all objects, and the bookmark at its end
+// (KEP-3157). The caller holds s.mu.
 func (s *Server) initial(wt *watcher) []event {
 	var all []event
 	for _, o := range s.selected(wt.request) {
@@ -160,7 +160,7 @@ func (s *Server) closeWatch() {
 
 func expiredText(r request) string { return fmt.Sprintf("too old resource version: %s", r.version) }
 
-// next waits for what is to be sent; ok is false when the watch is over.
+// next waits for events to send; ok is false at the end of the watch.
 func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals []signal, ok bool) {
 	err := s.waitFor(ctx, func() bool {
 		if s.faults.mute {
@@ -192,7 +192,7 @@ func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals
 	return events, signals, err == nil
 }
 
-// lateness is how long events gather before they are sent.
+// lateness is how long events are held back.
 func (s *Server) lateness() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,8 +205,8 @@ func (s *Server) since(version int) []change {
 	return s.history[i:]
 }
 
-// event returns c as r sees it: what begins or ceases to match the selector was
-// added or deleted.
+// event returns the event of c for r: an object that begins or ceases to match the
+// selector is added or deleted.
 func (c change) event(r request) (event, bool) {
 	if !r.covers(c.key) {
 		return event{}, false
@@ -226,7 +226,7 @@ func (c change) event(r request) (event, bool) {
 	return event{}, false
 }
 
-// obey does what sig asks of one watch and reports whether the watch goes on.
+// obey processes sig and reports whether the watch continues.
 func (s *Server) obey(w http.ResponseWriter, wt *watcher, sig signal) bool {
 	switch sig.action {
 	case bookmark:
@@ -251,7 +251,7 @@ func (s *Server) obey(w http.ResponseWriter, wt *watcher, sig signal) bool {
 	return true
 }
 
-// bookmark returns a BOOKMARK; initial is of the one that ends a streamed list.
+// bookmark returns a BOOKMARK.
 func (wt *watcher) bookmark(version string, annotations map[string]any) event {
 	meta := map[string]any{"resourceVersion": version, "creationTimestamp": nil}
 	if annotations != nil {
@@ -271,7 +271,7 @@ func (wt *watcher) half() string {
 	return `{"type":"MODIFIED","object":{"kind":`
 }
 
-// errorEvent is how a watch whose version is too old ends after it began.
+// errorEvent ends a watch whose version is too old.
 func errorEvent(message string) event {
 	st := newStatus(http.StatusGone, "Expired", message)
 	text, _ := json.Marshal(st) // of types that cannot fail

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// gzipFrom is the length from which lists are compressed for those who take it,
-// as in kube-apiserver.
+// gzipFrom is the length from which lists are compressed if the client accepts gzip, as in
+// kube-apiserver.
 const gzipFrom = 128 << 10
 
-// encodable is an answer that can be written either way.
+// encodable is an answer in JSON or protobuf.
 type encodable interface{ proto() []byte }
 
-// write answers r with v, and ignores a client that went away.
+// write answers r with v. It ignores errors: the client has disconnected then.
 func write(w http.ResponseWriter, r request, code int, v encodable) {
 	body, contentType := v.proto(), protobufType
 	if !r.protobuf {
@@ -41,7 +41,7 @@ func writeStatus(w http.ResponseWriter, r request, code int, reason, message str
 	write(w, r, code, newStatus(code, reason, message))
 }
 
-// writeEvent ignores a client that went away: its context ends as well.
+// writeEvent ignores errors: the context of the request ends, too.
 func writeEvent(w http.ResponseWriter, r request, e event) {
 	if r.protobuf {
 		_, _ = w.Write(frame(e.Type, e.proto))
@@ -50,7 +50,7 @@ func writeEvent(w http.ResponseWriter, r request, e event) {
 	_ = json.NewEncoder(w).Encode(e)
 }
 
-// parseAccept notes how an answer is to be written.
+// parseAccept sets the encoding of the answer.
 func (r *request) parseAccept(h http.Header) {
 	r.protobuf = strings.Contains(h.Get("Accept"), protobufType)
 	r.gzip = strings.Contains(h.Get("Accept-Encoding"), "gzip")

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Content types of the bodies that the API server takes.
+// Content types of bodies.
 const (
 	JSON       = "application/json"
 	MergePatch = "application/merge-patch+json"
@@ -26,14 +26,14 @@ const (
 // Object is a Kubernetes object, or a part of one, as it is sent.
 type Object map[string]any
 
-// Client speaks to the API server in somebody's name. It may be used concurrently.
+// Client sends requests with one credential. It may be used concurrently.
 type Client struct {
 	base  string // "https://127.0.0.1:6443"
 	http  *http.Client
-	token string // "" where the client certificate says who asks
+	token string // "" where a client certificate is used
 }
 
-// statusError is an answer that is no success.
+// statusError is an answer without success.
 type statusError struct {
 	method, path string
 	code         int
@@ -57,8 +57,8 @@ func StatusCode(err error) int {
 	return 0
 }
 
-// Open sends a request and returns the answer's body, which the caller closes.
-// The body is sent as it stands when it is text, else as JSON; nil sends none.
+// Open sends a request and returns the body of the answer, which the caller closes. A
+// string is sent unchanged, nil as no body, anything else as JSON.
 func (c *Client) Open(ctx context.Context, method, path, contentType string, body any) (io.ReadCloser, error) {
 	var content io.Reader
 	switch body := body.(type) {
@@ -115,8 +115,8 @@ func (c *Client) Do(ctx context.Context, method, path, contentType string, body,
 // awaited bounds Await.
 const awaited = 2 * time.Minute
 
-// Await asks for path until the answer has this status: RBAC and the tokens are
-// read from caches, which follow what changed after a while.
+// Await requests path until the answer has this status: RBAC and tokens are read from
+// caches, which follow changes after a while.
 func (c *Client) Await(t TB, path string, status int) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -139,7 +139,7 @@ func (c *Client) Create(ctx context.Context, collection string, o Object) error 
 	return c.Do(ctx, http.MethodPost, collection, JSON, o, nil)
 }
 
-// The collections of the manifest's kinds.
+// The collections of the kinds in the manifest.
 var collections = map[string]string{
 	"Namespace":          "/api/v1/namespaces",
 	"ServiceAccount":     "/api/v1/namespaces/%s/serviceaccounts",
@@ -154,8 +154,7 @@ var (
 	namespaceLine = regexp.MustCompile(`(?m)^metadata:\n(?:  .*\n)*?  namespace: (\S+)$`)
 )
 
-// Apply does what "kubectl apply --server-side -f file" does. The YAML goes to
-// the server as it stands.
+// Apply is "kubectl apply --server-side -f file". It sends the YAML unchanged.
 func (c *Client) Apply(t TB, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

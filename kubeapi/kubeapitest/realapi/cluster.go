@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package realapi runs a real control plane for tests: etcd, kube-apiserver and
-// those controllers that make EndpointSlices, from the binary that
-// testdata/kubernetes/build.sh prints.
+// Package realapi runs a real control plane for tests: etcd, kube-apiserver and the
+// controllers that make EndpointSlices, from the binary that testdata/kubernetes/build.sh
+// prints.
 //
-// It is no cluster: there is no kubelet and no scheduler, so a test writes the
-// Pods and their status itself.
+// It has no kubelet and no scheduler: a test writes Pods and their status itself.
 package realapi
 
 import (
@@ -19,21 +18,21 @@ import (
 	"time"
 )
 
-// URL is where the API server listens, and Addr its address. The network
-// namespace is the test's own, so nobody else can have the port.
+// URL is the URL of the API server, and Addr its address. The test has a network
+// namespace of its own, so the port is free.
 const (
 	URL  = "https://" + Addr
 	Addr = "127.0.0.1:6443"
 )
 
-// NodeName is the one Node: the endpointslice controller leaves out pods whose
-// node does not exist.
+// NodeName is the one Node: the endpointslice controller ignores pods whose node does not
+// exist.
 const NodeName = "node-1"
 
-// Config is in what a Cluster differs from the plain one that the zero value is.
+// Config changes a Cluster; the zero value is the usual one.
 type Config struct {
 	ServerFlags []string // of kube-apiserver; the last one of a name counts
-	Controllers []string // beside those of EndpointSlices and of garbage
+	Controllers []string // in addition to those of EndpointSlices and of garbage
 }
 
 // Cluster is a control plane. Its methods are called by one goroutine at a time;
@@ -41,7 +40,7 @@ type Config struct {
 type Cluster struct {
 	Admin *Client // in group system:masters
 
-	t      TB     // that its processes end with
+	t      TB     // its processes end with it
 	binary string // testdata/kubernetes
 	folder string // logs, keys and etcd's data
 	config Config
@@ -86,21 +85,21 @@ func Binary(t TB, variable string) string {
 // CAFile returns the path of the CA that signed the API server's certificate.
 func (c *Cluster) CAFile() string { return c.file("ca.crt") }
 
-// Kubeconfig returns the path of the administrator's kubeconfig, beside which his
-// certificate, admin.crt, and its key, admin.key, stand.
+// Kubeconfig returns the path of the administrator's kubeconfig. The certificate,
+// admin.crt, and its key, admin.key, are in the same folder.
 func (c *Cluster) Kubeconfig() string { return c.file("admin.kubeconfig") }
 
 func (c *Cluster) file(name string) string { return filepath.Join(c.folder, name) }
 
 // StartServer starts kube-apiserver, with further flags for this one time, waits
-// until it is ready and starts the controllers. What etcd holds is there again.
+// until it is ready and starts the controllers. The objects in etcd are kept.
 func (c *Cluster) StartServer(t TB, flags ...string) {
 	t.Helper()
 	args := []string{
 		"kube-apiserver",
 		"--etcd-servers=" + etcdURL,
 		"--bind-address=127.0.0.1", "--secure-port=6443",
-		// There is no default route to guess this from; nothing listens there.
+		// There is no default route to derive this from; nothing listens there.
 		"--advertise-address=10.200.255.254", "--external-hostname=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.201.0.0/16",
 		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
@@ -116,7 +115,7 @@ func (c *Cluster) StartServer(t TB, flags ...string) {
 	c.server = StartProcess(c.t, c.folder, "kube-apiserver", c.binary, args...)
 
 	c.waitReady(t)
-	// The garbage collector takes the slices of a deleted Service away.
+	// The garbage collector deletes the slices of a deleted Service.
 	controllers := append([]string{"endpointslice-controller", "garbage-collector-controller"}, c.config.Controllers...)
 	c.controllers = StartProcess(c.t, c.folder, "kube-controller-manager", c.binary, "kube-controller-manager",
 		"--kubeconfig="+c.file("admin.kubeconfig"),
@@ -146,8 +145,8 @@ func (c *Cluster) waitReady(t TB) {
 	}
 }
 
-// KillServer ends kube-apiserver as a crash would. The controllers end with it:
-// left alone they would come back late, and the test would wait for them.
+// KillServer ends kube-apiserver like a crash. The controllers end with it: otherwise they
+// would reconnect late, and the test would wait for them.
 func (c *Cluster) KillServer(t TB) {
 	t.Helper()
 	for _, p := range []*Process{c.server, c.controllers} {
@@ -157,9 +156,8 @@ func (c *Cluster) KillServer(t TB) {
 	}
 }
 
-// StopServer ends kube-apiserver as systemd does: it is told to end, goes on with
-// the watches that it has, for up to a minute, and is killed after patience. The
-// controllers end before it.
+// StopServer ends kube-apiserver like systemd: after SIGTERM it continues running watches
+// for up to a minute, and it is killed after patience. The controllers end before it.
 func (c *Cluster) StopServer(t TB, patience time.Duration) {
 	t.Helper()
 	if err := c.controllers.Stop(syscall.SIGKILL, 10*time.Second); err != nil {

@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Token asks for a token of a ServiceAccount, as "kubectl create token" does.
+// Token returns a new token of a ServiceAccount, like "kubectl create token".
 func (c *Cluster) Token(t TB, namespace, account string) string {
 	t.Helper()
 	var answer struct {
@@ -37,9 +37,9 @@ func (c *Cluster) Token(t TB, namespace, account string) string {
 	return answer.Status.Token
 }
 
-// Expiring returns token, signed anew with another end: what TokenRequest gives
-// lives for ten minutes at least. The API server takes a token for a minute
-// after its end, and for ten seconds more what it took before.
+// Expiring returns token, signed again with another expiry: a TokenRequest lasts ten
+// minutes at least. The API server accepts a token for a minute after it has expired, and
+// for ten more seconds if it has accepted it before.
 func (c *Cluster) Expiring(t TB, token string, at time.Time) string {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -70,8 +70,7 @@ func (c *Cluster) Expiring(t TB, token string, at time.Time) string {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// As returns a Client that asks with a token instead of the administrator's
-// certificate.
+// As returns a Client with a token instead of the administrator's certificate.
 func (c *Cluster) As(t TB, token string) *Client {
 	t.Helper()
 	roots := x509.NewCertPool()

@@ -14,7 +14,7 @@ const (
 	peerURL = "http://127.0.0.1:2380"
 )
 
-// StartEtcd starts etcd with the data that it had, or with none.
+// StartEtcd starts etcd with the data of its last run, if any.
 func (c *Cluster) StartEtcd(t TB) {
 	t.Helper()
 	c.etcd = StartProcess(c.t, c.folder, "etcd", c.binary, "etcd",
@@ -25,7 +25,7 @@ func (c *Cluster) StartEtcd(t TB) {
 		"--unsafe-no-fsync", "--log-level=warn")
 }
 
-// StopEtcd ends etcd as systemd does.
+// StopEtcd ends etcd like systemd.
 func (c *Cluster) StopEtcd(t TB) {
 	t.Helper()
 	if err := c.etcd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
@@ -33,8 +33,7 @@ func (c *Cluster) StopEtcd(t TB) {
 	}
 }
 
-// Backup copies what etcd holds, while it is stopped, and returns the folder of
-// the copy.
+// Backup copies the data of etcd, while it is stopped, and returns the folder of the copy.
 func (c *Cluster) Backup(t TB) string {
 	t.Helper()
 	copied := c.file("backup")
@@ -44,7 +43,7 @@ func (c *Cluster) Backup(t TB) string {
 	return copied
 }
 
-// Restore gives etcd, while it is stopped, what Backup copied to a folder.
+// Restore replaces the data of etcd, while it is stopped, by a Backup.
 func (c *Cluster) Restore(t TB, backup string) {
 	t.Helper()
 	if err := os.RemoveAll(c.file("etcd")); err != nil {
@@ -55,8 +54,8 @@ func (c *Cluster) Restore(t TB, backup string) {
 	}
 }
 
-// Compact makes etcd forget everything but the present, as it does after five
-// minutes by itself (kube-apiserver --etcd-compaction-interval).
+// Compact removes all old versions from etcd, which kube-apiserver does every five minutes
+// (--etcd-compaction-interval).
 func (c *Cluster) Compact(t TB) {
 	t.Helper()
 	etcd := &Client{base: etcdURL, http: http.DefaultClient}

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// insideEnv marks the run of the test that stands in its own network namespace.
+// insideEnv marks the run of the test in its own network namespace.
 const insideEnv = "PODGATE_CONFORMANCE_INSIDE"
 
-// InNamespace reports whether the test stands in a network namespace of its own,
+// InNamespace reports whether the test runs in a network namespace of its own,
 // where it makes these ranges local: the API server refuses loopback addresses
 // in EndpointSlices, so pods need addresses that look like a network's. Where it
 // does not, the same test is run again in such a namespace, and fails or passes
@@ -77,7 +77,7 @@ func runInNamespace(t *testing.T) {
 }
 
 // RunApart runs cmd in a network namespace of its own: as root right away, as
-// anyone else by way of a user namespace. It ends with whoever runs it.
+// anyone else by way of a user namespace. It ends with its parent process.
 func RunApart(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET,

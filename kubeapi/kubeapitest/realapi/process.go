@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Process is a program of the test's world. It ends with the test, and its last
-// lines are printed when the test failed.
+// Process is a program that a test runs. It ends with the test, and its last lines are
+// printed if the test failed.
 type Process struct {
 	name string
 	cmd  *exec.Cmd
 	log  string        // the file of both its outputs
-	done chan struct{} // closed once it has ended and cmd.ProcessState stands
+	done chan struct{} // closed once it has ended and cmd.ProcessState is set
 }
 
 // StartProcess runs a program until the test's end. Its log is a file in folder,
@@ -35,7 +35,7 @@ func StartProcess(t TB, folder, name, path string, args ...string) *Process {
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = folder
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	// The test itself may be killed: nothing is to outlive it.
+	// The test itself may be killed: no process may outlive it.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
@@ -55,8 +55,8 @@ func StartProcess(t TB, folder, name, path string, args ...string) *Process {
 	return p
 }
 
-// Stop sends a signal and waits for the end. A process that has ended already
-// is no error.
+// Stop sends a signal and waits for the end. It is no error if the process has ended
+// before.
 func (p *Process) Stop(sig syscall.Signal, within time.Duration) error {
 	if !p.Running() {
 		return nil
@@ -80,8 +80,7 @@ func (p *Process) Running() bool {
 	}
 }
 
-// State returns how the process ended, in words and with its exit code; nil while
-// it runs.
+// State returns how the process ended; nil while it runs.
 func (p *Process) State() *os.ProcessState {
 	if p.Running() {
 		return nil

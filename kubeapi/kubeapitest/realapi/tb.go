@@ -4,8 +4,8 @@ package realapi
 
 import "context"
 
-// TB is the part of testing.TB that a Cluster needs, for programs that are no
-// test. Fatal and Fatalf do not return.
+// TB is the part of testing.TB that a Cluster needs, for programs other than tests. Fatal
+// and Fatalf do not return.
 type TB interface {
 	Helper()
 	Cleanup(func())
