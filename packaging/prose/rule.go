@@ -64,7 +64,7 @@ func rules() []rule {
 		{`\b(dis)?believ(e|es|ed|ing)\b`, "trust"},
 		{`\blight backends?\b`, "dynamic backend"},
 		{`\b(strangers?|expel(s|led)?)\b`, "unmanaged server, remove"},
-		{`\b(sift|sifts|sifted|vet|vets|vetted)\b`, "validate, reject"},
+		{`\b(sift|sifts|sifted|vets|vetted)\b`, "validate, reject"},
 		{`\b(go|goes|going|went) on\b`, "continue"},
 		{`\b(lets?|letting) ((it|them|that|what|the \w+) )?go\b`, "apply, release"},
 		{`\b(pods?|servers?|services?|endpoints?|clients?|routes?) (that )?(comes?|goes|leaves?|went|came)\b`, "is added, is removed, drains", `\b(clients?|pods?) comes? from\b`},
