@@ -21,9 +21,9 @@ type Reading struct{ Services, EndpointSlices int }
 
 // Condition is one thing that keeps a Client from following.
 type Condition struct {
-	Kind  ConditionKind
-	Text  string // what is wrong, and what to do about it where that is known
-	Since time.Time
+	Kind  ConditionKind `json:"kind"`
+	Text  string        `json:"text"` // what is wrong, and what to do about it where that is known
+	Since time.Time     `json:"since"`
 }
 
 // ConditionKind names a Condition, in metrics and in JSON.

@@ -8,6 +8,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/guard"
+	"podgate/kubeapi"
 )
 
 // SchemaVersion is the version of Status, Listing, History and Explanation in JSON.
@@ -59,18 +60,11 @@ func (l Level) ExitCode() int {
 
 // StatusAPI is the connection to the API server.
 type StatusAPI struct {
-	Server     string            `json:"server"`
-	Conditions []StatusCondition `json:"conditions"` // empty while everything is followed
-	Listed     *time.Time        `json:"listed"`     // null before the first complete list
-	Heard      *time.Time        `json:"heard"`
-	Polling    bool              `json:"polling"`
-}
-
-// StatusCondition is a kubeapi.Condition.
-type StatusCondition struct {
-	Kind  string    `json:"kind"`
-	Text  string    `json:"text"`
-	Since time.Time `json:"since"`
+	Server     string              `json:"server"`
+	Conditions []kubeapi.Condition `json:"conditions"` // empty while everything is followed
+	Listed     *time.Time          `json:"listed"`     // null before the first complete list
+	Heard      *time.Time          `json:"heard"`
+	Polling    bool                `json:"polling"`
 }
 
 // StatusHAProxy is the local HAProxy.
@@ -172,7 +166,7 @@ func newStatus(v *View, now time.Time) Status {
 		SchemaVersion: SchemaVersion, At: now, Reasons: []string{}, Problems: []StatusProblem{}, Services: []Row{}, Changes: []*Change{}, Certificates: []Certificate{},
 		Count: StatusCount{ProblemKinds: map[compile.Kind]int{}, Certificates: countCertificates(nil, now)},
 	}
-	s.API.Conditions = []StatusCondition{}
+	s.API.Conditions = []kubeapi.Condition{}
 	if v == nil {
 		s.Level, s.Reasons = Degraded, []string{"podgate is starting"}
 		return s
@@ -206,11 +200,10 @@ func newStatus(v *View, now time.Time) Status {
 
 func newStatusAPI(v *View) StatusAPI {
 	st := v.API.Status()
-	a := StatusAPI{Server: st.Server, Conditions: []StatusCondition{}, Listed: timeOrNil(st.Listed), Heard: timeOrNil(st.Heard), Polling: st.Polling}
-	for _, c := range st.Conditions {
-		a.Conditions = append(a.Conditions, StatusCondition{string(c.Kind), c.Text, c.Since})
+	return StatusAPI{
+		Server: st.Server, Conditions: append([]kubeapi.Condition{}, st.Conditions...),
+		Listed: timeOrNil(st.Listed), Heard: timeOrNil(st.Heard), Polling: st.Polling,
 	}
-	return a
 }
 
 func newStatusHAProxy(v *View) StatusHAProxy {
@@ -224,7 +217,7 @@ func newStatusHAProxy(v *View) StatusHAProxy {
 		h.Held = "holds the removal of " + v.Edge.Removal.String()
 	}
 	if v.Health != nil {
-		h.OldWorkers = v.Health.Retired
+		h.OldWorkers = v.Health.OldWorkers
 	}
 	return h
 }

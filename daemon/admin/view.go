@@ -61,9 +61,9 @@ type Edge struct {
 
 // Health is the last answer of HAProxy about the health of servers.
 type Health struct {
-	At      time.Time
-	Up      map[string]int // servers that get new clients, by backend; nil if HAProxy did not answer
-	Retired int            // old workers that still have connections
+	At         time.Time
+	Up         map[string]int // servers that get new clients, by backend; nil if HAProxy did not answer
+	OldWorkers int            // old workers that still have connections
 	// Before are the backends that were wanted when HAProxy was asked the time
 	// before: it may not have checked servers that were added since. The zero value
 	// has none.

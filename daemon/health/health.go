@@ -46,7 +46,7 @@ func Poll(ctx context.Context, r *runtime.Client, p Polling, out chan *admin.Hea
 		h := &admin.Health{}
 		h.Up, _ = r.Up(ctx) // the loop reports a HAProxy that does not answer
 		if h.Up != nil {
-			h.Retired = r.OldWorkers(ctx)
+			h.OldWorkers = r.OldWorkers(ctx)
 		}
 		h.At = time.Now()
 		latest.Send(out, h)
