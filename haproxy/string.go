@@ -3,6 +3,7 @@
 package haproxy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -50,6 +51,24 @@ func (s State) String() string {
 		}
 	}
 	return b.String()
+}
+
+// URL is where a client reaches the Route: "shop.example.com/cart", "*/cart" for
+// every host, or "https://shop.example.com/cart".
+func (r Route) URL() string {
+	url := string(cmp.Or(r.Host, "*")) + string(cmp.Or(r.Path, "/"))
+	if r.TLS {
+		url = "https://" + url
+	}
+	return url
+}
+
+// CaseNote is " in any case" for a Route with FoldCase, else "". It follows URL.
+func (r Route) CaseNote() string {
+	if r.FoldCase {
+		return " in any case"
+	}
+	return ""
 }
 
 // String is "route http host/path -> backend", with what differs from a plain

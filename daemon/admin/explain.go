@@ -161,13 +161,4 @@ func findServers(ctx context.Context, v *View, addr netip.AddrPort) (found []Fou
 	return found
 }
 
-// quoted shows a value from the cluster on one line.
-func quoted(value string) string {
-	const most = 200
-	if len(value) > most {
-		return fmt.Sprintf("%q... (%d bytes)", value[:most], len(value))
-	}
-	return fmt.Sprintf("%q", value)
-}
-
 func orNone(s string) string { return cmp.Or(s, "none") }

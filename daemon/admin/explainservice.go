@@ -158,7 +158,7 @@ func (x *ExplainedService) classify(e compile.Explanation, v *View) {
 func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (ExplainedPort, error) {
 	x := ExplainedPort{ExplainedPort: p, Reached: []ExplainedRoute{}, Servers: []ExplainedServer{}}
 	for _, r := range p.Routes {
-		x.Reached = append(x.Reached, ExplainedRoute{RouteURL(r) + caseNote(r), rewriteText(r)})
+		x.Reached = append(x.Reached, ExplainedRoute{r.URL() + r.CaseNote(), rewriteText(r)})
 	}
 	for _, f := range p.Frontends {
 		x.Listens = append(x.Listens, listenURLs(f)...)
@@ -191,13 +191,6 @@ func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (Explain
 
 // unknown is the status of a server if HAProxy does not answer.
 const unknown = "unknown"
-
-func caseNote(r haproxy.Route) string {
-	if r.FoldCase {
-		return " (in any case)"
-	}
-	return ""
-}
 
 func rewriteText(r haproxy.Route) string {
 	if r.Redirect != "" {

@@ -75,7 +75,7 @@ func (p printer) annotations(all []compile.ExplainedAnnotation) {
 	}
 	p.head("Annotations")
 	for _, a := range all {
-		p.line("  %s: %s", a.Key, quoted(a.Value))
+		p.line("  %s: %s", a.Key, compile.Quote(a.Value, 200))
 		switch {
 		case a.Problem != "":
 			fmt.Fprintln(p.w, "      "+string(p.paint(yellow, a.Problem)))

@@ -64,7 +64,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	found := v.Result.State.Match(request)
 	for i, r := range found {
 		port, _ := v.Result.Service(r.Backend)
-		m := MatchedRoute{Route: RouteURL(r) + caseNote(r), Service: port.String(), Backend: r.Backend, Why: "used"}
+		m := MatchedRoute{Route: r.URL() + r.CaseNote(), Service: port.String(), Backend: r.Backend, Why: "used"}
 		if i > 0 {
 			m.Why = whyNot(found[0], r)
 		}
@@ -188,7 +188,7 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 		samePath := r.Path != "" && r.Path.Matches(path)
 		if len(x.Near) < mostNear && (sameHost || samePath) {
 			port, _ := v.Result.Service(r.Backend)
-			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", RouteURL(r), port.String()))
+			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", r.URL(), port.String()))
 		}
 	}
 	for _, p := range v.Problems {

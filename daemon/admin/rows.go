@@ -76,7 +76,7 @@ func newRows(v *View) []Row {
 			row.add(r.State.Backends.At(j), v)
 			name := r.State.Backends.At(j).Name
 			for _, route := range routes[name] {
-				row.URLs = append(row.URLs, RouteURL(route))
+				row.URLs = append(row.URLs, route.URL())
 			}
 			for _, f := range listens[name] {
 				row.URLs = append(row.URLs, listenURLs(f)...)
@@ -152,16 +152,6 @@ func (r *Row) classify(o compile.Overview) {
 	default:
 		r.State = StateUp
 	}
-}
-
-// RouteURL is the URL of a Route: "shop.example.com/cart", "*/cart" for every host,
-// or "https://shop.example.com/cart".
-func RouteURL(r haproxy.Route) string {
-	url := string(cmp.Or(r.Host, "*")) + string(cmp.Or(r.Path, "/"))
-	if r.TLS {
-		url = "https://" + url
-	}
-	return url
 }
 
 func listenURLs(f haproxy.Frontend) []string {

@@ -171,7 +171,7 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 func (m *merger) claimRoute(at owner, r haproxy.Route, from annotation) bool {
 	id := haproxy.Route{TLS: r.TLS, Host: r.Host, Path: r.Path, FoldCase: r.FoldCase}
 	if has, taken := m.routes[id]; taken {
-		m.lose(at, has, from, subject{text: "route " + routeText(r), host: string(r.Host)})
+		m.lose(at, has, from, subject{text: "route " + r.URL() + r.CaseNote(), host: string(r.Host)})
 		return false
 	}
 	m.routes[id] = at
@@ -283,15 +283,15 @@ func (m *merger) finish() *merged {
 	out := new(merged)
 	*out = m.out // m would keep all Services in memory
 	out.claims = make([]*claims, len(m.services))
+	out.placed = make([][]int, len(m.services))
 	for i, s := range m.services {
-		out.claims[i] = s.claims
+		out.claims[i], out.placed[i] = s.claims, slices.Repeat([]int{-1}, len(s.claims.ports))
 		out.needNodes = out.needNodes || s.claims.needNodes()
 	}
 	out.frontends = frontends(m.in, out.frontends, out.routes)
 	slices.SortFunc(out.routes, haproxy.Route.Compare)
 	slices.SortFunc(out.secrets, compareSecrets)
 	slices.SortFunc(out.backends, func(a, b placed) int { return cmp.Compare(a.backend.Name, b.backend.Name) })
-	out.placed = m.noBackends()
 	out.ports = make([]ServicePort, len(out.backends))
 	for i, b := range out.backends {
 		out.placed[b.service][b.claim] = i
@@ -300,35 +300,9 @@ func (m *merger) finish() *merged {
 	return out
 }
 
-// noBackends is merged.placed for claims without backends.
-func (m *merger) noBackends() [][]int {
-	total := 0
-	for _, s := range m.services {
-		total += len(s.claims.ports)
-	}
-	all := slices.Repeat([]int{-1}, total) // one allocation for all
-	placed := make([][]int, len(m.services))
-	for i, s := range m.services {
-		placed[i], all = all[:len(s.claims.ports)], all[len(s.claims.ports):]
-	}
-	return placed
-}
-
 func (m *merger) servicePort(at owner) ServicePort {
 	p := m.claim(at).port
 	return ServicePort{Service: m.services[at.service].object.Key, Name: p.Name, Number: p.Port}
 }
 
 func (m *merger) claim(at owner) *claim { return &m.services[at.service].claims.ports[at.claim] }
-
-// routeText is "shop.example.com/cart", or "*/cart" for every host.
-func routeText(r haproxy.Route) string {
-	host, path := string(cmp.Or(r.Host, "*")), string(cmp.Or(r.Path, "/"))
-	if r.TLS {
-		host = "https://" + host
-	}
-	if r.FoldCase {
-		path += " in any case"
-	}
-	return host + path
-}

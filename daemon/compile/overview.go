@@ -23,15 +23,8 @@ func (r *Result) Overviews() []Overview {
 	if r.merged == nil {
 		return all
 	}
-	backing := make([]int, len(r.merged.backends)) // one allocation for all
 	for i, b := range r.merged.backends {
-		o := &all[b.service]
-		if o.Backends == nil {
-			backing[i] = i
-			o.Backends = backing[i : i+1 : i+1]
-			continue
-		}
-		o.Backends = append(o.Backends, i)
+		all[b.service].Backends = append(all[b.service].Backends, i)
 	}
 	return all
 }

@@ -85,12 +85,15 @@ const (
 	maxName  = 253 + len("/") + 63
 )
 
-// quote shows a value from the cluster on one line. It shortens long values.
-func quote(value string) string {
-	if len(value) <= maxShown {
+func quote(value string) string { return Quote(value, maxShown) }
+
+// Quote shows a value from the cluster on one line. It shortens a value that is
+// longer than most bytes.
+func Quote(value string, most int) string {
+	if len(value) <= most {
 		return strconv.Quote(value)
 	}
-	cut := maxShown
+	cut := most
 	for cut > 0 && !utf8.RuneStart(value[cut]) {
 		cut--
 	}
