@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"io"
+	"time"
 
 	"podgate/daemon/confdir"
 	"podgate/daemon/drain"
@@ -15,7 +16,7 @@ import (
 // expired.
 func (d *Daemon) nodeState(ctx context.Context) haproxy.Node {
 	file, draining := confdir.Dir(d.Config.HAProxy.Folder).ReadDrain()
-	if draining && file.Expired() {
+	if draining && file.Expired(time.Now()) {
 		draining, d.draining = false, true
 		if err := drain.End(ctx, d.Config, io.Discard); err != nil {
 			d.Log.Error("drain expired, and health checks still fail: run podgate undrain", "err", err)

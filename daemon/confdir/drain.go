@@ -54,8 +54,7 @@ func (d Dir) RemoveDrain() error {
 }
 
 // Expired reports whether the drain has ended by itself.
-func (d Drain) Expired() bool {
-	now := time.Now()
+func (d Drain) Expired(now time.Time) bool {
 	return !d.Until.IsZero() && !now.Before(d.Until) || d.UntilBoot && d.Since.Before(booted(now))
 }
 

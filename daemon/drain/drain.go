@@ -104,7 +104,7 @@ func End(ctx context.Context, c *config.Config, out io.Writer) error {
 
 // EndExpired is End, but does nothing to a drain that has not expired.
 func EndExpired(ctx context.Context, c *config.Config, out io.Writer) error {
-	if d, draining := newNode(c).dir.ReadDrain(); draining && !d.Expired() {
+	if d, draining := newNode(c).dir.ReadDrain(); draining && !d.Expired(time.Now()) {
 		fmt.Fprintln(out, "the drain has not expired")
 		return nil
 	}
