@@ -17,12 +17,12 @@ import (
 	"podgate/kubeapi"
 )
 
-// The bounds of a test that goes well: where the API server is there, and where
-// it was away and the next try may be some way off.
+// How long a test waits, at most: while the API server answers, after an outage, when the
+// next attempt may take a while, and until something is rejected.
 const (
-	seenWithin        = time.Minute
-	seenAfterAnOutage = 2 * time.Minute
-	refusedWithin     = 2 * time.Minute
+	usually         = time.Minute
+	afterAnOutage   = 2 * time.Minute
+	afterARejection = 2 * time.Minute
 )
 
 // follower is a Client that follows a space until the test ends.
@@ -47,13 +47,13 @@ func (s *space) followers() followers {
 	return followers{s.follow(watches), s.follow(polls)}
 }
 
-// sees waits for a Snapshot that is as ok wants it, and returns it.
-func (f *follower) sees(what string, ok func(*kubeapi.Snapshot) bool) *kubeapi.Snapshot {
+// await waits for a Snapshot for which ok is true, and returns it.
+func (f *follower) await(what string, ok func(*kubeapi.Snapshot) bool) *kubeapi.Snapshot {
 	f.t.Helper()
-	return f.seesWithin(seenWithin, what, ok)
+	return f.awaitWithin(usually, what, ok)
 }
 
-func (f *follower) seesWithin(within time.Duration, what string, ok func(*kubeapi.Snapshot) bool) *kubeapi.Snapshot {
+func (f *follower) awaitWithin(within time.Duration, what string, ok func(*kubeapi.Snapshot) bool) *kubeapi.Snapshot {
 	f.t.Helper()
 	deadline := time.After(within)
 	for f.last == nil || !ok(f.last) {
@@ -66,22 +66,21 @@ func (f *follower) seesWithin(within time.Duration, what string, ok func(*kubeap
 	return f.last
 }
 
-// seesLists waits for n more complete lists than there are now, not than were
-// looked at.
-func (f *follower) seesLists(n int) {
+// awaitLists waits for n more complete lists than there have been.
+func (f *follower) awaitLists(n int) {
 	f.t.Helper()
 	select {
 	case f.last = <-f.out:
 	default:
 	}
 	all := f.last.Complete + n
-	f.sees("there are more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= all })
+	f.await("there are more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= all })
 }
 
-// seesTruth waits until the last Snapshot is what a list says, and returns it.
-func (f *follower) seesTruth() *kubeapi.Snapshot {
+// awaitTruth waits until the last Snapshot equals a list, and returns it.
+func (f *follower) awaitTruth() *kubeapi.Snapshot {
 	f.t.Helper()
-	for deadline := time.After(seenWithin); ; {
+	for deadline := time.After(usually); ; {
 		want := f.space.truth(f.selector)
 		tick := time.After(200 * time.Millisecond)
 		for waiting := true; waiting; {
@@ -90,7 +89,7 @@ func (f *follower) seesTruth() *kubeapi.Snapshot {
 			}
 			select {
 			case f.last = <-f.out:
-			case <-tick: // it may be the list that is behind
+			case <-tick: // the list may be the older one
 				waiting = false
 			case <-deadline:
 				f.t.Fatalf("the last Snapshot is not what there is (-want +got):\n%s", diff(want, f.last))
@@ -114,20 +113,20 @@ func diff(want, got *kubeapi.Snapshot) string {
 	return cmp.Diff(of(want), of(got), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty())
 }
 
-// told fails unless the log has these messages and no other, debugging apart, in
-// any order.
-func (f *follower) told(want ...string) {
+// logged fails unless the log has these messages, in any order, and no others of level
+// Info or higher.
+func (f *follower) logged(want ...string) {
 	f.t.Helper()
 	got := f.logs.messages()
 	slices.Sort(got)
 	slices.Sort(want)
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
-		f.t.Errorf("told (-want +got):\n%s", d)
+		f.t.Errorf("log (-want +got):\n%s", d)
 	}
 }
 
-// tells waits until the log has a message so many times.
-func (f *follower) tells(within time.Duration, text string, times int) {
+// awaitLog waits until the log has a message so many times.
+func (f *follower) awaitLog(within time.Duration, text string, times int) {
 	f.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -135,32 +134,32 @@ func (f *follower) tells(within time.Duration, text string, times int) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			f.t.Fatalf("told %q %d times in %v, want %d", text, len(f.logs.lines(text)), within, times)
+			f.t.Fatalf("logged %q %d times in %v, want %d", text, len(f.logs.lines(text)), within, times)
 		}
 	}
 }
 
-// followers are several of one space.
+// followers follow the same space.
 type followers []*follower
 
-func (all followers) see(what string, ok func(*kubeapi.Snapshot) bool) {
+func (all followers) await(what string, ok func(*kubeapi.Snapshot) bool) {
 	for _, f := range all {
 		f.t.Helper()
-		f.sees(what, ok)
+		f.await(what, ok)
 	}
 }
 
-// end waits until all see what there is, and wants nothing told.
+// end waits until the Snapshots of all equal a list; nothing may be logged.
 func (all followers) end() {
 	for _, f := range all {
 		f.t.Helper()
-		f.seesTruth()
-		f.told()
+		f.awaitTruth()
+		f.logged()
 	}
 }
 
-// endpoints returns what answers for a Service, as "address:port" with what is
-// not as usual behind it, sorted.
+// endpoints returns the endpoints of a Service, sorted, as "address:port" and the
+// conditions that are not the usual ones.
 func (s *space) endpoints(snapshot *kubeapi.Snapshot, service string) []string {
 	var all []string
 	for _, slice := range snapshot.Slices.Of(s.key(service)) {
@@ -183,16 +182,16 @@ func (s *space) endpoints(snapshot *kubeapi.Snapshot, service string) []string {
 	return all
 }
 
-// answers returns what to see: that exactly these answer for a Service.
-func (s *space) answers(service string, want ...string) (string, func(*kubeapi.Snapshot) bool) {
+// endpointsAre returns what to await: exactly these endpoints of a Service.
+func (s *space) endpointsAre(service string, want ...string) (string, func(*kubeapi.Snapshot) bool) {
 	slices.Sort(want)
-	return fmt.Sprintf("%v answer for %s", want, service), func(snapshot *kubeapi.Snapshot) bool {
+	return fmt.Sprintf("%s has the endpoints %v", service, want), func(snapshot *kubeapi.Snapshot) bool {
 		return slices.Equal(s.endpoints(snapshot, service), want)
 	}
 }
 
-// stands returns what to see: that exactly these Services are there.
-func stands(names ...string) (string, func(*kubeapi.Snapshot) bool) {
+// servicesAre returns what to await: exactly these Services.
+func servicesAre(names ...string) (string, func(*kubeapi.Snapshot) bool) {
 	return fmt.Sprintf("the Services are %v", names), func(s *kubeapi.Snapshot) bool {
 		return slices.Equal(serviceNames(s), names)
 	}

@@ -56,15 +56,15 @@ func nodesAndNodePorts(t *testing.T, s *space) {
 		}
 		return false
 	}
-	f.sees("the node is kept out of load balancers", has)
+	f.await("the node is kept out of load balancers", has)
 	patch(name, object{"metadata": object{"labels": object{exclude: nil}}})
 	want.Excluded = false
-	f.sees("the node is in load balancers again", has)
+	f.await("the node is in load balancers again", has)
 	patch(name+"/status", object{"status": object{"conditions": []object{{"type": "Ready", "status": "False"}}}})
 	want.Ready = false
-	f.sees("the node is not ready", has)
+	f.await("the node is not ready", has)
 
-	svc := f.sees(stands("cart")).Services[0]
+	svc := f.await(servicesAre("cart")).Services[0]
 	if svc.Type != "NodePort" || !svc.Local || svc.Affinity != "ClientIP" || len(svc.Ports) != 1 || svc.Ports[0].NodePort != 30080 {
 		t.Errorf("got %+v", svc)
 	}

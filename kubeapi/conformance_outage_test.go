@@ -16,10 +16,10 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// watchTimeouts: a watch after the other, each from where the last one ended.
+// watchTimeouts has one watch after the other, each from the version of the last one.
 func watchTimeouts(t *testing.T, s *space) {
 	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(4 * time.Second) })
-	f.sees(stands())
+	f.await(servicesAre())
 	standing := make([]bool, 8)
 	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
 		i := rand.IntN(len(standing))
@@ -38,66 +38,49 @@ func watchTimeouts(t *testing.T, s *space) {
 			s.patch("discovery.k8s.io/v1", "EndpointSlice", name, object{"endpoints": []object{{"addresses": []string{address}}}})
 		}
 	}
-	if got := f.seesTruth(); got.Complete != 1 {
-		t.Errorf("%d complete lists, want one: watches went on from their versions", got.Complete)
+	if got := f.awaitTruth(); got.Complete != 1 {
+		t.Errorf("%d complete lists, want one: watches continue from their versions", got.Complete)
 	}
-	f.told()
+	f.logged()
 }
 
-func serverKilled(t *testing.T, s *space) {
-	f := s.follow(s.config())
-	s.service("cart", nil)
-	pod := s.pod("cart-1", "cart", 8080)
-	f.sees(s.answers("cart", pod+":8080"))
-	s.service("pay", nil)
-	s.cluster.KillServer(t)
-	f.tells(seenWithin, "API server unreachable", 1)
-	f.keeps("cart")
-	s.cluster.StartServer(t)
-	s.service("zoo", nil)
-	f.seesWithin(seenAfterAnOutage, "every Service", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 3 })
-	f.seesTruth()
-	f.tells(seenWithin, "API server reachable", 1)
-	f.told("API server unreachable", "API server reachable")
-}
-
-// serverStopped: it takes nothing new, goes on with the watches that it has, and
-// cuts them at last.
+// serverStopped has a server that accepts no new connection, continues the watches that
+// run, and ends them after a while.
 func serverStopped(t *testing.T, s *space) {
 	all := s.followers()
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
-	all.see(s.answers("cart", pod+":8080"))
+	all.await(s.endpointsAre("cart", pod+":8080"))
 	s.cluster.StopServer(t, 15*time.Second)
 	for _, f := range all {
-		f.tells(seenWithin, "API server unreachable", 1)
+		f.awaitLog(usually, "API server unreachable", 1)
 	}
 	s.cluster.StartServer(t)
 	s.service("pay", nil)
 	for _, f := range all {
-		f.seesWithin(seenAfterAnOutage, "both Services", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
-		f.tells(seenWithin, "API server reachable", 1)
-		f.seesTruth()
-		f.told("API server unreachable", "API server reachable")
+		f.awaitWithin(afterAnOutage, "both Services", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
+		f.awaitLog(usually, "API server reachable", 1)
+		f.awaitTruth()
+		f.logged("API server unreachable", "API server reachable")
 	}
 }
 
-// etcdAway: the API server answers without being able to say anything.
+// etcdAway has an API server that answers with errors only.
 func etcdAway(t *testing.T, s *space) {
 	cfg := s.config()
 	cfg.ResyncInterval = 2 * time.Second
 	f := s.follow(cfg)
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
-	f.sees(s.answers("cart", pod+":8080"))
+	f.await(s.endpointsAre("cart", pod+":8080"))
 	s.cluster.StopEtcd(t)
-	f.keeps("cart")
+	f.neverLoses("cart")
 	s.cluster.StartEtcd(t)
 	s.eventuallyService("pay")
-	f.seesWithin(seenAfterAnOutage, "the new Service", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
-	f.seesTruth()
+	f.awaitWithin(afterAnOutage, "the new Service", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
+	f.awaitTruth()
 	if began, ended := len(f.logs.lines("API server unreachable")), len(f.logs.lines("API server reachable")); began > 1 || began != ended {
-		t.Errorf("told %d times that it is unreachable and %d times that it is not, want once each at most", began, ended)
+		t.Errorf("logged %d times that it is unreachable and %d times that it is not, want once each at most", began, ended)
 	}
 }
 
@@ -106,7 +89,7 @@ func (s *space) eventuallyService(name string) {
 	s.t.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(seenAfterAnOutage); ; {
+	for deadline := time.After(afterAnOutage); ; {
 		err := s.cluster.Admin.Create(s.t.Context(), s.path("v1", "Service"), object{
 			"apiVersion": "v1", "kind": "Service",
 			"metadata": object{"name": name},
@@ -123,24 +106,24 @@ func (s *space) eventuallyService(name string) {
 	}
 }
 
-// behind is a follower over connections that last while the API server behind
-// them is another one: a frozen network shows nothing of what happens.
+// behind returns a follower on connections that stay open while the API server is
+// replaced: a frozen network shows no difference.
 func (s *space) behind(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
 	s.t.Helper()
 	front := kubeapitest.RunFront(s.t, realapi.URL)
 	cfg.Server = "https://" + front.Addr()
-	// No ping gives the connections up while they are frozen.
+	// No ping ends the connections while they are frozen.
 	return s.follow(cfg, func(c *kubeapi.Client) { c.SetPings(2*time.Minute, time.Minute) }), front
 }
 
-// tooOldForTheServer: its watch cache begins with what etcd held when it started.
+// tooOldForTheServer has a watch cache that begins with the state of etcd at its start.
 // The answer is HTTP 200 with one event of code 410.
 func tooOldForTheServer(t *testing.T, s *space) {
 	f, front := s.behind(s.config())
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
-	f.sees(s.answers("cart", pod+":8080"))
-	f.seesTruth()
+	f.await(s.endpointsAre("cart", pod+":8080"))
+	f.awaitTruth()
 
 	front.Freeze()
 	s.service("pay", object{"selector": nil})
@@ -150,18 +133,18 @@ func tooOldForTheServer(t *testing.T, s *space) {
 	s.remove("v1", "Service", "cart")
 	front.Thaw()
 
-	f.seesWithin(seenAfterAnOutage, "the Service of the outage alone", func(snapshot *kubeapi.Snapshot) bool {
+	f.awaitWithin(afterAnOutage, "the Service of the outage alone", func(snapshot *kubeapi.Snapshot) bool {
 		return len(snapshot.Services) == 1 && snapshot.Services[0].Name == "pay"
 	})
-	f.seesTruth()
+	f.awaitTruth()
 	if got := f.logs.lines("410 Gone"); len(got) == 0 {
-		t.Errorf("no 410 was met: %q", f.logs.lines(""))
+		t.Errorf("there was no 410: %q", f.logs.lines(""))
 	}
-	f.told()
+	f.logged()
 }
 
-// etcdRestored: the silent case. The watches go on from versions that the API
-// server has yet to reach, and are told nothing of what happens up to there.
+// etcdRestored has watches continue from versions that the API server has not reached
+// yet, and so receive no event.
 func etcdRestored(t *testing.T, s *space) {
 	s.service("cart", nil)
 	s.service("old", nil)
@@ -179,8 +162,8 @@ func etcdRestored(t *testing.T, s *space) {
 		s.slice(fmt.Sprintf("cart-%d", i), "cart", nil)
 	}
 	s.service("lost", nil) // with the backup
-	f.sees(stands("cart", "lost"))
-	f.seesTruth()
+	f.await(servicesAre("cart", "lost"))
+	f.awaitTruth()
 
 	front.Freeze()
 	s.cluster.KillServer(t)
@@ -191,30 +174,30 @@ func etcdRestored(t *testing.T, s *space) {
 	s.service("new", nil)
 	front.Thaw()
 
-	f.seesWithin(seenAfterAnOutage, "what etcd holds now", func(snapshot *kubeapi.Snapshot) bool {
+	f.awaitWithin(afterAnOutage, "what etcd holds now", func(snapshot *kubeapi.Snapshot) bool {
 		return slices.Contains(serviceNames(snapshot), "new")
 	})
 	if got := f.logs.lines(`msg="resource version went backwards" op="list services`); len(got) != 1 {
-		t.Error("no list brought the change: this is not the silent case that the test is for")
+		t.Error("no list brought the change: this is not the case that the test is for")
 	}
-	f.seesTruth()
-	f.tells(cfg.ResyncInterval, "resource version went backwards", 2)
+	f.awaitTruth()
+	f.awaitLog(cfg.ResyncInterval, "resource version went backwards", 2)
 	s.service("newer", nil)
-	f.sees(stands("cart", "new", "newer", "old"))
-	f.seesTruth()
-	f.told(eachResource("resource version went backwards")...)
+	f.await(servicesAre("cart", "new", "newer", "old"))
+	f.awaitTruth()
+	f.logged(eachResource("resource version went backwards")...)
 }
 
-// etcdCompacted: without a watch cache the API server asks etcd, which has
-// forgotten the version that the next watch begins with.
+// etcdCompacted has an API server without a watch cache, which asks etcd for the version
+// of the next watch, where it was compacted away.
 func etcdCompacted(t *testing.T, s *space) {
 	s.cluster.KillServer(t)
 	s.cluster.StartServer(t, "--watch-cache-sizes=services#0,endpointslices.discovery.k8s.io#0")
 	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(4 * time.Second) })
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
-	f.sees(s.answers("cart", pod+":8080"))
-	f.seesTruth()
+	f.await(s.endpointsAre("cart", pod+":8080"))
+	f.awaitTruth()
 	for range 2 {
 		lists := f.last.Complete
 		for range 5 {
@@ -222,13 +205,13 @@ func etcdCompacted(t *testing.T, s *space) {
 			s.podStatus("cart-1", object{"message": fmt.Sprint(rand.Int())})
 		}
 		s.cluster.Compact(t)
-		f.sees("another list", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete > lists })
+		f.await("another list", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete > lists })
 	}
 	if got := f.logs.lines("410 Gone"); len(got) == 0 {
-		t.Errorf("no 410 was met: %q", f.logs.lines(""))
+		t.Errorf("there was no 410: %q", f.logs.lines(""))
 	}
 	s.service("pay", nil)
-	f.sees(stands("cart", "pay"))
-	f.seesTruth()
-	f.told()
+	f.await(servicesAre("cart", "pay"))
+	f.awaitTruth()
+	f.logged()
 }

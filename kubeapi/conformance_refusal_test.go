@@ -8,35 +8,31 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"podgate/kubeapi"
-	"podgate/kubeapi/kubeapitest"
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
 // tooManyRequests puts the account into a priority level of a single seat without
-// a queue (Kubernetes API Priority and Fairness), and others into that seat: most
-// of what it asks is refused with 429.
+// a queue (Kubernetes API Priority and Fairness), and other clients into that seat: most
+// of its requests are answered with 429.
 func tooManyRequests(t *testing.T, s *space) {
 	cfg := s.config()
-	cfg.ResyncInterval = 2 * time.Second // a watch that runs goes on
+	cfg.ResyncInterval = 2 * time.Second // a running watch continues
 	watches := s.follow(cfg)
 	cfg.Watch = false
 	polls := s.follow(cfg)
 	s.service("cart", nil)
 	for _, f := range (followers{watches, polls}) {
-		f.sees(stands("cart"))
+		f.await(servicesAre("cart"))
 	}
 
 	const levels, schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations", "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
@@ -51,7 +47,7 @@ func tooManyRequests(t *testing.T, s *space) {
 		"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema", "metadata": object{"name": s.name},
 		"spec": object{
 			"priorityLevelConfiguration": object{"name": s.name},
-			"matchingPrecedence":         2, // the first that may be had
+			"matchingPrecedence":         2, // the first one that is allowed
 			"rules": []object{{
 				"subjects":      []object{{"kind": "ServiceAccount", "serviceAccount": object{"namespace": s.name, "name": conformanceAccount}}},
 				"resourceRules": []object{{"verbs": []string{"*"}, "apiGroups": []string{"*"}, "resources": []string{"*"}, "namespaces": []string{"*"}}},
@@ -67,7 +63,7 @@ func tooManyRequests(t *testing.T, s *space) {
 				tick := time.NewTicker(every)
 				defer tick.Stop()
 				for ctx.Err() == nil {
-					_ = account.Do(ctx, http.MethodGet, path, "", nil, nil) // most are refused
+					_ = account.Do(ctx, http.MethodGet, path, "", nil, nil) // most are answered with 429
 					<-tick.C
 				}
 			})
@@ -80,14 +76,14 @@ func tooManyRequests(t *testing.T, s *space) {
 	leave := crowd(4, 5*time.Millisecond)
 	defer func() { leave() }()
 	account.Await(t, path, http.StatusTooManyRequests)
-	polls.tells(refusedWithin, "API server throttles requests", 1)
-	watches.tells(refusedWithin, "429 Too Many Requests: Too many requests, please try again later.", 1)
-	// The seat is free now and then, however slow the server is today.
+	polls.awaitLog(afterARejection, "API server throttles requests", 1)
+	watches.awaitLog(afterARejection, "429 Too Many Requests: Too many requests, please try again later.", 1)
+	// The seat is free now and then, however slow the server is.
 	leave()
 	leave = crowd(1, 100*time.Millisecond)
 	s.service("pay", nil)
 	for _, f := range (followers{watches, polls}) {
-		f.sees(stands("cart", "pay"))
+		f.await(servicesAre("cart", "pay"))
 	}
 
 	leave()
@@ -96,68 +92,19 @@ func tooManyRequests(t *testing.T, s *space) {
 	}
 	s.service("zoo", nil)
 	for _, f := range (followers{watches, polls}) {
-		f.sees(stands("cart", "pay", "zoo"))
-		f.seesLists(2)
-		f.seesTruth()
+		f.await(servicesAre("cart", "pay", "zoo"))
+		f.awaitLists(2)
+		f.awaitTruth()
 		began := len(f.logs.lines(`msg="API server throttles requests"`)) // a seat may have been free now and then
-		f.tells(refusedWithin, `msg="API server no longer throttles requests"`, began)
+		f.awaitLog(afterARejection, `msg="API server no longer throttles requests"`, began)
 		if got := f.logs.messages(); len(got) != 2*began {
-			t.Errorf("told %q, want %d times that it is overloaded and that it is no longer, alone", got, began)
+			t.Errorf("logged %q, want %d times that it throttles and that it no longer does, and nothing else", got, began)
 		}
 	}
 }
 
-// pluginRunAgain: the plugin does not say when its token ends, so only the
-// server can.
-func pluginRunAgain(t *testing.T, s *space) {
-	folder := t.TempDir()
-	token, runs, kubeconfig := filepath.Join(folder, "token"), filepath.Join(folder, "runs"), filepath.Join(folder, "kubeconfig")
-	first := s.cluster.Expiring(t, s.token(), soon())
-	write(t, token, first)
-	script := fmt.Sprintf(`echo run >>%s; printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%%s"}}' "$(cat %s)"`, runs, token)
-	write(t, kubeconfig, fmt.Sprintf(`
-contexts: [{name: other, context: {cluster: none}}, {name: edge, context: {cluster: test, user: edge}}]
-current-context: other
-clusters: [{name: test, cluster: {server: %q, certificate-authority: %q, tls-server-name: 127.0.0.1}}]
-users: [{name: edge, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", %q], interactiveMode: Never}}}]
-`, realapi.URL, s.cluster.CAFile(), script))
-	cfg := s.config()
-	cfg.Server, cfg.CAFile, cfg.TokenFile, cfg.Kubeconfig, cfg.Context = "", "", "", kubeconfig, "edge"
-	cfg.ResyncInterval = 3 * time.Second
-	f := s.follow(cfg)
-	s.service("cart", nil)
-	f.sees(stands("cart"))
-
-	write(t, token, s.token())
-	s.cluster.As(t, first).Await(t, s.path("v1", "Service"), http.StatusUnauthorized)
-	f.seesLists(2)
-	s.service("pay", nil)
-	f.sees(stands("cart", "pay"))
-	f.seesTruth()
-	f.told()
-	if got := strings.Count(read(t, runs), "run"); got != 2 {
-		t.Errorf("the plugin ran %d times, want twice", got)
-	}
-}
-
-// addressFallsSilent: nothing ends and nothing arrives, which only the pings
-// find out.
-func addressFallsSilent(t *testing.T, s *space) {
-	front := kubeapitest.RunFront(t, realapi.URL)
-	cfg := s.config()
-	cfg.Server, cfg.Servers = "https://"+front.Addr(), []string{realapi.URL}
-	f := s.follow(cfg, func(c *kubeapi.Client) { c.SetPings(2*time.Second, 5*time.Second) })
-	s.service("cart", nil)
-	f.sees(stands("cart"))
-	front.Freeze()
-	s.service("pay", nil)
-	f.sees(stands("cart", "pay"))
-	f.seesTruth()
-	f.told("another API server is followed")
-}
-
-// continueTokenExpires: etcd forgets what the first page showed before the next
-// one is asked for. The server has no watch cache, which would remember.
+// continueTokenExpires has etcd compact the version of the first page before the next one
+// is requested. The server has no watch cache, which would keep it.
 func continueTokenExpires(t *testing.T, s *space) {
 	for _, name := range []string{"a", "b", "c"} {
 		s.service(name, object{"selector": nil})
@@ -189,7 +136,7 @@ func continueTokenExpires(t *testing.T, s *space) {
 		err      error
 	}
 	listed := make(chan result, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), seenAfterAnOutage)
+	ctx, cancel := context.WithTimeout(t.Context(), afterAnOutage)
 	defer cancel()
 	c := newClient(t, cfg, &logBook{})
 	go func() {
@@ -209,7 +156,7 @@ func continueTokenExpires(t *testing.T, s *space) {
 		t.Fatal(r.err)
 	}
 	if d := diff(s.truth(""), r.snapshot); d != "" {
-		t.Errorf("the list is not what there is (-want +got):\n%s", d)
+		t.Errorf("the list differs from the cluster (-want +got):\n%s", d)
 	}
 	select {
 	case <-gone:

@@ -43,17 +43,17 @@ func newSpace(t *testing.T, cluster *realapi.Cluster) *space {
 	s.post("/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": s.name}})
 	s.createAccount()
 	s.bind("ClusterRole", "podgate")
-	s.mayList() // a Follow that began before would tell of a refusal
+	s.mayList() // else Follow would log that it is forbidden
 	return s
 }
 
-// createAccount creates the account that Follow asks as.
+// createAccount creates the account of Follow.
 func (s *space) createAccount() {
 	s.t.Helper()
 	s.create("v1", "ServiceAccount", conformanceAccount, object{})
 }
 
-// bind gives the account a role in the namespace, as packaging/rbac.yaml says.
+// bind gives the account a role in the namespace, like packaging/rbac.yaml.
 func (s *space) bind(kind, role string) {
 	s.t.Helper()
 	s.create("rbac.authorization.k8s.io/v1", "RoleBinding", "podgate", object{
@@ -82,7 +82,7 @@ func (s *space) post(path string, o object) {
 	}
 }
 
-// create creates an object with these fields beside its name.
+// create creates an object with these fields in addition to its name.
 func (s *space) create(apiVersion, kind, name string, fields object) {
 	s.t.Helper()
 	o := object{"apiVersion": apiVersion, "kind": kind, "metadata": object{"name": name}}
@@ -90,8 +90,7 @@ func (s *space) create(apiVersion, kind, name string, fields object) {
 	s.post(s.path(apiVersion, kind), o)
 }
 
-// patch merges fields into an object, or into its status where "/status" stands
-// behind its name.
+// patch merges fields into an object, or into its status if the name ends in "/status".
 func (s *space) patch(apiVersion, kind, name string, fields object) {
 	s.t.Helper()
 	path := s.path(apiVersion, kind) + "/" + name
@@ -100,7 +99,7 @@ func (s *space) patch(apiVersion, kind, name string, fields object) {
 	}
 }
 
-// remove deletes an object. Options of the request may stand behind its name.
+// remove deletes an object. The name may be followed by options of the request.
 func (s *space) remove(apiVersion, kind, name string) {
 	s.t.Helper()
 	if err := s.cluster.Admin.Do(s.t.Context(), http.MethodDelete, s.path(apiVersion, kind)+"/"+name, "", nil, nil); err != nil {
@@ -109,7 +108,7 @@ func (s *space) remove(apiVersion, kind, name string) {
 }
 
 // service creates a Service on port 80 for the pods labelled app=name, with
-// further fields of its spec; nil takes one away.
+// further fields of its spec; nil removes a field.
 func (s *space) service(name string, spec object) {
 	s.t.Helper()
 	all := object{
@@ -179,8 +178,8 @@ func (s *space) slice(name, service string, fields object) {
 // key names an object of the namespace.
 func (s *space) key(name string) kubeapi.Key { return kubeapi.Key{Namespace: s.name, Name: name} }
 
-// truth lists what there is in the administrator's name, in JSON: nothing of it
-// goes the way of Follow but the reading of the objects.
+// truth lists everything as the administrator, in JSON: of what Follow uses, only the
+// decoding of objects takes part.
 func (s *space) truth(selector string) *kubeapi.Snapshot {
 	s.t.Helper()
 	var text bytes.Buffer
@@ -206,8 +205,8 @@ func (s *space) truth(selector string) *kubeapi.Snapshot {
 	return snapshot
 }
 
-// config follows the space as a packaged podgate does, but for its intervals: a
-// watch that loses something is not helped by a list.
+// config follows the space like a packaged podgate, except that no list hides an event
+// that a watch has lost.
 func (s *space) config() kubeapi.Config {
 	s.t.Helper()
 	token := filepath.Join(s.t.TempDir(), "token")
