@@ -19,21 +19,20 @@ import (
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check podgate.toml, without cluster, HAProxy or root",
-		Long: `Check podgate.toml, without cluster, HAProxy or root.
+		Short: "Check podgate.toml; needs no cluster, HAProxy or root",
+		Long: `Check podgate.toml. This needs no cluster, no running HAProxy and no root.
 
-What is wrong goes to standard error, a line each, as FILE:LINE: KEY: TEXT. Where
-the haproxy binary and the operator's files are there, HAProxy is asked whether
-it would load them together with podgate's own; what it has against the
-operator's files is told and does not count, and neither does what is wrong with
-certificates, or that this host is none of peers.nodes: podgate goes on without
-them. Nothing is changed.
+Each error is printed to standard error as FILE:LINE: KEY: TEXT. If the haproxy
+binary and your own configuration files exist, "haproxy -c" checks them together
+with podgate's. Complaints about your own files are printed but do not affect the
+exit code. Neither do problems with certificates, or a missing entry for this host
+in peers.nodes: podgate runs without them. Nothing is changed.
 
-Exit code: 0 for a configuration that can be used, else 1.`,
+Exit code: 0 if the configuration can be used, otherwise 1.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	show := cmd.Flags().Bool("print", false, "print the whole configuration, defaults as comments, with what cloud.profile stands for")
+	show := cmd.Flags().Bool("print", false, "print the whole configuration, with defaults as comments and cloud.profile expanded")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
 		if err != nil {
@@ -54,7 +53,7 @@ Exit code: 0 for a configuration that can be used, else 1.`,
 		err = check.HAProxy{Binary: h.Binary, Files: h.Files}.State(cmd.Context(), compile.WithoutServices(c, nil))
 		var theirs *check.OperatorError
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // no HAProxy here yet
+		case errors.Is(err, fs.ErrNotExist): // HAProxy is not installed yet
 		case errors.As(err, &theirs):
 			fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)
 		case err != nil:

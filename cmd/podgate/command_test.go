@@ -194,7 +194,7 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 		{[]string{"serve"}, `unknown command "serve" for "podgate"`},
 		{[]string{"run", "now"}, `unknown command "now" for "podgate run"`},
 		{[]string{"check", "--confg", "x"}, "unknown flag: --confg"},
-		{[]string{"explain"}, "explain takes one Service, URL or address, such as shop/cart, and not 0"},
+		{[]string{"explain"}, "explain requires one Service, URL or address, such as shop/cart, not 0"},
 		{[]string{"render", "--from", "/nonexistent.yaml", "--config", write(t, "podgate.toml", smallest)}, "open /nonexistent.yaml: no such file or directory"},
 	} {
 		if _, stderr, code := podgate(t, row.args...); strings.TrimSpace(stderr) != row.want || code != 1 {

@@ -14,24 +14,25 @@ import (
 	"podgate/daemon/guard"
 )
 
-// confirmTimeout is longer than podgate takes to look at its folder again, even
-// in the middle of a reload.
+// confirmTimeout is longer than podgate takes to read its folder again, even during a
+// reload.
 const confirmTimeout = 30 * time.Second
 
 func confirmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "confirm",
-		Short: "Let go what podgate holds because too much would go at once",
-		Long: `Let go what podgate holds because too much would go at once (podgate.toml,
-[safety]), and return when podgate has taken that. It needs to write to podgate's
-folder: run it as root or as the user podgate. With --show it only tells what is
-held.
+		Short: "Apply a removal that podgate is holding because it is unusually large",
+		Long: `Apply a removal that podgate is holding because it is unusually large
+(podgate.toml, [safety]), and return when podgate has released it. The command
+writes to podgate's folder: run it as root or as the user podgate. With --show it
+only prints what is held.
 
-Exit code: 0 if it was let go, or shown; 1 if nothing is held, or on an error.`,
+Exit code: 0 if the removal was released, or shown; 1 if no removal is held, or on
+an error.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	show := cmd.Flags().Bool("show", false, "tell what is held and change nothing")
+	show := cmd.Flags().Bool("show", false, "print what is held and change nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
 		if err != nil {
@@ -51,7 +52,7 @@ Exit code: 0 if it was let go, or shown; 1 if nothing is held, or on an error.`,
 		if err := guard.Confirm(ctx, dir, held); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate lets go %s\n", held)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "podgate released the removal of %s\n", held)
 		return err
 	}
 	return cmd

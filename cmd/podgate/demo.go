@@ -12,20 +12,22 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show podgate at work in this terminal, without root, cluster or systemd",
-		Long: `Show podgate at work in this terminal, without root, cluster or systemd.
+		Long: `Show podgate at work in this terminal. This needs no root, no cluster and no
+systemd.
 
-A made-up cluster with a small shop of Services, whose pods are HTTP servers on
-loopback addresses; a real HAProxy; podgate's own loop between them; and clients
-that never stop. The pods roll, scale and move the whole time, and Services come
-and go. What is started ends with the command, and what is written goes.
+The demo runs a simulated cluster with a small shop of Services, whose pods are
+HTTP servers on loopback addresses, a real HAProxy, podgate, and clients that send
+requests all the time. Meanwhile pods are rolled, scaled and moved, and Services
+are added and removed. Everything that was started ends with the command, and its
+files are removed.
 
-HAProxy is haproxy of $PATH, or the binary that $HAPROXY names.
+HAProxy is haproxy from $PATH, or the binary that $HAPROXY names.
 
-Exit code: 0 if every request was answered, else 1.`,
+Exit code: 0 if every request was answered, otherwise 1.`,
 		Example: `  podgate demo --for 30s`,
 		Args:    cobra.NoArgs,
 	}
-	length := cmd.Flags().Duration("for", 0, "how long the clients ask; 0 is until Ctrl-C")
+	length := cmd.Flags().Duration("for", 0, "how long the clients send requests; 0 is until Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return demo.Run(cmd.Context(), demo.Options{For: *length, Version: version, Out: cmd.OutOrStdout()})
 	}

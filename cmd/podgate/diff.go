@@ -12,7 +12,7 @@ import (
 	"podgate/daemon/dryrun"
 )
 
-// The exit codes of diff, as those of diff(1).
+// The exit codes of diff, as in diff(1).
 const (
 	exitDiffers = 1
 	exitTrouble = 2
@@ -21,12 +21,12 @@ const (
 func diffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff",
-		Short: "Compare the running HAProxy and its files with what the cluster asks for",
-		Long: `Compare the running HAProxy and its files with what the cluster asks for, and
-change nothing. Each difference is a line: where it is (process or file), what
-sets it right (runtime, reload or write), and what it is.
+		Short: "Compare the running HAProxy and its files with what they should be",
+		Long: `Compare the running HAProxy, and podgate's files for it, with what the cluster
+requires, and change nothing. Each difference is one line: where it is (process or
+file), how podgate would repair it (runtime, reload or write), and what it is.
 
-Exit code: 0 if there is no difference, 1 if there is any, 2 if they cannot be
+Exit code: 0 if there is no difference, 1 if there is one, 2 if they cannot be
 compared.`,
 		Args: cobra.NoArgs,
 	}
@@ -56,7 +56,7 @@ compared.`,
 			return err
 		}
 		if len(differences) > 0 {
-			return exitError{exitDiffers, errors.New("")} // all has been said
+			return exitError{exitDiffers, errors.New("")} // everything has been printed
 		}
 		return nil
 	})

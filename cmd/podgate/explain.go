@@ -14,27 +14,29 @@ import (
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain SERVICE|URL|ADDRESS",
-		Short: "Show why a Service or a URL is served as it is, or is not",
-		Long: `Show why a Service or a URL is served as it is, or is not.
+		Short: "Show why a Service, URL or address is or is not served",
+		Long: `Show why a Service, URL or address is or is not served.
 
-Of a Service: whether it was asked for, each annotation as podgate understands
-it, each endpoint with the state of its server as HAProxy sees it, its routes,
-whom it won or lost them against and why, and the lines in HAProxy's files.
+For a Service: whether it is selected, how podgate understands each annotation,
+each endpoint with the state of its server in HAProxy, the routes, the conflicts
+that it won or lost and why, and its lines in HAProxy's files.
 
-Of a URL or a host: which frontend and which route it meets, whether it is sent
-to https, what the pod sees of its path, and which servers it may reach; of https
-before that whether TLS ends here or is passed through, which certificate is
-shown, and whether the client needs one; and whether HAProxy finds the same.
+For a URL or a host: the frontend and the route that match, whether the request is
+redirected to https, the path that the pod receives, and the servers that may
+receive it. For https also: whether TLS is terminated or passed through, which
+certificate is shown, and whether the client needs one. The route is looked up in
+HAProxy's maps too, and a different result is reported.
 
-Of a pod's address: which Services have a server there, and how it does.
+For the address of a pod: the Services that have a server there, and its state.
 
-Exit code: 0; 1 if there is no such thing; 3 if podgate does not answer.`,
+Exit code: 0; 1 if there is no such Service, URL or address; 3 if podgate does not
+answer.`,
 		Example: `  podgate explain shop/cart
   podgate explain https://shop.example.com/cart/1
   podgate explain 10.2.9.103:8080`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("explain takes one Service, URL or address, such as shop/cart, and not %d", len(args))
+				return fmt.Errorf("explain requires one Service, URL or address, such as shop/cart, not %d", len(args))
 			}
 			return nil
 		},

@@ -13,9 +13,9 @@ import (
 	"podgate/daemon/config"
 )
 
-// newLogger writes as podgate.toml says. journald adds the time itself, and
-// takes the level from a number before the line, so that "journalctl -p warning"
-// finds what it should (sd-daemon(3)).
+// newLogger returns a logger in the format of podgate.toml. journald adds the time
+// itself, and reads the level from a number before the line, so that "journalctl -p
+// warning" works (sd-daemon(3)).
 func newLogger(w io.Writer, format config.LogFormat, level slog.Leveler) *slog.Logger {
 	if !isJournal(w) {
 		return slog.New(newHandler(w, format, &slog.HandlerOptions{Level: level}))
@@ -40,9 +40,9 @@ func newHandler(w io.Writer, format config.LogFormat, options *slog.HandlerOptio
 	return slog.NewTextHandler(w, options)
 }
 
-// isJournal reports whether w is the stream to journald that systemd gave us
-// (systemd.exec(5) "$JOURNAL_STREAM"): a child of ours may inherit the variable
-// and write elsewhere.
+// isJournal reports whether w is the stream to journald that systemd opened
+// (systemd.exec(5) "$JOURNAL_STREAM"). The variable alone does not say so: a child
+// process may inherit it and write elsewhere.
 func isJournal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -62,7 +62,7 @@ func journalNumbers() [4]int { return [4]int{7, 6, 4, 3} }
 // journalHandler has a Handler for each level.
 type journalHandler [4]slog.Handler
 
-func (h journalHandler) of(l slog.Level) slog.Handler {
+func (h journalHandler) forLevel(l slog.Level) slog.Handler {
 	switch {
 	case l < slog.LevelInfo:
 		return h[0]
@@ -77,7 +77,7 @@ func (h journalHandler) of(l slog.Level) slog.Handler {
 func (h journalHandler) Enabled(ctx context.Context, l slog.Level) bool { return h[0].Enabled(ctx, l) }
 
 func (h journalHandler) Handle(ctx context.Context, r slog.Record) error {
-	return h.of(r.Level).Handle(ctx, r)
+	return h.forLevel(r.Level).Handle(ctx, r)
 }
 
 func (h journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -94,7 +94,7 @@ func (h journalHandler) WithGroup(name string) slog.Handler {
 	return h
 }
 
-// prefixWriter writes prefix before what a Handler writes at once, a line.
+// prefixWriter writes prefix before each Write, which is one line of a Handler.
 type prefixWriter struct {
 	w      io.Writer
 	prefix string

@@ -20,14 +20,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if err.Error() != "" { // else all has been said
+		if err.Error() != "" { // otherwise everything has been printed
 			fmt.Fprintln(os.Stderr, err)
 		}
 		os.Exit(exitCode(err))
 	}
 }
 
-// run carries out one command line.
+// run executes one command line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := newRoot()
 	root.SetArgs(args)
@@ -41,11 +41,11 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "podgate",
 		Short: "Keeps HAProxy on an edge box in sync with the Services of a Kubernetes cluster",
-		Long: `podgate follows the API server of a cluster that this box is no part of, computes
-the frontends and backends that HAProxy should have from Services, their
-annotations and their pods' addresses, and brings HAProxy there without dropping
-a request: through its runtime API where HAProxy can, by a verified seamless
-reload where it cannot.`,
+		Long: `podgate follows the API server of a Kubernetes cluster that this machine is not
+part of. From Services, their annotations and the addresses of their pods it
+computes the frontends and backends that HAProxy should have, and applies every
+change without dropping a request: through HAProxy's runtime API where HAProxy
+supports the change, otherwise by a verified seamless reload.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Errors are printed once, by main; a wrong flag needs no page of usage.
@@ -72,7 +72,7 @@ reload where it cannot.`,
 	return root
 }
 
-// defaultConfig is where the package and the unit expect podgate.toml.
+// defaultConfig is the podgate.toml of the Debian package and the unit.
 const defaultConfig = "/etc/podgate/podgate.toml"
 
 func configFlag(cmd *cobra.Command) *string {
@@ -89,8 +89,8 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
-// failsWith has cmd do run, and exit with code where it cannot, or was asked wrong:
-// it says something else by 1.
+// failsWith makes run the command's function. Its errors, and those of a wrong usage,
+// exit with code, because exit code 1 of the command has a meaning of its own.
 func failsWith(cmd *cobra.Command, code int, run func(*cobra.Command, []string) error) {
 	coded := func(err error) error {
 		if _, has := errors.AsType[exitError](err); err == nil || has {
@@ -104,7 +104,7 @@ func failsWith(cmd *cobra.Command, code int, run func(*cobra.Command, []string) 
 	cmd.RunE = func(cmd *cobra.Command, given []string) error { return coded(run(cmd, given)) }
 }
 
-// exitCode is 1 for every error that does not say otherwise.
+// exitCode is 1 unless err is an exitError.
 func exitCode(err error) int {
 	if e, ok := errors.AsType[exitError](err); ok {
 		return e.code

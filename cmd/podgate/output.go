@@ -9,12 +9,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// outputFlag is the flag -o of a command that reports.
+// outputFlag adds the flag -o.
 func outputFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().StringP("output", "o", "text", "text, or json")
 }
 
-// checkOutput is for the command itself, whose exit code says what went wrong.
+// checkOutput is called by the command, so that its exit code is that of an error.
 func checkOutput(output string) error {
 	if output != "text" && output != "json" {
 		return fmt.Errorf("output %q is not one of text, json", output)
@@ -22,7 +22,7 @@ func checkOutput(output string) error {
 	return nil
 }
 
-// printJSON prints v for a program to read.
+// printJSON prints v as indented JSON.
 func printJSON(cmd *cobra.Command, v any) error {
 	e := json.NewEncoder(cmd.OutOrStdout())
 	e.SetIndent("", "  ")

@@ -16,19 +16,19 @@ import (
 func preflightCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "preflight",
-		Short: "Try everything that podgate needs on this machine, before it runs",
-		Long: `Try everything that podgate needs on this machine, before it runs: the API
-server, each verb there and the Secrets that Services name, HAProxy's sockets, the
-folder, certificates, whether this host is among the peers, the addresses to
-listen on, HAProxy's own configuration, and some pods of each node. One trouble
-hides no other. Run it as the user podgate; nothing is changed.
+		Short: "Try everything that podgate needs on this machine before it runs",
+		Long: `Try everything that podgate needs on this machine before it runs: the API server,
+each verb there and the Secrets that Services name, HAProxy's sockets, podgate's
+folder, certificates, the entry of this host in peers.nodes, the addresses to
+listen on, HAProxy's own configuration, and some pods of each node. Every check
+runs even if an earlier one fails. Run it as the user podgate. Nothing is changed.
 
-A pod that refuses the connection is reached. One that does not answer is behind
-a firewall, or its answer finds no way back; where there is no route at all, that
-is told apart, with the route that would help.
+A pod that refuses the connection is reachable. A pod that does not answer is
+behind a firewall, or its answer has no route back. If there is no route to the
+pod, the output says which route to add.
 
-Exit code: 0 if all is there, 1 if something is missing, 2 if podgate.toml cannot
-be used.`,
+Exit code: 0 if every check passes, 1 if one fails, 2 if podgate.toml cannot be
+used.`,
 		Example: `  sudo -u podgate podgate preflight`,
 		Args:    cobra.NoArgs,
 	}
@@ -48,7 +48,7 @@ be used.`,
 			return err
 		}
 		if failed {
-			return exitError{exitDiffers, errors.New("")} // all has been said
+			return exitError{exitDiffers, errors.New("")} // everything has been printed
 		}
 		return nil
 	})

@@ -11,7 +11,7 @@ import (
 	"podgate/daemon/admin"
 )
 
-// progressInterval is how often a terminal shows how far podgate is.
+// progressInterval is how often the line of progress is replaced.
 const progressInterval = 200 * time.Millisecond
 
 // terminal shows a line of progress below the log. Its methods may be called
@@ -20,7 +20,7 @@ type terminal struct {
 	mu    sync.Mutex
 	out   io.Writer
 	width func() int
-	line  string // that is shown now; "" for none
+	line  string // shown now; "" for none
 }
 
 const eraseLine = "\r\x1b[K"
@@ -38,8 +38,8 @@ func (t *terminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// show replaces the line; "" takes it away. One that the terminal would wrap is
-// cut, because it could not be erased.
+// show replaces the line; "" removes it. A line that the terminal would wrap is cut,
+// because it could not be erased.
 func (t *terminal) show(line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,7 +50,7 @@ func (t *terminal) show(line string) {
 		return
 	}
 	t.line = line
-	_, _ = io.WriteString(t.out, eraseLine+line) // who reads it may have gone
+	_, _ = io.WriteString(t.out, eraseLine+line) // the reader may have gone
 }
 
 // follow shows the progress until HAProxy is in sync, or ctx ends.

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// referenceCommand prints what --help says of every command on one page. The
-// man page is made of it.
+// referenceCommand prints the --help of every command on one page. The man page is
+// made from it.
 func referenceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "reference",
@@ -38,24 +38,24 @@ const seeAlso = `# FILES
 : the configuration, podgate.toml(5)
 
 /var/lib/podgate/haproxy
-: what podgate writes and HAProxy loads
+: the files that podgate writes and HAProxy loads
 
 # SEE ALSO
 
 podgate.toml(5), haproxy(1), /usr/share/doc/podgate/README.Debian
 `
 
-// writeReference writes a command, and then those below it.
+// writeReference writes a command, then its subcommands.
 func writeReference(out io.Writer, cmd *cobra.Command) {
 	if !cmd.IsAvailableCommand() {
 		return
 	}
 	fmt.Fprintf(out, "## %s\n\n", literal(cmd.UseLine()))
-	said := cmd.Long
-	if said == "" {
-		said = cmd.Short + "."
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short + "."
 	}
-	fmt.Fprintf(out, "%s\n\n", literal(said))
+	fmt.Fprintf(out, "%s\n\n", literal(text))
 	if cmd.Example != "" {
 		fmt.Fprintf(out, "    %s\n\n", strings.ReplaceAll(strings.TrimSpace(cmd.Example), "\n  ", "\n    "))
 	}
@@ -76,13 +76,13 @@ func writeReference(out io.Writer, cmd *cobra.Command) {
 		}
 		fmt.Fprintf(out, "%s\n: %s\n\n", term, literal(usage))
 	})
-	for _, below := range cmd.Commands() {
-		writeReference(out, below)
+	for _, sub := range cmd.Commands() {
+		writeReference(out, sub)
 	}
 }
 
-// literal escapes what Markdown would take for its own. Indented lines are code
-// to Markdown, and stay as they are.
+// literal escapes Markdown's special characters. Indented lines are code in Markdown,
+// and stay as they are.
 func literal(text string) string {
 	escape := strings.NewReplacer(`\`, `\\`, "*", `\*`, "_", `\_`, "<", `\<`, "[", `\[`, "`", "\\`")
 	var b strings.Builder

@@ -15,12 +15,12 @@ import (
 func renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render",
-		Short: "Print the HAProxy configuration that the cluster asks for",
-		Long: `Print the HAProxy configuration that the cluster asks for: each file behind a
-line with its name. Problems of Services go to standard error. Nothing is
+		Short: "Print the HAProxy configuration that podgate would write",
+		Long: `Print the HAProxy configuration that podgate would write: each file after a line
+with its name. Problems of Services are printed to standard error. Nothing is
 changed, and no HAProxy is needed.
 
-Exit code: 0, with Problems too; 1 if nothing could be rendered.`,
+Exit code: 0, even if there are Problems; 1 if nothing could be rendered.`,
 		Example: `  kubectl get services,endpointslices -A -o yaml | podgate render --from -`,
 		Args:    cobra.NoArgs,
 	}
@@ -47,7 +47,7 @@ func fromFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("from", "", "read the cluster from a file, as kubectl get services,endpointslices,nodes -o json or -o yaml prints it; - is standard input")
 }
 
-// openObjects returns nil where the cluster itself is to be asked.
+// openObjects returns nil if the cluster itself is to be listed.
 func openObjects(from string, stdin io.Reader) (io.ReadCloser, error) {
 	switch from {
 	case "":

@@ -17,8 +17,7 @@ import (
 	"podgate/daemon/config"
 )
 
-// exitConfig is EX_CONFIG of sysexits.h. The unit does not start us again after
-// it.
+// exitConfig is EX_CONFIG of sysexits.h. The unit does not restart podgate after it.
 const exitConfig = 78
 
 func runCommand() *cobra.Command {
@@ -27,11 +26,11 @@ func runCommand() *cobra.Command {
 		Short: "Follow the cluster and keep HAProxy in sync, until SIGTERM",
 		Long: `Follow the cluster and keep HAProxy in sync, until SIGTERM.
 
-SIGHUP, and every change of the configuration file, reads it again. HAProxy goes
-on serving when podgate ends, for whatever reason. On a terminal it shows how far
-it is until HAProxy is in sync.
+The configuration file is re-read on SIGHUP and whenever it changes. HAProxy keeps
+serving when podgate ends, for whatever reason. On a terminal, a line shows the
+progress until HAProxy is in sync.
 
-Exit code: 0 after SIGTERM, 78 for a configuration that cannot be used.`,
+Exit code: 0 after SIGTERM, 78 if the configuration cannot be used.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)

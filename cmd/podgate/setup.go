@@ -16,8 +16,8 @@ import (
 func setupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup",
-		Short: "Have other services of this machine work with podgate",
-		Long: `Have other services of this machine work with podgate. There is one such service,
+		Short: "Configure other services of this machine for podgate",
+		Long: `Configure other services of this machine for podgate. The only one is
 haproxy.service.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -29,34 +29,36 @@ haproxy.service.`,
 func setupHAProxyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "haproxy",
-		Short: "Have haproxy.service load podgate's folder and open a master CLI",
-		Long: `Have haproxy.service load podgate's folder, and open a master CLI by which podgate
-reloads it: one drop-in, /etc/systemd/system/haproxy.service.d/podgate.conf, the
-folder if it is missing, and systemctl daemon-reload. Your own files are not
-changed, and what you or others have set in $EXTRAOPTS is kept.
+		Short: "Configure haproxy.service to load podgate's folder and open a master CLI",
+		Long: `Configure haproxy.service to load podgate's folder, and to open a master CLI
+through which podgate reloads it. The command writes one drop-in,
+/etc/systemd/system/haproxy.service.d/podgate.conf, creates the folder if it is
+missing, and runs systemctl daemon-reload. Your own files are not changed, and
+other options in $EXTRAOPTS are kept.
 
-HAProxy takes the drop-in at its next restart, which cuts its connections, once.
-It is restarted only with --restart, and only if it runs without the drop-in.
+HAProxy uses the drop-in from its next restart on, which closes its connections
+once. It is restarted only with --restart, and only if it runs without the drop-in.
 
-Before anything is done it is looked what stands in the way: another file that
-overrides the drop-in, addresses that podgate.toml and others listen on, what
-"haproxy -c" says of all files together. Then nothing is changed. Without
-podgate.toml its defaults are taken. Doing it again changes nothing.
+The command checks for conflicts before changing anything: another file that
+overrides the drop-in, an address that both podgate.toml and another process
+listen on, and complaints of "haproxy -c" about all files together. If there is a
+conflict, nothing is changed. Without podgate.toml its defaults are used. Running
+the command again changes nothing.
 
-Exit code: 0 if it is done, or with --check if nothing is left to do; else 1.`,
+Exit code: 0 if it is done or, with --check, if nothing is left to do; otherwise 1.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	printOnly := cmd.Flags().Bool("print", false, "print the drop-in, and to standard error what would be done; change nothing")
-	check := cmd.Flags().Bool("check", false, "tell what is left to do, and change nothing")
-	undo := cmd.Flags().Bool("undo", false, "take the drop-in away")
-	restart := cmd.Flags().Bool("restart", false, "restart HAProxy if that is needed; its connections are cut")
+	printOnly := cmd.Flags().Bool("print", false, "print the drop-in and, to standard error, what would be done; change nothing")
+	check := cmd.Flags().Bool("check", false, "print what is left to do, and change nothing")
+	undo := cmd.Flags().Bool("undo", false, "remove the drop-in")
+	restart := cmd.Flags().Bool("restart", false, "restart HAProxy if that is needed, which closes its connections")
 	cmd.MarkFlagsMutuallyExclusive("print", "check", "undo")
 	cmd.MarkFlagsMutuallyExclusive("print", "check", "restart")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
 		if errors.Is(err, fs.ErrNotExist) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "note: there is no %s yet, its defaults are taken\n", *file)
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: %s does not exist yet; its defaults are used\n", *file)
 			c = config.Default()
 		} else if err != nil {
 			return err
@@ -74,7 +76,7 @@ Exit code: 0 if it is done, or with --check if nothing is left to do; else 1.`,
 			err = s.Do(cmd.Context(), c, *restart)
 		}
 		if err == nil && !done {
-			return errors.New("") // all has been said
+			return errors.New("") // everything has been printed
 		}
 		return err
 	}

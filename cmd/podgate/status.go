@@ -13,19 +13,19 @@ import (
 	"podgate/daemon/config"
 )
 
-// exitUnknown is that of status where podgate cannot be asked, as Nagios has it.
+// exitUnknown is the exit code of status if podgate does not answer, as in Nagios.
 const exitUnknown = 3
 
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show whether podgate is in sync, and what it serves",
-		Long: `Show whether podgate is in sync, and what it serves: one screen, what is wrong
-first. It asks the podgate that runs, on its control socket.
+		Long: `Show whether podgate is in sync, and what it serves: one screen, problems first.
+The command connects to the control socket of the running podgate.
 
-Exit code: 0 if all is well; 1 if something is wrong, but all that was served is
-served (a problem of a Service, the API server away); 2 if HAProxy does not serve
-what it should; 3 if podgate does not answer.`,
+Exit code: 0 if all is well; 1 if something is wrong but nothing that was served is
+lost (a Problem of a Service, an unreachable API server); 2 if HAProxy does not
+serve what it should; 3 if podgate does not answer.`,
 		Example: `  podgate status
   podgate status -o json | jq .count
   podgate status --history`,
@@ -59,14 +59,14 @@ what it should; 3 if podgate does not answer.`,
 			return err
 		}
 		if code := s.Level.ExitCode(); code != 0 {
-			return exitError{code, errors.New("")} // all has been said
+			return exitError{code, errors.New("")} // everything has been printed
 		}
 		return nil
 	})
 	return cmd
 }
 
-// printed is what prints itself for a person, and is JSON for a program.
+// printed prints itself as text, and is marshalled as JSON.
 type printed interface {
 	Print(io.Writer, admin.Style)
 }
@@ -80,12 +80,11 @@ func show(cmd *cobra.Command, output string, v printed, style admin.Style) error
 }
 
 func socketFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("socket", "", "control socket of the podgate to ask, instead of admin.socket of podgate.toml")
+	return cmd.Flags().String("socket", "", "control socket to connect to, instead of admin.socket of podgate.toml")
 }
 
-// controlSocket is the one that was named, else that of podgate.toml. A file
-// that is broken now, or that not everybody may read, must not keep anybody from
-// asking.
+// controlSocket returns named, or else the socket of podgate.toml. A podgate.toml that
+// is invalid now, or that this user may not read, is no error.
 func controlSocket(named, file string) string {
 	if named != "" {
 		return named
@@ -93,7 +92,7 @@ func controlSocket(named, file string) string {
 	return config.ControlSocket(file)
 }
 
-// styleOf colours on a terminal alone (no-color.org).
+// styleOf uses colours on a terminal only (no-color.org).
 func styleOf(out io.Writer) admin.Style {
 	width := admin.TerminalWidth(out)
 	return admin.Style{Color: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width}
