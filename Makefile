@@ -4,7 +4,7 @@
 # make test   all tests but the conformance suite, with the real HAProxy
 # make deb    the Debian packages, in dist/
 
-VERSION := 0.1.0
+VERSION := 0.2.0
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
