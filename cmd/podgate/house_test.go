@@ -82,6 +82,7 @@ func TestNobodyImportsThroughAWall(t *testing.T) {
 			daemon/config
 			daemon/guard
 			daemon/reconcile
+			daemon/transition
 			haproxy
 			haproxy/cfgfile
 			haproxy/runtime

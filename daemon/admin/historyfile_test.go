@@ -49,7 +49,7 @@ func TestInvalidLinesOfAHistoryAreIgnored(t *testing.T) {
 	for _, row := range []struct {
 		name, text string
 		want       int
-		told       string
+		wantErr    string
 	}{
 		{"a line that was cut", good + `{"at":"2026-01-02T03:04`, 1, "1 invalid lines are ignored"},
 		{"noise", "\x00\x01\x02\n" + good + "[]\n{}\nnull\n", 1, "4 invalid lines are ignored"},
@@ -63,12 +63,12 @@ func TestInvalidLinesOfAHistoryAreIgnored(t *testing.T) {
 			}
 			f := historyFile{path: path}
 			got, err := f.load()
-			told := ""
+			gotErr := ""
 			if err != nil {
-				told = strings.TrimPrefix(err.Error(), path+": ")
+				gotErr = strings.TrimPrefix(err.Error(), path+": ")
 			}
-			if len(got) != row.want || told != row.told {
-				t.Errorf("got %d changes, told %q, want %d, %q", len(got), told, row.want, row.told)
+			if len(got) != row.want || gotErr != row.wantErr {
+				t.Errorf("got %d changes, error %q, want %d, %q", len(got), gotErr, row.want, row.wantErr)
 			}
 			if err := f.save([]*Change{{At: time.Unix(1, 0), What: "next"}}); err != nil {
 				t.Errorf("it cannot be written again: %v", err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"podgate/daemon/config"
+	"podgate/daemon/transition"
 )
 
 const (
@@ -126,7 +127,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler
 func (s *Server) keepHistory(ctx context.Context) {
 	tick := time.NewTicker(saveInterval)
 	defer tick.Stop()
-	told := ""
+	var unsaved transition.Condition
 	for {
 		select {
 		case <-ctx.Done():
@@ -137,10 +138,9 @@ func (s *Server) keepHistory(ctx context.Context) {
 		if err := s.SaveHistory(); err != nil {
 			text = err.Error()
 		}
-		if text != told && text != "" {
+		if began, _ := unsaved.Set(text); began {
 			s.log.Warn("history is not saved", "file", s.config.History, "err", text)
 		}
-		told = text
 	}
 }
 
