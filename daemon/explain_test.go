@@ -60,7 +60,7 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 	for _, want := range []string{
 		"  resource version VERSION, ",
 		`annotation serviceloadbalancer/lb.algorithm: "fastest" is not one of`,
-		"Port web (80)\n  backend  shop_cart_80\n  uses  roundrobin, TCP check every 100ms\n  reached  shop.example.com/basket  (/basket is removed)\n  shop.example.com/cart  (/cart is removed)\n",
+		"Port web (80)\n  backend  shop_cart_80\n  settings  roundrobin, TCP check every 100ms\n  URL  shop.example.com/basket  (/basket is removed)\n  shop.example.com/cart  (/cart is removed)\n",
 		"  ALIVE  ready  UP L4OK, for TIME  0  pod alive, slice SLICE-ALIVE at VERSION\n",
 		"  DEAD  ready  DOWN L4CON REFUSED, for TIME  0  pod dead, slice SLICE-DEAD at VERSION\n",
 		"  serviceloadbalancer/lb.path: \"/cart,/basket\"\n  understood as /cart, /basket, for port web\n",
@@ -172,7 +172,7 @@ func TestExplainTellsOfTLS(t *testing.T) {
 		"vault.test":               " is redirected to https://vault.test:8443/ (308) by redirect-https of Service shop/vault port web\n",
 		"https://bare.test":        " is rejected in the TLS handshake: no certificate matches bare.test" + nobody + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nMatching routes\n",
 		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + nobody + "has no route either\n",
-		"shop/shop":                "  reached  shop.test/a  (redirected to https)\n  two.apps.test/a  (redirected to https)\n  https://shop.test/a  (/a is removed)\n",
+		"shop/shop":                "  URL  shop.test/a  (redirected to https)\n  two.apps.test/a  (redirected to https)\n  https://shop.test/a  (/a is removed)\n",
 	})
 	// What somebody else took from HAProxy is no longer what a client meets.
 	e.say(t, "del ssl crt-list "+e.HAProxy.Folder+"/certificates.crtlist "+e.certificateFile(t, "shop-"))

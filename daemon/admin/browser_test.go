@@ -184,7 +184,7 @@ func TestBrowserKeyboard(t *testing.T) {
 			}
 			b.call("Input.insertText", map[string]any{"text": "svc-00042"}, nil)
 			b.follow()
-			if page := b.page(); !strings.Contains(page, "1 to 1 of 1 that match, of 5000") || !strings.Contains(page, ">shop/svc-00042<") {
+			if page := b.page(); !strings.Contains(page, "1 to 1 of 1 matches (of 5000)") || !strings.Contains(page, ">shop/svc-00042<") {
 				t.Errorf("the search does not find it:\n%s", page)
 			}
 			b.open(url + "/")

@@ -99,10 +99,10 @@ func (p printer) port(x ExplainedPort) {
 		p.line("  %s", p.paint(red, "not served"))
 	} else {
 		p.line("  backend   %s", x.BackendName)
-		p.line("  uses      %s", x.Policy)
+		p.line("  settings  %s", x.Policy)
 	}
 	for i, r := range x.Reached {
-		label := "reached   "
+		label := "URL       "
 		if i > 0 {
 			label = "          "
 		}
@@ -113,7 +113,7 @@ func (p printer) port(x ExplainedPort) {
 		p.line("  %s%s", label, text)
 	}
 	for _, l := range x.Listens {
-		p.line("  reached   %s", l)
+		p.line("  URL       %s", l)
 	}
 	if x.Pending != "" {
 		p.line("  %s", p.paint(yellow, x.Pending))
