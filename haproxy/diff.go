@@ -21,9 +21,9 @@ type Running struct {
 	// Certificates are those observed, by Name. One that is not in our folder
 	// has the whole path for a Name.
 	Certificates []Certificate
-	// Strangers are servers in Backends of ours that somebody else put there, by
-	// backend: their names are no addresses.
-	Strangers map[string][]string
+	// Unmanaged are the names of servers in podgate's backends that podgate did not
+	// add, by backend: a name that is not an address.
+	Unmanaged map[string][]string
 
 	// TakesBackends tells that the process takes whole backends while it runs. The
 	// rest is of meaning only then.
@@ -47,8 +47,8 @@ type Plan struct {
 	Certificates []CertificateChange // those that come or change
 	Maps         []Map               // each replaces the whole map of its name
 	Leave        []ServerChange
-	// Expel names servers of others in backends of ours, "backend/server", sorted.
-	Expel            []string
+	// RemoveUnmanaged are the names of unmanaged servers, "backend/server", sorted.
+	RemoveUnmanaged            []string
 	OldBackends      []*Backend          // without servers
 	DropCertificates []CertificateChange // those that go
 }
@@ -58,7 +58,7 @@ func (p Plan) Empty() bool { return len(p.Reload) == 0 && !p.Runtime() }
 
 // Runtime reports whether the runtime API has something to do.
 func (p Plan) Runtime() bool {
-	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Certificates)+len(p.Maps)+len(p.Leave)+len(p.Expel)+len(p.OldBackends)+len(p.DropCertificates) > 0
+	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Certificates)+len(p.Maps)+len(p.Leave)+len(p.RemoveUnmanaged)+len(p.OldBackends)+len(p.DropCertificates) > 0
 }
 
 // Op is what happens to a server.
@@ -103,8 +103,8 @@ func Diff(have Running, want State) Plan {
 		if w != nil {
 			servers = w.Servers
 		}
-		for _, name := range have.Strangers[b.Name] {
-			p.Expel = append(p.Expel, b.Name+"/"+name)
+		for _, name := range have.Unmanaged[b.Name] {
+			p.RemoveUnmanaged = append(p.RemoveUnmanaged, b.Name+"/"+name)
 		}
 		leaving := len(p.Leave)
 		p.diffServers(b, have.Servers[b.Name], servers)

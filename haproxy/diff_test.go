@@ -91,8 +91,8 @@ func tell(p haproxy.Plan) (lines []string) {
 	for _, c := range p.Leave {
 		lines = append(lines, c.String())
 	}
-	for _, name := range p.Expel {
-		lines = append(lines, "expel "+name)
+	for _, name := range p.RemoveUnmanaged {
+		lines = append(lines, "remove unmanaged server "+name)
 	}
 	for _, b := range p.OldBackends {
 		lines = append(lines, "old backend "+b.Name)
@@ -122,7 +122,7 @@ func TestDiff(t *testing.T) {
 	replaced.Routes = emptied.Routes
 
 	intruded := running(state("a 1"))
-	intruded.Strangers = map[string][]string{"a": {"web1", "web2"}, "operators": {"web3"}}
+	intruded.Unmanaged = map[string][]string{"a": {"web1", "web2"}, "operators": {"web3"}}
 
 	for _, row := range []struct {
 		name string
@@ -159,7 +159,7 @@ func TestDiff(t *testing.T) {
 			"reload: frontend podgate_tcp is removed", "set d/10.0.0.3:80 maint", "delete d/10.0.0.3:80 maint"}},
 		{"a TCP frontend keeps its backend's servers until it leads elsewhere", running(state("a 1", "d tcp 3")), state("a 1", "e tcp 4"), []string{
 			"reload: backend e is new", "reload: frontend podgate_tcp changed its backend"}},
-		{"servers of others leave our backends, and those alone", intruded, state("a 1"), []string{"expel a/web1", "expel a/web2"}},
+		{"unmanaged servers leave the backends of podgate, and no others", intruded, state("a 1"), []string{"remove unmanaged server a/web1", "remove unmanaged server a/web2"}},
 		{"a TCP port that goes to another Service keeps serving until then", running(state("a 1", "d tcp 3")), renamed, []string{
 			"reload: backend e is new", "reload: frontend podgate_tcp is removed", "reload: frontend podgate_tcp_e is new"}},
 		{"a backend that a route still leads to is not emptied", running(state("a 1")), emptied, []string{"reload: backend b is new"}},

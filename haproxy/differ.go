@@ -226,7 +226,7 @@ func (d *Differ) sameRunning(have Running) bool {
 		have.Loaded.Backends.Same(before.Loaded.Backends) && equal(have.Loaded.Routes, before.Loaded.Routes) &&
 		have.Loaded.equalButLists(&before.Loaded) &&
 		equal(have.Certificates, before.Certificates) &&
-		equalMaps(have.Strangers, before.Strangers) &&
+		equalMaps(have.Unmanaged, before.Unmanaged) &&
 		have.TakesBackends == before.TakesBackends &&
 		equalMaps(have.Unpublished, before.Unpublished) &&
 		equalMaps(have.Refused, before.Refused)

@@ -202,7 +202,7 @@ func (w *differWalk) change() {
 		w.have.Servers["a"] = w.servers() // drift
 	case 9:
 		w.observe(w.have.Loaded)
-		w.have.Strangers = map[string][]string{"b": {"x"}}
+		w.have.Unmanaged = map[string][]string{"b": {"x"}}
 	case 10, 11, 12:
 		w.observe(w.want) // a reload
 	case 13:
@@ -214,7 +214,7 @@ func (w *differWalk) change() {
 	case 16:
 		w.have.Refused = map[string]string{"d": "no"}
 	case 17:
-		w.have.Strangers = map[string][]string{"a": {"y"}}
+		w.have.Unmanaged = map[string][]string{"a": {"y"}}
 	}
 }
 
@@ -277,7 +277,7 @@ func (w *differWalk) apply(p haproxy.Plan) {
 			}
 		}
 	}
-	w.have.Strangers = nil
+	w.have.Unmanaged = nil
 	if len(p.NewBackends)+len(p.Publish)+len(p.OldBackends) > 0 && !w.one(3) {
 		gone := map[string]bool{}
 		for _, b := range p.OldBackends {

@@ -66,8 +66,8 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 			"map routes */a/=a|2", "set b/10.0.0.2:80 maint", "delete b/10.0.0.2:80 maint"}},
 		{"and goes when it has none", light(state("a 1", "b"), nil), state("a 1"), []string{"map routes */a/=a|2", "old backend b"}},
 		{"not while a server of somebody else is in it", light(state("a 1", "b"), func(r *haproxy.Running) {
-			r.Strangers = map[string][]string{"b": {"web1"}}
-		}), state("a 1"), []string{"map routes */a/=a|2", "expel b/web1"}},
+			r.Unmanaged = map[string][]string{"b": {"web1"}}
+		}), state("a 1"), []string{"map routes */a/=a|2", "remove unmanaged server b/web1"}},
 		{"not where HAProxy keeps it", light(state("a 1", "b"), func(r *haproxy.Running) {
 			r.Refused = map[string]string{"b": "no."}
 		}), state("a 1"), []string{"map routes */a/=a|2"}},

@@ -97,8 +97,8 @@ func processDifferences(c reconcile.Comparison) []Difference {
 	for _, change := range slices.Concat(plan.Add, plan.Leave) {
 		differences = append(differences, Difference{"process", "runtime", change.String()})
 	}
-	for _, name := range plan.Expel {
-		differences = append(differences, Difference{"process", "runtime", "expel " + name})
+	for _, name := range plan.RemoveUnmanaged {
+		differences = append(differences, Difference{"process", "runtime", "remove unmanaged server " + name})
 	}
 	for _, change := range slices.Concat(plan.Certificates, plan.DropCertificates) {
 		differences = append(differences, Difference{"process", "runtime", change.String()})

@@ -58,10 +58,10 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	r.writeSoon()
 	r.changed(applied, deleting)
 	r.reportChange(plan, result, r.now().Sub(began))
-	if len(plan.Expel) > 0 {
-		r.log.Warn("unmanaged servers are removed", "servers", plan.Expel)
+	if len(plan.RemoveUnmanaged) > 0 {
+		r.log.Warn("unmanaged servers are removed", "servers", plan.RemoveUnmanaged)
 		r.resyncAt = r.now().Add(observeInterval) // some may have connections yet
-		r.have.Strangers = nil
+		r.have.Unmanaged = nil
 	}
 	return summary(r.final(applied.Refused)), nil
 }

@@ -14,7 +14,7 @@ func (r *Reconciler) reportDrift(before haproxy.Running, node haproxy.Node) (cou
 	count = r.reportBackendDrift(before)
 	for _, b := range r.have.Loaded.Backends.All() {
 		have, want := r.have.Servers[b.Name], before.Servers[b.Name]
-		unmanaged := r.have.Strangers[b.Name]
+		unmanaged := r.have.Unmanaged[b.Name]
 		if !slices.Equal(want, have) || len(unmanaged) > 0 {
 			r.log.Warn("drift found", "backend", b.Name, "have", have, "want", want, "unmanaged", unmanaged)
 			count++

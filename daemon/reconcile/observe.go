@@ -107,11 +107,11 @@ func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want
 		return err
 	}
 	r.have.Servers = make(map[string][]haproxy.Server, r.have.Loaded.Backends.Len())
-	r.have.Strangers = map[string][]string{}
+	r.have.Unmanaged = map[string][]string{}
 	for _, b := range r.have.Loaded.Backends.All() {
 		r.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.Name], want)
-		if names := observed.Strangers[b.Name]; len(names) > 0 {
-			r.have.Strangers[b.Name] = names
+		if names := observed.Unmanaged[b.Name]; len(names) > 0 {
+			r.have.Unmanaged[b.Name] = names
 		}
 	}
 	if err := r.observeCertificates(ctx, session); err != nil {

@@ -98,7 +98,7 @@ func (x exchanger) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error
 	if err := x.changeServers(ctx, leave, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	if err := x.expel(ctx, plan.Expel, &a); err != nil {
+	if err := x.removeUnmanaged(ctx, plan.RemoveUnmanaged, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
 	if err := x.deleteBackends(ctx, plan.OldBackends, &a); err != nil {
@@ -110,10 +110,10 @@ func (x exchanger) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error
 	return a, nil
 }
 
-// expel takes servers of others out of backends of ours. One that has
-// connections, or is being checked, stays, takes nothing new and is seen again by
+// removeUnmanaged deletes servers of podgate's backends that are not podgate's. One
+// that has connections, or is being checked, is only set to maint, and found again by
 // the next Observe.
-func (x exchanger) expel(ctx context.Context, servers []string, a *Applied) error {
+func (x exchanger) removeUnmanaged(ctx context.Context, servers []string, a *Applied) error {
 	checked, err := x.stillChecked(ctx, servers, a)
 	if err != nil {
 		return err

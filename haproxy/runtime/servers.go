@@ -54,7 +54,7 @@ const noBackend = "Can't find backend."
 // Observed is what all backends hold.
 type Observed struct {
 	Servers   map[string][]haproxy.Server // as Client.Servers returns them
-	Strangers map[string][]string         // names of the servers that are not ours, by backend, sorted
+	Unmanaged map[string][]string         // names of the servers that are not ours, by backend, sorted
 }
 
 // Observe returns the servers of all backends, those that are not ours too
@@ -75,14 +75,14 @@ func (x exchanger) Observe(ctx context.Context) (Observed, error) {
 }
 
 func newObserved() *Observed {
-	return &Observed{Servers: map[string][]haproxy.Server{}, Strangers: map[string][]string{}}
+	return &Observed{Servers: map[string][]haproxy.Server{}, Unmanaged: map[string][]string{}}
 }
 
 func (o *Observed) sort() {
 	for _, list := range o.Servers {
 		slices.SortFunc(list, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
 	}
-	for _, list := range o.Strangers {
+	for _, list := range o.Unmanaged {
 		slices.Sort(list)
 	}
 }
@@ -127,7 +127,7 @@ func (in *observer) line(_ int, line []byte) error {
 	}
 	addr, ours := haproxy.ParseServerName(string(row[columnServer]))
 	if !ours {
-		in.into.Strangers[in.backend] = append(in.into.Strangers[in.backend], string(row[columnServer]))
+		in.into.Unmanaged[in.backend] = append(in.into.Unmanaged[in.backend], string(row[columnServer]))
 		return nil
 	}
 	state, err := row.state()
