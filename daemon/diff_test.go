@@ -70,7 +70,7 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 		"file write: routes.map: + */basket/ shop_cart_80|7",
 		"file write: routes.map: + */new/ shop_new_80|4|/new",
 	}
-	if e.takesBackends(t) {
+	if e.addsBackends(t) {
 		want[0] = "process runtime: add backend shop_new_80"
 		want = slices.Insert(want, 6, "process runtime: map routes: + */new/ shop_new_80|4|/new")
 	}

@@ -22,7 +22,7 @@ func (e *edge) reloading(t *testing.T, name string, pods ...*edgetest.Pod) strin
 	e.classes++
 	e.service(t, name, map[string]string{"timeout-connect": fmt.Sprintf("%dms", 4000+e.classes)}, pods...)
 	reason := "backend shop_" + name + "_80 is new"
-	if e.takesBackends(t) {
+	if e.addsBackends(t) {
 		reason += "; no loaded defaults section matches it"
 	}
 	return reason
@@ -32,16 +32,16 @@ func (e *edge) reloading(t *testing.T, name string, pods ...*edgetest.Pod) strin
 // others.
 func (e *edge) reloadsForNew(t *testing.T, name string) []string {
 	t.Helper()
-	if e.takesBackends(t) {
+	if e.addsBackends(t) {
 		return nil
 	}
 	return []string{"backend shop_" + name + "_80 is new"}
 }
 
-// takesBackends reports whether HAProxy takes whole backends while it runs.
-func (e *edge) takesBackends(t *testing.T) bool {
+// addsBackends reports whether HAProxy takes whole backends while it runs.
+func (e *edge) addsBackends(t *testing.T) bool {
 	t.Helper()
-	takes, err := e.Runtime.TakesBackends(t.Context())
+	takes, err := e.Runtime.AddsBackends(t.Context())
 	must(t, err)
 	return takes
 }
@@ -49,7 +49,7 @@ func (e *edge) takesBackends(t *testing.T) bool {
 // needBackends skips a test of what only HAProxy 3.4 and newer can.
 func needBackends(t *testing.T, e *edge) {
 	t.Helper()
-	if !e.takesBackends(t) {
+	if !e.addsBackends(t) {
 		t.Skip("this HAProxy takes no backends while it runs")
 	}
 }
@@ -64,7 +64,7 @@ func (e *edge) backends(t *testing.T) []string {
 // awaitNoBackend waits until HAProxy has given the backend up, if it does.
 func (e *edge) awaitNoBackend(t *testing.T, name string) {
 	t.Helper()
-	if !e.takesBackends(t) {
+	if !e.addsBackends(t) {
 		return
 	}
 	eventually(t, "backend "+name+" is deleted", func() error {

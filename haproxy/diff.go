@@ -25,9 +25,9 @@ type Running struct {
 	// add, by backend: a name that is not an address.
 	Unmanaged map[string][]string
 
-	// TakesBackends tells that the process takes whole backends while it runs. The
-	// rest is of meaning only then.
-	TakesBackends bool
+	// AddsBackends says that the process adds and deletes backends at run time. The
+	// fields below have a meaning only then.
+	AddsBackends bool
 	// Unpublished are backends of Loaded that HAProxy leads no request to.
 	Unpublished map[string]bool
 	// Refused are backends that HAProxy did not take or give up at runtime, with

@@ -227,7 +227,7 @@ func (d *Differ) sameRunning(have Running) bool {
 		have.Loaded.equalButLists(&before.Loaded) &&
 		equal(have.Certificates, before.Certificates) &&
 		equalMaps(have.Unmanaged, before.Unmanaged) &&
-		have.TakesBackends == before.TakesBackends &&
+		have.AddsBackends == before.AddsBackends &&
 		equalMaps(have.Unpublished, before.Unpublished) &&
 		equalMaps(have.Refused, before.Refused)
 }

@@ -230,7 +230,7 @@ func (w *differWalk) servers() []haproxy.Server {
 
 // observe reads everything back from a HAProxy that has loaded s.
 func (w *differWalk) observe(s haproxy.State) {
-	have := haproxy.Running{TakesBackends: w.takes, Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
+	have := haproxy.Running{AddsBackends: w.takes, Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
 	for _, b := range s.Backends.All() {
 		if list := w.have.Servers[b.Name]; list != nil {
 			have.Servers[b.Name] = slices.Clone(list)

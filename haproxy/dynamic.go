@@ -99,7 +99,7 @@ func (s State) WithBackends(add []*Backend, gone map[string]bool) State {
 }
 
 // atRuntime reports whether light backends come and go while the process runs.
-func (r Running) atRuntime() bool { return r.TakesBackends && r.Loaded.RuntimeBackends }
+func (r Running) atRuntime() bool { return r.AddsBackends && r.Loaded.RuntimeBackends }
 
 // diffBackends plans the backends that the process has yet to take or is to lead
 // requests to again. It returns what is loaded then.

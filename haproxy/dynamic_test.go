@@ -15,7 +15,7 @@ import (
 func light(s haproxy.State, change func(*haproxy.Running), observed ...string) haproxy.Running {
 	s.RuntimeBackends = true
 	have := running(s, observed...)
-	have.Loaded, have.TakesBackends = s.Structure(), true
+	have.Loaded, have.AddsBackends = s.Structure(), true
 	if change != nil {
 		change(&have)
 	}
@@ -58,7 +58,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 			r.Loaded.RuntimeBackends = false
 		}), state("a 1", "b 2"), []string{"reload: backend b is new"}},
 		{"a HAProxy that takes none needs a reload", light(state("a 1"), func(r *haproxy.Running) {
-			r.TakesBackends = false
+			r.AddsBackends = false
 		}), state("a 1", "b 2"), []string{"reload: backend b is new"}},
 		{"a route goes to a new backend before the old one's servers leave", light(state("a 1"), nil), moved, []string{
 			"new backend b", "add b/10.0.0.2:80 ready", "publish b", "map routes */a/=b|2", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
@@ -83,7 +83,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 		}), state("a 1", "b 2"), []string{"add b/10.0.0.2:80 ready", "publish b"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.want.RuntimeBackends = row.have.TakesBackends
+			row.want.RuntimeBackends = row.have.AddsBackends
 			if diff := cmp.Diff(row.plan, tell(haproxy.Diff(row.have, row.want))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}

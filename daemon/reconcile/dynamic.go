@@ -57,7 +57,7 @@ func (r *Reconciler) adoptAdded(p runtime.Process) {
 // observeAllBackends finds out which of the loaded backends the process still has, and
 // which of them are published.
 func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Session) error {
-	if !r.have.TakesBackends {
+	if !r.have.AddsBackends {
 		return nil
 	}
 	published, err := session.Published(ctx, nil)
@@ -76,7 +76,7 @@ func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Se
 // observeBackends is observeAllBackends for the named backends only. No names are no
 // backends, and not all.
 func (r *Reconciler) observeBackends(ctx context.Context, session *runtime.Session, names []string) error {
-	if !r.have.TakesBackends || len(names) == 0 {
+	if !r.have.AddsBackends || len(names) == 0 {
 		return nil
 	}
 	published, err := session.Published(ctx, names)

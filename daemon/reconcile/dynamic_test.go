@@ -11,7 +11,7 @@ import (
 
 // TestNoBackendsAreNotAllOfThem: HAProxy, which is not there, is asked nothing.
 func TestNoBackendsAreNotAllOfThem(t *testing.T) {
-	r := &Reconciler{have: haproxy.Running{TakesBackends: true}}
+	r := &Reconciler{have: haproxy.Running{AddsBackends: true}}
 	if err := r.settleBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
 		t.Error(err)
 	}

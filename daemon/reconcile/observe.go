@@ -38,12 +38,12 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 	}
 	before := r.have
 	if !same {
-		takesBackends, err := session.TakesBackends(ctx)
+		addsBackends, err := session.AddsBackends(ctx)
 		if err != nil {
 			r.process.forget()
 			return err
 		}
-		r.have.TakesBackends, want.RuntimeBackends = takesBackends, takesBackends
+		r.have.AddsBackends, want.RuntimeBackends = addsBackends, addsBackends
 		r.adopt(now, want)
 	}
 	if err := r.readAll(ctx, session, want); err != nil {

@@ -33,7 +33,7 @@ func (r *Reconciler) prepare(ctx context.Context, session *runtime.Session, w Wa
 
 	// 3. Capability: after the observation, which finds out what the process can do.
 	// If HAProxy does not answer, it is that of the last process.
-	want.RuntimeBackends = r.have.TakesBackends
+	want.RuntimeBackends = r.have.AddsBackends
 
 	// 4. Unknown servers: before the guard, which would see a removal. If HAProxy does
 	// not answer, only the files contain these servers, and so must not change.

@@ -13,9 +13,9 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// TakesBackends asks whether the process takes whole backends while it runs, as
-// HAProxy 3.4 and newer do (management.txt "add backend").
-func (x exchanger) TakesBackends(ctx context.Context) (bool, error) {
+// AddsBackends asks whether the process adds backends at run time, as HAProxy 3.4
+// and newer do (management.txt "add backend").
+func (x exchanger) AddsBackends(ctx context.Context) (bool, error) {
 	replies, err := x.exchange(ctx, "help add backend")
 	if err != nil {
 		return false, fmt.Errorf("observe HAProxy: %w", err)
@@ -25,7 +25,7 @@ func (x exchanger) TakesBackends(ctx context.Context) (bool, error) {
 
 // Published returns which of the named backends there are, or of all if names is
 // nil, and whether requests may be led to them (management.txt "show stat",
-// "publish backend"). It is of use where HAProxy TakesBackends.
+// "publish backend"). It is of use where HAProxy AddsBackends.
 func (x exchanger) Published(ctx context.Context, names []string) (map[string]bool, error) {
 	commands := []string{showStat(anyProxy, statBackend)}
 	if names != nil {

@@ -17,7 +17,7 @@ import (
 func newLightBox(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) (box, haproxy.State) {
 	t.Helper()
 	b := newBox(t)
-	if !b.takesBackends(t) {
+	if !b.addsBackends(t) {
 		t.Skip("this HAProxy takes no backends while it runs")
 	}
 	s := b.shop(t, change, servers...)
@@ -135,7 +135,7 @@ func TestBackendsByTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 	if err := os.Remove(b.Admin); err != nil {
 		t.Fatal(err)
 	}
-	if !b.takesBackends(t) {
+	if !b.addsBackends(t) {
 		t.Error("it does not take backends any more")
 	}
 	more := like(s.Backends.At(0), "more", pod)
@@ -151,7 +151,7 @@ func TestBackendsByTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 func TestTakesBackendsIsAskedOfHAProxy(t *testing.T) {
 	b := newBox(t)
 	reply := b.command(t, "add backend podgate from podgate-none")
-	if takes := b.takesBackends(t); takes != strings.Contains(reply, "Cannot find default proxy") {
-		t.Errorf("TakesBackends: %v, HAProxy says %q", takes, reply)
+	if takes := b.addsBackends(t); takes != strings.Contains(reply, "Cannot find default proxy") {
+		t.Errorf("AddsBackends: %v, HAProxy says %q", takes, reply)
 	}
 }

@@ -101,10 +101,10 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 		t.Fatal(err)
 	}
 	have := haproxy.Running{Loaded: loaded.Structure(), Servers: servers, Maps: maps}
-	if !b.takesBackends(t) {
+	if !b.addsBackends(t) {
 		return have
 	}
-	have.TakesBackends, have.Unpublished = true, map[string]bool{}
+	have.AddsBackends, have.Unpublished = true, map[string]bool{}
 	published, err := b.Published(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -117,9 +117,9 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	return have
 }
 
-func (b box) takesBackends(t *testing.T) bool {
+func (b box) addsBackends(t *testing.T) bool {
 	t.Helper()
-	takes, err := b.TakesBackends(t.Context())
+	takes, err := b.AddsBackends(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

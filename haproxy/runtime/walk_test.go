@@ -128,7 +128,7 @@ func newWorld(t *testing.T, b box, seed uint64) *world {
 	t.Helper()
 	w := &world{
 		rand:  rand.New(rand.NewPCG(seed, 0)),
-		takes: b.takesBackends(t),
+		takes: b.addsBackends(t),
 		names: []string{"shop_a_80", "shop_b_80", "shop_c_80", "shop_d_80", "shop_e_80", "shop_f_80"},
 	}
 	for range 8 {
