@@ -78,14 +78,14 @@ type Termination struct {
 	CipherSuites string // of TLS 1.3, "ciphersuites"
 	ALPN         string // "h2,http/1.1"; "" for none
 	// Default is the Name of the Certificate for clients that name no host, or
-	// one that no Certificate is for; "" refuses them ("strict-sni").
+	// one that no Certificate is for; "" rejects them ("strict-sni").
 	Default      string
 	ClientCA     string // file with the authorities of client certificates, absolute; "" asks for none
 	ClientVerify Verify // of no meaning without ClientCA
 }
 
 // Verify says what becomes of a client without a certificate. One that ClientCA
-// did not issue is refused in any case.
+// did not issue is rejected in any case.
 type Verify string
 
 // The ways to verify clients (configuration.txt "verify").

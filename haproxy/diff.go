@@ -30,9 +30,9 @@ type Running struct {
 	AddsBackends bool
 	// Unpublished are backends of Loaded that HAProxy leads no request to.
 	Unpublished map[string]bool
-	// Refused are backends that HAProxy did not take or give up at runtime, with
-	// its words. Only a reload makes good for them.
-	Refused map[string]string
+	// Rejected are the backends that HAProxy did not add or delete at run time, with its
+	// reply. Only a reload adds or deletes them.
+	Rejected map[string]string
 }
 
 // Plan leads from what runs to what is wanted. Its parts are carried out in
@@ -48,7 +48,7 @@ type Plan struct {
 	Maps         []Map               // each replaces the whole map of its name
 	Leave        []ServerChange
 	// RemoveUnmanaged are the names of unmanaged servers, "backend/server", sorted.
-	RemoveUnmanaged            []string
+	RemoveUnmanaged  []string
 	OldBackends      []*Backend          // without servers
 	DropCertificates []CertificateChange // those that go
 }

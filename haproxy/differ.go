@@ -229,7 +229,7 @@ func (d *Differ) sameRunning(have Running) bool {
 		equalMaps(have.Unmanaged, before.Unmanaged) &&
 		have.AddsBackends == before.AddsBackends &&
 		equalMaps(have.Unpublished, before.Unpublished) &&
-		equalMaps(have.Refused, before.Refused)
+		equalMaps(have.Rejected, before.Rejected)
 }
 
 // sameButBackends reports whether want is what it was, but for its Backends.

@@ -212,7 +212,7 @@ func (w *differWalk) change() {
 	case 15:
 		w.have.Unpublished = map[string]bool{"b": w.one(2)}
 	case 16:
-		w.have.Refused = map[string]string{"d": "no"}
+		w.have.Rejected = map[string]string{"d": "no"}
 	case 17:
 		w.have.Unmanaged = map[string][]string{"a": {"y"}}
 	}

@@ -126,5 +126,5 @@ func (p *Plan) diffBackends(have Running, want State) State {
 // gone reports whether a backend that is not wanted can be taken out of the
 // process: nothing is left in it.
 func (r Running) gone(b *Backend) bool {
-	return r.atRuntime() && b.Light() && r.Refused[b.Name] == "" && len(r.Servers[b.Name])+len(r.Unmanaged[b.Name]) == 0
+	return r.atRuntime() && b.Light() && r.Rejected[b.Name] == "" && len(r.Servers[b.Name])+len(r.Unmanaged[b.Name]) == 0
 }

@@ -51,8 +51,8 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 		{"a stick table needs a reload", light(state("a 1"), nil), sticky, []string{"reload: backend b is new, with a stick table"}},
 		{"a TCP backend needs a reload", light(state("a 1"), nil), state("a 1", "d tcp 3"), []string{"reload: backend d is new", "reload: frontend podgate_tcp is new"}},
 		{"another policy needs a reload", light(state("a 1", "b 2"), nil), leastconn, []string{"reload: backend b changed its policy"}},
-		{"what HAProxy refused needs a reload", light(state("a 1"), func(r *haproxy.Running) {
-			r.Refused = map[string]string{"b": "no."}
+		{"what HAProxy rejected needs a reload", light(state("a 1"), func(r *haproxy.Running) {
+			r.Rejected = map[string]string{"b": "no."}
 		}), state("a 1", "b 2"), []string{"reload: backend b is new; HAProxy rejected it at run time: no."}},
 		{"a configuration that began with all backends needs a reload", light(state("a 1"), func(r *haproxy.Running) {
 			r.Loaded.RuntimeBackends = false
@@ -69,7 +69,7 @@ func TestDiffWhereHAProxyTakesBackends(t *testing.T) {
 			r.Unmanaged = map[string][]string{"b": {"web1"}}
 		}), state("a 1"), []string{"map routes */a/=a|2", "remove unmanaged server b/web1"}},
 		{"not where HAProxy keeps it", light(state("a 1", "b"), func(r *haproxy.Running) {
-			r.Refused = map[string]string{"b": "no."}
+			r.Rejected = map[string]string{"b": "no."}
 		}), state("a 1"), []string{"map routes */a/=a|2"}},
 		{"not while a route leads to it until a reload", light(state("a"), nil), func() haproxy.State {
 			s := leastconn

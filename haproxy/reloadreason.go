@@ -171,7 +171,7 @@ func (b *Backend) changeTo(w *Backend) string {
 // addsAtRuntime reports whether a backend that the process does not have can be
 // added without a reload.
 func (r Running) addsAtRuntime(b *Backend) bool {
-	return r.atRuntime() && b.Light() && r.Refused[b.Name] == "" && slices.Contains(r.Loaded.Classes, b.Policy.Class())
+	return r.atRuntime() && b.Light() && r.Rejected[b.Name] == "" && slices.Contains(r.Loaded.Classes, b.Policy.Class())
 }
 
 // whyNotAtRuntime explains addsAtRuntime, for a process that adds backends at run
@@ -180,8 +180,8 @@ func (r Running) whyNotAtRuntime(b *Backend) string {
 	switch {
 	case !r.atRuntime() || b.Policy.Mode != HTTP:
 		return ""
-	case r.Refused[b.Name] != "":
-		return "; HAProxy rejected it at run time: " + r.Refused[b.Name]
+	case r.Rejected[b.Name] != "":
+		return "; HAProxy rejected it at run time: " + r.Rejected[b.Name]
 	case b.Policy.ClientAffinity != 0 && b.Options.CAFile != "":
 		return ", with a stick table and a CA file"
 	case b.Policy.ClientAffinity != 0:

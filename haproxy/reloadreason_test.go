@@ -54,7 +54,7 @@ var reasonRows = []struct {
 	{"a new backend with both", with(func(b *haproxy.Backend) { b.Policy.ClientAffinity, b.Options.CAFile = time.Hour, "/ca.pem" }), added, "is new, with a stick table and a CA file"},
 	{"a new backend that HAProxy rejected", func(have *haproxy.Running, want *haproxy.State) {
 		with(func(*haproxy.Backend) {})(have, want)
-		have.Refused = map[string]string{"b": "no."}
+		have.Rejected = map[string]string{"b": "no."}
 	}, added, "is new; HAProxy rejected it at run time: no."},
 }
 

@@ -72,8 +72,8 @@ func (n node) set(ctx context.Context, draining bool) (answers bool, err error) 
 	switch {
 	case err != nil:
 		return false, err
-	case len(applied.Refused) > 0:
-		return false, fmt.Errorf("HAProxy has not loaded podgate's configuration (is podgate running? see podgate setup haproxy --check): %s", applied.Refused[0])
+	case len(applied.Rejected) > 0:
+		return false, fmt.Errorf("HAProxy has not loaded podgate's configuration (is podgate running? see podgate setup haproxy --check): %s", applied.Rejected[0])
 	}
 	return true, nil
 }

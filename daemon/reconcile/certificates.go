@@ -92,12 +92,12 @@ func (r *Reconciler) unwritten(plan haproxy.Plan, certificates []haproxy.Certifi
 // certificates that HAProxy rejected are restored, and files that it no longer uses
 // are removed.
 func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Applied, undo map[string][]byte) error {
-	for _, refusal := range applied.Refused {
-		c := refusal.Certificate.Certificate
-		if c.Name == "" || refusal.Certificate.Op == haproxy.DeleteCertificate {
+	for _, rejection := range applied.Rejected {
+		c := rejection.Certificate.Certificate
+		if c.Name == "" || rejection.Certificate.Op == haproxy.DeleteCertificate {
 			continue
 		}
-		r.validated.reject(c.Digest, refusal.Reply)
+		r.validated.reject(c.Digest, rejection.Reply)
 		if old := undo[c.Name]; old != nil {
 			if err := r.dir.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
 				return err

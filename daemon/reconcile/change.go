@@ -44,7 +44,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	ctx, ended := outlast(ctx, changePatience)
 	defer ended()
 	applied, err := session.Apply(ctx, plan)
-	r.countApply(AtRuntime, err != nil || len(applied.Refused) > 0)
+	r.countApply(AtRuntime, err != nil || len(applied.Rejected) > 0)
 	if err == nil {
 		err = errors.Join(r.settleBackends(ctx, session, plan, applied), r.readBack(ctx, session, plan, want))
 	}
@@ -63,7 +63,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 		r.resyncAt = r.now().Add(observeInterval) // some may have connections yet
 		r.have.Unmanaged = nil
 	}
-	return summary(r.final(applied.Refused)), nil
+	return summary(r.final(applied.Rejected)), nil
 }
 
 // changed ends the backoff, and schedules the deletes that are left.
@@ -86,14 +86,14 @@ func (r *Reconciler) reportChange(plan haproxy.Plan, result *Result, took time.D
 
 // summary is the first of what HAProxy rejected, and how many there are; nil if
 // it rejected nothing.
-func summary(refused []runtime.Refusal) error {
-	switch more := len(refused) - 1; {
+func summary(rejected []runtime.Rejection) error {
+	switch more := len(rejected) - 1; {
 	case more < 0:
 		return nil
 	case more == 0:
-		return fmt.Errorf("change HAProxy: %s", refused[0])
+		return fmt.Errorf("change HAProxy: %s", rejected[0])
 	default:
-		return fmt.Errorf("change HAProxy: %s (and %d more)", refused[0], more)
+		return fmt.Errorf("change HAProxy: %s (and %d more)", rejected[0], more)
 	}
 }
 

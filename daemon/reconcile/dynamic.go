@@ -114,17 +114,17 @@ func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Sessio
 	for _, b := range slices.Concat(plan.NewBackends, plan.OldBackends) {
 		touched = append(touched, b.Name)
 	}
-	refused := maps.Clone(r.have.Refused)
-	if refused == nil {
-		refused = map[string]string{}
+	rejected := maps.Clone(r.have.Rejected)
+	if rejected == nil {
+		rejected = map[string]string{}
 	}
-	for _, r := range applied.Refused {
+	for _, r := range applied.Rejected {
 		if slices.Contains(touched, r.Backend) {
-			refused[r.Backend] = r.Reply
+			rejected[r.Backend] = r.Reply
 		}
 	}
-	r.have.Refused = refused
-	taken := slices.DeleteFunc(slices.Clone(plan.NewBackends), func(b *haproxy.Backend) bool { return refused[b.Name] != "" })
+	r.have.Rejected = rejected
+	taken := slices.DeleteFunc(slices.Clone(plan.NewBackends), func(b *haproxy.Backend) bool { return rejected[b.Name] != "" })
 	if len(taken) > 0 {
 		r.have.Loaded = r.have.Loaded.WithBackends(taken, nil)
 	}
@@ -137,12 +137,12 @@ func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Sessio
 }
 
 // final are the rejections that no reload makes up for.
-func (r *Reconciler) final(refused []runtime.Refusal) []runtime.Refusal {
-	return slices.DeleteFunc(slices.Clone(refused), func(refusal runtime.Refusal) bool {
-		name := refusal.Backend
-		if refusal.Change.Backend != nil {
-			name = refusal.Change.Backend.Name
+func (r *Reconciler) final(rejected []runtime.Rejection) []runtime.Rejection {
+	return slices.DeleteFunc(slices.Clone(rejected), func(rejection runtime.Rejection) bool {
+		name := rejection.Backend
+		if rejection.Change.Backend != nil {
+			name = rejection.Change.Backend.Name
 		}
-		return r.have.Refused[name] != ""
+		return r.have.Rejected[name] != ""
 	})
 }

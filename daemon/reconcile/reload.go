@@ -74,7 +74,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 		return want, err
 	}
 	r.process, r.ours, r.have.Loaded = process{loaded}, true, want.Structure()
-	r.have.Refused, r.added = nil, nil
+	r.have.Rejected, r.added = nil, nil
 	r.writeAt = r.now() // servers may have changed since
 	r.writer.Reloaded()
 	session := r.runtime.Session(ctx)

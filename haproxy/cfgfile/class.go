@@ -95,7 +95,7 @@ func (d *document) addClass(p haproxy.Policy) {
 		ConnectTimeout: milliseconds(p.TimeoutConnect),
 	}
 	if p.Balance == haproxy.Source {
-		m.HashType = &models.HashType{Method: "consistent"} // the other refuses servers at runtime
+		m.HashType = &models.HashType{Method: "consistent"} // the other rejects servers at runtime
 	}
 	rules := allowSource(p)
 	if p.CheckPath != "" {

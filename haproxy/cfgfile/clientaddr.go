@@ -105,7 +105,7 @@ func (d *document) addConnectionRules(frontend string, rules []models.TCPRequest
 	}
 }
 
-// allowSource are the rules of a class that refuse all clients but some.
+// allowSource are the rules of a class that reject all clients but some.
 func allowSource(p haproxy.Policy) []string {
 	if p.AllowSource == "" {
 		return nil

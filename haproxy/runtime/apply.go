@@ -12,16 +12,16 @@ import (
 
 // Applied tells what became of a Plan.
 type Applied struct {
-	Commands int                    // sent to HAProxy, refused ones among them
+	Commands int                    // sent to HAProxy, including rejected ones
 	Pending  []haproxy.ServerChange // deletes that wait for a server's last connection
 	// Lingering are the names of backends that HAProxy is not done with yet.
 	Lingering []string
-	Refused   []Refusal
+	Rejected  []Rejection
 }
 
-// Refusal is what HAProxy did not take of a Plan, or what was not sent because
-// it would not have been one command.
-type Refusal struct {
+// Rejection is a part of a Plan that HAProxy rejected, or that was not sent because it
+// would not have been one command.
+type Rejection struct {
 	Change      haproxy.ServerChange // of no meaning where Map, Backend or Certificate is set
 	Map         string               // one of haproxy.MapNames
 	Backend     string               // name of a whole backend
@@ -30,7 +30,7 @@ type Refusal struct {
 }
 
 // String is "add shop_cart_80/10.1.2.3:8080 ready: No such backend.".
-func (r Refusal) String() string {
+func (r Rejection) String() string {
 	switch {
 	case r.Certificate.Op != "":
 		return fmt.Sprintf("%s: %s", r.Certificate, r.Reply)
@@ -42,24 +42,24 @@ func (r Refusal) String() string {
 	return fmt.Sprintf("%s: %s", r.Change, r.Reply)
 }
 
-func (a *Applied) refuse(c haproxy.ServerChange, reply string) {
-	a.Refused = append(a.Refused, Refusal{Change: c, Reply: reply})
+func (a *Applied) reject(c haproxy.ServerChange, reply string) {
+	a.Rejected = append(a.Rejected, Rejection{Change: c, Reply: reply})
 }
 
-func (a *Applied) refuseMap(name, reply string) {
-	a.Refused = append(a.Refused, Refusal{Map: name, Reply: reply})
+func (a *Applied) rejectMap(name, reply string) {
+	a.Rejected = append(a.Rejected, Rejection{Map: name, Reply: reply})
 }
 
-func (a *Applied) refuseBackend(name, reply string) {
-	a.Refused = append(a.Refused, Refusal{Backend: name, Reply: reply})
+func (a *Applied) rejectBackend(name, reply string) {
+	a.Rejected = append(a.Rejected, Rejection{Backend: name, Reply: reply})
 }
 
 // Apply carries out the parts of the plan that need no reload, in the order of
-// its fields. What HAProxy refuses is listed in Applied and stops only what depends
-// on it: no server leaves a backend that was refused a new one, and no server
-// leaves at all where a map could not be swapped, because requests may still be
-// routed there. A new backend that was refused, or was refused a server, is left to
-// a reload, and so are the parts of the plan after it.
+// its fields. What HAProxy rejects is listed in Applied and stops only what depends
+// on it: no server leaves a backend of which a new server was rejected, and no
+// server leaves at all where a map could not be swapped, because requests may still
+// be routed there. A new backend is left to a reload if it or one of its servers was
+// rejected, and so are the parts of the plan after it.
 //
 // After an error, of a socket or ErrProcessChanged, the work is part-done and
 // Applied lists what is known of it. What HAProxy shows afterwards, not what it
@@ -69,15 +69,15 @@ func (a *Applied) refuseBackend(name, reply string) {
 // does nothing.
 func (x exchanger) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error) {
 	var a Applied
-	refused, err := x.addBackends(ctx, plan.NewBackends, &a)
+	rejected, err := x.addBackends(ctx, plan.NewBackends, &a)
 	if err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	plan = withoutRefused(plan, refused)
+	plan = withoutRejected(plan, rejected)
 	if err := x.changeServers(ctx, plan.Add, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
-	plan = withoutRefused(plan, a.refuseUnfilled(plan.NewBackends))
+	plan = withoutRejected(plan, a.rejectUnfilled(plan.NewBackends))
 	if err := x.publish(ctx, plan.Publish, &a); err != nil {
 		return a, fmt.Errorf("apply to HAProxy: %w", err)
 	}
@@ -132,13 +132,13 @@ func (x exchanger) removeUnmanaged(ctx context.Context, servers []string, a *App
 	return err
 }
 
-// safeToLeave is what of leave is in no backend that was refused a server.
+// safeToLeave is what of leave is in no backend of which a server was rejected.
 func (a *Applied) safeToLeave(leave []haproxy.ServerChange) []haproxy.ServerChange {
-	refused := map[string]bool{}
-	for _, r := range a.Refused {
+	rejected := map[string]bool{}
+	for _, r := range a.Rejected {
 		if r.Change.Backend != nil {
-			refused[r.Change.Backend.Name] = true
+			rejected[r.Change.Backend.Name] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool { return refused[c.Backend.Name] })
+	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool { return rejected[c.Backend.Name] })
 }

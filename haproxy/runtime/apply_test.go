@@ -84,8 +84,8 @@ func TestNoServerLeavesABackendThatWasRefusedANewOne(t *testing.T) {
 		Add:   changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003")),
 		Leave: changes(haproxy.SetServer, &sticky, withState(haproxy.Maint, a)...),
 	})
-	if err != nil || len(applied.Refused) != 1 {
-		t.Fatalf("Refused %v, error %v", applied.Refused, err)
+	if err != nil || len(applied.Rejected) != 1 {
+		t.Fatalf("Rejected %v, error %v", applied.Rejected, err)
 	}
 	if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)
@@ -106,11 +106,11 @@ func TestNoServerLeavesWhereAMapCouldNotBeSwapped(t *testing.T) {
 	}
 	want := []string{"swap map nomap: Unknown map identifier. Please use #<id> or <file>."}
 	var got []string
-	for _, r := range applied.Refused {
+	for _, r := range applied.Rejected {
 		got = append(got, r.String())
 	}
 	if d := diff(want, got); d != "" {
-		t.Errorf("Refused (-want +got):\n%s", d)
+		t.Errorf("Rejected (-want +got):\n%s", d)
 	}
 	if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)
@@ -151,7 +151,7 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, r := range applied.Refused {
+	for _, r := range applied.Rejected {
 		got = append(got, r.String())
 	}
 	want := []string{
@@ -166,7 +166,7 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 		`set other/127.0.0.1:8009 drain: No such server.`,
 	}
 	if d := diff(want, got); d != "" {
-		t.Errorf("Refused (-want +got):\n%s", d)
+		t.Errorf("Rejected (-want +got):\n%s", d)
 	}
 	if d := diff([]haproxy.Server{a, c}, b.servers(t, "shop")); d != "" {
 		t.Errorf("Servers (-want +got):\n%s", d)

@@ -53,15 +53,15 @@ func (x exchanger) Published(ctx context.Context, names []string) (map[string]bo
 }
 
 // addBackends adds the backends, to which nothing is led yet, and returns the
-// names of those that were refused.
+// names of those that were rejected.
 func (x exchanger) addBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) (map[string]bool, error) {
-	refused := map[string]bool{}
+	rejected := map[string]bool{}
 	var commands []string
 	var asked []*haproxy.Backend
 	for _, b := range backends {
 		if err := checkWord("backend", b.Name); err != nil {
-			refused[b.Name] = true
-			a.refuseBackend(b.Name, err.Error())
+			rejected[b.Name] = true
+			a.rejectBackend(b.Name, err.Error())
 			continue
 		}
 		asked = append(asked, b)
@@ -74,11 +74,11 @@ func (x exchanger) addBackends(ctx context.Context, backends []*haproxy.Backend,
 	}
 	for i, reply := range replies {
 		if !strings.Contains(reply, "New backend registered.") {
-			refused[asked[i].Name] = true
-			a.refuseBackend(asked[i].Name, firstLine(reply))
+			rejected[asked[i].Name] = true
+			a.rejectBackend(asked[i].Name, firstLine(reply))
 		}
 	}
-	return refused, nil
+	return rejected, nil
 }
 
 // publish lets requests be led to the backends.
@@ -94,7 +94,7 @@ func (x exchanger) publish(ctx context.Context, names []string, a *Applied) erro
 	}
 	for i, reply := range replies {
 		if !strings.Contains(reply, "Backend published.") {
-			a.refuseBackend(names[i], firstLine(reply))
+			a.rejectBackend(names[i], firstLine(reply))
 		}
 	}
 	return nil
@@ -116,7 +116,7 @@ func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backe
 		switch reply := replies[2*i+1]; {
 		case strings.Contains(reply, "Backend deleted."), strings.Contains(reply, "No such backend."):
 		case strings.Contains(reply, "cannot be removed at runtime"):
-			a.refuseBackend(b.Name, firstLine(reply))
+			a.rejectBackend(b.Name, firstLine(reply))
 		default:
 			a.Lingering = append(a.Lingering, b.Name)
 		}
@@ -124,28 +124,28 @@ func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backe
 	return nil
 }
 
-// withoutRefused takes what belongs to refused backends out of the plan, and all
-// that relies on what was refused: a map could lead to it.
-func withoutRefused(plan haproxy.Plan, refused map[string]bool) haproxy.Plan {
-	if len(refused) == 0 {
+// withoutRejected takes what belongs to rejected backends out of the plan, and all
+// that relies on what was rejected: a map could lead to it.
+func withoutRejected(plan haproxy.Plan, rejected map[string]bool) haproxy.Plan {
+	if len(rejected) == 0 {
 		return plan
 	}
-	plan.Add = slices.DeleteFunc(slices.Clone(plan.Add), func(c haproxy.ServerChange) bool { return refused[c.Backend.Name] })
-	plan.Publish = slices.DeleteFunc(slices.Clone(plan.Publish), func(name string) bool { return refused[name] })
+	plan.Add = slices.DeleteFunc(slices.Clone(plan.Add), func(c haproxy.ServerChange) bool { return rejected[c.Backend.Name] })
+	plan.Publish = slices.DeleteFunc(slices.Clone(plan.Publish), func(name string) bool { return rejected[name] })
 	plan.Maps, plan.Leave, plan.OldBackends = nil, nil, nil
 	return plan
 }
 
-// refuseUnfilled refuses those of the new backends that were refused a server:
+// rejectUnfilled rejects those of the new backends of which a server was rejected:
 // what these need, as a certificate of an authority, a reload loads.
-func (a *Applied) refuseUnfilled(added []*haproxy.Backend) map[string]bool {
-	refused := map[string]bool{}
-	for _, r := range slices.Clone(a.Refused) {
+func (a *Applied) rejectUnfilled(added []*haproxy.Backend) map[string]bool {
+	rejected := map[string]bool{}
+	for _, r := range slices.Clone(a.Rejected) {
 		isNew := r.Change.Backend != nil && slices.ContainsFunc(added, func(b *haproxy.Backend) bool { return b.Name == r.Change.Backend.Name })
-		if isNew && !refused[r.Change.Backend.Name] {
-			refused[r.Change.Backend.Name] = true
-			a.refuseBackend(r.Change.Backend.Name, r.String())
+		if isNew && !rejected[r.Change.Backend.Name] {
+			rejected[r.Change.Backend.Name] = true
+			a.rejectBackend(r.Change.Backend.Name, r.String())
 		}
 	}
-	return refused
+	return rejected
 }

@@ -105,7 +105,7 @@ func TestApplyABackendThatIsRefused(t *testing.T) {
 		{"its class is not loaded", other, "", "Cannot find default proxy"},
 		{"its name is taken", like(shop, "shop", pod), "", "name is already used by other proxy"},
 		{"its name is no word", like(shop, "a b", pod), "", "contains ' ', which a command cannot"},
-		{"its server is refused", unlike, "", "add more/" + pod.Addr.String() + " ready: "},
+		{"its server is rejected", unlike, "", "add more/" + pod.Addr.String() + " ready: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a, err := b.Apply(t.Context(), haproxy.Plan{
@@ -118,9 +118,9 @@ func TestApplyABackendThatIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			last := a.Refused[len(a.Refused)-1]
+			last := a.Rejected[len(a.Rejected)-1]
 			if last.Backend != row.new.Name || !strings.Contains(last.Reply, row.reply) {
-				t.Errorf("refused %v, want backend %s with %q", a.Refused, row.new.Name, row.reply)
+				t.Errorf("rejected %v, want backend %s with %q", a.Rejected, row.new.Name, row.reply)
 			}
 			if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
 				t.Errorf("the map was swapped: %d", r.Status)

@@ -137,7 +137,7 @@ func (x exchanger) certificateName(path string) string {
 	return path
 }
 
-// changeCertificates makes the changes in their order. What HAProxy refuses is
+// changeCertificates makes the changes in their order. What HAProxy rejects is
 // told in a and stops no other.
 func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.CertificateChange, a *Applied) error {
 	if len(changes) == 0 {
@@ -161,12 +161,12 @@ func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.Cer
 		if err != nil {
 			return err
 		}
-		refusal, err := do(ctx, change.Certificate, path, linesOf(lines, path), a)
+		rejection, err := do(ctx, change.Certificate, path, linesOf(lines, path), a)
 		if err != nil {
 			return err
 		}
-		if refusal != "" {
-			a.Refused = append(a.Refused, Refusal{Certificate: change, Reply: refusal})
+		if rejection != "" {
+			a.Rejected = append(a.Rejected, Rejection{Certificate: change, Reply: rejection})
 		}
 	}
 	return nil
@@ -178,13 +178,13 @@ func linesOf(lines []crtLine, path string) []crtLine {
 }
 
 // addCertificate makes HAProxy know a certificate and serve its names.
-func (x exchanger) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+func (x exchanger) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
 	// It may be there already: of a podgate that was cut short.
 	if _, err := x.command(ctx, a, "new ssl cert "+path); err != nil {
 		return "", err
 	}
-	if refusal, err := x.renew(ctx, cert, path, lines, a); refusal != "" || err != nil {
-		return refusal, err
+	if rejection, err := x.renew(ctx, cert, path, lines, a); rejection != "" || err != nil {
+		return rejection, err
 	}
 	return x.serve(ctx, cert, path, lines, a)
 }
@@ -193,7 +193,7 @@ const success = "Success!"
 
 // renew replaces the content of a certificate, at once for every name that it
 // serves (management.txt "set ssl cert", "commit ssl cert").
-func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (refusal string, err error) {
+func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (rejection string, err error) {
 	for range 2 {
 		a.Commands++
 		reply, err := x.exchangePayload(ctx, "set ssl cert "+path, string(cert.PEM))
@@ -206,17 +206,17 @@ func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path str
 				return "", err
 			}
 		}
-		refusal = brief(reply)
+		rejection = brief(reply)
 		// Somebody may have left a transaction open, and HAProxy has room for one.
 		other := cmp.Or(ongoing(reply), path)
 		if err := checkWord("certificate", other); err != nil {
-			return refusal, nil
+			return rejection, nil
 		}
 		if _, err := x.command(ctx, a, "abort ssl cert "+other); err != nil || other == path {
-			return refusal, err
+			return rejection, err
 		}
 	}
-	return refusal, nil
+	return rejection, nil
 }
 
 // ongoing finds the certificate whose transaction is in the way of another.
@@ -231,7 +231,7 @@ func ongoing(reply string) string {
 
 // serve has a certificate serve its names: a new line first, and when that is
 // there the ones before go. One that serves none has no line.
-func (x exchanger) serve(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
+func (x exchanger) serve(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
 	list, err := x.crtListPath()
 	if err != nil {
 		return "", err
@@ -250,7 +250,7 @@ func (x exchanger) serve(ctx context.Context, cert haproxy.Certificate, path str
 	return x.deleteLines(ctx, lines, a)
 }
 
-func (x exchanger) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (refusal string, err error) {
+func (x exchanger) deleteLines(ctx context.Context, lines []crtLine, a *Applied) (rejection string, err error) {
 	list, err := x.crtListPath()
 	if err != nil {
 		return "", err
@@ -264,17 +264,17 @@ func (x exchanger) deleteLines(ctx context.Context, lines []crtLine, a *Applied)
 			return "", err
 		}
 		if !strings.Contains(reply, "deleted in crtlist") {
-			refusal = brief(reply)
+			rejection = brief(reply)
 		}
 	}
-	return refusal, nil
+	return rejection, nil
 }
 
 // deleteCertificate takes a certificate out of the crt-list and out of memory.
 // One that others use too stays there.
-func (x exchanger) deleteCertificate(ctx context.Context, _ haproxy.Certificate, path string, lines []crtLine, a *Applied) (refusal string, err error) {
-	if refusal, err := x.deleteLines(ctx, lines, a); refusal != "" || err != nil {
-		return refusal, err
+func (x exchanger) deleteCertificate(ctx context.Context, _ haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
+	if rejection, err := x.deleteLines(ctx, lines, a); rejection != "" || err != nil {
+		return rejection, err
 	}
 	_, err = x.command(ctx, a, "del ssl cert "+path)
 	return "", err

@@ -178,10 +178,10 @@ func TestACertificateThatHAProxyRefusesStopsNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(a.Refused) != 1 || a.Refused[0].Certificate.Certificate.Name != "a.pem" {
-		t.Errorf("refused: %v", a.Refused)
+	if len(a.Rejected) != 1 || a.Rejected[0].Certificate.Certificate.Name != "a.pem" {
+		t.Errorf("rejected: %v", a.Rejected)
 	}
-	for _, r := range a.Refused {
+	for _, r := range a.Rejected {
 		if strings.Contains(r.String(), "BEGIN") {
 			t.Errorf("a key is told: %s", r)
 		}

@@ -53,7 +53,7 @@ func (x exchanger) stillChecked(ctx context.Context, servers []string, a *Applie
 	for _, name := range servers {
 		backend, _, _ := strings.Cut(name, "/")
 		if checkWord("server", name) != nil {
-			continue // it is refused, or left alone
+			continue // it is rejected, or left alone
 		}
 		maint = append(maint, "set server "+name+" state maint")
 		if command := "show servers state " + backend; !slices.Contains(show, command) {

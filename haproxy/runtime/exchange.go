@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxLine bounds a line of commands well below the default tune.bufsize of
-	// 16384: HAProxy 2.6 never answers a longer one, newer versions refuse it.
+	// 16384: HAProxy 2.6 never answers a longer one, newer versions reject it.
 	maxLine = 12 << 10
 	// separator is sent before, between and after the commands of a line, and its
 	// reply separates theirs. An empty line does not: some replies contain empty

@@ -66,15 +66,15 @@ func (b box) load(t *testing.T, s haproxy.State) runtime.Process {
 	return p
 }
 
-// apply is Apply where nothing is refused.
+// apply is Apply where nothing is rejected.
 func (b box) apply(t *testing.T, p haproxy.Plan) runtime.Applied {
 	t.Helper()
 	a, err := b.Apply(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range a.Refused {
-		t.Errorf("refused: %s", r)
+	for _, r := range a.Rejected {
+		t.Errorf("rejected: %s", r)
 	}
 	return a
 }

@@ -51,14 +51,14 @@ func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) 
 // swapMap replaces the whole map at once: a new version is filled beside the
 // one that serves, read back, and committed (management.txt "prepare map", "add
 // map @<ver>", "commit map"). Entries that do not fit a line of a map are
-// refused by themselves; whatever else is refused leaves the map as it was. It
+// rejected by themselves; whatever else is rejected leaves the map as it was. It
 // reports whether the map was swapped.
 func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, error) {
 	path, err := x.mapPath(m.Name)
 	if err != nil {
 		return false, err
 	}
-	entries := a.refuseEntries(m)
+	entries := a.rejectEntries(m)
 	reply, err := x.trySwap(ctx, a, path, entries)
 	for tries := 1; err == nil && overtaken(reply) && tries < swapTries; tries++ {
 		reply, err = x.trySwap(ctx, a, path, entries)
@@ -67,7 +67,7 @@ func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool
 		return false, err
 	}
 	if reply != "" {
-		a.refuseMap(m.Name, reply)
+		a.rejectMap(m.Name, reply)
 	}
 	return reply == "", nil
 }
@@ -142,13 +142,13 @@ func (x exchanger) command(ctx context.Context, a *Applied, command string) (str
 
 func entrySize(e haproxy.MapEntry) int { return len(e.Key) + len(e.Value) + len(" \n") }
 
-// refuseEntries returns the entries of m, sorted, without those that are no
-// line of a map file, which it refuses.
-func (a *Applied) refuseEntries(m haproxy.Map) []haproxy.MapEntry {
+// rejectEntries returns the entries of m, sorted, without those that are no
+// line of a map file, which it rejects.
+func (a *Applied) rejectEntries(m haproxy.Map) []haproxy.MapEntry {
 	var entries []haproxy.MapEntry
 	for _, e := range m.Entries {
 		if err := checkEntry(e); err != nil {
-			a.refuseMap(m.Name, err.Error())
+			a.rejectMap(m.Name, err.Error())
 			continue
 		}
 		entries = append(entries, e)

@@ -94,8 +94,8 @@ func TestTwoSwapAMapAtOnce(t *testing.T) {
 			for i := range 100 {
 				m := haproxy.Map{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{{Key: fmt.Sprint("key", i), Value: fmt.Sprint("value", n)}}}
 				a, err := c.Apply(t.Context(), haproxy.Plan{Maps: []haproxy.Map{m}})
-				if err != nil || len(a.Refused) > 0 {
-					t.Errorf("%d. swap by %d: %v, %v", i+1, n, a.Refused, err)
+				if err != nil || len(a.Rejected) > 0 {
+					t.Errorf("%d. swap by %d: %v, %v", i+1, n, a.Rejected, err)
 					return
 				}
 			}

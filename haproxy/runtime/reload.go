@@ -22,7 +22,7 @@ const (
 	reloadTimeout = time.Minute
 	// stopTimeout bounds the wait for the process before to stop accepting.
 	stopTimeout = 5 * time.Second
-	// pollInterval is how often a new process, or a socket that refuses, is
+	// pollInterval is how often a new process, or a socket that rejects, is
 	// tried.
 	pollInterval = 10 * time.Millisecond
 	// watchInterval is how often it is looked whether somebody else reloaded.

@@ -87,7 +87,7 @@ func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerCh
 	for _, change := range changes {
 		o, err := newOrder(change)
 		if err != nil {
-			a.refuse(change, err.Error())
+			a.reject(change, err.Error())
 			continue
 		}
 		if size+o.cost() > maxLine {
@@ -151,11 +151,11 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 	switch c.Op {
 	case haproxy.AddServer:
 		if !strings.Contains(r.add, "New server registered.") && !exists(r.add, c.Server) {
-			a.refuse(c, r.add)
+			a.reject(c, r.add)
 			return
 		}
 		if r.key != "" {
-			a.refuse(c, r.key)
+			a.reject(c, r.key)
 			return
 		}
 	case haproxy.SetServer:
@@ -168,7 +168,7 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 	}
 	for _, reply := range r.rest {
 		if reply != "" {
-			a.refuse(c, reply)
+			a.reject(c, reply)
 			return
 		}
 	}
@@ -196,6 +196,6 @@ func (a *Applied) judgeDelete(c haproxy.ServerChange, reply string) {
 	case strings.Contains(reply, "still has connections"), strings.Contains(reply, "maintenance mode"):
 		a.Pending = append(a.Pending, c)
 	default:
-		a.refuse(c, reply)
+		a.reject(c, reply)
 	}
 }

@@ -16,7 +16,7 @@ type ServerStat struct {
 	Status      string // "UP", "DOWN", "UP 1/3", "MAINT", "DRAIN", "no check", ...
 	Check       string // result of the last health check: "L7OK", "L4CON", ...; "" without one
 	CheckCode   string // status of an HTTP check; "" for none
-	CheckInfo   string // "Connection refused"; "" for none
+	CheckInfo   string // "Connection rejected"; "" for none
 	Sessions    int    // current connections and requests
 	SinceChange time.Duration
 	Weight      int

@@ -43,7 +43,7 @@ func TestSessionAsksAndChangesOneProcess(t *testing.T) {
 	if p, err := session.Process(t.Context()); err != nil || p.Pid != before.Pid {
 		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
 	}
-	// The process that retires may refuse it; the other must not hear of it.
+	// The process that retires may reject it; the other must not hear of it.
 	if _, err := session.Apply(t.Context(), haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
 		t.Fatal(err)
 	}

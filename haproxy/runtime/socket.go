@@ -23,7 +23,7 @@ const (
 	// masterTimeout bounds one connection to the master CLI, which answers
 	// "reload" only when the new worker is ready.
 	masterTimeout = 30 * time.Second
-	// masterPatience is for how long the master CLI may refuse connections:
+	// masterPatience is for how long the master CLI may reject connections:
 	// that of 2.6 does from a reload until the configuration is loaded.
 	masterPatience = 10 * time.Second
 	// maxPayloadText bounds a command with a payload of one piece, which a
@@ -36,7 +36,7 @@ const (
 type socket struct {
 	path     string
 	timeout  time.Duration
-	patience time.Duration // with a socket that refuses connections
+	patience time.Duration // with a socket that rejects connections
 	prefix   string        // before each command; "" where all are for the one who listens
 	remedies remedies
 }
@@ -105,7 +105,7 @@ func (s socket) ask(ctx context.Context, text string) (string, error) {
 
 // askUntil is ask that does not wait for the end once it has read enough. The
 // master CLI of 3.0 and newer keeps the connection behind a command that it
-// refused, even if "quit" follows.
+// rejected, even if "quit" follows.
 func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -143,7 +143,7 @@ func (s socket) open(ctx context.Context) (*connection, error) {
 	return &connection{Conn: conn, socket: s, from: bufio.NewReaderSize(conn, 16<<10)}, nil
 }
 
-// dial connects, again and again while the socket refuses and patience lasts.
+// dial connects, again and again while the socket rejects and patience lasts.
 func (s socket) dial(ctx context.Context) (net.Conn, error) {
 	if s.patience == 0 {
 		return (&net.Dialer{}).DialContext(ctx, "unix", s.path)
