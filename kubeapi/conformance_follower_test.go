@@ -66,17 +66,6 @@ func (f *follower) awaitWithin(within time.Duration, what string, ok func(*kubea
 	return f.last
 }
 
-// awaitLists waits for n more complete lists than there have been.
-func (f *follower) awaitLists(n int) {
-	f.t.Helper()
-	select {
-	case f.last = <-f.out:
-	default:
-	}
-	all := f.last.Complete + n
-	f.await("there are more lists", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete >= all })
-}
-
 // awaitTruth waits until the last Snapshot equals a list, and returns it.
 func (f *follower) awaitTruth() *kubeapi.Snapshot {
 	f.t.Helper()

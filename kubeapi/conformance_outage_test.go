@@ -65,47 +65,6 @@ func serverStopped(t *testing.T, s *space) {
 	}
 }
 
-// etcdAway has an API server that answers with errors only.
-func etcdAway(t *testing.T, s *space) {
-	cfg := s.config()
-	cfg.ResyncInterval = 2 * time.Second
-	f := s.follow(cfg)
-	s.service("cart", nil)
-	pod := s.pod("cart-1", "cart", 8080)
-	f.await(s.endpointsAre("cart", pod+":8080"))
-	s.cluster.StopEtcd(t)
-	f.neverLoses("cart")
-	s.cluster.StartEtcd(t)
-	s.eventuallyService("pay")
-	f.awaitWithin(afterAnOutage, "the new Service", func(snapshot *kubeapi.Snapshot) bool { return len(snapshot.Services) == 2 })
-	f.awaitTruth()
-	if began, ended := len(f.logs.lines("API server unreachable")), len(f.logs.lines("API server reachable")); began > 1 || began != ended {
-		t.Errorf("logged %d times that it is unreachable and %d times that it is not, want once each at most", began, ended)
-	}
-}
-
-// eventuallyService creates a Service as soon as the API server can.
-func (s *space) eventuallyService(name string) {
-	s.t.Helper()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(afterAnOutage); ; {
-		err := s.cluster.Admin.Create(s.t.Context(), s.path("v1", "Service"), object{
-			"apiVersion": "v1", "kind": "Service",
-			"metadata": object{"name": name},
-			"spec":     object{"ports": []object{{"port": 80}}},
-		})
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatal(err)
-		}
-	}
-}
-
 // behind returns a follower on connections that stay open while the API server is
 // replaced: a frozen network shows no difference.
 func (s *space) behind(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
@@ -186,32 +145,4 @@ func etcdRestored(t *testing.T, s *space) {
 	f.await(servicesAre("cart", "new", "newer", "old"))
 	f.awaitTruth()
 	f.logged(eachResource("resource version went backwards")...)
-}
-
-// etcdCompacted has an API server without a watch cache, which asks etcd for the version
-// of the next watch, where it was compacted away.
-func etcdCompacted(t *testing.T, s *space) {
-	s.cluster.KillServer(t)
-	s.cluster.StartServer(t, "--watch-cache-sizes=services#0,endpointslices.discovery.k8s.io#0")
-	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(4 * time.Second) })
-	s.service("cart", nil)
-	pod := s.pod("cart-1", "cart", 8080)
-	f.await(s.endpointsAre("cart", pod+":8080"))
-	f.awaitTruth()
-	for range 2 {
-		lists := f.last.Complete
-		for range 5 {
-			s.podReady("cart-1", true) // a version more, of another resource
-			s.podStatus("cart-1", object{"message": fmt.Sprint(rand.Int())})
-		}
-		s.cluster.Compact(t)
-		f.await("another list", func(snapshot *kubeapi.Snapshot) bool { return snapshot.Complete > lists })
-	}
-	if got := f.logs.lines("410 Gone"); len(got) == 0 {
-		t.Errorf("there was no 410: %q", f.logs.lines(""))
-	}
-	s.service("pay", nil)
-	f.await(servicesAre("cart", "pay"))
-	f.awaitTruth()
-	f.logged()
 }

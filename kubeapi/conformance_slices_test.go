@@ -5,30 +5,12 @@
 package kubeapi_test
 
 import (
-	"bytes"
-	"io"
-	"net/http"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"podgate/kubeapi"
 )
-
-// splitByNamedPorts has pods whose port "web" has different numbers: each number has a
-// slice.
-func splitByNamedPorts(_ *testing.T, s *space) {
-	all := s.followers()
-	s.service("cart", nil)
-	old, next := s.pod("old", "cart", 8080), s.pod("next", "cart", 9090)
-	all.await(s.endpointsAre("cart", old+":8080", next+":9090"))
-	all.await("there are two slices", func(snapshot *kubeapi.Snapshot) bool {
-		return len(snapshot.Slices.Of(s.key("cart"))) == 2
-	})
-	s.remove("v1", "Pod", "old?gracePeriodSeconds=0")
-	all.await(s.endpointsAre("cart", next+":9090"))
-	all.end()
-}
 
 func terminatingPod(_ *testing.T, s *space) {
 	all := s.followers()
@@ -42,31 +24,6 @@ func terminatingPod(_ *testing.T, s *space) {
 	all.await(s.endpointsAre("cart", stays+":8080", leaves+":8080 not ready not serving terminating"))
 	s.remove("v1", "Pod", "leaves?gracePeriodSeconds=0")
 	all.await(s.endpointsAre("cart", stays+":8080"))
-	all.end()
-}
-
-// scaledToZero keeps the slice, with "endpoints": null and "ports": null.
-func scaledToZero(t *testing.T, s *space) {
-	all := s.followers()
-	s.service("cart", nil)
-	pod := s.pod("cart-1", "cart", 8080)
-	all.await(s.endpointsAre("cart", pod+":8080"))
-	s.remove("v1", "Pod", "cart-1?gracePeriodSeconds=0")
-	all.await("the slice is empty", func(snapshot *kubeapi.Snapshot) bool {
-		group := snapshot.Slices.Of(s.key("cart"))
-		return len(group) == 1 && group[0].Endpoints == nil && group[0].Ports == nil
-	})
-	body, err := s.cluster.Admin.Open(t.Context(), http.MethodGet, s.path("discovery.k8s.io/v1", "EndpointSlice"), "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	text, err := io.ReadAll(body)
-	if err != nil || !bytes.Contains(text, []byte(`"endpoints":null`)) {
-		t.Errorf("no endpoints are not null (%v):\n%s", err, text)
-	}
-	pod = s.pod("cart-2", "cart", 8081)
-	all.await(s.endpointsAre("cart", pod+":8081"))
 	all.end()
 }
 
@@ -127,41 +84,6 @@ func mirroredSlices(_ *testing.T, s *space) {
 	all.await(s.endpointsAre("outside", "192.0.2.2:8080", resting))
 	s.remove("v1", "Endpoints", "outside")
 	all.await(s.endpointsAre("outside"))
-	all.end()
-}
-
-func slicesByHand(_ *testing.T, s *space) {
-	all := s.followers()
-	s.service("cart", object{"selector": nil})
-	s.service("pay", object{"selector": nil})
-	s.slice("bare", "cart", object{"endpoints": []object{{"addresses": []string{"192.0.2.1"}}}})
-	all.await(s.endpointsAre("cart", "192.0.2.1:8080"))
-
-	s.slice("again", "cart", object{"endpoints": []object{
-		{"addresses": []string{"192.0.2.1"}, "conditions": object{"ready": false}},
-		{"addresses": []string{"192.0.2.2", "192.0.2.3"}},
-		{"addresses": []string{"192.0.2.2"}},
-		{"addresses": []string{"192.0.2.4"}, "conditions": object{"ready": false, "serving": true, "terminating": true}},
-	}})
-	s.slice("names", "cart", object{"addressType": "FQDN", "endpoints": []object{{"addresses": []string{"a.example.com"}}}})
-	s.slice("any-port", "cart", object{"ports": []object{}, "endpoints": []object{{"addresses": []string{"192.0.2.5"}}}})
-	s.slice("nobodys", "", object{
-		"metadata":  object{"name": "nobodys"},
-		"endpoints": []object{{"addresses": []string{"192.0.2.6"}}},
-	})
-	both := []string{
-		"192.0.2.1:8080", "192.0.2.1:8080 not ready not serving",
-		"192.0.2.2:8080", "192.0.2.2:8080",
-		"192.0.2.4:8080 not ready terminating",
-	}
-	all.await(s.endpointsAre("cart", both...))
-
-	label := object{"metadata": object{"labels": object{"kubernetes.io/service-name": "pay"}}}
-	s.patch("discovery.k8s.io/v1", "EndpointSlice", "bare", label)
-	all.await(s.endpointsAre("pay", "192.0.2.1:8080"))
-	all.await(s.endpointsAre("cart", both[1:]...))
-	s.patch("discovery.k8s.io/v1", "EndpointSlice", "nobodys", label)
-	all.await(s.endpointsAre("pay", "192.0.2.1:8080", "192.0.2.6:8080"))
 	all.end()
 }
 

@@ -34,13 +34,10 @@ func TestConformanceFollow(t *testing.T) {
 			name string
 			run  func(*testing.T, *space)
 		}{
-			{"slices are split by named ports", splitByNamedPorts},
 			{"a pod terminates and still answers", terminatingPod},
-			{"a Service is scaled to zero", scaledToZero},
 			{"pods that are not ready are published", publishedNotReady},
 			{"a headless Service has no ports and an ExternalName no slice", withoutPortsOrSlices},
 			{"slices are mirrored from Endpoints", mirroredSlices},
-			{"slices are made by hand", slicesByHand},
 			{"pods have an address of either family", dualStack},
 			{"a Service is deleted and created again", createdAnew},
 			{"Services leave and enter the selector that is followed", selectorThatIsFollowed},
@@ -48,7 +45,6 @@ func TestConformanceFollow(t *testing.T) {
 			{"watches time out under changes", watchTimeouts},
 			{"RBAC is withdrawn and given back", accessWithdrawn},
 			{"a token expires in mid-watch and is replaced late", tokenExpires},
-			{"too many requests are refused", tooManyRequests},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -62,11 +58,8 @@ func TestConformanceFollow(t *testing.T) {
 		run  func(*testing.T, *space)
 	}{
 		{"the API server is stopped and comes back", serverStopped},
-		{"etcd is stopped", etcdAway},
 		{"a watch goes on from a version that is too old for a new API server", tooOldForTheServer},
 		{"etcd is restored from a backup while connections stay open", etcdRestored},
-		{"etcd is compacted under a watch", etcdCompacted},                          // which leaves a server
-		{"a list's continue token expires between two pages", continueTokenExpires}, // without a watch cache
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, newSpace(t, cluster)) })
 	}

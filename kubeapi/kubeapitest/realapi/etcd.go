@@ -3,7 +3,6 @@
 package realapi
 
 import (
-	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -50,23 +49,6 @@ func (c *Cluster) Restore(t TB, backup string) {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(c.file("etcd"), os.DirFS(backup)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Compact removes all old versions from etcd, which kube-apiserver does every five minutes
-// (--etcd-compaction-interval).
-func (c *Cluster) Compact(t TB) {
-	t.Helper()
-	etcd := &Client{base: etcdURL, http: http.DefaultClient}
-	var answer struct {
-		Header struct{ Revision string }
-	}
-	if err := etcd.Do(t.Context(), http.MethodPost, "/v3/kv/range", JSON, Object{"key": "AA=="}, &answer); err != nil {
-		t.Fatal(err)
-	}
-	compaction := Object{"revision": answer.Header.Revision, "physical": true}
-	if err := etcd.Do(t.Context(), http.MethodPost, "/v3/kv/compaction", JSON, compaction, nil); err != nil {
 		t.Fatal(err)
 	}
 }
