@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -41,8 +42,8 @@ func serveMany(b *testing.B) *kubeapitest.Server {
 	return s
 }
 
-// answered returns what s answers in protobuf: the start of it, where n is not 0.
-func answered(b *testing.B, s http.Handler, query string, n int) []byte {
+// answered returns the answer of s to accept: its first n bytes, or all of it if n is 0.
+func answered(b *testing.B, s http.Handler, accept, query string, n int64) []byte {
 	b.Helper()
 	server := httptest.NewServer(s)
 	defer server.Close()
@@ -50,41 +51,58 @@ func answered(b *testing.B, s http.Handler, query string, n int) []byte {
 	if err != nil {
 		b.Fatal(err)
 	}
-	req.Header.Set("Accept", wire.Accept)
+	req.Header.Set("Accept", accept)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if n == 0 {
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return body
+	var from io.Reader = resp.Body
+	if n > 0 {
+		from = io.LimitReader(resp.Body, n)
 	}
-	body := make([]byte, n)
-	if _, err := io.ReadFull(resp.Body, body); err != nil {
+	body, err := io.ReadAll(from)
+	if err != nil {
 		b.Fatal(err)
 	}
 	return body
 }
 
-const protobuf = "application/vnd.kubernetes.protobuf"
+const protobuf, inJSON = "application/vnd.kubernetes.protobuf", "application/json"
 
-func readMany(b *testing.B, s http.Handler) *wire.List {
+func decode(b *testing.B, contentType string, body []byte) *wire.List {
 	b.Helper()
 	l := wire.NewList()
-	if _, err := wire.ReadPage(protobuf, bytes.NewReader(answered(b, s, "", 0)), wire.EndpointSlices, l); err != nil {
-		b.Fatal(err)
+	if _, err := wire.ReadPage(contentType, bytes.NewReader(body), wire.EndpointSlices, l); err != nil || len(l.Objects) != 5000 {
+		b.Fatalf("%d slices, want 5000: %v", len(l.Objects), err)
 	}
 	return l
+}
+
+// BenchmarkDecode100kEndpoints measures one list of 100,000 endpoints in each encoding.
+// "live" is what stays in memory.
+func BenchmarkDecode100kEndpoints(b *testing.B) {
+	s := serveMany(b)
+	for _, contentType := range []string{protobuf, inJSON} {
+		body := answered(b, s, contentType, "", 0)
+		b.Run(contentType[len("application/"):], func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			var l *wire.List
+			before := liveBytes()
+			for b.Loop() {
+				l = decode(b, contentType, body)
+			}
+			b.ReportMetric(float64(liveBytes()-before)/(1<<20), "MiB-live")
+			runtime.KeepAlive(l)
+		})
+	}
 }
 
 // BenchmarkFirstSnapshot measures what the first list of 5,000 slices costs once it
 // is decoded.
 func BenchmarkFirstSnapshot(b *testing.B) {
-	l := readMany(b, serveMany(b))
+	l := decode(b, protobuf, answered(b, serveMany(b), protobuf, "", 0))
 	b.ReportAllocs()
 	for b.Loop() {
 		s := kubeapi.NewStore()
@@ -97,7 +115,7 @@ func BenchmarkFirstSnapshot(b *testing.B) {
 // endpoints: from its bytes on the wire to the next Snapshot.
 func BenchmarkEvent(b *testing.B) {
 	server := serveMany(b)
-	l := readMany(b, server)
+	l := decode(b, protobuf, answered(b, server, protobuf, "", 0))
 	s := kubeapi.NewStore()
 	s.Replace(wire.EndpointSlices, l)
 	for _, o := range l.Objects {
@@ -105,8 +123,8 @@ func BenchmarkEvent(b *testing.B) {
 		s.Put(&kubeapi.Service{Key: kubeapi.Key{Namespace: slice.Namespace, Name: slice.Service}, ResourceVersion: "1"})
 	}
 	const watch = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-	head := answered(b, server, watch, 4) // the length of the first event
-	event := answered(b, server, watch, 4+int(binary.BigEndian.Uint32(head)))
+	head := answered(b, server, protobuf, watch, 4) // the length of the first event
+	event := answered(b, server, protobuf, watch, 4+int64(binary.BigEndian.Uint32(head)))
 	b.Run("slice", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
