@@ -20,59 +20,38 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-func TestCredentialsAreReadWhenTheirFilesChange(t *testing.T) {
-	mount := func(t *testing.T, folder, content string) {
+// TestATokenIsReadWhenItChanges swaps a link on the way to the file, as Kubernetes does.
+// The other ways in which a file may change are tested in daemon/filewatch.
+func TestATokenIsReadWhenItChanges(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "token")
+	mount := func(token string) {
 		t.Helper()
-		data := filepath.Join(folder, content)
-		err := errors.Join(os.Mkdir(data, 0o700), os.WriteFile(filepath.Join(data, "token"), []byte(content), 0o600),
-			os.Symlink(content, filepath.Join(folder, "new")), os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "..data")))
-		if err != nil {
+		data := filepath.Join(folder, token)
+		if err := errors.Join(os.Mkdir(data, 0o700), os.WriteFile(filepath.Join(data, "token"), []byte(token), 0o600),
+			os.Symlink(token, file+".new"), os.Rename(file+".new", filepath.Join(folder, "..data"))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, tt := range []struct {
-		name   string
-		change func(t *testing.T, folder, content string)
-	}{
-		{"a token is written in place", func(t *testing.T, folder, content string) {
-			put(t, filepath.Join(folder, "token"), content)
-		}},
-		{"another file takes the name of the token's", func(t *testing.T, folder, content string) {
-			put(t, filepath.Join(folder, "new"), content)
-			if err := os.Rename(filepath.Join(folder, "new"), filepath.Join(folder, "token")); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"a link on the way to the token is swapped, as Kubernetes does", func(t *testing.T, folder, content string) {
-			mount(t, folder, content)
-			if content == "first" {
-				if err := os.Symlink("..data/token", filepath.Join(folder, "token")); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			api := kubeapitest.Run(t)
-			var seen sync.Map
-			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				seen.Store(r.Header.Get("Authorization"), true)
-				api.ServeHTTP(w, r)
-			}))
-			t.Cleanup(front.Close)
-			folder := t.TempDir()
-			tt.change(t, folder, "first")
-			startFollower(t, config.Kubernetes{Servers: []string{front.URL}, TokenFile: filepath.Join(folder, "token")}, nil)
-			shown := func(token string) {
-				t.Helper()
-				within(t, token+" is shown", func() bool { _, ok := seen.Load("Bearer " + token); return ok })
-			}
-			shown("first")
-			tt.change(t, folder, "second") // and no 401
-			shown("second")
-		})
+	mount("first")
+	if err := os.Symlink("..data/token", file); err != nil {
+		t.Fatal(err)
 	}
+	var seen sync.Map
+	api := kubeapitest.Run(t)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.Store(r.Header.Get("Authorization"), true)
+		api.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	startFollower(t, config.Kubernetes{Servers: []string{front.URL}, TokenFile: file}, nil)
+	shown := func(token string) {
+		t.Helper()
+		within(t, token+" is sent", func() bool { _, ok := seen.Load("Bearer " + token); return ok })
+	}
+	shown("first")
+	mount("second") // and no 401
+	shown("second")
 }
 
 func TestAKubeconfigIsReadWhenItChanges(t *testing.T) {

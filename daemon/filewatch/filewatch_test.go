@@ -3,7 +3,6 @@
 package filewatch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,106 +16,95 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const never = time.Hour
+// folder is where a test changes files.
+type folder struct {
+	t    *testing.T
+	path string
+}
+
+func newFolder(t *testing.T) folder { return folder{t, t.TempDir()} }
+
+func (f folder) at(name string) string { return filepath.Join(f.path, name) }
+
+func (f folder) must(errs ...error) {
+	f.t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// write writes in place.
+func (f folder) write(name, text string) {
+	f.t.Helper()
+	f.must(os.MkdirAll(filepath.Dir(f.at(name)), 0o755), os.WriteFile(f.at(name), []byte(text), 0o644))
+}
+
+func (f folder) rename(from, to string)   { f.t.Helper(); f.must(os.Rename(f.at(from), f.at(to))) }
+func (f folder) link(target, name string) { f.t.Helper(); f.must(os.Symlink(target, f.at(name))) }
 
 func TestWaitReturnsAfterAChange(t *testing.T) {
+	file := func(f folder) { f.write("podgate.toml", "old") }
 	for _, tt := range []struct {
-		name   string
-		setup  func(t *testing.T, folder string) (path string)
-		change func(t *testing.T, folder string)
+		name, path    string
+		setup, change func(folder)
 	}{
-		{
-			name:   "a file written in place",
-			setup:  plainFile,
-			change: func(t *testing.T, folder string) { write(t, filepath.Join(folder, "podgate.toml"), "new") },
-		},
-		{
-			name:  "a new file renamed over the old one, as editors do",
-			setup: plainFile,
-			change: func(t *testing.T, folder string) {
-				write(t, filepath.Join(folder, "podgate.toml~"), "new")
-				rename(t, filepath.Join(folder, "podgate.toml~"), filepath.Join(folder, "podgate.toml"))
-			},
-		},
-		{
-			name:   "a file that was missing",
-			setup:  func(_ *testing.T, folder string) string { return filepath.Join(folder, "podgate.toml") },
-			change: func(t *testing.T, folder string) { write(t, filepath.Join(folder, "podgate.toml"), "new") },
-		},
-		{
-			name: "a file whose folder was missing too",
-			setup: func(_ *testing.T, folder string) string {
-				return filepath.Join(folder, "etc", "podgate", "podgate.toml")
-			},
-			change: func(t *testing.T, folder string) {
-				write(t, filepath.Join(folder, "etc", "podgate", "podgate.toml"), "new")
-			},
-		},
-		{
-			name: "a link beside the file swapped, as Kubernetes-style mounts do",
-			setup: func(t *testing.T, folder string) string {
-				write(t, filepath.Join(folder, "..2026_1", "podgate.toml"), "old")
-				link(t, "..2026_1", filepath.Join(folder, "..data"))
-				link(t, "..data/podgate.toml", filepath.Join(folder, "podgate.toml"))
-				return filepath.Join(folder, "podgate.toml")
-			},
-			change: func(t *testing.T, folder string) {
-				write(t, filepath.Join(folder, "..2026_2", "podgate.toml"), "new")
-				link(t, "..2026_2", filepath.Join(folder, "..data_tmp"))
-				rename(t, filepath.Join(folder, "..data_tmp"), filepath.Join(folder, "..data"))
-			},
-		},
-		{
-			name: "the target of a link into another folder",
-			setup: func(t *testing.T, folder string) string {
-				write(t, filepath.Join(folder, "elsewhere", "podgate.toml"), "old")
-				write(t, filepath.Join(folder, "etc", "other"), "")
-				link(t, "../elsewhere/podgate.toml", filepath.Join(folder, "etc", "podgate.toml"))
-				return filepath.Join(folder, "etc", "podgate.toml")
-			},
-			change: func(t *testing.T, folder string) { write(t, filepath.Join(folder, "elsewhere", "podgate.toml"), "new") },
-		},
-		{
-			name: "a folder that is removed and added again",
-			setup: func(t *testing.T, folder string) string {
-				write(t, filepath.Join(folder, "etc", "podgate.toml"), "old")
-				return filepath.Join(folder, "etc", "podgate.toml")
-			},
-			change: func(t *testing.T, folder string) {
-				if err := os.RemoveAll(filepath.Join(folder, "etc")); err != nil {
-					t.Fatal(err)
-				}
-				write(t, filepath.Join(folder, "etc", "podgate.toml"), "new")
-			},
-		},
-		{
-			name: "a new file in a folder",
-			setup: func(t *testing.T, folder string) string {
-				write(t, filepath.Join(folder, "certificates", "a.pem"), "old")
-				return filepath.Join(folder, "certificates")
-			},
-			change: func(t *testing.T, folder string) { write(t, filepath.Join(folder, "certificates", "b.pem"), "new") },
-		},
+		{"a file written in place", "podgate.toml", file, func(f folder) { f.write("podgate.toml", "new") }},
+		{"a new file renamed over the old one, as editors do", "podgate.toml", file, func(f folder) {
+			f.write("podgate.toml~", "new")
+			f.rename("podgate.toml~", "podgate.toml")
+		}},
+		{"a file that was missing", "podgate.toml", func(folder) {}, file},
+		{"a file whose folders were missing", "etc/podgate/podgate.toml", func(folder) {}, func(f folder) { f.write("etc/podgate/podgate.toml", "new") }},
+		{"a link beside the file swapped, as Kubernetes-style mounts do", "podgate.toml", func(f folder) {
+			f.write("..2026_1/podgate.toml", "old")
+			f.link("..2026_1", "..data")
+			f.link("..data/podgate.toml", "podgate.toml")
+		}, func(f folder) {
+			f.write("..2026_2/podgate.toml", "new")
+			f.link("..2026_2", "..data_tmp")
+			f.rename("..data_tmp", "..data")
+		}},
+		{"the target of a link into another folder", "etc/podgate.toml", func(f folder) {
+			f.write("elsewhere/podgate.toml", "old")
+			f.write("etc/other", "")
+			f.link("../elsewhere/podgate.toml", "etc/podgate.toml")
+		}, func(f folder) { f.write("elsewhere/podgate.toml", "new") }},
+		{"a folder that is removed and added again", "etc/podgate.toml", func(f folder) { f.write("etc/podgate.toml", "old") }, func(f folder) {
+			f.must(os.RemoveAll(f.at("etc")))
+			f.write("etc/podgate.toml", "new")
+		}},
+		{"a new file in a folder", "certificates", func(f folder) { f.write("certificates/a.pem", "old") }, func(f folder) { f.write("certificates/b.pem", "new") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			folder := t.TempDir()
-			path := tt.setup(t, folder)
-			w := newWatcher(t, never)
-			wait(t, w, path) // because it is watched from now on
-			tt.change(t, folder)
-			wait(t, w, path)
+			f := newFolder(t)
+			tt.setup(f)
+			w := New(slog.New(slog.NewTextHandler(failing{t}, nil)))
+			w.poll = time.Hour
+			t.Cleanup(w.Close)
+			wait(t, w, f.at(tt.path)) // because it is watched from now on
+			tt.change(f)
+			wait(t, w, f.at(tt.path))
 
-			// The Watcher goes on.
-			if info, err := os.Stat(path); err == nil && info.IsDir() {
-				path = filepath.Join(path, "b.pem")
+			// The Watcher finds the next change, too.
+			path := tt.path
+			if path == "certificates" {
+				path = "certificates/b.pem"
 			}
-			waitUntilQuiet(t, w, path)
-			write(t, path+"~", "newer")
-			rename(t, path+"~", path)
-			wait(t, w, path)
+			waitUntilQuiet(t, w, f.at(path))
+			f.write(path+"~", "newer")
+			f.rename(path+"~", path)
+			wait(t, w, f.at(path))
 		})
 	}
+}
+
+// failing fails a test that logs.
+type failing struct{ t *testing.T }
+
+func (f failing) Write(p []byte) (int, error) {
+	f.t.Errorf("log: %s", p)
+	return len(p), nil
 }
 
 func TestWaitPollsWithoutEvents(t *testing.T) {
@@ -130,24 +118,23 @@ func TestWaitPollsWithoutEvents(t *testing.T) {
 func TestWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if w := newWatcher(t, never); w.Wait(ctx, plainFile(t, t.TempDir())) {
+	if w := (&Watcher{poll: time.Hour}); w.Wait(ctx, t.TempDir()) {
 		t.Error("got true, want false when the context has ended")
 	}
 }
 
-// TestABusyFileIsRead has a file written all the time, which would be read never
-// if each write began the wait again.
+// TestABusyFileIsRead has a file written all the time, which would never be read if
+// each write began the wait again.
 func TestABusyFileIsRead(t *testing.T) {
 	events := make(chan fsnotify.Event)
-	w := &Watcher{poll: never, events: events}
-	path := plainFile(t, t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	w := &Watcher{poll: time.Hour, events: events}
+	path := filepath.Join(t.TempDir(), "podgate.toml")
 	go func() {
-		for ctx.Err() == nil {
+		for {
 			select {
 			case events <- fsnotify.Event{Name: path}:
-			case <-ctx.Done():
+			case <-t.Context().Done():
+				return
 			}
 		}
 	}()
@@ -157,29 +144,25 @@ func TestABusyFileIsRead(t *testing.T) {
 // TestOnlyWhatCountsIsWatched has the folder above one of certificates, which may
 // be /tmp or /var/log, count for nothing but that folder.
 func TestOnlyWhatCountsIsWatched(t *testing.T) {
-	dir := t.TempDir()
-	at := func(elems ...string) string { return filepath.Join(append([]string{dir}, elems...)...) }
-	write(t, at("archive", "linked.pem"), "")
-	write(t, at("single", "one.pem"), "")
-	write(t, at("certificates", "two.pem"), "")
-	link(t, "../archive/linked.pem", at("certificates", "linked.pem"))
-	link(t, "itself", at("itself"))
-	got := map[string]bool{}
-	targets := find([]string{at("certificates"), at("certificates", "linked.pem"), at("single", "one.pem"), at("gone", "three.pem"), at("itself")})
-	for _, name := range []string{
-		"certificates", "certificates/any.pem", "archive/linked.pem", "archive/other.pem", "single/one.pem", "single/other.pem",
-		"gone", "gone/three.pem", "itself", "other", ".",
-	} {
-		got[name] = targets.matches(at(name))
-	}
+	f := newFolder(t)
+	f.write("archive/linked.pem", "")
+	f.write("single/one.pem", "")
+	f.write("certificates/two.pem", "")
+	f.link("../archive/linked.pem", "certificates/linked.pem")
+	f.link("itself", "itself")
+	targets := find([]string{f.at("certificates"), f.at("certificates/linked.pem"), f.at("single/one.pem"), f.at("gone/three.pem"), f.at("itself")})
 	want := map[string]bool{
 		"certificates": true, "certificates/any.pem": true, "archive/linked.pem": true, "archive/other.pem": false, "single/one.pem": true, "single/other.pem": false,
 		"gone": true, "gone/three.pem": true, "itself": true, "other": false, ".": false,
 	}
+	got := map[string]bool{}
+	for name := range want {
+		got[name] = targets.matches(f.at(name))
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	folders := map[string]bool{dir: true, at("certificates"): true, at("archive"): true, at("single"): true, at("gone"): true}
+	folders := map[string]bool{f.path: true, f.at("certificates"): true, f.at("archive"): true, f.at("single"): true, f.at("gone"): true}
 	if diff := cmp.Diff(folders, targets.folders); diff != "" {
 		t.Errorf("folders that are watched (-want +got):\n%s", diff)
 	}
@@ -199,18 +182,6 @@ func BenchmarkFind1000(b *testing.B) {
 	}
 }
 
-func newWatcher(t *testing.T, poll time.Duration) *Watcher {
-	t.Helper()
-	var logs bytes.Buffer
-	w := New(slog.New(slog.NewTextHandler(&logs, nil)))
-	if logs.Len() > 0 {
-		t.Fatal(logs.String())
-	}
-	w.poll = poll
-	t.Cleanup(w.Close)
-	return w
-}
-
 func wait(t *testing.T, w *Watcher, path string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -220,44 +191,12 @@ func wait(t *testing.T, w *Watcher, path string) {
 	}
 }
 
-// waitUntilQuiet waits for the rest of what was changed.
+// waitUntilQuiet waits for the last event of what was changed.
 func waitUntilQuiet(t *testing.T, w *Watcher, path string) {
 	t.Helper()
-	for {
+	for changed := true; changed; {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*settle)
-		changed := w.Wait(ctx, path)
+		changed = w.Wait(ctx, path)
 		cancel()
-		if !changed {
-			return
-		}
-	}
-}
-
-func plainFile(t *testing.T, folder string) string {
-	t.Helper()
-	path := filepath.Join(folder, "podgate.toml")
-	write(t, path, "old")
-	return path
-}
-
-// write writes in place and makes the folder where it is missing.
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func rename(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.Rename(from, to); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func link(t *testing.T, target, path string) {
-	t.Helper()
-	if err := os.Symlink(target, path); err != nil {
-		t.Fatal(err)
 	}
 }
