@@ -38,6 +38,7 @@ spec:
   clusterIP: 10.96.0.7
   sessionAffinity: ClientIP
   sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}
+  externalTrafficPolicy: Local
   ports:
   - {name: http, protocol: TCP, appProtocol: kubernetes.io/h2c, port: 80, targetPort: web, nodePort: 30080}
   - {name: odd, port: 70000}
@@ -52,6 +53,7 @@ spec:
 		ClusterIP:       "10.96.0.7",
 		Affinity:        "ClientIP",
 		AffinityTimeout: 10 * time.Minute,
+		Local:           true,
 		Ports:           []kubeapi.ServicePort{{Name: "http", Protocol: "TCP", AppProtocol: "kubernetes.io/h2c", Port: 80, NodePort: 30080}},
 	}}
 	got, err := kubeapi.Decode(strings.NewReader(text))

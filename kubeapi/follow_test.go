@@ -143,21 +143,6 @@ func TestFollowKeepsPointersOfWhatIsUnchanged(t *testing.T) {
 	}
 }
 
-func TestFollowReplacesASnapshotThatNobodyTook(t *testing.T) {
-	s := serve(t, "cart")
-	f := follow(t, watching(s))
-	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
-	setService(t, s, "pay")
-	eventually(t, "the newer Snapshot is in the channel", func() bool {
-		select {
-		case got := <-f.out:
-			return len(got.Services) == 2
-		default:
-			return false
-		}
-	})
-}
-
 func TestFollowCountsCompleteLists(t *testing.T) {
 	s := serve(t, "cart")
 	f := follow(t, polling(s))

@@ -93,13 +93,3 @@ func TestNodesThatMayNotBeListedStopNothing(t *testing.T) {
 	}
 	f.until("a node", func(s *kubeapi.Snapshot) bool { return len(s.Nodes) == 1 })
 }
-
-func TestAServicesTrafficPolicyIsRead(t *testing.T) {
-	s := serve(t)
-	if err := s.SetService(kubeapi.Service{Key: kubeapi.Key{Namespace: "shop", Name: "web"}, Local: true}); err != nil {
-		t.Fatal(err)
-	}
-	for _, accept := range []kubeapi.Config{watching(s), polling(s)} {
-		follow(t, accept).until("it is Local", func(s *kubeapi.Snapshot) bool { return len(s.Services) == 1 && s.Services[0].Local })
-	}
-}

@@ -100,18 +100,6 @@ func TestStreamedListThatDoesNotCome(t *testing.T) {
 	}
 }
 
-func TestStreamedListOfARestoredEtcdIsTold(t *testing.T) {
-	s := serveStreams(t, "cart")
-	cfg := watching(s)
-	cfg.ResyncInterval = 300 * time.Millisecond
-	f := follow(t, cfg)
-	f.untilServices("cart")
-	s.RestoreVersion(7)
-	setService(t, s, "pay")
-	f.untilServices("cart", "pay")
-	eventually(t, "two warnings", func() bool { return len(f.logs.lines("resource version went backwards")) == 2 })
-}
-
 func TestWatchThatFallsSilentIsAskedForAgain(t *testing.T) {
 	s := serve(t, "cart")
 	f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetEventTimeout(50 * time.Millisecond) })
@@ -143,20 +131,4 @@ func TestConnectionThatVanishesIsFoundByPings(t *testing.T) {
 	front.Thaw()
 	setService(t, s, "pay")
 	f.untilServices("cart", "pay")
-}
-
-func TestServerThatAcceptsAndNeverAnswers(t *testing.T) {
-	s := serve(t, "cart")
-	front := kubeapitest.RunFront(t, s.URL())
-	front.Freeze()
-	cfg := watching(s)
-	cfg.Server = "http://" + front.Addr()
-	f := follow(t, cfg, func(c *kubeapi.Client) { c.SetTimeouts(50*time.Millisecond, 50*time.Millisecond) })
-	f.noneUntil("it is told", func() bool { return len(f.logs.lines("API server unreachable")) > 0 })
-	front.Thaw()
-	f.untilServices("cart")
-	eventually(t, "its end is told", func() bool { return len(f.logs.lines("API server reachable")) == 1 })
-	if got := f.logs.lines("API server unreachable"); len(got) != 1 {
-		t.Errorf("told %d times, want once: %q", len(got), got)
-	}
 }

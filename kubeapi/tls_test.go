@@ -3,22 +3,17 @@
 package kubeapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,18 +30,6 @@ func serveTLS(t *testing.T) *kubeapitest.Server {
 	}
 	t.Cleanup(s.Stop)
 	return s
-}
-
-func TestFollowOverTLS(t *testing.T) {
-	s := serveTLS(t)
-	cfg := watching(s)
-	cfg.CAFile = filepath.Join(t.TempDir(), "ca.crt")
-	write(t, cfg.CAFile, string(s.CertificatePEM()))
-	f := follow(t, cfg)
-	f.untilServices("cart")
-	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
-	setService(t, s, "pay")
-	f.untilServices("cart", "pay")
 }
 
 func TestTLSVerification(t *testing.T) {
@@ -148,26 +131,9 @@ func TestClientCertificate(t *testing.T) {
 // selfSigned returns a client certificate that is its own CA, and its key.
 func selfSigned(t *testing.T) (cert, key []byte) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, key, err := kubeapitest.SelfSigned()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	return cert, key
 }

@@ -15,15 +15,11 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// watched returns a server with a Service cart, and who follows it by watches.
-func watched(t *testing.T, change ...func(*kubeapi.Config)) (*kubeapitest.Server, *following) {
+// watched returns a server with a Service cart, and a Client that watches it.
+func watched(t *testing.T) (*kubeapitest.Server, *following) {
 	t.Helper()
 	s := serve(t, "cart")
-	cfg := watching(s)
-	for _, c := range change {
-		c(&cfg)
-	}
-	f := follow(t, cfg)
+	f := follow(t, watching(s))
 	f.untilServices("cart")
 	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 	return s, f
@@ -269,23 +265,23 @@ func TestWatchThatWorksAgainIsToldOfAQuietCluster(t *testing.T) {
 	eventually(t, "its end is told", func() bool { return len(f.logs.lines("watch works, polling ended")) == 1 })
 }
 
-func TestWatchIsResynced(t *testing.T) {
-	_, f := watched(t, func(cfg *kubeapi.Config) { cfg.ResyncInterval = 100 * time.Millisecond })
-	f.until("a second complete list", func(s *kubeapi.Snapshot) bool { return s.Complete >= 2 })
-	f.until("a third complete list", func(s *kubeapi.Snapshot) bool { return s.Complete >= 3 })
-	if lines := f.logs.lines("level=WARN"); len(lines) > 0 {
-		t.Errorf("a resync is no trouble: %q", lines)
+func TestARestoredEtcdIsFoundByTheResync(t *testing.T) {
+	for mode, serve := range map[string]func(*testing.T, ...string) *kubeapitest.Server{"watched": serve, "streamed": serveStreams} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, "cart")
+			cfg := watching(s)
+			cfg.ResyncInterval = 300 * time.Millisecond
+			f := follow(t, cfg)
+			f.untilServices("cart")
+			s.RestoreVersion(7)
+			setService(t, s, "pay") // version 8, which a watch from 1000 and more never delivers
+			f.untilServices("cart", "pay")
+			eventually(t, "two warnings", func() bool {
+				return len(f.logs.lines(`level=WARN msg="resource version went backwards"`)) == 2
+			})
+		})
 	}
-}
-
-func TestWatchOfARestoredEtcdIsCaughtByTheResync(t *testing.T) {
-	s, f := watched(t, func(cfg *kubeapi.Config) { cfg.ResyncInterval = 300 * time.Millisecond })
-	s.RestoreVersion(7)
-	setService(t, s, "pay") // version 8, which a watch from 1000 and more never delivers
-	f.untilServices("cart", "pay")
-	eventually(t, "two warnings", func() bool {
-		return len(f.logs.lines(`level=WARN msg="resource version went backwards"`)) == 2
-	})
 }
 
 func TestWatchToldUnreadableEventOnce(t *testing.T) {

@@ -160,7 +160,7 @@ func FuzzEncodings(f *testing.F) {
 		pick := func(bit int, texts ...string) string { return texts[int(flags>>bit&1)%len(texts)] }
 		for _, o := range []map[string]any{
 			{"kind": "Service", "metadata": meta, "spec": map[string]any{
-				"clusterIP": address, "type": pick(6, "ClusterIP", name), "sessionAffinity": pick(7, "None", "ClientIP"),
+				"clusterIP": address, "type": pick(6, "ClusterIP", name), "sessionAffinity": pick(7, "None", "ClientIP"), "externalTrafficPolicy": pick(11, "Cluster", "Local"),
 				"sessionAffinityConfig": map[string]any{"clientIP": map[string]any{"timeoutSeconds": nodePort}},
 				"ports":                 []any{map[string]any{"name": port, "appProtocol": value, "protocol": pick(8, "TCP", port), "port": number, "nodePort": nodePort}},
 			}},
