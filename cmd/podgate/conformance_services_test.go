@@ -167,13 +167,13 @@ func (s *story) roll(ctx context.Context, one *service) error {
 }
 
 // reached waits until every pod has answered a request.
-func (one *service) reached(ctx context.Context, within time.Duration) error {
+func (s *service) reached(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	for _, p := range one.pods {
+	for _, p := range s.pods {
 		for p.Served() == 0 {
 			if !edgetest.Pause(ctx, 10*time.Millisecond) {
-				return fmt.Errorf("pod %s of %s at %s was not asked within %v", p.Name, one.key(), p.Addr, within)
+				return fmt.Errorf("pod %s of %s at %s was not asked within %v", p.Name, s.key(), p.Addr, within)
 			}
 		}
 	}
