@@ -236,7 +236,7 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 	wrong, _ := e.examine(t)
 	want := []string{
 		`FAIL pods: node far: 203.0.113.4:80: no route from here: dial tcp 203.0.113.4:80: connect: network is unreachable (ip route add 203.0.113.0/25 via 192.0.2.7, or upstream = "nodeport" where the pods' network is an overlay)`,
-		`FAIL pods: node walled: 198.18.0.2:80: no answer within 2s: a firewall drops the packets, or nobody knows the way back (ip route add 198.18.0.2/32 via 198.18.0.9, if its pods are routed by node, or upstream = "nodeport" where the pods' network is an overlay)`,
+		`FAIL pods: node walled: 198.18.0.2:80: no answer within 2s: a firewall drops the packets, or there is no route back to this machine (ip route add 198.18.0.2/32 via 198.18.0.9, if its pods are routed by node, or upstream = "nodeport" where the pods' network is an overlay)`,
 	}
 	if !slices.Equal(wrong, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(wrong, "\n"), strings.Join(want, "\n"))

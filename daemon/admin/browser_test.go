@@ -51,7 +51,7 @@ func troubledView(t *testing.T) *View {
 	problem := func(i int, kind compile.Kind, annotation, text string) {
 		v.Problems = append(v.Problems, Problem{Problem: compile.Problem{Kind: kind, Service: key(i), Port: "web", Key: annotation, Text: text}, Since: time.Now().Add(-time.Hour)})
 	}
-	problem(1, compile.Unhealthy, "", "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain says what each check met)")
+	problem(1, compile.Unhealthy, "", "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain shows the result of each check)")
 	problem(3, compile.NoEndpoints, "", "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)")
 	problem(4, compile.Invalid, compile.Prefix+"algorithm", `"fastest" is not one of roundrobin, leastconn, first, source, random`)
 	problem(5, compile.Conflict, compile.Prefix+"host", "a-very-long-name-of-a-host.somewhere-below.a-long-domain.example.com/with/a/long/path is taken by Service shop/svc-00001 port web, which is older")

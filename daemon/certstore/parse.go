@@ -119,7 +119,7 @@ func keyOf(text []byte) (*pem.Block, error) {
 		return b, nil
 	}
 	if encrypted {
-		return nil, errors.New("its key is encrypted, and nobody is there to type the password")
+		return nil, errors.New("its key is encrypted, and podgate has no password for it (store the key without one)")
 	}
 	return nil, errors.New("holds no private key in PEM")
 }
@@ -143,7 +143,7 @@ func strong(c *x509.Certificate) error {
 		}
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	default:
-		return fmt.Errorf("its key, or one of its chain, is of the kind %s and not RSA, ECDSA or Ed25519", c.PublicKeyAlgorithm)
+		return fmt.Errorf("its key, or one of its chain, is %s, not RSA, ECDSA or Ed25519", c.PublicKeyAlgorithm)
 	}
 	root := bytes.Equal(c.RawSubject, c.RawIssuer)
 	switch c.SignatureAlgorithm {

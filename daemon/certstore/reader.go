@@ -186,7 +186,7 @@ func (w *reading) readPair(p pair) {
 	switch {
 	case served && old.Digest == c.Digest:
 		w.certificates[name] = old
-		w.tell(p.certificate, "%v; it is served all the same, for want of another", err)
+		w.tell(p.certificate, "%v; it stays in service, because there is no newer one", err)
 	case served:
 		w.certificates[name] = old
 		w.tell(p.certificate, "%v; the one in service stays", err)

@@ -109,8 +109,8 @@ func (t *Tracker) Problems() []compile.Problem { return t.problems }
 // Problem.
 const (
 	textNoEndpoints = "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)"
-	textUnhealthy   = "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain says what each check met)"
-	textDegraded    = "some servers fail their health checks (podgate explain says which, and what each check met)"
+	textUnhealthy   = "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain shows the result of each check)"
+	textDegraded    = "some servers fail their health checks (podgate explain shows the result of each check)"
 )
 
 func shortageOf(b *haproxy.Backend, h *admin.Health) (shortage, bool) {

@@ -117,9 +117,9 @@ func (x *preflight) node(ctx context.Context, name string, servers []netip.AddrP
 		case answers:
 			x.add("pods", what+" answers", nil, "")
 		case refuses:
-			x.findings = append(x.findings, Finding{Check: "pods", OK: true, What: what + " refuses the connection, so it is reached", Help: "nobody listens there: is the pod well?"})
+			x.findings = append(x.findings, Finding{Check: "pods", OK: true, What: what + " refuses the connection, so it is reached", Help: "no process listens on this port: does the pod work?"})
 		case silent:
-			x.add("pods", what, fmt.Errorf("no answer within %s: a firewall drops the packets, or nobody knows the way back", reachTimeout), x.routeHelp(name, addr.Addr(), snapshot))
+			x.add("pods", what, fmt.Errorf("no answer within %s: a firewall drops the packets, or there is no route back to this machine", reachTimeout), x.routeHelp(name, addr.Addr(), snapshot))
 		case noRoute:
 			x.add("pods", what, fmt.Errorf("no route from here: %w", errs[i]), x.routeHelp(name, addr.Addr(), snapshot))
 		default:
