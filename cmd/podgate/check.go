@@ -19,16 +19,19 @@ import (
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check podgate.toml; needs no cluster, HAProxy or root",
-		Long: `Check podgate.toml. This needs no cluster, no running HAProxy and no root.
+		Short: "Validate podgate.toml; needs no cluster, running HAProxy or root",
+		Long: `Validate podgate.toml. This needs no cluster, no running HAProxy and no root, and
+changes nothing.
 
 Each error is printed to standard error as FILE:LINE: KEY: TEXT. If the haproxy
-binary and your own configuration files exist, "haproxy -c" checks them together
-with podgate's. Complaints about your own files are printed but do not affect the
-exit code. Neither do problems with certificates, or a missing entry for this host
-in peers.nodes: podgate runs without them. Nothing is changed.
+program and your own configuration files exist, "haproxy -c" validates these files
+together with those of podgate.
 
-Exit code: 0 if the configuration can be used, otherwise 1.`,
+Notes are printed to standard error too, but do not affect the exit code: errors in
+your own files, problems with certificates, and a host that is not listed in
+peers.nodes.
+
+Exit code: 0 if podgate can use the configuration, otherwise 1.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)

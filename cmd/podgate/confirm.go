@@ -21,18 +21,17 @@ const confirmTimeout = 30 * time.Second
 func confirmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "confirm",
-		Short: "Apply a removal that podgate is holding because it is unusually large",
-		Long: `Apply a removal that podgate is holding because it is unusually large
-(podgate.toml, [safety]), and return when podgate has released it. The command
-writes to podgate's folder: run it as root or as the user podgate. With --show it
-only prints what is held.
+		Short: "Apply the removal that podgate holds because it is unusually large",
+		Long: `Apply the removal that podgate holds because it is unusually large ([safety] in
+podgate.toml). The command returns when podgate has released the removal. It writes
+to podgate's folder: run it as root or as the user podgate.
 
-Exit code: 0 if the removal was released, or shown; 1 if no removal is held, or on
-an error.`,
+Exit code: 0 if the removal was released or, with --show, printed; 1 if no removal
+is held, or on an error.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	show := cmd.Flags().Bool("show", false, "print what is held and change nothing")
+	show := cmd.Flags().Bool("show", false, "print the removal that podgate holds, and change nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
 		if err != nil {

@@ -18,10 +18,10 @@ systemd.
 The demo runs a simulated cluster with a small shop of Services, whose pods are
 HTTP servers on loopback addresses, a real HAProxy, podgate, and clients that send
 requests all the time. Meanwhile pods are rolled, scaled and moved, and Services
-are added and removed. Everything that was started ends with the command, and its
-files are removed.
+are added and removed. When the demo ends, it stops everything that it started and
+removes its files.
 
-HAProxy is haproxy from $PATH, or the binary that $HAPROXY names.
+The HAProxy program is $HAPROXY if that is set, otherwise haproxy from $PATH.
 
 Exit code: 0 if every request was answered, otherwise 1.`,
 		Example: `  podgate demo --for 30s`,

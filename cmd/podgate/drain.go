@@ -13,14 +13,14 @@ func drainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain",
 		Short: "Take this edge node out of its load balancer",
-		Long: `Take this edge node out of its load balancer. Its health checks fail from now
-on, and HAProxy closes each connection after its answer, so that clients connect
-elsewhere. Requests in progress are completed. The node drains until podgate
-undrain, and keeps draining when HAProxy or podgate is reloaded or restarted.
-podgate need not be running.
+		Long: `Take this edge node out of its load balancer. Its health checks fail from now on,
+and HAProxy closes each connection after its next answer, so that clients connect to
+other edge nodes. Running requests continue. The drain lasts until "podgate
+undrain", also across reloads and restarts of HAProxy and podgate. The command works
+without a running podgate.
 
-Exit code: 0 if the node drains and, with --wait, its sessions have ended; 1 if it
-cannot be drained, or if sessions outlived cloud.drain_timeout.`,
+Exit code: 0 if the node drains and, with --wait, its sessions have ended; 1 if the
+node cannot be drained, or if sessions are left after cloud.drain_timeout.`,
 		Example: `  podgate drain --wait && systemctl restart haproxy && podgate undrain
   podgate drain --for 30m`,
 		Args: cobra.NoArgs,
@@ -28,7 +28,7 @@ cannot be drained, or if sessions outlived cloud.drain_timeout.`,
 	file := configFlag(cmd)
 	var o drain.Options
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "return when cloud.drain_wait has passed and all sessions have ended")
-	cmd.Flags().DurationVar(&o.For, "for", 0, "end the drain after this time; 0 drains until podgate undrain")
+	cmd.Flags().DurationVar(&o.For, "for", 0, "end the drain after this time, if podgate runs then; 0 drains until podgate undrain")
 	cmd.Flags().BoolVar(&o.UntilBoot, "until-boot", false, "end the drain when the machine boots")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := config.Load(*file)
@@ -43,8 +43,12 @@ cannot be drained, or if sessions outlived cloud.drain_timeout.`,
 func undrainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undrain",
-		Short: "End a drain: health checks pass again",
-		Args:  cobra.NoArgs,
+		Short: "Put this edge node back into its load balancer",
+		Long: `Put this edge node back into its load balancer: end its drain, so that its health
+checks pass again.
+
+Exit code: 0; 1 on an error.`,
+		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
 	ifOver := cmd.Flags().Bool("if-over", false, "end only a drain that has expired: --for has passed, or the machine has booted since --until-boot")

@@ -24,8 +24,8 @@ that it won or lost and why, and its lines in HAProxy's files.
 For a URL or a host: the frontend and the route that match, whether the request is
 redirected to https, the path that the pod receives, and the servers that may
 receive it. For https also: whether TLS is terminated or passed through, which
-certificate is shown, and whether the client needs one. The route is looked up in
-HAProxy's maps too, and a different result is reported.
+certificate HAProxy presents, and whether it requires one from the client. The route
+is also looked up in HAProxy's maps, and a different result is reported.
 
 For the address of a pod: the Services that have a server there, and its state.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command podgate keeps the HAProxy of an edge box in sync with the Services of
+// Command podgate keeps the HAProxy of an edge node in sync with the Services of
 // a Kubernetes cluster.
 package main
 
@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "podgate",
-		Short: "Keeps HAProxy on an edge box in sync with the Services of a Kubernetes cluster",
+		Short: "Keeps HAProxy on an edge node in sync with the Services of a Kubernetes cluster",
 		Long: `podgate follows the API server of a Kubernetes cluster that this machine is not
 part of. From Services, their annotations and the addresses of their pods it
 computes the frontends and backends that HAProxy should have, and applies every

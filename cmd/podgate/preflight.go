@@ -16,18 +16,19 @@ import (
 func preflightCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "preflight",
-		Short: "Try everything that podgate needs on this machine before it runs",
-		Long: `Try everything that podgate needs on this machine before it runs: the API server,
-each verb there and the Secrets that Services name, HAProxy's sockets, podgate's
-folder, certificates, the entry of this host in peers.nodes, the addresses to
-listen on, HAProxy's own configuration, and some pods of each node. Every check
-runs even if an earlier one fails. Run it as the user podgate. Nothing is changed.
+		Short: "Test everything that podgate needs on this machine, before it runs",
+		Long: `Test everything that podgate needs on this machine, before it runs: the API server,
+each verb and each Secret that Services name, HAProxy's sockets, podgate's folder,
+certificates, the entry of this host in peers.nodes, the addresses to listen on,
+your own HAProxy files, and connections to some pods of each node of the cluster.
+Every test runs, even if an earlier one fails. Nothing is changed. Run the command
+as the user podgate.
 
-A pod that refuses the connection is reachable. A pod that does not answer is
-behind a firewall, or its answer has no route back. If there is no route to the
-pod, the output says which route to add.
+A pod that refuses the connection is reachable. If a pod does not answer, a firewall
+drops the packets, or the pod has no route back. If this machine has no route to the
+pod, the output names the route to add.
 
-Exit code: 0 if every check passes, 1 if one fails, 2 if podgate.toml cannot be
+Exit code: 0 if every test passes, 1 if one fails, 2 if podgate.toml cannot be
 used.`,
 		Example: `  sudo -u podgate podgate preflight`,
 		Args:    cobra.NoArgs,

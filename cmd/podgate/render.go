@@ -17,8 +17,8 @@ func renderCommand() *cobra.Command {
 		Use:   "render",
 		Short: "Print the HAProxy configuration that podgate would write",
 		Long: `Print the HAProxy configuration that podgate would write: each file after a line
-with its name. Problems of Services are printed to standard error. Nothing is
-changed, and no HAProxy is needed.
+with its name. Without --from, the cluster is listed once. Problems of Services are
+printed to standard error. Nothing is changed, and no HAProxy is needed.
 
 Exit code: 0, even if there are Problems; 1 if nothing could be rendered.`,
 		Example: `  kubectl get services,endpointslices -A -o yaml | podgate render --from -`,
@@ -44,7 +44,7 @@ Exit code: 0, even if there are Problems; 1 if nothing could be rendered.`,
 }
 
 func fromFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("from", "", "read the cluster from a file, as kubectl get services,endpointslices,nodes -o json or -o yaml prints it; - is standard input")
+	return cmd.Flags().String("from", "", "read the cluster from this file, the output of kubectl get services,endpointslices,nodes -o json or -o yaml; - is standard input")
 }
 
 // openObjects returns nil if the cluster itself is to be listed.

@@ -26,9 +26,9 @@ func runCommand() *cobra.Command {
 		Short: "Follow the cluster and keep HAProxy in sync, until SIGTERM",
 		Long: `Follow the cluster and keep HAProxy in sync, until SIGTERM.
 
-The configuration file is re-read on SIGHUP and whenever it changes. HAProxy keeps
-serving when podgate ends, for whatever reason. On a terminal, a line shows the
-progress until HAProxy is in sync.
+podgate re-reads podgate.toml on SIGHUP and whenever the file changes. HAProxy
+continues to serve when podgate ends, whatever the reason. On a terminal, a line shows
+the progress until HAProxy is in sync.
 
 Exit code: 0 after SIGTERM, 78 if the configuration cannot be used.`,
 		Args: cobra.NoArgs,

@@ -30,29 +30,30 @@ func setupHAProxyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "haproxy",
 		Short: "Configure haproxy.service to load podgate's folder and open a master CLI",
-		Long: `Configure haproxy.service to load podgate's folder, and to open a master CLI
-through which podgate reloads it. The command writes one drop-in,
+		Long: `Configure haproxy.service to load podgate's folder and to open a master CLI, through
+which podgate reloads HAProxy. The command writes one drop-in,
 /etc/systemd/system/haproxy.service.d/podgate.conf, creates the folder if it is
-missing, and runs systemctl daemon-reload. Your own files are not changed, and
-other options in $EXTRAOPTS are kept.
+missing, and runs systemctl daemon-reload. It does not change your own files, and
+keeps the other options in $EXTRAOPTS. Running it again changes nothing.
 
-HAProxy uses the drop-in from its next restart on, which closes its connections
-once. It is restarted only with --restart, and only if it runs without the drop-in.
+HAProxy uses the drop-in after its next restart, which closes its connections once.
+The command restarts HAProxy only with --restart, and only if HAProxy runs without
+the drop-in.
 
-The command checks for conflicts before changing anything: another file that
-overrides the drop-in, an address that both podgate.toml and another process
-listen on, and complaints of "haproxy -c" about all files together. If there is a
-conflict, nothing is changed. Without podgate.toml its defaults are used. Running
-the command again changes nothing.
+Before it changes anything, the command checks for conflicts: another file that
+overrides the drop-in, an address of podgate.toml that another process listens on,
+and errors of "haproxy -c" for all files together. If there is a conflict, the
+command changes nothing. If podgate.toml does not exist, its defaults are used.
 
-Exit code: 0 if it is done or, with --check, if nothing is left to do; otherwise 1.`,
+Exit code: 0 if everything is done or, with --check, nothing is left to do; otherwise
+1.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)
-	printOnly := cmd.Flags().Bool("print", false, "print the drop-in and, to standard error, what would be done; change nothing")
-	check := cmd.Flags().Bool("check", false, "print what is left to do, and change nothing")
+	printOnly := cmd.Flags().Bool("print", false, "print the drop-in and, to standard error, the steps that are left; change nothing")
+	check := cmd.Flags().Bool("check", false, "print the steps that are left, and change nothing")
 	undo := cmd.Flags().Bool("undo", false, "remove the drop-in")
-	restart := cmd.Flags().Bool("restart", false, "restart HAProxy if that is needed, which closes its connections")
+	restart := cmd.Flags().Bool("restart", false, "restart HAProxy if necessary, which closes its connections")
 	cmd.MarkFlagsMutuallyExclusive("print", "check", "undo")
 	cmd.MarkFlagsMutuallyExclusive("print", "check", "restart")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -23,9 +23,9 @@ func statusCommand() *cobra.Command {
 		Long: `Show whether podgate is in sync, and what it serves: one screen, problems first.
 The command connects to the control socket of the running podgate.
 
-Exit code: 0 if all is well; 1 if something is wrong but nothing that was served is
-lost (a Problem of a Service, an unreachable API server); 2 if HAProxy does not
-serve what it should; 3 if podgate does not answer.`,
+Exit code: 0 if there is no problem; 1 if there is a problem, but everything that was
+served is still served (a Problem of a Service, an unreachable API server); 2 if
+HAProxy does not serve what it should; 3 if podgate does not answer.`,
 		Example: `  podgate status
   podgate status -o json | jq .count
   podgate status --history`,
@@ -34,7 +34,7 @@ serve what it should; 3 if podgate does not answer.`,
 	file := configFlag(cmd)
 	socket := socketFlag(cmd)
 	output := outputFlag(cmd)
-	history := cmd.Flags().Bool("history", false, "show what happened, the newest first")
+	history := cmd.Flags().Bool("history", false, "show all recorded changes, newest first")
 	all := cmd.Flags().Bool("all", false, "show every Service, problem and expiring certificate")
 	failsWith(cmd, exitUnknown, func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
