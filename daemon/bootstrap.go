@@ -19,9 +19,10 @@ import (
 // drainInterval is how often the drain file is read before the cluster is known.
 const drainInterval = 2 * time.Second
 
-// bootstrap does what can be done before the cluster is known. On a machine that
-// podgate never configured, it has HAProxy answer health checks, and fail them.
-// Otherwise HAProxy is left alone. It returns when the next pass is due.
+// bootstrap is the pass before the first Snapshot. If podgate has never configured this
+// machine, it loads a configuration whose health checks fail, so that the load
+// balancer gets an answer. Otherwise it leaves HAProxy alone. next is when the next
+// pass is due.
 func (d *Daemon) bootstrap(ctx context.Context, node haproxy.Node) (next time.Time) {
 	next = time.Now().Add(drainInterval)
 	want := compile.BeforeCluster(d.Config)

@@ -12,15 +12,15 @@ import (
 	"podgate/haproxy"
 )
 
-// inUse are the certificates that HAProxy serves, for operators.
+// inUse is the list of certificates that HAProxy serves, for operators.
 type inUse struct {
-	given        []haproxy.Certificate // the last that set was given
-	shown        []haproxy.Certificate // the same, without keys
-	certificates []admin.Certificate   // the same, the first to expire first
-	expiring     map[string]bool       // sources that were reported
+	given        []haproxy.Certificate // the last argument of set
+	shown        []haproxy.Certificate // the same certificates without keys
+	certificates []admin.Certificate   // the same certificates by expiry, the earliest first
+	expiring     map[string]bool       // the sources whose expiry was reported
 }
 
-// set records the certificates, and reports those that will expire soon.
+// set records the certificates, and reports those that expire soon.
 func (u *inUse) set(certificates []haproxy.Certificate, h *history.History, log *slog.Logger) {
 	if !haproxy.Same(certificates, u.given) {
 		u.given = certificates

@@ -25,38 +25,38 @@ import (
 // Daemon is one run of podgate. Its fields are set before Run and not changed
 // afterwards.
 type Daemon struct {
-	ConfigFile string         // path of podgate.toml, watched while running
-	Config     *config.Config // what it holds now
+	ConfigFile string         // path of podgate.toml, which Run watches
+	Config     *config.Config // the content of ConfigFile
 	Version    string         // for the User-Agent
 	Commit     string         // build commit, for the status and metrics
 	Log        *slog.Logger
 	Level      *slog.LevelVar   // follows log.level; nil leaves the level alone
 	Hangup     <-chan os.Signal // on a value ConfigFile is re-read; nil for never
-	// Passes receives what each pass did that changed something; nil for nobody. Run
-	// waits for the receiver, and does not close it.
+	// Passes receives the Result of each pass that changed something; nil if it is not
+	// needed. Run waits for the receiver, and does not close the channel.
 	Passes chan<- Pass
-	// Admin answers operators from what Run publishes; nil for nobody.
+	// Admin serves operators the views that Run publishes; nil for no admin server.
 	Admin *admin.Server
 
-	// What the loop asks and commands.
+	// The components that the loop calls.
 	cluster    *cluster.Follower
 	certs      *certstore.Store
 	runtime    *runtime.Client
 	reconciler *reconcile.Reconciler
 	notifier   notifier
 
-	// What the loop knows.
+	// The state of the loop.
 	snapshot   *kubeapi.Snapshot // nil before the first complete list
 	result     *compile.Result   // of snapshot
 	choice     certstore.Choice
 	status     reconcile.Status // after the last pass
-	reselected bool             // the Services of the next Snapshot are others because podgate.toml says so
-	released   bool             // those of the present Snapshot are, and no pass has seen it
+	reselected bool             // podgate.toml selects other Services, from the next Snapshot on
+	released   bool             // podgate.toml selects other Services, from the present Snapshot on; false after a pass
 	draining   bool
 	polling    health.Polling // zero is health.DefaultPolling
 	health     health.Tracker
 
-	// What the loop reports.
+	// What the loop has reported.
 	problems reported[compile.Problem]
 	unserved reported[certstore.Problem]
 	history  *history.History
@@ -147,16 +147,16 @@ func (d *Daemon) stop() {
 	d.notifier.stopping()
 	d.reconciler.Close()
 	d.status = d.reconciler.Status()
-	d.history.Add(history.Event("podgate stopped, HAProxy goes on", ""))
+	d.history.Add(history.Event("podgate stopped, HAProxy continues to serve", ""))
 	d.publish()
 	d.saveHistory()
-	d.Log.Info("stopped, HAProxy goes on")
+	d.Log.Info("stopped, HAProxy continues to serve")
 }
 
-// pass reconciles HAProxy with what the cluster and podgate.toml say now. Before the
-// first complete Snapshot it leaves HAProxy alone: "API down" must not look like "no
-// pods". Since is when the Snapshot came, zero if it is that of the pass before. It
-// returns when the next pass is due even if nothing changes.
+// pass reconciles HAProxy with the present Snapshot and podgate.toml. Before the first
+// complete Snapshot it leaves HAProxy alone, so that an API server that is down does
+// not look like a cluster without pods. since is when the Snapshot arrived; zero if an
+// earlier pass used it. next is when to call pass again although nothing changed.
 func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 	node := d.nodeState(ctx)
 	if d.snapshot == nil {
@@ -190,9 +190,8 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 	return did.Next
 }
 
-// followNodes follows Nodes once a Service needs them: podgate requests nothing that
-// it does not use. Until the first Snapshot with Nodes, the servers of that Service
-// stay as they are.
+// followNodes starts to follow Nodes when a Service needs them: podgate requests only
+// what it uses. Until the first Snapshot with Nodes, that Service keeps its servers.
 func (d *Daemon) followNodes(ctx context.Context) {
 	if d.result == nil || d.cluster.FollowsNodes() || !d.result.NeedsNodes() {
 		return
@@ -203,11 +202,11 @@ func (d *Daemon) followNodes(ctx context.Context) {
 		d.Log.Error("nodes cannot be followed", "err", err)
 		return
 	}
-	d.Log.Info("nodes are followed too, a Service is reached by node ports")
+	d.Log.Info("nodes are followed too, a Service uses node ports")
 }
 
-// rereadConfig reads podgate.toml again. If that fails, the configuration of before
-// stays in force.
+// rereadConfig re-reads podgate.toml. If that fails, the previous configuration stays
+// in force.
 func (d *Daemon) rereadConfig(ctx context.Context) {
 	next, err := config.Load(d.ConfigFile)
 	if err == nil {
@@ -216,14 +215,15 @@ func (d *Daemon) rereadConfig(ctx context.Context) {
 	if err != nil {
 		oneLine := strings.ReplaceAll(err.Error(), "\n", "; ")
 		d.configRead(oneLine)
-		d.Log.Error("configuration is refused, the old one stays in force", "file", d.ConfigFile, "err", oneLine)
+		d.Log.Error("podgate.toml is invalid, the previous version stays in force", "file", d.ConfigFile, "err", oneLine)
 		return
 	}
 	d.configRead("")
-	d.Log.Info("configuration is in force", "file", d.ConfigFile)
+	d.Log.Info("podgate.toml is in force", "file", d.ConfigFile)
 }
 
-// useConfig puts next in force. An error, about the credentials, changes nothing.
+// useConfig puts next in force. If the credentials cannot be used, it returns an error
+// and changes nothing.
 func (d *Daemon) useConfig(ctx context.Context, next *config.Config) error {
 	reselected, err := d.cluster.Follow(ctx, cluster.FromConfig(next, d.Version))
 	if err != nil {
@@ -236,7 +236,7 @@ func (d *Daemon) useConfig(ctx context.Context, next *config.Config) error {
 		d.Level.Set(next.Log.Level)
 	}
 	if keys := next.RestartNeeded(d.Config); len(keys) > 0 {
-		d.Log.Warn("some keys take hold only after a restart", "keys", keys)
+		d.Log.Warn("some keys take effect only after a restart", "keys", keys)
 	}
 	d.Config = next
 	return nil

@@ -371,7 +371,7 @@ func TestAHostileAnnotationIsAProblemOfItsServiceAlone(t *testing.T) {
 			})
 			e.service(t, "evil", nil, newPod(t, "evil-0")) // the Problem ends
 			eventually(t, name+" in "+key+" is over", func() error {
-				if ended := e.Log.String(); strings.Count(ended, "problem is gone") != strings.Count(ended, "msg=problem ") {
+				if ended := e.Log.String(); strings.Count(ended, "problem has ended") != strings.Count(ended, "msg=problem ") {
 					return fmt.Errorf("log: %s", ended)
 				}
 				return nil
@@ -489,18 +489,18 @@ func TestAPortThatIsTakenIsSetAside(t *testing.T) {
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	l := e.startLoad(t, "/cart/a")
 	e.service(t, "db", map[string]string{"tcp": fmt.Sprint(taken.Addr.Port())}, newPod(t, "db-0"))
-	e.awaitLog(t, "Service shop/db port web: set aside, what was served of it stays: listen tcp4 "+taken.Addr.String()+": bind: address already in use")
+	e.awaitLog(t, "Service shop/db port web: set aside, the last loaded version stays in service: listen tcp4 "+taken.Addr.String()+": bind: address already in use")
 	e.service(t, "new", nil, newPod(t, "new-0"))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	e.endpoints(t, "cart", newPod(t, "cart-1"))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
-	if log := e.Log.String(); strings.Contains(log, "problem is gone") || strings.Count(log, "set aside") != 1 {
+	if log := e.Log.String(); strings.Contains(log, "problem has ended") || strings.Count(log, "set aside") != 1 {
 		t.Error("it did not stay aside")
 	}
 	// What is wanted instead is tried at once.
 	e.service(t, "db", nil, newPod(t, "db-1"))
 	e.awaitAnswer(t, "any", "/db/", "200 db-1 /")
-	e.awaitLog(t, `level=INFO msg="problem is gone" service=shop/db`)
+	e.awaitLog(t, `level=INFO msg="problem has ended" service=shop/db`)
 	l.check(t)
 }
 
@@ -531,7 +531,7 @@ exec %s "$@"
 	}
 	e.service(t, "cart", map[string]string{"check-path": "/odd"}, newPod(t, "cart-1"))
 	e.service(t, "odd", map[string]string{"check-path": "/odd"}, newPod(t, "odd-0"))
-	const refused = ": set aside, what was served of it stays: check configuration: haproxy -c rejects podgate's configuration: config : parsing [podgate.cfg:7] : odd"
+	const refused = ": set aside, the last loaded version stays in service: check configuration: haproxy -c rejects podgate's configuration: config : parsing [podgate.cfg:7] : odd"
 	e.awaitLog(t, "Service shop/odd port web"+refused)
 	e.awaitLog(t, "Service shop/cart port web"+refused)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /") // with its new pod, as it was
@@ -541,7 +541,7 @@ exec %s "$@"
 	}
 	e.service(t, "late", nil, newPod(t, "late")) // another reload
 	e.awaitAnswer(t, "any", "/late/", "200 late /")
-	if log := e.Log.String(); strings.Contains(log, "problem is gone") || strings.Count(log, "set aside") != 2 {
+	if log := e.Log.String(); strings.Contains(log, "problem has ended") || strings.Count(log, "set aside") != 2 {
 		t.Error("they did not stay aside")
 	}
 	e.service(t, "odd", nil, newPod(t, "odd-1"))

@@ -10,28 +10,27 @@ import (
 )
 
 const (
-	// usualPercent is how much of what is in use may be added before it is
-	// collected, to begin with and where everything is polled: at 100,000 endpoints
-	// Go's default of 100 costs 20 MB more than this.
+	// usualPercent is GOGC at the start, and while the cluster is polled: at 100,000
+	// endpoints Go's default of 100 costs 20 MB more.
 	usualPercent = 50
-	// gcHeadroom is about how many bytes may be added instead, whatever is in use,
-	// where changes come by watches: most of what podgate holds is the cluster then,
-	// which hardly changes, and an edge box is small. At 100,000 endpoints that
-	// costs a percent of a core while pods come and go all the time.
+	// gcHeadroom is how many bytes the heap may grow between two collections while the
+	// cluster is watched. Most of the heap is the cluster then, which hardly changes,
+	// and an edge machine is small. At 100,000 endpoints this takes one percent of a
+	// core while pods are added and removed all the time.
 	gcHeadroom     = 5 << 20
 	gcLeastPercent = 15
 	gcMostPercent  = 100
-	// gcInterval is how often it is looked how much is in use.
+	// gcInterval is how often the size of the heap is measured.
 	gcInterval = 5 * time.Second
-	// gcEnough is how far the percentage must be off to be set: that stops
-	// everything for a moment.
+	// gcEnough is how much the percentage must differ to be set again, because
+	// debug.SetGCPercent stops all goroutines for a moment.
 	gcEnough = 3
 )
 
-// collector sets how memory is collected, unless $GOGC does.
+// collector sets the percentage of the garbage collector (GOGC), unless $GOGC does.
 type collector struct {
-	percent int // in force; zero where $GOGC is
-	lookAt  time.Time
+	percent   int // in force; zero if $GOGC is
+	measureAt time.Time
 }
 
 func newCollector() collector {
@@ -39,16 +38,16 @@ func newCollector() collector {
 		return collector{}
 	}
 	debug.SetGCPercent(usualPercent)
-	return collector{percent: usualPercent, lookAt: time.Now().Add(gcInterval)}
+	return collector{percent: usualPercent, measureAt: time.Now().Add(gcInterval)}
 }
 
-// tune follows how much is in use, where that is time.
+// tune adjusts the percentage to the size of the heap, once in each gcInterval.
 func (c *collector) tune(polling bool) {
 	now := time.Now()
-	if c.percent == 0 || now.Before(c.lookAt) {
+	if c.percent == 0 || now.Before(c.measureAt) {
 		return
 	}
-	c.lookAt = now.Add(gcInterval)
+	c.measureAt = now.Add(gcInterval)
 	percent := usualPercent
 	if !polling {
 		percent = gcPercent(heapInUse())
@@ -59,13 +58,12 @@ func (c *collector) tune(polling bool) {
 	}
 }
 
-// gcPercent is how much of what is in use, in bytes, may be added before it is
-// collected.
+// gcPercent is the percentage for a heap of that size in bytes.
 func gcPercent(inUse uint64) int {
 	return int(min(max(gcHeadroom*100/max(inUse, 1), gcLeastPercent), gcMostPercent))
 }
 
-// heapInUse is what the last collection found to be in use, in bytes.
+// heapInUse is the live heap after the last collection, in bytes; zero before it.
 func heapInUse() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -244,7 +244,7 @@ func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
 		watches := e.Cluster.Watches()
 		e.Set("kubernetes.poll_interval", "2s")
 		e.configure(t, "")
-		e.awaitLog(t, "configuration is in force")
+		e.awaitLog(t, "podgate.toml is in force")
 		eventually(t, "it watches again", func() error { // a list would not hold what is new
 			if got := e.Cluster.Watches() - watches; got < 2 || e.Cluster.Watching() != 2 {
 				return fmt.Errorf("%d watches more, %d are running", got, e.Cluster.Watching())

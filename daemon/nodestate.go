@@ -12,8 +12,8 @@ import (
 	"podgate/haproxy"
 )
 
-// nodeState is what load balancers may know of this node. It ends a drain that has
-// expired.
+// nodeState returns the state of this node that its health checks show. It ends a drain
+// that has expired.
 func (d *Daemon) nodeState(ctx context.Context) haproxy.Node {
 	file, draining := confdir.Dir(d.Config.HAProxy.Folder).ReadDrain()
 	if draining && file.Expired(time.Now()) {

@@ -9,24 +9,24 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notifier tells systemd how we are (sd_notify(3)); without systemd it does
-// nothing.
+// notifier reports the state of podgate to systemd (sd_notify(3)). Without systemd it
+// does nothing.
 type notifier struct {
 	log      *slog.Logger
-	last     string        // the last STATUS that was told
-	watchdog time.Duration // what systemd waits for a sign of life; zero for no watchdog
-	aliveAt  time.Time     // when we gave the last one
+	last     string        // the last STATUS that was sent
+	watchdog time.Duration // after so long without WATCHDOG=1 systemd kills podgate; zero for no watchdog
+	aliveAt  time.Time     // when the last WATCHDOG=1 was sent
 }
 
 func newNotifier(log *slog.Logger) notifier {
 	watchdog, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn("watchdog is not fed", "err", err)
+		log.Warn("watchdog is not notified", "err", err)
 	}
 	return notifier{log: log, watchdog: watchdog}
 }
 
-// ready ends the start of the unit. It does not wait for the API server: an
+// ready reports that the unit has started. It does not wait for the API server: an
 // outage at boot must not become a start loop.
 func (n *notifier) ready(status string) {
 	n.last = status
@@ -41,10 +41,9 @@ func (n *notifier) status(status string) {
 	n.send("STATUS=" + status)
 }
 
-// alive feeds the watchdog of the unit. It is for the loop alone, which calls it
-// once a pass and before each step that may take long: a loop that hangs is
-// then killed and begins anew, while HAProxy goes on. It may be called as often
-// as one likes.
+// alive notifies the watchdog of the unit. Only the loop calls it, in each pass and
+// before each step that may take long: systemd restarts podgate if the loop hangs, and
+// HAProxy continues to serve meanwhile. It limits the rate of its messages itself.
 func (n *notifier) alive() {
 	if n.watchdog == 0 || time.Since(n.aliveAt) < n.watchdog/4 {
 		return
@@ -57,6 +56,6 @@ func (n *notifier) stopping() { n.send(sd.SdNotifyStopping) }
 
 func (n *notifier) send(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
-		n.log.Debug("systemd is not told", "err", err)
+		n.log.Debug("systemd is not notified", "err", err)
 	}
 }

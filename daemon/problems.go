@@ -17,16 +17,16 @@ import (
 // reported are problems of one kind, each logged when it begins and when it ends.
 type reported[T comparable] struct {
 	conditions transition.Conditions[T]
-	since      map[T]time.Time // when each began; nil before the first set
+	since      map[T]time.Time // when each problem began; nil before the first call of set
 }
 
-// set records what is wrong now, and returns what began and what ended.
+// set records the present problems, and returns those that began and ended.
 func (r *reported[T]) set(present []T, now time.Time) (began, ended []T) {
 	began, ended = r.conditions.Set(present)
 	if r.since != nil && len(began)+len(ended) == 0 {
 		return nil, nil
 	}
-	since := make(map[T]time.Time, len(present)) // the last one was published
+	since := make(map[T]time.Time, len(present)) // the last map was published
 	for _, p := range present {
 		since[p] = now
 		if at, known := r.since[p]; known {
@@ -37,18 +37,18 @@ func (r *reported[T]) set(present []T, now time.Time) (began, ended []T) {
 	return began, ended
 }
 
-// reportProblems logs the Problems of Services that began or ended: those of the
-// cluster, what HAProxy rejected, and what its health checks found.
+// reportProblems logs which problems of Services began or ended: the problems that
+// Compile found, the backends that HAProxy rejected, and failed health checks.
 func (d *Daemon) reportProblems() {
 	problems := slices.Concat(d.result.Problems, d.health.Problems(), d.choice.Services)
 	for name, reason := range d.status.SetAside {
 		if port, ok := d.result.Service(name); ok {
-			text := fmt.Sprintf("set aside, what was served of it stays: %s", reason)
+			text := fmt.Sprintf("set aside, the last loaded version stays in service: %s", reason)
 			problems = append(problems, compile.Problem{Kind: compile.SetAside, Service: port.Service, Port: port.Label(), Text: text})
 		}
 	}
 	slices.SortFunc(problems, compile.Problem.Compare)
-	first := d.problems.since == nil // they are as old as podgate
+	first := d.problems.since == nil // the history does not repeat them at each start
 	now := time.Now()
 	began, ended := d.problems.set(problems, now)
 	if !first && len(began)+len(ended) == 0 {
@@ -60,8 +60,8 @@ func (d *Daemon) reportProblems() {
 		changes = append(changes, &admin.Change{At: now, Service: p.Service.String(), What: "problem: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
 	}
 	for _, p := range ended {
-		d.Log.Info("problem is gone", "service", p.Service, "reason", p)
-		changes = append(changes, &admin.Change{At: now, Service: p.Service.String(), What: "problem is gone: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
+		d.Log.Info("problem has ended", "service", p.Service, "reason", p)
+		changes = append(changes, &admin.Change{At: now, Service: p.Service.String(), What: "problem has ended: " + string(p.Kind), How: admin.NotApplied, Why: p.String()})
 	}
 	d.publishProblems(problems)
 	if !first {
@@ -82,8 +82,8 @@ func (d *Daemon) reportCertificates() {
 		changes = append(changes, history.Event("certificate problem", p.String()))
 	}
 	for _, p := range ended {
-		d.Log.Info("certificate problem is gone", "file", p.File, "reason", p.Text)
-		changes = append(changes, history.Event("certificate problem is gone", p.String()))
+		d.Log.Info("certificate problem has ended", "file", p.File, "reason", p.Text)
+		changes = append(changes, history.Event("certificate problem has ended", p.String()))
 	}
 	d.history.AddSome(changes, "%d more certificate problems began or ended")
 }

@@ -13,13 +13,13 @@ import (
 	"podgate/daemon/history"
 )
 
-// viewState is what a published View needs and outlives a pass.
+// viewState is the part of a View that outlives a pass.
 type viewState struct {
 	started     time.Time
 	inSync      bool
 	inSyncSince time.Time // when inSync became so
-	configError string    // of podgate.toml as it is now, in one line; "" if it is in force
-	configSince time.Time // when configError became so
+	configError string    // why podgate.toml is not in force, in one line; "" if it is
+	configSince time.Time // when configError changed
 	problems    []admin.Problem
 }
 
@@ -34,7 +34,8 @@ func (d *Daemon) startPublishing() {
 	d.history.Add(history.Event("podgate "+d.Version+" started", ""))
 }
 
-// configRead records that podgate.toml was read, and what is wrong with it.
+// configRead records that podgate.toml was re-read, and why it is not in force; wrong is
+// "" if it is.
 func (d *Daemon) configRead(wrong string) {
 	what := "podgate.toml is in force"
 	if wrong != "" {
@@ -47,7 +48,7 @@ func (d *Daemon) configRead(wrong string) {
 	d.history.Add(history.Event(what, wrong))
 }
 
-// publish hands the present state to the admin server.
+// publish gives the admin server a View of the present state.
 func (d *Daemon) publish() {
 	d.history.SetConditions(d.cluster.Client().Status().Conditions)
 	d.inUse.set(d.status.Certificates, d.history, d.Log)
@@ -69,9 +70,9 @@ func (d *Daemon) publish() {
 	})
 }
 
-// publishProblems has the next View hold problems, which are sorted.
+// publishProblems sets the problems of the next View; they are sorted.
 func (d *Daemon) publishProblems(problems []compile.Problem) {
-	d.view.problems = make([]admin.Problem, len(problems)) // the last View has the old ones
+	d.view.problems = make([]admin.Problem, len(problems)) // the last View keeps the old slice
 	for i, p := range problems {
 		d.view.problems[i] = admin.Problem{Problem: p, Since: d.problems.since[p]}
 	}
@@ -88,12 +89,12 @@ func certificateProblems(since map[certstore.Problem]time.Time) []admin.Certific
 	return all
 }
 
-// saveHistory writes the last changes. The admin server has reported earlier errors.
+// saveHistory writes the history. The admin server logs the errors of earlier writes.
 func (d *Daemon) saveHistory() {
 	if d.Admin == nil {
 		return
 	}
 	if err := d.Admin.SaveHistory(); err != nil {
-		d.Log.Debug("history is not kept", "err", err)
+		d.Log.Debug("history is not saved", "err", err)
 	}
 }

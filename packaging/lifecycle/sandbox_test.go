@@ -178,7 +178,7 @@ users:
 func (c *cluster) configure(t *testing.T, config string) {
 	t.Helper()
 	inForce := func() int {
-		return strings.Count(output("journalctl", "--unit=podgate", "--output=cat"), `msg="configuration is in force"`)
+		return strings.Count(output("journalctl", "--unit=podgate", "--output=cat"), `msg="podgate.toml is in force"`)
 	}
 	before := inForce()
 	c.api.Misbehave(kubeapitest.RequireToken(""))
