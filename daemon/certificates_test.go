@@ -242,7 +242,7 @@ func TestABrokenCertificateStaysOutAndTheOneInServiceStays(t *testing.T) {
 		{"another's key", "private key does not match public key", append(bytes.Clone(crt), key...)},
 		{"its end has come", "expired on 20", haproxytest.CertificateUntil(t, time.Now().Add(-time.Hour), "shop.test")},
 		{"it is for later", "is not valid before 20", haproxytest.CertificateUntil(t, time.Now().Add(72*time.Hour), "shop.test")},
-		{"too long", "more than the 14336 that HAProxy takes", append(bytes.Clone(good), bytes.Repeat(crt, 30)...)},
+		{"too long", "more than the 14336 that HAProxy accepts", append(bytes.Clone(good), bytes.Repeat(crt, 30)...)},
 		{"a key that is cut", "holds no private key in PEM", append(bytes.Clone(crt), key[:len(key)/2]...)},
 		{"a key that is no key", "failed to parse private key", append(bytes.Clone(crt), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("no key at all, but none of yours either")})...)},
 	} {

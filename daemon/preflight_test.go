@@ -117,7 +117,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			ends.put(t, "lone.pem", crt)
 			ends.setHTTPS(t, `client_ca = "/nonexistent/ca.pem"`)
 		}, []string{
-			"FAIL certificates: /nonexistent/ca.pem: is not there; what needs these authorities is not served",
+			"FAIL certificates: /nonexistent/ca.pem: does not exist; frontends and ports that require these CA certificates are not served",
 			"/lone.pem: holds no private key in PEM; it is not served",
 		}},
 		{"a HAProxy that is none of its peers", func(t *testing.T, e *edge) {

@@ -79,7 +79,7 @@ FILE:4: default: unknown section (did you mean "defaults"?)
 FILE:2: expected value but found "https" instead
 `, 1},
 		{"a certificate that cannot be served is told and does not count", smallest + "[https]\nbind = [\":8443\"]\ncertificates = [\"/nonexistent\"]\n",
-			"note: certificate /nonexistent: is not there; what is served of it stays\n", 0},
+			"note: certificate /nonexistent: does not exist; its certificates in service stay\n", 0},
 		{"a host that is none of its peers is told and does not count", smallest + "[peers]\nnodes = [" + nodes(6) + "]\n",
 			"note: peers.nodes: on this host: \"HOST\" is not one of no-1, no-2, no-3, no-4, 2 more; stick tables are not shared (unless -L or localpeer gives HAProxy one of these names)\n", 0},
 		{"one that is among them is not told", smallest + "[peers]\nnodes = [\"" + hostname(t) + "=10.0.0.1:10024\", " + nodes(1) + "]\n", "", 0},

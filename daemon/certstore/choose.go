@@ -3,6 +3,7 @@
 package certstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,18 +11,18 @@ import (
 	"podgate/haproxy"
 )
 
-// choose says which of the certificates serves which names: of two for the same
-// name, with keys of the same kind, the one that was issued last. Those that
-// serve none and are not the default one, by Name, are left out and told. The
-// certificates, by Name, are not changed.
+// choose sets which certificate serves which names: of two for the same name, with
+// keys of the same algorithm, the one that was issued last. It skips and reports a
+// certificate that serves no name, unless its Name is fallback, the default one. It
+// does not change all, which is sorted by Name.
 func choose(all []haproxy.Certificate, fallback string) ([]haproxy.Certificate, []Problem) {
-	type seat struct{ name, algorithm string }
-	winner := map[seat]int{}
+	type key struct{ name, algorithm string }
+	winner := map[key]int{}
 	for i, c := range all {
 		for _, name := range c.Names {
-			s := seat{name, c.Algorithm}
-			if j, taken := winner[s]; !taken || newer(c, all[j]) {
-				winner[s] = i
+			k := key{name, c.Algorithm}
+			if j, taken := winner[k]; !taken || newer(c, all[j]) {
+				winner[k] = i
 			}
 		}
 	}
@@ -29,38 +30,29 @@ func choose(all []haproxy.Certificate, fallback string) ([]haproxy.Certificate, 
 	var problems []Problem
 	for i, c := range all {
 		c.Serves = nil
-		lost := map[string]bool{}
+		var others []string // the sources that serve its names
 		for _, name := range c.Names {
-			if j := winner[seat{name, c.Algorithm}]; j == i {
+			if j := winner[key{name, c.Algorithm}]; j == i {
 				c.Serves = append(c.Serves, name)
 			} else {
-				lost[all[j].Source] = true
+				others = append(others, all[j].Source)
 			}
 		}
 		switch {
 		case len(c.Serves) > 0 || c.Name == fallback:
 			chosen = append(chosen, c)
 		case len(c.Names) == 0:
-			problems = append(problems, Problem{c.Source, "is for no host name; it is not served"})
+			problems = append(problems, Problem{c.Source, "has no host name; it is not served"})
 		default:
-			var by []string
-			for source := range lost {
-				by = append(by, source)
-			}
-			slices.Sort(by)
-			problems = append(problems, Problem{c.Source, fmt.Sprintf("all its names are served by %s, issued later; it is not served", strings.Join(by, ", "))})
+			slices.Sort(others)
+			others = slices.Compact(others)
+			problems = append(problems, Problem{c.Source, fmt.Sprintf("all its names are served by %s, issued later; it is not served", strings.Join(others, ", "))})
 		}
 	}
 	return chosen, problems
 }
 
-// newer reports whether a is served rather than b.
+// newer reports whether a is served instead of b.
 func newer(a, b haproxy.Certificate) bool {
-	switch {
-	case !a.NotBefore.Equal(b.NotBefore):
-		return a.NotBefore.After(b.NotBefore)
-	case !a.NotAfter.Equal(b.NotAfter):
-		return a.NotAfter.After(b.NotAfter)
-	}
-	return a.Name < b.Name
+	return cmp.Or(a.NotBefore.Compare(b.NotBefore), a.NotAfter.Compare(b.NotAfter), cmp.Compare(b.Name, a.Name)) > 0
 }

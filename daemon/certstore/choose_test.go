@@ -24,34 +24,34 @@ func TestChoose(t *testing.T) {
 		want     []string
 		problems []string
 	}{
-		{"each serves its names", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "RSA", 1, "*.b.test", "b.test")}, "",
+		{"each certificate serves its names", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "RSA", 1, "*.b.test", "b.test")}, "",
 			[]string{"a a.test", "b *.b.test b.test"}, nil},
-		{"the one issued last has a name", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test", "b.test"), certificate("b", "RSA", 2, "b.test")}, "",
+		{"of two certificates for a name, the one issued last serves it", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test", "b.test"), certificate("b", "RSA", 2, "b.test")}, "",
 			[]string{"a a.test", "b b.test"}, nil},
-		{"keys of two kinds stand side by side", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "ECDSA", 2, "a.test")}, "",
+		{"two certificates with keys of different algorithms serve one name", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "ECDSA", 2, "a.test")}, "",
 			[]string{"a a.test", "b a.test"}, nil},
-		{"one that serves nothing is told", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "RSA", 2, "a.test")}, "",
+		{"a certificate that serves no name is reported", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "RSA", 2, "a.test")}, "",
 			[]string{"b a.test"}, []string{"/c/a: all its names are served by /c/b, issued later; it is not served"}},
-		{"the default one serves all the same", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "RSA", 2, "a.test")}, "a",
+		{"the default certificate is kept without a name to serve", []haproxy.Certificate{certificate("a", "RSA", 1, "a.test"), certificate("b", "RSA", 2, "a.test")}, "a",
 			[]string{"a", "b a.test"}, nil},
-		{"one for no name is told", []haproxy.Certificate{certificate("a", "RSA", 1)}, "",
-			nil, []string{"/c/a: is for no host name; it is not served"}},
+		{"a certificate without a host name is reported", []haproxy.Certificate{certificate("a", "RSA", 1)}, "",
+			nil, []string{"/c/a: has no host name; it is not served"}},
 	} {
 		chosen, problems := choose(row.all, row.fallback)
-		var got, told []string
+		var got, reported []string
 		for _, c := range chosen {
 			got = append(got, c.String())
 		}
 		for _, p := range problems {
-			told = append(told, p.String())
+			reported = append(reported, p.String())
 		}
-		if diff := cmp.Diff([][]string{row.want, row.problems}, [][]string{got, told}); diff != "" {
+		if diff := cmp.Diff([][]string{row.want, row.problems}, [][]string{got, reported}); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.name, diff)
 		}
 	}
 }
 
-func TestFileNamesAreWordsAndTheirOwn(t *testing.T) {
+func TestFileNamesAreValidAndUnique(t *testing.T) {
 	seen := map[string]string{}
 	for _, source := range []string{
 		"/c/shop.pem", "/d/shop.pem", "/live/shop.test/fullchain.pem", "/m/tls.crt", "/c/o d\n;`.pem", "/c/..pem", "/c/ü.pem", "/c/" + strings.Repeat("x", 300) + ".pem",
@@ -62,7 +62,7 @@ func TestFileNamesAreWordsAndTheirOwn(t *testing.T) {
 		}
 		seen[name] = source
 		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || name[0] == '.' || len(name) > 200 {
-			t.Errorf("%q is called %q", source, name)
+			t.Errorf("%q has the name %q", source, name)
 		}
 	}
 }

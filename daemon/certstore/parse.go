@@ -24,20 +24,20 @@ import (
 )
 
 const (
-	// maxPEM is the longest certificate with chain and key that fits a command of
+	// maxPEM is the number of bytes of certificate, chain and key that fit a command of
 	// HAProxy before 3.4, whose default tune.bufsize is 16384.
 	maxPEM = 14 << 10
-	// minRSA is the shortest RSA key that OpenSSL takes on its security level 2,
-	// which is Debian's.
+	// minRSA is the length in bits of the shortest RSA key that OpenSSL accepts at its
+	// security level 2, Debian's default.
 	minRSA = 2048
 )
 
-// parse makes a Certificate of certificates and a key in PEM; the one that is
-// served comes first, its chain behind it in any order. Source is what it is
-// called towards people, and what its Name is made of. It serves no names yet.
-// The error says why HAProxy could not, or should not, serve it; no error
-// holds anything of the key. Of one that is sound, but not valid now or too long,
-// the Certificate is returned beside the error.
+// parse parses a certificate, its chain and its key in PEM. The certificate is first,
+// the order of its chain does not matter. Source is shown to operators, and the Name
+// is derived from it. The Certificate serves no names yet. The error is why HAProxy
+// cannot or should not serve it, and never contains a part of the key. If the
+// certificate is only expired, not valid yet or too long, parse returns both the
+// Certificate and the error of usable.
 func parse(source string, certificates, key []byte, now time.Time) (haproxy.Certificate, error) {
 	chain := blocksOf(certificates, "CERTIFICATE")
 	if len(chain) == 0 {
@@ -76,7 +76,7 @@ func parse(source string, certificates, key []byte, now time.Time) (haproxy.Cert
 	return c, usable(c, now)
 }
 
-// usable says why a certificate that is sound should not be served now.
+// usable returns why a well-formed certificate should not be served at this time.
 func usable(c haproxy.Certificate, now time.Time) error {
 	switch {
 	case now.After(c.NotAfter):
@@ -84,7 +84,7 @@ func usable(c haproxy.Certificate, now time.Time) error {
 	case now.Before(c.NotBefore):
 		return fmt.Errorf("is not valid before %s", c.NotBefore.UTC().Format(time.RFC3339))
 	case len(c.PEM) > maxPEM:
-		return fmt.Errorf("has %d bytes with its chain and key, more than the %d that HAProxy takes while it runs", len(c.PEM), maxPEM)
+		return fmt.Errorf("has %d bytes with its chain and key, more than the %d that HAProxy accepts at run time", len(c.PEM), maxPEM)
 	}
 	return nil
 }
@@ -101,7 +101,8 @@ func blocksOf(text []byte, kind string) (blocks []*pem.Block) {
 	}
 }
 
-// keyOf finds the private key in PEM text that may hold more.
+// keyOf returns the first private key in a PEM text, which may also contain
+// certificates.
 func keyOf(text []byte) (*pem.Block, error) {
 	encrypted := false
 	for {
@@ -124,16 +125,16 @@ func keyOf(text []byte) (*pem.Block, error) {
 	return nil, errors.New("holds no private key in PEM")
 }
 
-// encode writes blocks without their headers and without anything around them.
+// encode encodes blocks as PEM, without headers and without text between them.
 func encode(blocks ...*pem.Block) []byte {
 	var text bytes.Buffer
 	for _, b := range blocks {
-		_ = pem.Encode(&text, &pem.Block{Type: b.Type, Bytes: b.Bytes}) // a bytes.Buffer takes everything
+		_ = pem.Encode(&text, &pem.Block{Type: b.Type, Bytes: b.Bytes}) // writing to a bytes.Buffer does not fail
 	}
 	return text.Bytes()
 }
 
-// strong refuses what OpenSSL refuses on its security level 2: with one such
+// strong rejects what OpenSSL rejects at its security level 2: with one such
 // certificate HAProxy would not start.
 func strong(c *x509.Certificate) error {
 	switch k := c.PublicKey.(type) {
@@ -155,8 +156,8 @@ func strong(c *x509.Certificate) error {
 	return nil
 }
 
-// dnsNames are the names that clients may ask for to get the certificate, lower
-// case, sorted, each once. The common name counts where there are no others.
+// dnsNames returns the DNS names of a certificate, in lower case, sorted, each once.
+// The common name counts only if the certificate has no subject alternative name.
 func dnsNames(c *x509.Certificate) []string {
 	names := c.DNSNames
 	if len(names) == 0 && len(c.IPAddresses) == 0 {
@@ -172,11 +173,11 @@ func dnsNames(c *x509.Certificate) []string {
 	return slices.Compact(good)
 }
 
-// fileName is the Name of the Certificate of a source: readable, and of no other
-// source.
+// fileName returns the Name of the Certificate of a source. It is readable, and
+// different for every source.
 func fileName(source string) string {
 	base := path.Base(source)
-	switch base { // as certbot and Kubernetes call them, in a folder with the name
+	switch base { // the names of certbot and Kubernetes, in a folder for each certificate
 	case "fullchain.pem", "tls.crt":
 		base = path.Base(path.Dir(source))
 	}
@@ -192,7 +193,7 @@ func fileName(source string) string {
 	return fmt.Sprintf("%s-%x.pem", cmp.Or(clean[:min(len(clean), 100)], "certificate"), sum[:4])
 }
 
-// authorities are the certificates of a bundle in PEM, and nothing else of it.
+// authorities returns only the certificates of a CA bundle in PEM.
 func authorities(text []byte) ([]byte, error) {
 	blocks := blocksOf(text, "CERTIFICATE")
 	if len(blocks) == 0 {

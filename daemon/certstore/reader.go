@@ -18,148 +18,148 @@ import (
 	"podgate/haproxy"
 )
 
-// reader reads a Source again and again. It remembers what was good, so that a
-// file that breaks takes nothing out of service. It is not used concurrently.
+// reader reads a Source repeatedly. It keeps the last valid version of each
+// certificate, so that a file that becomes invalid removes nothing from service. It
+// may not be used concurrently.
 type reader struct {
-	source Source
-	now    func() time.Time
-	read   map[pair]read                  // what the files held
-	good   map[string]haproxy.Certificate // by Name: the last that could be served
-	bundle map[string]string              // file name of a bundle in service, by its path
-	last   Set
-	doubts map[string]bool // bad news that were seen once
-	began  bool
+	source  Source
+	now     func() time.Time
+	files   map[pair]parsedFile            // the files of the last Read
+	valid   map[string]haproxy.Certificate // by Name: the last valid version
+	bundles map[string]string              // by path of a CA bundle: the file name of its last valid version
+	last    Set
+	faults  map[string]bool // that the last Read found, confirmed or not
+	began   bool            // Read was called
 }
 
-// read is what two files held in one state of each; a bundle is one file, twice.
-type read struct {
-	stamps [2]stamp
-	c      haproxy.Certificate
-	text   []byte // of a bundle
-	err    error
+// parsedFile is the result of parsing two files, or one that is both.
+type parsedFile struct {
+	ids         [2]fileID
+	certificate haproxy.Certificate
+	bundle      []byte // of a CA bundle
+	err         error
 }
 
-// stamp tells one state of a file from another, but for two writes within the
-// grain of the file system's clock: young says that there may have been one.
-type stamp struct {
+// fileID identifies one state of a file. Two writes within the resolution of the file
+// system's clock may give the same fileID; recent reports that the last write is so
+// recent that another one may follow.
+type fileID struct {
 	dev, inode   uint64
 	size         int64
-	mtime, ctime int64
-	young        bool
+	mtime, ctime int64 // ctime changes with the permissions, too
+	recent       bool
 }
 
-// newReader returns a reader that has read nothing yet.
 func newReader(s Source) *reader {
-	return &reader{
-		source: s, now: time.Now,
-		read: map[pair]read{}, good: map[string]haproxy.Certificate{}, bundle: map[string]string{},
-		doubts: map[string]bool{},
-	}
+	return &reader{source: s, now: time.Now, files: map[pair]parsedFile{}, bundles: map[string]string{}}
 }
 
-// Read returns what there is now. Bad news, of a file that broke or is gone,
-// are believed when they are read twice, since writers may be at work; again
-// reports that there were some and Read should be called soon. The first time
-// all is believed.
+// Read returns what the files hold. A file that is missing or invalid counts only
+// when two Reads in a row find it so, because another program may be writing it; at
+// the first Read it counts immediately. Again reports that there is an unconfirmed
+// fault and that Read should be called again soon.
 func (r *reader) Read() (s Set, again bool) {
-	w := &reading{reader: r, set: Set{Files: &compile.TLSFiles{}, Authorities: map[string][]byte{}}, certificates: map[string]haproxy.Certificate{}, doubts: map[string]bool{}, used: map[pair]bool{}}
-	w.readCertificates()
-	w.readBundles()
-	again = !maps.Equal(w.doubts, r.doubts) && len(w.doubts) > 0
-	r.doubts, r.began = w.doubts, true
-	maps.DeleteFunc(r.read, func(p pair, _ read) bool { return !w.used[p] })
-	r.good = w.certificates
-	for _, name := range slices.Sorted(maps.Keys(w.certificates)) {
-		w.set.Certificates = append(w.set.Certificates, w.certificates[name])
+	p := &pass{
+		reader: r, set: Set{Files: &compile.TLSFiles{}, Authorities: map[string][]byte{}},
+		certificates: map[string]haproxy.Certificate{}, faults: map[string]bool{}, files: map[pair]parsedFile{},
 	}
-	slices.SortFunc(w.set.Problems, func(a, b Problem) int {
+	p.readCertificates()
+	p.readBundles()
+	again = len(p.faults) > 0 && !maps.Equal(p.faults, r.faults)
+	for _, name := range slices.Sorted(maps.Keys(p.certificates)) {
+		p.set.Certificates = append(p.set.Certificates, p.certificates[name])
+	}
+	slices.SortFunc(p.set.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Text, b.Text))
 	})
-	w.set.Problems = slices.Compact(w.set.Problems)
-	r.last = w.set
-	return w.set, again
+	p.set.Problems = slices.Compact(p.set.Problems)
+	r.files, r.valid, r.last, r.faults, r.began = p.files, p.certificates, p.set, p.faults, true
+	return p.set, again
 }
 
-// reading is one Read.
-type reading struct {
+// pass is one Read.
+type pass struct {
 	*reader
 	set          Set
-	certificates map[string]haproxy.Certificate
-	doubts       map[string]bool
-	used         map[pair]bool
+	certificates map[string]haproxy.Certificate // by Name
+	faults       map[string]bool
+	files        map[pair]parsedFile
 }
 
-// tell adds a Problem, when it is believed.
-func (w *reading) tell(file, format string, args ...any) {
-	p := Problem{file, fmt.Sprintf(format, args...)}
-	if w.believe(p.String()) {
-		w.set.Problems = append(w.set.Problems, p)
+// report adds a Problem if it is confirmed.
+func (p *pass) report(file, format string, args ...any) {
+	problem := Problem{file, fmt.Sprintf(format, args...)}
+	if p.confirmed(problem.String()) {
+		p.set.Problems = append(p.set.Problems, problem)
 	}
 }
 
-func (w *reading) believe(news string) bool {
-	w.doubts[news] = true
-	return !w.began || w.reader.doubts[news]
+// confirmed records a fault. It reports whether the fault counts: the Read before
+// found it as well, or there was no Read before.
+func (p *pass) confirmed(fault string) bool {
+	p.faults[fault] = true
+	return !p.began || p.reader.faults[fault]
 }
 
-func (w *reading) readCertificates() {
+func (p *pass) readCertificates() {
 	unread := false
-	for _, path := range w.source.paths() {
+	for _, path := range p.source.paths() {
 		pairs, err := pairsIn(path)
 		if err != nil {
 			unread = true
-			w.tell(path, "%v; what is served of it stays", readable(err))
-			w.keepBelow(path)
+			p.report(path, "%v; its certificates in service stay", shortReason(err))
+			p.keepCertificatesOf(path)
 			continue
 		}
-		for _, p := range pairs {
-			w.readPair(p)
+		for _, files := range pairs {
+			p.readCertificate(files)
 		}
 	}
-	if unread && !w.began {
-		w.keepInService()
+	if unread && !p.began {
+		p.keepInService()
 	}
-	for name, c := range w.good {
-		if _, seen := w.certificates[name]; !seen && !w.believe("gone: "+name) {
-			w.certificates[name] = c
+	for name, c := range p.valid {
+		if _, seen := p.certificates[name]; !seen && !p.confirmed("missing: "+name) {
+			p.certificates[name] = c
 		}
 	}
-	if w.source.Default != "" {
-		if name := fileName(w.source.Default); w.certificates[name].Name != "" {
-			w.set.Files.Default = name
+	if p.source.Default != "" {
+		if name := fileName(p.source.Default); p.certificates[name].Name != "" {
+			p.set.Files.Default = name
 		}
 	}
 }
 
-// keepBelow keeps what was good of a path that cannot be read now.
-func (w *reading) keepBelow(path string) {
-	for name, c := range w.good {
+// keepCertificatesOf keeps the certificates of a file or folder that cannot be read.
+func (p *pass) keepCertificatesOf(path string) {
+	for name, c := range p.valid {
 		if c.Source == path || strings.HasPrefix(c.Source, strings.TrimSuffix(path, "/")+"/") {
-			w.certificates[name] = c
+			p.certificates[name] = c
 		}
 	}
 }
 
-// keepInService keeps all that HAProxy has, where nobody knows what it is of.
-func (w *reading) keepInService() {
-	entries, err := os.ReadDir(w.source.InService)
+// keepInService keeps all certificates that HAProxy has. At the first Read, it is not
+// known which of them are those of a path that cannot be read.
+func (p *pass) keepInService() {
+	entries, err := os.ReadDir(p.source.InService)
 	if err != nil {
-		return // there is nothing
+		return // HAProxy has none
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if _, known := w.certificates[name]; known || strings.HasPrefix(name, secretPrefix) {
+		if _, known := p.certificates[name]; known || strings.HasPrefix(name, secretPrefix) {
 			continue
 		}
-		if c, ok := InService(w.source.InService, name, "in service", w.now()); ok {
-			w.certificates[name] = c
+		if c, ok := inService(p.source.InService, name, "in service", p.now()); ok {
+			p.certificates[name] = c
 		}
 	}
 }
 
-// InService returns the certificate that HAProxy has under a Name, from the
-// folder of its files; false if there is none.
-func InService(folder, name, source string, now time.Time) (haproxy.Certificate, bool) {
+// inService returns the certificate that HAProxy has under a Name, from the folder of
+// its files. It reports false if there is no valid one.
+func inService(folder, name, source string, now time.Time) (haproxy.Certificate, bool) {
 	text, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
 		return haproxy.Certificate{}, false
@@ -172,139 +172,140 @@ func InService(folder, name, source string, now time.Time) (haproxy.Certificate,
 	return c, true
 }
 
-func (w *reading) readPair(p pair) {
-	name := fileName(p.certificate)
-	c, err := w.parse(p)
+// readCertificate reads a certificate and its key. If they are invalid, the version in
+// service stays.
+func (p *pass) readCertificate(files pair) {
+	name := fileName(files.certificate)
+	c, err := p.parseCertificate(files)
 	if err == nil {
-		w.certificates[name] = c
+		p.certificates[name] = c
 		return
 	}
-	old, served := w.good[name]
-	if !served && !w.began {
-		old, served = InService(w.source.InService, name, p.certificate, w.now())
+	old, served := p.valid[name]
+	if !served && !p.began {
+		old, served = inService(p.source.InService, name, files.certificate, p.now())
 	}
-	switch {
-	case served && old.Digest == c.Digest:
-		w.certificates[name] = old
-		w.tell(p.certificate, "%v; it stays in service, because there is no newer one", err)
-	case served:
-		w.certificates[name] = old
-		w.tell(p.certificate, "%v; the one in service stays", err)
-	default:
-		w.tell(p.certificate, "%v; it is not served", err)
+	effect := "it is not served"
+	if served {
+		p.certificates[name] = old
+		effect = "the one in service stays"
+		if old.Digest == c.Digest {
+			effect = "it stays in service, because there is no newer one"
+		}
 	}
+	p.report(files.certificate, "%v; %s", err, effect)
 }
 
-func (w *reading) parse(p pair) (haproxy.Certificate, error) {
-	r := w.once(p, func() (r read) {
-		certificate, err := os.ReadFile(p.certificate)
+func (p *pass) parseCertificate(files pair) (haproxy.Certificate, error) {
+	f := p.cached(files, func() (f parsedFile) {
+		certificate, err := os.ReadFile(files.certificate)
 		if err != nil {
-			r.err = readable(err)
-			return r
+			f.err = shortReason(err)
+			return f
 		}
 		key := certificate
-		if p.key != p.certificate {
-			if key, err = os.ReadFile(p.key); err != nil {
-				r.err = fmt.Errorf("its key %s %w", p.key, readable(err))
-				return r
+		if files.key != files.certificate {
+			if key, err = os.ReadFile(files.key); err != nil {
+				f.err = fmt.Errorf("its key %s %w", files.key, shortReason(err))
+				return f
 			}
 		}
-		if r.c, r.err = parse(p.certificate, certificate, key, w.now()); r.c.Name != "" {
-			r.err = nil // which may be over by the next time
+		if f.certificate, f.err = parse(files.certificate, certificate, key, p.now()); f.certificate.Name != "" {
+			f.err = nil // usable, below, returns an error that depends on the time
 		}
-		return r
+		return f
 	})
-	if r.err != nil {
-		return r.c, r.err
+	if f.err != nil {
+		return f.certificate, f.err
 	}
-	return r.c, usable(r.c, w.now())
+	return f.certificate, usable(f.certificate, p.now())
 }
 
-// once reads the files of p, unless it has and they are the same.
-func (w *reading) once(p pair, do func() read) read {
-	w.used[p] = true
-	now := [2]stamp{w.stamp(p.certificate), w.stamp(p.key)}
-	if old, ok := w.read[p]; ok && old.stamps == now && !now[0].young && !now[1].young {
-		return old
+// cached returns the parsed files. It calls read unless the last Read parsed the same
+// state of the files.
+func (p *pass) cached(files pair, read func() parsedFile) parsedFile {
+	ids := [2]fileID{p.fileID(files.certificate), p.fileID(files.key)}
+	f, ok := p.reader.files[files]
+	if !ok || f.ids != ids || ids[0].recent || ids[1].recent {
+		f = read()
+		f.ids = ids
 	}
-	r := do()
-	r.stamps = now
-	w.read[p] = r
-	return r
+	p.files[files] = f
+	return f
 }
 
-// stamp is that of a file that is not there where there is none; permissions
-// count too, since ctime is part of it.
-func (w *reading) stamp(path string) stamp {
+// fileID returns the fileID of the file at path. A missing file is always recent.
+func (p *pass) fileID(path string) fileID {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{young: true}
+		return fileID{recent: true}
 	}
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return stamp{young: true}
+		return fileID{recent: true}
 	}
-	const grain = 2 * time.Second
-	return stamp{
+	const resolution = 2 * time.Second
+	return fileID{
 		dev: uint64(s.Dev), inode: s.Ino, size: s.Size, mtime: s.Mtim.Nano(), ctime: s.Ctim.Nano(),
-		young: w.now().UnixNano()-max(s.Mtim.Nano(), s.Ctim.Nano()) < int64(grain),
+		recent: p.now().UnixNano()-max(s.Mtim.Nano(), s.Ctim.Nano()) < int64(resolution),
 	}
 }
 
-// readBundles reads the authorities of clients and of backends.
-func (w *reading) readBundles() {
-	if w.source.ClientCA != "" {
-		w.set.Files.ClientCA = w.readBundle(w.source.ClientCA)
+// readBundles reads the CA certificates that verify clients, and those that verify
+// pods.
+func (p *pass) readBundles() {
+	if p.source.ClientCA != "" {
+		p.set.Files.ClientCA = p.readBundle(p.source.ClientCA)
 	}
-	if w.source.CAFolder == "" {
+	if p.source.CAFolder == "" {
 		return
 	}
-	w.set.Files.BackendCAs = map[string]string{}
-	files, err := bundlesIn(w.source.CAFolder)
+	p.set.Files.BackendCAs = map[string]string{}
+	files, err := bundlesIn(p.source.CAFolder)
 	if err != nil {
-		w.tell(w.source.CAFolder, "%v; what is served with it stays", readable(err))
+		p.report(p.source.CAFolder, "%v; its CA certificates in service stay", shortReason(err))
 		files = map[string]string{}
-		for path := range w.bundle {
-			if filepath.Dir(path) == w.source.CAFolder {
+		for path := range p.bundles {
+			if filepath.Dir(path) == p.source.CAFolder {
 				files[strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))] = path
 			}
 		}
 	}
 	for name, path := range files {
-		if file := w.readBundle(path); file != "" {
-			w.set.Files.BackendCAs[name] = file
+		if file := p.readBundle(path); file != "" {
+			p.set.Files.BackendCAs[name] = file
 		}
 	}
 }
 
-// readBundle returns the file that a bundle is written to, "" if there is none. One that
-// breaks stays as it was for as long as the daemon runs.
-func (w *reading) readBundle(path string) string {
-	r := w.once(pair{path, path}, func() (r read) {
-		if r.text, r.err = os.ReadFile(path); r.err == nil {
-			r.text, r.err = authorities(r.text)
+// readBundle returns the path at which HAProxy finds a CA bundle. If the bundle is
+// invalid, this is that of its last valid version, or "" if there was none since
+// podgate started.
+func (p *pass) readBundle(path string) string {
+	f := p.cached(pair{path, path}, func() (f parsedFile) {
+		if f.bundle, f.err = os.ReadFile(path); f.err == nil {
+			f.bundle, f.err = authorities(f.bundle)
 		}
-		return r
+		return f
 	})
-	text, err := r.text, r.err
-	if err == nil {
+	if f.err == nil {
 		base := strings.TrimSuffix(fileName(path), ".pem")
-		sum := sha256.Sum256(text)
+		sum := sha256.Sum256(f.bundle)
 		file := fmt.Sprintf("%s%s-%x.pem", authorityPrefix, base, sum[:6])
-		w.set.Authorities[file], w.bundle[path] = text, file
-		return filepath.Join(w.source.InService, file)
+		p.set.Authorities[file], p.bundles[path] = f.bundle, file
+		return filepath.Join(p.source.InService, file)
 	}
-	if old, ok := w.bundle[path]; ok {
-		w.set.Authorities[old] = w.last.Authorities[old]
-		w.tell(path, "%v; the authorities in service stay", readable(err))
-		return filepath.Join(w.source.InService, old)
+	if old, ok := p.bundles[path]; ok {
+		p.set.Authorities[old] = p.last.Authorities[old]
+		p.report(path, "%v; its CA certificates in service stay", shortReason(f.err))
+		return filepath.Join(p.source.InService, old)
 	}
-	w.tell(path, "%v; what needs these authorities is not served", readable(err))
+	p.report(path, "%v; frontends and ports that require these CA certificates are not served", shortReason(f.err))
 	return ""
 }
 
-// What the names of files in the folder of certificates begin with that are no
-// certificates of files.
+// The prefixes of file names in the folder InService: of CA bundles, and of the
+// certificates of Secrets. Certificates of files have none.
 const (
 	authorityPrefix = "ca_"
 	secretPrefix    = "secret_"

@@ -16,16 +16,16 @@ import (
 	"podgate/kubeapi"
 )
 
-// secret is one Secret as a certificate.
+// secret is the certificate of a Secret.
 type secret struct {
-	certificate haproxy.Certificate // the last that was valid; its Name is "" before
-	missing     bool                // there is no such Secret
-	problem     string              // why the Secret as it is now is not served; "" if it is
+	certificate haproxy.Certificate // the last valid version; its Name is "" for none
+	missing     bool                // the Secret does not exist
+	problem     string              // why the current version is not served; "" if it is
 }
 
-// parseSecrets makes certificates of Secrets. The certificate of before stays while
-// a Secret cannot be read, or is not valid. Until is when one of them begins or ends
-// to be valid, zero for never.
+// parseSecrets parses the certificates of Secrets. While a Secret cannot be read or is
+// invalid, it keeps the certificate of before. Until is when the next certificate
+// becomes valid or expires, zero for never.
 func parseSecrets(read map[kubeapi.Key]cluster.Secret, before map[kubeapi.Key]secret, now time.Time) (parsed map[kubeapi.Key]secret, until time.Time) {
 	parsed = make(map[kubeapi.Key]secret, len(read))
 	for key, r := range read {
@@ -58,10 +58,10 @@ func secretSource(key kubeapi.Key) string { return "Secret " + key.String() }
 // secretName is the Name of the Certificate of a Secret.
 func secretName(key kubeapi.Key) string { return secretPrefix + fileName(secretSource(key)) }
 
-// addSecrets adds the certificates of Secrets to those of files, and the problems
-// of the Services that name the Secrets. For the hosts of these Services, a Secret
-// is served instead of a file. A Secret that was not read yet, or is not valid, is
-// served as HAProxy has it.
+// addSecrets adds the certificates of the Secrets that Services name to those of
+// files, and returns the Problems of these Services. For the hosts of a Service, the
+// certificate of its Secret is served instead of that of a file. While a Secret was
+// not read yet or is invalid, the certificate that HAProxy has stays.
 func (s *Store) addSecrets(files []haproxy.Certificate, uses []compile.Secret) ([]haproxy.Certificate, []compile.Problem) {
 	var problems []compile.Problem
 	owner := map[string]kubeapi.Key{} // by host
@@ -75,7 +75,7 @@ func (s *Store) addSecrets(files []haproxy.Certificate, uses []compile.Secret) (
 		known, read := s.secrets[use.Key]
 		c := known.certificate
 		if c.Name == "" && !known.missing {
-			c, _ = InService(s.source.InService, secretName(use.Key), secretSource(use.Key), s.now())
+			c, _ = inService(s.source.InService, secretName(use.Key), secretSource(use.Key), s.now())
 		}
 		switch {
 		case known.missing:

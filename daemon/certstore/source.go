@@ -17,7 +17,7 @@ import (
 	"podgate/haproxy"
 )
 
-// Source says where certificates are. Paths are absolute.
+// Source is where certificates are. Paths are absolute.
 type Source struct {
 	Paths     []string // files, and folders of them
 	Default   string   // file; "" for none
@@ -26,7 +26,7 @@ type Source struct {
 	InService string   // folder of the files that HAProxy has now, by Name
 }
 
-// FromConfig returns where podgate.toml says that certificates are.
+// FromConfig returns the Source that podgate.toml sets.
 func FromConfig(c *config.Config) Source {
 	h := c.HTTPS
 	return Source{
@@ -35,8 +35,7 @@ func FromConfig(c *config.Config) Source {
 	}
 }
 
-// Set is what the files of a Source hold at one time. It is not changed once it was
-// returned.
+// Set is what the files of a Source hold at one time. It is immutable.
 type Set struct {
 	Certificates []haproxy.Certificate // by Name; they serve no names yet
 	Files        *compile.TLSFiles     // in the folder InService
@@ -44,29 +43,28 @@ type Set struct {
 	Problems     []Problem             // by File
 }
 
-// Problem is a file, or a folder, that is not served as it is.
+// Problem is a file or folder of which not everything is served.
 type Problem struct {
 	File string
-	Text string // what is wrong and what becomes of it, one line
+	Text string // what is wrong and what the effect is, one line
 }
 
 // String is "/etc/podgate/certificates/shop.pem: expired on ...".
 func (p Problem) String() string { return p.File + ": " + p.Text }
 
-// pair is where one certificate and its key are: two files or one.
+// pair is the paths of a certificate and its key, which may be the same file.
 type pair struct{ certificate, key string }
 
-// pairsIn finds the certificates at path: that of a file, or those of a folder,
-// which are FILE.pem with a key within or beside it, FILE.crt or FILE.cer with
-// FILE.key, and folders that hold fullchain.pem with privkey.pem (as certbot
-// has them) or tls.crt with tls.key (as Kubernetes does).
+// pairsIn returns the certificate of a file, or those of a folder: FILE.pem, FILE.crt
+// and FILE.cer, each with its key in FILE.key or in the same file, and subfolders that
+// have fullchain.pem with privkey.pem (certbot) or tls.crt with tls.key (Kubernetes).
 func pairsIn(path string) ([]pair, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return []pair{{path, keyBeside(path)}}, nil
+		return []pair{{path, keyFile(path)}}, nil
 	}
 	if p, ok := folderPair(path); ok {
 		return []pair{p}, nil
@@ -87,7 +85,7 @@ func pairsIn(path string) ([]pair, error) {
 			if info, err := os.Stat(file); err == nil && info.IsDir() {
 				break
 			}
-			pairs = append(pairs, pair{file, keyBeside(file)})
+			pairs = append(pairs, pair{file, keyFile(file)})
 			continue
 		}
 		if p, ok := folderPair(file); ok {
@@ -97,7 +95,8 @@ func pairsIn(path string) ([]pair, error) {
 	return pairs, nil
 }
 
-// folderPair finds the one certificate that a folder is all about.
+// folderPair returns the files of a folder for a single certificate. It reports false
+// for any other folder.
 func folderPair(folder string) (pair, bool) {
 	for _, p := range []pair{{"fullchain.pem", "privkey.pem"}, {"tls.crt", "tls.key"}} {
 		p = pair{filepath.Join(folder, p.certificate), filepath.Join(folder, p.key)}
@@ -108,8 +107,8 @@ func folderPair(folder string) (pair, bool) {
 	return pair{}, false
 }
 
-// keyBeside is FILE.key for FILE.pem, if that is there, else the file itself.
-func keyBeside(file string) string {
+// keyFile returns FILE.key for FILE.pem if that exists, else the file itself.
+func keyFile(file string) string {
 	key := strings.TrimSuffix(file, filepath.Ext(file)) + ".key"
 	if _, err := os.Stat(key); err == nil {
 		return key
@@ -117,15 +116,13 @@ func keyBeside(file string) string {
 	return file
 }
 
-// readable says in short why a file cannot be read.
-func readable(err error) error {
+// shortReason shortens an error of reading a file: the path is shown elsewhere.
+func shortReason(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("is not there")
+		return errors.New("does not exist")
 	case errors.Is(err, fs.ErrPermission):
-		return errors.New("may not be read by podgate (give it to group podgate, mode 0640)")
+		return errors.New("cannot be read by podgate (give it to group podgate, mode 0640)")
 	}
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
@@ -134,7 +131,7 @@ func readable(err error) error {
 	return err
 }
 
-// bundlesIn finds the CA bundles of a folder, by their names.
+// bundlesIn returns the paths of the CA bundles of a folder, by name.
 func bundlesIn(folder string) (map[string]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

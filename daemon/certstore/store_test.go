@@ -24,8 +24,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// asking is what Compile returns for a Service that names a Secret.
-func asking(secret string, hosts ...string) *compile.Result {
+// withSecret is what Compile returns for a Service that names a Secret.
+func withSecret(secret string, hosts ...string) *compile.Result {
 	return &compile.Result{
 		State: haproxy.State{Frontends: []haproxy.Frontend{{Name: "https", TLS: haproxy.Termination{MinVersion: "TLSv1.2"}}}},
 		Secrets: []compile.Secret{{
@@ -36,8 +36,8 @@ func asking(secret string, hosts ...string) *compile.Result {
 	}
 }
 
-// holding is what the API server says of a Secret with this certificate and key.
-func holding(text []byte) cluster.Secret {
+// secretOf is a Secret with this certificate and key, as the API server returns it.
+func secretOf(text []byte) cluster.Secret {
 	return cluster.Secret{Content: &kubeapi.Secret{Certificate: text, PrivateKey: text}}
 }
 
@@ -61,19 +61,19 @@ func TestSecretsAreServedForTheHostsOfTheirServices(t *testing.T) {
 		reads []cluster.Secret // one after the other
 		want  []string
 	}{
-		{"a Secret is served for the host of its Service", []string{"cart.test"}, []cluster.Secret{holding(good)}, []string{name + " cart.test"}},
-		{"a wildcard is served for a host in its zone", []string{"a.zone.test"}, []cluster.Secret{holding(good)}, []string{name + " a.zone.test"}},
+		{"a Secret is served for the host of its Service", []string{"cart.test"}, []cluster.Secret{secretOf(good)}, []string{name + " cart.test"}},
+		{"a wildcard is served for a host in its zone", []string{"a.zone.test"}, []cluster.Secret{secretOf(good)}, []string{name + " a.zone.test"}},
 		{"a Secret that does not exist is reported", []string{"cart.test"}, []cluster.Secret{{Err: fmt.Errorf("read: %w", kubeapi.ErrNoSecret)}},
 			[]string{"Secret shop/tls does not exist"}},
-		{"a Secret that was deleted is no longer served", []string{"cart.test"}, []cluster.Secret{holding(good), {Err: kubeapi.ErrNoSecret}},
+		{"a Secret that was deleted is no longer served", []string{"cart.test"}, []cluster.Secret{secretOf(good), {Err: kubeapi.ErrNoSecret}},
 			[]string{"Secret shop/tls does not exist"}},
-		{"a Secret that cannot be read stays as it was", []string{"cart.test"}, []cluster.Secret{holding(good), {Err: errors.New("read Secret shop/tls: 403 Forbidden")}},
+		{"a Secret that cannot be read stays as it was", []string{"cart.test"}, []cluster.Secret{secretOf(good), {Err: errors.New("read Secret shop/tls: 403 Forbidden")}},
 			[]string{name + " cart.test", "read Secret shop/tls: 403 Forbidden; the certificate in service stays"}},
-		{"a Secret that breaks stays as it was", []string{"cart.test"}, []cluster.Secret{holding(good), holding([]byte("none"))},
+		{"a Secret that breaks stays as it was", []string{"cart.test"}, []cluster.Secret{secretOf(good), secretOf([]byte("none"))},
 			[]string{name + " cart.test", "Secret shop/tls: holds no certificate in PEM; the certificate in service stays"}},
-		{"a Secret for another host is not served", []string{"cart.test"}, []cluster.Secret{holding(other)},
+		{"a Secret for another host is not served", []string{"cart.test"}, []cluster.Secret{secretOf(other)},
 			[]string{"the certificate of Secret shop/tls is for other.test, not for host cart.test"}},
-		{"a Service without host has no name to serve it for", nil, []cluster.Secret{holding(good)},
+		{"a Service without host has no name to serve it for", nil, []cluster.Secret{secretOf(good)},
 			[]string{"requires the annotation host, which names the hosts to show the certificate for"}},
 	} {
 		s := New(slog.New(slog.DiscardHandler))
@@ -81,7 +81,7 @@ func TestSecretsAreServedForTheHostsOfTheirServices(t *testing.T) {
 		for _, read := range row.reads {
 			s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{key: read})
 		}
-		if diff := cmp.Diff(row.want, shown(s.Choose(asking("tls", row.hosts...)))); diff != "" {
+		if diff := cmp.Diff(row.want, shown(s.Choose(withSecret("tls", row.hosts...)))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.name, diff)
 		}
 	}
@@ -94,15 +94,15 @@ func TestASecretIsServedInsteadOfAFile(t *testing.T) {
 	}
 	s := ReadOnce(Source{Paths: []string{file}})
 	key := kubeapi.Key{Namespace: "shop", Name: "tls"}
-	s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{key: holding(haproxytest.Certificate(t, "cart.test"))})
+	s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{key: secretOf(haproxytest.Certificate(t, "cart.test"))})
 	want := []string{secretName(key) + " cart.test", fileName(file) + " other.test"}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, shown(s.Choose(asking("tls", "cart.test")))); diff != "" {
+	if diff := cmp.Diff(want, shown(s.Choose(withSecret("tls", "cart.test")))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestASecretThatExpiresIsReportedWhenItDoes(t *testing.T) {
+func TestASecretIsReportedWhenItExpires(t *testing.T) {
 	text := haproxytest.Certificate(t, "cart.test")
 	block, _ := pem.Decode(text)
 	leaf, err := x509.ParseCertificate(block.Bytes)
@@ -113,16 +113,16 @@ func TestASecretThatExpiresIsReportedWhenItDoes(t *testing.T) {
 	now := leaf.NotAfter
 	s.now = func() time.Time { return now }
 	s.Update(Set{Files: &compile.TLSFiles{}})
-	s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{{Namespace: "shop", Name: "tls"}: holding(text)})
-	before := s.Choose(asking("tls", "cart.test"))
+	s.UpdateSecrets(map[kubeapi.Key]cluster.Secret{{Namespace: "shop", Name: "tls"}: secretOf(text)})
+	before := s.Choose(withSecret("tls", "cart.test"))
 	if len(before.Services) > 0 {
 		t.Errorf("reported while it is valid: %s", before.Services)
 	}
-	if again := s.Choose(asking("tls", "cart.test")); &again.Certificates[0] != &before.Certificates[0] {
-		t.Error("nothing changed, and the certificates are another slice")
+	if again := s.Choose(withSecret("tls", "cart.test")); &again.Certificates[0] != &before.Certificates[0] {
+		t.Error("nothing changed, but the certificates are another slice")
 	}
 	now = now.Add(time.Second)
-	got := s.Choose(asking("tls", "cart.test"))
+	got := s.Choose(withSecret("tls", "cart.test"))
 	if len(got.Certificates) != 1 || len(got.Services) != 1 || !strings.Contains(got.Services[0].Text, "expired on") {
 		t.Errorf("got %q, want the certificate in service and that it expired", shown(got))
 	}

@@ -13,48 +13,42 @@ import (
 	"podgate/daemon/latest"
 )
 
-// doubtful is when files that look broken, or are gone, are read again.
-const doubtful = 400 * time.Millisecond
+// confirmDelay is how long after a Read with an unconfirmed fault the next one follows.
+const confirmDelay = 400 * time.Millisecond
 
-// watch sends what there is on out, at first what differs from first, whenever it
-// changed, until ctx ends. The reader is watch's own meanwhile. Out must have a
-// capacity of 1 and no other sender: a Set that nobody has received yet is
-// replaced by the newer one. watch does not close it.
-func watch(ctx context.Context, log *slog.Logger, r *reader, first Set, out chan Set) {
+// watch reads the files after every change, until ctx ends, and sends each Set that
+// differs from the one before, at first from last. No other goroutine may use the
+// reader meanwhile. Out must have a capacity of 1 and no other sender: a newer Set
+// replaces one that was not received yet. watch does not close out.
+func watch(ctx context.Context, log *slog.Logger, r *reader, last Set, out chan Set) {
 	watcher := filewatch.New(log)
 	defer watcher.Close()
-	// Certificates expire without a change, which polling finds.
-	for watcher.Wait(ctx, r.files()...) {
-		for again := true; again; again = again && pause(ctx, doubtful) {
+	// Wait also returns without a change, so that an expired certificate is found.
+	for watcher.Wait(ctx, r.watched()...) {
+		for again := true; again && ctx.Err() == nil; {
 			var s Set
-			if s, again = r.Read(); !reflect.DeepEqual(first, s) {
-				first = s
+			if s, again = r.Read(); !reflect.DeepEqual(last, s) {
+				last = s
 				latest.Send(out, s)
+			}
+			if again {
+				select {
+				case <-time.After(confirmDelay):
+				case <-ctx.Done():
+				}
 			}
 		}
 	}
 }
 
-// pause waits for d and reports whether ctx goes on.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// files are the paths to watch for changes of what was read: those of the Source,
-// the files, and their folders, where a key may be added.
-func (r *reader) files() []string {
+// watched returns the paths to watch: those of the Source, the files that were read,
+// and the folders of these, because a key may be added there.
+func (r *reader) watched() []string {
 	paths := r.source.paths()
 	if r.source.CAFolder != "" {
 		paths = append(paths, r.source.CAFolder)
 	}
-	for p := range r.read {
+	for p := range r.files {
 		paths = append(paths, p.certificate, p.key, filepath.Dir(p.certificate))
 	}
 	return paths

@@ -13,10 +13,9 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// TestOnlyWhatCountsIsWatched has the folder above one of certificates, which may
-// be /tmp or /var/log, not among what is watched. Links are followed by
-// daemon/filewatch.
-func TestOnlyWhatCountsIsWatched(t *testing.T) {
+// TestTheFolderAboveIsNotWatched has a folder of certificates whose parent may be /tmp
+// or /var/log. daemon/filewatch follows the links.
+func TestTheFolderAboveIsNotWatched(t *testing.T) {
 	dir := t.TempDir()
 	folder, archive, file := filepath.Join(dir, "certificates"), filepath.Join(dir, "archive"), filepath.Join(dir, "single", "one.pem")
 	for _, d := range []string{folder, archive, filepath.Dir(file)} {
@@ -38,7 +37,7 @@ func TestOnlyWhatCountsIsWatched(t *testing.T) {
 		t.Fatalf("read %v, %v", set.Certificates, set.Problems)
 	}
 	want := []string{folder, linked, filepath.Dir(file), file}
-	if diff := cmp.Diff(want, slices.Compact(slices.Sorted(slices.Values(r.files())))); diff != "" {
+	if diff := cmp.Diff(want, slices.Compact(slices.Sorted(slices.Values(r.watched())))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -140,7 +140,7 @@ func (h *Host) lookForClashes(p *Plan, c *config.Config) error {
 			for _, b := range file.binds {
 				for _, r := range c.TCP.AllowedPorts {
 					if r.First <= b.last.Port() && b.first.Port() <= r.Last {
-						p.Notes = append(p.Notes, fmt.Sprintf("%s:%d: %s is in tcp.allowed_ports: a Service with this tcp-port is not served there", file.path, b.line, b.text))
+						p.Notes = append(p.Notes, fmt.Sprintf("%s:%d: %s is in tcp.allowed_ports: a Service whose tcp annotation has this port is not served there", file.path, b.line, b.text))
 					}
 				}
 			}
