@@ -16,11 +16,11 @@ func TestCoalescer(t *testing.T) {
 		changes []time.Duration // from the start
 		want    []time.Duration // when a Snapshot is due for them
 	}{
-		{"a change after a while is sent at once", []time.Duration{0, time.Second}, []time.Duration{0, time.Second}},
-		{"a change right behind another waits", []time.Duration{0, time.Millisecond}, []time.Duration{0, coalesceInterval}},
-		{"a burst is one at its beginning and one for the rest",
+		{"a change after a pause is sent immediately", []time.Duration{0, time.Second}, []time.Duration{0, time.Second}},
+		{"a change directly after another one waits", []time.Duration{0, time.Millisecond}, []time.Duration{0, coalesceInterval}},
+		{"a burst is sent twice: its first change, then all later ones",
 			[]time.Duration{0, 1e6, 2e6, 3e6, 4e6, 19e6}, []time.Duration{0, coalesceInterval}},
-		{"changes that go on are sent once in a while",
+		{"continuous changes are sent once per interval",
 			[]time.Duration{0, 10e6, 21e6, 31e6, 45e6}, []time.Duration{0, coalesceInterval, 2 * coalesceInterval, 3 * coalesceInterval}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ func eachResource(messages ...string) []string { return append(messages, message
 
 func accessWithdrawn(t *testing.T, s *space) {
 	cfg := s.config()
-	cfg.ResyncInterval = 2 * time.Second // a watch that was allowed continues
+	cfg.ResyncInterval = 2 * time.Second // RBAC does not end a running watch
 	f := s.follow(cfg)
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)

@@ -81,7 +81,7 @@ func (f *follower) awaitTruth() *kubeapi.Snapshot {
 			case <-tick: // the list may be the older one
 				waiting = false
 			case <-deadline:
-				f.t.Fatalf("the last Snapshot is not what there is (-want +got):\n%s", diff(want, f.last))
+				f.t.Fatalf("the last Snapshot differs from a list (-want +got):\n%s", diff(want, f.last))
 			}
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// nodesAndNodePorts follows Nodes as the packaged account, whose role allows it in
-// the whole cluster, and a Service that is reached by node ports.
+// nodesAndNodePorts follows Nodes with the token of the packaged account, whose role
+// covers the whole cluster, and a Service of type NodePort.
 func nodesAndNodePorts(t *testing.T, s *space) {
 	const exclude = "node.kubernetes.io/exclude-from-external-load-balancers"
 	name := s.name + "-node"
@@ -56,10 +56,10 @@ func nodesAndNodePorts(t *testing.T, s *space) {
 		}
 		return false
 	}
-	f.await("the node is kept out of load balancers", has)
+	f.await("the node is excluded from load balancers", has)
 	patch(name, object{"metadata": object{"labels": object{exclude: nil}}})
 	want.Excluded = false
-	f.await("the node is in load balancers again", has)
+	f.await("the node is no longer excluded", has)
 	patch(name+"/status", object{"status": object{"conditions": []object{{"type": "Ready", "status": "False"}}}})
 	want.Ready = false
 	f.await("the node is not ready", has)

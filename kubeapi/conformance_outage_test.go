@@ -16,23 +16,23 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// watchTimeouts has one watch after the other, each from the version of the last one.
+// watchTimeouts checks that watches that time out continue from their versions.
 func watchTimeouts(t *testing.T, s *space) {
 	f := s.follow(s.config(), func(c *kubeapi.Client) { c.SetWatchTimeout(4 * time.Second) })
 	f.await(servicesAre())
-	standing := make([]bool, 8)
+	exists := make([]bool, 8)
 	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
-		i := rand.IntN(len(standing))
+		i := rand.IntN(len(exists))
 		name := fmt.Sprintf("cart-%d", i)
 		switch {
-		case !standing[i]:
+		case !exists[i]:
 			s.service(name, object{"selector": nil})
 			s.slice(name, name, object{"endpoints": []object{{"addresses": []string{"192.0.2.1"}}}})
-			standing[i] = true
+			exists[i] = true
 		case rand.IntN(2) == 0:
 			s.remove("v1", "Service", name)
 			s.remove("discovery.k8s.io/v1", "EndpointSlice", name)
-			standing[i] = false
+			exists[i] = false
 		default:
 			address := fmt.Sprintf("192.0.2.%d", 1+rand.IntN(250))
 			s.patch("discovery.k8s.io/v1", "EndpointSlice", name, object{"endpoints": []object{{"addresses": []string{address}}}})
@@ -44,8 +44,8 @@ func watchTimeouts(t *testing.T, s *space) {
 	f.logged()
 }
 
-// serverStopped has a server that accepts no new connection, continues the watches that
-// run, and ends them after a while.
+// serverStopped stops the server with SIGTERM: it accepts no new connection, and
+// continues its watches for a while.
 func serverStopped(t *testing.T, s *space) {
 	all := s.followers()
 	s.service("cart", nil)
@@ -65,9 +65,9 @@ func serverStopped(t *testing.T, s *space) {
 	}
 }
 
-// behind returns a follower on connections that stay open while the API server is
-// replaced: a frozen network shows no difference.
-func (s *space) behind(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
+// followThroughFront returns a follower whose connections stay open while the API server
+// is replaced: the Front is frozen meanwhile.
+func (s *space) followThroughFront(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
 	s.t.Helper()
 	front := kubeapitest.RunFront(s.t, realapi.URL)
 	cfg.Server = "https://" + front.Addr()
@@ -75,10 +75,10 @@ func (s *space) behind(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
 	return s.follow(cfg, func(c *kubeapi.Client) { c.SetPings(2*time.Minute, time.Minute) }), front
 }
 
-// tooOldForTheServer has a watch cache that begins with the state of etcd at its start.
-// The answer is HTTP 200 with one event of code 410.
+// tooOldForTheServer restarts the server, whose watch cache begins with the state of
+// etcd at its start. It answers an older watch with HTTP 200 and one event of code 410.
 func tooOldForTheServer(t *testing.T, s *space) {
-	f, front := s.behind(s.config())
+	f, front := s.followThroughFront(s.config())
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
 	f.await(s.endpointsAre("cart", pod+":8080"))
@@ -86,13 +86,13 @@ func tooOldForTheServer(t *testing.T, s *space) {
 
 	front.Freeze()
 	s.service("pay", object{"selector": nil})
-	s.create("v1", "ConfigMap", "later", nil) // a version that no watch here sees
+	s.create("v1", "ConfigMap", "later", nil) // a version that no watch of these resources has
 	s.cluster.KillServer(t)
 	s.cluster.StartServer(t)
 	s.remove("v1", "Service", "cart")
 	front.Thaw()
 
-	f.awaitWithin(afterAnOutage, "the Service of the outage alone", func(snapshot *kubeapi.Snapshot) bool {
+	f.awaitWithin(afterAnOutage, "only the Service that was added in the outage", func(snapshot *kubeapi.Snapshot) bool {
 		return len(snapshot.Services) == 1 && snapshot.Services[0].Name == "pay"
 	})
 	f.awaitTruth()
@@ -102,8 +102,8 @@ func tooOldForTheServer(t *testing.T, s *space) {
 	f.logged()
 }
 
-// etcdRestored has watches continue from versions that the API server has not reached
-// yet, and so receive no event.
+// etcdRestored restores a backup: watches from versions that the API server has not
+// reached again receive no event.
 func etcdRestored(t *testing.T, s *space) {
 	s.service("cart", nil)
 	s.service("old", nil)
@@ -115,7 +115,7 @@ func etcdRestored(t *testing.T, s *space) {
 
 	cfg := s.config()
 	cfg.ResyncInterval = 30 * time.Second
-	f, front := s.behind(cfg)
+	f, front := s.followThroughFront(cfg)
 	s.remove("v1", "Service", "old")
 	for i := range 50 {
 		s.slice(fmt.Sprintf("cart-%d", i), "cart", nil)

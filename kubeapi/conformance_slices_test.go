@@ -35,7 +35,7 @@ func publishedNotReady(_ *testing.T, s *space) {
 	all.await(s.endpointsAre("cart", pod+":8080"))
 	s.podReady("cart-1", false)
 	all.await(s.endpointsAre("cart", pod+":8080 not ready not serving"))
-	// Whether it is serving then is up to the controller.
+	// The condition serving depends on the version of the controller.
 	all.await("it is ready", func(snapshot *kubeapi.Snapshot) bool {
 		group := snapshot.Slices.Of(s.key("raft"))
 		return len(group) == 1 && len(group[0].Endpoints) == 1 && group[0].Endpoints[0].Ready
@@ -48,7 +48,7 @@ func withoutPortsOrSlices(_ *testing.T, s *space) {
 	s.service("raft", object{"clusterIP": "None", "ports": nil})
 	s.service("mail", object{"type": "ExternalName", "externalName": "mail.example.com", "selector": nil, "ports": nil})
 	pod := s.pod("raft-1", "raft", 8080)
-	all.await("the pod is there without a port", func(snapshot *kubeapi.Snapshot) bool {
+	all.await("the slice has the pod and no port", func(snapshot *kubeapi.Snapshot) bool {
 		group := snapshot.Slices.Of(s.key("raft"))
 		return len(group) == 1 && len(group[0].Ports) == 0 && len(group[0].Endpoints) == 1 &&
 			group[0].Endpoints[0].Addr == netip.MustParseAddr(pod)
@@ -61,8 +61,8 @@ func withoutPortsOrSlices(_ *testing.T, s *space) {
 	all.end()
 }
 
-// mirroredSlices has slices that Kubernetes makes of Endpoints, with no condition but
-// ready.
+// mirroredSlices follows slices that Kubernetes makes of Endpoints. Their only condition
+// is ready.
 func mirroredSlices(_ *testing.T, s *space) {
 	all := s.followers()
 	s.service("outside", object{"selector": nil})
@@ -78,10 +78,10 @@ func mirroredSlices(_ *testing.T, s *space) {
 		}}}
 	}
 	s.create("v1", "Endpoints", "outside", subsets("192.0.2.1", "192.0.2.2"))
-	const resting = "192.0.2.9:8080 not ready not serving"
-	all.await(s.endpointsAre("outside", "192.0.2.1:8080", "192.0.2.2:8080", resting))
+	const notReady = "192.0.2.9:8080 not ready not serving"
+	all.await(s.endpointsAre("outside", "192.0.2.1:8080", "192.0.2.2:8080", notReady))
 	s.patch("v1", "Endpoints", "outside", subsets("192.0.2.2"))
-	all.await(s.endpointsAre("outside", "192.0.2.2:8080", resting))
+	all.await(s.endpointsAre("outside", "192.0.2.2:8080", notReady))
 	s.remove("v1", "Endpoints", "outside")
 	all.await(s.endpointsAre("outside"))
 	all.end()
@@ -106,9 +106,9 @@ func dualStack(_ *testing.T, s *space) {
 	all.end()
 }
 
-// createdAnew has a new Service of the same name, and new slices, while those of the old
-// one are still being removed.
-func createdAnew(_ *testing.T, s *space) {
+// createdAgain deletes a Service and creates another of the same name, while the slices
+// of the first one still exist.
+func createdAgain(_ *testing.T, s *space) {
 	all := s.followers()
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
@@ -117,19 +117,20 @@ func createdAnew(_ *testing.T, s *space) {
 		old := all[0].last.Services[0].UID
 		s.remove("v1", "Service", "cart")
 		s.service("cart", nil)
-		all.await("another Service is there", func(snapshot *kubeapi.Snapshot) bool {
+		all.await("the new Service exists", func(snapshot *kubeapi.Snapshot) bool {
 			return len(snapshot.Services) == 1 && snapshot.Services[0].UID != old
 		})
 	}
-	all.await("the old slices are gone", func(snapshot *kubeapi.Snapshot) bool {
+	all.await("the old slices are deleted", func(snapshot *kubeapi.Snapshot) bool {
 		return len(snapshot.Slices.Of(s.key("cart"))) == 1
 	})
 	all.await(s.endpointsAre("cart", pod+":8080"))
 	all.end()
 }
 
-// selectorThatIsFollowed has Services leave the selector, which is a DELETED event.
-func selectorThatIsFollowed(_ *testing.T, s *space) {
+// labelSelector changes labels of a Service: the API server sends a DELETED event when it
+// no longer matches the selector.
+func labelSelector(_ *testing.T, s *space) {
 	cfg := s.config()
 	cfg.Selector = "edge=yes"
 	watches := s.follow(cfg)

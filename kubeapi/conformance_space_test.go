@@ -178,8 +178,8 @@ func (s *space) slice(name, service string, fields object) {
 // key names an object of the namespace.
 func (s *space) key(name string) kubeapi.Key { return kubeapi.Key{Namespace: s.name, Name: name} }
 
-// truth lists everything as the administrator, in JSON: of what Follow uses, only the
-// decoding of objects takes part.
+// truth lists everything as the administrator, in JSON: it shares only the decoding of
+// objects with Follow.
 func (s *space) truth(selector string) *kubeapi.Snapshot {
 	s.t.Helper()
 	var text bytes.Buffer

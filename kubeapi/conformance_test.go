@@ -11,8 +11,8 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// TestConformanceFollow runs Follow with a real API server and its controllers: whatever
-// happens, the last Snapshot equals a list, no Snapshot misses what exists, and each
+// TestConformanceFollow runs Follow with a real API server and its controllers. In every
+// row the last Snapshot equals a list, no Snapshot lacks an object that exists, and each
 // condition is logged once.
 //
 // It needs KUBERNETES, the binary that testdata/kubernetes/build.sh prints; "make
@@ -29,7 +29,7 @@ func TestConformanceFollow(t *testing.T) {
 	cluster.Admin.Apply(t, filepath.Join("..", "packaging", "rbac.yaml"))
 
 	// These mostly wait, so they run at the same time.
-	t.Run("while the API server is well", func(t *testing.T) {
+	t.Run("while the API server runs", func(t *testing.T) {
 		for _, tt := range []struct {
 			name string
 			run  func(*testing.T, *space)
@@ -39,12 +39,12 @@ func TestConformanceFollow(t *testing.T) {
 			{"a headless Service has no ports and an ExternalName no slice", withoutPortsOrSlices},
 			{"slices are mirrored from Endpoints", mirroredSlices},
 			{"pods have an address of either family", dualStack},
-			{"a Service is deleted and created again", createdAnew},
-			{"Services leave and enter the selector that is followed", selectorThatIsFollowed},
+			{"a Service is deleted and created again", createdAgain},
+			{"a Service stops and starts matching the selector", labelSelector},
 			{"nodes, and a Service with node ports", nodesAndNodePorts},
 			{"watches time out under changes", watchTimeouts},
 			{"RBAC is withdrawn and given back", accessWithdrawn},
-			{"a token expires in mid-watch and is replaced late", tokenExpires},
+			{"a token expires during a watch and is replaced late", tokenExpires},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -57,8 +57,8 @@ func TestConformanceFollow(t *testing.T) {
 		name string
 		run  func(*testing.T, *space)
 	}{
-		{"the API server is stopped and comes back", serverStopped},
-		{"a watch goes on from a version that is too old for a new API server", tooOldForTheServer},
+		{"the API server is stopped and started", serverStopped},
+		{"a watch continues from a version that is too old for the restarted API server", tooOldForTheServer},
 		{"etcd is restored from a backup while connections stay open", etcdRestored},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, newSpace(t, cluster)) })

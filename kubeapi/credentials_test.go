@@ -48,8 +48,8 @@ clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443", certificate-auth
 		want []string
 	}{
 		{"a server alone has none", plain, nil},
-		{"all that the settings name", files, []string{"ca", "token", "cert", "key"}},
-		{"a kubeconfig and what it names", kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{"shop"}}, []string{"config", "ca", "token"}},
+		{"every file of the settings", files, []string{"ca", "token", "cert", "key"}},
+		{"a kubeconfig and the files it names", kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{"shop"}}, []string{"config", "ca", "token"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var want []string
@@ -67,13 +67,13 @@ clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443", certificate-auth
 			c.Refresh()
 			want = append(want[:2], dir+"/cert", dir+"/key")
 			if diff := cmp.Diff(want, c.CredentialFiles()); diff != "" {
-				t.Errorf("after the kubeconfig names others (-want +got):\n%s", diff)
+				t.Errorf("after the kubeconfig names other files (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestCertificatesAreReadWhenTheyChange(t *testing.T) {
+func TestRefreshReadsNewCertificates(t *testing.T) {
 	var mu sync.Mutex
 	var shown string // the client certificate, as DER
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,22 +116,22 @@ func TestCertificatesAreReadWhenTheyChange(t *testing.T) {
 	c.Refresh()
 	eventually(t, "the second certificate is shown", second)
 
-	// Another CA holds for new connections.
+	// A new CA applies to new connections.
 	cert, _ := selfSigned(t)
 	write(t, cfg.CAFile, string(cert))
 	c.Refresh()
 	server.CloseClientConnections()
 	eventually(t, "the server is not trusted", func() bool { return len(f.logs.lines("signed by an unknown authority")) > 0 })
 
-	// What is broken changes nothing.
+	// An unreadable key leaves the credentials as they were.
 	write(t, cfg.ClientKey, "broken")
 	c.Refresh()
-	eventually(t, "it is told", func() bool { return len(f.logs.lines("credentials unreadable, keeping the last ones")) > 0 })
+	eventually(t, "the warning", func() bool { return len(f.logs.lines("credentials unreadable, keeping the last ones")) > 0 })
 }
 
-// TestKubeconfigIsReadWithoutAWatcher has nobody watch CredentialFiles; daemon
-// does.
-func TestKubeconfigIsReadWithoutAWatcher(t *testing.T) {
+// TestFollowReReadsTheKubeconfig runs without a watcher of CredentialFiles, which
+// package daemon has.
+func TestFollowReReadsTheKubeconfig(t *testing.T) {
 	one, other := serve(t, "cart"), serve(t, "pay")
 	file := filepath.Join(t.TempDir(), "config")
 	config := func(s *kubeapitest.Server) string {
@@ -215,10 +215,10 @@ func TestExecPluginErrors(t *testing.T) {
 	const head = `list services in namespace "shop": run credential plugin "sh": `
 	for _, tt := range []struct{ name, script, want string }{
 		{"it fails", "echo s3cret; echo 'not logged in' >&2; exit 3", "exit status 3: not logged in"},
-		{"it fails without a word", "exit 1", "exit status 1: it printed no reason"},
-		{"it prints something else", "echo s3cret", "it printed no ExecCredential"},
+		{"it fails without output", "exit 1", "exit status 1: it printed no reason"},
+		{"it prints no JSON", "echo s3cret", "it printed no ExecCredential"},
 		{"it prints another version", `echo '{"apiVersion":"v2","kind":"ExecCredential"}'`, `it printed "ExecCredential" of "v2", want ExecCredential of "client.authentication.k8s.io/v1"`},
-		{"it prints nothing of use", `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{}}'`, "it printed neither a token nor a client certificate"},
+		{"it prints no credential", `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{}}'`, "it printed neither a token nor a client certificate"},
 		{"it prints half a certificate", `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"clientCertificateData":"x"}}'`, "it printed a client certificate without its key, or the key alone"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -231,11 +231,11 @@ func TestExecPluginErrors(t *testing.T) {
 	}
 }
 
-func TestExecPluginThatFailsIsToldOnce(t *testing.T) {
+func TestExecPluginFailureIsLoggedOnce(t *testing.T) {
 	s := serve(t, "cart")
 	f := follow(t, execKubeconfig(t, s.URL(), "v1", "exit 1"))
-	eventually(t, "it is told", func() bool { return len(f.logs.lines(`level=ERROR msg="credentials unavailable"`)) == 1 })
+	eventually(t, "the error", func() bool { return len(f.logs.lines(`level=ERROR msg="credentials unavailable"`)) == 1 })
 	if got := f.logs.lines("unreachable"); len(got) > 0 || s.Lists() > 0 {
-		t.Errorf("log %q and %d lists, want none: nobody was asked", got, s.Lists())
+		t.Errorf("log %q and %d lists, want no outage and no request", got, s.Lists())
 	}
 }

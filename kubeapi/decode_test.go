@@ -16,7 +16,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// equateAddrs lets cmp look at addresses.
+// equateAddrs compares addresses with ==.
 func equateAddrs() cmp.Option {
 	return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 }
@@ -120,7 +120,7 @@ endpoints:
 			}},
 		},
 		{
-			name: "a port without a number is left out",
+			name: "a port without a number is skipped",
 			text: `
 addressType: IPv4
 ports: [{name: all, port: null}, {name: http, port: 80}]
@@ -128,7 +128,7 @@ ports: [{name: all, port: null}, {name: http, port: 80}]
 			want: kubeapi.EndpointSlice{AddressType: "IPv4", Ports: []kubeapi.EndpointPort{{Name: "http", Port: 80}}},
 		},
 		{
-			name: "an endpoint without a good address is left out",
+			name: "an endpoint without a valid address is skipped",
 			text: `
 addressType: IPv4
 endpoints: [{addresses: [nonsense]}, {addresses: []}, {}, {addresses: [10.2.0.1]}]
@@ -136,7 +136,7 @@ endpoints: [{addresses: [nonsense]}, {addresses: []}, {}, {addresses: [10.2.0.1]
 			want: kubeapi.EndpointSlice{AddressType: "IPv4", Endpoints: []kubeapi.Endpoint{{Addr: ip("10.2.0.1"), Ready: true, Serving: true}}},
 		},
 		{
-			name: "IPv6, and IPv4 in its clothes",
+			name: "IPv6, and IPv4 mapped to IPv6",
 			text: `
 addressType: IPv6
 endpoints: [{addresses: ["fd00::1"]}, {addresses: ["::ffff:10.2.0.1"]}]
@@ -147,7 +147,7 @@ endpoints: [{addresses: ["fd00::1"]}, {addresses: ["::ffff:10.2.0.1"]}]
 			}},
 		},
 		{
-			name: "names are no addresses",
+			name: "the endpoints of an FQDN slice are skipped",
 			text: `
 addressType: FQDN
 ports: [{port: 443}]
@@ -156,7 +156,7 @@ endpoints: [{addresses: [db.example.com]}, {addresses: [10.2.0.1]}]
 			want: kubeapi.EndpointSlice{AddressType: "FQDN", Ports: []kubeapi.EndpointPort{{Port: 443}}},
 		},
 		{
-			name: "a target that is no Pod",
+			name: "a target that is not a Pod",
 			text: `
 addressType: IPv4
 endpoints: [{addresses: [10.2.0.1], targetRef: {kind: VirtualMachine, name: vm}}]
@@ -197,7 +197,7 @@ func TestDecodeForms(t *testing.T) {
 			want: "shop/cart |",
 		},
 		{
-			name: "a ServiceList, whose items do not say what they are",
+			name: "a ServiceList, whose items have no kind",
 			text: `{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"metadata":{"namespace":"shop","name":"pay"}},{"metadata":{"namespace":"shop","name":"cart"}}]}`,
 			want: "shop/cart shop/pay |",
 		},
@@ -222,17 +222,17 @@ func TestDecodeForms(t *testing.T) {
 			want: "default/cart default/pay |",
 		},
 		{
-			name: "kinds of others, and other kinds of that name, are left out",
+			name: "other kinds are skipped, also a Service of another API group",
 			text: "kind: Pod\napiVersion: v1\nmetadata: {name: p}\n---\nkind: Service\napiVersion: serving.knative.dev/v1\nmetadata: {name: k}\n---\nkind: PodList\napiVersion: v1\nitems: [{metadata: {name: p}}]\n",
 			want: "|",
 		},
 		{
-			name: "a slice of no Service is left out",
+			name: "a slice without a Service is skipped",
 			text: "kind: EndpointSlice\napiVersion: discovery.k8s.io/v1\nmetadata: {name: s}\naddressType: IPv4\n",
 			want: "|",
 		},
 		{
-			name: "of two with one name the later counts",
+			name: "the last object of a name wins",
 			text: "kind: Service\napiVersion: v1\nmetadata: {name: cart, uid: a}\n---\nkind: Service\napiVersion: v1\nmetadata: {name: cart, uid: b}\n",
 			want: "default/cart |",
 		},
@@ -270,7 +270,7 @@ func TestDecodeErrors(t *testing.T) {
 			"read objects: document 1: item 2: Service shop/cart: spec.ports: unexpected string",
 		},
 		{"a name is missing", "kind: Service\napiVersion: v1\nmetadata: {namespace: shop}", "read objects: document 1: Service without a name"},
-		{"an item is no object", `{"kind":"List","apiVersion":"v1","items":[7]}`, "read objects: document 1: item 1: unexpected number"},
+		{"an item is not an object", `{"kind":"List","apiVersion":"v1","items":[7]}`, "read objects: document 1: item 1: unexpected number"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := kubeapi.Decode(strings.NewReader(tt.text))
@@ -313,16 +313,16 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("a Service without a name: %+v", svc)
 			}
 			if i > 0 && s.Services[i-1].Compare(svc.Key) >= 0 {
-				t.Errorf("%s stands before %s", s.Services[i-1].Key, svc.Key)
+				t.Errorf("%s is listed before %s", s.Services[i-1].Key, svc.Key)
 			}
 		}
 		for key, group := range s.Slices.All() {
 			for i, slice := range group {
 				if slice.Service != key.Name || slice.Namespace != key.Namespace {
-					t.Errorf("slice %s of Service %s stands under %s", slice.Key, slice.Service, key)
+					t.Errorf("slice %s of Service %s is in the group of %s", slice.Key, slice.Service, key)
 				}
 				if i > 0 && group[i-1].Compare(slice.Key) >= 0 {
-					t.Errorf("%s stands before %s", group[i-1].Key, slice.Key)
+					t.Errorf("%s is listed before %s", group[i-1].Key, slice.Key)
 				}
 				for _, e := range slice.Endpoints {
 					if !e.Addr.IsValid() || e.Addr.Is4In6() {
@@ -334,7 +334,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func TestDecodeTakesNoLabelForAnother(t *testing.T) {
+func TestDecodeComparesLabelsWithCase(t *testing.T) {
 	got, err := kubeapi.Decode(strings.NewReader(`
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

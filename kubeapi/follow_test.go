@@ -27,12 +27,12 @@ func TestFollowChanges(t *testing.T) {
 			wanted: func(s *kubeapi.Snapshot) bool { return slices.Equal(serviceNames(s), []string{"cart", "pay"}) },
 		},
 		{
-			name:   "a Service that goes",
+			name:   "a removed Service",
 			change: func(_ *testing.T, s *kubeapitest.Server) { s.Delete("Service", "shop", "cart") },
 			wanted: func(s *kubeapi.Snapshot) bool { return len(s.Services) == 0 },
 		},
 		{
-			name:   "a pod more",
+			name:   "an added pod",
 			change: func(t *testing.T, s *kubeapitest.Server) { setSlice(t, s, "cart", "10.0.0.1", "10.0.0.2") },
 			wanted: func(s *kubeapi.Snapshot) bool {
 				return slices.Equal(addresses(s, "cart"), []string{"10.0.0.1", "10.0.0.2"})
@@ -46,7 +46,7 @@ func TestFollowChanges(t *testing.T) {
 			},
 		},
 		{
-			name:   "a slice that goes",
+			name:   "a removed slice",
 			change: func(_ *testing.T, s *kubeapitest.Server) { s.Delete("EndpointSlice", "shop", "cart-1") },
 			wanted: func(s *kubeapi.Snapshot) bool { return s.Slices.Len() == 0 },
 		},
@@ -67,7 +67,7 @@ func TestFollowChanges(t *testing.T) {
 	}
 }
 
-func TestFollowOnlyOthersNamespaces(t *testing.T) {
+func TestFollowIgnoresOtherNamespaces(t *testing.T) {
 	s := serve(t, "cart")
 	cfg := watching(s)
 	f := follow(t, cfg)
@@ -120,7 +120,7 @@ metadata: {namespace: shop, name: cart, labels: {edge: %q}}
 	f.untilServices("cart")
 }
 
-func TestFollowKeepsPointersOfWhatIsUnchanged(t *testing.T) {
+func TestFollowKeepsPointersOfUnchangedObjects(t *testing.T) {
 	for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "polled": polling} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +134,7 @@ func TestFollowKeepsPointersOfWhatIsUnchanged(t *testing.T) {
 			})
 			cart := kubeapi.Key{Namespace: "shop", Name: "cart"}
 			if before.Services[0] != after.Services[0] || before.Slices.Of(cart)[0] != after.Slices.Of(cart)[0] {
-				t.Error("what did not change has another pointer")
+				t.Error("an unchanged object has another pointer")
 			}
 			if got := addresses(before, "pay"); !slices.Equal(got, []string{"10.0.0.1"}) || len(before.Services) != 2 {
 				t.Errorf("the older Snapshot changed: %s, pay %v", describe(before), got)
@@ -167,7 +167,7 @@ func TestFollowWithoutCapacityPanics(t *testing.T) {
 	_ = c.Follow(t.Context(), make(chan *kubeapi.Snapshot))
 }
 
-func TestFollowNeverSendsAPartOfTheCluster(t *testing.T) {
+func TestFollowSendsNoPartialSnapshot(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		what kubeapitest.Misbehaviour
@@ -199,13 +199,13 @@ func TestFollowNeverSendsAPartOfTheCluster(t *testing.T) {
 			s.Behave()
 			f.untilServices("cart")
 			if got := f.logs.lines("API server allows the list"); len(got) != 1 {
-				t.Errorf("told %d times that it is over, want once: %q", len(got), got)
+				t.Errorf("logged the end %d times, want once: %q", len(got), got)
 			}
 		})
 	}
 }
 
-func TestRelistAsksForEverythingAgain(t *testing.T) {
+func TestRelistRequestsAllResources(t *testing.T) {
 	for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "streamed": watching, "polled": polling} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +216,7 @@ func TestRelistAsksForEverythingAgain(t *testing.T) {
 			var c *kubeapi.Client
 			f := follow(t, config(s), func(client *kubeapi.Client) { c = client })
 			first := f.untilServices("cart")
-			s.Misbehave(kubeapitest.Hide("services")) // which no watch tells
+			s.Misbehave(kubeapitest.Hide("services")) // no watch sends this
 			for n := 1; n <= 3; n++ {
 				eventually(t, "another complete list", func() bool {
 					c.Relist()

@@ -48,7 +48,7 @@ func (b *logBook) lines(text string) []string {
 
 var message = regexp.MustCompile(`level=(?:INFO|WARN|ERROR) msg=("[^"]*"|\S+)`)
 
-// messages returns what was told, debugging apart.
+// messages returns the messages of level Info or higher.
 func (b *logBook) messages() (all []string) {
 	for _, line := range b.lines("") {
 		if m := message.FindStringSubmatch(line); m != nil {
@@ -70,8 +70,8 @@ func (b *logBook) logger() *slog.Logger {
 	}))
 }
 
-// watching is a Config that follows the namespace shop of s, as fast as a test
-// likes.
+// watching returns a Config that watches the namespace shop of s, with short
+// pauses.
 func watching(s *kubeapitest.Server) kubeapi.Config {
 	return kubeapi.Config{
 		Server:         s.URL(),
@@ -88,7 +88,7 @@ func polling(s *kubeapitest.Server) kubeapi.Config {
 	return cfg
 }
 
-// following is a Client that runs until the test ends.
+// following is a Client that follows until the test ends.
 type following struct {
 	t    *testing.T
 	out  chan *kubeapi.Snapshot
@@ -126,7 +126,7 @@ func newClient(t *testing.T, cfg kubeapi.Config, logs *logBook) *kubeapi.Client 
 	return c
 }
 
-// until returns the first Snapshot that is as wanted.
+// until waits for a Snapshot for which ok is true, and returns it.
 func (f *following) until(wanted string, ok func(*kubeapi.Snapshot) bool) *kubeapi.Snapshot {
 	f.t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -152,13 +152,13 @@ func (f *following) untilServices(names ...string) *kubeapi.Snapshot {
 	})
 }
 
-// none fails if a Snapshot comes while ready is awaited.
+// noneUntil waits until ready is true, and fails if there is a Snapshot by then.
 func (f *following) noneUntil(what string, ready func() bool) {
 	f.t.Helper()
 	eventually(f.t, what, ready)
 	select {
 	case s := <-f.out:
-		f.t.Fatalf("a Snapshot came too early: %s", describe(s))
+		f.t.Fatalf("there is a Snapshot: %s", describe(s))
 	default:
 	}
 }
@@ -171,7 +171,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("it never came true: %s", what)
+			t.Fatalf("timeout: %s", what)
 		}
 	}
 }
@@ -191,8 +191,7 @@ func describe(s *kubeapi.Snapshot) string {
 	return fmt.Sprintf("services %v, slices of %d, complete %d", serviceNames(s), s.Slices.Len(), s.Complete)
 }
 
-// serve returns a server that refuses to stream lists, so that lists can be
-// counted.
+// serve returns a server that rejects streamed lists, so that Lists counts each list.
 func serve(t *testing.T, names ...string) *kubeapitest.Server {
 	t.Helper()
 	s := serveStreams(t, names...)
@@ -200,7 +199,7 @@ func serve(t *testing.T, names ...string) *kubeapitest.Server {
 	return s
 }
 
-// serveStreams returns a server as Kubernetes is from 1.34 on.
+// serveStreams returns a server that streams lists, as Kubernetes does from 1.34 on.
 func serveStreams(t *testing.T, names ...string) *kubeapitest.Server {
 	t.Helper()
 	s := kubeapitest.Run(t)
@@ -237,7 +236,7 @@ func setSlice(t *testing.T, s *kubeapitest.Server, service string, addrs ...stri
 	}
 }
 
-// addresses returns the endpoints of a Service of shop.
+// addresses returns the endpoints of a Service in the namespace shop.
 func addresses(s *kubeapi.Snapshot, service string) []string {
 	var all []string
 	for _, slice := range s.Slices.Of(kubeapi.Key{Namespace: "shop", Name: service}) {

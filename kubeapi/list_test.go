@@ -38,7 +38,7 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-func TestListWhoseContinueTokenExpiresIsReadInOnePiece(t *testing.T) {
+func TestExpiredContinueTokenListsInOnePage(t *testing.T) {
 	s := serve(t, "a", "b", "c")
 	s.Misbehave(kubeapitest.PageSize(1))
 	var pages atomic.Int32
@@ -88,7 +88,7 @@ func TestListErrors(t *testing.T) {
 			want:   `list services in namespace "shop": 403 Forbidden: services is forbidden: User "edge" cannot list resource "services" (its role needs the rule {apiGroups: [""], resources: [services], verbs: [list]})`,
 		},
 		{
-			name:   "404 of something else",
+			name:   "404 of another server",
 			answer: answer(404, "text/html", `<html>not here</html>`),
 			want:   `list services in namespace "shop": 404 Not Found (is URL a Kubernetes API server, 1.21 or newer?)`,
 		},
@@ -128,12 +128,12 @@ func TestListErrors(t *testing.T) {
 			want:   `list services in namespace "shop": read answer: unexpected EOF`,
 		},
 		{
-			name:   "items that are no list",
+			name:   "items that are not an array",
 			answer: answer(200, "application/json", `{`+list+`,"items":7}`),
 			want:   `list services in namespace "shop": read answer: items is 7, not a list`,
 		},
 		{
-			name:   "an object that cannot be read and has no name",
+			name:   "an unreadable object without a name",
 			answer: answer(200, "application/json", `{`+list+`,"items":[{"metadata":7}]}`),
 			want:   `list services in namespace "shop": read answer: metadata: unexpected number`,
 		},
@@ -154,7 +154,7 @@ func TestListErrors(t *testing.T) {
 	}
 }
 
-func TestListOfObjectsThatCannotBeReadSkipsThem(t *testing.T) {
+func TestListSkipsUnreadableObjects(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"},"items":[
 			{"metadata":{"namespace":"shop","name":"odd"},"spec":{"ports":"none"},"ports":"none"},
@@ -175,7 +175,7 @@ func TestListOfObjectsThatCannotBeReadSkipsThem(t *testing.T) {
 	}
 }
 
-func TestFollowKeepsTheLastStateOfWhatCannotBeRead(t *testing.T) {
+func TestFollowKeepsTheLastStateOfUnreadableObjects(t *testing.T) {
 	var odd atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		spec := `{"clusterIP":"10.1.1.1"}`
@@ -188,17 +188,17 @@ func TestFollowKeepsTheLastStateOfWhatCannotBeRead(t *testing.T) {
 	f := follow(t, kubeapi.Config{Server: server.URL, Namespaces: []string{"shop"}, PollInterval: 5 * time.Millisecond})
 	before := f.untilServices("cart")
 	odd.Store(true)
-	eventually(t, "it is told", func() bool { return len(f.logs.lines("object unreadable, keeping its last state")) > 0 })
+	eventually(t, "the warning", func() bool { return len(f.logs.lines("object unreadable, keeping its last state")) > 0 })
 	after := f.until("two more lists", func(s *kubeapi.Snapshot) bool { return s.Complete > before.Complete+2 })
 	if after.Services[0] != before.Services[0] {
-		t.Error("the Service is another one")
+		t.Error("the Service was replaced")
 	}
 	if got := f.logs.lines("object unreadable"); len(got) != 1 {
-		t.Errorf("told %d times, want once: %q", len(got), got)
+		t.Errorf("logged %d times, want once: %q", len(got), got)
 	}
 }
 
-func TestRequestsCarryWhatTheyShould(t *testing.T) {
+func TestRequestHeadersAndQueries(t *testing.T) {
 	type request struct{ Path, Query, UserAgent, Accept, Authorization string }
 	var got []request
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -22,7 +22,7 @@ func nodesOf(s *kubeapi.Snapshot) (all []kubeapi.Node) {
 	return all
 }
 
-func TestNodesAreFollowedWhereAskedFor(t *testing.T) {
+func TestFollowNodes(t *testing.T) {
 	s := serveStreams(t, "web")
 	want := []kubeapi.Node{
 		{Name: "a", Addr: netip.MustParseAddr("10.0.0.1"), Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
@@ -36,7 +36,7 @@ func TestNodesAreFollowedWhereAskedFor(t *testing.T) {
 	}
 	plain := follow(t, watching(s)).untilServices("web")
 	if plain.Nodes != nil {
-		t.Errorf("nodes without being asked for: %v", plain.Nodes)
+		t.Errorf("nodes although Config.Nodes is false: %v", plain.Nodes)
 	}
 	eventually(t, "two watches, of services and endpointslices", func() bool { return s.Watching() == 2 })
 	json := serve(t) // in JSON
@@ -64,7 +64,7 @@ func TestNodesAreFollowedWhereAskedFor(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Delete("Node", "", "a")
-			f.until("one less and one ready", func(s *kubeapi.Snapshot) bool {
+			f.until("one node removed and one ready", func(s *kubeapi.Snapshot) bool {
 				return cmp.Equal(changed[1:], nodesOf(s), equateAddrs())
 			})
 			for _, n := range want {
@@ -76,7 +76,7 @@ func TestNodesAreFollowedWhereAskedFor(t *testing.T) {
 	}
 }
 
-func TestNodesThatMayNotBeListedStopNothing(t *testing.T) {
+func TestFollowWithoutForbiddenNodes(t *testing.T) {
 	s := serve(t, "web")
 	s.Misbehave(kubeapitest.Forbid("list", "nodes", ""), kubeapitest.Forbid("watch", "nodes", ""))
 	cfg := watching(s)

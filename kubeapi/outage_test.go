@@ -16,7 +16,7 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-func TestFollowWaitsForAServerThatIsDownAtStart(t *testing.T) {
+func TestFollowStartsWhileTheServerIsDown(t *testing.T) {
 	s := serve(t, "cart")
 	cfg := watching(s)
 	s.Stop()
@@ -34,7 +34,7 @@ func TestFollowWaitsForAServerThatIsDownAtStart(t *testing.T) {
 	}
 	got := f.logs.lines("API server")
 	for i := range got {
-		got[i] = strings.Replace(got[i], "list endpointslices", "list services", 1) // whoever came first
+		got[i] = strings.Replace(got[i], "list endpointslices", "list services", 1) // either resource may fail first
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -45,13 +45,13 @@ func TestFollowSurvivesFailingLists(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		how  kubeapitest.Misbehaviour
-		told string
+		log  string // message at its begin and at its end; "" for no message
 	}{
 		{"one 500 is retried within the list", kubeapitest.FailLists(http.StatusInternalServerError, 1), ""},
 		{"one 429 is retried within the list", kubeapitest.TooManyRequests(1, 0), ""},
-		{"many 503 are an outage, told once", kubeapitest.FailLists(http.StatusServiceUnavailable, 12), "API server unreachable / API server reachable"},
-		{"many 429 are told once", kubeapitest.TooManyRequests(12, time.Second), "API server throttles requests / API server no longer throttles requests"},
-		{"slow answers are answers", kubeapitest.Slow(20 * time.Millisecond), ""},
+		{"many 503 are an outage, logged once", kubeapitest.FailLists(http.StatusServiceUnavailable, 12), "API server unreachable / API server reachable"},
+		{"many 429 are logged once", kubeapitest.TooManyRequests(12, time.Second), "API server throttles requests / API server no longer throttles requests"},
+		{"slow answers are no failure", kubeapitest.Slow(20 * time.Millisecond), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -59,20 +59,20 @@ func TestFollowSurvivesFailingLists(t *testing.T) {
 			s.Misbehave(tt.how)
 			f := follow(t, polling(s))
 			f.untilServices("cart")
-			began, ended, _ := strings.Cut(tt.told, " / ")
-			told := 0
-			if tt.told != "" {
-				told = 2
-				eventually(t, "its end is told", func() bool { return len(f.logs.lines(ended)) == 1 })
+			began, ended, _ := strings.Cut(tt.log, " / ")
+			lines := 0
+			if tt.log != "" {
+				lines = 2
+				eventually(t, ended, func() bool { return len(f.logs.lines(ended)) == 1 })
 			}
-			if got := f.logs.lines("API server"); len(got) != told || told > 0 && !strings.Contains(got[0], began) {
-				t.Errorf("log %q, want %q", got, tt.told)
+			if got := f.logs.lines("API server"); len(got) != lines || lines > 0 && !strings.Contains(got[0], began) {
+				t.Errorf("log %q, want %q", got, tt.log)
 			}
 		})
 	}
 }
 
-func TestFollowGivesUpAnAnswerThatDoesNotCome(t *testing.T) {
+func TestFollowGivesUpHangingRequests(t *testing.T) {
 	short := func(c *kubeapi.Client) { c.SetTimeouts(50*time.Millisecond, 50*time.Millisecond) }
 
 	t.Run("a list", func(t *testing.T) {
@@ -96,13 +96,13 @@ func TestFollowGivesUpAnAnswerThatDoesNotCome(t *testing.T) {
 		f.untilServices("cart")
 		setService(t, s, "pay")
 		f.untilServices("cart", "pay") // by listing again
-		eventually(t, "it is told", func() bool {
+		eventually(t, "the warning", func() bool {
 			return len(f.logs.lines(`msg="watch fails, polling" err="watch services in namespace \"shop\": no answer within 50ms"`)) == 1
 		})
 	})
 }
 
-func TestFollowReadsTheTokenFileAgainAfter401(t *testing.T) {
+func TestFollowReReadsTheTokenFileAfter401(t *testing.T) {
 	for mode, config := range map[string]func(*kubeapitest.Server) kubeapi.Config{"watched": watching, "polled": polling} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -116,13 +116,13 @@ func TestFollowReadsTheTokenFileAgainAfter401(t *testing.T) {
 
 			s.Misbehave(kubeapitest.RequireToken("second"))
 			s.EndWatches()
-			eventually(t, "it is told", func() bool { return len(f.logs.lines("rejects the credentials")) == 1 })
+			eventually(t, "the error", func() bool { return len(f.logs.lines("rejects the credentials")) == 1 })
 			write(t, cfg.TokenFile, "second\n")
 			setService(t, s, "pay")
 			f.untilServices("cart", "pay")
-			eventually(t, "its end is told", func() bool { return len(f.logs.lines("accepts the credentials")) == 1 })
+			eventually(t, "its end in the log", func() bool { return len(f.logs.lines("accepts the credentials")) == 1 })
 
-			// A token that is renewed in time is never noticed.
+			// A token that is replaced in time causes no log message.
 			write(t, cfg.TokenFile, "third\n")
 			s.Misbehave(kubeapitest.RequireToken("third"))
 			s.EndWatches()

@@ -19,8 +19,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// connectProxy answers CONNECT as a forward proxy does, whatever the address, by
-// a connection to server, and counts what it was asked for.
+// connectProxy answers CONNECT like a forward proxy. It connects to server, whatever
+// the address of the request, and counts the requests.
 func connectProxy(server string, asked *atomic.Int32) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect {
@@ -54,7 +54,7 @@ func join(a, b net.Conn) {
 }
 
 // socksProxy speaks as much of SOCKS5 as a client without a password needs (RFC
-// 1928), and leads to server whatever it is asked for.
+// 1928). It connects to server, whatever the address of the request.
 func socksProxy(t *testing.T, server string, asked *atomic.Int32) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,9 +103,9 @@ func serveSocks(conn net.Conn, server string, asked *atomic.Int32) {
 	join(conn, there)
 }
 
-// TestFollowGoesThroughTheProxyOfTheKubeconfig to a server that nobody else can
-// find, over TLS from end to end.
-func TestFollowGoesThroughTheProxyOfTheKubeconfig(t *testing.T) {
+// TestFollowUsesTheProxyOfTheKubeconfig follows a server whose name only the proxy
+// can resolve, over TLS from end to end.
+func TestFollowUsesTheProxyOfTheKubeconfig(t *testing.T) {
 	s := serveTLS(t)
 	address := s.URL()[len("https://"):]
 	var asked atomic.Int32
@@ -132,17 +132,17 @@ clusters: [{name: c, cluster: {server: "https://api.example.com:6443", proxy-url
 			f.untilServices("cart")
 			eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 			if asked.Load() == 0 {
-				t.Error("the proxy was not asked")
+				t.Error("the proxy received no request")
 			}
 		})
 	}
 }
 
-// proxiedEnv marks the run of TestListGoesThroughTheProxyOfTheEnvironment that
-// has the environment: it is read once in a process.
+// proxiedEnv marks the run of TestListUsesTheProxyOfTheEnvironment in a process of its
+// own: net/http reads HTTP_PROXY once per process.
 const proxiedEnv = "PODGATE_TEST_PROXIED"
 
-func TestListGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
+func TestListUsesTheProxyOfTheEnvironment(t *testing.T) {
 	cfg := kubeapi.Config{Server: "http://api.example.com", Namespaces: []string{"shop"}}
 	if os.Getenv(proxiedEnv) != "" {
 		if _, err := newClient(t, cfg, &logBook{}).List(t.Context()); err != nil {
@@ -162,6 +162,6 @@ func TestListGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if got := asked.Load(); got != "api.example.com" {
-		t.Errorf("the proxy was asked for %v, want api.example.com", got)
+		t.Errorf("the proxy received a request for %v, want api.example.com", got)
 	}
 }

@@ -20,14 +20,11 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// network is one in memory, with one server on it, so that hours pass in a
-// moment.
+// network is a network in memory with one server, for a synctest bubble.
 type network struct {
-	t *testing.T
-
 	mu     sync.Mutex
-	server *pipeServer // nil while it is away
-	black  bool        // it swallows what is sent instead
+	server *pipeServer // nil while it is down
+	black  bool        // new connections time out
 	dials  []time.Time
 }
 
@@ -37,17 +34,17 @@ type pipeServer struct {
 	ended chan struct{}
 }
 
-// inBubble runs test with a clock and a network of its own.
+// inBubble runs test with its own clock and network.
 func inBubble(t *testing.T, test func(*testing.T, *network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{t: t}
+		n := new(network)
 		t.Cleanup(n.stop)
 		test(t, n)
 	})
 }
 
-// serve makes the server come up.
+// serve starts the server.
 func (n *network) serve(handler http.Handler) {
 	s := &pipeServer{http: &http.Server{Handler: handler}, conns: make(chan net.Conn), ended: make(chan struct{})}
 	go s.http.Serve(s)
@@ -56,7 +53,7 @@ func (n *network) serve(handler http.Handler) {
 	n.server = s
 }
 
-// stop ends the server and every connection to it.
+// stop stops the server and closes every connection to it.
 func (n *network) stop() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,14 +63,14 @@ func (n *network) stop() {
 	}
 }
 
-// swallow makes the network lose every new connection, or no longer.
+// swallow sets whether new connections time out.
 func (n *network) swallow(black bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.black = black
 }
 
-// since returns how many connections were asked for from a time on.
+// since returns when connections were requested, as the time after from.
 func (n *network) since(from time.Time) (dials []time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -92,7 +89,7 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	n.mu.Unlock()
 	if black {
 		select {
-		case <-time.After(2 * time.Second): // as dial does
+		case <-time.After(2 * time.Second): // the timeout of auth.dial
 		case <-ctx.Done():
 		}
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("i/o timeout")}
@@ -122,15 +119,10 @@ func (s *pipeServer) Accept() (net.Conn, error) {
 func (s *pipeServer) Close() error   { close(s.ended); return nil }
 func (s *pipeServer) Addr() net.Addr { return &net.TCPAddr{} }
 
-// client returns a Client on the network.
-func (n *network) client(t *testing.T, cfg kubeapi.Config, logs *logBook) *kubeapi.Client {
-	t.Helper()
-	c := newClient(t, cfg, logs)
-	c.SetDial(n.dial)
-	return c
-}
+// connect makes a Client use the network.
+func (n *network) connect(c *kubeapi.Client) { c.SetDial(n.dial) }
 
-// polling5s is what podgate.toml says by default, but for the watch.
+// polling5s returns the defaults of podgate.toml, without the watch.
 func polling5s() kubeapi.Config {
 	return kubeapi.Config{
 		Server:         "http://192.0.2.10:6443",
@@ -146,50 +138,15 @@ func watching10m() kubeapi.Config {
 	return cfg
 }
 
-// edge is a Client that follows on a network.
-type edge struct {
-	out    chan *kubeapi.Snapshot
-	logs   *logBook
-	cancel context.CancelFunc
-	ended  chan struct{}
-}
-
-func (n *network) follow(t *testing.T, cfg kubeapi.Config) *edge {
-	t.Helper()
-	e := &edge{out: make(chan *kubeapi.Snapshot, 1), logs: &logBook{}, ended: make(chan struct{})}
-	c := n.client(t, cfg, e.logs)
-	var ctx context.Context
-	ctx, e.cancel = context.WithCancel(context.Background())
-	go func() {
-		defer close(e.ended)
-		_ = c.Follow(ctx, e.out)
-	}()
-	t.Cleanup(e.stop)
-	return e
-}
-
-func (e *edge) stop() {
-	e.cancel()
-	<-e.ended
-}
-
-// inSync returns how long it took until a Snapshot has so many Services.
-func (e *edge) inSync(t *testing.T, services int) time.Duration {
-	t.Helper()
+// inSync waits for a Snapshot of so many Services, and returns how long that took.
+func (f *following) inSync(services int) time.Duration {
+	f.t.Helper()
 	began := time.Now()
-	for deadline := time.After(time.Hour); ; {
-		select {
-		case s := <-e.out:
-			if len(s.Services) == services {
-				return time.Since(began)
-			}
-		case <-deadline:
-			t.Fatalf("no Snapshot of %d Services; log:\n%q", services, e.logs.lines(""))
-		}
-	}
+	f.until(fmt.Sprintf("%d Services", services), func(s *kubeapi.Snapshot) bool { return len(s.Services) == services })
+	return time.Since(began)
 }
 
-// shop returns a server of one Service that nothing but the network leads to.
+// shop returns a server of one Service that listens on no port.
 func shop(t *testing.T, streams bool) *kubeapitest.Server {
 	t.Helper()
 	s := kubeapitest.New()
@@ -201,7 +158,7 @@ func shop(t *testing.T, streams bool) *kubeapitest.Server {
 	return s
 }
 
-func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
+func TestOutageIsLoggedOnceAndUsesNoMemory(t *testing.T) {
 	modes := map[string]struct {
 		cfg    kubeapi.Config
 		within time.Duration
@@ -210,9 +167,9 @@ func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 		"polled":  {polling5s(), 5 * time.Second},
 	}
 	ways := map[string]func(*network){
-		"which refuses connections":     func(n *network) { n.stop() },
-		"which swallows connections":    func(n *network) { n.swallow(true); n.stop() },
-		"which answers that it is away": func(n *network) { n.stop(); n.serve(unavailable()) },
+		"with refused connections": func(n *network) { n.stop() },
+		"with lost connections":    func(n *network) { n.swallow(true); n.stop() },
+		"with answers of 503":      func(n *network) { n.stop(); n.serve(unavailable()) },
 	}
 	for mode, m := range modes {
 		for way, away := range ways {
@@ -221,8 +178,8 @@ func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 					inBubble(t, func(t *testing.T, n *network) {
 						s := shop(t, true)
 						n.serve(s)
-						e := n.follow(t, m.cfg)
-						e.inSync(t, 1)
+						f := follow(t, m.cfg, n.connect)
+						f.inSync(1)
 						time.Sleep(time.Minute)
 
 						away(n)
@@ -238,14 +195,17 @@ func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 						n.swallow(false)
 						n.serve(s)
 						within := m.within
-						if way == "which swallows connections" {
-							within += 2 * time.Second // until the last connection is given up
+						if way == "with lost connections" {
+							within += 2 * time.Second // the last connection times out
 						}
-						if took := e.inSync(t, 2); took > within {
+						if took := f.inSync(2); took > within {
 							t.Errorf("in sync after %v, want %v at most", took, within)
 						}
 						time.Sleep(time.Minute)
-						e.tells(t, "API server unreachable", "API server reachable")
+						want := []string{"API server unreachable", "API server reachable"}
+						if got := f.logs.messages(); !slices.Equal(got, want) {
+							t.Errorf("log %q, want %q", got, want)
+						}
 					})
 				})
 			}
@@ -253,58 +213,49 @@ func TestOutageOfAnyLengthIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// unavailable answers as an API server without its etcd.
+// unavailable answers like an API server without etcd.
 func unavailable() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "etcdserver: no leader", http.StatusServiceUnavailable)
 	})
 }
 
-// tells fails unless the log has these messages, in this order, and no other,
-// debugging apart.
-func (e *edge) tells(t *testing.T, want ...string) {
-	t.Helper()
-	if got := e.logs.messages(); !slices.Equal(got, want) {
-		t.Errorf("told %q, want %q", got, want)
-	}
-}
-
-// liveBytes returns how much memory is in use after a collection.
+// liveBytes returns the bytes of the heap after a garbage collection.
 func liveBytes() int64 {
 	runtime.GC()
-	runtime.GC() // what finalizers held
+	runtime.GC() // frees the objects whose finalizers the first one ran
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// TestManyEdgesDoNotComeBackTogether: they lose the API server at the same
-// moment, and it comes back for all of them at the same.
-func TestManyEdgesDoNotComeBackTogether(t *testing.T) {
+// TestManyEdgesReturnAtDifferentTimes: all of them lose the API server at the same
+// moment, and it returns for all of them at the same moment.
+func TestManyEdgesReturnAtDifferentTimes(t *testing.T) {
 	const edges = 100
 	for name, tt := range map[string]struct {
 		cfg   kubeapi.Config
-		round time.Duration // in which all come back
-		lists int           // by each until then: who polls may have come back early and polled again
+		round time.Duration // in which all return
+		lists int           // of each edge in the round: one that polls may return early and poll again
 	}{"watching": {watching10m(), 2 * time.Second, 2}, "polling": {polling5s(), 5 * time.Second, 4}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, n *network) {
 				s := shop(t, true)
 				n.serve(s)
-				var all []*edge
+				var all []*following
 				for range edges {
-					all = append(all, n.follow(t, tt.cfg))
+					all = append(all, follow(t, tt.cfg, n.connect))
 				}
-				for _, e := range all {
-					e.inSync(t, 1)
+				for _, f := range all {
+					f.inSync(1)
 				}
 				n.stop()
 				time.Sleep(20 * time.Second)
 				lists, began := s.Lists(), time.Now()
 				setService(t, s, "pay")
 				n.serve(s)
-				for _, e := range all {
-					e.inSync(t, 2)
+				for _, f := range all {
+					f.inSync(2)
 				}
 				if took := time.Since(began); took > tt.round {
 					t.Errorf("all are in sync after %v, want %v at most", took, tt.round)
@@ -312,8 +263,8 @@ func TestManyEdgesDoNotComeBackTogether(t *testing.T) {
 				if got := s.Lists() - lists; got > tt.lists*edges {
 					t.Errorf("%d lists by %d edges, want %d each at most", got, edges, tt.lists)
 				}
-				// Evenly spread over the half of the round that is by chance, a
-				// twentieth of it would see a tenth of them.
+				// Up to half of each pause is random: spread evenly over half the round,
+				// a twentieth of the round has a tenth of the edges.
 				tenths := make(map[time.Duration]int)
 				for _, at := range n.since(began) {
 					tenths[at/(tt.round/20)]++
@@ -328,20 +279,21 @@ func TestManyEdgesDoNotComeBackTogether(t *testing.T) {
 	}
 }
 
-// TestManyEdgesThatAreToldToWaitDoNotComeBackTogether: Retry-After is the same
-// for all of them.
-func TestManyEdgesThatAreToldToWaitDoNotComeBackTogether(t *testing.T) {
+// TestManyEdgesReturnAtDifferentTimesAfterRetryAfter: the server sends all of them
+// the same Retry-After.
+func TestManyEdgesReturnAtDifferentTimesAfterRetryAfter(t *testing.T) {
 	const edges = 100
 	inBubble(t, func(t *testing.T, n *network) {
 		s := shop(t, false)
 		var mu sync.Mutex
-		refused := make(map[string]bool)
-		again := make(map[time.Duration]int) // tenths of a second after the refusal
+		rejected := make(map[string]bool)
+		again := make(map[time.Duration]int) // by tenths of a second after the start
 		began := time.Now()
 		n.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			mu.Lock()
-			first := !refused[r.RemoteAddr+r.UserAgent()+r.URL.Path]
-			refused[r.RemoteAddr+r.UserAgent()+r.URL.Path] = true
+			client := r.RemoteAddr + r.UserAgent() + r.URL.Path
+			first := !rejected[client]
+			rejected[client] = true
 			if !first {
 				again[time.Since(began)/(100*time.Millisecond)]++
 			}
@@ -353,14 +305,14 @@ func TestManyEdgesThatAreToldToWaitDoNotComeBackTogether(t *testing.T) {
 			}
 			s.ServeHTTP(w, r)
 		}))
-		var all []*edge
+		var all []*following
 		for i := range edges {
 			cfg := polling5s()
 			cfg.UserAgent = fmt.Sprintf("edge-%d", i)
-			all = append(all, n.follow(t, cfg))
+			all = append(all, follow(t, cfg, n.connect))
 		}
-		for _, e := range all {
-			if took := e.inSync(t, 1); took > 4*time.Second {
+		for _, f := range all {
+			if took := f.inSync(1); took > 4*time.Second {
 				t.Errorf("in sync after %v", took)
 			}
 		}
@@ -368,7 +320,7 @@ func TestManyEdgesThatAreToldToWaitDoNotComeBackTogether(t *testing.T) {
 		defer mu.Unlock()
 		for at, count := range again {
 			if at < 20 {
-				t.Errorf("%d came back after %v, before they were asked to", count, at*100*time.Millisecond)
+				t.Errorf("%d edges returned after %v, before Retry-After", count, at*100*time.Millisecond)
 			}
 			if most := 2 * edges / 4; count > most {
 				t.Errorf("%d requests within a tenth of a second, want %d at most", count, most)

@@ -17,8 +17,8 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// behindDoors returns a Config for the doors.
-func behindDoors(s *kubeapitest.Server, doors ...*kubeapitest.Door) kubeapi.Config {
+// doorsConfig returns a Config with the doors as API servers.
+func doorsConfig(s *kubeapitest.Server, doors ...*kubeapitest.Door) kubeapi.Config {
 	cfg := watching(s)
 	cfg.Server = doors[0].URL()
 	for _, d := range doors[1:] {
@@ -27,7 +27,7 @@ func behindDoors(s *kubeapitest.Server, doors ...*kubeapitest.Door) kubeapi.Conf
 	return cfg
 }
 
-func TestNextServerIsAskedWhenOneFails(t *testing.T) {
+func TestFollowUsesTheNextServerAfterAFailure(t *testing.T) {
 	for _, mode := range []struct {
 		name  string
 		serve func(*testing.T, ...string) *kubeapitest.Server
@@ -37,7 +37,7 @@ func TestNextServerIsAskedWhenOneFails(t *testing.T) {
 			t.Parallel()
 			s := mode.serve(t, "cart")
 			one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
-			cfg := behindDoors(s, one, other)
+			cfg := doorsConfig(s, one, other)
 			cfg.Watch = mode.watch
 			f := follow(t, cfg)
 			f.untilServices("cart")
@@ -53,11 +53,11 @@ func TestNextServerIsAskedWhenOneFails(t *testing.T) {
 			setService(t, s, "zoo")
 			f.untilServices("cart", "pay", "zoo")
 			if got := one.Asked(); got != asked {
-				t.Errorf("the first was asked %d times after it was left", got-asked)
+				t.Errorf("the first server received %d requests after it failed", got-asked)
 			}
 			want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, other.URL(), one.URL())
 			if got := f.logs.lines("API server"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
-				t.Errorf("log %q, want %q and why, alone", got, want)
+				t.Errorf("log %q, want one line: %q with the error", got, want)
 			}
 
 			other.Close()
@@ -65,17 +65,17 @@ func TestNextServerIsAskedWhenOneFails(t *testing.T) {
 			f.untilServices("cart", "pay")
 			want = fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, one.URL(), other.URL())
 			if got := f.logs.lines("API server"); len(got) != 2 || !strings.HasPrefix(got[1], want) {
-				t.Errorf("log %q, want %q and why at its end", got, want)
+				t.Errorf("log %q, want %q with the error as its last line", got, want)
 			}
 		})
 	}
 }
 
-func TestFirstServerIsAwayAtTheStart(t *testing.T) {
+func TestFollowStartsWhileTheFirstServerIsDown(t *testing.T) {
 	s := serveStreams(t, "cart")
 	one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
 	one.Close()
-	f := follow(t, behindDoors(s, one, other))
+	f := follow(t, doorsConfig(s, one, other))
 	f.untilServices("cart")
 	want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err="dial tcp %s: connect: connection refused"`, other.URL(), one.URL(), one.Addr())
 	if got := f.logs.lines("API server"); len(got) != 1 || got[0] != want {
@@ -83,58 +83,57 @@ func TestFirstServerIsAwayAtTheStart(t *testing.T) {
 	}
 }
 
-func TestAllServersAreAway(t *testing.T) {
+func TestFollowLogsAnOutageOfAllServersOnce(t *testing.T) {
 	s := serveStreams(t, "cart")
 	one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
-	f := follow(t, behindDoors(s, one, other))
+	f := follow(t, doorsConfig(s, one, other))
 	f.untilServices("cart")
 	one.Close()
 	other.Close()
-	eventually(t, "it is told", func() bool { return len(f.logs.lines(`msg="API server unreachable"`)) == 1 })
+	eventually(t, "the warning", func() bool { return len(f.logs.lines(`msg="API server unreachable"`)) == 1 })
 	refused := regexp.MustCompile(fmt.Sprintf(`err="list \w+ in namespace \\"shop\\": (%[1]s: .*refused; %[2]s: .*refused|%[2]s: .*refused; %[1]s: .*refused)"`, one.URL(), other.URL()))
 	if got := f.logs.lines("API server unreachable")[0]; !refused.MatchString(got) {
-		t.Errorf("log %q, want why neither can be asked", got)
+		t.Errorf("log %q, want the errors of both servers", got)
 	}
 	setService(t, s, "pay")
 	other.Open()
 	f.untilServices("cart", "pay")
-	eventually(t, "its end is told", func() bool { return len(f.logs.lines(`msg="API server reachable" server=`+other.URL())) == 1 })
+	eventually(t, "its end in the log", func() bool { return len(f.logs.lines(`msg="API server reachable" server=`+other.URL())) == 1 })
 	if got := f.logs.lines("API server unreachable"); len(got) != 1 {
-		t.Errorf("told %d times, want once: %q", len(got), got)
+		t.Errorf("logged %d times, want once: %q", len(got), got)
 	}
 }
 
-// TestServerThatAnswersIsNotLeft: whoever is overloaded or refuses is there, and
-// the next one would say the same.
-func TestServerThatAnswersIsNotLeft(t *testing.T) {
+// TestFollowStaysWithAServerThatAnswers: the next server of the cluster would answer
+// with the same error.
+func TestFollowStaysWithAServerThatAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		how  kubeapitest.Misbehaviour
-		told string
+		log  string
 	}{
-		{"overloaded", kubeapitest.TooManyRequests(20, 0), "API server throttles requests"},
+		{"throttled", kubeapitest.TooManyRequests(20, 0), "API server throttles requests"},
 		{"forbidden", kubeapitest.Forbid("list", "services", ""), "API server forbids a list"},
-		{"unknown", kubeapitest.RequireToken("other"), "API server rejects the credentials"},
+		{"unauthorized", kubeapitest.RequireToken("other"), "API server rejects the credentials"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, "cart")
 			one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
 			s.Misbehave(tt.how)
-			f := follow(t, behindDoors(s, one, other))
-			eventually(t, "it is told", func() bool { return len(f.logs.lines(tt.told)) > 0 })
+			f := follow(t, doorsConfig(s, one, other))
+			eventually(t, tt.log, func() bool { return len(f.logs.lines(tt.log)) > 0 })
 			s.Behave()
 			f.untilServices("cart")
 			if got := other.Asked(); got > 0 {
-				t.Errorf("the other was asked %d times", got)
+				t.Errorf("the other server received %d requests", got)
 			}
 		})
 	}
 }
 
-// TestAServerThatFailsNowAndThenIsLeftOnce: it may be well again each time that
-// somebody looks.
-func TestAServerThatFailsNowAndThenIsLeftOnce(t *testing.T) {
+// TestFollowLeavesAFlappingServerOnce: the first server fails one request in five.
+func TestFollowLeavesAFlappingServerOnce(t *testing.T) {
 	s := serve(t, "cart")
 	var count atomic.Int32
 	one := kubeapitest.OpenDoor(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -144,32 +143,32 @@ func TestAServerThatFailsNowAndThenIsLeftOnce(t *testing.T) {
 		s.ServeHTTP(w, r)
 	}))
 	other := kubeapitest.OpenDoor(t, s)
-	cfg := behindDoors(s, one, other)
+	cfg := doorsConfig(s, one, other)
 	cfg.Watch, cfg.PollInterval = false, time.Millisecond
 	f := follow(t, cfg)
 	eventually(t, "a hundred lists", func() bool { return s.Lists() > 100 })
 	if got := f.logs.lines("another API server"); len(got) > 1 {
-		t.Errorf("told %d times: %q", len(got), got)
+		t.Errorf("logged %d times: %q", len(got), got)
 	}
 	if got := f.logs.lines("unreachable"); len(got) > 0 {
-		t.Errorf("log %q, want none: a list is asked for again", got)
+		t.Errorf("log %q, want no outage: the list is retried", got)
 	}
 }
 
-func TestTooManyRequestsIsAskedAgainWhenToldTo(t *testing.T) {
-	inAnHour := func() time.Time { return time.Now().Add(time.Hour) } // as told by a clock that is ahead
+func TestListRetriesAfterRetryAfter(t *testing.T) {
+	inAnHour := func() time.Time { return time.Now().Add(time.Hour) } // a clock that is ahead
 	for _, tt := range []struct {
 		name  string
 		after string           // Retry-After, "" for a second after clock
-		clock func() time.Time // the server's; nil for ours
+		clock func() time.Time // of the server; nil for a Retry-After in seconds
 		code  int
 		want  []time.Duration // from each request to the next, at least
 	}{
-		{"in a second, three times", "1", nil, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
-		{"unavailable, in a second", "1", nil, http.StatusServiceUnavailable, []time.Duration{time.Second, time.Second}},
-		{"later than the next poll, by whoever polls", "30", nil, http.StatusTooManyRequests, nil},
-		{"at a time, by our clock", "", time.Now, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
-		{"at a time, by a clock that is an hour ahead", "", inAnHour, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
+		{"one second, three times", "1", nil, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
+		{"one second, with 503", "1", nil, http.StatusServiceUnavailable, []time.Duration{time.Second, time.Second}},
+		{"longer than the poll interval: no retry within the list", "30", nil, http.StatusTooManyRequests, nil},
+		{"a date by the client's clock", "", time.Now, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
+		{"a date by a clock that is an hour ahead", "", inAnHour, http.StatusTooManyRequests, []time.Duration{time.Second, time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, n *network) {
@@ -185,9 +184,11 @@ func TestTooManyRequestsIsAskedAgainWhenToldTo(t *testing.T) {
 					w.Header().Set("Retry-After", after)
 					http.Error(w, "Too many requests, please try again later.", tt.code)
 				}))
-				_, err := n.client(t, polling5s(), &logBook{}).List(context.Background())
+				c := newClient(t, polling5s(), &logBook{})
+				n.connect(c)
+				_, err := c.List(context.Background())
 				if err == nil || !strings.Contains(err.Error(), "Too many requests, please try again later.") {
-					t.Errorf("error %v, want what the server said", err)
+					t.Errorf("error %v, want the server's message", err)
 				}
 				var got []time.Duration
 				for i := range asked[1:] {
@@ -195,7 +196,7 @@ func TestTooManyRequestsIsAskedAgainWhenToldTo(t *testing.T) {
 				}
 				short := func(i int) bool { return got[i] < tt.want[i] || got[i] > tt.want[i]*2 }
 				if len(got) != len(tt.want) || slices.ContainsFunc([]int{0, 1}[:len(tt.want)], short) {
-					t.Errorf("asked again after %v, want %v and up to half more", got, tt.want)
+					t.Errorf("retried after %v, want %v and up to half more", got, tt.want)
 				}
 			})
 		})

@@ -8,7 +8,7 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestStatusTellsHowFollowingGoes(t *testing.T) {
+func TestStatusWhileFollowing(t *testing.T) {
 	s := serve(t, "cart")
 	var client *kubeapi.Client
 	f := follow(t, watching(s), func(c *kubeapi.Client) { client = c })
@@ -21,14 +21,14 @@ func TestStatusTellsHowFollowingGoes(t *testing.T) {
 		t.Errorf("no request was counted: %+v", st.Requests)
 	}
 	s.Stop()
-	eventually(t, "the outage is told", func() bool {
+	eventually(t, "the outage in Status", func() bool {
 		c := client.Status().Conditions
 		return len(c) == 1 && c[0].Kind == kubeapi.Unreachable && c[0].Text != "" && !c[0].Since.IsZero()
 	})
 	if err := s.Start(""); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its end is told", func() bool { return len(client.Status().Conditions) == 0 })
+	eventually(t, "its end in Status", func() bool { return len(client.Status().Conditions) == 0 })
 	if st := client.Status(); len(st.WatchEnds) == 0 {
 		t.Errorf("no watch that ended was counted: %+v", st)
 	}

@@ -13,7 +13,7 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-func TestASnapshotThatNobodyTookLeavesItsTimeToTheNext(t *testing.T) {
+func TestOfferKeepsSinceOfTheReplacedSnapshot(t *testing.T) {
 	out := make(chan *Snapshot, 1)
 	first, second := time.Unix(100, 0), time.Unix(200, 0)
 	offer(out, &Snapshot{Since: first})
@@ -32,7 +32,7 @@ func TestEveryConditionIsListedAndHasMessages(t *testing.T) {
 	for _, kind := range ConditionKinds() {
 		_, began, ended := kind.messages()
 		if logged[began] || logged[ended] || began == ended {
-			t.Errorf("%s has the messages of another: %q, %q", kind, began, ended)
+			t.Errorf("%s has the messages of another kind: %q, %q", kind, began, ended)
 		}
 		logged[began], logged[ended] = true, true
 	}

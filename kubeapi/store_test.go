@@ -18,8 +18,8 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// TestStoreWalk changes a store at random and compares each Snapshot with one
-// built anew; Snapshots taken before must stay as they were.
+// TestStoreWalk changes a store at random, and compares each Snapshot with one built
+// from scratch. Later changes must not alter a Snapshot.
 func TestStoreWalk(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	s := newStore()
@@ -77,7 +77,7 @@ func changedBetween(before, now SliceIndex) map[Key]bool {
 	return changed
 }
 
-// keySet holds each key of seq, which yields none twice.
+// keySet returns the keys of seq, which may yield each only once.
 func keySet(seq iter.Seq[Key]) map[Key]bool {
 	set := make(map[Key]bool)
 	for key := range seq {
@@ -109,13 +109,13 @@ func plainIndexes() cmp.Option {
 	return cmp.Transformer("All", func(x SliceIndex) map[Key][]*EndpointSlice {
 		groups := maps.Collect(x.All())
 		if len(groups) != x.Len() {
-			panic(fmt.Sprintf("an index of %d groups says that it has %d", len(groups), x.Len()))
+			panic(fmt.Sprintf("an index of %d groups has the length %d", len(groups), x.Len()))
 		}
 		return groups
 	})
 }
 
-func TestStoreTellsWhetherSomethingChanged(t *testing.T) {
+func TestStoreReportsChanges(t *testing.T) {
 	key := Key{Namespace: "shop", Name: "cart"}
 	service := func() *Service {
 		return &Service{Key: key, ResourceVersion: "7", Annotations: map[string]string{"a": "b"}, Ports: []ServicePort{{Port: 80}}}
@@ -134,21 +134,21 @@ func TestStoreTellsWhetherSomethingChanged(t *testing.T) {
 	}{
 		{"a new Service", func() bool { return s.put(service()) }, true},
 		{"the same Service", func() bool { return s.put(service()) }, false},
-		{"another content at the same version", func() bool { return s.put(renewed) }, true},
+		{"other content at the same version", func() bool { return s.put(renewed) }, true},
 		{"a new slice", func() bool { return s.put(slice()) }, true},
 		{"the same slice", func() bool { return s.put(slice()) }, false},
 		{"a slice that moves to another Service", func() bool { return s.put(moved) }, true},
-		{"a list of what is there", func() bool {
+		{"a list of the same slice", func() bool {
 			return s.replace(source{wire.EndpointSlices, "shop"}, &wire.List{Objects: []wire.Object{moved}})
 		}, false},
-		{"a list in which it cannot be read", func() bool {
+		{"a list in which the slice is unreadable", func() bool {
 			return s.replace(source{wire.EndpointSlices, ""}, &wire.List{Unread: map[Key]error{key: nil}})
 		}, false},
 		{"a list of another namespace", func() bool { return s.replace(source{wire.EndpointSlices, "bank"}, &wire.List{}) }, false},
 		{"an empty list", func() bool { return s.replace(source{wire.EndpointSlices, "shop"}, &wire.List{}) }, true},
 		{"deleting the Service", func() bool { return s.remove(wire.Services, key) }, true},
-		{"deleting it again", func() bool { return s.remove(wire.Services, key) }, false},
-		{"deleting a slice that never was", func() bool { return s.remove(wire.EndpointSlices, key) }, false},
+		{"deleting the Service again", func() bool { return s.remove(wire.Services, key) }, false},
+		{"deleting a slice that does not exist", func() bool { return s.remove(wire.EndpointSlices, key) }, false},
 	} {
 		if got := tt.do(); got != tt.want {
 			t.Errorf("%s: changed %v, want %v", tt.name, got, tt.want)

@@ -14,7 +14,7 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-func TestStreamedListNeedsNoOther(t *testing.T) {
+func TestStreamedListsReplacePlainLists(t *testing.T) {
 	s := serveStreams(t, "cart", "pay")
 	cfg := watching(s)
 	cfg.ResyncInterval = 100 * time.Millisecond
@@ -27,15 +27,16 @@ func TestStreamedListNeedsNoOther(t *testing.T) {
 	s.Delete("Service", "shop", "pay")
 	f.untilServices("cart")
 	if got := s.Lists(); got != 0 {
-		t.Errorf("%d lists beside the streamed ones, want none", got)
+		t.Errorf("%d plain lists, want none", got)
 	}
 	if lines := f.logs.lines("level=WARN"); len(lines) > 0 {
 		t.Errorf("log %q, want nothing", lines)
 	}
 }
 
-// TestListsAreCompressedAndStreamsAreNot: of 5,000 EndpointSlices of 20 a list
-// is 2 MB instead of 18, and a stream 4.5 MB at twice the work of the server.
+// TestListsAreCompressedAndStreamsAreNot: compression makes a list of 5,000
+// EndpointSlices of 20 endpoints 2 MB instead of 18. It makes a stream of them 4.5 MB,
+// and doubles the CPU time of the server.
 func TestListsAreCompressedAndStreamsAreNot(t *testing.T) {
 	s := serveStreams(t, "cart")
 	var list, watch sync.Map
@@ -54,42 +55,42 @@ func TestListsAreCompressedAndStreamsAreNot(t *testing.T) {
 	f.untilServices("cart")
 	s.RejectStreamedLists()
 	s.ExpireVersions()
-	eventually(t, "it is listed", func() bool { return s.Lists() > 0 })
+	eventually(t, "a plain list", func() bool { return s.Lists() > 0 })
 	for name, seen := range map[string]*sync.Map{"gzip": &list, "identity": &watch} {
 		seen.Range(func(encoding, _ any) bool {
 			if encoding != name {
-				t.Errorf("asked for %q, want %s", encoding, name)
+				t.Errorf("Accept-Encoding %q, want %s", encoding, name)
 			}
 			return true
 		})
 		if _, ok := seen.Load(name); !ok {
-			t.Errorf("%s was never asked for", name)
+			t.Errorf("no request with Accept-Encoding %s", name)
 		}
 	}
 }
 
-func TestStreamedListThatDoesNotCome(t *testing.T) {
+func TestFailedStreamedListFallsBackToPlainLists(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		how  func(*kubeapitest.Server)
 	}{
-		{"is refused with 422", (*kubeapitest.Server).RejectStreamedLists},
-		{"is not known to a server before 1.27", (*kubeapitest.Server).IgnoreStreamedLists},
-		{"is cut before its end", func(s *kubeapitest.Server) { s.Misbehave(kubeapitest.CutStreamedLists(2)) }},
+		{"a server rejects it with 422", (*kubeapitest.Server).RejectStreamedLists},
+		{"a server before 1.27 ignores it", (*kubeapitest.Server).IgnoreStreamedLists},
+		{"the connection ends before the list", func(s *kubeapitest.Server) { s.Misbehave(kubeapitest.CutStreamedLists(2)) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := serveStreams(t, "cart", "pay")
 			tt.how(s)
 			f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetTimeouts(10*time.Second, 50*time.Millisecond) })
-			// The first Snapshot is whole, and by plain lists.
+			// The first Snapshot is complete, from plain lists.
 			if got := f.until("", func(*kubeapi.Snapshot) bool { return true }); len(got.Services) != 2 || got.Slices.Len() != 2 {
-				t.Errorf("the first Snapshot is not whole: %s", describe(got))
+				t.Errorf("the first Snapshot is incomplete: %s", describe(got))
 			}
-			// One that fell silent is among them until the server has seen it go.
+			// A stalled watch counts until the server notices its end.
 			eventually(t, "two watches", func() bool { return s.Watching() == 2 && s.Watches() >= 4 })
 			if lists, watches := s.Lists(), s.Watches(); lists != 2 || watches != 4 {
-				t.Errorf("%d lists and %d watches, want 2 and 4: each streamed list asked for once", lists, watches)
+				t.Errorf("%d lists and %d watches, want 2 and 4: one request for each streamed list", lists, watches)
 			}
 			setService(t, s, "zoo")
 			f.untilServices("cart", "pay", "zoo")
@@ -100,7 +101,7 @@ func TestStreamedListThatDoesNotCome(t *testing.T) {
 	}
 }
 
-func TestWatchThatFallsSilentIsAskedForAgain(t *testing.T) {
+func TestStalledWatchIsReplaced(t *testing.T) {
 	s := serve(t, "cart")
 	f := follow(t, watching(s), func(c *kubeapi.Client) { c.SetEventTimeout(50 * time.Millisecond) })
 	f.untilServices("cart")
@@ -110,13 +111,13 @@ func TestWatchThatFallsSilentIsAskedForAgain(t *testing.T) {
 	f.until("both changes", func(s *kubeapi.Snapshot) bool { return len(s.Services) == 2 && s.Slices.Len() == 2 })
 	s.Misbehave(kubeapitest.MuteWatches())
 	watches := s.Watches()
-	eventually(t, "both are asked for again", func() bool { return s.Watches() >= watches+2 })
+	eventually(t, "two more watches", func() bool { return s.Watches() >= watches+2 })
 	s.Behave()
 	setService(t, s, "zoo")
 	f.untilServices("cart", "pay", "zoo")
 }
 
-func TestConnectionThatVanishesIsFoundByPings(t *testing.T) {
+func TestPingsFindADeadConnection(t *testing.T) {
 	s := serveTLS(t)
 	front := kubeapitest.RunFront(t, s.URL())
 	cfg := watching(s)

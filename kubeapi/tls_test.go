@@ -128,7 +128,7 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// selfSigned returns a client certificate that is its own CA, and its key.
+// selfSigned returns a client certificate that is its own CA, with its key.
 func selfSigned(t *testing.T) (cert, key []byte) {
 	t.Helper()
 	cert, key, err := kubeapitest.SelfSigned()

@@ -29,19 +29,19 @@ func TestEachConditionIsLoggedOnce(t *testing.T) {
 		reports []report
 		want    []string
 	}{
-		{"all is well", []report{{a, nil}, {b, nil}, {a, nil}}, nil},
+		{"no errors", []report{{a, nil}, {b, nil}, {a, nil}}, nil},
 		{
-			"an outage of all ends when the last one is back",
+			"an outage of all sources ends with the last one",
 			[]report{{a, down}, {b, down}, {a, down}, {a, nil}, {a, nil}, {b, down}, {b, nil}},
 			[]string{"WARN API server unreachable", "INFO API server reachable"},
 		},
 		{
-			"one source that flaps while another is down says nothing",
+			"a source that flaps while another is down is not logged",
 			[]report{{a, down}, {b, down}, {a, nil}, {a, down}, {a, nil}},
 			[]string{"WARN API server unreachable"},
 		},
 		{
-			"a server that comes up and knows us not",
+			"a starting server that rejects the credentials",
 			[]report{{a, down}, {b, down}, {a, denied}, {b, denied}, {b, nil}, {a, nil}},
 			[]string{
 				"WARN API server unreachable", "ERROR API server rejects the credentials",
@@ -49,17 +49,17 @@ func TestEachConditionIsLoggedOnce(t *testing.T) {
 			},
 		},
 		{
-			"a server that comes up and has yet to read its roles",
+			"a starting server that has not read its roles yet",
 			[]report{{a, down}, {b, down}, {a, forbidden}, {b, forbidden}, {a, forbidden}, {a, nil}, {b, nil}},
 			[]string{"WARN API server unreachable", "INFO API server reachable"},
 		},
 		{
-			"a server that comes up, whose outage one source alone has seen",
+			"a starting server whose outage only one source has seen",
 			[]report{{a, nil}, {b, nil}, {a, down}, {b, forbidden}, {a, nil}, {b, forbidden}, {b, nil}},
 			[]string{"WARN API server unreachable", "INFO API server reachable"},
 		},
 		{
-			"what was forbidden before an outage is not told again behind it",
+			"a list that was forbidden before an outage is not logged again after it",
 			[]report{{b, forbidden}, {a, down}, {b, forbidden}, {a, nil}, {b, nil}},
 			[]string{
 				"ERROR API server forbids a list", "WARN API server unreachable",
@@ -67,7 +67,7 @@ func TestEachConditionIsLoggedOnce(t *testing.T) {
 			},
 		},
 		{
-			"what is forbidden is told of each source",
+			"a forbidden list is logged for each source",
 			[]report{{a, forbidden}, {b, forbidden}, {a, forbidden}, {a, nil}},
 			[]string{"ERROR API server forbids a list", "ERROR API server forbids a list", "INFO API server allows the list"},
 		},
@@ -93,7 +93,7 @@ func TestEachConditionIsLoggedOnce(t *testing.T) {
 	}
 }
 
-func TestWhatStaysForbiddenAfterAnOutageIsLogged(t *testing.T) {
+func TestForbiddenAfterAnOutageIsLoggedAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
 		h := newTracker(slog.New(slog.NewTextHandler(&logs, nil)), func() string { return "https://10.0.0.1" })
@@ -106,7 +106,7 @@ func TestWhatStaysForbiddenAfterAnOutageIsLogged(t *testing.T) {
 		h.report(a, nil)
 		for _, message := range []string{"API server unreachable", "API server forbids a list", "API server reachable", "API server allows the list"} {
 			if got := strings.Count(logs.String(), `msg="`+message); got != 1 {
-				t.Errorf("%q is told %d times, want once", message, got)
+				t.Errorf("%q is logged %d times, want once", message, got)
 			}
 		}
 	})

@@ -25,7 +25,7 @@ func watched(t *testing.T) (*kubeapitest.Server, *following) {
 	return s, f
 }
 
-func TestWatchEndsAndGoesOn(t *testing.T) {
+func TestWatchContinuesAfterItsEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		happen func(*kubeapitest.Server)
@@ -34,9 +34,9 @@ func TestWatchEndsAndGoesOn(t *testing.T) {
 		{"the server ends the watch", (*kubeapitest.Server).EndWatches, false},
 		{"the connection is cut in the middle of an event", (*kubeapitest.Server).CutWatches, false},
 		{"the stream is HTML", func(s *kubeapitest.Server) { s.SendGarbage("<html>") }, false},
-		{"the versions expire, told by an event", (*kubeapitest.Server).ExpireVersions, true},
+		{"the versions expire, with an ERROR event", (*kubeapitest.Server).ExpireVersions, true},
 		{
-			"the versions expire, told by HTTP 410",
+			"the versions expire, with HTTP 410",
 			func(s *kubeapitest.Server) {
 				s.Misbehave(kubeapitest.GoneByHTTP())
 				s.ExpireVersions()
@@ -61,27 +61,27 @@ func TestWatchEndsAndGoesOn(t *testing.T) {
 			eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 			relisted := s.Lists() > lists
 			if tt.relist && !relisted {
-				t.Error("it was not listed again")
+				t.Error("there was no list")
 			}
 			if !tt.relist && relisted {
-				t.Error("it was listed again")
+				t.Error("there was a list")
 			}
 		})
 	}
 }
 
-func TestEventsThatComeOtherwiseThanTheyHappened(t *testing.T) {
+func TestRepeatedLateAndReorderedEvents(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		how    []kubeapitest.Misbehaviour
-		relist bool // only a list can tell
+		relist bool // only a list shows the last state
 	}{
 		{"each twice", []kubeapitest.Misbehaviour{kubeapitest.Repeat()}, false},
 		{"late", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond)}, false},
-		{"each followed by what was before", []kubeapitest.Misbehaviour{kubeapitest.Echo()}, false},
-		{"late, twice, and followed by what was before", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Repeat(), kubeapitest.Echo()}, false},
+		{"each followed by the object's earlier state", []kubeapitest.Misbehaviour{kubeapitest.Echo()}, false},
+		{"late, twice, and followed by the object's earlier state", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Repeat(), kubeapitest.Echo()}, false},
 		{"in another order", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Shuffle(7)}, true},
-		{"in another order, with what was before", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Shuffle(8), kubeapitest.Echo()}, true},
+		{"in another order, with the object's earlier state", []kubeapitest.Misbehaviour{kubeapitest.Late(50 * time.Millisecond), kubeapitest.Shuffle(8), kubeapitest.Echo()}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,8 +99,8 @@ func TestEventsThatComeOtherwiseThanTheyHappened(t *testing.T) {
 				s.Behave()
 				s.ExpireVersions()
 			}
-			setService(t, s, "last") // a change in any case
-			f.until("what there is", func(s *kubeapi.Snapshot) bool {
+			setService(t, s, "last") // causes a Snapshot in every row
+			f.until("the last state", func(s *kubeapi.Snapshot) bool {
 				return slices.Equal(serviceNames(s), []string{"cart", "last", "pay"}) && slices.Equal(addresses(s, "pay"), []string{"10.0.0.3"})
 			})
 			if warned := f.logs.lines("level=WARN"); len(warned) > 0 && !tt.relist {
@@ -121,9 +121,9 @@ func protoEvent(kind string, raw []byte) string {
 	return string(append(binary.BigEndian.AppendUint32(nil, uint32(len(event))), event...))
 }
 
-func TestWatchMeetsAnEventThatIsNotWhatItShouldBe(t *testing.T) {
+func TestWatchOfMalformedEvents(t *testing.T) {
 	nameless := protoEvent("ADDED", nil)
-	broken := []byte{0x0a, 0x08, 0x0a, 0x04, 'c', 'a', 'r', 't', 0x32, 0x02, 0x08} // of a length that is not there
+	broken := []byte{0x0a, 0x08, 0x0a, 0x04, 'c', 'a', 'r', 't', 0x32, 0x02, 0x08} // its last field is cut short
 	for _, tt := range []struct {
 		name           string
 		json, protobuf string
@@ -137,9 +137,9 @@ func TestWatchMeetsAnEventThatIsNotWhatItShouldBe(t *testing.T) {
 		},
 		{"an object without a name", `{"type":"ADDED","object":{}}`, nameless, true},
 		{"a bookmark without a version", `{"type":"BOOKMARK","object":{}}`, protoEvent("BOOKMARK", nil), true},
-		{"an error that is none", `{"type":"ERROR","object":7}`, protoEvent("ERROR", broken), true},
-		{"an envelope that is none", `{"type":7}`, "\x00\x00\x00\x02\x12\x00", true},
-		{"an event of a type of tomorrow", `{"type":"NEWS","object":7}`, protoEvent("NEWS", broken), false},
+		{"an ERROR without a Status", `{"type":"ERROR","object":7}`, protoEvent("ERROR", broken), true},
+		{"a malformed envelope", `{"type":7}`, "\x00\x00\x00\x02\x12\x00", true},
+		{"an event of an unknown type", `{"type":"NEWS","object":7}`, protoEvent("NEWS", broken), false},
 	} {
 		for encoding, text := range map[string]string{"JSON": tt.json, "protobuf": tt.protobuf} {
 			t.Run(tt.name+" in "+encoding, func(t *testing.T) {
@@ -158,21 +158,21 @@ func TestWatchMeetsAnEventThatIsNotWhatItShouldBe(t *testing.T) {
 				s.Delete("Service", "shop", "pay")
 				f.untilServices("cart")
 				if tt.relist != (s.Lists() > lists) {
-					t.Errorf("%d lists more, want some: %v", s.Lists()-lists, tt.relist)
+					t.Errorf("%d more lists, want a list: %v", s.Lists()-lists, tt.relist)
 				}
 			})
 		}
 	}
 }
 
-func TestWatchGoesOnFromItsLastVersion(t *testing.T) {
+func TestWatchContinuesFromItsLastVersion(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		learn func(*kubeapitest.Server)
 		lists int
 	}{
-		{"which a bookmark renewed", (*kubeapitest.Server).Bookmark, 0},
-		{"which is no longer in the history", func(*kubeapitest.Server) {}, 2},
+		{"the version of a bookmark", (*kubeapitest.Server).Bookmark, 0},
+		{"a version that is no longer in the history", func(*kubeapitest.Server) {}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +185,7 @@ func TestWatchGoesOnFromItsLastVersion(t *testing.T) {
 			lists, watches := s.Lists(), s.Watches()
 			s.Misbehave(kubeapitest.HangWatches())
 			s.EndWatches()
-			eventually(t, "both ask to go on", func() bool { return s.Watches() == watches+2 })
+			eventually(t, "two more watches", func() bool { return s.Watches() == watches+2 })
 			s.KeepHistory(0)
 			s.KeepHistory(100)
 			s.Behave()
@@ -199,25 +199,25 @@ func TestWatchGoesOnFromItsLastVersion(t *testing.T) {
 	}
 }
 
-func TestWatchThatAlwaysBreaksFallsBackToLists(t *testing.T) {
+func TestFailingWatchFallsBackToPolling(t *testing.T) {
 	s := serve(t, "cart")
 	s.Misbehave(kubeapitest.FailWatches(http.StatusInternalServerError, 1_000_000))
 	f := follow(t, watching(s))
 	f.untilServices("cart")
 	setService(t, s, "pay")
 	f.untilServices("cart", "pay")
-	eventually(t, "it is told", func() bool { return len(f.logs.lines(`msg="watch fails, polling" err="watch services`)) == 1 })
+	eventually(t, "the warning", func() bool { return len(f.logs.lines(`msg="watch fails, polling" err="watch services`)) == 1 })
 	lists := s.Lists()
-	eventually(t, "it is polled", func() bool { return s.Lists() > lists+10 })
+	eventually(t, "ten more lists", func() bool { return s.Lists() > lists+10 })
 	if got := f.logs.lines("watch fails, polling"); len(got) != 2 {
-		t.Errorf("told %d times, want once for each resource: %q", len(got), got)
+		t.Errorf("logged %d times, want once for each resource: %q", len(got), got)
 	}
 	if got := f.logs.lines("API server"); len(got) != 0 {
-		t.Errorf("the server itself is well: %q", got)
+		t.Errorf("log %q, want nothing about the server", got)
 	}
 }
 
-func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
+func TestRejectedWatchIsLoggedOnceAndPolled(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		how  kubeapitest.Misbehaviour
@@ -241,12 +241,12 @@ func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
 			f.untilServices("cart", "pay", "zoo")
 			const text = `msg="watch rejected, polling" err="watch services`
 			watches := s.Watches()
-			eventually(t, "the watch is asked for again", func() bool { return s.Watches() > watches+3 })
+			eventually(t, "more watches", func() bool { return s.Watches() > watches+3 })
 			if got := f.logs.lines(text); len(got) != 1 {
-				t.Errorf("told %d times, want once: %q", len(got), got)
+				t.Errorf("logged %d times, want once: %q", len(got), got)
 			}
 			s.Behave()
-			eventually(t, "its end is told", func() bool {
+			eventually(t, "the end of polling in the log", func() bool {
 				setService(t, s, "zoo") // an event
 				return len(f.logs.lines(`level=INFO msg="watch works, polling ended" op="watch services`)) == 1
 			})
@@ -254,18 +254,18 @@ func TestWatchRefusedIsToldOnceAndPolled(t *testing.T) {
 	}
 }
 
-func TestWatchThatWorksAgainIsToldOfAQuietCluster(t *testing.T) {
+func TestWatchWithoutEventsEndsPolling(t *testing.T) {
 	s := serve(t, "cart")
 	s.Misbehave(kubeapitest.Forbid("watch", "services", ""))
 	cfg := watching(s)
 	cfg.ResyncInterval = 1500 * time.Millisecond // the watch lasts more than a second
 	f := follow(t, cfg)
-	eventually(t, "it is told", func() bool { return len(f.logs.lines("watch rejected, polling")) == 1 })
+	eventually(t, "the warning", func() bool { return len(f.logs.lines("watch rejected, polling")) == 1 })
 	s.Behave()
-	eventually(t, "its end is told", func() bool { return len(f.logs.lines("watch works, polling ended")) == 1 })
+	eventually(t, "the end of polling in the log", func() bool { return len(f.logs.lines("watch works, polling ended")) == 1 })
 }
 
-func TestARestoredEtcdIsFoundByTheResync(t *testing.T) {
+func TestResyncFindsARestoredEtcd(t *testing.T) {
 	for mode, serve := range map[string]func(*testing.T, ...string) *kubeapitest.Server{"watched": serve, "streamed": serveStreams} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +275,7 @@ func TestARestoredEtcdIsFoundByTheResync(t *testing.T) {
 			f := follow(t, cfg)
 			f.untilServices("cart")
 			s.RestoreVersion(7)
-			setService(t, s, "pay") // version 8, which a watch from 1000 and more never delivers
+			setService(t, s, "pay") // version 8; a watch from 1000 never sends it
 			f.untilServices("cart", "pay")
 			eventually(t, "two warnings", func() bool {
 				return len(f.logs.lines(`level=WARN msg="resource version went backwards"`)) == 2
@@ -284,7 +284,7 @@ func TestARestoredEtcdIsFoundByTheResync(t *testing.T) {
 	}
 }
 
-func TestWatchToldUnreadableEventOnce(t *testing.T) {
+func TestUnreadableEventIsLoggedOnce(t *testing.T) {
 	s := serve(t, "cart")
 	s.SpeakOnlyJSON()
 	f := follow(t, watching(s))
@@ -296,6 +296,6 @@ func TestWatchToldUnreadableEventOnce(t *testing.T) {
 		eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 	}
 	if got := f.logs.lines(`msg="watch event unreadable, listing again" service=shop/odd`); len(got) != 1 {
-		t.Errorf("told %d times, want once: %q", len(got), got)
+		t.Errorf("logged %d times, want once: %q", len(got), got)
 	}
 }
