@@ -64,17 +64,17 @@ Exit code: 0 if everything is done or, with --check, nothing is left to do; othe
 		} else if err != nil {
 			return err
 		}
-		s := setup.Session{Host: new(setup.Host), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()}
+		h := setup.Host{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()}
 		done := true
 		switch {
 		case *printOnly:
-			err = s.Print(cmd.Context(), c)
+			err = h.Print(cmd.Context(), c)
 		case *check:
-			done, err = s.Check(cmd.Context(), c)
+			done, err = h.Check(cmd.Context(), c)
 		case *undo:
-			err = s.Undo(cmd.Context(), c, *restart)
+			err = h.Undo(cmd.Context(), c, *restart)
 		default:
-			err = s.Do(cmd.Context(), c, *restart)
+			err = h.Apply(cmd.Context(), c, *restart)
 		}
 		if err == nil && !done {
 			return errors.New("") // everything has been printed

@@ -15,47 +15,30 @@ import (
 	"strings"
 )
 
-// Apply does what is in the Plan, and tells each step. It may be called again.
-func (h *Host) Apply(ctx context.Context, p *Plan, tell func(string)) error {
+// writeFiles creates podgate's folder, and writes or removes the drop-in.
+func (h *Host) writeFiles(ctx context.Context, p *Plan) error {
 	if !p.Folder {
-		if err := h.makeFolder(p.folder); err != nil {
+		if err := h.createFolder(p.folder); err != nil {
 			return err
 		}
-		tell("made " + p.folder)
+		h.done("created " + p.folder)
 	}
 	if p.Written {
 		return nil
 	}
 	if p.Dropin == "" {
-		return h.removeDropin(ctx, tell)
+		return h.removeDropin(ctx)
 	}
 	if err := h.writeDropin(p.Dropin); err != nil {
 		return err
 	}
-	tell("wrote " + dropinFile)
-	return h.daemonReload(ctx, tell)
+	h.done("wrote " + dropinFile)
+	return h.daemonReload(ctx)
 }
 
-// Undo takes the drop-in away, and reports whether there was one.
-func (h *Host) Undo(ctx context.Context, tell func(string)) (bool, error) {
-	if _, err := os.Lstat(h.path(dropinFile)); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return true, h.removeDropin(ctx, tell)
-}
-
-func (h *Host) removeDropin(ctx context.Context, tell func(string)) error {
-	if err := os.Remove(h.path(dropinFile)); err != nil {
-		return asRoot(err)
-	}
-	_ = os.Remove(filepath.Dir(h.path(dropinFile))) // it stays where there are others in it
-	tell("removed " + dropinFile)
-	return h.daemonReload(ctx, tell)
-}
-
-// makeFolder makes the folder as tmpfiles.d does: podgate writes it, HAProxy
-// reads it.
-func (h *Host) makeFolder(folder string) error {
+// createFolder creates the folder with the owners that tmpfiles.d gives it: podgate
+// writes to it, HAProxy reads it.
+func (h *Host) createFolder(folder string) error {
 	path := h.path(folder)
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return asRoot(err)
@@ -84,36 +67,39 @@ func (h *Host) writeDropin(text string) error {
 	return asRoot(os.Rename(path+".new", path))
 }
 
-// daemonReload has systemd read the drop-in, where it runs. It touches no
-// process.
-func (h *Host) daemonReload(ctx context.Context, tell func(string)) error {
+func (h *Host) removeDropin(ctx context.Context) error {
+	if err := os.Remove(h.path(dropinFile)); err != nil {
+		return asRoot(err)
+	}
+	_ = os.Remove(filepath.Dir(h.path(dropinFile))) // fails if there are other drop-ins
+	h.done("removed " + dropinFile)
+	return h.daemonReload(ctx)
+}
+
+// daemonReload makes systemd re-read its units. This affects no process.
+func (h *Host) daemonReload(ctx context.Context) error {
 	if _, err := os.Stat(h.path("/run/systemd/system")); err != nil {
-		return nil // systemd is not running: a chroot, or an image that is being built
+		return nil // systemd does not run: a chroot, or an image that is being built
 	}
-	if err := h.run(ctx, "systemctl", "daemon-reload"); err != nil {
-		return err
-	}
-	tell("ran systemctl daemon-reload")
-	return nil
+	return h.run(ctx, "systemctl", "daemon-reload")
 }
 
-// Restart restarts HAProxy, which cuts its connections.
-func (h *Host) Restart(ctx context.Context, tell func(string)) error {
-	if err := h.run(ctx, "systemctl", "restart", unitName); err != nil {
-		return err
-	}
-	tell("ran systemctl restart " + unitName)
-	return nil
+// restart restarts HAProxy, which closes its connections.
+func (h *Host) restart(ctx context.Context) error {
+	return h.run(ctx, "systemctl", "restart", unitName)
 }
 
+// run runs a command, and writes it to Out if it succeeds.
 func (h *Host) run(ctx context.Context, name string, args ...string) error {
+	line := name + " " + strings.Join(args, " ")
 	if h.Run != nil {
-		return h.Run(ctx, name, args...)
+		if err := h.Run(ctx, name, args...); err != nil {
+			return err
+		}
+	} else if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", line, err, strings.TrimSpace(string(out)))
 	}
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
-	}
+	h.done("ran " + line)
 	return nil
 }
 

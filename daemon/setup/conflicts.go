@@ -17,15 +17,15 @@ import (
 	"podgate/haproxy/check"
 )
 
-// operatorFile is what of one of the operator's files concerns podgate.
+// operatorFile is the settings in one of the operator's files that concern podgate.
 type operatorFile struct {
 	path    string
 	binds   []bind
-	sockets []string // paths of the stats sockets of level admin
+	sockets []string // paths of the stats sockets with level admin
 	maxconn int      // line of maxconn in the global section; 0 for none
 }
 
-// bind is an address on which the operator's HAProxy listens.
+// bind is an address, or a range of ports, that a frontend of the operator listens on.
 type bind struct {
 	line        int
 	text        string
@@ -33,12 +33,12 @@ type bind struct {
 	onlyIPv6    bool
 }
 
-// readOperatorFile looks through a configuration file, or the *.cfg of a
-// folder. What it does not understand it leaves to HAProxy.
+// readOperatorFile reads a configuration file, or the *.cfg files of a folder. It
+// ignores what it does not understand.
 func (h *Host) readOperatorFile(path string) ([]operatorFile, error) {
 	info, err := os.Stat(h.path(path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // HAProxy tells
+		return nil, nil // validate reports it
 	} else if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,9 @@ func parseOperatorFile(path, text string) operatorFile {
 	return file
 }
 
-// parseBind understands addresses in numbers, "*" and nothing for every IPv4
-// address, and ranges of ports (HAProxy configuration manual, "bind").
+// parseBind parses an IP address, or "*" or nothing for every IPv4 address, with a
+// port or a range of ports (HAProxy configuration manual, "bind"). It reports false
+// for other addresses, such as sockets and names.
 func parseBind(text string) (bind, bool) {
 	any4 := netip.IPv4Unspecified()
 	text = strings.TrimPrefix(text, "ipv4@")
@@ -126,17 +127,16 @@ func parseBind(text string) (bind, bool) {
 	return bind{first: netip.AddrPortFrom(addr, uint16(first)), last: netip.AddrPortFrom(addr, uint16(last))}, true
 }
 
-// clashes reports whether both cannot have all connections of addr. HAProxy
-// lets its own frontends share an address: each has a part of the connections.
-func (b bind) clashes(addr netip.AddrPort) bool {
+// conflicts reports whether the bind would receive connections to addr. HAProxy lets
+// two of its frontends listen on one address: each receives a part of the connections.
+func (b bind) conflicts(addr netip.AddrPort) bool {
 	if addr.Port() < b.first.Port() || b.last.Port() < addr.Port() || b.onlyIPv6 && addr.Addr().Is4() {
 		return false
 	}
 	return check.Overlap(netip.AddrPortFrom(b.first.Addr(), addr.Port()), addr)
 }
 
-// listenAddrs returns the addresses that podgate.toml asks for by itself, without a
-// Service.
+// listenAddrs returns the addresses of the frontends in podgate.toml.
 func listenAddrs(c *config.Config) []netip.AddrPort {
 	var addrs []netip.AddrPort
 	for _, f := range compile.WithoutServices(c, nil).Frontends {
@@ -148,8 +148,8 @@ func listenAddrs(c *config.Config) []netip.AddrPort {
 	return addrs
 }
 
-// owners names the process behind each socket that listens, by inode. Those of
-// others are seen by root alone.
+// owners returns the name and number of the process that has each socket, by inode.
+// Only root sees the sockets of other users.
 func (h *Host) owners() map[string]string {
 	owners := map[string]string{}
 	links, err := filepath.Glob(h.path("/proc/[0-9]*/fd/*"))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package setup has haproxy.service load podgate's folder and open a master CLI
-// to podgate, by one drop-in file; and says what is in the way of it.
+// Package setup writes a drop-in of haproxy.service, so that HAProxy loads podgate's
+// folder and opens a master CLI for podgate. It reports what conflicts with that.
 //
-// It does not touch the operator's files, nor what systemd and the package of
-// HAProxy bring. It restarts HAProxy only when that is asked for by name.
+// It does not change the operator's files, or those of systemd and of the package
+// haproxy. It restarts HAProxy only if the operator demands it.
 package setup

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// dropinFile is the one file of systemd's that is ours.
+// dropinFile is the only file below /etc that podgate writes.
 const dropinFile = "/etc/systemd/system/" + unitName + ".d/podgate.conf"
 
-// options is the variable that Debian's unit has for further arguments.
+// options is the environment variable of Debian's unit for additional options.
 const options = "EXTRAOPTS"
 
 const dropinText = `# Written by "podgate setup haproxy", removed by "podgate setup haproxy --undo" and
@@ -24,8 +24,8 @@ const dropinText = `# Written by "podgate setup haproxy", removed by "podgate se
 Environment="%s=%s"
 `
 
-// sameSettings reports whether two drop-ins differ in nothing but comments and
-// empty lines, so that a drop-in of another version of podgate counts.
+// sameSettings reports whether two drop-ins differ only in comments and empty lines,
+// as those of two versions of podgate may.
 func sameSettings(a, b string) bool { return slices.Equal(settings(a), settings(b)) }
 
 func settings(dropin string) (lines []string) {
@@ -37,32 +37,27 @@ func settings(dropin string) (lines []string) {
 	return lines
 }
 
-// needed are the words that HAProxy lacks among those that it is started with.
-func needed(words []string, folder, socket string) []string {
-	var add []string
-	if !names(words, socket) {
-		add = append(add, "-S", socket+",mode,660,group,haproxy")
-	}
-	if !loads(words, folder) {
-		add = append(add, "-f", folder)
-	}
-	return add
-}
-
-// names reports whether a master CLI at that socket is among the words.
-func names(words []string, socket string) bool {
-	return slices.ContainsFunc(valuesOf("-S", words), func(value string) bool {
+// missingOptions returns the options for podgate that a command line lacks.
+func missingOptions(words []string, folder, socket string) (missing []string) {
+	opens := func(value string) bool {
 		path, _, _ := strings.Cut(strings.TrimPrefix(value, "unix@"), ",")
 		return path == socket
-	})
+	}
+	if !slices.ContainsFunc(flagValues("-S", words), opens) {
+		missing = append(missing, "-S", socket+",mode,660,group,haproxy")
+	}
+	if !loads(words, folder) {
+		missing = append(missing, "-f", folder)
+	}
+	return missing
 }
 
-// loads reports whether the folder is among the words.
+// loads reports whether a command line has HAProxy load the folder.
 func loads(words []string, folder string) bool {
-	return slices.ContainsFunc(valuesOf("-f", words), func(value string) bool { return filepath.Clean(value) == folder })
+	return slices.ContainsFunc(flagValues("-f", words), func(value string) bool { return filepath.Clean(value) == folder })
 }
 
-// dropin is the text of the drop-in that adds those words to what there is.
-func dropin(words, add []string) string {
-	return fmt.Sprintf(dropinText, options, strings.Join(slices.Concat(words, add), " "))
+// newDropin returns the drop-in that sets these options.
+func newDropin(words []string) string {
+	return fmt.Sprintf(dropinText, options, strings.Join(words, " "))
 }

@@ -20,51 +20,40 @@ import (
 	"podgate/haproxy/check"
 )
 
-// Host is the machine that is set up. The zero value is the one we run on.
-type Host struct {
-	Root string // before every path; for tests
-	// Run carries out a command; nil is os/exec. It is only ever systemctl.
-	Run func(ctx context.Context, name string, args ...string) error
-	// Check asks HAProxy whether it would start; nil is HAProxy itself.
-	Check func(ctx context.Context, c *config.Config) error
-}
-
-func (h *Host) path(p string) string { return filepath.Join("/", h.Root, p) }
-
-// Plan is how things are, and what there is to do.
+// Plan is the state of the machine, and the drop-in that it needs.
 type Plan struct {
-	Dropin   string   // text of the drop-in; "" where none is needed
-	Problems []string // what the operator has to settle first: nothing is done while there are any
+	Dropin   string   // text of the drop-in; "" if none is needed
+	Problems []string // that the operator must solve before anything is changed
 	Notes    []string // what the operator should know
-	Written  bool     // the drop-in has the settings that it needs
-	Folder   bool     // the folder is there
+	Written  bool     // the file has the settings of Dropin
+	Folder   bool     // podgate's folder exists
 	Running  bool     // HAProxy runs
-	Loaded   bool     // it has been started with folder and master CLI
+	Loaded   bool     // HAProxy was started with podgate's folder and master CLI
 
 	folder string
 }
 
-// Done reports whether nothing is to do.
+// Done reports whether no step is left.
 func (p *Plan) Done() bool {
 	return len(p.Problems) == 0 && p.Written && p.Folder && p.Running && p.Loaded
 }
 
-// Plan looks at the machine and changes nothing. The error tells that it could
-// not look.
+// Plan examines the machine and changes nothing. An error means that it could not
+// examine it.
 func (h *Host) Plan(ctx context.Context, c *config.Config) (*Plan, error) {
 	p := &Plan{folder: c.HAProxy.Folder}
 	s, err := h.readService()
 	if err != nil {
 		return nil, err
 	}
-	p.askService(s, c.HAProxy)
-	if err := h.lookForClashes(p, c); err != nil {
+	p.checkService(s, c.HAProxy)
+	if err := h.findConflicts(p, c); err != nil {
 		return nil, err
 	}
-	if p.Folder, err = h.exists(p.folder); err != nil {
+	if p.Folder, err = h.folderExists(p.folder); err != nil {
 		return nil, err
 	}
-	if err := h.check(ctx, c); err != nil {
+	if err := h.validate(ctx, c); err != nil {
 		p.Problems = append(p.Problems, err.Error())
 	}
 	written, err := os.ReadFile(h.path(dropinFile))
@@ -73,7 +62,8 @@ func (h *Host) Plan(ctx context.Context, c *config.Config) (*Plan, error) {
 	}
 	p.Written = sameSettings(string(written), p.Dropin)
 	if p.folder != config.Default().HAProxy.Folder {
-		p.Notes = append(p.Notes, fmt.Sprintf("podgate.service may write below /var/lib/podgate alone: give it haproxy.folder by \"systemctl edit podgate\", [Service] ReadWritePaths=%s", p.folder))
+		p.note(`podgate.service can write only below /var/lib/podgate: allow haproxy.folder with "systemctl edit podgate", [Service] ReadWritePaths=%s`,
+			p.folder)
 	}
 	pidFile := "/run/haproxy.pid"
 	if v, ok := s.variables["PIDFILE"]; ok {
@@ -81,38 +71,47 @@ func (h *Host) Plan(ctx context.Context, c *config.Config) (*Plan, error) {
 	}
 	words := h.commandLine(ctx, pidFile)
 	p.Running = len(words) > 0
-	p.Loaded = p.Running && len(needed(words, p.folder, c.HAProxy.MasterSocket)) == 0
+	p.Loaded = p.Running && len(missingOptions(words, p.folder, c.HAProxy.MasterSocket)) == 0
 	return p, nil
 }
 
-// askService finds the words that the service lacks, and what keeps a drop-in
-// from adding them.
-func (p *Plan) askService(s service, want config.HAProxy) {
+// checkService sets the drop-in that the service needs, and finds what makes a drop-in
+// ineffective.
+func (p *Plan) checkService(s service, want config.HAProxy) {
 	given := s.variables[options]
 	words := strings.Fields(given.value)
-	add := needed(append(slices.Clone(s.exec), words...), want.Folder, want.MasterSocket)
+	add := missingOptions(slices.Concat(s.exec, words), want.Folder, want.MasterSocket)
 	switch {
 	case len(add) == 0:
-	case given.wins:
-		p.Problems = append(p.Problems, fmt.Sprintf("%s: %s is read after every drop-in and wins: add to its value: %s", given.file, options, strings.Join(add, " ")))
+	case given.overrides:
+		p.problem("%s: %s overrides every drop-in: add to its value: %s", given.file, options, strings.Join(add, " "))
 	case !slices.Contains(s.exec, "$"+options):
-		p.Problems = append(p.Problems, fmt.Sprintf("ExecStart of %s does not take $%s: add to it: %s", unitName, options, strings.Join(add, " ")))
+		p.problem("ExecStart of %s does not use $%s: add to it: %s", unitName, options, strings.Join(add, " "))
 	default:
-		p.Dropin = dropin(words, add)
+		p.Dropin = newDropin(slices.Concat(words, add))
 	}
 	if !slices.ContainsFunc(s.exec, func(word string) bool { return strings.HasPrefix(word, "-W") }) {
-		p.Problems = append(p.Problems, fmt.Sprintf("%s runs HAProxy without -Ws, as no master with a worker: it cannot be reloaded without loss", unitName))
+		p.problem("%s runs HAProxy without -Ws, and so without a master process: it cannot be reloaded without loss", unitName)
 	}
 	if loaded := s.files(want.Folder); !slices.Equal(loaded, want.Files) {
 		from := unitName
 		if v, ok := s.variables["CONFIG"]; ok {
 			from = v.file
 		}
-		p.Problems = append(p.Problems, fmt.Sprintf("%s has HAProxy load %s, and podgate would check %s: set haproxy.config in podgate.toml to %s", from, quoted(loaded), quoted(want.Files), quoted(loaded)))
+		p.problem("%s has HAProxy load %s, but podgate would validate %s: set haproxy.config in podgate.toml to %[2]s",
+			from, quoted(loaded), quoted(want.Files))
 	}
 }
 
-// quoted is a list as podgate.toml has it.
+func (p *Plan) problem(format string, args ...any) {
+	p.Problems = append(p.Problems, fmt.Sprintf(format, args...))
+}
+
+func (p *Plan) note(format string, args ...any) {
+	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
+}
+
+// quoted is a list of strings in TOML.
 func quoted(list []string) string {
 	all := make([]string, len(list))
 	for i, s := range list {
@@ -121,9 +120,9 @@ func quoted(list []string) string {
 	return "[" + strings.Join(all, ", ") + "]"
 }
 
-// lookForClashes finds addresses that podgate's frontends would share with
-// others.
-func (h *Host) lookForClashes(p *Plan, c *config.Config) error {
+// findConflicts finds the operator's settings that conflict with podgate's frontends,
+// and other processes that listen on their addresses.
+func (h *Host) findConflicts(p *Plan, c *config.Config) error {
 	wanted := listenAddrs(c)
 	var sockets []string
 	for _, path := range c.HAProxy.Files {
@@ -133,21 +132,11 @@ func (h *Host) lookForClashes(p *Plan, c *config.Config) error {
 		}
 		for _, file := range files {
 			sockets = append(sockets, file.sockets...)
-			p.clashesWith(file, wanted)
-			if file.maxconn > 0 {
-				p.Notes = append(p.Notes, fmt.Sprintf("%s:%d: with maxconn HAProxy may open twice as many files, and every checked server can take one: leave it out, then HAProxy takes what the system gives", file.path, file.maxconn))
-			}
-			for _, b := range file.binds {
-				for _, r := range c.TCP.AllowedPorts {
-					if r.First <= b.last.Port() && b.first.Port() <= r.Last {
-						p.Notes = append(p.Notes, fmt.Sprintf("%s:%d: %s is in tcp.allowed_ports: a Service whose tcp annotation has this port is not served there", file.path, b.line, b.text))
-					}
-				}
-			}
+			p.addConflicts(file, wanted, c.TCP.AllowedPorts)
 		}
 	}
 	if !slices.Contains(sockets, c.HAProxy.AdminSocket) {
-		p.Notes = append(p.Notes, fmt.Sprintf("no \"stats socket %s ... level admin\" is in %s: podgate reaches HAProxy through its master alone", c.HAProxy.AdminSocket, quoted(c.HAProxy.Files)))
+		p.note("%s has no \"stats socket %s ... level admin\": podgate uses only the master CLI", quoted(c.HAProxy.Files), c.HAProxy.AdminSocket)
 	}
 	listeners, err := check.Listeners(h.path("/proc/self/net"))
 	if err != nil {
@@ -163,43 +152,55 @@ func (h *Host) lookForClashes(p *Plan, c *config.Config) error {
 				owners = h.owners()
 			}
 			owner := owners[l.Inode]
-			if owner == "" || strings.HasPrefix(owner, "haproxy ") { // not ours to see; or its files tell whose it is
+			if owner == "" || strings.HasPrefix(owner, "haproxy ") { // unknown; or addConflicts reports it
 				continue
 			}
-			p.Problems = append(p.Problems, fmt.Sprintf("%s listens on %s, and podgate.toml has %s: move one of them", owner, l.Addr, want))
+			p.problem("%s listens on %s, and podgate.toml has %s: change one of them", owner, l.Addr, want)
 		}
 	}
 	return nil
 }
 
-// clashesWith compares the operator's own frontends with the addresses wanted.
-func (p *Plan) clashesWith(file operatorFile, wanted []netip.AddrPort) {
+// addConflicts compares a file of the operator with podgate's frontends, and with the
+// ports that Services may claim.
+func (p *Plan) addConflicts(file operatorFile, wanted []netip.AddrPort, allowed []config.PortRange) {
+	if file.maxconn > 0 {
+		p.note("%s:%d: maxconn limits HAProxy to about twice as many open files, and the health checks of many servers may need more: "+
+			"without maxconn, the limit is that of the system", file.path, file.maxconn)
+	}
 	for _, b := range file.binds {
 		for _, want := range wanted {
-			if b.clashes(want) {
-				p.Problems = append(p.Problems, fmt.Sprintf("%s:%d: %s, and podgate.toml has %s: HAProxy would give each of the two a part of the connections; move one of them", file.path, b.line, b.text, want))
+			if b.conflicts(want) {
+				p.problem("%s:%d: %s, and podgate.toml has %s: each of them would receive a part of the connections; change one of them",
+					file.path, b.line, b.text, want)
+			}
+		}
+		for _, r := range allowed {
+			if r.First <= b.last.Port() && b.first.Port() <= r.Last {
+				p.note("%s:%d: %s is in tcp.allowed_ports: a Service whose tcp annotation has this port is not served there",
+					file.path, b.line, b.text)
 			}
 		}
 	}
 }
 
-// check has HAProxy read the operator's files, with what podgate would write by
-// itself, and with what is written.
-func (h *Host) check(ctx context.Context, c *config.Config) error {
-	if h.Check != nil {
-		return h.Check(ctx, c)
+// validate has HAProxy check the operator's files together with podgate's frontends,
+// and together with the files in podgate's folder.
+func (h *Host) validate(ctx context.Context, c *config.Config) error {
+	if h.Validate != nil {
+		return h.Validate(ctx, c)
 	}
 	binary := check.HAProxy{Binary: c.HAProxy.Binary, Files: c.HAProxy.Files}
 	if err := binary.State(ctx, compile.WithoutServices(c, nil)); err != nil {
 		return err
 	}
-	if there, err := h.exists(c.HAProxy.Folder); err != nil || !there {
+	if exists, err := h.folderExists(c.HAProxy.Folder); err != nil || !exists {
 		return err
 	}
 	return binary.Folder(ctx, c.HAProxy.Folder)
 }
 
-func (h *Host) exists(folder string) (bool, error) {
+func (h *Host) folderExists(folder string) (bool, error) {
 	info, err := os.Stat(h.path(folder))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -207,18 +208,18 @@ func (h *Host) exists(folder string) (bool, error) {
 	case err != nil:
 		return false, err
 	case !info.IsDir():
-		return false, fmt.Errorf("%s is no folder", folder)
+		return false, fmt.Errorf("%s is not a folder", folder)
 	}
 	return true, nil
 }
 
-// reloadTime bounds how long HAProxy, in the middle of a reload, cannot be told
-// from one that does not run: with each its master empties the pid file and
-// starts its program anew. On 2.6 to 3.4 that takes milliseconds.
+// reloadTime is the maximum time for which a HAProxy that reloads looks as if it did
+// not run: its master empties the pid file and executes its program again. On 2.6 to
+// 3.4 that takes milliseconds.
 const reloadTime = 2 * time.Second
 
-// commandLine is that of the process whose number is in the file; nil if there
-// is none, or it is no HAProxy.
+// commandLine returns the command line of the HAProxy whose number is in the pid file;
+// nil if it does not run.
 func (h *Host) commandLine(ctx context.Context, pidFile string) []string {
 	ctx, cancel := context.WithTimeout(ctx, reloadTime)
 	defer cancel()
@@ -227,7 +228,7 @@ func (h *Host) commandLine(ctx context.Context, pidFile string) []string {
 		if err != nil {
 			return nil
 		}
-		if words := h.haproxy(text); words != nil {
+		if words := h.haproxyProcess(text); words != nil {
 			return words
 		}
 		select {
@@ -238,9 +239,9 @@ func (h *Host) commandLine(ctx context.Context, pidFile string) []string {
 	}
 }
 
-// haproxy is the command line of the process whose number a pid file begins with,
-// nil if that is no HAProxy.
-func (h *Host) haproxy(pidFile []byte) []string {
+// haproxyProcess returns the command line of the process with the first number in a
+// pid file; nil if it is not HAProxy.
+func (h *Host) haproxyProcess(pidFile []byte) []string {
 	pid, _, _ := strings.Cut(strings.TrimSpace(string(pidFile)), "\n")
 	if _, err := strconv.Atoi(pid); err != nil {
 		return nil

@@ -18,27 +18,27 @@ import (
 
 const unitName = "haproxy.service"
 
-// unitFolders is where systemd looks for units, the strongest first
-// (systemd.unit(5)).
+// unitFolders returns the folders with units of systemd; a unit or drop-in hides those
+// of the same name in later folders (systemd.unit(5)).
 func unitFolders() []string {
 	return []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 }
 
-// service is how systemd starts HAProxy, without our drop-in.
+// service is how systemd starts HAProxy without podgate's drop-in.
 type service struct {
-	exec      []string            // the words of ExecStart, variables and all
-	variables map[string]variable // of its environment
+	exec      []string            // the words of ExecStart, with variables not replaced
+	variables map[string]variable // of its environment, by name
 }
 
-// variable is one of the environment, with the file that has the last word.
+// variable is an environment variable, and the file that sets it last.
 type variable struct {
-	value string
-	file  string // "PATH" or "PATH:LINE"
-	wins  bool   // it comes from an EnvironmentFile, which wins over every drop-in
+	value     string
+	file      string // "PATH" or "PATH:LINE"
+	overrides bool   // an EnvironmentFile sets it, which overrides every drop-in
 }
 
-// readService reads the unit with all its drop-ins but ours. The error tells
-// that there is none, or that it cannot be read.
+// readService reads the unit and all its drop-ins except podgate's. It returns an
+// error if there is no unit.
 func (h *Host) readService() (service, error) {
 	s := service{variables: map[string]variable{}}
 	files, err := h.unitFiles()
@@ -65,7 +65,7 @@ func (h *Host) readService() (service, error) {
 					environmentFiles = append(environmentFiles, strings.TrimPrefix(o.Value, "-"))
 				}
 			case "Environment":
-				if err := s.environment(file, o.Value); err != nil {
+				if err := s.setEnvironment(file, o.Value); err != nil {
 					return s, err
 				}
 			}
@@ -79,8 +79,8 @@ func (h *Host) readService() (service, error) {
 	return s, nil
 }
 
-// unitFiles are the unit, and its drop-ins but ours in the order in which they
-// hold. A name in a stronger folder hides the same name in a weaker one.
+// unitFiles returns the paths of the unit and its drop-ins, except podgate's, in the
+// order in which systemd applies them.
 func (h *Host) unitFiles() ([]string, error) {
 	var main string
 	dropins := map[string]string{} // by name
@@ -122,8 +122,8 @@ func (h *Host) readUnit(path string) ([]*unit.UnitOption, error) {
 	return options, nil
 }
 
-// environment takes one Environment= line.
-func (s *service) environment(file, value string) error {
+// setEnvironment applies one Environment= line.
+func (s *service) setEnvironment(file, value string) error {
 	if value == "" {
 		clear(s.variables)
 		return nil
@@ -140,8 +140,8 @@ func (s *service) environment(file, value string) error {
 	return nil
 }
 
-// readEnvironment reads an EnvironmentFile (systemd.exec(5)). One that is
-// missing sets nothing.
+// readEnvironment reads an EnvironmentFile (systemd.exec(5)). A missing file sets
+// nothing.
 func (h *Host) readEnvironment(path string, variables map[string]variable) error {
 	text, err := os.ReadFile(h.path(path))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,9 +165,9 @@ func (h *Host) readEnvironment(path string, variables map[string]variable) error
 	return nil
 }
 
-// files are the configuration files that the service loads, but the folder of
-// ours: those behind each -f.
-func (s service) files(ours string) []string {
+// files returns the configuration files that the service has HAProxy load, except
+// podgate's folder.
+func (s service) files(folder string) []string {
 	var words []string
 	for _, word := range s.exec {
 		if name, ok := strings.CutPrefix(word, "$"); ok {
@@ -177,17 +177,11 @@ func (s service) files(ours string) []string {
 			words = append(words, word)
 		}
 	}
-	var files []string
-	for _, file := range valuesOf("-f", words) {
-		if filepath.Clean(file) != ours {
-			files = append(files, file)
-		}
-	}
-	return files
+	return slices.DeleteFunc(flagValues("-f", words), func(file string) bool { return filepath.Clean(file) == folder })
 }
 
-// valuesOf are the words behind that flag.
-func valuesOf(flag string, words []string) []string {
+// flagValues returns the values of a flag on a command line.
+func flagValues(flag string, words []string) []string {
 	var values []string
 	for i, word := range words {
 		if word == flag && i+1 < len(words) {

@@ -21,7 +21,7 @@ import (
 	"podgate/daemon/config"
 )
 
-// debianUnit is what of Debian's haproxy.service is of meaning here.
+// debianUnit is the part of Debian's haproxy.service that setup reads.
 const debianUnit = `[Unit]
 Description=HAProxy Load Balancer
 
@@ -39,23 +39,24 @@ const debianConfig = `global
 	user haproxy
 `
 
-// machine is a Debian with HAProxy, in a folder. A file with empty text is taken
-// away.
+// machine is a Debian with HAProxy, in a folder.
 type machine struct {
 	*Host
-	t        *testing.T
-	commands []string // that were run
+	t         *testing.T
+	out, errs strings.Builder
+	commands  []string // that were run
 }
 
 func newMachine(t *testing.T, files map[string]string) *machine {
 	m := &machine{t: t}
 	m.Host = &Host{
+		Out: &m.out, Err: &m.errs,
 		Root: t.TempDir(),
 		Run: func(_ context.Context, name string, args ...string) error {
 			m.commands = append(m.commands, strings.Join(append([]string{name}, args...), " "))
 			return nil
 		},
-		Check: func(context.Context, *config.Config) error { return nil },
+		Validate: func(context.Context, *config.Config) error { return nil },
 	}
 	m.write(map[string]string{
 		"/lib/systemd/system/haproxy.service": debianUnit,
@@ -88,7 +89,7 @@ func (m *machine) write(files map[string]string) {
 	}
 }
 
-// runs has HAProxy run with those words.
+// runs starts HAProxy with these options.
 func (m *machine) runs(words ...string) {
 	m.write(map[string]string{
 		"/run/haproxy.pid":   "77\n",
@@ -98,9 +99,14 @@ func (m *machine) runs(words ...string) {
 	})
 }
 
-func (m *machine) session() (*Session, *strings.Builder, *strings.Builder) {
-	out, errs := new(strings.Builder), new(strings.Builder)
-	return &Session{m.Host, out, errs}, out, errs
+// printed checks what was written to Out and Err since the last call.
+func (m *machine) printed(what, wantOut, wantErrs string) {
+	m.t.Helper()
+	if diff := cmp.Diff([]string{wantOut, wantErrs}, []string{m.out.String(), m.errs.String()}); diff != "" {
+		m.t.Errorf("%s (-want +got)\n%s", what, diff)
+	}
+	m.out.Reset()
+	m.errs.Reset()
 }
 
 const dropinPath = "/etc/systemd/system/haproxy.service.d/podgate.conf"
@@ -110,13 +116,13 @@ func TestTheDropinOfAFreshDebianIsThePackagedOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, out, _ := newMachine(t, nil).session()
-	if err := s.Print(t.Context(), config.Default()); err != nil {
+	m := newMachine(t, nil)
+	if err := m.Print(t.Context(), config.Default()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
+	m.printed("the drop-in", string(want), `to do: write /etc/systemd/system/haproxy.service.d/podgate.conf, and run systemctl daemon-reload
+to do: HAProxy does not run: systemctl start haproxy
+`)
 }
 
 func TestPlan(t *testing.T) {
@@ -128,45 +134,45 @@ func TestPlan(t *testing.T) {
 		problems []string // what each contains
 		notes    []string
 	}{
-		{"words of other drop-ins are kept",
+		{"options of other drop-ins are kept",
 			map[string]string{"/etc/systemd/system/haproxy.service.d/override.conf": "[Service]\nEnvironment=\"EXTRAOPTS=-S /run/own.sock -de\"\n"},
 			"-S /run/own.sock -de " + ours, nil, nil},
-		{"an older drop-in of ours does not count",
+		{"an older drop-in of podgate is ignored",
 			map[string]string{dropinPath: "[Service]\nEnvironment=\"EXTRAOPTS=-old\"\n"},
 			"-S /run/haproxy-master.sock " + ours, nil, nil},
-		{"a drop-in of the same name in a weaker folder does not hold",
+		{"a drop-in hides one of the same name in a later folder",
 			map[string]string{
 				"/usr/lib/systemd/system/haproxy.service.d/a.conf": "[Service]\nEnvironment=EXTRAOPTS=-weak\n",
 				"/etc/systemd/system/haproxy.service.d/a.conf":     "[Service]\nEnvironment=EXTRAOPTS=-strong\n",
 			}, "-strong " + ours, nil, nil},
-		{"a file of the environment wins over every drop-in",
+		{"an EnvironmentFile overrides every drop-in",
 			map[string]string{"/etc/default/haproxy": "# extra flags\nEXTRAOPTS=\"-de\"\n"}, "",
-			[]string{"/etc/default/haproxy:2: EXTRAOPTS is read after every drop-in and wins: add to its value: " + ours}, nil},
-		{"where it has the words, nothing is needed",
+			[]string{"/etc/default/haproxy:2: EXTRAOPTS overrides every drop-in: add to its value: " + ours}, nil},
+		{"no drop-in is needed if an EnvironmentFile has the options",
 			map[string]string{"/etc/default/haproxy": "EXTRAOPTS=\"" + ours + "\"\n"}, "", nil, nil},
-		{"what it lacks is told",
+		{"an option that an EnvironmentFile lacks is reported",
 			map[string]string{"/etc/default/haproxy": "EXTRAOPTS=\"-f /var/lib/podgate/haproxy/\"\n"}, "",
 			[]string{"add to its value: -S /run/haproxy/master.sock,mode,660,group,haproxy"}, nil},
-		{"another file than podgate checks is told",
+		{"a configuration file that podgate would not validate is reported",
 			map[string]string{"/etc/default/haproxy": "CONFIG=/etc/haproxy/edge.cfg\n"}, "-S /run/haproxy-master.sock " + ours,
-			[]string{`/etc/default/haproxy:1 has HAProxy load ["/etc/haproxy/edge.cfg"], and podgate would check ["/etc/haproxy/haproxy.cfg"]: set haproxy.config in podgate.toml to ["/etc/haproxy/edge.cfg"]`}, nil},
-		{"a service that takes no options is told",
+			[]string{`/etc/default/haproxy:1 has HAProxy load ["/etc/haproxy/edge.cfg"], but podgate would validate ["/etc/haproxy/haproxy.cfg"]: set haproxy.config in podgate.toml to ["/etc/haproxy/edge.cfg"]`}, nil},
+		{"a service without a variable for options is reported",
 			map[string]string{"/etc/systemd/system/haproxy.service.d/a.conf": "[Service]\nExecStart=\nExecStart=/usr/sbin/haproxy -Ws -f /etc/haproxy/haproxy.cfg\n"}, "",
-			[]string{"ExecStart of haproxy.service does not take $EXTRAOPTS: add to it: " + ours}, nil},
-		{"a service without a master is told",
+			[]string{"ExecStart of haproxy.service does not use $EXTRAOPTS: add to it: " + ours}, nil},
+		{"a service without a master process is reported",
 			map[string]string{"/etc/systemd/system/haproxy.service.d/a.conf": "[Service]\nExecStart=/usr/sbin/haproxy -D -f $CONFIG $EXTRAOPTS\n"}, "-S /run/haproxy-master.sock " + ours,
 			[]string{"without -Ws"}, nil},
-		{"a frontend on podgate's port is told with its line",
+		{"a frontend on podgate's port is reported with its line",
 			map[string]string{"/etc/haproxy/haproxy.cfg": debianConfig + "frontend web\n\tbind 127.0.0.1:8080,*:80 # mine\n"}, "-S /run/haproxy-master.sock " + ours,
-			[]string{"/etc/haproxy/haproxy.cfg:5: bind *:80, and podgate.toml has 0.0.0.0:80: HAProxy would give each of the two a part of the connections"}, nil},
-		{"a range of ports, and every IPv6 address, take podgate's port too",
+			[]string{"/etc/haproxy/haproxy.cfg:5: bind *:80, and podgate.toml has 0.0.0.0:80: each of them would receive a part of the connections"}, nil},
+		{"ranges of ports and binds to every IPv6 address can conflict, too",
 			map[string]string{"/etc/haproxy/haproxy.cfg": debianConfig + "frontend web\n\tbind 10.0.0.1:79-81\n\tbind :::80\n\tbind :::80 v6only\n"}, "-S /run/haproxy-master.sock " + ours,
 			[]string{"haproxy.cfg:5: bind 10.0.0.1:79-81", "haproxy.cfg:6: bind :::80"}, nil},
-		{"frontends elsewhere are nobody's business",
+		{"frontends on other addresses and ports are ignored",
 			map[string]string{"/etc/haproxy/haproxy.cfg": debianConfig + "frontend web\n\tbind *:8080\n\tbind /run/web.sock\n\tbind ${IP}:80\n\t# bind *:80\n"}, "-S /run/haproxy-master.sock " + ours, nil, nil},
-		{"what is not quite right is a note",
+		{"settings that only limit podgate are notes",
 			map[string]string{"/etc/haproxy/haproxy.cfg": "global\n\tmaxconn 4000\n"}, "-S /run/haproxy-master.sock " + ours, nil,
-			[]string{"/etc/haproxy/haproxy.cfg:2: with maxconn", `no "stats socket /run/haproxy/admin.sock`}},
+			[]string{"/etc/haproxy/haproxy.cfg:2: maxconn limits", `has no "stats socket /run/haproxy/admin.sock`}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p, err := newMachine(t, row.files).Plan(t.Context(), config.Default())
@@ -186,7 +192,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// contains holds that there are as many as wanted, each with its text.
+// contains checks that there are as many texts as wanted, each with its part.
 func contains(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -200,7 +206,7 @@ func contains(t *testing.T, what string, got, want []string) {
 	}
 }
 
-func TestAPortThatAnotherProcessHasIsTold(t *testing.T) {
+func TestAPortThatAnotherProcessListensOnIsReported(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +215,7 @@ func TestAPortThatAnotherProcessHasIsTold(t *testing.T) {
 	c := config.Default()
 	c.HTTP.Binds = []netip.AddrPort{l.Addr().(*net.TCPAddr).AddrPort()}
 	m := newMachine(t, nil)
-	// What this process has open, on a machine where it is the only one.
+	// The sockets of this process, on a machine without other processes.
 	self := m.path("/proc/" + strconv.Itoa(os.Getpid()))
 	for from, to := range map[string]string{"net/tcp": m.path("/proc/self/net/tcp"), "comm": self + "/comm"} {
 		text, err := os.ReadFile("/proc/self/" + from)
@@ -227,22 +233,23 @@ func TestAPortThatAnotherProcessHasIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("(process %d) listens on %s, and podgate.toml has %[2]s: move one of them", os.Getpid(), l.Addr())
+	want := fmt.Sprintf("(process %d) listens on %s, and podgate.toml has %[2]s: change one of them", os.Getpid(), l.Addr())
 	contains(t, "problem", p.Problems, []string{want})
 }
 
-// TestAReloadIsNotTakenForAStop: a restart would follow, which cuts connections.
-func TestAReloadIsNotTakenForAStop(t *testing.T) {
+// TestAHAProxyThatReloadsRuns: otherwise setup would recommend a restart, which closes
+// connections.
+func TestAHAProxyThatReloadsRuns(t *testing.T) {
 	ours := []string{"-S", "/run/haproxy/master.sock,mode,660,group,haproxy", "-f", "/var/lib/podgate/haproxy"}
 	for _, tt := range []struct {
 		name    string
-		during  map[string]string // as long as length
+		during  map[string]string // files for a duration of length
 		length  time.Duration
 		running bool
 	}{
-		{"the pid file is yet to be written", map[string]string{"/run/haproxy.pid": ""}, 50 * time.Millisecond, true},
-		{"the master starts its program anew", map[string]string{"/proc/77/cmdline": ""}, 50 * time.Millisecond, true},
-		{"the pid file is of a process that is gone", map[string]string{"/run/haproxy.pid": "78\n"}, time.Hour, false},
+		{"the pid file is not written yet", map[string]string{"/run/haproxy.pid": ""}, 50 * time.Millisecond, true},
+		{"the master executes its program again", map[string]string{"/proc/77/cmdline": ""}, 50 * time.Millisecond, true},
+		{"the process in the pid file has ended", map[string]string{"/run/haproxy.pid": "78\n"}, time.Hour, false},
 		{"the process is another program", map[string]string{"/proc/77/cmdline": "/usr/sbin/cron\x00"}, time.Hour, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -264,73 +271,55 @@ func TestAReloadIsNotTakenForAStop(t *testing.T) {
 	}
 }
 
-func TestSetupDoesWhatItSaysAndNoMore(t *testing.T) {
+func TestApplyAndUndo(t *testing.T) {
+	const (
+		operator  = "-S /run/haproxy-master.sock"
+		podgates  = operator + " -S /run/haproxy/master.sock,mode,660,group,haproxy -f /var/lib/podgate/haproxy"
+		wrote     = "wrote /etc/systemd/system/haproxy.service.d/podgate.conf\nran systemctl daemon-reload\n"
+		restarted = "ran systemctl restart haproxy.service\n"
+		running   = "HAProxy runs with podgate's folder and master CLI\n"
+		restart   = "HAProxy runs without the drop-in: systemctl restart haproxy, which closes its connections once\n"
+	)
 	m := newMachine(t, nil)
 	c := config.Default()
-	m.runs("-f", "/etc/haproxy/haproxy.cfg", "-S", "/run/haproxy-master.sock")
-
-	s, out, errs := m.session()
-	if done, err := s.Check(t.Context(), c); done || err != nil {
-		t.Errorf("check before: %v, %v", done, err)
+	run := func(options string) { m.runs(strings.Fields("-f /etc/haproxy/haproxy.cfg " + options)...) }
+	check := func(want bool) {
+		if done, err := m.Check(t.Context(), c); done != want || err != nil {
+			t.Errorf("check: %v, %v", done, err)
+		}
 	}
-	wantErrs := `to do: write /etc/systemd/system/haproxy.service.d/podgate.conf, and run systemctl daemon-reload
-to do: HAProxy runs without it yet: systemctl restart haproxy, which cuts its connections, once
-`
-	if diff := cmp.Diff(wantErrs, errs.String()); diff != "" || out.String() != "" {
-		t.Errorf("check (-want +got)\n%s%s", diff, out)
-	}
-
-	for _, want := range []string{`wrote /etc/systemd/system/haproxy.service.d/podgate.conf
-ran systemctl daemon-reload
-HAProxy runs without it yet: systemctl restart haproxy, which cuts its connections, once
-`, `HAProxy runs without it yet: systemctl restart haproxy, which cuts its connections, once
-`} {
-		s, out, errs = m.session()
-		if err := s.Do(t.Context(), c, false); err != nil {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, out.String()); diff != "" || errs.String() != "" {
-			t.Errorf("(-want +got)\n%s%s", diff, errs)
-		}
 	}
-
-	s, out, _ = m.session()
-	if err := s.Do(t.Context(), c, true); err != nil {
-		t.Fatal(err)
-	}
-	m.runs("-f", "/etc/haproxy/haproxy.cfg", "-S", "/run/haproxy/master.sock,mode,660,group,haproxy", "-f", "/var/lib/podgate/haproxy")
-	if err := s.Do(t.Context(), c, true); err != nil {
-		t.Fatal(err)
-	}
-	want := "ran systemctl restart haproxy.service\nHAProxy runs with podgate's folder and master CLI\n"
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("restart (-want +got)\n%s", diff)
-	}
-	s, _, errs = m.session()
-	if done, err := s.Check(t.Context(), c); !done || err != nil || errs.String() != "" {
-		t.Errorf("check after: %v, %v, %s", done, err, errs)
-	}
-
-	older := strings.ReplaceAll(fmt.Sprintf(dropinText, "EXTRAOPTS", "-S /run/haproxy-master.sock -S /run/haproxy/master.sock,mode,660,group,haproxy -f /var/lib/podgate/haproxy"), "# ", "# before: ")
-	m.write(map[string]string{dropinPath: older})
-	s, _, errs = m.session()
-	if done, err := s.Check(t.Context(), c); !done || err != nil || errs.String() != "" {
-		t.Errorf("check of a drop-in with other comments: %v, %v, %s", done, err, errs)
-	}
-
-	s, out, _ = m.session()
-	if err := s.Undo(t.Context(), c, false); err != nil {
-		t.Fatal(err)
-	}
-	want = `removed /etc/systemd/system/haproxy.service.d/podgate.conf
-ran systemctl daemon-reload
-HAProxy serves on as it was started; "systemctl restart haproxy" ends what podgate set up
-`
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("undo (-want +got)\n%s", diff)
+	run(operator)
+	for _, step := range []struct {
+		name      string
+		do        func()
+		out, errs string
+	}{
+		{"check reports the steps", func() { check(false) }, "",
+			"to do: write /etc/systemd/system/haproxy.service.d/podgate.conf, and run systemctl daemon-reload\nto do: " + restart},
+		{"apply writes the drop-in", func() { must(m.Apply(t.Context(), c, false)) }, wrote + restart, ""},
+		{"apply again changes nothing", func() { must(m.Apply(t.Context(), c, false)) }, restart, ""},
+		{"apply restarts HAProxy if it may", func() { must(m.Apply(t.Context(), c, true)) }, restarted, ""},
+		{"apply does not restart it again", func() { run(podgates); must(m.Apply(t.Context(), c, true)) }, running, ""},
+		{"check has no step left", func() { check(true) }, "", ""},
+		{"a drop-in with other comments is accepted", func() {
+			m.write(map[string]string{dropinPath: strings.ReplaceAll(fmt.Sprintf(dropinText, "EXTRAOPTS", podgates), "# ", "# before: ")})
+			check(true)
+		}, "", ""},
+		{"undo removes the drop-in", func() { must(m.Undo(t.Context(), c, false)) },
+			"removed /etc/systemd/system/haproxy.service.d/podgate.conf\nran systemctl daemon-reload\n" +
+				"HAProxy still runs with the drop-in's options until \"systemctl restart haproxy\"\n", ""},
+	} {
+		step.do()
+		m.printed(step.name, step.out, step.errs)
 	}
 	if _, err := os.Stat(m.path("/etc/systemd/system/haproxy.service.d")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder of drop-ins is left: %v", err)
+		t.Errorf("the folder of drop-ins still exists: %v", err)
 	}
 	wantCommands := []string{"systemctl daemon-reload", "systemctl restart haproxy.service", "systemctl daemon-reload"}
 	if diff := cmp.Diff(wantCommands, m.commands); diff != "" {
@@ -340,11 +329,11 @@ HAProxy serves on as it was started; "systemctl restart haproxy" ends what podga
 
 func TestNothingIsChangedWhileThereIsAProblem(t *testing.T) {
 	m := newMachine(t, nil)
-	m.Host.Check = func(context.Context, *config.Config) error { return errors.New("haproxy -c says no") }
-	s, out, errs := m.session()
-	if err := s.Do(t.Context(), config.Default(), true); err == nil || out.String() != "" || errs.String() != "haproxy -c says no\n" {
-		t.Errorf("got %v, %q, %q", err, out, errs)
+	m.Validate = func(context.Context, *config.Config) error { return errors.New("haproxy -c rejects line 7") }
+	if err := m.Apply(t.Context(), config.Default(), true); err == nil {
+		t.Error("no error")
 	}
+	m.printed("apply", "", "haproxy -c rejects line 7\n")
 	if _, err := os.Stat(m.path(dropinPath)); !errors.Is(err, os.ErrNotExist) || len(m.commands) > 0 {
 		t.Errorf("drop-in: %v, commands: %q", err, m.commands)
 	}
