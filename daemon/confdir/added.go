@@ -15,7 +15,7 @@ import (
 // a podgate that starts after one was killed knows which backends are podgate's.
 const addedFile = "podgate.added.json"
 
-// Added is what addedFile holds. It is valid for one process: another process of
+// Added is the content of addedFile. It is valid for one process: another process of
 // the same generation has only the backends of its configuration.
 type Added struct {
 	Generation string             `json:"generation"`
@@ -23,8 +23,8 @@ type Added struct {
 	Backends   []*haproxy.Backend `json:"backends"` // by Name, without servers
 }
 
-// WriteAdded replaces addedFile. It does not wait for the disk: if the machine
-// goes down, so do HAProxy and what was added to it.
+// WriteAdded replaces addedFile. It does not sync the file: if the machine crashes, the
+// HAProxy process with these backends ends too.
 func (d Dir) WriteAdded(a Added) error {
 	text, err := json.Marshal(a)
 	if err != nil {
@@ -34,7 +34,7 @@ func (d Dir) WriteAdded(a Added) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) // gone already if all went well
+	defer os.Remove(temp.Name()) // it is renamed if all went well
 	_, err = temp.Write(append(text, '\n'))
 	if closed := temp.Close(); err == nil {
 		err = closed

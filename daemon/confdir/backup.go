@@ -12,14 +12,15 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// Backup is the files of a folder, each under a second name: they are many megabytes,
-// and are replaced rather than changed. Tidy removes that of a podgate that was killed.
+// Backup is a second name for each file of a folder. The files are many megabytes, and
+// are replaced rather than changed, so a hard link is enough. Tidy removes the names
+// that a killed podgate left.
 type Backup struct {
 	dir   Dir
-	names []string // of the files that there were
+	names []string // of the files that existed
 }
 
-// Backup backs the present files up, without certificates.
+// Backup backs up the present files, without certificates.
 func (d Dir) Backup() (Backup, error) {
 	b := Backup{dir: d}
 	for _, name := range d.Names() {

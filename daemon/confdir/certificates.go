@@ -72,14 +72,14 @@ func (d Dir) ReadCertificate(name string) ([]byte, error) {
 	return os.ReadFile(cfgfile.CertificatePath(string(d), name))
 }
 
-// HasCertificate reports whether there is a file of that certificate.
+// HasCertificate reports whether the certificate has a file.
 func (d Dir) HasCertificate(name string) bool {
 	_, err := os.Stat(cfgfile.CertificatePath(string(d), name))
 	return err == nil
 }
 
-// RemoveCertificate removes the file of a certificate, if there is one. A name
-// that is a path is not podgate's file and left alone.
+// RemoveCertificate removes the file of a certificate, if there is one. It leaves a name
+// that is an absolute path alone, because that file is not podgate's.
 func (d Dir) RemoveCertificate(name string) error {
 	if filepath.IsAbs(name) {
 		return nil

@@ -64,8 +64,8 @@ func (d Dir) Names() []string {
 	return names
 }
 
-// Tidy removes what a podgate that was killed left: files that are half written, a
-// removal that it held, and server states that are no longer true.
+// Tidy removes the files that a killed podgate left: half-written files, the file of a
+// removal that it held, and server states, which are no longer true.
 func (d Dir) Tidy() error {
 	return errors.Join(d.sweep(), d.RemoveHeld(), d.WriteServerState(cfgfile.EmptyServerState()))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package confdir is podgate's folder: the configuration, maps and certificates
-// that HAProxy loads, and the files in which podgate keeps its state, each in a
-// file of this package by its name. Files are replaced atomically. It knows
-// nothing of a running HAProxy and decides nothing.
+// Package confdir reads and writes podgate's folder: the configuration, maps and
+// certificates that HAProxy loads, and podgate's own state files, each of which has a Go
+// file of its name here. Files are replaced atomically. It does not speak to HAProxy and
+// makes no decisions.
 package confdir

@@ -21,10 +21,10 @@ const (
 	confirmFile = "podgate.confirm"
 )
 
-// Held is what heldFile holds.
+// Held is the content of heldFile.
 type Held struct {
 	Since time.Time    `json:"since"`
-	Until time.Time    `json:"until"` // when the cluster is listed again, and decides
+	Until time.Time    `json:"until"` // when the cluster is listed again, which decides on the removal
 	Loss  haproxy.Loss `json:"loss"`
 }
 
@@ -37,7 +37,7 @@ func (d Dir) WriteHeld(h Held) error {
 	return d.replace(heldFile, append(text, '\n'))
 }
 
-// ReadHeld returns what heldFile holds. The error is fs.ErrNotExist while nothing
+// ReadHeld returns the content of heldFile. The error is fs.ErrNotExist while no removal
 // is held.
 func (d Dir) ReadHeld() (h Held, err error) {
 	text, err := os.ReadFile(d.Path(heldFile))
@@ -61,8 +61,8 @@ func (d Dir) RemoveHeld() error {
 	return errors.Join(errs...)
 }
 
-// WriteConfirm confirms the removal that is held since then, and returns the path
-// of confirmFile. The caller may be root.
+// WriteConfirm confirms the removal with that Since, and returns the path of
+// confirmFile. The caller may be root.
 func (d Dir) WriteConfirm(since time.Time) (path string, err error) {
 	path = d.Path(confirmFile)
 	temp := path + ".new"
@@ -82,8 +82,7 @@ func (d Dir) WriteConfirm(since time.Time) (path string, err error) {
 	return path, os.Rename(temp, path)
 }
 
-// Confirmed reports whether an operator has confirmed the removal that is held
-// since then.
+// Confirmed reports whether an operator has confirmed the removal with that Since.
 func (d Dir) Confirmed(since time.Time) bool {
 	text, err := os.ReadFile(d.Path(confirmFile))
 	return err == nil && strings.TrimSpace(string(text)) == confirmation(since)

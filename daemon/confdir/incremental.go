@@ -30,8 +30,8 @@ type written struct {
 	ids      map[string]fileID // of the files, by name
 }
 
-// newWritten returns what is to be written of have. The map of servers in have may
-// change later; the lists in that map do not.
+// newWritten returns the state to write for have. The map of servers in have may change
+// later; the lists in that map do not.
 func newWritten(have haproxy.Running) *written {
 	w := &written{loaded: have.Loaded, certificates: have.Certificates, maps: have.Maps}
 	w.servers = make([][]haproxy.Server, have.Loaded.Backends.Len())
@@ -170,7 +170,7 @@ func (w *written) config(last *written, old *os.File) content {
 		if err := copyPart(to, old, copied, last.end()); err != nil {
 			return err
 		}
-		if !last.ids[cfgfile.ConfigFile].of(old) {
+		if !last.ids[cfgfile.ConfigFile].identifies(old) {
 			return errTouched
 		}
 		return nil
@@ -220,8 +220,8 @@ func idOf(info fs.FileInfo) fileID {
 	return fileID{uint64(s.Dev), s.Ino, s.Size, s.Mtim, s.Ctim}
 }
 
-// of reports whether the open file has this fileID.
-func (s fileID) of(file *os.File) bool {
+// identifies reports whether the open file has this fileID.
+func (s fileID) identifies(file *os.File) bool {
 	info, err := file.Stat()
 	return err == nil && s == idOf(info)
 }

@@ -17,8 +17,8 @@ import (
 // configuration, which contains it too, and outlives both processes.
 const relaySecretFile = "podgate.secret"
 
-// ReadRelaySecret returns what relaySecretFile holds, "" if there is no such file
-// or it is damaged.
+// ReadRelaySecret returns the secret of relaySecretFile, "" if there is no such file or
+// it is damaged.
 func (d Dir) ReadRelaySecret() (string, error) {
 	text, err := os.ReadFile(d.Path(relaySecretFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -31,10 +31,10 @@ func (d Dir) ReadRelaySecret() (string, error) {
 	return secret, err
 }
 
-// EnsureRelaySecret is ReadRelaySecret that writes the file if it is missing.
-// The secret is then the one that running returns, which asks HAProxy, or that of
-// the configuration, if there is any: with another one, the new worker would
-// reject the requests of the old ones.
+// EnsureRelaySecret returns the secret of relaySecretFile. If the file is missing, it
+// writes the secret that running, which asks HAProxy, returns, or the one in the
+// configuration: with another secret, the new worker would reject the requests of the
+// old workers. If there is neither, the secret is random.
 func (d Dir) EnsureRelaySecret(running func() string) (string, error) {
 	secret, err := d.ReadRelaySecret()
 	if err != nil || secret != "" {
@@ -49,7 +49,7 @@ func (d Dir) EnsureRelaySecret(running func() string) (string, error) {
 	return secret, d.replace(relaySecretFile, []byte(secret+"\n"))
 }
 
-// configuredSecret is the one that the configuration contains, "" for none.
+// configuredSecret is the secret in the configuration, "" for none.
 func (d Dir) configuredSecret() string {
 	text, err := os.ReadFile(d.Path(cfgfile.ConfigFile))
 	if err != nil {
@@ -61,7 +61,7 @@ func (d Dir) configuredSecret() string {
 	return ""
 }
 
-// isSecret reports whether s is as rand.Text makes one.
+// isSecret reports whether s has the form of a rand.Text.
 func isSecret(s string) bool {
 	const least = 26
 	return len(s) >= least && !strings.ContainsFunc(s, func(r rune) bool {

@@ -14,10 +14,10 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// ticketKeyCount is how many keys of session tickets HAProxy has: the last but
-// one encrypts, all of them decrypt (configuration.txt "tls-ticket-keys"). So
-// every edge that shares a key has it before a ticket is encrypted with it, and
-// for one interval afterwards.
+// ticketKeyCount is the number of session ticket keys that HAProxy uses: the last but
+// one encrypts, and all of them decrypt (configuration.txt "tls-ticket-keys"). So each
+// key is known one interval before the first ticket is encrypted with it, and for one
+// interval after the last one.
 const ticketKeyCount = 3
 
 // newTicketKey is base64 of 80 bytes: an AES-256 key and its authentication key.
@@ -27,7 +27,7 @@ func newTicketKey() []byte {
 	return base64.StdEncoding.AppendEncode(nil, key)
 }
 
-// newTicketKeys is a file of random keys.
+// newTicketKeys is the text of a file with random keys.
 func newTicketKeys() []byte {
 	var text bytes.Buffer
 	for range ticketKeyCount {
@@ -54,8 +54,8 @@ func (d Dir) TicketKeysTime() (time.Time, error) {
 	return info.ModTime(), nil
 }
 
-// AddTicketKey appends a new key to the file, removes the first one, and returns
-// the new key, which HAProxy has to be given as well.
+// AddTicketKey appends a new key to the file, removes the first one, and returns the
+// new key. The caller sends that to the running HAProxy as well.
 func (d Dir) AddTicketKey() ([]byte, error) {
 	text, err := os.ReadFile(d.Path(cfgfile.TicketKeysFile))
 	if err != nil {

@@ -10,39 +10,39 @@ import (
 	"podgate/haproxy"
 )
 
-// Writer has the folder follow what HAProxy runs, in a goroutine of its own: a
-// disk may take long to write, and servers change meanwhile. Its methods may not
-// be called concurrently.
+// Writer writes what HAProxy serves to the folder, in a goroutine of its own: a disk may
+// take long to write, and servers change meanwhile. Its methods may not be called
+// concurrently.
 type Writer struct {
 	dir      Dir
-	done     chan outcome // of the write under way, which gets one value; nil if there is no write
+	done     chan outcome // receives the outcome of the running write; nil if no write runs
 	err      error        // of the last write that ended
-	started  int          // writes so far
-	finished int          // of these, the last that succeeded
-	last     *written     // what it wrote; nil while a write is under way, and after one that failed
+	started  int          // number of writes so far
+	finished int          // number of the last write that succeeded
+	last     *written     // the result of the last write; nil while a write runs, and after one that failed
 
 	reloaded bool // HAProxy was, since the last write began
 	doubted  bool // the next write may not rely on last
 }
 
-// NewWriter returns a Writer that has nothing to do yet.
+// NewWriter returns a Writer that has not written yet.
 func NewWriter(d Dir) *Writer { return &Writer{dir: d} }
 
-// Err is that of the last write that ended.
+// Err returns the error of the last write that ended.
 func (w *Writer) Err() error { return w.err }
 
-// Started is how many writes were started.
+// Started returns how many writes were started.
 func (w *Writer) Started() int { return w.started }
 
-// Finished is which of the writes, counted by Started, was the last to succeed.
+// Finished returns the number, as Started counts, of the last write that succeeded.
 func (w *Writer) Finished() int { return w.finished }
 
-// Doubt has the next write compare all files with what they should contain,
-// because somebody else may have changed them.
+// Doubt makes the next write compare all files with their expected content, because
+// another program may have changed them.
 func (w *Writer) Doubt() { w.doubted = true }
 
-// Reloaded has the next write return memory to the system: a reload needs several
-// times as much as podgate needs between reloads.
+// Reloaded makes the next write return memory to the system: a reload needs several
+// times the memory that podgate needs between reloads.
 func (w *Writer) Reloaded() { w.reloaded = true }
 
 // outcome is how a write ended.
@@ -51,7 +51,7 @@ type outcome struct {
 	err     error
 }
 
-// Busy reports whether a write is under way.
+// Busy reports whether a write is running.
 func (w *Writer) Busy() bool {
 	if w.done == nil {
 		return false
@@ -64,8 +64,7 @@ func (w *Writer) Busy() bool {
 	return w.done != nil
 }
 
-// Wait returns when no write is under way. Call it before anything else writes
-// to the folder.
+// Wait waits until no write is running. Call it before any other write to the folder.
 func (w *Writer) Wait() {
 	if w.done != nil {
 		w.end(<-w.done)
@@ -79,7 +78,7 @@ func (w *Writer) end(o outcome) {
 	}
 }
 
-// Start begins to write what HAProxy serves. No write may be under way.
+// Start begins to write what HAProxy serves. No write may be running.
 func (w *Writer) Start(have haproxy.Running) {
 	next := newWritten(have)
 	last := w.last
@@ -104,9 +103,9 @@ func (w *Writer) Start(have haproxy.Running) {
 	}()
 }
 
-// writeRunning writes the loaded configuration with its present servers and maps.
-// Files and sections that are the same as in last, which was written before, are
-// kept or copied. A nil last has none.
+// writeRunning writes the loaded configuration with its present servers and maps. It
+// keeps the files and copies the sections that are the same in last, the previous
+// write. If last is nil, it writes everything.
 func (d Dir) writeRunning(next, last *written) error {
 	if next.follows(last) {
 		if err := next.writeChanges(d, last); !errors.Is(err, errTouched) {

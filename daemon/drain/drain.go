@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package drain takes this edge node out of its load balancer, and back in. It
-// works with and without a running podgate and a running HAProxy: a file in
-// podgate's folder says that the node drains, and HAProxy's node map makes its
-// health checks fail.
+// works with and without a running podgate and a running HAProxy: a file in podgate's
+// folder marks the node as draining, and HAProxy's node map makes its health checks fail.
+// It does not stop podgate or HAProxy.
 package drain
 
 import (
@@ -21,14 +21,14 @@ import (
 type Options struct {
 	For       time.Duration // the drain ends after this time; zero for never
 	UntilBoot bool          // the drain ends when the machine boots
-	Wait      bool          // return when the load balancer has noticed and the sessions have ended
+	Wait      bool          // Begin returns after the load balancer has noticed and the sessions have ended
 }
 
-// ErrEnded is returned by a Begin that waited when somebody else ended the drain.
+// ErrEnded is returned by Begin if the drain was ended while Begin waited.
 var ErrEnded = errors.New("drain: undrained while waiting")
 
-// SessionsError is returned by a Begin that waited when sessions outlived
-// cloud.drain_timeout. The node keeps draining.
+// SessionsError is returned by Begin if sessions have not ended within
+// cloud.drain_timeout. The node continues to drain.
 type SessionsError struct {
 	Sessions int
 	After    time.Duration
@@ -81,7 +81,7 @@ func Begin(ctx context.Context, c *config.Config, o Options, out io.Writer) erro
 	return n.wait(ctx, since, c.Cloud, out)
 }
 
-// End ends a drain. It is no error if the node does not drain.
+// End ends a drain. If the node does not drain, that is no error.
 func End(ctx context.Context, c *config.Config, out io.Writer) error {
 	n := newNode(c)
 	_, draining := n.dir.ReadDrain()

@@ -38,8 +38,8 @@ func newNode(c *config.Config) node {
 	return node{confdir.Dir(h.Folder), runtime.New(h.AdminSocket, h.MasterSocket, h.Folder)}
 }
 
-// set writes the node map to disk and sends it to HAProxy. Answers is false if no
-// HAProxy is running.
+// set writes the node map to disk and sends it to HAProxy. It returns false if no HAProxy
+// is running.
 func (n node) set(ctx context.Context, draining bool) (answers bool, err error) {
 	maps, observeErr := n.runtime.Maps(ctx)
 	var running haproxy.Map
@@ -78,13 +78,13 @@ func (n node) set(ctx context.Context, draining bool) (answers bool, err error) 
 	return true, nil
 }
 
-// outcome is what became of setWithRetries.
+// outcome is how setWithRetries ended.
 type outcome struct {
 	answers bool // HAProxy is running
-	retried bool // not the first attempt succeeded
+	retried bool // the first attempt failed
 }
 
-// setWithRetries is set until it succeeds, for as long as that may help.
+// setWithRetries calls set until it succeeds, for setPatience at most.
 func (n node) setWithRetries(ctx context.Context, draining bool, out io.Writer) (o outcome, err error) {
 	began := time.Now()
 	tick := time.NewTicker(pollInterval)
@@ -115,9 +115,9 @@ func (n node) onDisk() haproxy.Node {
 	return haproxy.ParseNode(cfgfile.ParseMap(haproxy.NodeMap, text))
 }
 
-// wait returns when the load balancer must have noticed the drain, which began at
-// since, and the last session has ended. It does not give up when HAProxy cannot be
-// asked for a while: at a shutdown, HAProxy is stopped as soon as wait returns.
+// wait returns when the load balancer must have noticed the drain, which began at since,
+// and the last session has ended. While HAProxy does not answer, wait retries: at a
+// shutdown, HAProxy is stopped as soon as wait returns.
 func (n node) wait(ctx context.Context, since time.Time, cloud config.Cloud, out io.Writer) error {
 	noticed := since.Add(cloud.DrainWait)
 	latest := noticed.Add(cloud.DrainTimeout)
@@ -126,7 +126,7 @@ func (n node) wait(ctx context.Context, since time.Time, cloud config.Cloud, out
 	}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	var lastErr string // that was written to out
+	var lastErr string // the last error that was written to out
 	waiting := false
 	for {
 		select {
@@ -161,8 +161,8 @@ func (n node) wait(ctx context.Context, since time.Time, cloud config.Cloud, out
 	}
 }
 
-// sessions returns how many sessions HAProxy has, zero if it is not running. It sets
-// the node map again, since a reload may have begun with the map of before.
+// sessions returns how many sessions HAProxy has, zero if it is not running. It sets the
+// node map again, because a reload may have begun with the previous map.
 func (n node) sessions(ctx context.Context) (int, error) {
 	answers, err := n.set(ctx, true)
 	if err != nil || !answers {

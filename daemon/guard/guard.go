@@ -27,11 +27,11 @@ func (l Limits) exceeded(loss haproxy.Loss) bool {
 	return over(loss.Servers, loss.OfServers) || over(loss.Backends, loss.OfBackends)
 }
 
-// Guard holds a removal of most servers, or of most Services: an API server that
-// lost its data, a control plane that lost contact with its nodes and a mistaken
-// selector look like that. What is added is applied meanwhile. The removal is
-// released when it was held for a while and a complete list of the cluster after
-// that still lacks the same, or when an operator confirms it. It may not be used
+// Guard holds the removal of most servers, or of most Services: such a removal may come
+// from an API server that lost its data, a control plane that lost contact with its
+// nodes, or a wrong selector. Additions are applied meanwhile. The guard releases the
+// removal when Limits.HoldTime has passed and a later complete list of the cluster still
+// lacks the same objects, or when an operator confirms it. It may not be used
 // concurrently.
 type Guard struct {
 	limits Limits
@@ -39,25 +39,25 @@ type Guard struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	base     haproxy.State // what Hold returned last; valid only if begun
+	base     haproxy.State // the State that Hold returned last; valid only if begun
 	begun    bool
 	lists    int           // complete lists so far
 	complete int           // the last argument of CountList
-	released bool          // the next State is applied whatever it lacks
-	held     haproxy.State // what Hold adds to what the cluster wants
+	released bool          // the next Hold holds nothing
+	held     haproxy.State // the servers and backends that Hold adds to the wanted State
 	hold     *hold         // nil while nothing is held
 }
 
-// hold is one removal that is held.
+// hold is the removal that is held.
 type hold struct {
 	loss  haproxy.Loss
 	since time.Time
 	until time.Time // when the cluster is to be listed again
 	asked time.Time // when WantsList returned true last; zero before
-	lists int       // complete lists there were then
+	lists int       // Guard.lists at that time
 }
 
-// New returns a Guard that knows nothing of what is in service.
+// New returns a Guard that does not know yet what is in service.
 func New(limits Limits, dir confdir.Dir, now func() time.Time, log *slog.Logger) *Guard {
 	return &Guard{limits: limits, dir: dir, now: now, log: log}
 }
@@ -68,7 +68,7 @@ func (g *Guard) SetLimits(l Limits) { g.limits = l }
 // Begun reports whether Begin was called.
 func (g *Guard) Begun() bool { return g.begun }
 
-// Begin sets what was in service when podgate started.
+// Begin sets the State that was in service when podgate started.
 func (g *Guard) Begin(serving haproxy.State) { g.base, g.begun = serving, true }
 
 // CountList counts the complete lists. complete is Snapshot.Complete, which starts
@@ -80,19 +80,19 @@ func (g *Guard) CountList(complete int) {
 	}
 }
 
-// Accept sets what a changed podgate.toml makes of the same cluster: what it removes
-// is intended. What is held stays held.
+// Accept sets the State that the same cluster compiles to after podgate.toml changed.
+// What that State removes is intended. A removal that is held stays held.
 func (g *Guard) Accept(after haproxy.State) {
 	if g.begun {
 		g.base = after.With(g.held)
 	}
 }
 
-// Release has the next Hold hold nothing: podgate.toml names another cluster, or
-// other Services of it.
+// Release makes the next Hold hold nothing, because podgate.toml names another cluster
+// or selects other Services.
 func (g *Guard) Release() { g.released = true }
 
-// Hold returns want, and in addition what must not be removed yet.
+// Hold returns want with the servers and backends that must not be removed yet.
 func (g *Guard) Hold(want haproxy.State) haproxy.State {
 	var missing haproxy.State
 	loss := haproxy.LossAtMost(g.base, want) // an upper bound, which is cheaper
@@ -111,7 +111,7 @@ func (g *Guard) Hold(want haproxy.State) haproxy.State {
 	return want
 }
 
-// releaseReason is why a loss is not held, "" if it is.
+// releaseReason is why a loss is not held; "" if it is held.
 func (g *Guard) releaseReason(loss haproxy.Loss) string {
 	h := g.hold
 	switch {
@@ -129,7 +129,7 @@ func (g *Guard) releaseReason(loss haproxy.Loss) string {
 	return ""
 }
 
-// begin holds a loss, and logs when that begins. How much it is may change later.
+// begin holds a loss, and logs that when it begins. The loss may change while it is held.
 func (g *Guard) begin(loss haproxy.Loss) {
 	now := g.now()
 	switch {
@@ -153,8 +153,8 @@ func (g *Guard) end(reason string) {
 	}
 }
 
-// WantsList reports whether the cluster has to be listed now, so that CountList
-// decides. It returns true once per list that is needed.
+// WantsList reports whether the cluster must be listed now, to decide on the removal. It
+// returns true once for each list that is needed.
 func (g *Guard) WantsList() bool {
 	h, now := g.hold, g.now()
 	if h == nil || now.Before(g.Next()) {
@@ -164,7 +164,7 @@ func (g *Guard) WantsList() bool {
 	return true
 }
 
-// Next is when WantsList returns true; zero while nothing is held.
+// Next returns when WantsList becomes true; zero while no removal is held.
 func (g *Guard) Next() time.Time {
 	switch h := g.hold; {
 	case h == nil:
@@ -176,7 +176,7 @@ func (g *Guard) Next() time.Time {
 	}
 }
 
-// Removal is what is held; nil while nothing is.
+// Removal returns the removal that is held; nil for none.
 func (g *Guard) Removal() *Removal {
 	if g.hold == nil {
 		return nil

@@ -12,17 +12,17 @@ import (
 	"podgate/haproxy"
 )
 
-// Removal is one that is held.
+// Removal describes the removal that is held.
 type Removal struct {
 	Since time.Time    `json:"since"`
-	Until time.Time    `json:"until"` // when the cluster is listed again, and decides
+	Until time.Time    `json:"until"` // when the cluster is listed again, which decides on the removal
 	Loss  haproxy.Loss `json:"loss"`
 
-	Servers map[string]int `json:"-"` // that serve meanwhile, by backend; nil where that is not known
+	Servers map[string]int `json:"-"` // by backend: how many servers are held; nil if that is not known
 }
 
-// ServersOf is how many servers of a backend serve although the cluster no longer has
-// them. That of a nil Removal is 0.
+// ServersOf returns how many servers of a backend serve although the cluster no longer
+// has them; zero if r is nil.
 func (r *Removal) ServersOf(backend string) int {
 	if r == nil {
 		return 0
@@ -35,7 +35,7 @@ func (r Removal) String() string {
 	return fmt.Sprintf("%s since %s", r.Loss, r.Since.UTC().Format(time.RFC3339))
 }
 
-// Outlook is what happens to the servers with "podgate confirm", and without.
+// Outlook describes what happens to the servers with and without "podgate confirm".
 func (r Removal) Outlook() string {
 	return fmt.Sprintf("they are served until %s at least, and removed if the next list of the cluster still lacks them; podgate confirm removes them now",
 		r.Until.UTC().Format(time.RFC3339))

@@ -9,7 +9,7 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// backoff is when to retry, each time after twice as long. The zero backoff has
+// backoff is when to retry. It doubles its wait with each failure. The zero backoff has
 // nothing to retry.
 type backoff struct {
 	at   time.Time // zero if there is nothing to retry

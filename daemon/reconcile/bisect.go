@@ -2,8 +2,8 @@
 
 package reconcile
 
-// bisect calls accept with all items, and with halves of what it does not accept,
-// down to single items, which it hands to reject.
+// bisect calls accept with all items. It splits a list that accept returns an error for
+// into halves, down to single items, for which it calls reject.
 func bisect[T any](items []T, accept func([]T) error, reject func(T, error)) {
 	if len(items) == 0 {
 		return

@@ -17,9 +17,9 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// observeCertificates reads back the certificates that HAProxy has, or those with the
-// given names. HAProxy shows only fingerprints; if that is the fingerprint of the
-// file, HAProxy has the file's content.
+// observeCertificates reads back the certificates that HAProxy has, or only the named
+// ones. HAProxy shows only fingerprints: if a fingerprint is that of the file, HAProxy
+// has the content of the file.
 func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.Session, names ...string) error {
 	if !r.have.Loaded.EndsTLS() {
 		r.have.Certificates = nil
@@ -55,8 +55,8 @@ func (r *Reconciler) observeCertificates(ctx context.Context, session *runtime.S
 	return nil
 }
 
-// writePlannedCertificates writes certificates to disk before HAProxy is given them.
-// It returns the previous content of the files, nil for a new one.
+// writePlannedCertificates writes the certificates of a plan to disk, before they are
+// sent to HAProxy. It returns the previous content of each file, nil for a new file.
 func (r *Reconciler) writePlannedCertificates(plan haproxy.Plan, want haproxy.State) (undo map[string][]byte, err error) {
 	if len(plan.Certificates)+len(plan.DropCertificates) == 0 {
 		return nil, nil
@@ -76,8 +76,8 @@ func (r *Reconciler) writePlannedCertificates(plan haproxy.Plan, want haproxy.St
 	return undo, r.dir.WriteCrtList(crtList, r.unwritten(plan, want.Certificates))
 }
 
-// unwritten are the certificates that a Plan changes, and those whose file another
-// process has removed.
+// unwritten returns the certificates that a Plan changes, and those whose file another
+// program has removed.
 func (r *Reconciler) unwritten(plan haproxy.Plan, certificates []haproxy.Certificate) []haproxy.Certificate {
 	planned := map[string]bool{}
 	for _, c := range plan.Certificates {
@@ -88,9 +88,8 @@ func (r *Reconciler) unwritten(plan haproxy.Plan, certificates []haproxy.Certifi
 	})
 }
 
-// settleCertificates has the files follow the outcome of a Plan: the files of
-// certificates that HAProxy rejected are restored, and files that it no longer uses
-// are removed.
+// settleCertificates updates the files after a Plan was applied: it restores the files of
+// the certificates that HAProxy rejected, and removes files that HAProxy no longer uses.
 func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Applied, undo map[string][]byte) error {
 	for _, rejection := range applied.Rejected {
 		c := rejection.Certificate.Certificate
@@ -130,8 +129,8 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 	return nil
 }
 
-// writeAuthorities writes the CA files before a configuration names them. They are the
-// same files if they have the same names, which contain a hash of the content.
+// writeAuthorities writes the CA files before a configuration names them. Files with the
+// same names have the same content, because the names contain a hash of it.
 func (r *Reconciler) writeAuthorities(authorities map[string][]byte) error {
 	if maps.EqualFunc(r.authorities, authorities, func(_, _ []byte) bool { return true }) {
 		return nil
@@ -143,8 +142,8 @@ func (r *Reconciler) writeAuthorities(authorities map[string][]byte) error {
 	return nil
 }
 
-// removeUnusedCertificates removes the files that HAProxy, which has just loaded want,
-// does not use.
+// removeUnusedCertificates removes the files that HAProxy does not use after it loaded
+// want.
 func (r *Reconciler) removeUnusedCertificates(want haproxy.State) {
 	used := map[string]bool{}
 	for _, c := range want.Certificates {

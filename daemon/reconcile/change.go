@@ -13,12 +13,13 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// changePatience is how much longer a change that began may take when podgate is
-// to stop: it is read back, so that the file contains it.
+// changePatience is how long a change that began may continue after the ctx of
+// Reconcile has ended: it is read back, so that the files contain it.
 const changePatience = 5 * time.Second
 
-// change does what the runtime API can do. What HAProxy rejects of it stops nothing
-// else, and is returned as rejected. An error means that HAProxy did not answer.
+// change applies what the runtime API can change. A part that HAProxy rejects does not
+// stop the other parts, and is returned as rejected. An error means that HAProxy did not
+// answer.
 func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want haproxy.State, result *Result) (rejected, err error) {
 	if !r.ours {
 		return nil, nil
@@ -49,7 +50,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 		err = errors.Join(r.settleBackends(ctx, session, plan, applied), r.readBack(ctx, session, plan, want))
 	}
 	if err != nil {
-		r.process.forget() // only HAProxy knows how much of it was done
+		r.process.forget() // only HAProxy knows which part of the plan was applied
 		return nil, err
 	}
 	if err := r.settleCertificates(plan, applied, undo); err != nil {
@@ -60,13 +61,13 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	r.reportChange(plan, result, r.now().Sub(began))
 	if len(plan.RemoveUnmanaged) > 0 {
 		r.log.Warn("unmanaged servers are removed", "servers", plan.RemoveUnmanaged)
-		r.resyncAt = r.now().Add(observeInterval) // some may have connections yet
+		r.resyncAt = r.now().Add(observeInterval) // some may still have connections
 		r.have.Unmanaged = nil
 	}
 	return summary(r.final(applied.Rejected)), nil
 }
 
-// changed ends the backoff, and schedules the deletes that are left.
+// changed ends the backoff, and schedules the remaining deletes.
 func (r *Reconciler) changed(applied runtime.Applied, deleting bool) {
 	r.retry.reset()
 	if deleting {
@@ -84,8 +85,8 @@ func (r *Reconciler) reportChange(plan haproxy.Plan, result *Result, took time.D
 	r.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "certificates", done.Certificates, "took", took)
 }
 
-// summary is the first of what HAProxy rejected, and how many there are; nil if
-// it rejected nothing.
+// summary is an error with the first rejection and the number of the others; nil if there
+// are none.
 func summary(rejected []runtime.Rejection) error {
 	switch more := len(rejected) - 1; {
 	case more < 0:
@@ -97,7 +98,7 @@ func summary(rejected []runtime.Rejection) error {
 	}
 }
 
-// changeAfterReload does what changed while HAProxy loaded want.
+// changeAfterReload applies what changed while HAProxy loaded want.
 func (r *Reconciler) changeAfterReload(ctx context.Context, want haproxy.State, result *Result) (rejected, err error) {
 	session := r.runtime.Session(ctx)
 	defer session.Close()
@@ -107,8 +108,8 @@ func (r *Reconciler) changeAfterReload(ctx context.Context, want haproxy.State, 
 	return r.change(ctx, session, want, result)
 }
 
-// outlast returns a ctx that ends patience later than the given one, or by done,
-// which the caller must call.
+// outlast returns a ctx that ends patience later than the given ctx. The caller must
+// call done.
 func outlast(ctx context.Context, patience time.Duration) (longer context.Context, done context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -132,7 +133,7 @@ func (r *Reconciler) countApply(m Method, failed bool) {
 	r.count.LastApply = r.now()
 }
 
-// writePlannedMaps writes maps to disk before HAProxy is given them.
+// writePlannedMaps writes the maps of a plan to disk, before they are sent to HAProxy.
 func (r *Reconciler) writePlannedMaps(plan haproxy.Plan) error {
 	if len(plan.Maps) == 0 {
 		return nil

@@ -10,10 +10,10 @@ import (
 
 // Comparison is how HAProxy differs from what is wanted.
 type Comparison struct {
-	Ours    bool            // HAProxy has loaded a configuration of podgate; else Have and Plan say nothing
+	Ours    bool            // HAProxy has loaded a configuration of podgate; if not, Have and Plan are not valid
 	Have    haproxy.Running // what HAProxy serves
-	Want    haproxy.State   // what is wanted; Unknown backends have the servers that HAProxy has
-	Plan    haproxy.Plan    // what Reconcile would change at runtime
+	Want    haproxy.State   // the wanted State; Unknown backends have the servers that HAProxy has
+	Plan    haproxy.Plan    // what Reconcile would change at run time
 	Reasons haproxy.Reasons // why Reconcile would reload HAProxy; nil if it would not
 }
 

@@ -19,7 +19,7 @@ type Host struct {
 	Check   check.HAProxy
 	Dir     confdir.Dir
 	Now     func() time.Time
-	Alive   func() // is called before a step that may take a minute, for a watchdog
+	Alive   func() // called before a step that may take a minute, for a watchdog
 	Log     *slog.Logger
 }
 
@@ -33,11 +33,11 @@ func HostFromConfig(c *config.Config, log *slog.Logger) Host {
 	}
 }
 
-// Config is what of podgate.toml concerns a Reconciler. It may change at any time.
+// Config is the part of podgate.toml that a Reconciler needs. SetConfig changes it.
 type Config struct {
-	ReloadInterval    time.Duration // at least between two reloads
-	ResyncInterval    time.Duration // after so long everything is read back from HAProxy
-	TicketKeyInterval time.Duration // after so long the key of TLS session tickets changes
+	ReloadInterval    time.Duration // the shortest time between two reloads
+	ResyncInterval    time.Duration // how often everything is read back from HAProxy
+	TicketKeyInterval time.Duration // how often the TLS session ticket key changes
 	Limits            guard.Limits
 }
 

@@ -8,10 +8,10 @@ import (
 	"podgate/haproxy"
 )
 
-// Counters is what a Reconciler has done since New.
+// Counters counts what a Reconciler has done since New.
 type Counters struct {
 	Applies       [Methods][Outcomes]uint64
-	Reloads       [haproxy.ReloadKinds]uint64 // by the weightiest kind of their reasons
+	Reloads       [haproxy.ReloadKinds]uint64 // by haproxy.Reasons.Kind
 	DriftFound    uint64
 	DriftRepaired uint64
 	LastApply     time.Time // that changed something and succeeded; zero for none
@@ -37,7 +37,7 @@ type Outcome int
 // The outcomes.
 const (
 	OK     Outcome = iota
-	Failed         // also where HAProxy rejected a part
+	Failed         // HAProxy rejected the change, or a part of it
 
 	Outcomes = iota // how many there are
 )

@@ -10,9 +10,9 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// TestARoundOfDeletesGoesThroughAllThatWait is about 40 backends, of which some
-// have servers that cannot be deleted yet.
-func TestARoundOfDeletesGoesThroughAllThatWait(t *testing.T) {
+// TestARoundOfDeletesTriesEveryBackend has 40 backends, some of whose servers cannot be
+// deleted yet.
+func TestARoundOfDeletesTriesEveryBackend(t *testing.T) {
 	var d deletes
 	now := time.Now()
 	pending := func(n int) runtime.Applied {
@@ -20,7 +20,7 @@ func TestARoundOfDeletesGoesThroughAllThatWait(t *testing.T) {
 	}
 	for i, pass := range []struct {
 		waiting int // backends, when the pass begins
-		met     int // servers that have connections
+		busy    int // servers that have connections
 		pause   time.Duration
 		leaving int
 	}{
@@ -29,14 +29,14 @@ func TestARoundOfDeletesGoesThroughAllThatWait(t *testing.T) {
 		{8, 0, firstRetry, 19},
 		{19, 2, deletesPause, 19}, // the next round
 		{3, 0, 2 * firstRetry, 2},
-		{2, 0, 0, 0}, // all are gone
+		{2, 0, 0, 0}, // all are deleted
 		{0, 0, 0, 0},
-		{0, 1, firstRetry, 1}, // one leaves
+		{0, 1, firstRetry, 1}, // another server leaves
 	} {
-		if n, now := d.due(now, pass.waiting); n != deletesAtOnce || !now {
+		if n, now := d.due(now, pass.waiting); n != deletesPerPass || !now {
 			t.Fatalf("pass %d: due: %d, %v", i, n, now)
 		}
-		d.tried(now, pending(pass.met), max(0, pass.waiting-deletesAtOnce))
+		d.tried(now, pending(pass.busy), max(0, pass.waiting-deletesPerPass))
 		pause := time.Duration(0)
 		if !d.at.IsZero() {
 			pause = d.at.Sub(now)
@@ -45,7 +45,7 @@ func TestARoundOfDeletesGoesThroughAllThatWait(t *testing.T) {
 			t.Fatalf("pass %d: the next in %v, %d servers leave, want %v and %d", i, pause, d.leaving, pass.pause, pass.leaving)
 		}
 		if n, now := d.due(now, 9); pause > 0 && (n != 0 || now) {
-			t.Fatalf("pass %d: due again at once", i)
+			t.Fatalf("pass %d: due again immediately", i)
 		}
 		now = now.Add(pause)
 	}

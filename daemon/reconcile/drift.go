@@ -8,8 +8,8 @@ import (
 	"podgate/haproxy"
 )
 
-// reportDrift logs and counts what HAProxy serves other than podgate left it: another
-// program changed it, or podgate's knowledge was wrong. The next change repairs it.
+// reportDrift logs and counts how HAProxy differs from what podgate knew: another program
+// changed HAProxy, or podgate was wrong. The next change repairs it.
 func (r *Reconciler) reportDrift(before haproxy.Running, node haproxy.Node) (count int) {
 	count = r.reportBackendDrift(before)
 	for _, b := range r.have.Loaded.Backends.All() {

@@ -12,15 +12,14 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// addedBackend is a backend that was added at run time and that the files of what is
-// loaded may lack.
+// addedBackend is a backend that was added at run time, and that the files may lack.
 type addedBackend struct {
 	*haproxy.Backend     // without servers
-	writes           int // writes of the files that had started when it was added
+	writes           int // how many writes of the files had started when it was added
 }
 
-// announce writes the backends that HAProxy is about to be given to confdir.Added, in
-// addition to those that the files may lack.
+// announce writes confdir.Added before these backends are added to HAProxy: they, and
+// the earlier ones that the files may lack.
 func (r *Reconciler) announce(backends []*haproxy.Backend) error {
 	if len(backends) == 0 {
 		return nil
@@ -54,8 +53,8 @@ func (r *Reconciler) adoptAdded(p runtime.Process) {
 	}
 }
 
-// observeAllBackends finds out which of the loaded backends the process still has, and
-// which of them are published.
+// observeAllBackends reads back which of the loaded backends the process has, and which
+// of them are published.
 func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Session) error {
 	if !r.have.AddsBackends {
 		return nil
@@ -73,8 +72,8 @@ func (r *Reconciler) observeAllBackends(ctx context.Context, session *runtime.Se
 	return nil
 }
 
-// observeBackends is observeAllBackends for the named backends only. No names are no
-// backends, and not all.
+// observeBackends is observeAllBackends for the named backends. Without names it does
+// nothing.
 func (r *Reconciler) observeBackends(ctx context.Context, session *runtime.Session, names []string) error {
 	if !r.have.AddsBackends || len(names) == 0 {
 		return nil
@@ -87,7 +86,7 @@ func (r *Reconciler) observeBackends(ctx context.Context, session *runtime.Sessi
 	return nil
 }
 
-// settlePublished updates have with what was observed of the named backends.
+// settlePublished updates have: published has the named backends that exist.
 func (r *Reconciler) settlePublished(names []string, published map[string]bool) {
 	gone, unpublished := map[string]bool{}, map[string]bool{}
 	maps.Copy(unpublished, r.have.Unpublished)
@@ -108,7 +107,8 @@ func (r *Reconciler) settlePublished(names []string, published map[string]bool) 
 	}
 }
 
-// settleBackends updates have with what became of the backends of a plan.
+// settleBackends updates have after a plan was applied: its backends may have been
+// rejected.
 func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Session, plan haproxy.Plan, applied runtime.Applied) error {
 	var touched []string
 	for _, b := range slices.Concat(plan.NewBackends, plan.OldBackends) {
@@ -136,7 +136,8 @@ func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Sessio
 	return r.observeBackends(ctx, session, slices.Compact(touched))
 }
 
-// final are the rejections that no reload makes up for.
+// final returns the rejections that remain after a reload: a reload adds the backends
+// that HAProxy rejected at run time.
 func (r *Reconciler) final(rejected []runtime.Rejection) []runtime.Rejection {
 	return slices.DeleteFunc(slices.Clone(rejected), func(rejection runtime.Rejection) bool {
 		name := rejection.Backend

@@ -9,8 +9,8 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// TestNoBackendsAreNotAllOfThem: HAProxy, which is not there, is asked nothing.
-func TestNoBackendsAreNotAllOfThem(t *testing.T) {
+// TestAPlanWithoutBackendsAsksHAProxyNothing has no session: a query would panic.
+func TestAPlanWithoutBackendsAsksHAProxyNothing(t *testing.T) {
 	r := &Reconciler{have: haproxy.Running{AddsBackends: true}}
 	if err := r.settleBackends(t.Context(), nil, haproxy.Plan{}, runtime.Applied{}); err != nil {
 		t.Error(err)

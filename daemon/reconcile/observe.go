@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// observeInterval is how often podgate looks which process answers.
+	// observeInterval is how often podgate checks which process answers.
 	observeInterval = 2 * time.Second
-	// observeDelay is how long after a change it looks again: if somebody reloaded
-	// HAProxy at that moment, the change went to the old worker.
+	// observeDelay is how long after a change it checks again: if another program
+	// reloaded HAProxy at that moment, the old worker got the change.
 	observeDelay = 100 * time.Millisecond
 )
 
-// observe makes have what the process that answers now serves. It reads everything
-// back from a process that is not the known one, and once every ResyncInterval. On
-// an error the process is unknown.
+// observe sets have to what the process that answers now serves. It reads everything
+// back from a process that is not the known one, and once per ResyncInterval. On an
+// error the process becomes unknown.
 func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want haproxy.State, result *Result) error {
 	r.observeSoon = time.Time{}
 	now, err := session.Process(ctx)
@@ -52,7 +52,7 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 	}
 	if same {
 		result.Drift += r.reportDrift(before, want.Node)
-		r.writer.Doubt() // somebody may have changed the files as well
+		r.writer.Doubt() // another program may have changed the files as well
 		r.writeSoon()
 	}
 	r.process = process{now}
@@ -74,8 +74,9 @@ func (r *Reconciler) reportAdminSocket(err error) {
 	}
 }
 
-// adopt finds out which configuration a process has that podgate did not load in
-// this run: one that was written to the folder, or the one that is wanted.
+// adopt finds the configuration of a process that this Reconciler did not load: one that
+// was written to the folder, or the one that is wanted. If it is neither, the process
+// has not loaded a configuration of podgate.
 func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
 	r.writeAt = r.now() // the file may lack the last changes
 	r.ours = true
@@ -92,7 +93,7 @@ func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
 	r.have.Loaded = haproxy.State{}
 }
 
-// readAll reads back all that podgate's configuration contains.
+// readAll reads back everything that podgate's configuration contains.
 func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want haproxy.State) error {
 	observed, err := session.Observe(ctx)
 	if err != nil {

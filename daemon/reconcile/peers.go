@@ -10,16 +10,16 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// LocalPeer is the name by which a HAProxy looks for itself among the peers.
+// LocalPeer is the name by which HAProxy finds itself among the peers.
 type LocalPeer struct {
 	Name  string
-	Asked bool // it is HAProxy's answer; else it is the host name, which is HAProxy's default
+	Asked bool // HAProxy returned the name; if not, it is the host name, which is HAProxy's default
 	pid   int  // of the process that was asked; zero for none
 }
 
-// HostPeer is the LocalPeer if HAProxy cannot be asked.
+// HostPeer returns the LocalPeer of a HAProxy that does not answer.
 func HostPeer() LocalPeer {
-	name, _ := os.Hostname() // without a name it is no peer
+	name, _ := os.Hostname() // a HAProxy without a name is no peer
 	return LocalPeer{Name: name}
 }
 
@@ -32,8 +32,8 @@ func AskPeer(ctx context.Context, c *runtime.Client) LocalPeer {
 	return HostPeer()
 }
 
-// findPeer looks whether HAProxy finds itself among the peers, and logs when it
-// does not, and when that ends. Each process is asked once.
+// findPeer checks whether HAProxy finds itself among the peers, and logs when it begins
+// to be missing, and when that ends. It asks each process once.
 func (r *Reconciler) findPeer(ctx context.Context, peers []haproxy.Peer) {
 	reason := ""
 	if len(peers) > 0 {

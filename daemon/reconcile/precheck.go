@@ -10,38 +10,38 @@ import (
 	"podgate/haproxy"
 )
 
-// precheckValid is how long a precheck counts after its end: the operator may
-// change the other files at any time.
+// precheckValid is how long the result of a precheck is valid: the operator may change
+// their files at any time.
 const precheckValid = time.Second
 
-// precheck is "haproxy -c" that runs while a reload waits for more reasons, so that
-// the reload need not wait for it as well.
+// precheck is a haproxy -c that runs while a reload waits for more reasons, so that the
+// reload does not wait for the check.
 type precheck struct {
-	of   haproxy.State
-	stop context.CancelFunc
-	done chan struct{} // closed at its end, after what follows was written
+	state haproxy.State // that is checked
+	stop  context.CancelFunc
+	done  chan struct{} // closed when ended and err are set
 
 	ended time.Time
 	err   error
 }
 
-// startPrecheck starts to check want, when it is time and unless that runs already.
+// startPrecheck starts to check want, if that is due and does not run already.
 func (r *Reconciler) startPrecheck(ctx context.Context, want haproxy.State) {
 	if at := r.reload.precheckAt(); at.IsZero() || r.now().Before(at) {
 		r.stopPrecheck()
 		return
 	}
-	of := unchecked(want, r.have)
-	if r.precheck.isOf(of) {
+	state := unchecked(want, r.have)
+	if r.precheck.checks(state) {
 		return
 	}
 	r.stopPrecheck()
 	ctx, stop := context.WithCancel(ctx)
-	check := &precheck{of: of, stop: stop, done: make(chan struct{})}
+	check := &precheck{state: state, stop: stop, done: make(chan struct{})}
 	r.precheck = check
 	go func() {
 		defer close(check.done)
-		check.err = r.haproxy.State(ctx, of)
+		check.err = r.haproxy.State(ctx, state)
 		check.ended = r.now()
 	}()
 }
@@ -54,12 +54,12 @@ func (r *Reconciler) stopPrecheck() {
 	}
 }
 
-func (p *precheck) isOf(s haproxy.State) bool { return p != nil && reflect.DeepEqual(p.of, s) }
+func (p *precheck) checks(s haproxy.State) bool { return p != nil && reflect.DeepEqual(p.state, s) }
 
-// passed waits for the end of a precheck of s, and reports whether it passed a short
-// time ago. That of a nil precheck is false.
+// passed waits for the end of the precheck if it checks s, and reports whether it passed
+// less than precheckValid ago. A nil precheck has not passed.
 func (p *precheck) passed(now func() time.Time, s haproxy.State) bool {
-	if !p.isOf(s) {
+	if !p.checks(s) {
 		return false
 	}
 	<-p.done

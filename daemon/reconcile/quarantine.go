@@ -10,10 +10,10 @@ import (
 	"podgate/haproxy"
 )
 
-// quarantine is the backends that HAProxy cannot load as they are wanted, so that
-// one bad object does not stop the others. A backend leaves it when something else
-// is wanted of it, and is tried again after a while: the reason may lie elsewhere,
-// as with a port that another program uses.
+// quarantine holds the backends that HAProxy cannot load as they are wanted, so that one
+// bad object does not stop the others. A backend leaves it when its wanted structure
+// changes, and after retryPause: the cause may have ended meanwhile, for example the
+// other program on its port.
 type quarantine struct {
 	backends map[string]setAside
 	relay    relayAside
@@ -26,7 +26,7 @@ type setAside struct {
 	until  time.Time
 }
 
-// relayAside is the relay in quarantine; the zero relayAside stands for no relay.
+// relayAside is the relay in quarantine; the zero relayAside is no relay.
 type relayAside struct {
 	addr  netip.AddrPort
 	until time.Time
@@ -76,7 +76,7 @@ func relayOf(s haproxy.State) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// request is all of a backend that only a reload changes.
+// request is the part of a backend that only a reload changes.
 type request struct {
 	backend   haproxy.Backend
 	frontends []haproxy.Frontend // TCP frontends that lead to it
@@ -96,8 +96,8 @@ func (r request) equal(o request) bool {
 	return r.backend.SameStructure(&o.backend) && reflect.DeepEqual(r.frontends, o.frontends)
 }
 
-// culprits are those of the suspects, backends, that accept rejects, and why. It
-// is empty if the cause lies elsewhere.
+// culprits returns the suspects that accept rejects, by backend, with its error. It
+// returns nil if accept fails without any suspect as well.
 func culprits(want, loaded haproxy.State, suspects []string, accept func(haproxy.State) error) map[string]string {
 	out := map[string]bool{} // set aside
 	for _, name := range suspects {
@@ -122,7 +122,7 @@ func culprits(want, loaded haproxy.State, suspects []string, accept func(haproxy
 	return reasons
 }
 
-// suspects are the backends that a reload would add or change, by name.
+// suspects returns the names of the backends that a reload would add or change.
 func suspects(loaded, want haproxy.State) (names []string) {
 	for _, b := range want.Backends.All() {
 		if !requestOf(loaded, b.Name).equal(requestOf(want, b.Name)) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package reconcile brings the HAProxy of this machine to a wanted State without
-// dropping a request. It is the only package that changes HAProxy. It does not
-// know where a State comes from. No other package reads or writes its state, except
-// for Status, which is a copy.
+// Package reconcile reconciles the HAProxy of this machine with a wanted State, without
+// dropping a request. Of the daemon's packages, only reconcile and drain change HAProxy.
+// It does not know how a State was compiled. Other packages see its state as Status,
+// which is a copy.
 package reconcile
 
 import (
@@ -51,45 +51,45 @@ type Reconciler struct {
 	log     *slog.Logger
 	config  Config
 
-	// What is known of HAProxy.
+	// The observed HAProxy.
 	process process
 	have    haproxy.Running         // what it serves; valid only while process is known
 	ours    bool                    // it has loaded a configuration of podgate, which is have.Loaded
-	added   map[string]addedBackend // at run time, that the files may lack
+	added   map[string]addedBackend // by name: backends added at run time, which the files may lack
 	local   LocalPeer
 
-	// What is to be done, and when. The zero time is never.
-	observeSoon time.Time // when to find out which process answers, sooner than after observeInterval
+	// The schedule. The zero time is never.
+	observeSoon time.Time // when to observe the process, earlier than after observeInterval
 	resyncAt    time.Time // when to read everything back
 	writeAt     time.Time // when to write what HAProxy serves to the file
-	retry       backoff   // of what HAProxy rejected
+	retry       backoff   // after a pass that failed
 	deletes     deletes
 	reload      reloadPlan
 	precheck    *precheck // nil for none
 	ticketKeys  ticketKeys
 
-	// What keeps parts of a State from being applied.
+	// The stages that keep parts of a State from being applied.
 	guard      *guard.Guard
 	validated  validated
 	quarantine quarantine
 
-	// What was wanted last.
+	// The last Want, and comparisons with it.
 	certificates []haproxy.Certificate
 	authorities  map[string][]byte
 	relaySecret  string           // "" until it is needed
 	differ       haproxy.Differ   // compares with have
 	unknowns     haproxy.Unknowns // finds backends that are Unknown
 
-	trouble   transition.Condition // what failed last
+	trouble   transition.Condition // why the last pass failed
 	noPeers   transition.Condition // why HAProxy shares no stick table with other nodes
 	noRelay   transition.Condition // why there is no relay
-	viaMaster transition.Condition // the admin socket is dead
+	viaMaster transition.Condition // why the admin socket is not used
 
 	count    Counters
-	drifting int // of count.DriftFound, not repaired yet
+	drifting int // how many of count.DriftFound are not repaired yet
 }
 
-// New returns a Reconciler that knows nothing of HAProxy yet, and does nothing.
+// New returns a Reconciler. It does nothing before the first Reconcile.
 func New(h Host, c Config) *Reconciler {
 	return &Reconciler{
 		runtime: h.Runtime, haproxy: h.Check, dir: h.Dir, writer: confdir.NewWriter(h.Dir), now: h.Now, alive: h.Alive, log: h.Log,
@@ -106,9 +106,9 @@ func (r *Reconciler) SetConfig(c Config) {
 	r.guard.SetLimits(c.Limits)
 }
 
-// Reconcile brings HAProxy as close to w as is possible now, and logs what it
-// changed. What failed is retried: call Reconcile again at Result.Next, or when
-// something else is wanted. When ctx ends, a change that began is completed.
+// Reconcile changes HAProxy towards w as far as is possible now, and logs the changes. A
+// change that failed is retried: call Reconcile again at Result.Next, or when Want
+// changes. When ctx ends, a change that began is completed.
 func (r *Reconciler) Reconcile(ctx context.Context, w Want) Result {
 	began := r.now()
 	if w.Accepted {
@@ -122,7 +122,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, w Want) Result {
 	var result Result
 	err := errors.Join(r.writeAuthorities(w.Authorities), r.reconcile(ctx, w, &result))
 	if ctx.Err() != nil {
-		err = nil // it failed because podgate stops
+		err = nil // the pass failed because podgate stops
 	}
 	if err != nil {
 		r.retry.later(r.now())
@@ -139,7 +139,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, w Want) Result {
 }
 
 // reconcile is one pass: observe HAProxy, change what the runtime API can change,
-// reload HAProxy if that is due, and have the file follow.
+// reload HAProxy if that is due, and write what HAProxy serves to the files.
 func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) error {
 	session := r.runtime.Session(ctx)
 	defer session.Close()
@@ -162,16 +162,16 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 	case !r.waitsForPeers(ctx, session):
 		loaded, err := r.reloadWith(ctx, want, result)
 		if err != nil {
-			return errors.Join(rejected, err, r.follow())
+			return errors.Join(rejected, err, r.writeFiles())
 		}
 		if rejected, err = r.changeAfterReload(ctx, loaded, result); err != nil {
 			return err
 		}
 	}
-	return errors.Join(rejected, r.rotateTicketKeys(ctx), r.follow())
+	return errors.Join(rejected, r.rotateTicketKeys(ctx), r.writeFiles())
 }
 
-// next is when to call Reconcile although nothing changed.
+// next returns when to call Reconcile although nothing changed.
 func (r *Reconciler) next() time.Time {
 	next := r.now().Add(observeInterval)
 	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.guard.Next()} {
@@ -194,7 +194,8 @@ func (r *Reconciler) nextReload() time.Time {
 	return r.reload.at
 }
 
-// Close writes what HAProxy serves to the file, and waits for it. HAProxy continues to serve.
+// Close writes what HAProxy serves to the files, and waits for the write. HAProxy
+// continues to serve.
 func (r *Reconciler) Close() {
 	if check := r.precheck; check != nil {
 		r.stopPrecheck()
@@ -203,15 +204,15 @@ func (r *Reconciler) Close() {
 	r.writer.Wait()
 	if !r.writeAt.IsZero() {
 		r.writeAt = r.now()
-		_ = r.follow() // its error is the last write's
+		_ = r.writeFiles() // r.writer.Err() has the error
 		r.writer.Wait()
 	}
 	r.report(r.writer.Err())
 }
 
-// report logs that reconciling begins to fail, and that it no longer fails. A
-// process that was replaced during a change is no failure: the next pass observes
-// the new one and repeats what it lacks.
+// report logs when reconciling begins to fail, and when it succeeds again. If the process
+// was replaced during a change, that is no failure: the next pass observes the new
+// process and repeats the change.
 func (r *Reconciler) report(err error) {
 	reason := ""
 	switch {
@@ -229,7 +230,8 @@ func (r *Reconciler) report(err error) {
 	}
 }
 
-// countDrift counts drift that was found, and that all of it is repaired.
+// countDrift counts the drift that was found, and as repaired all drift so far if the
+// pass succeeded.
 func (r *Reconciler) countDrift(found int, repaired bool) {
 	r.drifting += found
 	r.count.DriftFound += uint64(found)

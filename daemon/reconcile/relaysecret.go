@@ -9,8 +9,8 @@ import (
 	"podgate/haproxy"
 )
 
-// withRelaySecret returns want with the secret of its relay. Without a secret there
-// is no relay: a client that can connect to it could claim any address.
+// withRelaySecret returns want with the secret of its relay, or without the relay if there
+// is no secret: any program that can connect to the relay could claim any client address.
 func (r *Reconciler) withRelaySecret(ctx context.Context, want haproxy.State) haproxy.State {
 	if r.relaySecret == "" {
 		secret, err := r.dir.EnsureRelaySecret(func() string {

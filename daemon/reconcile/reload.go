@@ -16,13 +16,14 @@ import (
 const (
 	// reloadTimeout bounds one reload. The largest configurations take seconds.
 	reloadTimeout = time.Minute
-	// learnTimeout is longer than a worker learns the stick tables of its peers.
+	// learnTimeout is longer than a worker takes to learn the stick tables of its peers.
 	learnTimeout = 15 * time.Second
 	// learnInterval is how often the worker is asked meanwhile.
 	learnInterval = 250 * time.Millisecond
 )
 
-// reloadReasons are why only a reload makes HAProxy serve want.
+// reloadReasons returns why only a reload makes HAProxy serve want; nil if no reload is
+// needed.
 func (r *Reconciler) reloadReasons(want haproxy.State) haproxy.Reasons {
 	switch {
 	case r.ours:
@@ -33,10 +34,10 @@ func (r *Reconciler) reloadReasons(want haproxy.State) haproxy.Reasons {
 	return haproxy.Reasons{{Kind: haproxy.ForeignConfiguration, Object: r.process.Generation}}
 }
 
-// waitsForPeers reports whether a reload that is due has to wait, and for a while:
-// the worker has not learned the stick tables of the other nodes yet, and would hand
-// nothing on to the next one. That is so in the first seconds of HAProxy, and after
-// the first reload with peers.
+// waitsForPeers reports whether a reload that is due has to wait, and postpones it by
+// learnInterval: a worker that has not learned the stick tables of the other nodes yet
+// passes nothing on to the next worker. This is the case in the first seconds of HAProxy,
+// and after the first reload with peers.
 func (r *Reconciler) waitsForPeers(ctx context.Context, session *runtime.Session) bool {
 	if !r.ours || len(r.have.Loaded.Settings.Peers) == 0 || r.now().Sub(r.reload.since) > learnTimeout {
 		return false
@@ -53,9 +54,9 @@ func (r *Reconciler) waitsForPeers(ctx context.Context, session *runtime.Session
 	return true
 }
 
-// reloadWith reloads HAProxy with want, or with as much of it as HAProxy loads; the
-// rest is set aside. It returns what was loaded. On an error HAProxy serves what it
-// served before, and so do the files.
+// reloadWith reloads HAProxy with want, or with the part of want that HAProxy loads, and
+// sets the other backends aside. It returns the State that was loaded. On an error,
+// HAProxy and the files stay as they were.
 func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result *Result) (haproxy.State, error) {
 	began := r.now()
 	r.reload.begin(began, want)
@@ -65,7 +66,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 		return want, err
 	}
 	reasons := r.reloadReasons(want)
-	if len(reasons) == 0 { // all that was to be loaded is set aside
+	if len(reasons) == 0 { // every change that needs the reload is set aside
 		return want, nil
 	}
 	loaded, err := r.writeAndReload(ctx, want)
@@ -91,9 +92,9 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 	return want, nil
 }
 
-// writeAndReload writes the files of want and has HAProxy load them. On an error
-// the old files are restored and the process is unknown, unless podgate stops:
-// HAProxy may have loaded the new files then, and will when it is reloaded next.
+// writeAndReload writes the files of want and reloads HAProxy. On an error it restores
+// the old files, and the process becomes unknown. If podgate stops meanwhile, the new
+// files stay: HAProxy may have loaded them, or loads them at its next reload.
 func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (runtime.Process, error) {
 	r.alive()
 	files, err := cfgfile.Render(want, string(r.dir))
@@ -128,9 +129,9 @@ func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (ru
 	return loaded, nil
 }
 
-// reloadWithServerState reloads HAProxy so that servers that are down stay down,
-// and servers that drain stay so, from the first request on. The file of server
-// states is emptied after that: at a later start it would be wrong.
+// reloadWithServerState reloads HAProxy with a file of server states, so that servers
+// which are down or in drain stay so from the first request on. It empties the file
+// after that: the states would be wrong at a later start.
 func (r *Reconciler) reloadWithServerState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
 	state, err := r.runtime.StateFile(ctx, want)
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 	// precheckQuiet is how long the reasons have to be the same before the reload is
 	// checked in advance.
 	precheckQuiet = gatherQuiet / 4
-	// retryPause is how long a configuration that could not be loaded is not tried
-	// again, unless something else is wanted.
+	// retryPause is how long the same configuration is not loaded again after it could
+	// not be loaded.
 	retryPause = time.Minute
 )
 
@@ -27,7 +27,7 @@ type reloadPlan struct {
 	at      time.Time // when it is due; zero if there is no reason
 	since   time.Time // of the first reason
 	reasons haproxy.Reasons
-	waits   bool      // for HAProxy to learn its stick tables
+	waits   bool      // until HAProxy has learned its stick tables
 	last    time.Time // when HAProxy was reloaded last
 	failed  failure
 }
@@ -36,7 +36,7 @@ type reloadPlan struct {
 type failure struct {
 	generation string
 	err        error
-	until      time.Time // then it is tried again
+	until      time.Time // when it may be tried again
 }
 
 // due records the present reasons for a reload, and reports whether it is time for
@@ -89,8 +89,8 @@ func (p *reloadPlan) fail(now time.Time, generation string, err error) {
 // succeed records that HAProxy was reloaded.
 func (p *reloadPlan) succeed() { p.reasons, p.failed = nil, failure{} }
 
-// rejected reports whether what is wanted could not be loaded and is yet to be tried
-// again: no pass before that changes anything about it.
+// rejected reports whether what is wanted could not be loaded. A pass before the next
+// attempt changes nothing about that.
 func (p *reloadPlan) rejected() bool { return len(p.reasons) > 0 && p.failed.err != nil }
 
 // rejects returns the error of a configuration that could not be loaded a short

@@ -12,28 +12,26 @@ import (
 type Result struct {
 	Added int // servers added, or made ready again
 	Maps  int // maps swapped
-	Left  int // servers drained, taken out or deleted
-	// Backends are those that HAProxy took or gave up, or led requests to again,
-	// without a reload.
-	Backends int
-	// Certificates that came, changed or went.
-	Certificates int
-	Drift        int             // backends, maps and certificates that were not as podgate had left them, and were repaired
+	Left  int // servers drained, put into maint or deleted
+	// Backends is how many backends were added, deleted or published without a reload.
+	Backends     int
+	Certificates int             // certificates added, changed or deleted
+	Drift        int             // backends, maps and certificates that another program had changed, and that were repaired
 	Reload       haproxy.Reasons // why HAProxy was reloaded; nil if it was not
-	Took         time.Duration   // of all that
-	Err          error           // what went wrong; it is tried again
+	Took         time.Duration   // of the whole pass
+	Err          error           // why the pass failed; it is retried
 
-	Servers map[string]Delta // what Added and Left are, by backend
+	Servers map[string]Delta // Added and Left by backend
 
 	Next   time.Time // when to call Reconcile again although nothing changed
-	Relist bool      // the cluster is to be listed again, for the removal guard
+	Relist bool      // the removal guard needs a new list of the cluster
 }
 
-// Delta is how many servers of one backend were added, or made ready again, and
-// drained, taken out or deleted.
+// Delta is how many servers of one backend were added or made ready again (In), and
+// drained, put into maint or deleted (Out).
 type Delta struct{ In, Out int }
 
-// Empty reports whether it did nothing.
+// Empty reports whether the pass changed nothing and succeeded.
 func (p Result) Empty() bool {
 	return p.Added+p.Maps+p.Left+p.Backends+p.Certificates+p.Drift == 0 && len(p.Reload) == 0 && p.Err == nil
 }

@@ -49,8 +49,8 @@ func (r *Reconciler) prepare(ctx context.Context, session *runtime.Session, w Wa
 	r.beginGuard()
 	want = r.guard.Hold(want)
 
-	// 6. Validated certificates: before the quarantine, which validates the rest of the
-	// configuration without any certificate.
+	// 6. Validated certificates: before the quarantine, which validates the configuration
+	// without any certificate.
 	return r.withValidCertificates(ctx, want), err
 }
 

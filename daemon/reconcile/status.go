@@ -13,23 +13,23 @@ import (
 
 // Status is how HAProxy is at the end of a Reconcile.
 type Status struct {
-	Process runtime.Process // that answered last; zero if HAProxy does not answer, or it is unknown what it serves
-	InSync  bool            // it serves what is wanted
-	Trouble string          // why it does not; "" while it does, or is on its way
+	Process runtime.Process // the process that answered last; zero if HAProxy does not answer, or podgate does not know what it serves
+	InSync  bool            // HAProxy serves what is wanted
+	Trouble string          // why the last pass failed; "" if it did not
 
-	Backends  int    // that HAProxy has loaded
+	Backends  int    // how many backends HAProxy has loaded
 	ViaMaster string // why the admin socket is not used; "" while it is
-	NoPeers   string // why HAProxy shares nothing with other edge nodes; "" while it does, or is to share nothing
-	NoRelay   string // why old workers answer by themselves; "" while they do not
+	NoPeers   string // why HAProxy shares no stick tables with other edge nodes; "" if it does, or if there are no peers
+	NoRelay   string // why old workers do not use the relay; "" if they do
 
 	ReloadAt      time.Time // when HAProxy is to be reloaded next; zero for never
 	ReloadReasons haproxy.Reasons
-	Leaving       int               // servers that take nothing new, and have connections yet
-	Removal       *guard.Removal    // that is held; nil for none
-	SetAside      map[string]string // by backend: why HAProxy does not load it as it is wanted
+	Leaving       int               // servers in maint that still have connections
+	Removal       *guard.Removal    // the removal that is held; nil for none
+	SetAside      map[string]string // by backend: why HAProxy cannot load it as it is wanted
 
-	// Certificates are those that were wanted last. One that HAProxy would not load
-	// is replaced by the one in service, and a reason is in Rejected.
+	// Certificates are the wanted certificates. One that HAProxy does not load is
+	// replaced by the certificate in service, and Rejected has the reason.
 	Certificates []haproxy.Certificate
 	Rejected     []Rejection
 
@@ -52,9 +52,9 @@ func (s Status) String() string {
 	return fmt.Sprintf("in sync: %d backends, HAProxy %s", s.Backends, s.Process.Version)
 }
 
-// Status is how HAProxy is now.
+// Status returns the present Status.
 func (r *Reconciler) Status() Status {
-	certificates, _ := r.validated.of(r.certificates)
+	certificates, _ := r.validated.last(r.certificates)
 	s := Status{
 		Process: r.process.Process, Trouble: r.trouble.Reason(),
 		Backends: r.have.Loaded.Backends.Len(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),

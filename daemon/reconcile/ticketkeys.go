@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// ticketKeys is when the keys of TLS session tickets change. They change while
-// HAProxy runs and on disk, so that sessions survive reloads and restarts, and that
-// a stolen key decrypts no more than what was sent while it was in use.
+// ticketKeys is the rotation of the TLS session ticket keys. A key is changed on disk and
+// in the running HAProxy, so that sessions survive reloads and restarts. A stolen key
+// decrypts only what was sent while it was in use.
 type ticketKeys struct {
 	retry   backoff
-	pending []byte // a key that is on disk and that HAProxy has not accepted yet; nil for none
-	pid     int    // of that HAProxy: another process has read the key from disk
+	pending []byte // the key that is on disk, and that the running HAProxy does not have yet; nil for none
+	pid     int    // of that HAProxy process: a later one has read the key from disk
 }
 
-// expired reports whether keys that were written at that time are to change. If the
-// time is in the future, the clock was set back since.
+// expired reports whether keys that were written at that time must change. A time in the
+// future means that the clock was set back.
 func expired(now, written time.Time, interval time.Duration) bool {
 	age := now.Sub(written)
 	return age >= interval || age < -time.Minute
 }
 
-// rotateTicketKeys gives HAProxy a new key when it is time, and writes it to disk
-// before.
+// rotateTicketKeys sends HAProxy a new key when one is due, after writing it to disk.
 func (r *Reconciler) rotateTicketKeys(ctx context.Context) error {
 	k := &r.ticketKeys
 	if !r.ours || !r.process.known() || !r.have.Loaded.EndsTLS() || r.now().Before(k.retry.at) {

@@ -12,9 +12,9 @@ import (
 	"podgate/haproxy/check"
 )
 
-// validate returns as much of want as HAProxy loads, and sets the rest aside. It
-// returns an error if nothing of it can be loaded; the same is not tried again for
-// retryPause.
+// validate returns the part of want that HAProxy loads, and sets the other backends
+// aside. It returns an error if no part can be loaded, and does not validate the same
+// State again for retryPause.
 func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.State, error) {
 	loadable := r.loadable(want)
 	files, err := cfgfile.Render(loadable.Structure(), string(r.dir)) // for its Generation
@@ -24,7 +24,7 @@ func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.
 	if err := r.reload.rejects(r.now(), files.Generation); err != nil {
 		return loadable, err
 	}
-	err = r.setAsideTaken(want, loadable)
+	err = r.setAsideTakenBinds(want, loadable)
 	if err == nil {
 		loadable = r.loadable(want)
 		err = r.check(ctx, loadable)
@@ -46,12 +46,13 @@ func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.
 	return loadable, err
 }
 
-// setAsideTaken sets aside what listens on addresses that other programs use. The
-// error is about an address without which nothing can be loaded.
-func (r *Reconciler) setAsideTaken(want, loadable haproxy.State) error {
+// setAsideTakenBinds sets aside the backends whose frontends listen on addresses that
+// other programs use. It returns an error if HAProxy can load nothing without such an
+// address.
+func (r *Reconciler) setAsideTakenBinds(want, loadable haproxy.State) error {
 	probe := check.ProbeOrSearch
 	if !r.ours && r.process.Generation != "" {
-		probe = check.Probe // the sockets may be those of a configuration of podgate that is forgotten
+		probe = check.Probe // the sockets may belong to a configuration of podgate whose files are lost
 	}
 	taken, err := check.Binds(r.listening(loadable), check.WithPeer(loadable.Frontends, loadable.Settings, r.local.Name), probe)
 	if err != nil {
@@ -67,8 +68,8 @@ func (r *Reconciler) setAsideTaken(want, loadable haproxy.State) error {
 	return nil
 }
 
-// listening are the frontends that HAProxy has, as far as is known. Of a process
-// that is not known they are those that podgate wrote last: it may have them.
+// listening returns the frontends that HAProxy has. If the configuration of the process is
+// not known, it returns the frontends that podgate wrote last, which HAProxy may have.
 func (r *Reconciler) listening(want haproxy.State) []haproxy.Frontend {
 	if r.ours {
 		return check.WithPeer(r.have.Loaded.Frontends, r.have.Loaded.Settings, r.local.Name)
@@ -78,15 +79,15 @@ func (r *Reconciler) listening(want haproxy.State) []haproxy.Frontend {
 		frontends = append(frontends, check.WithPeer(s.Frontends, s.Settings, r.local.Name)...)
 	}
 	if r.process.Generation != "" && len(frontends) == 0 {
-		// It has a configuration of podgate of which the files are lost, most likely
-		// with the frontends that are wanted.
+		// HAProxy has loaded a configuration of podgate whose files are lost. Most likely
+		// it has the frontends that are wanted.
 		frontends = check.WithPeer(want.Frontends, want.Settings, r.local.Name)
 	}
 	return frontends
 }
 
-// check has the haproxy binary check what HAProxy does not have yet of s, unless
-// the precheck has done so. One that failed proves nothing: it may have been
+// check runs haproxy -c on the part of s that HAProxy does not have yet, unless the
+// precheck of the same part passed. A failed precheck proves nothing: it may have been
 // stopped, or the operator was writing a file.
 func (r *Reconciler) check(ctx context.Context, s haproxy.State) error {
 	r.alive()
@@ -98,8 +99,8 @@ func (r *Reconciler) check(ctx context.Context, s haproxy.State) error {
 	return r.haproxy.State(ctx, s)
 }
 
-// unchecked is s without the servers of those backends that HAProxy has as they are
-// wanted: it loads them again, and they are most of what is to be checked.
+// unchecked is s without the servers of the backends that HAProxy has as they are wanted.
+// These servers are most of a configuration, and HAProxy has loaded them before.
 func unchecked(s haproxy.State, have haproxy.Running) haproxy.State {
 	backends := s.Backends.Slice()
 	for i, b := range backends {

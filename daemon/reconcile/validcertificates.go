@@ -24,51 +24,51 @@ type Rejection struct {
 type validated struct {
 	good map[string]bool   // by Digest
 	bad  map[string]string // by Digest: HAProxy's message
-	// What withValidCertificates was called with and returned last: the same list has
-	// the same answer.
-	asked, answer []haproxy.Certificate
-	rejected      []Rejection
+	// The argument and the result of the last withValidCertificates: the same list has
+	// the same result.
+	argument, result []haproxy.Certificate
+	rejected         []Rejection
 }
 
 // reject records HAProxy's message about a certificate that it does not load.
 func (v *validated) reject(digest, reason string) {
 	delete(v.good, digest)
 	v.bad[digest] = reason
-	v.asked = nil
+	v.argument = nil
 }
 
-// of returns the last answer, if it is for these certificates; else it returns the
-// certificates.
-func (v *validated) of(asked []haproxy.Certificate) ([]haproxy.Certificate, bool) {
-	if len(asked) == 0 || len(v.asked) != len(asked) || &v.asked[0] != &asked[0] {
-		return asked, false
+// last returns the last result, if that was for these certificates; else it returns the
+// certificates and false.
+func (v *validated) last(certificates []haproxy.Certificate) ([]haproxy.Certificate, bool) {
+	if !haproxy.Same(v.argument, certificates) || len(certificates) == 0 {
+		return certificates, false
 	}
-	return v.answer, true
+	return v.result, true
 }
 
-// withValidCertificates returns want with the certificates that HAProxy loads. One
-// that it does not load is replaced by the one in service under that Name, if
-// there is any.
+// withValidCertificates returns want with the certificates that HAProxy loads. It
+// replaces a certificate that HAProxy does not load by the one in service under that
+// Name, if there is one.
 func (r *Reconciler) withValidCertificates(ctx context.Context, want haproxy.State) haproxy.State {
 	v := &r.validated
 	if len(want.Certificates) == 0 {
 		v.rejected = nil
 		return want
 	}
-	answer, known := v.of(want.Certificates)
-	if known {
-		return withCertificates(want, answer)
+	if result, known := v.last(want.Certificates); known {
+		return withCertificates(want, result)
 	}
 	r.validateCertificates(ctx, r.unknown(want.Certificates))
 	if ctx.Err() != nil {
 		return want
 	}
-	answer, v.rejected = want.Certificates, nil
+	v.rejected = nil
+	result := want.Certificates
 	if slices.ContainsFunc(want.Certificates, v.isBad) {
-		answer = r.replaceBad(ctx, want.Certificates)
+		result = r.replaceBad(ctx, want.Certificates)
 	}
-	v.asked, v.answer = want.Certificates, answer
-	return withCertificates(want, answer)
+	v.argument, v.result = want.Certificates, result
+	return withCertificates(want, result)
 }
 
 func (v *validated) isBad(c haproxy.Certificate) bool {
@@ -76,8 +76,8 @@ func (v *validated) isBad(c haproxy.Certificate) bool {
 	return bad
 }
 
-// replaceBad returns the certificates with those in service in the place of bad
-// ones, of which it makes Rejections.
+// replaceBad returns the certificates with each bad one replaced by the one in service,
+// if there is one. It records each bad one as a Rejection.
 func (r *Reconciler) replaceBad(ctx context.Context, certificates []haproxy.Certificate) (good []haproxy.Certificate) {
 	for _, c := range certificates {
 		if !r.validated.isBad(c) {
@@ -113,8 +113,8 @@ func (r *Reconciler) inService(ctx context.Context, c haproxy.Certificate) (hapr
 	return old, !r.validated.isBad(old)
 }
 
-// unknown are the certificates that are not validated yet. HAProxy has loaded those
-// that are in its folder.
+// unknown returns the certificates that are not validated yet. HAProxy has loaded a
+// certificate before if podgate's folder contains the same file.
 func (r *Reconciler) unknown(certificates []haproxy.Certificate) (unknown []haproxy.Certificate) {
 	v := &r.validated
 	for _, c := range certificates {
@@ -142,7 +142,7 @@ func (r *Reconciler) validateCertificates(ctx context.Context, certificates []ha
 		switch {
 		case errors.As(err, &rejected):
 			return errors.New(rejected.Output)
-		case err != nil: // HAProxy rejects them itself, if need be
+		case err != nil: // HAProxy rejects a bad certificate itself
 			r.log.Warn("certificates are loaded without a prior haproxy -c", "err", err)
 			return nil
 		}

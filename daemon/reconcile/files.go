@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// writeDelay gathers changes that HAProxy serves already, before they are
-	// written to the file.
+	// writeDelay is how long changes that HAProxy serves already are gathered before
+	// they are written to the files.
 	writeDelay = time.Second
-	// writePause is how long a write waits for the one before to end.
+	// writePause is when to look again whether the running write has ended.
 	writePause = 50 * time.Millisecond
 )
 
-// writeSoon has follow write what HAProxy serves, after writeDelay at most.
+// writeSoon makes writeFiles write what HAProxy serves, after writeDelay at most.
 func (r *Reconciler) writeSoon() {
 	if r.writeAt.IsZero() {
 		r.writeAt = r.now().Add(writeDelay)
 	}
 }
 
-// follow starts to write what HAProxy serves to the file, if that is due and known.
-// It does not wait for the disk, and returns the error of the write before.
-func (r *Reconciler) follow() error {
+// writeFiles starts to write what HAProxy serves to the files, if that is due and known.
+// It does not wait for the disk, and returns the error of the previous write.
+func (r *Reconciler) writeFiles() error {
 	due := !r.writeAt.IsZero() && !r.now().Before(r.writeAt) && r.process.known()
 	switch {
 	case r.writer.Busy():
@@ -43,8 +43,8 @@ func (r *Reconciler) follow() error {
 	return r.writer.Err()
 }
 
-// writeForStart writes want while HAProxy does not answer, for its next start. It
-// writes no configuration that HAProxy would not start with.
+// writeForStart writes want while HAProxy does not answer, for its next start. It does
+// not write a configuration with which HAProxy would not start.
 func (r *Reconciler) writeForStart(ctx context.Context, want haproxy.State) error {
 	files, err := cfgfile.Render(want, string(r.dir))
 	if err != nil {
