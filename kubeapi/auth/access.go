@@ -30,10 +30,10 @@ type access struct {
 	certOrigin string
 
 	token       string // "" without; never printed
-	tokenFile   string // beats token
+	tokenFile   string // is used instead of token
 	tokenOrigin string
 
-	exec *execConfig // beats token and tokenFile; nil without
+	exec *execConfig // is used instead of token and tokenFile; nil without
 
 	files []string // that this was read from
 }

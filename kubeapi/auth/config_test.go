@@ -31,13 +31,13 @@ func TestConfigErrors(t *testing.T) {
 		{"a server with a password", Config{Server: "https://me:s3cret@10.0.0.1"}, `choose the API server: "https://me:xxxxx@10.0.0.1" holds a user name, which Kubernetes does not accept`},
 		{"a kubeconfig that is not there", Config{Kubeconfig: dir + "/none"}, `read kubeconfig: open DIR/none: no such file or directory`},
 		{"a CA that is not there", Config{Server: server, CAFile: dir + "/none"}, `read CA file: open DIR/none: no such file or directory`},
-		{"a CA that is none", Config{Server: server, CAFile: dir + "/token"}, `read CA: DIR/token holds no PEM certificate`},
+		{"a CA without a certificate", Config{Server: server, CAFile: dir + "/token"}, `read CA: DIR/token holds no PEM certificate`},
 		{"a client certificate that is not there", Config{Server: server, ClientCertificate: dir + "/none", ClientKey: dir + "/token"}, `read client certificate: open DIR/none: no such file or directory`},
 		{"a client key that is not there", Config{Server: server, ClientCertificate: dir + "/token", ClientKey: dir + "/none"}, `read client key: open DIR/none: no such file or directory`},
-		{"a client certificate that is none", Config{Server: server, ClientCertificate: dir + "/token", ClientKey: dir + "/token"}, `read client certificate in DIR/token: tls: failed to find any PEM data in certificate input`},
+		{"a client certificate without a certificate", Config{Server: server, ClientCertificate: dir + "/token", ClientKey: dir + "/token"}, `read client certificate in DIR/token: tls: failed to find any PEM data in certificate input`},
 		{"a token that is not there", Config{Server: server, TokenFile: dir + "/none"}, `read token file: open DIR/none: no such file or directory`},
 		{"an empty token", Config{Server: server, TokenFile: dir + "/empty"}, `read token file: DIR/empty is empty`},
-		{"a token that is no text", Config{Server: server, TokenFile: dir + "/binary"}, `read token file: DIR/binary is not one line of plain text`},
+		{"a token that is not text", Config{Server: server, TokenFile: dir + "/binary"}, `read token file: DIR/binary is not one line of plain text`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := New(tt.cfg, slog.New(slog.DiscardHandler))

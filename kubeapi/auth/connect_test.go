@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestConnectErrorsSayWhatToDo(t *testing.T) {
+func TestConnectErrors(t *testing.T) {
 	const server = "https://api.example.com:6443"
 	cert := &x509.Certificate{
 		DNSNames:    []string{"kubernetes", "localhost"},
@@ -20,7 +20,7 @@ func TestConnectErrorsSayWhatToDo(t *testing.T) {
 		NotBefore:   time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC),
 		NotAfter:    time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
-	refused := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
+	rejected := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
 	for _, tt := range []struct {
 		name   string
 		err    error
@@ -69,14 +69,14 @@ func TestConnectErrorsSayWhatToDo(t *testing.T) {
 			want: "speak TLS: " + server + " does not (is the port wrong, or is it http?)",
 		},
 		{
-			name:   "a client certificate that is refused",
-			err:    refused,
+			name:   "a rejected client certificate",
+			err:    rejected,
 			access: access{certOrigin: "/etc/podgate/tls.crt"},
 			want:   "the server rejected the TLS handshake: tls: bad certificate (is the client certificate in /etc/podgate/tls.crt valid, and of a CA that the server trusts?)",
 		},
 		{
-			name: "a client certificate that is missing",
-			err:  refused,
+			name: "a missing client certificate",
+			err:  rejected,
 			want: "the server rejected the TLS handshake: tls: bad certificate (no client certificate is configured)",
 		},
 	} {
@@ -88,6 +88,6 @@ func TestConnectErrorsSayWhatToDo(t *testing.T) {
 		})
 	}
 	if err := connectError(errors.New("connection refused"), server, access{}); err != nil {
-		t.Errorf("error %v of what has nothing to do with it", err)
+		t.Errorf("error %v for a refused connection, want nil", err)
 	}
 }

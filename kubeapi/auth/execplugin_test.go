@@ -26,10 +26,10 @@ func TestExecPluginRunsAgain(t *testing.T) {
 		change  func(*execPlugin)
 		want    int // runs
 	}{
-		{"not while its credential is good", time.Hour, func(*execPlugin) {}, 1},
-		{"not at once after a run, whatever became of it", -time.Hour, func(p *execPlugin) { p.stale = true }, 1},
+		{"not while its credential is valid", time.Hour, func(*execPlugin) {}, 1},
+		{"not immediately after a run", -time.Hour, func(p *execPlugin) { p.stale = true }, 1},
 		{"when its credential expires", time.Second, func(p *execPlugin) { p.ran = p.ran.Add(-execPause) }, 2},
-		{"when the server refused its credential", time.Hour, func(p *execPlugin) { p.stale, p.ran = true, p.ran.Add(-execPause) }, 2},
+		{"when the server rejected its credential", time.Hour, func(p *execPlugin) { p.stale, p.ran = true, p.ran.Add(-execPause) }, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_ = os.Remove(runs)
@@ -52,7 +52,7 @@ func TestExecPluginRunsAgain(t *testing.T) {
 	}
 }
 
-func TestExecPluginThatIsNotThere(t *testing.T) {
+func TestExecPluginIsMissing(t *testing.T) {
 	for command, want := range map[string]string{
 		"podgate-none":  `run credential plugin "podgate-none": not found in PATH (see the handbook)`,
 		"/podgate/none": `run credential plugin "/podgate/none": no such file (see the handbook)`,

@@ -18,7 +18,7 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-// kubeconfigOf returns a kubeconfig of one context with these lines for its
+// kubeconfigOf returns a kubeconfig of one context, with these fields of its
 // cluster and its user.
 func kubeconfigOf(cluster, user string) string {
 	return `
@@ -82,7 +82,7 @@ func TestKubeconfig(t *testing.T) {
 			want: access{server: server, token: "abc", tokenFile: "DIR/token", tokenOrigin: `the token of user "edge" in DIR/config`},
 		},
 		{
-			name: "how the server is reached and verified",
+			name: "TLS server name, verification and proxy",
 			text: kubeconfigOf("tls-server-name: api.example.com, insecure-skip-tls-verify: true, proxy-url: socks5://10.0.0.9:1080", ""),
 			want: access{server: server, serverName: "api.example.com", insecure: true, proxy: "socks5://10.0.0.9:1080"},
 		},
@@ -119,7 +119,7 @@ func TestKubeconfigErrors(t *testing.T) {
 		context string
 		want    string
 	}{
-		{"no YAML", "a: [", "", head + "error converting YAML to JSON: yaml: line 1: did not find expected node content"},
+		{"invalid YAML", "a: [", "", head + "error converting YAML to JSON: yaml: line 1: did not find expected node content"},
 		{"an empty file", "", "", head + "no current-context is set (name a context)"},
 		{"an unknown context", kubeconfigOf("", ""), "test", head + `no context "test" (it has "prod")`},
 		{"no context at all", "current-context: prod", "", head + `no context "prod" (it has none)`},
@@ -133,8 +133,8 @@ func TestKubeconfigErrors(t *testing.T) {
 		{"a certificate without a key", kubeconfigOf("", "client-certificate-data: Y2VydA=="), "", head + `user "edge": a client-certificate needs its client-key, and the key its certificate`},
 		{"a file that is not there", kubeconfigOf("certificate-authority: none", ""), "", head + `certificate-authority: open DIR/none: no such file or directory`},
 		{"data that is not base64", kubeconfigOf("", "client-certificate-data: Y2VydA==, client-key-data: s3cret"), "", head + `client-key-data: illegal base64 data at input byte 4`},
-		{"a CA that is none", kubeconfigOf("certificate-authority-data: Y2E=", ""), "", `read CA: certificate-authority-data of DIR/config holds no PEM certificate`},
-		{"a proxy that is none", kubeconfigOf("proxy-url: 'me:s3cret'", ""), "", `read proxy-url of the kubeconfig: not a URL such as http://10.0.0.1:3128 or socks5://10.0.0.1:1080`},
+		{"a CA without a certificate", kubeconfigOf("certificate-authority-data: Y2E=", ""), "", `read CA: certificate-authority-data of DIR/config holds no PEM certificate`},
+		{"a proxy that is not a URL", kubeconfigOf("proxy-url: 'me:s3cret'", ""), "", `read proxy-url of the kubeconfig: not a URL such as http://10.0.0.1:3128 or socks5://10.0.0.1:1080`},
 		{"a token file that is not there", kubeconfigOf("", "tokenFile: none"), "", `read token file: open DIR/none: no such file or directory`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

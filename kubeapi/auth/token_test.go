@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestTokenFileIsReadAgainAfterAMinute(t *testing.T) {
+func TestTokenFileIsReReadAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, "token", "first\n")
@@ -39,10 +39,10 @@ func TestTokenFileIsReadAgainAfterAMinute(t *testing.T) {
 		}
 		for range 3 {
 			time.Sleep(time.Minute)
-			expect("second") // rather than none
+			expect("second") // the last token is kept
 		}
 		if got := strings.Count(logs.String(), "token file unreadable, keeping the last token"); got != 1 {
-			t.Errorf("told %d times, want once:\n%s", got, logs.String())
+			t.Errorf("logged %d times, want once:\n%s", got, logs.String())
 		}
 	})
 }
@@ -62,13 +62,13 @@ func TestTokenAfter401(t *testing.T) {
 		t.Errorf("the file changed: got %q, %v", got, ok)
 	}
 	if got, ok := tok.after401("first"); got != "second" || !ok {
-		t.Errorf("somebody else has read it already: got %q, %v", got, ok)
+		t.Errorf("another request has re-read it: got %q, %v", got, ok)
 	}
 	fixed, err := newToken(access{token: "inline"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, ok := fixed.after401("inline"); got != "inline" || ok {
-		t.Errorf("a token of the kubeconfig is all there is: got %q, %v", got, ok)
+		t.Errorf("a token without a file: got %q, %v", got, ok)
 	}
 }

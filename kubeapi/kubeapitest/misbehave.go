@@ -132,8 +132,8 @@ func Hide(resources ...string) Misbehaviour {
 	return func(f *faults) { f.hidden = append(f.hidden, resources...) }
 }
 
-// Stale answers lists, also streamed ones, with the objects of now, like a cache that no
-// longer follows. Watches are not affected.
+// Stale answers all later lists, also streamed ones, with the present objects, like a
+// cache that is no longer updated. Watches are not affected.
 func (s *Server) Stale() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ type release struct {
 	ignoreStreams bool
 }
 
-// SpeakOnlyJSON answers all requests in JSON, as another server or a proxy may.
+// SpeakOnlyJSON answers all requests in JSON, as a proxy or another kind of server may.
 func (s *Server) SpeakOnlyJSON() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,7 +34,7 @@ func ask(t *testing.T, url string, header ...string) *http.Response {
 
 const protobuf = "application/vnd.kubernetes.protobuf"
 
-func TestAnswersAreInTheEncodingThatIsAccepted(t *testing.T) {
+func TestAnswersHaveTheAcceptedEncoding(t *testing.T) {
 	s := kubeapitest.Run(t)
 	apply(t, s, named("cart"))
 	for _, tt := range []struct{ path, accept, contentType, begin string }{
@@ -94,7 +94,7 @@ func TestStreamedListsEndWithABookmark(t *testing.T) {
 	}
 	apply(t, s, named("zoo"))
 	if got := events.next(); got != "ADDED zoo 1003" {
-		t.Errorf("event %q after the list, want what changed", got)
+		t.Errorf("event %q after the list, want the change", got)
 	}
 	rejected := func(query string) {
 		t.Helper()

@@ -24,7 +24,7 @@ import (
 // Server is an API server. The zero value is not usable; see New. All methods
 // may be called concurrently, and objects may be changed while it is stopped.
 type Server struct {
-	secrets map[kubeapi.Key]kubeapi.Secret // guarded by mu
+	secrets map[kubeapi.Key]kubeapi.Secret // guarded by mu; nil without any
 
 	mu      sync.Mutex
 	objects map[objectKey]*object

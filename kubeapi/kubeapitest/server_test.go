@@ -42,7 +42,7 @@ const service = "kind: Service\nmetadata: {name: NAME, namespace: shop, labels: 
 
 func named(name string) string { return strings.ReplaceAll(service, "NAME", name) }
 
-func TestListsHaveTheShapeOfKubernetes(t *testing.T) {
+func TestListHasTheFieldsOfKubernetes(t *testing.T) {
 	s := kubeapitest.Run(t)
 	apply(t, s, named("cart"))
 	_, _, got := fetch(t, s.URL()+"/api/v1/services")
@@ -52,7 +52,7 @@ func TestListsHaveTheShapeOfKubernetes(t *testing.T) {
 	}
 }
 
-func TestPagesHaveTheStateOfTheFirstOne(t *testing.T) {
+func TestPagesShowTheStateOfTheFirstPage(t *testing.T) {
 	s := kubeapitest.Run(t)
 	apply(t, s, named("a")+"---\n"+named("b")+"---\n"+named("c"))
 	type page struct {
@@ -185,7 +185,7 @@ func TestApplyErrors(t *testing.T) {
 	}
 }
 
-func TestServerStartsAgainWhereItWas(t *testing.T) {
+func TestRestartedServerKeepsAddressAndObjects(t *testing.T) {
 	s := kubeapitest.Run(t)
 	before := s.URL()
 	if err := s.Start(""); err == nil {
@@ -201,7 +201,7 @@ func TestServerStartsAgainWhereItWas(t *testing.T) {
 		t.Errorf("URL %s, want %s as before", s.URL(), before)
 	}
 	if _, _, body := fetch(t, before+"/api/v1/services"); !strings.Contains(body, `"cart"`) {
-		t.Errorf("list %s, want what was applied while it was stopped", body)
+		t.Errorf("list %s, want the Service that was applied while it was stopped", body)
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 	jsonType     = "application/json"
 )
 
-// recorded returns an answer that a kube-apiserver 1.37 gave.
+// recorded returns an answer of kube-apiserver 1.37.
 func recorded(t *testing.T, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile("../../testdata/kubeapi/" + name)
@@ -38,7 +38,7 @@ func recorded(t *testing.T, name string) []byte {
 	return text
 }
 
-// page is what a page comes to.
+// page is a decoded page.
 type page struct {
 	Version, Next string
 	Objects       []wire.Object
@@ -73,7 +73,7 @@ func resourceOf(plural string) wire.Resource {
 	return wire.EndpointSlices
 }
 
-// equateAddrs lets cmp look at addresses.
+// equateAddrs compares addresses with ==.
 func equateAddrs() cmp.Option {
 	return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 }
@@ -115,7 +115,7 @@ func TestRecordedWatchesAreEqualInBothEncodings(t *testing.T) {
 				t.Errorf("events (-JSON +protobuf):\n%s", diff)
 			}
 			if strings.HasSuffix(name, "-streamed") && !got[len(got)-1].Bookmark.Listed {
-				t.Error("the list has no end")
+				t.Error("no bookmark ends the list")
 			}
 		})
 	}
@@ -136,8 +136,8 @@ func TestRecordedStatusesAreEqualInBothEncodings(t *testing.T) {
 	}
 }
 
-// FuzzEncodings serves one Service and one EndpointSlice in both encodings, and
-// holds that they come to the same.
+// FuzzEncodings serves one Service and one EndpointSlice in both encodings, and checks
+// that both decode to equal objects.
 func FuzzEncodings(f *testing.F) {
 	f.Add("cart", "10.0.0.1", "http", "serviceloadbalancer/lb.host", "cart.example.com", int32(80), int32(30080), int64(1767323045), uint16(0))
 	f.Add("six", "fd00::1", "", "kubectl.kubernetes.io/last-applied-configuration", "{}", int32(-1), int32(70000), int64(0), uint16(0xffff))
@@ -201,8 +201,8 @@ func decodeAs(t *testing.T, s *kubeapitest.Server, plural, path, contentType str
 	return l
 }
 
-// FuzzProtobuf and FuzzJSON feed lists, watches and refusals with what is broken:
-// no panic, and nothing nameless. They begin with what real API servers answered.
+// FuzzProtobuf and FuzzJSON decode malformed lists, watches and Statuses: they must not
+// panic or return an object without a name. The seeds are answers of real API servers.
 func FuzzProtobuf(f *testing.F) { fuzzAnswers(f, "pb", protobufType, protobufType+";stream=watch") }
 
 func FuzzJSON(f *testing.F) { fuzzAnswers(f, "json", jsonType, jsonType) }
@@ -247,12 +247,12 @@ func checkNamed(t *testing.T, o any) {
 	}
 }
 
-func TestListsCutShortInProtobufAreRefused(t *testing.T) {
+func TestProtobufListCutShort(t *testing.T) {
 	whole := recorded(t, "services.pb")
 	for n := range len(whole) - 4 { // the last four bytes are two empty fields
 		_, err := readPage("services", protobufType, whole[:n])
 		if err == nil {
-			t.Fatalf("the first %d of %d bytes pass for a list", n, len(whole))
+			t.Fatalf("the first %d of %d bytes are accepted as a list", n, len(whole))
 		}
 	}
 	for text, want := range map[string]string{
@@ -269,8 +269,8 @@ func TestListsCutShortInProtobufAreRefused(t *testing.T) {
 	}
 }
 
-func TestListWithANamelessObjectIsRefused(t *testing.T) {
-	// As the fuzzers found them: the name has another key.
+func TestListWithAnObjectWithoutAName(t *testing.T) {
+	// Found by the fuzzers: the name has another key.
 	for plural, body := range map[string]string{
 		"services":       `{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[{"metaDatum":{"name":"cart"}}]}`,
 		"endpointslices": `{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"7"},"items":[{}]}`,
@@ -280,7 +280,7 @@ func TestListWithANamelessObjectIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, error %v, want %s", plural, l.Objects, err, want)
 		}
 	}
-	nameless := bytes.Replace(recorded(t, "services.pb"), []byte("\n\x04cart"), []byte("\x7a\x04cart"), 1) // field 15, which is unknown
+	nameless := bytes.Replace(recorded(t, "services.pb"), []byte("\n\x04cart"), []byte("\x7a\x04cart"), 1) // field 15 is unknown
 	if bytes.Equal(nameless, recorded(t, "services.pb")) {
 		t.Fatal("no Service cart is recorded")
 	}

@@ -99,7 +99,7 @@ func (c *Cluster) StartServer(t TB, flags ...string) {
 		"kube-apiserver",
 		"--etcd-servers=" + etcdURL,
 		"--bind-address=127.0.0.1", "--secure-port=6443",
-		// There is no default route to derive this from; nothing listens there.
+		// There is no default route to derive this address from; nothing listens there.
 		"--advertise-address=10.200.255.254", "--external-hostname=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.201.0.0/16",
 		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),

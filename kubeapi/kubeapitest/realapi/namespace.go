@@ -17,12 +17,11 @@ import (
 // insideEnv marks the run of the test in its own network namespace.
 const insideEnv = "PODGATE_CONFORMANCE_INSIDE"
 
-// InNamespace reports whether the test runs in a network namespace of its own,
-// where it makes these ranges local: the API server refuses loopback addresses
-// in EndpointSlices, so pods need addresses that look like a network's. Where it
-// does not, the same test is run again in such a namespace, and fails or passes
-// with that run; there is nothing left to do then. If namespaces are not allowed,
-// the test is skipped, or fails if $CI is set.
+// InNamespace reports whether the test runs in a network namespace of its own, and makes
+// these ranges local there: the API server rejects loopback addresses in EndpointSlices,
+// so pods need other ones. Outside of such a namespace it runs the same test again in one,
+// which decides whether this run fails, and returns false: the caller returns. If
+// namespaces are not allowed, the test is skipped, or fails if $CI is set.
 func InNamespace(t *testing.T, ranges ...string) bool {
 	t.Helper()
 	if os.Getenv(insideEnv) == "" {
@@ -35,7 +34,7 @@ func InNamespace(t *testing.T, ranges ...string) bool {
 	return true
 }
 
-// Local makes loopback and these ranges local in a network namespace of our own.
+// Local makes loopback and these ranges local in the network namespace of the caller.
 func Local(ranges ...string) error {
 	lines := []string{"ip link set lo up"}
 	for _, r := range ranges {
@@ -50,7 +49,7 @@ func Local(ranges ...string) error {
 	return nil
 }
 
-// runInNamespace runs the same test again, apart.
+// runInNamespace runs the same test in a network namespace of its own.
 func runInNamespace(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -76,8 +75,8 @@ func runInNamespace(t *testing.T) {
 	}
 }
 
-// RunApart runs cmd in a network namespace of its own: as root right away, as
-// anyone else by way of a user namespace. It ends with its parent process.
+// RunApart runs cmd in a network namespace of its own, which needs root or a user
+// namespace. The process ends with its parent.
 func RunApart(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET,

@@ -21,8 +21,8 @@ type Process struct {
 	done chan struct{} // closed once it has ended and cmd.ProcessState is set
 }
 
-// StartProcess runs a program until the test's end. Its log is a file in folder,
-// and a further one where it is started again.
+// StartProcess runs a program until the test ends. Each process has a log file of its own
+// in folder.
 func StartProcess(t TB, folder, name, path string, args ...string) *Process {
 	t.Helper()
 	log, err := os.CreateTemp(folder, name+"-*.log")
@@ -35,21 +35,21 @@ func StartProcess(t TB, folder, name, path string, args ...string) *Process {
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = folder
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	// The test itself may be killed: no process may outlive it.
+	// The process ends with the test even if that is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
 		defer close(p.done)
-		p.cmd.Wait() // what it returns is in cmd.ProcessState
+		p.cmd.Wait() // its result is in cmd.ProcessState
 	}()
 	t.Cleanup(func() {
 		if err := p.Stop(syscall.SIGTERM, 3*time.Second); err != nil {
 			p.Stop(syscall.SIGKILL, 10*time.Second)
 		}
 		if t.Failed() {
-			t.Logf("the last of %s (%s):\n%s", name, p.cmd.ProcessState, p.Tail(40))
+			t.Logf("the log of %s (%s) ends with:\n%s", name, p.cmd.ProcessState, p.Tail(40))
 		}
 	})
 	return p
@@ -61,7 +61,7 @@ func (p *Process) Stop(sig syscall.Signal, within time.Duration) error {
 	if !p.Running() {
 		return nil
 	}
-	p.cmd.Process.Signal(sig) // it may have ended between the two lines
+	p.cmd.Process.Signal(sig) // fails if it has ended meanwhile
 	select {
 	case <-p.done:
 		return nil
