@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// podgate carries out one command line, and returns what main would end with.
+// podgate runs one command line, and returns its output and exit code.
 func podgate(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -25,7 +25,7 @@ func podgate(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-// write puts text into a file of that name, which it returns with its folder.
+// write writes text to a new file of that name, and returns its path.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -35,7 +35,7 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// smallest is a podgate.toml where HAProxy is not there.
+// smallest is a podgate.toml without an installed HAProxy.
 const smallest = `
 [kubernetes]
 server = "https://192.0.2.10:6443"
@@ -54,7 +54,7 @@ func hostname(t *testing.T) string {
 	return name
 }
 
-// nodes are so many of peers.nodes, none of which is this host.
+// nodes returns n entries for peers.nodes that do not contain this host.
 func nodes(n int) string {
 	var all []string
 	for i := range n {
@@ -69,20 +69,20 @@ func TestCheck(t *testing.T) {
 		stderr     string // FILE stands for the file
 		code       int
 	}{
-		{"a good file says nothing", smallest, "", 0},
-		{"every error is told with its line", "[kubernetes]\nserver = \"ftp://x\"\npoll_intervall = \"3s\"\n[default]\ncheck = true\n", `
+		{"a valid file", smallest, "", 0},
+		{"every error has its line", "[kubernetes]\nserver = \"ftp://x\"\npoll_intervall = \"3s\"\n[default]\ncheck = true\n", `
 FILE:2: kubernetes.server: "ftp://x" is not an http or https URL (write it like "https://10.0.0.1:6443")
 FILE:3: kubernetes.poll_intervall: unknown key (did you mean "poll_interval"?)
 FILE:4: default: unknown section (did you mean "defaults"?)
 `, 1},
-		{"what is no TOML is told with its line", "[kubernetes]\nserver = https\n", `
+		{"invalid TOML has its line", "[kubernetes]\nserver = https\n", `
 FILE:2: expected value but found "https" instead
 `, 1},
-		{"a certificate that cannot be served is told and does not count", smallest + "[https]\nbind = [\":8443\"]\ncertificates = [\"/nonexistent\"]\n",
+		{"an unusable certificate is a note", smallest + "[https]\nbind = [\":8443\"]\ncertificates = [\"/nonexistent\"]\n",
 			"note: certificate /nonexistent: does not exist; its certificates in service stay\n", 0},
-		{"a host that is none of its peers is told and does not count", smallest + "[peers]\nnodes = [" + nodes(6) + "]\n",
+		{"a host that is not in peers.nodes is a note", smallest + "[peers]\nnodes = [" + nodes(6) + "]\n",
 			"note: peers.nodes: on this host: \"HOST\" is not one of no-1, no-2, no-3, no-4, 2 more; stick tables are not shared (unless -L or localpeer gives HAProxy one of these names)\n", 0},
-		{"one that is among them is not told", smallest + "[peers]\nnodes = [\"" + hostname(t) + "=10.0.0.1:10024\", " + nodes(1) + "]\n", "", 0},
+		{"a host that is in peers.nodes", smallest + "[peers]\nnodes = [\"" + hostname(t) + "=10.0.0.1:10024\", " + nodes(1) + "]\n", "", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			file := write(t, "podgate.toml", row.text)
@@ -93,7 +93,7 @@ FILE:2: expected value but found "https" instead
 			}
 		})
 	}
-	t.Run("a file that is not there", func(t *testing.T) {
+	t.Run("a missing file", func(t *testing.T) {
 		_, stderr, code := podgate(t, "check", "--config", "/nonexistent/podgate.toml")
 		if want := "read configuration: open /nonexistent/podgate.toml: no such file or directory\n"; stderr != want || code != 1 {
 			t.Errorf("got %q, code %d, want %q, code 1", stderr, code, want)
@@ -101,7 +101,7 @@ FILE:2: expected value but found "https" instead
 	})
 }
 
-func TestRunRefusesABadConfigurationForGood(t *testing.T) {
+func TestRunExitsWithConfigErrorCode(t *testing.T) {
 	file := write(t, "podgate.toml", "[kubernetes]\n")
 	_, stderr, code := podgate(t, "run", "--config", file)
 	if code != exitConfig || !strings.HasPrefix(stderr, file+":") {
@@ -130,7 +130,7 @@ items:
   endpoints: [{addresses: [10.2.9.103]}]
 `
 
-func TestRenderPrintsTheFilesAndTheProblems(t *testing.T) {
+func TestRenderPrintsFilesAndProblems(t *testing.T) {
 	stdout, stderr, code := podgate(t, "render", "--config", write(t, "podgate.toml", smallest), "--from", write(t, "cluster.yaml", cart))
 	if code != 0 {
 		t.Errorf("code %d", code)
@@ -150,19 +150,19 @@ func TestRenderPrintsTheFilesAndTheProblems(t *testing.T) {
 	}
 	again, _, _ := podgate(t, "render", "--config", write(t, "podgate.toml", smallest), "--from", write(t, "cluster.yaml", cart))
 	if again != stdout {
-		t.Errorf("the second time differs:\n%s", cmp.Diff(stdout, again))
+		t.Errorf("the second output differs:\n%s", cmp.Diff(stdout, again))
 	}
 }
 
-func TestRenderSaysWhyNothingIsServed(t *testing.T) {
+func TestRenderPrintsWhyNothingIsServed(t *testing.T) {
 	service := func(namespace, name string) string {
 		return fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata: {namespace: %s, name: %s}\nspec: {ports: [{port: 80}]}\n", namespace, name)
 	}
 	for _, row := range []struct {
 		name, objects, want string
 	}{
-		{"there is none", "kind: Deployment\napiVersion: apps/v1", "nothing is served: there is no Service\n"},
-		{"of several for several reasons", service("default", "kubernetes") + service("shop", "cart") + service("shop", "till"),
+		{"no Service", "kind: Deployment\napiVersion: apps/v1", "nothing is served: there is no Service\n"},
+		{"several Services for several reasons", service("default", "kubernetes") + service("shop", "cart") + service("shop", "till"),
 			"nothing is served: Service default/kubernetes: it is the cluster's API server, and has no annotation of podgate\n" +
 				"nothing is served: Service shop/cart and 1 more: its namespace is not in kubernetes.namespaces\n"},
 	} {
@@ -175,7 +175,7 @@ func TestRenderSaysWhyNothingIsServed(t *testing.T) {
 	}
 }
 
-func TestDiffCannotCompareWithoutHAProxy(t *testing.T) {
+func TestDiffWithoutHAProxy(t *testing.T) {
 	toml := write(t, "podgate.toml", smallest+"admin_socket = \"/nonexistent/admin.sock\"\nmaster_socket = \"/nonexistent/master.sock\"\n")
 	stdout, stderr, code := podgate(t, "diff", "--config", toml, "--from", write(t, "cluster.yaml", cart))
 	if code != exitTrouble || stdout != "" || !strings.Contains(stderr, "/nonexistent/admin.sock") {
@@ -186,7 +186,7 @@ func TestDiffCannotCompareWithoutHAProxy(t *testing.T) {
 	}
 }
 
-func TestUnknownWordsAreRefused(t *testing.T) {
+func TestWrongUsage(t *testing.T) {
 	for _, row := range []struct {
 		args []string
 		want string
@@ -203,9 +203,9 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhatIsAskedWrongHasACodeOfItsOwn: a monitor and a script go by the code
-// alone, and 1 means that something is degraded, or differs.
-func TestWhatIsAskedWrongHasACodeOfItsOwn(t *testing.T) {
+// TestWrongUsageHasTheExitCodeOfErrors: scripts and monitors read only the exit code, and
+// 1 of these commands means that something differs, fails or is degraded.
+func TestWrongUsageHasTheExitCodeOfErrors(t *testing.T) {
 	for command, want := range map[string]int{"diff": exitTrouble, "preflight": exitTrouble, "status": exitUnknown, "check": 1} {
 		for _, wrong := range []string{"--confg", "now"} {
 			if _, stderr, code := podgate(t, command, wrong); code != want || stderr == "" {
@@ -222,9 +222,9 @@ func TestVersionIsOneLine(t *testing.T) {
 	}
 }
 
-// TestREADMEIsTrue tries what README shows, and the annotations that the manual
-// begins with.
-func TestREADMEIsTrue(t *testing.T) {
+// TestREADMEExamples runs the examples of README.md, and of the first section of
+// annotations.md.
+func TestREADMEExamples(t *testing.T) {
 	readme, annotations, operations := page(t, "README.md"), page(t, "packaging/doc/annotations.md"), page(t, "packaging/doc/operations.md")
 	toml := write(t, "podgate.toml", block(t, readme, "toml")+smallest[strings.Index(smallest, "[haproxy]"):]+"[tcp]\nallowed_ports = [5432]\n")
 	if _, stderr, code := podgate(t, "check", "--config", toml); code != 0 {
@@ -239,7 +239,7 @@ func TestREADMEIsTrue(t *testing.T) {
 	}
 	for _, want := range []string{"shop.example.com/cart/ ", "shop.example.com/checkout/ ", "cookie SERVERID", "balance leastconn", "GET /healthz", "bind 0.0.0.0:5432"} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("annotations: nothing rendered has %q:\n%s", want, stdout)
+			t.Errorf("annotations: the output has no %q:\n%s", want, stdout)
 		}
 	}
 	for _, command := range []string{"run", "check", "render", "diff", "status", "explain", "confirm", "preflight", "drain", "setup haproxy", "demo", "version"} {
@@ -259,7 +259,7 @@ func page(t *testing.T, path string) string {
 	return string(text)
 }
 
-// block is the first code block of that language.
+// block returns the first code block of a language.
 func block(t *testing.T, markdown, language string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(markdown, "\n```"+language+"\n")

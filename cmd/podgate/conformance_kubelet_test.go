@@ -24,8 +24,8 @@ const (
 	podPort  = 8080
 )
 
-// linger is how long a pod must not be asked after its endpoint was removed, before
-// it ends: what a preStop hook gives.
+// linger is how long a pod must be without a request after its endpoint was removed,
+// before it ends. A preStop hook gives a real pod this time.
 const linger = 2 * time.Second
 
 // pod is an application in the cluster.
@@ -50,8 +50,8 @@ type kubelet struct {
 	errs      []error
 }
 
-// newKubelet has only so many addresses, so that they are soon used again, by other
-// Services too.
+// newKubelet returns a kubelet with so few addresses that they are soon used again, also
+// by other Services.
 func newKubelet(api *realapi.Client, addresses int) *kubelet {
 	k := &kubelet{api: api, pods: map[string]*pod{}}
 	for i := range addresses {
@@ -129,8 +129,8 @@ func (k *kubelet) status(ctx context.Context, namespace, name string, status rea
 	return k.api.Do(ctx, http.MethodPatch, path, realapi.MergePatch, realapi.Object{"status": status}, nil)
 }
 
-// stop deletes a pod and returns when its endpoint was removed. Its server answers
-// on until it is no longer asked.
+// stop deletes a pod and returns when its endpoint was removed. Its server continues to
+// answer until it receives no more requests.
 //
 // Every second pod fails its readiness probe while it terminates, so that its
 // endpoint is first serving, then not, then removed; the others go from serving to
@@ -173,7 +173,7 @@ func (k *kubelet) end(ctx context.Context, p *pod) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if leaving.Err() != nil && ctx.Err() == nil {
-		k.errs = append(k.errs, fmt.Errorf("pod %s of %s is still asked 20s after its endpoint was removed", p.Name, p.Service))
+		k.errs = append(k.errs, fmt.Errorf("pod %s of %s still receives requests 20s after its endpoint was removed", p.Name, p.Service))
 	}
 	p.Close()
 	delete(k.pods, p.Name)
@@ -215,7 +215,7 @@ func (k *kubelet) endpoints(ctx context.Context, s *service) (map[string]*condit
 	return all, nil
 }
 
-// await waits until the endpoint of a pod is as ok wants it, nil if it is in no
+// await waits until ok is true for the endpoint of a pod, nil if it is in no
 // EndpointSlice.
 func (k *kubelet) await(ctx context.Context, s *service, p *pod, ok func(*conditions) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

@@ -28,7 +28,7 @@ type service struct {
 
 	pods   []*pod
 	serial int    // of the next pod
-	remove func() // has the clients ask for it no more; nil: they do not
+	remove func() // ends the requests of the clients; nil while there are none
 }
 
 // plain is a Service without annotations, reached by its name.
@@ -57,7 +57,7 @@ func lasting() []*service {
 	return []*service{
 		plain("shop", "cart", 6),
 		plain("shop", "catalog", 8),
-		plain("shop", "checkout", 1), // no other pod to fall back on
+		plain("shop", "checkout", 1), // has no second pod
 		hosted("bank", "ledger", 4),
 		sticky,
 		paths,
@@ -67,8 +67,8 @@ func lasting() []*service {
 
 func (s *service) key() string { return s.namespace + "/" + s.name }
 
-// target is the Service as clients reach it. Those with a cookie must stay with
-// its pod.
+// target returns how clients reach the Service. Clients with a cookie must stay with
+// the pod that it names.
 func (s *service) target(http netip.AddrPort, stays func(string) bool) edgetest.Target {
 	if s.port != 0 {
 		http = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), s.port)
@@ -78,8 +78,8 @@ func (s *service) target(http netip.AddrPort, stays func(string) bool) edgetest.
 	}
 }
 
-// create creates the Service and its pods, and has the clients ask for it once it
-// is answered.
+// create creates the Service and its pods, and adds it to the targets of the clients
+// once it answers.
 func (s *story) create(ctx context.Context, one *service) error {
 	annotations := realapi.Object{}
 	for key, value := range one.annotations {
@@ -91,23 +91,23 @@ func (s *story) create(ctx context.Context, one *service) error {
 		"metadata":   realapi.Object{"name": one.name, "annotations": annotations},
 		"spec": realapi.Object{
 			"selector": realapi.Object{"app": one.name},
-			// By name: podgate has to find the number in the slices.
+			// The target port is a name: podgate has to find its number in the slices.
 			"ports": []realapi.Object{{"name": "http", "port": 80, "targetPort": "web"}},
 		},
 	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.scale(ctx, one, one.replicas), s.ask(ctx, one))
+	return errors.Join(s.scale(ctx, one, one.replicas), s.addLoad(ctx, one))
 }
 
-// ask has the clients ask for the Service once it is answered.
-func (s *story) ask(ctx context.Context, one *service) (err error) {
+// addLoad adds the Service to the targets of the clients once it answers.
+func (s *story) addLoad(ctx context.Context, one *service) (err error) {
 	one.remove, err = s.load.Add(ctx, one.target(s.edge.HTTP, s.kubelet.stays))
 	return err
 }
 
-// delete deletes the Service, then its pods, and waits for the last answer to it.
+// delete deletes the Service, then its pods, and waits until it no longer answers.
 func (s *story) delete(ctx context.Context, one *service) error {
 	one.remove()
 	path := "/api/v1/namespaces/" + one.namespace + "/services/" + one.name
@@ -122,7 +122,7 @@ func (s *story) delete(ctx context.Context, one *service) error {
 		if one.port == 0 && errors.Is(err, edgetest.StatusError(http.StatusNotFound)) || one.port != 0 && err != nil && !isStatus(err) {
 			return nil // the port of a TCP Service is closed
 		}
-		return fmt.Errorf("it is answered: %w", err)
+		return fmt.Errorf("it still answers: %w", err)
 	})
 }
 
@@ -131,19 +131,19 @@ func isStatus(err error) bool {
 	return errors.As(err, &status)
 }
 
-// scale starts or stops pods, all at once, and returns when the slices show it.
+// scale starts or stops pods, all at the same time, and returns when the slices show it.
 func (s *story) scale(ctx context.Context, one *service, replicas int) error {
 	if n := len(one.pods) - replicas; n > 0 {
-		leaving := one.pods[:n]
+		removed := one.pods[:n]
 		one.pods = one.pods[n:]
-		return atOnce(leaving, func(p *pod) error { return s.kubelet.stop(ctx, one, p) })
+		return concurrently(removed, func(p *pod) error { return s.kubelet.stop(ctx, one, p) })
 	}
 	started := make([]*pod, replicas-len(one.pods))
 	indices := make([]int, len(started))
 	for i := range indices {
 		indices[i] = i
 	}
-	err := atOnce(indices, func(i int) (err error) {
+	err := concurrently(indices, func(i int) (err error) {
 		started[i], err = s.kubelet.start(ctx, one, one.serial+i)
 		return err
 	})
@@ -152,8 +152,8 @@ func (s *story) scale(ctx context.Context, one *service, replicas int) error {
 	return err
 }
 
-// roll replaces every pod, one by one: the new one's endpoint is there before the
-// old one is deleted.
+// roll replaces the pods one by one: each is deleted once the endpoint of its replacement
+// exists.
 func (s *story) roll(ctx context.Context, one *service) error {
 	for range len(one.pods) {
 		if err := s.scale(ctx, one, len(one.pods)+1); err != nil {
@@ -173,15 +173,15 @@ func (s *service) reached(ctx context.Context, within time.Duration) error {
 	for _, p := range s.pods {
 		for p.Served() == 0 {
 			if !edgetest.Pause(ctx, 10*time.Millisecond) {
-				return fmt.Errorf("pod %s of %s at %s was not asked within %v", p.Name, s.key(), p.Addr, within)
+				return fmt.Errorf("pod %s of %s at %s received no request within %v", p.Name, s.key(), p.Addr, within)
 			}
 		}
 	}
 	return nil
 }
 
-// atOnce calls f for all of some concurrently and returns all errors.
-func atOnce[T any](all []T, f func(T) error) error {
+// concurrently calls f for each of all, and returns all errors.
+func concurrently[T any](all []T, f func(T) error) error {
 	errs := make(chan error)
 	for _, one := range all {
 		go func() { errs <- f(one) }()

@@ -19,20 +19,20 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// What the run has to reach before it may end.
+// The minimum of requests and endpoint changes of a run.
 const (
 	wantRequests = 100_000
-	wantChanges  = 200 // endpoints that were added or removed
+	wantChanges  = 200 // endpoints added or removed
 )
 
-// How long podgate may take to follow: if nothing is wrong, and if the API server
-// was down and podgate's next attempt may be some time away.
+// How long podgate may take to apply a change: while the API server runs, and after an
+// outage, when its next attempt may be some time away.
 const (
 	followWithin      = 20 * time.Second
 	followAfterOutage = 90 * time.Second
 )
 
-// accessSuffices asks with podgate's token what podgate may and may not do.
+// accessSuffices sends requests with podgate's token that must be allowed or forbidden.
 func (s *story) accessSuffices(t *testing.T) {
 	podgate := s.cluster.As(t, s.cluster.Token(t, "podgate", "podgate"))
 	node := realapi.Object{"apiVersion": "v1", "kind": "Node", "metadata": realapi.Object{"name": "node-2"}}
@@ -73,7 +73,7 @@ func (s *story) begin(t *testing.T) {
 
 func (s *story) forEach(t *testing.T, f func(*service) error) {
 	t.Helper()
-	if err := atOnce(s.services, f); err != nil {
+	if err := concurrently(s.services, f); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -103,8 +103,8 @@ func (s *story) withoutReload(t *testing.T, f func()) {
 	}
 }
 
-// scaleToZero leaves Services without a pod. Only the test asks them meanwhile, and
-// wants 503: the Service exists, its pods do not.
+// scaleToZero removes all pods of a Service. Only the test sends it requests meanwhile,
+// which must be answered with 503.
 func (s *story) scaleToZero(t *testing.T) {
 	for _, one := range s.services {
 		if one.strip == "" {
@@ -117,7 +117,7 @@ func (s *story) scaleToZero(t *testing.T) {
 				return fmt.Errorf("got %w, want status 503", err)
 			}
 			return nil
-		}), s.scale(t.Context(), one, replicas), s.ask(t.Context(), one))
+		}), s.scale(t.Context(), one, replicas), s.addLoad(t.Context(), one))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,14 +125,14 @@ func (s *story) scaleToZero(t *testing.T) {
 	s.reached(t, followWithin)
 }
 
-// addWhileRolling adds and removes Services of every kind, twice under the same
-// names, while the pods of the lasting ones are replaced: clients stay with workers
-// that a reload has replaced, whose servers are pods that have ended meanwhile.
+// addWhileRolling adds and removes Services of every kind, twice under the same names,
+// while the pods of the lasting ones are replaced: clients keep their connections to old
+// workers, some of whose servers are pods that have ended.
 func (s *story) addWhileRolling(t *testing.T) {
-	err := atOnce([]func() error{
+	err := concurrently([]func() error{
 		func() error { return errors.Join(s.addAndRemove(t.Context()), s.addAndRemove(t.Context())) },
 		func() error {
-			return atOnce(s.services, func(one *service) error { return s.roll(t.Context(), one) })
+			return concurrently(s.services, func(one *service) error { return s.roll(t.Context(), one) })
 		},
 	}, func(f func() error) error { return f() })
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *story) addWhileRolling(t *testing.T) {
 
 func (s *story) addAndRemove(ctx context.Context) error {
 	more := []*service{plain("shop", "sale", 3), hosted("shop", "outlet", 2), overTCP("bank", "queue", 2, 7001)}
-	err := atOnce(more, func(one *service) error {
+	err := concurrently(more, func(one *service) error {
 		return errors.Join(s.create(ctx, one), one.reached(ctx, followWithin))
 	})
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *story) startBeforeServer(t *testing.T) {
 	})
 }
 
-// underLoad waits for a while in which the clients must have answers.
+// underLoad waits for some seconds, in which clients must receive answers.
 func (s *story) underLoad(t *testing.T) {
 	t.Helper()
 	before := s.load.Report().Sent
@@ -198,7 +198,7 @@ func (s *story) underLoad(t *testing.T) {
 	}
 }
 
-// follows adds a pod to one Service, which has to be asked.
+// follows adds a pod to one Service, and waits until it has received a request.
 func (s *story) follows(t *testing.T) {
 	t.Helper()
 	one := s.services[0]
@@ -216,7 +216,7 @@ func (s *story) follows(t *testing.T) {
 	s.converge(t)
 }
 
-// reachNumbers goes on until there were enough requests and changes.
+// reachNumbers continues until there were enough requests and changes.
 func (s *story) reachNumbers(t *testing.T) {
 	for deadline := time.Now().Add(5 * time.Minute); ; s.forEach(t, func(one *service) error { return s.roll(t.Context(), one) }) {
 		requests, changes := s.load.Report().Sent, s.kubelet.added.Load()+s.kubelet.removed.Load()

@@ -16,9 +16,9 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// TestConformance is the proof on real input: a real API server and its
-// controllers, a real HAProxy, the built podgate with the packaged RBAC manifest,
-// Services and pods that come and go under load, and no request that fails.
+// TestConformance runs the built podgate, with the packaged RBAC manifest, between a real
+// API server with its controllers and a real HAProxy. Services and pods are added and
+// removed under load, and no request may fail.
 //
 // It needs KUBERNETES, the binary that testdata/kubernetes/build.sh prints, and
 // PODGATE, the built podgate; "make conformance" sets both.
@@ -30,13 +30,13 @@ func TestConformance(t *testing.T) {
 	}
 	s := newStory(t, kubernetes, podgate)
 	s.step(t, "the RBAC manifest allows what podgate reads and nothing else", s.accessSuffices)
-	s.step(t, "podgate starts and every Service is reached", s.begin)
+	s.step(t, "podgate starts and every pod answers", s.begin)
 	s.step(t, "every pod is replaced, in all Services at once, without a reload", s.replacePods)
 	s.step(t, "Services are scaled to zero and back", s.scaleToZero)
 	s.step(t, "Services are added and removed while pods are replaced", s.addWhileRolling)
-	s.step(t, "the API server crashes and comes back", s.loseServer)
+	s.step(t, "the API server crashes and is started again", s.loseServer)
 	s.step(t, "podgate restarts while the API server is down", s.startBeforeServer)
-	s.step(t, "the load reaches its numbers", s.reachNumbers)
+	s.step(t, "the load reaches its minimum", s.reachNumbers)
 	if report := s.load.Stop(); report.Err() != nil {
 		t.Error(report.Err())
 	}
@@ -57,8 +57,7 @@ type story struct {
 	services []*service // that exist from start to end
 }
 
-// newStory starts the cluster, HAProxy, and clients that have nothing to ask for
-// yet.
+// newStory starts the cluster, HAProxy, and clients without targets.
 func newStory(t *testing.T, kubernetes, podgate string) *story {
 	s := &story{binary: podgate, cluster: realapi.Start(t, kubernetes, realapi.Config{})}
 	s.cluster.Admin.Apply(t, filepath.Join("..", "..", "packaging", "rbac.yaml"))
@@ -116,7 +115,7 @@ func (s *story) openEdge(t *testing.T) {
 	}
 }
 
-// startPodgate starts podgate, which is connected to nothing yet.
+// startPodgate starts podgate, and does not wait until it is connected.
 func (s *story) startPodgate(t *testing.T) {
 	t.Helper()
 	var err error
@@ -125,8 +124,8 @@ func (s *story) startPodgate(t *testing.T) {
 	}
 }
 
-// step runs one part of the story, which builds on the parts before it, and fails
-// it by the requests that failed meanwhile.
+// step runs one part of the story, which continues from the part before it. Requests that
+// fail meanwhile are errors of the part.
 func (s *story) step(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Logf("--- %s", name)

@@ -15,8 +15,7 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// mainEnv makes the test binary podgate itself, so that a test has a process
-// to kill.
+// mainEnv makes the test binary run podgate, so that a test has a process to kill.
 const mainEnv = "PODGATE_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -31,13 +30,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// box is an edge box with one Service, cart, whose podgate is a process of its own.
+// box is an edge with one Service, cart, and podgate in a process of its own.
 type box struct {
 	*edgetest.Edge
 	podgate *edgetest.Process // nil before start
 }
 
-// newBox starts everything but podgate, until the end of the test.
+// newBox starts everything except podgate until the end of the test.
 func newBox(t *testing.T) *box {
 	t.Helper()
 	haproxytest.Need(t)
@@ -89,7 +88,7 @@ func (b *box) service(t *testing.T, name string) {
 	}
 }
 
-// newPod makes a pod of that number the only one of Service cart.
+// newPod starts the pod cart-NUMBER and makes it the only pod of Service cart.
 func (b *box) newPod(t *testing.T, number int) {
 	t.Helper()
 	p, err := edgetest.StartPod(edgetest.PodOptions{Name: fmt.Sprintf("cart-%d", number)})
@@ -102,7 +101,7 @@ func (b *box) newPod(t *testing.T, number int) {
 	}
 }
 
-// awaitPod waits until the pod of that number answers.
+// awaitPod waits until the pod cart-NUMBER answers.
 func (b *box) awaitPod(t *testing.T, number int) {
 	t.Helper()
 	if err := b.AwaitAnswer(t.Context(), "any", "/cart/", fmt.Sprintf("200 cart-%d /", number)); err != nil {
@@ -110,8 +109,8 @@ func (b *box) awaitPod(t *testing.T, number int) {
 	}
 }
 
-// awaitNoDifference waits until "podgate diff" finds that HAProxy and its files
-// are as the cluster wants, except for servers that still have idle connections.
+// awaitNoDifference waits until "podgate diff" prints no difference, except servers that
+// are not deleted yet because they still have idle connections.
 func (b *box) awaitNoDifference(t *testing.T) {
 	t.Helper()
 	err := edgetest.Await(t.Context(), "podgate diff", func() error {
@@ -131,10 +130,10 @@ func (b *box) awaitNoDifference(t *testing.T) {
 	}
 }
 
-// TestPodgateIsKilledAtAnyMoment kills podgate without a warning while endpoints
-// change and Services are added, so in the middle of runtime commands, files and
-// reloads. The next podgate continues from there.
-func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
+// TestKilledPodgateIsResumed kills podgate while endpoints change and Services are added:
+// during runtime commands, file writes and reloads. The next podgate continues from
+// there.
+func TestKilledPodgateIsResumed(t *testing.T) {
 	b := newBox(t)
 	b.newPod(t, 0)
 	if err := os.WriteFile(filepath.Join(b.HAProxy.Folder, ".podgate.cfg.123"), []byte("glo"), 0o600); err != nil {
@@ -156,7 +155,7 @@ func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
 		if n%5 == 0 {
 			b.Cluster.RemoveService(fmt.Sprintf("new-%d", n-1))
 		}
-		edgetest.Pause(t.Context(), time.Duration(n)*13*time.Millisecond) // from before it has looked to after the reload
+		edgetest.Pause(t.Context(), time.Duration(n)*13*time.Millisecond) // from before its first look at HAProxy to after the reload
 		b.podgate.Kill()
 		b.start(t)
 		b.awaitPod(t, n)
@@ -173,8 +172,8 @@ func TestPodgateIsKilledAtAnyMoment(t *testing.T) {
 	if err := report.Err(); err != nil {
 		t.Error(err)
 	}
-	halves, err := filepath.Glob(filepath.Join(b.HAProxy.Folder, ".*"))
-	if err != nil || len(halves) > 0 {
-		t.Errorf("half written files are left: %q, %v", halves, err)
+	left, err := filepath.Glob(filepath.Join(b.HAProxy.Folder, ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("unfinished files are left: %q, %v", left, err)
 	}
 }

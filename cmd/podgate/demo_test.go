@@ -27,11 +27,11 @@ func TestDemo(t *testing.T) {
 	t.Log(out)
 	for _, name := range []string{"requests", "endpoint changes", "Services added", "runtime applies", "reloads"} {
 		if n := summaryLine(t, out, name); n == 0 {
-			t.Errorf("summary says 0 %s", name)
+			t.Errorf("the summary has 0 %s", name)
 		}
 	}
 	if n := summaryLine(t, out, "failed"); n != 0 {
-		t.Errorf("summary says %d failed", n)
+		t.Errorf("the summary has %d failed", n)
 	}
 	for _, want := range []string{
 		"curl http://127.0.0.1:",
@@ -59,7 +59,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// summaryLine returns the number that the summary gives of something.
+// summaryLine returns the number on a line of the summary.
 func summaryLine(t *testing.T, out, name string) int {
 	t.Helper()
 	m := regexp.MustCompile(`(?m)^  ` + name + ` +(\d+)`).FindStringSubmatch(out)
@@ -83,11 +83,11 @@ func TestDemoEndsWithItsContext(t *testing.T) {
 		t.Errorf("demo: %v", err)
 	}
 	if n := summaryLine(t, stdout.all.String(), "requests"); n == 0 {
-		t.Error("summary says 0 requests")
+		t.Error("the summary has 0 requests")
 	}
 }
 
-// cancelAt ends a context when a text was written.
+// cancelAt cancels a context when a text has been written.
 type cancelAt struct {
 	text   *regexp.Regexp
 	cancel func()
@@ -101,7 +101,7 @@ func (c *cancelAt) Write(p []byte) (int, error) {
 	return c.all.Write(p)
 }
 
-func TestDemoSaysWhatIsMissing(t *testing.T) {
+func TestDemoWithoutHAProxy(t *testing.T) {
 	t.Setenv("HAPROXY", "/nonexistent/haproxy")
 	var stdout, stderr strings.Builder
 	err := run(t.Context(), []string{"demo", "--for", "1s"}, &stdout, &stderr)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestDrainAndUndrainWithoutAHAProxy(t *testing.T) {
+func TestDrainAndUndrainWithoutHAProxy(t *testing.T) {
 	folder := t.TempDir()
 	file := write(t, "podgate.toml", fmt.Sprintf("[kubernetes]\nserver = \"https://192.0.2.10:6443\"\n[haproxy]\nfolder = %q\nadmin_socket = \"/nonexistent/admin.sock\"\nmaster_socket = \"/nonexistent/master.sock\"\nerror_files = \"\"\n[cloud]\ndrain_wait = \"0s\"\n", folder))
 	for _, row := range []struct {

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestTheExamplesValidate runs the line by which each configuration management
-// tries a podgate.toml before it puts it in place.
-func TestTheExamplesValidate(t *testing.T) {
+// TestExamplesValidate runs the command with which each example for configuration
+// management validates a podgate.toml before it installs it.
+func TestExamplesValidate(t *testing.T) {
 	for _, row := range []struct{ file, pattern, placeholder string }{
 		{"puppet/podgate.pp", `validate_cmd => '/usr/sbin/podgate (.*)'`, "%"},
 		{"ansible/podgate.yml", `validate: /usr/sbin/podgate (.*)`, "%s"},
@@ -30,11 +30,11 @@ func TestTheExamplesValidate(t *testing.T) {
 				return stderr, code
 			}
 			if stderr, code := validate(write(t, "podgate.toml20261122-77-1x", smallest)); code != 0 || stderr != "" {
-				t.Errorf("a good file: code %d, %s", code, stderr)
+				t.Errorf("a valid file: code %d, %s", code, stderr)
 			}
 			bad := write(t, "source", strings.Replace(smallest, "server", "sever", 1))
 			if stderr, code := validate(bad); code != 1 || !strings.HasPrefix(stderr, bad+":") {
-				t.Errorf("a bad file: code %d, %s", code, stderr)
+				t.Errorf("an invalid file: code %d, %s", code, stderr)
 			}
 		})
 	}

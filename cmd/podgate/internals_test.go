@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestInternalsNamesEveryPackage: the table of packages in internals.md has a
-// row for each package of the tree, and no row for any other.
+// TestInternalsNamesEveryPackage checks that the table in internals.md has a row for each
+// package of the tree, and no other row.
 func TestInternalsNamesEveryPackage(t *testing.T) {
 	documented := map[string]bool{}
 	for line := range strings.Lines(page(t, "packaging/doc/internals.md")) {
@@ -32,8 +32,8 @@ func TestInternalsNamesEveryPackage(t *testing.T) {
 	}
 }
 
-// TestInternalsNamesFilesThatExist: a file is named by its path, by a pattern,
-// or, after another file of its folder, by its name.
+// TestInternalsNamesFilesThatExist checks the files that internals.md names by a path, by
+// a pattern or, after another file of the same folder, by the name alone.
 func TestInternalsNamesFilesThatExist(t *testing.T) {
 	names := map[string]bool{}
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
@@ -47,7 +47,7 @@ func TestInternalsNamesFilesThatExist(t *testing.T) {
 	}
 	found := regexp.MustCompile("`([A-Za-z0-9_*.-]+/)*([A-Za-z0-9_*-]+\\.(go|txtar|service|conf|sh))`").FindAllStringSubmatch(page(t, "packaging/doc/internals.md"), -1)
 	if len(found) < 20 {
-		t.Errorf("only %d files are named", len(found))
+		t.Errorf("internals.md names only %d files", len(found))
 	}
 	for _, m := range found {
 		path, name := strings.Trim(m[0], "`"), m[2]

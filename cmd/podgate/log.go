@@ -41,7 +41,7 @@ func newHandler(w io.Writer, format config.LogFormat, options *slog.HandlerOptio
 }
 
 // isJournal reports whether w is the stream to journald that systemd opened
-// (systemd.exec(5) "$JOURNAL_STREAM"). The variable alone does not say so: a child
+// (systemd.exec(5) "$JOURNAL_STREAM"). The variable alone does not suffice: a child
 // process may inherit it and write elsewhere.
 func isJournal(w io.Writer) bool {
 	file, ok := w.(*os.File)

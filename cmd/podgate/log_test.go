@@ -17,7 +17,7 @@ import (
 	"podgate/daemon/config"
 )
 
-func TestJournaldLearnsTheLevel(t *testing.T) {
+func TestJournaldGetsTheLevel(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestJournaldLearnsTheLevel(t *testing.T) {
 	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", stat.Dev, stat.Ino))
 	write(config.LogText)
 	write(config.LogJSON)
-	t.Setenv("JOURNAL_STREAM", "1:1") // somebody else's
+	t.Setenv("JOURNAL_STREAM", "1:1") // another stream
 	newLogger(w, config.LogText, slog.LevelInfo).Info("five")
 	w.Close()
 	text, err := io.ReadAll(r)
@@ -59,11 +59,11 @@ func TestJournaldLearnsTheLevel(t *testing.T) {
 		}
 	}
 	if last := got[len(want)]; !strings.HasPrefix(last, "time=") || !strings.HasSuffix(last, "level=INFO msg=five") {
-		t.Errorf("elsewhere: %s", last)
+		t.Errorf("to another stream: %s", last)
 	}
 }
 
-func TestATerminalShowsProgressBelowTheLog(t *testing.T) {
+func TestTerminalShowsProgressBelowTheLog(t *testing.T) {
 	var out strings.Builder
 	term := &terminal{out: &out, width: func() int { return 20 }}
 	write := func(text string) {
@@ -89,6 +89,6 @@ func TestATerminalShowsProgressBelowTheLog(t *testing.T) {
 	defer cancel()
 	term.follow(ctx, s)
 	if ctx.Err() != nil {
-		t.Error("it goes on although HAProxy is in sync")
+		t.Error("follow continues although HAProxy is in sync")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestPreflightTellsByItsExitCode(t *testing.T) {
+func TestPreflightExitCodes(t *testing.T) {
 	file := write(t, "podgate.toml", strings.Replace(smallest, "https://192.0.2.10:6443", "http://127.0.0.1:1", 1))
 	stdout, stderr, code := podgate(t, "preflight", "-o", "json", "--config", file)
 	var report struct {

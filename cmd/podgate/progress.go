@@ -50,7 +50,7 @@ func (t *terminal) show(line string) {
 		return
 	}
 	t.line = line
-	_, _ = io.WriteString(t.out, eraseLine+line) // the reader may have gone
+	_, _ = io.WriteString(t.out, eraseLine+line) // fails if the terminal is closed
 }
 
 // follow shows the progress until HAProxy is in sync, or ctx ends.

@@ -10,9 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestReferenceTellsEveryCommand holds the page against the tree that --help
-// is made of.
-func TestReferenceTellsEveryCommand(t *testing.T) {
+// TestReferenceHasEveryCommand compares the page with the commands and flags of --help.
+func TestReferenceHasEveryCommand(t *testing.T) {
 	page, stderr, code := podgate(t, "reference")
 	if code != 0 || stderr != "" {
 		t.Fatalf("code %d, %s", code, stderr)
@@ -28,7 +27,7 @@ func TestReferenceTellsEveryCommand(t *testing.T) {
 		}
 		section, _, _ = strings.Cut(section, "\n## ")
 		if first, _, _ := strings.Cut(cmd.Long, "\n"); !strings.Contains(section, literal(first)) {
-			t.Errorf("%s: what it does is missing", cmd.CommandPath())
+			t.Errorf("%s: its description is missing", cmd.CommandPath())
 		}
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 			if !f.Hidden && !strings.Contains(section, "**--"+f.Name+"**") {

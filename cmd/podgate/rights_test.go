@@ -20,11 +20,11 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// trespassEnv makes the test binary somebody who tries what the paths behind it
-// allow, and says what they do.
+// trespassEnv makes the test binary call trespass with the paths in the variable.
 const trespassEnv = "PODGATE_TEST_TRESPASS"
 
-// trespass tries to read, write, replace and connect to each path.
+// trespass tries to read, write, replace and connect to each path, and prints what was
+// possible.
 func trespass(paths []string) {
 	for _, path := range paths {
 		if _, err := os.ReadFile(path); err == nil {
@@ -53,14 +53,14 @@ func trespass(paths []string) {
 	}
 }
 
-// TestNobodyElseGetsAtWhatIsPodgates lets another user try the folder, every
-// file that podgate writes there, the sockets and the token.
-func TestNobodyElseGetsAtWhatIsPodgates(t *testing.T) {
+// TestOtherUsersHaveNoAccess runs trespass as another user, on the folder, every file
+// that podgate writes there, the sockets and the token.
+func TestOtherUsersHaveNoAccess(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can become another user")
 	}
-	b, token := guarded(t)
-	for _, mode := range []fs.FileMode{0o750, 0o755} { // as the package makes it, and carelessly
+	b, token := boxWithToken(t)
+	for _, mode := range []fs.FileMode{0o750, 0o755} { // the mode of the package, and one that is too wide
 		if err := os.Chmod(b.HAProxy.Folder, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -69,27 +69,27 @@ func TestNobodyElseGetsAtWhatIsPodgates(t *testing.T) {
 		if err != nil || len(files) < 5 {
 			t.Fatalf("files: %q, %v", files, err)
 		}
-		said := tryAs(t, 65534, append(paths, files...))
+		allowed := tryAs(t, 65534, append(paths, files...))
 		if mode == 0o755 {
-			said = slices.DeleteFunc(said, func(line string) bool { return line == "lists "+b.HAProxy.Folder })
+			allowed = slices.DeleteFunc(allowed, func(line string) bool { return line == "lists "+b.HAProxy.Folder })
 		}
-		if len(said) > 0 {
-			t.Errorf("with a folder of mode %o, another user\n%s", mode, strings.Join(said, "\n"))
+		if len(allowed) > 0 {
+			t.Errorf("with a folder of mode %o, another user\n%s", mode, strings.Join(allowed, "\n"))
 		}
 	}
-	if said := tryAs(t, 0, []string{token}); len(said) == 0 {
-		t.Error("whoever may read the token cannot: the trial tries nothing")
+	if allowed := tryAs(t, 0, []string{token}); len(allowed) == 0 {
+		t.Error("root cannot read the token: trespass does nothing")
 	}
 }
 
-// tryAs has a user try paths, and returns what is allowed.
+// tryAs runs trespass on paths as a user, and returns the lines that it prints.
 func tryAs(t *testing.T, uid uint32, paths []string) []string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The test's own folders are closed to others: that must not be the reason.
+	// The folders above the paths are opened to other users, so that they are not the reason.
 	dir, err := os.MkdirTemp("", "trespass")
 	if err != nil {
 		t.Fatal(err)
@@ -121,14 +121,14 @@ func tryAs(t *testing.T, uid uint32, paths []string) []string {
 
 const secretToken = "hunter2-abcdefghijklmnop"
 
-// guarded is a box whose API server wants a token, with a podgate that runs and
-// has served.
-func guarded(t *testing.T) (b *box, token string) {
+// boxWithToken returns a box whose API server requires a token, and whose podgate runs
+// and serves.
+func boxWithToken(t *testing.T) (b *box, token string) {
 	t.Helper()
 	b = newBox(t)
 	b.Cluster.Misbehave(kubeapitest.RequireToken(secretToken))
 	token = write(t, "token", secretToken+"\n")
-	// A token over http must be given by a kubeconfig, which podgate warns of.
+	// podgate sends a token over http only with a kubeconfig, and warns about it.
 	kubeconfig := write(t, "kubeconfig", fmt.Sprintf(`apiVersion: v1
 kind: Config
 current-context: x
@@ -149,11 +149,11 @@ users: [{name: x, user: {tokenFile: %q}}]
 	return b, token
 }
 
-// TestNoSecretIsTold looks for the token, the key of the cookies and what the
-// workers of HAProxy show each other in everything that podgate says.
-func TestNoSecretIsTold(t *testing.T) {
-	b, token := guarded(t)
-	if err := os.WriteFile(token, []byte("hunter2-wrong\n"), 0o600); err != nil { // and so 401
+// TestOutputHasNoSecrets looks for the token, the cookie key and the relay secret of the
+// HAProxy workers in the output and log of podgate.
+func TestOutputHasNoSecrets(t *testing.T) {
+	b, token := boxWithToken(t)
+	if err := os.WriteFile(token, []byte("hunter2-wrong\n"), 0o600); err != nil { // causes a 401
 		t.Fatal(err)
 	}
 	relay, err := os.ReadFile(filepath.Join(b.HAProxy.Folder, "podgate.secret"))
@@ -161,18 +161,18 @@ func TestNoSecretIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Cluster.EndWatches()
-	var said strings.Builder
+	var output strings.Builder
 	for _, args := range [][]string{{"check"}, {"diff"}, {"diff", "-o", "json"}, {"confirm"}} {
 		stdout, stderr, _ := podgate(t, append(args, "--config", b.TOML)...)
-		said.WriteString(stdout + stderr)
+		output.WriteString(stdout + stderr)
 	}
-	if !strings.Contains(said.String(), "401") {
-		t.Errorf("the wrong token was not refused: %s", said.String())
+	if !strings.Contains(output.String(), "401") {
+		t.Errorf("the wrong token was not rejected: %s", output.String())
 	}
 	if err := os.WriteFile(token, []byte(secretToken+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// All of the file differs, and nobody writes it again meanwhile.
+	// podgate is stopped, so that it does not write the file again and diff prints all of it.
 	if err := syscall.Kill(b.podgate.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -181,29 +181,29 @@ func TestNoSecretIsTold(t *testing.T) {
 	}
 	stdout, stderr, _ := podgate(t, "diff", "--config", b.TOML)
 	if !strings.Contains(stdout, "backend shop_cart_80") {
-		t.Errorf("diff says %q, %q", stdout, stderr)
+		t.Errorf("diff printed %q, %q", stdout, stderr)
 	}
-	said.WriteString(stdout + stderr)
+	output.WriteString(stdout + stderr)
 	log, err := os.ReadFile(b.podgate.LogFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	said.Write(log)
+	output.Write(log)
 	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", b.podgate.Process.Pid))
-	said.Write(cmdline)
+	output.Write(cmdline)
 	for _, secret := range []string{"hunter2", strings.TrimSpace(string(relay))} {
-		for line := range strings.Lines(said.String()) {
+		for line := range strings.Lines(output.String()) {
 			if strings.Contains(line, secret) {
-				t.Errorf("a secret is told: %s", line)
+				t.Errorf("a secret is printed: %s", line)
 			}
 		}
 	}
 }
 
-// TestPodgateListensOnLoopbackAlone looks at what podgate itself, not HAProxy,
-// listens on where podgate.toml says nothing of it.
+// TestPodgateListensOnLoopbackAlone checks the addresses on which podgate itself, not
+// HAProxy, listens by default.
 func TestPodgateListensOnLoopbackAlone(t *testing.T) {
-	b, _ := guarded(t)
+	b, _ := boxWithToken(t)
 	sockets := map[string]bool{}
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", b.podgate.Process.Pid))
 	if err != nil || len(links) == 0 {

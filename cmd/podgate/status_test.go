@@ -17,11 +17,11 @@ import (
 func TestStatusAndExplainWithoutPodgate(t *testing.T) {
 	toml := write(t, "podgate.toml", smallest+"[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
 	broken := write(t, "podgate.toml", "nonsense")
-	refused := write(t, "podgate.toml", "[kubernetes]\nservr = \"x\"\n[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
+	unusable := write(t, "podgate.toml", "[kubernetes]\nservr = \"x\"\n[admin]\nsocket = \"/nonexistent/podgate.sock\"\n")
 	want := "ask podgate: dial unix /nonexistent/podgate.sock: connect: no such file or directory (is podgate running? systemctl status podgate)\n"
 	for _, args := range [][]string{
 		{"status", "--config", toml}, {"status", "--history", "--config", toml}, {"explain", "cart", "--config", toml},
-		{"status", "--config", refused}, {"explain", "cart", "--config", refused},
+		{"status", "--config", unusable}, {"explain", "cart", "--config", unusable},
 		{"status", "--config", broken, "--socket", "/nonexistent/podgate.sock"},
 	} {
 		if stdout, stderr, code := podgate(t, args...); code != exitUnknown || stderr != want || stdout != "" {
@@ -29,16 +29,15 @@ func TestStatusAndExplainWithoutPodgate(t *testing.T) {
 		}
 	}
 	if _, stderr, code := podgate(t, "status", "--config", broken); code != exitUnknown || !strings.Contains(stderr, "podgate.sock") {
-		t.Errorf("a broken podgate.toml keeps us from asking: code %d, %q", code, stderr)
+		t.Errorf("with a broken podgate.toml: code %d, %q", code, stderr)
 	}
 	if _, stderr, code := podgate(t, "status", "-o", "yaml"); code != exitUnknown || stderr != "output \"yaml\" is not one of text, json\n" {
 		t.Errorf("code %d, stderr %q", code, stderr)
 	}
 }
 
-// TestStatusReportsWhatRuns asks a podgate that runs between an API server and a
-// HAProxy.
-func TestStatusReportsWhatRuns(t *testing.T) {
+// TestStatusAndExplainOfRunningPodgate runs podgate with an API server and HAProxy.
+func TestStatusAndExplainOfRunningPodgate(t *testing.T) {
 	b := newBox(t)
 	b.service(t, "pay")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -59,7 +58,7 @@ func TestStatusReportsWhatRuns(t *testing.T) {
 			return fmt.Errorf("code %d, %s%s", code, stdout, stderr)
 		}
 		if strings.Contains(stdout, "\x1b") {
-			t.Errorf("there are colours in the output, which is not a terminal: %q", stdout)
+			t.Errorf("the output has colours although it is not a terminal: %q", stdout)
 		}
 		return nil
 	})

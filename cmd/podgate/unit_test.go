@@ -11,8 +11,9 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 )
 
-// TestTheUnitRunsPodgate holds the unit against the words that podgate knows.
-func TestTheUnitRunsPodgate(t *testing.T) {
+// TestUnitUsesCommandsOfPodgate compares the unit with podgate's commands, exit codes and
+// default paths.
+func TestUnitUsesCommandsOfPodgate(t *testing.T) {
 	file, err := os.Open("../../systemd/podgate.service")
 	if err != nil {
 		t.Fatal(err)
