@@ -18,33 +18,33 @@ import (
 // Certificate is a certificate with its chain and key, and the names that the
 // TLS frontends serve it for.
 type Certificate struct {
-	Name   string // of its file in our folder, "shop.example.com-1f2e3d4c.pem"
-	Source string // where it is from, for people: a file, or "Secret shop/tls"
-	// Names are those that it was issued for, and Serves those that clients get
-	// it for, by SNI; both lower case and sorted, "*.example.com" for one label.
-	// A Certificate that serves none is the default one, or it is not used.
+	Name   string // of its file in podgate's folder, "shop.example.com-1f2e3d4c.pem"
+	Source string // its origin, for messages: a file, or "Secret shop/tls"
+	// Names are the host names that it was issued for. Serves are those for which
+	// HAProxy serves it, by SNI. Both are lower case and sorted; "*.example.com" covers
+	// one label. A Certificate with an empty Serves is the default one, or unused.
 	Names, Serves []string
 	Algorithm     string    // of its key, "RSA", "ECDSA" or "Ed25519"; a name may have a certificate of each
 	NotBefore     time.Time // its validity
 	NotAfter      time.Time
-	// Fingerprint is the SHA-1 of the certificate in capital hexadecimal, which
-	// is what HAProxy shows of it ("show ssl cert").
+	// Fingerprint is the SHA-1 of the certificate in capital hexadecimal, as in "show
+	// ssl cert".
 	Fingerprint string
-	Digest      string // of PEM; "" of one that was observed and differs from what is on disk
-	PEM         PEM    // nil of one that was observed
+	Digest      string // of PEM; "" for an observed certificate that differs from the file
+	PEM         PEM    // nil for an observed certificate
 }
 
-// PEM is a certificate, its chain and its key. It shows itself to nobody but
-// who asks for its bytes.
+// PEM is a certificate, its chain and its key. No format, log or JSON prints its
+// bytes.
 type PEM []byte
 
-// Format prints what it is and not what it holds, whatever the verb.
+// Format prints "(key)" for every verb.
 func (PEM) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(key)") }
 
-// MarshalText writes what it is and not what it holds: JSON and logs get that.
+// MarshalText returns "(key)", which JSON and logs then contain.
 func (PEM) MarshalText() ([]byte, error) { return []byte("(key)"), nil }
 
-// Leaf is the first certificate, which is the one that is served.
+// Leaf is the first certificate, which HAProxy serves.
 func (p PEM) Leaf() (*x509.Certificate, error) {
 	for block, rest := pem.Decode(p); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "CERTIFICATE" {
@@ -54,7 +54,7 @@ func (p PEM) Leaf() (*x509.Certificate, error) {
 	return nil, errors.New("no certificate in PEM")
 }
 
-// Fingerprint is that of the Certificate; "" if there is none.
+// Fingerprint is Certificate.Fingerprint; "" if p holds no certificate.
 func (p PEM) Fingerprint() string {
 	leaf, err := p.Leaf()
 	if err != nil {
@@ -63,7 +63,7 @@ func (p PEM) Fingerprint() string {
 	return fmt.Sprintf("%X", sha1.Sum(leaf.Raw))
 }
 
-// Digest is the hash by which contents are compared.
+// Digest is a hash that identifies the content.
 func (p PEM) Digest() string { return fmt.Sprintf("%x", sha256.Sum256(p)) }
 
 // String is "shop.example.com-1f2e3d4c.pem a.example.com *.b.example.com".
@@ -71,21 +71,21 @@ func (c Certificate) String() string {
 	return strings.Join(append([]string{c.Name}, c.Serves...), " ")
 }
 
-// Termination says how a frontend ends TLS. The zero Termination ends none.
+// Termination is how a frontend ends TLS. The zero value does not end TLS.
 type Termination struct {
 	MinVersion   string // configuration.txt "ssl-min-ver"
 	Ciphers      string // of TLS 1.2, "ciphers"
 	CipherSuites string // of TLS 1.3, "ciphersuites"
-	ALPN         string // "h2,http/1.1"; "" for none
-	// Default is the Name of the Certificate for clients that name no host, or
-	// one that no Certificate is for; "" rejects them ("strict-sni").
+	ALPN         string // "h2,http/1.1"; "" disables ALPN
+	// Default is the Name of the Certificate for clients that send no host name, or
+	// one that no Certificate serves; "" rejects these clients ("strict-sni").
 	Default      string
-	ClientCA     string // file with the authorities of client certificates, absolute; "" asks for none
-	ClientVerify Verify // of no meaning without ClientCA
+	ClientCA     string // absolute path of the authorities of client certificates; "" requests no certificate
+	ClientVerify Verify // ignored without ClientCA
 }
 
-// Verify says what becomes of a client without a certificate. One that ClientCA
-// did not issue is rejected in any case.
+// Verify is whether a client must have a certificate. A certificate that no
+// authority of ClientCA issued is always rejected.
 type Verify string
 
 // The ways to verify clients (configuration.txt "verify").
@@ -94,12 +94,12 @@ const (
 	VerifyRequired Verify = "required"
 )
 
-// EndsTLS reports whether any frontend ends TLS, and so has use for Certificates.
+// EndsTLS reports whether any frontend ends TLS, and so uses Certificates.
 func (s State) EndsTLS() bool {
 	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.TLS != Termination{} })
 }
 
-// DefaultCertificate is the Name of the default Certificate, "" if there is none.
+// DefaultCertificate is the Name of the default Certificate, "" without one.
 func (s State) DefaultCertificate() string {
 	for _, f := range s.Frontends {
 		if f.TLS.Default != "" {
@@ -109,10 +109,10 @@ func (s State) DefaultCertificate() string {
 	return ""
 }
 
-// ShownFor are those of some Certificates that a client may be shown who asks for
-// a name (SNI): that of the very name, or else that of its wildcard, one for each
-// kind of key, among which the client chooses. There is none for a name that no
-// Certificate serves.
+// ShownFor returns the Certificates that HAProxy may present to a client that sends
+// the host name (SNI): those that serve the exact name, or else its wildcard. They
+// are one for each type of key, among which the client's TLS version and ciphers
+// decide. The result is nil if no Certificate serves the name.
 func ShownFor(name string, all []Certificate) []Certificate {
 	for _, pattern := range HostPattern(name).Lookups() {
 		var found []Certificate
@@ -133,10 +133,10 @@ type CertificateOp string
 
 // The operations on certificates.
 const (
-	AddCertificate    CertificateOp = "add"    // one that HAProxy does not have
-	RenewCertificate  CertificateOp = "renew"  // another content under the same Name
-	ServeCertificate  CertificateOp = "serve"  // the same content for other names
-	DeleteCertificate CertificateOp = "delete" // it serves no longer
+	AddCertificate    CertificateOp = "add"    // a certificate that HAProxy does not have
+	RenewCertificate  CertificateOp = "renew"  // new content under the same Name
+	ServeCertificate  CertificateOp = "serve"  // the same content for other host names
+	DeleteCertificate CertificateOp = "delete" // a certificate that is no longer wanted
 )
 
 // CertificateChange is one operation on one Certificate.
@@ -150,8 +150,8 @@ func (c CertificateChange) String() string {
 	return fmt.Sprintf("%s certificate %s", c.Op, c.Certificate)
 }
 
-// diffCertificates merges the two lists, both sorted by Name. What serves new
-// names comes before what stops serving them.
+// diffCertificates merges the two lists, both sorted by Name. Additions and
+// renewals come before deletions, so that every host name is served throughout.
 func (p *Plan) diffCertificates(have, want []Certificate) {
 	byName := func(a, b *Certificate) int { return cmp.Compare(a.Name, b.Name) }
 	for h, w := range mergeSlices(have, want, byName) {
@@ -171,8 +171,8 @@ func (p *Plan) diffCertificates(have, want []Certificate) {
 	}
 }
 
-// WithoutDefaultCertificate returns the State with no Termination that has a
-// default one.
+// WithoutDefaultCertificate returns the State without a default certificate in
+// any Termination.
 func (s State) WithoutDefaultCertificate() State {
 	s.Frontends = slices.Clone(s.Frontends)
 	for i := range s.Frontends {

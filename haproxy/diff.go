@@ -10,47 +10,47 @@ import (
 
 // Running is what a HAProxy process serves.
 type Running struct {
-	// Loaded is the State whose configuration the process loaded: its
-	// Settings, Frontends and Backends. Its Servers and Routes may have changed
-	// since and are not looked at.
+	// Loaded is the State whose configuration the process loaded: its Settings,
+	// Frontends and Backends. Diff ignores its Servers and Routes, which may have
+	// changed since.
 	Loaded State
-	// Servers are those observed, by backend, each list sorted by Addr.
+	// Servers are the observed servers, by backend, each list sorted by Addr.
 	Servers map[string][]Server
-	// Maps are those observed, in the order of MapNames.
+	// Maps are the observed maps, in the order of MapNames.
 	Maps []Map
-	// Certificates are those observed, by Name. One that is not in our folder
-	// has the whole path for a Name.
+	// Certificates are the observed certificates, by Name. The Name of a certificate
+	// outside podgate's folder is its whole path.
 	Certificates []Certificate
 	// Unmanaged are the names of servers in podgate's backends that podgate did not
 	// add, by backend: a name that is not an address.
 	Unmanaged map[string][]string
 
-	// AddsBackends says that the process adds and deletes backends at run time. The
-	// fields below have a meaning only then.
+	// AddsBackends means that the process adds and deletes backends at run time. The
+	// fields below are used only then.
 	AddsBackends bool
-	// Unpublished are backends of Loaded that HAProxy leads no request to.
+	// Unpublished are the backends of Loaded to which HAProxy sends no request.
 	Unpublished map[string]bool
 	// Rejected are the backends that HAProxy did not add or delete at run time, with its
 	// reply. Only a reload adds or deletes them.
 	Rejected map[string]string
 }
 
-// Plan leads from what runs to what is wanted. Its parts are carried out in
-// the order of its fields: what is new can serve before anything leads to it,
-// and nothing leads to what leaves. Parts that need a reload first are left
-// out; after the reload the next Diff has them.
+// Plan is the changes from a Running to a State. Its parts are applied in the order
+// of its fields, so that a new server is ready before a route leads to it, and no
+// route leads to a server that is removed. Changes that are possible only after a
+// reload are not in the Plan; the Diff after the reload has them.
 type Plan struct {
-	Reload       Reasons    // why a new configuration must be loaded; nil if none need be
-	NewBackends  []*Backend // their servers are among Add
+	Reload       Reasons    // why a new configuration must be loaded; nil if no reload is needed
+	NewBackends  []*Backend // their servers are in Add
 	Add          []ServerChange
-	Publish      []string            // names of backends that requests may be led to from now on
-	Certificates []CertificateChange // those that come or change
+	Publish      []string            // names of backends to which HAProxy may send requests from now on
+	Certificates []CertificateChange // additions and changes
 	Maps         []Map               // each replaces the whole map of its name
 	Leave        []ServerChange
 	// RemoveUnmanaged are the names of unmanaged servers, "backend/server", sorted.
 	RemoveUnmanaged  []string
-	OldBackends      []*Backend          // without servers
-	DropCertificates []CertificateChange // those that go
+	OldBackends      []*Backend          // to delete; they have no servers
+	DropCertificates []CertificateChange // deletions
 }
 
 // Empty reports whether there is nothing to do.
@@ -61,21 +61,21 @@ func (p Plan) Runtime() bool {
 	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Certificates)+len(p.Maps)+len(p.Leave)+len(p.RemoveUnmanaged)+len(p.OldBackends)+len(p.DropCertificates) > 0
 }
 
-// Op is what happens to a server.
+// Op is an operation on a server.
 type Op string
 
 // The operations on servers.
 const (
-	AddServer    Op = "add"    // a server that HAProxy does not have yet; then it takes its State
-	SetServer    Op = "set"    // it takes its State
-	DeleteServer Op = "delete" // a server in Maint, as soon as its last connection is closed
+	AddServer    Op = "add"    // add the server and set its State
+	SetServer    Op = "set"    // set the State of an existing server
+	DeleteServer Op = "delete" // delete a server in Maint once its last connection is closed
 )
 
 // ServerChange is one operation on one server.
 type ServerChange struct {
 	Op      Op
-	Backend *Backend // as it was loaded; its Servers are not looked at
-	Server  Server   // with the State that it is to have
+	Backend *Backend // as it was loaded; its Servers are ignored
+	Server  Server   // with its new State
 }
 
 // String is "add shop_cart_80/10.1.2.3:8080 ready".
@@ -83,9 +83,9 @@ func (c ServerChange) String() string {
 	return fmt.Sprintf("%s %s/%s %s", c.Op, c.Backend.Name, c.Server.Name(), c.Server.State)
 }
 
-// Diff returns the Plan from have to want. Backends that are no longer wanted
-// are emptied. Where HAProxy does not give them up while it runs, they stay
-// behind in the process until it is next reloaded for another reason.
+// Diff returns the Plan from have to want. A backend that is not wanted loses its
+// servers. If HAProxy cannot delete it at run time, it stays in the process, empty,
+// until the next reload for another reason.
 func Diff(have Running, want State) Plan {
 	p := Plan{Reload: ReloadReasons(have, want)}
 	if have.Loaded.EndsTLS() && want.EndsTLS() {
@@ -97,7 +97,7 @@ func Diff(have Running, want State) Plan {
 	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
 	for b, w := range mergeBackends(have.Loaded.Backends, want.Backends) {
 		if b == nil {
-			continue // the next reload brings it
+			continue // the next reload adds it
 		}
 		var servers []Server
 		if w != nil {
@@ -111,7 +111,7 @@ func Diff(have Running, want State) Plan {
 		if waiting[b.Name] && !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Ready }) {
 			p.Leave = p.Leave[:leaving]
 		}
-		if w == nil && have.gone(b) && !waiting[b.Name] {
+		if w == nil && have.canDelete(b) && !waiting[b.Name] {
 			p.OldBackends = append(p.OldBackends, b)
 		}
 	}
@@ -130,7 +130,7 @@ func (p *Plan) diffServers(b *Backend, have, want []Server) {
 			p.leave(b, *h)
 		case h == nil:
 			p.Add = append(p.Add, ServerChange{AddServer, b, *w})
-		case h.as(*w):
+		case h.servesLike(*w):
 		case w.State == Ready:
 			p.Add = append(p.Add, ServerChange{SetServer, b, *w})
 		default:
@@ -139,9 +139,9 @@ func (p *Plan) diffServers(b *Backend, have, want []Server) {
 	}
 }
 
-// as reports whether a server of one address serves as another one. The weight
-// of one in maint does not count.
-func (s Server) as(o Server) bool {
+// servesLike reports whether a server behaves like another one of the same address.
+// The weight of a server in maint does not matter.
+func (s Server) servesLike(o Server) bool {
 	return s.State == o.State && (s.State == Maint || s.Weight == o.Weight)
 }
 
@@ -153,9 +153,9 @@ func (p *Plan) leave(b *Backend, s Server) {
 	p.Leave = append(p.Leave, ServerChange{DeleteServer, b, gone})
 }
 
-// diffMaps returns the maps that differ, as they may be now. A route to a
-// backend that only the next reload brings keeps its present entry till then:
-// HAProxy would answer 404 instead.
+// diffMaps returns the maps to replace now. A route to a backend that only the next
+// reload adds keeps its present entry until then, because HAProxy cannot serve the
+// new one yet.
 func diffMaps(have Running, want []Map) []Map {
 	var changed []Map
 	for i, m := range want {
@@ -179,8 +179,8 @@ func diffMaps(have Running, want []Map) []Map {
 	return changed
 }
 
-// looksUp reports whether the configuration of s makes use of a map. HAProxy
-// knows no others.
+// looksUp reports whether the configuration of s uses a map. HAProxy does not load
+// the others.
 func (s State) looksUp(name string) bool {
 	if name == TimeoutsMap {
 		return slices.ContainsFunc(s.Classes, func(p Policy) bool { return p.Mode == HTTP }) ||
@@ -193,7 +193,7 @@ func (s State) looksUp(name string) bool {
 		case TLSRoutesMap, FoldedTLSRoutesMap, HSTSMap:
 			return f.routes() && f.TLS != Termination{}
 		case PassthroughMap:
-			return f.Inner.IsValid()
+			return f.TLSLoopback.IsValid()
 		case NodeMap:
 			return f.Mode == HTTP
 		}
@@ -216,8 +216,8 @@ func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	return entries
 }
 
-// waitForReload returns the backends that requests reach only until the next
-// reload leads these elsewhere. Till then somebody must answer them.
+// waitForReload returns the backends from which the next reload moves requests to
+// another backend. They have to answer these requests until then.
 func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[string]bool {
 	waiting := map[string]bool{}
 	current := map[string][]MapEntry{}
@@ -236,15 +236,15 @@ func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[
 		}
 	}
 	for _, f := range have.Loaded.Frontends {
-		if slices.ContainsFunc(frontends, func(w Frontend) bool { return f.goesOn(w) && f.Backend != w.Backend }) {
+		if slices.ContainsFunc(frontends, func(w Frontend) bool { return f.sameListener(w) && f.Backend != w.Backend }) {
 			waiting[f.Backend] = true
 		}
 	}
 	return waiting
 }
 
-// goesOn reports whether what reaches f will be served by w: under another name
-// it still is the same address to a client.
-func (f Frontend) goesOn(w Frontend) bool {
+// sameListener reports whether f and w have a name or a listen address in common.
+// Clients that connect to f then connect to w after the reload.
+func (f Frontend) sameListener(w Frontend) bool {
 	return w.Name == f.Name || slices.ContainsFunc(f.Binds, func(b netip.AddrPort) bool { return slices.Contains(w.Binds, b) })
 }

@@ -15,9 +15,9 @@ import (
 	"podgate/haproxy"
 )
 
-// state is one HTTP frontend and a backend for each line "name addr..." or
-// "name tcp addr...", with a route "/name" to each HTTP one. An address ending
-// in "!" drains.
+// state returns a State with one HTTP frontend and a backend for each line "name
+// addr..." or "name tcp addr...", with a route "/name" to each HTTP backend. A
+// server with "!" after its address is in drain, one with "?" in maint.
 func state(lines ...string) haproxy.State {
 	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:80")}}}}
 	var backends []*haproxy.Backend
@@ -53,8 +53,8 @@ func servers(words ...string) (list []haproxy.Server) {
 	return list
 }
 
-// running is what HAProxy serves after it loaded s. Servers, "backend addr...",
-// replace those that s says.
+// running returns what HAProxy serves after it loaded s. observed, lines of "backend
+// addr...", replaces the servers of s.
 func running(s haproxy.State, observed ...string) haproxy.Running {
 	have := haproxy.Running{Loaded: s, Servers: map[string][]haproxy.Server{}, Maps: s.Maps()}
 	for _, b := range s.Backends.All() {
@@ -67,8 +67,8 @@ func running(s haproxy.State, observed ...string) haproxy.Running {
 	return have
 }
 
-// tell is the Plan, a line per step, in its order.
-func tell(p haproxy.Plan) (lines []string) {
+// steps describes a Plan, one line per step, in their order.
+func steps(p haproxy.Plan) (lines []string) {
 	for _, r := range p.Reload {
 		lines = append(lines, "reload: "+r.String())
 	}
@@ -100,6 +100,20 @@ func tell(p haproxy.Plan) (lines []string) {
 	return lines
 }
 
+// planRow is a row of a test that compares Diff(have, want) with plan.
+type planRow struct {
+	name string
+	have haproxy.Running
+	want haproxy.State
+	plan []string
+}
+
+func (row planRow) run(t *testing.T) {
+	if diff := cmp.Diff(row.plan, steps(haproxy.Diff(row.have, row.want))); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	leastconn := state("a 1")
 	leastconn.Backends.At(0).Policy.Balance = haproxy.LeastConn
@@ -121,58 +135,49 @@ func TestDiff(t *testing.T) {
 	replaced := state("a 3", "b 2")
 	replaced.Routes = emptied.Routes
 
-	intruded := running(state("a 1"))
-	intruded.Unmanaged = map[string][]string{"a": {"web1", "web2"}, "operators": {"web3"}}
+	unmanaged := running(state("a 1"))
+	unmanaged.Unmanaged = map[string][]string{"a": {"web1", "web2"}, "operators": {"web3"}}
 
-	for _, row := range []struct {
-		name string
-		have haproxy.Running
-		want haproxy.State
-		plan []string
-	}{
-		{"equal states need nothing", running(state("a 1 2!", "b")), state("a 1 2!", "b"), nil},
-		{"a new server is added before the old one leaves", running(state("a 1")), state("a 2"), []string{
+	for _, row := range []planRow{
+		{"equal states need no step", running(state("a 1 2!", "b")), state("a 1 2!", "b"), nil},
+		{"a new server is added before the old one is removed", running(state("a 1")), state("a 2"), []string{
 			"add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
-		{"new servers of all backends come before any leaves", running(state("a 1", "b 3")), state("a 2", "b 4"), []string{
+		{"new servers of all backends are added before any is removed", running(state("a 1", "b 3")), state("a 2", "b 4"), []string{
 			"add a/10.0.0.2:80 ready", "add b/10.0.0.4:80 ready",
 			"set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint", "set b/10.0.0.3:80 maint", "delete b/10.0.0.3:80 maint"}},
 		{"a backend may be emptied", running(state("a 1")), state("a"), []string{"set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
-		{"a server that drains makes room last", running(state("a 1")), state("a 1! 2"), []string{"add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 drain"}},
-		{"a draining server comes back first", running(state("a 1! 2")), state("a 1"), []string{
+		{"a server drains after its replacement is added", running(state("a 1")), state("a 1! 2"), []string{"add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 drain"}},
+		{"a draining server is made ready before others are removed", running(state("a 1! 2")), state("a 1"), []string{
 			"set a/10.0.0.1:80 ready", "set a/10.0.0.2:80 maint", "delete a/10.0.0.2:80 maint"}},
-		{"a leaving server that comes back is taken back", running(state("a 2"), "a 1? 2"), state("a 1 2"), []string{"set a/10.0.0.1:80 ready"}},
-		{"a leaving server is deleted in a later pass", running(state("a 2"), "a 1? 2"), state("a 2"), []string{"delete a/10.0.0.1:80 maint"}},
-		{"a server may be added to drain", running(state("a 1")), state("a 1 2!"), []string{"add a/10.0.0.2:80 drain"}},
-		{"a Service that is gone loses its route before its servers", running(state("a 1", "b 2")), state("b 2"), []string{
+		{"a server in maint that is wanted again is made ready", running(state("a 2"), "a 1? 2"), state("a 1 2"), []string{"set a/10.0.0.1:80 ready"}},
+		{"a server in maint is deleted in a later pass", running(state("a 2"), "a 1? 2"), state("a 2"), []string{"delete a/10.0.0.1:80 maint"}},
+		{"a server may be added in drain", running(state("a 1")), state("a 1 2!"), []string{"add a/10.0.0.2:80 drain"}},
+		{"a deleted Service loses its route before its servers", running(state("a 1", "b 2")), state("b 2"), []string{
 			"map routes */b/=b|2", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
-		{"an empty backend that nobody wants stays for the next reload", running(state("a", "b 2"), "b 2"), state("b 2"), []string{"map routes */b/=b|2"}},
+		{"an unwanted empty backend stays until the next reload", running(state("a", "b 2"), "b 2"), state("b 2"), []string{"map routes */b/=b|2"}},
 		{"a relay needs a reload", running(state("a 1")), relaying, []string{"reload: frontend podgate_http changed its relay address"}},
 		{"a new backend needs a reload and its route waits for it", running(state("a 1")), state("a 1", "b 2"), []string{"reload: backend b is new"}},
-		{"a new route leads to an old backend at once", running(state("a 1", "b 2")), rerouted, []string{"map routes */a/=b|2"}},
-		{"a route keeps its backend, and that its servers, until the new one is loaded", running(state("a 1")), moved, []string{"reload: backend b is new"}},
-		{"what changes meanwhile still follows", running(state("a 1")), state("a 2", "b 3"), []string{
+		{"a new route to a loaded backend needs no reload", running(state("a 1", "b 2")), rerouted, []string{"map routes */a/=b|2"}},
+		{"a route keeps its backend, with its servers, until the new backend is loaded", running(state("a 1")), moved, []string{"reload: backend b is new"}},
+		{"other servers change although a reload is due", running(state("a 1")), state("a 2", "b 3"), []string{
 			"reload: backend b is new", "add a/10.0.0.2:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
 		{"another algorithm needs a reload", running(state("a 1")), leastconn, []string{"reload: backend a changed its policy"}},
 		{"other server options need a reload", running(state("a 1")), limited, []string{"reload: backend a changed its server options"}},
-		{"another timeout is a map", running(state("a 1")), slow, []string{"map timeouts a=60000"}},
-		{"a TCP frontend that is gone needs a reload", running(state("a 1", "d tcp 3")), state("a 1"), []string{
+		{"another timeout changes a map", running(state("a 1")), slow, []string{"map timeouts a=60000"}},
+		{"the removal of a TCP frontend needs a reload", running(state("a 1", "d tcp 3")), state("a 1"), []string{
 			"reload: frontend podgate_tcp is removed", "set d/10.0.0.3:80 maint", "delete d/10.0.0.3:80 maint"}},
-		{"a TCP frontend keeps its backend's servers until it leads elsewhere", running(state("a 1", "d tcp 3")), state("a 1", "e tcp 4"), []string{
+		{"a TCP frontend keeps its backend's servers until it leads to another backend", running(state("a 1", "d tcp 3")), state("a 1", "e tcp 4"), []string{
 			"reload: backend e is new", "reload: frontend podgate_tcp changed its backend"}},
-		{"unmanaged servers leave the backends of podgate, and no others", intruded, state("a 1"), []string{"remove unmanaged server a/web1", "remove unmanaged server a/web2"}},
-		{"a TCP port that goes to another Service keeps serving until then", running(state("a 1", "d tcp 3")), renamed, []string{
+		{"unmanaged servers are removed from podgate's backends only", unmanaged, state("a 1"), []string{"remove unmanaged server a/web1", "remove unmanaged server a/web2"}},
+		{"a TCP port that another Service gets serves the old one until the reload", running(state("a 1", "d tcp 3")), renamed, []string{
 			"reload: backend e is new", "reload: frontend podgate_tcp is removed", "reload: frontend podgate_tcp_e is new"}},
-		{"a backend that a route still leads to is not emptied", running(state("a 1")), emptied, []string{"reload: backend b is new"}},
-		{"a backend that a route still leads to may change", running(state("a 1")), replaced, []string{
+		{"a backend that a route still leads to keeps its last server", running(state("a 1")), emptied, []string{"reload: backend b is new"}},
+		{"a backend that a route still leads to may change servers", running(state("a 1")), replaced, []string{
 			"reload: backend b is new", "add a/10.0.0.3:80 ready", "set a/10.0.0.1:80 maint", "delete a/10.0.0.1:80 maint"}},
-		{"a map that nothing loaded looks up waits for the reload", running(haproxy.State{}), state("a 1"), []string{
+		{"a map that the loaded configuration does not use waits for the reload", running(haproxy.State{}), state("a 1"), []string{
 			"reload: backend a is new", "reload: frontend podgate_http is new"}},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			if diff := cmp.Diff(row.plan, tell(haproxy.Diff(row.have, row.want))); diff != "" {
-				t.Errorf("plan (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(row.name, row.run)
 	}
 }
 
@@ -193,7 +198,7 @@ func TestServerNamesAreAddresses(t *testing.T) {
 	}
 	for _, name := range []string{"", "web1", "10.2.9.103", "010.0.0.1:80", "10.0.0.1:080", "[fd00::1]:80", "10.0.0.1:http", "::ffff:1.2.3.4:80:"} {
 		if got, ok := haproxy.ParseServerName(name); ok {
-			t.Errorf("ParseServerName(%q) = %s, want none", name, got)
+			t.Errorf("ParseServerName(%q) = %s, want false", name, got)
 		}
 	}
 }
@@ -236,11 +241,11 @@ func TestSetAside(t *testing.T) {
 		aside        string
 		state        string
 	}{
-		{"a new backend goes with its route", state("a 1", "b 2"), state("a 1"), "b", state("a 1").String()},
-		{"a new TCP backend goes with its frontend", state("a 1", "d tcp 3"), state("a 1"), "d", state("a 1").String()},
-		{"a backend that was loaded stays as it was, with its present servers", slower, state("a 9", "b 2", "d tcp 3"), "a", state("a 1", "b 2", "d tcp 3").String()},
-		{"a TCP frontend that was loaded stays where it was", elsewhere, state("a 1", "d tcp 3"), "d", state("a 1", "d tcp 4").String()},
-		{"a backend that nobody wants is nothing to set aside", state("a 1"), state("a 1", "b 2"), "b", state("a 1").String()},
+		{"a new backend is removed with its route", state("a 1", "b 2"), state("a 1"), "b", state("a 1").String()},
+		{"a new TCP backend is removed with its frontend", state("a 1", "d tcp 3"), state("a 1"), "d", state("a 1").String()},
+		{"a loaded backend keeps its configuration, with its present servers", slower, state("a 9", "b 2", "d tcp 3"), "a", state("a 1", "b 2", "d tcp 3").String()},
+		{"a loaded TCP frontend keeps its address", elsewhere, state("a 1", "d tcp 3"), "d", state("a 1", "d tcp 4").String()},
+		{"a backend that is not wanted is ignored", state("a 1"), state("a 1", "b 2"), "b", state("a 1").String()},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := row.want.SetAside(map[string]bool{row.aside: true}, row.loaded)

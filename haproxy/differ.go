@@ -10,35 +10,33 @@ import (
 	"slices"
 )
 
-// Differ is Diff for one HAProxy, again and again. While nothing but servers
-// changes, it looks only at the backends whose servers do. It goes by pointers:
-// what is in two States, or was observed twice, and is one, is not looked at.
-// Between two calls a Running may change in place where the last Plan had
-// something to do, and nowhere else.
+// Differ computes what Diff computes, for successive states of one HAProxy. While
+// only servers change, it examines only the backends whose servers changed. It
+// compares pointers: it takes parts that two calls share for equal without reading
+// them. So between two calls the caller may change a Running in place only where the
+// last Plan had changes.
 //
-// The zero value has seen nothing. It may not be used concurrently.
+// The zero value is ready to use. It may not be used concurrently.
 type Differ struct {
 	have  Running
 	want  State
-	quiet bool   // the last Plan had nothing but changes of servers
-	open  []pair // the backends of those, in their order
-	// Backends of which servers in maint are yet to be deleted, and nothing else
-	// is to be done: who waits longest stands first.
+	quiet bool   // the last Plan changed only servers
+	open  []pair // the backends whose servers it changed, in order
+	// waiting are the backends with nothing to do except deletes of servers in maint,
+	// which the last Plan omitted; the one that waits longest is first.
 	waiting []pair
-	waits   map[pair]bool
+	waits   map[pair]bool // the set of waiting
 }
 
-// pair is one backend: its index in Loaded and in what is wanted, there -1 where
-// it is not.
+// pair is one backend: its index in Loaded, and in the wanted State or -1.
 type pair struct{ have, want int }
 
-// Diff returns what Diff does.
+// Diff is the function Diff.
 func (d *Differ) Diff(have Running, want State) Plan { return d.DiffSome(have, want, math.MaxInt) }
 
-// DiffSome returns what Diff does, without the deletes of servers that are in
-// maint already, but for those of n backends: another n with each call, or all of
-// them where the Plan has more than changes of servers. They wait for the last
-// connection of the server, and may be many.
+// DiffSome is Diff with fewer deletes. Servers in maint that wait for the end of
+// their last connection may be many, so each call returns the deletes of only n
+// backends, in turn. It returns all of them if the Plan changes more than servers.
 func (d *Differ) DiffSome(have Running, want State, n int) Plan {
 	var p Plan
 	if changed, ok := d.changed(have, want); ok {
@@ -47,7 +45,7 @@ func (d *Differ) DiffSome(have Running, want State, n int) Plan {
 		p = Diff(have, want)
 		d.waiting, d.waits = nil, nil
 		if n == 0 {
-			d.holdAll(&p, have, want)
+			d.postponeAll(&p, have, want)
 		}
 		d.open = p.pairs(have, want)
 	}
@@ -56,11 +54,10 @@ func (d *Differ) DiffSome(have Running, want State, n int) Plan {
 	return p
 }
 
-// Waiting is how many backends have servers in maint that are yet to be deleted,
-// and that the last Plan did nothing about.
+// Waiting is the number of backends whose deletes the last Plan omitted.
 func (d *Differ) Waiting() int { return len(d.waiting) }
 
-// due takes n backends from those that wait.
+// due removes the n backends that wait longest from waiting and returns them.
 func (d *Differ) due(n int) []pair {
 	n = min(n, len(d.waiting))
 	due := d.waiting[:n]
@@ -71,7 +68,7 @@ func (d *Differ) due(n int) []pair {
 	return due
 }
 
-// await has a backend wait behind those that do.
+// await adds a backend to the end of waiting.
 func (d *Differ) await(x pair) {
 	if d.waits == nil {
 		d.waits = map[pair]bool{}
@@ -82,7 +79,7 @@ func (d *Differ) await(x pair) {
 	}
 }
 
-// ReloadReasons returns what ReloadReasons does.
+// ReloadReasons is the function ReloadReasons.
 func (d *Differ) ReloadReasons(have Running, want State) Reasons {
 	if _, ok := d.changed(have, want); ok {
 		return nil
@@ -90,17 +87,17 @@ func (d *Differ) ReloadReasons(have Running, want State) Reasons {
 	return ReloadReasons(have, want)
 }
 
-// union returns all of some lists, in their order.
+// union returns the pairs of all lists, sorted and without duplicates.
 func union(lists ...[]pair) []pair {
 	all := slices.Concat(lists...)
 	slices.SortFunc(all, func(x, y pair) int { return cmp.Compare(x.have, y.have) })
 	return slices.Compact(all)
 }
 
-// diffPairs adds to the Plan what is to be done about the servers of backends that
-// changed, that are open or that waited longest, and about those that have lost
-// their last. It returns those of which servers change. Those that have deletes
-// that can wait do, but for n.
+// diffPairs plans the server changes of the backends in changed, in open and of the
+// n that wait longest, and the deletion of those that have no server left. It
+// returns the backends whose servers the Plan changes, and lets those wait for which
+// it postponed deletes.
 func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want State) []pair {
 	due := d.due(n)
 	more := n - len(due)
@@ -124,7 +121,7 @@ func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want St
 		case more > 0:
 			more--
 		default:
-			waits = p.hold(left, have)
+			waits = p.postpone(left, have)
 		}
 		switch {
 		case len(p.Add) > added || len(p.Leave) > left:
@@ -132,16 +129,16 @@ func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want St
 		case waits:
 			d.await(x)
 		}
-		if x.want < 0 && have.gone(b) {
+		if x.want < 0 && have.canDelete(b) {
 			p.OldBackends = append(p.OldBackends, b)
 		}
 	}
 	return open
 }
 
-// hold takes the deletes out of Leave, from one on, of servers that are in maint
-// already, and reports whether there are any.
-func (p *Plan) hold(from int, have Running) bool {
+// postpone removes the deletes of servers that are in maint already from
+// p.Leave[from:], and reports whether there were any.
+func (p *Plan) postpone(from int, have Running) bool {
 	rest := p.Leave[from:]
 	kept := slices.DeleteFunc(rest, func(c ServerChange) bool {
 		if c.Op != DeleteServer {
@@ -155,11 +152,11 @@ func (p *Plan) hold(from int, have Running) bool {
 	return len(kept) < len(rest)
 }
 
-// holdAll has all backends of the Plan wait that have nothing but deletes that
-// can.
-func (d *Differ) holdAll(p *Plan, have Running, want State) {
+// postponeAll postpones the deletes of all backends, and lets those wait that the
+// Plan then no longer changes.
+func (d *Differ) postponeAll(p *Plan, have Running, want State) {
 	all := p.pairs(have, want)
-	if !p.hold(0, have) {
+	if !p.postpone(0, have) {
 		return
 	}
 	open := p.pairs(have, want) // in the same order
@@ -183,7 +180,7 @@ func (p *Plan) pairs(have Running, want State) []pair {
 	return union(all)
 }
 
-// pairOf reports false for a backend that was not loaded.
+// pairOf returns false for a backend that was not loaded.
 func pairOf(name string, have Running, want State) (pair, bool) {
 	i, loaded := have.Loaded.search(name)
 	j, wanted := want.search(name)
@@ -193,15 +190,15 @@ func pairOf(name string, have Running, want State) (pair, bool) {
 	return pair{i, j}, loaded
 }
 
-// onlyServers reports whether the Plan has nothing but changes of servers.
+// onlyServers reports whether the Plan changes only servers.
 func (p Plan) onlyServers() bool {
 	p.Add, p.Leave = nil, nil
 	return reflect.ValueOf(p).IsZero()
 }
 
-// changed returns the backends whose servers are wanted otherwise than in the
-// last call. It reports false where it cannot be told that this is all that
-// changed, or where something else was to be done already.
+// changed returns the backends whose wanted servers differ from those of the last
+// call. It returns false if something else changed too, or if the last Plan changed
+// more than servers.
 func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 	if !d.quiet || !d.sameRunning(have) || !d.sameButBackends(want) || want.Backends.Len() != d.want.Backends.Len() {
 		return nil, false
@@ -218,8 +215,8 @@ func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
 	return changed, true
 }
 
-// sameRunning reports whether have is what it was. What is long is looked at
-// only as far as to see that it is one.
+// sameRunning reports whether have equals that of the last call. It compares the
+// long parts by their pointers only.
 func (d *Differ) sameRunning(have Running) bool {
 	before := &d.have
 	return sameMap(have.Servers, before.Servers) && Same(have.Maps, before.Maps) &&
@@ -232,7 +229,8 @@ func (d *Differ) sameRunning(have Running) bool {
 		equalMaps(have.Rejected, before.Rejected)
 }
 
-// sameButBackends reports whether want is what it was, but for its Backends.
+// sameButBackends reports whether want, except for its Backends, equals that of the
+// last call.
 func (d *Differ) sameButBackends(want State) bool {
 	return Same(want.Routes, d.want.Routes) && want.equalButLists(&d.want)
 }

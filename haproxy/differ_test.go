@@ -18,15 +18,12 @@ import (
 	"podgate/haproxy"
 )
 
-// TestDifferWalk goes from State to State, as pods come and go and now and then
-// anything changes, does more or less of each Plan, and holds every Plan against
-// Diff's.
+// TestDifferWalk makes random changes, mostly of servers, applies each Plan wholly,
+// partly or not, and compares every Plan with that of Diff.
 func TestDifferWalk(t *testing.T) {
 	total, backends := 0, 0
 	for seed := range uint64(50) {
-		w := differWalk{Rand: rand.New(rand.NewPCG(seed, 1)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), takes: seed%2 == 1}
-		w.want = w.state("a 1", "b 2", "c tcp 3")
-		w.observe(w.want)
+		w := newDifferWalk(seed, 1)
 		var d haproxy.Differ
 		for step := range 200 {
 			w.change()
@@ -47,20 +44,18 @@ func TestDifferWalk(t *testing.T) {
 		}
 	}
 	if total < 1000 {
-		t.Errorf("only %d Plans had something to do with servers", total)
+		t.Errorf("only %d Plans changed servers", total)
 	}
 	if backends < 100 {
-		t.Errorf("only %d backends came or went without a reload", backends)
+		t.Errorf("only %d backends were added or deleted without a reload", backends)
 	}
 }
 
-// TestDiffSomeWalk is TestDifferWalk of Plans without the deletes that can wait.
+// TestDiffSomeWalk is TestDifferWalk with Plans that postpone deletes.
 func TestDiffSomeWalk(t *testing.T) {
 	waited, due := 0, 0
 	for seed := range uint64(25) {
-		w := differWalk{Rand: rand.New(rand.NewPCG(seed, 2)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), takes: seed%2 == 1}
-		w.want = w.state("a 1", "b 2", "c tcp 3")
-		w.observe(w.want)
+		w := newDifferWalk(seed, 2)
 		var d haproxy.Differ
 		for step := range 200 {
 			w.change()
@@ -72,7 +67,7 @@ func TestDiffSomeWalk(t *testing.T) {
 			want.Leave = nil
 			waiting := map[string]bool{}
 			for _, c := range all.Leave {
-				if !w.left(c) {
+				if !w.canWait(c) {
 					want.Leave = append(want.Leave, c)
 					continue
 				}
@@ -104,8 +99,8 @@ func TestDiffSomeWalk(t *testing.T) {
 	}
 }
 
-// TestEveryDeleteThatWaitsHasItsTurn is about five backends, each with a server
-// that has connections yet.
+// TestEveryDeleteThatWaitsHasItsTurn has five backends, each with a server in maint
+// that still has connections.
 func TestEveryDeleteThatWaitsHasItsTurn(t *testing.T) {
 	want := state("a 1", "b 1", "c 1", "d 1", "e 1")
 	have := running(state("a 1 2", "b 1 2", "c 1 2", "d 1 2", "e 1 2"))
@@ -128,7 +123,7 @@ func TestEveryDeleteThatWaitsHasItsTurn(t *testing.T) {
 		names   string
 		waiting int
 	}{
-		{0, "a b c d e", 0}, // they leave, and may have no connection
+		{0, "a b c d e", 0}, // the servers were not in maint yet, so no delete waits
 		{0, "", 5},
 		{2, "a b", 3},
 		{2, "c d", 3},
@@ -143,34 +138,41 @@ func TestEveryDeleteThatWaitsHasItsTurn(t *testing.T) {
 	}
 }
 
-// left reports whether a change is the delete of a server that is in maint.
-func (w *differWalk) left(c haproxy.ServerChange) bool {
+// canWait reports whether a change deletes a server that is in maint already.
+func (w *differWalk) canWait(c haproxy.ServerChange) bool {
 	return c.Op == haproxy.DeleteServer && slices.ContainsFunc(w.have.Servers[c.Backend.Name], func(s haproxy.Server) bool {
 		return s.Addr == c.Server.Addr && s.State == haproxy.Maint
 	})
 }
 
-// differWalk is a HAProxy and what is wanted of it.
+// differWalk is a HAProxy and the State that it should serve.
 type differWalk struct {
 	*rand.Rand
-	addrs []haproxy.Server
-	have  haproxy.Running
-	want  haproxy.State
-	takes bool // HAProxy takes whole backends
+	addrs        []haproxy.Server
+	have         haproxy.Running
+	want         haproxy.State
+	addsBackends bool // HAProxy adds backends at run time
 }
 
-// state is that of the package's tests, for this HAProxy.
+func newDifferWalk(seed, stream uint64) *differWalk {
+	w := &differWalk{Rand: rand.New(rand.NewPCG(seed, stream)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), addsBackends: seed%2 == 1}
+	w.want = w.state("a 1", "b 2", "c tcp 3")
+	w.observe(w.want)
+	return w
+}
+
+// state is the function state, for this HAProxy.
 func (w *differWalk) state(lines ...string) haproxy.State {
 	s := state(lines...)
-	s.RuntimeBackends = w.takes
+	s.RuntimeBackends = w.addsBackends
 	return s
 }
 
-// one is true one time out of n.
+// one is true once in n calls on average.
 func (w *differWalk) one(n int) bool { return w.IntN(n) == 0 }
 
-// change makes another State of want, which shares with it what is the same, or
-// has have observed anew.
+// change changes want, which then shares its unchanged parts with the State before,
+// or observes have again.
 func (w *differWalk) change() {
 	i := w.IntN(w.want.Backends.Len())
 	switch w.IntN(32) {
@@ -228,9 +230,9 @@ func (w *differWalk) servers() []haproxy.Server {
 	return slices.DeleteFunc(slices.Clone(w.addrs), func(haproxy.Server) bool { return w.one(2) })
 }
 
-// observe reads everything back from a HAProxy that has loaded s.
+// observe sets have to what an observation of a HAProxy returns that has loaded s.
 func (w *differWalk) observe(s haproxy.State) {
-	have := haproxy.Running{AddsBackends: w.takes, Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
+	have := haproxy.Running{AddsBackends: w.addsBackends, Loaded: s.Structure(), Servers: map[string][]haproxy.Server{}, Maps: w.have.Maps}
 	for _, b := range s.Backends.All() {
 		if list := w.have.Servers[b.Name]; list != nil {
 			have.Servers[b.Name] = slices.Clone(list)
@@ -239,8 +241,7 @@ func (w *differWalk) observe(s haproxy.State) {
 	w.have = have
 }
 
-// apply does what the Plan says, or nothing of it, and may leave a server for
-// later that is to be deleted.
+// apply applies the Plan or, at random, only some of its deletes or nothing.
 func (w *differWalk) apply(p haproxy.Plan) {
 	if w.one(8) {
 		return
@@ -279,27 +280,33 @@ func (w *differWalk) apply(p haproxy.Plan) {
 	}
 	w.have.Unmanaged = nil
 	if len(p.NewBackends)+len(p.Publish)+len(p.OldBackends) > 0 && !w.one(3) {
-		gone := map[string]bool{}
+		deleted := map[string]bool{}
 		for _, b := range p.OldBackends {
-			gone[b.Name] = true
+			deleted[b.Name] = true
 		}
-		w.have.Loaded = w.have.Loaded.WithBackends(p.NewBackends, gone)
+		w.have.Loaded = w.have.Loaded.WithBackends(p.NewBackends, deleted)
 		w.have.Unpublished = nil
 	}
 }
 
-// BenchmarkDiffer is of one endpoint that comes and goes among 5,000 backends of
-// 20 servers.
-func BenchmarkDiffer(b *testing.B) {
+// largeState returns a State with 5,000 backends of 20 servers, and the same State
+// with the servers of one backend from an index on.
+func largeState(from int) (before, after haproxy.State) {
 	var lines []string
 	for i := range 5000 {
 		lines = append(lines, fmt.Sprintf("shop_svc%04d_80 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20", i))
 	}
-	before := state(lines...)
-	after := before
+	before = state(lines...)
+	after = before
 	fewer := new(*before.Backends.At(7))
-	fewer.Servers = fewer.Servers[1:]
+	fewer.Servers = fewer.Servers[from:]
 	after.Backends = before.Backends.With(map[int]*haproxy.Backend{7: fewer})
+	return before, after
+}
+
+// BenchmarkDiffer removes one server of 100,000 and adds it again.
+func BenchmarkDiffer(b *testing.B) {
+	before, after := largeState(1)
 	have := running(before)
 	for name, diff := range map[string]func(haproxy.Running, haproxy.State) haproxy.Plan{
 		"Differ": new(haproxy.Differ).Diff, "Diff": haproxy.Diff,
@@ -309,7 +316,7 @@ func BenchmarkDiffer(b *testing.B) {
 			for b.Loop() {
 				for _, want := range []haproxy.State{after, before} {
 					if p := diff(have, want); len(p.Leave)+len(p.Add) == 0 {
-						b.Fatal("nothing to do")
+						b.Fatal("the Plan changes no server")
 					}
 					changed := want.Backends.At(7)
 					have.Servers[changed.Name] = changed.Servers

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package haproxy is HAProxy's vocabulary as plain values: what it should
-// serve (State), what it was seen to serve (Running), and what leads from the
-// one to the other (Diff).
+// Package haproxy describes HAProxy in plain values: what it should serve (State),
+// what a process serves (Running), and the changes between the two (Diff).
 //
-// It does no I/O, renders no configuration and knows nothing of Kubernetes.
+// It does no I/O, renders no configuration and does not know Kubernetes.
 package haproxy

@@ -9,13 +9,13 @@ import (
 	"slices"
 )
 
-// Light reports whether the named defaults section of the backend's Policy, its
-// class, holds all of it that stands neither in its servers nor in a map. HAProxy
-// 3.4 and newer take such a backend, and give it up, while they run (management.txt
-// "add backend"). A stick table cannot stand in defaults; a TCP backend comes and
-// goes with its frontend, by a reload; and authorities are read from their file
-// when that is loaded.
-func (b *Backend) Light() bool {
+// Dynamic reports whether HAProxy 3.4 and newer can add and delete the backend at
+// run time (management.txt "add backend"): its class, servers and map entries
+// describe it completely. A backend needs a reload if it has a stick table, which a
+// defaults section cannot declare, if it is in TCP mode, because its frontend needs
+// a reload too, or if it verifies servers, because HAProxy reads the authorities
+// only while it loads a configuration.
+func (b *Backend) Dynamic() bool {
 	return b.Policy.Mode == HTTP && b.Policy.ClientAffinity == 0 && b.Options.CAFile == ""
 }
 
@@ -25,18 +25,18 @@ func (p Policy) Class() Policy {
 	return p
 }
 
-// Pinned is s as a process that loads it is remembered from then on: with the
-// Classes and the Edition that it begins with. Where light backends are loaded
-// with all others, and in a State that is pinned, that is s.
-func (s State) Pinned() State {
-	if !s.RuntimeBackends || s.Edition != "" {
+// AsLoaded returns s with Classes and DynamicHash, which describe a process that
+// loads s for as long as it runs. It returns s itself if they are set already, and
+// without RuntimeBackends.
+func (s State) AsLoaded() State {
+	if !s.RuntimeBackends || s.DynamicHash != "" {
 		return s
 	}
-	s.Classes, s.Edition = s.classes(), s.edition()
+	s.Classes, s.DynamicHash = s.classes(), s.dynamicHash()
 	return s
 }
 
-// classes are those of all backends and Classes, sorted.
+// classes returns s.Classes and the classes of all backends, sorted.
 func (s State) classes() []Policy {
 	known := map[Policy]bool{}
 	var all []Policy
@@ -56,34 +56,34 @@ func (s State) classes() []Policy {
 	return all
 }
 
-func (s State) edition() string {
+func (s State) dynamicHash() string {
 	sum := sha256.New()
 	for _, b := range s.Backends.All() {
-		if b.Light() {
+		if b.Dynamic() {
 			fmt.Fprintf(sum, "%s %s %s\n", b.Name, b.Policy.key(), b.Options.key())
 		}
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil)[:6])
 }
 
-// key is all fields of a Policy. It is part of hashes that are kept in podgate.cfg
-// and podgate.loaded.json: another key of the same Policy costs every edge a reload.
-// Append a new field, and only where it is not zero.
+// key contains all fields of a Policy. podgate.cfg and podgate.loaded.json hold
+// hashes of it, so a different key for the same Policy costs every edge node a
+// reload. Append a new field only if its value is not zero.
 func (p Policy) key() string {
 	return fmt.Sprintf("{Mode:%s Balance:%s Cookie:%s CookieKey:%s ClientAffinity:%s CheckPath:%s TimeoutConnect:%s AllowSource:%s}",
 		p.Mode, p.Balance, p.Cookie, p.CookieKey, p.ClientAffinity, p.CheckPath, p.TimeoutConnect, p.AllowSource)
 }
 
-// key is all fields of Options, for the same use.
+// key contains all fields of Options, for the same use.
 func (o Options) key() string {
 	return fmt.Sprintf("{Protocol:%s Check:%t CheckInterval:%s MaxConn:%d SendProxy:%s SlowStart:%s CAFile:%s ServerName:%s}",
 		o.Protocol, o.Check, o.CheckInterval, o.MaxConn, o.SendProxy, o.SlowStart, o.CAFile, o.ServerName)
 }
 
-// WithBackends returns s with the backends of add, without servers, and without
-// those named in gone.
-func (s State) WithBackends(add []*Backend, gone map[string]bool) State {
-	kept := slices.DeleteFunc(s.Backends.Slice(), func(b *Backend) bool { return gone[b.Name] })
+// WithBackends returns s with the backends of add, without servers, and without the
+// backends named in deleted.
+func (s State) WithBackends(add []*Backend, deleted map[string]bool) State {
+	kept := slices.DeleteFunc(s.Backends.Slice(), func(b *Backend) bool { return deleted[b.Name] })
 	for _, b := range add {
 		bare := *b
 		bare.Servers = nil
@@ -98,13 +98,14 @@ func (s State) WithBackends(add []*Backend, gone map[string]bool) State {
 	return s
 }
 
-// atRuntime reports whether light backends come and go while the process runs.
-func (r Running) atRuntime() bool { return r.AddsBackends && r.Loaded.RuntimeBackends }
+// changesBackends reports whether dynamic backends can be added to the process and
+// deleted from it.
+func (r Running) changesBackends() bool { return r.AddsBackends && r.Loaded.RuntimeBackends }
 
-// diffBackends plans the backends that the process has yet to take or is to lead
-// requests to again. It returns what is loaded then.
+// diffBackends plans which backends to add and publish. It returns the loaded State
+// with the added backends.
 func (p *Plan) diffBackends(have Running, want State) State {
-	if !have.atRuntime() {
+	if !have.changesBackends() {
 		return have.Loaded
 	}
 	for b, w := range mergeBackends(have.Loaded.Backends, want.Backends) {
@@ -123,8 +124,8 @@ func (p *Plan) diffBackends(have Running, want State) State {
 	return have.Loaded.WithBackends(p.NewBackends, nil)
 }
 
-// gone reports whether a backend that is not wanted can be taken out of the
-// process: nothing is left in it.
-func (r Running) gone(b *Backend) bool {
-	return r.atRuntime() && b.Light() && r.Rejected[b.Name] == "" && len(r.Servers[b.Name])+len(r.Unmanaged[b.Name]) == 0
+// canDelete reports whether an unwanted backend can be deleted without a reload: it
+// has no servers left.
+func (r Running) canDelete(b *Backend) bool {
+	return r.changesBackends() && b.Dynamic() && r.Rejected[b.Name] == "" && len(r.Servers[b.Name])+len(r.Unmanaged[b.Name]) == 0
 }

@@ -12,8 +12,8 @@ func FuzzServerName(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		addr, ours := ParseServerName(name)
-		if !ours {
+		addr, ok := ParseServerName(name)
+		if !ok {
 			return
 		}
 		if ServerName(addr) != name {
@@ -23,7 +23,7 @@ func FuzzServerName(f *testing.F) {
 			t.Errorf("%q has id %d", name, id)
 		}
 		if again, err := netip.ParseAddrPort(addr.String()); err != nil || again != addr {
-			t.Errorf("%q is %s, which reads as %s, %v", name, addr, again, err)
+			t.Errorf("%q is %s, which is parsed as %s, %v", name, addr, again, err)
 		}
 	})
 }
@@ -35,10 +35,10 @@ func FuzzMapEntry(f *testing.F) {
 	f.Add("x//", "a|1|/")
 	f.Fuzz(func(t *testing.T, key, value string) {
 		for _, name := range MapNames() {
-			for _, r := range RoutesOf([]Map{{name, []MapEntry{{key, value}}}}) {
-				again := RoutesOf([]Map{{r.routesMap(), []MapEntry{r.entry()}}})
+			for _, r := range ParseRoutes([]Map{{name, []MapEntry{{key, value}}}}) {
+				again := ParseRoutes([]Map{{r.routesMap(), []MapEntry{r.entry()}}})
 				if len(again) != 1 || again[0].Compare(r) != 0 || again[0].Backend != r.Backend {
-					t.Errorf("%q %q is %v, and that is %v", key, value, r, again)
+					t.Errorf("%q %q is parsed as %v, and the entry of that as %v", key, value, r, again)
 				}
 			}
 		}

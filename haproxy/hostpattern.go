@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// HostPattern is the hosts that a Route is for: a DNS name in lower case, or "*."
-// and a name for every host of exactly one label before it. The zero value is any
-// host.
+// HostPattern is the hosts that a Route matches: a DNS name in lower case, or "*."
+// and a name, which matches hosts with exactly one label before that name. The zero
+// value matches every host.
 type HostPattern string
 
-// ParseHost reads a HostPattern other than the zero one: a DNS name (RFC 1123
-// section 2.1), with or without "*." before it and a dot at its end, in any case.
-// Names of other alphabets are written as "xn--...". The error is the reason alone,
-// to be wrapped with the value.
+// ParseHost parses a HostPattern other than the zero one: a DNS name (RFC 1123
+// section 2.1), with or without a leading "*." and a trailing dot, in any case.
+// Names in other alphabets must be written as "xn--...". The error contains only the
+// reason; the caller adds the value.
 func ParseHost(s string) (HostPattern, error) {
 	host := strings.TrimSuffix(s, ".")
 	name := strings.TrimPrefix(host, "*.")
@@ -40,7 +40,7 @@ const (
 	maxLabel = 63
 )
 
-// checkLabel returns why label is no label of a DNS name.
+// checkLabel returns why label is not a label of a DNS name.
 func checkLabel(label string) error {
 	switch {
 	case label == "":
@@ -68,13 +68,13 @@ func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// IsLabel reports whether s is one label of a DNS name in lower case, as the names
-// of Kubernetes namespaces and Services are (RFC 1123).
+// IsLabel reports whether s is one label of a DNS name in lower case, like the names
+// of Kubernetes namespaces and Services (RFC 1123).
 func IsLabel(s string) bool { return checkLabel(s) == nil && s == strings.ToLower(s) }
 
-// IsCertificateName reports whether clients can be served a certificate for name,
-// in lower case: a host, or a wildcard, that can be one word of a crt-list. Unlike
-// a Route's it may contain "_", which certificates of internal hosts do.
+// IsCertificateName reports whether HAProxy can serve a certificate for name: a host
+// or wildcard in lower case that can be one word of a crt-list. Unlike the host of a
+// Route it may contain "_", as certificates of internal hosts do.
 func IsCertificateName(name string) bool {
 	name = strings.TrimPrefix(name, "*.")
 	for label := range strings.SplitSeq(name, ".") {
@@ -85,8 +85,8 @@ func IsCertificateName(name string) bool {
 	return len(name) <= maxName
 }
 
-// CanonicalHost is a Host header as a HostPattern: in lower case, without port and
-// without a dot at its end.
+// CanonicalHost returns the HostPattern of a Host header: in lower case, without port
+// and trailing dot.
 func CanonicalHost(header string) HostPattern {
 	if i := strings.LastIndexByte(header, ':'); i > strings.LastIndexByte(header, ']') {
 		header = header[:i]
@@ -94,8 +94,8 @@ func CanonicalHost(header string) HostPattern {
 	return HostPattern(strings.ToLower(strings.TrimSuffix(header, ".")))
 }
 
-// Wildcard is the pattern of all hosts of the same zone: "*.example.com" of
-// "a.example.com", and of itself; "" of a name of one label.
+// Wildcard returns the pattern of all hosts of the same zone: "*.example.com" for
+// "a.example.com" and for "*.example.com"; "" for a name of one label.
 func (h HostPattern) Wildcard() HostPattern {
 	_, zone, ok := strings.Cut(string(h), ".")
 	if !ok {
@@ -104,8 +104,8 @@ func (h HostPattern) Wildcard() HostPattern {
 	return HostPattern("*." + zone)
 }
 
-// Lookups are the patterns that match a host, in the order in which HAProxy looks
-// them up, whatever their paths: the host itself, its wildcard, any host.
+// Lookups returns the patterns that match a host, in the order in which HAProxy looks
+// them up: the host itself, its wildcard, every host.
 func (h HostPattern) Lookups() []HostPattern {
 	switch w := h.Wildcard(); {
 	case h == "":
@@ -117,7 +117,7 @@ func (h HostPattern) Lookups() []HostPattern {
 	}
 }
 
-// rank is higher for a pattern that comes sooner in Lookups.
+// rank is higher for a pattern that is earlier in Lookups.
 func (h HostPattern) rank() int {
 	switch {
 	case h == "":

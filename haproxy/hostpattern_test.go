@@ -13,7 +13,7 @@ import (
 func TestParseHost(t *testing.T) {
 	label63 := strings.Repeat("a", 63)
 	host253 := strings.Repeat(label63+".", 3) + strings.Repeat("b", 61)
-	for _, row := range []struct{ value, want, reason string }{
+	for _, row := range []struct{ value, want, reason string }{ // reason is "" for a valid value
 		{"*.A.example.com.", "*.a.example.com", ""},
 		{"localhost", "localhost", ""},
 		{"10.0.0.1", "10.0.0.1", ""},
@@ -62,10 +62,10 @@ func FuzzParseHost(f *testing.F) {
 			t.Errorf("%q is %q", value, host)
 		}
 		if again, err := haproxy.ParseHost(string(host)); err != nil || again != host || len(host) > 253 || host == "" {
-			t.Errorf("%q is %q, which is %q, %v", value, host, again, err)
+			t.Errorf("%q is parsed as %q, and that as %q, %v", value, host, again, err)
 		}
 		if !haproxy.IsCertificateName(string(host)) {
-			t.Errorf("%q has no certificate", host)
+			t.Errorf("IsCertificateName(%q) is false", host)
 		}
 	})
 }

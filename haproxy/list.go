@@ -9,26 +9,25 @@ import (
 	"sort"
 )
 
-// List is a list of which versions share what they have in common: where a few of
-// thousands change, the next one costs what changed and not what there is. A List
-// is never changed once it was made, and may be read concurrently. The zero value
-// is empty.
+// List is an immutable list whose versions share memory: a version that replaces a
+// few of thousands of items allocates a few blocks only. It may be read
+// concurrently. The zero value is empty.
 type List[T comparable] struct {
-	blocks []*block[T] // the last is filled up with zero values, so that equal Lists are deeply equal
+	blocks []*block[T] // the last is padded with zero values, so that equal Lists are deeply equal
 	count  int
 }
 
 type block[T comparable] [blockSize]T
 
-// blockSize makes both a block and the list of blocks of 5,000 items some hundred
-// bytes.
+// blockSize is chosen such that a block, and the list of the blocks of 5,000 items,
+// are some hundred bytes each.
 const blockSize = 64
 
 // ListOf returns a List of these items.
 func ListOf[T comparable](items ...T) List[T] { return List[T]{}.Remade(items...) }
 
-// Remade returns a List of these items that shares with l the blocks that are the
-// same in both: it is l where all are.
+// Remade returns a List of these items that shares the blocks with l that are equal.
+// It returns l if all are.
 func (l List[T]) Remade(items ...T) List[T] {
 	next := List[T]{count: len(items)}
 	if len(items) > 0 {
@@ -51,19 +50,20 @@ func (l List[T]) Remade(items ...T) List[T] {
 	return next
 }
 
-// Len returns how many items there are.
+// Len returns the number of items.
 func (l List[T]) Len() int { return l.count }
 
-// At returns the item of that index, which must be one.
+// At returns the item of that index. It panics if there is no such item.
 func (l List[T]) At(i int) T { return l.blocks[i/blockSize][i%blockSize] }
 
-// Search finds an item in a sorted List by compare, which tells how an item stands
-// to the one that is looked for. Where there is none it returns where it would be.
+// Search finds an item in a sorted List and returns its index, or false and the
+// index at which it would be inserted. compare returns a negative number for an item
+// that precedes the one to find, zero for that item, and else a positive number.
 func (l List[T]) Search(compare func(T) int) (int, bool) {
 	return sort.Find(l.count, func(i int) int { return -compare(l.At(i)) })
 }
 
-// ContainsFunc reports whether there is an item that f is true of.
+// ContainsFunc reports whether f is true for any item.
 func (l List[T]) ContainsFunc(f func(T) bool) bool {
 	for _, item := range l.All() {
 		if f(item) {
@@ -84,7 +84,7 @@ func (l List[T]) All() iter.Seq2[int, T] {
 	}
 }
 
-// Slice returns the items as a slice of the caller's own; nil where there are none.
+// Slice returns the items in a new slice; nil for an empty List.
 func (l List[T]) Slice() []T {
 	if l.count == 0 {
 		return nil
@@ -96,7 +96,7 @@ func (l List[T]) Slice() []T {
 	return items[:l.count:l.count]
 }
 
-// With returns the List with other items at some indexes.
+// With returns the List with the items of changed at their indexes.
 func (l List[T]) With(changed map[int]T) List[T] {
 	if len(changed) == 0 {
 		return l
@@ -115,9 +115,8 @@ func (l List[T]) With(changed map[int]T) List[T] {
 // Same reports whether two Lists are identical, and not only equal.
 func (l List[T]) Same(o List[T]) bool { return Same(l.blocks, o.blocks) && l.count == o.count }
 
-// Changed yields the indexes at which the items are not those of since, a List of
-// the same length. It costs what changed between the two, where one was made from
-// the other.
+// Changed yields the indexes at which the items differ from those of since, a List
+// of the same length. It skips blocks that both share.
 func (l List[T]) Changed(since List[T]) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for at, b := range l.blocks {

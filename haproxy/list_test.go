@@ -13,9 +13,9 @@ import (
 	"podgate/haproxy"
 )
 
-// TestListIsASliceThatKeepsItsVersions walks from List to List beside slices that
-// are copied whole.
-func TestListIsASliceThatKeepsItsVersions(t *testing.T) {
+// TestListVersionsEqualCopiedSlices makes random versions of a List and compares each
+// with a slice that was copied whole.
+func TestListVersionsEqualCopiedSlices(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, size := range []int{0, 1, 2, 63, 64, 65, 128, 129, 1000} {
 		items := make([]int, size)
@@ -59,10 +59,10 @@ func checkList(t *testing.T, list haproxy.List[int], want []int) {
 		t.Fatalf("got %v of %d, want %v", all, list.Len(), want)
 	}
 	if !reflect.DeepEqual(list, haproxy.ListOf(want...)) {
-		t.Fatalf("%v is not what is made of it at once", all)
+		t.Fatalf("%v differs from a List that ListOf made of its items", all)
 	}
 	for range list.All() {
-		break // and nobody panics
+		break // must not panic
 	}
 }
 
@@ -85,7 +85,7 @@ func checkChanged(t *testing.T, list, before haproxy.List[int], now, old []int) 
 	}
 }
 
-func TestListIsRemadeOfWhatIsTheSame(t *testing.T) {
+func TestRemadeReturnsTheSameListForEqualItems(t *testing.T) {
 	items := make([]int, 200)
 	list := haproxy.ListOf(items...)
 	if got := list.Remade(items...); !got.Same(list) {
@@ -102,17 +102,17 @@ func TestListIsRemadeOfWhatIsTheSame(t *testing.T) {
 	checkList(t, list, make([]int, 200))
 }
 
-func TestListKnowsItself(t *testing.T) {
+func TestSameComparesTheMemoryOfLists(t *testing.T) {
 	a := haproxy.ListOf(1, 2, 3)
 	if b := haproxy.ListOf(1, 2, 3); a.Same(b) || !a.Same(a) || !a.Same(a.With(nil)) || a.Same(a.With(map[int]int{1: 2})) {
-		t.Error("Same: want it of what is one, and of nothing else")
+		t.Error("Same: want true for one List only, and not for equal ones")
 	}
 	if !(haproxy.List[int]{}).Same(haproxy.ListOf[int]()) {
-		t.Error("Same: two empty Lists are not")
+		t.Error("Same: got false for two empty Lists")
 	}
 }
 
-func TestListIsSearched(t *testing.T) {
+func TestSearchFindsWhatBinarySearchFinds(t *testing.T) {
 	var items []int
 	for i := range 200 {
 		items = append(items, 2*i)
@@ -130,7 +130,7 @@ func TestListIsSearched(t *testing.T) {
 	}
 }
 
-// TestListIsAnArrayInJSON: podgate.loaded.json was written by podgates that had
+// TestListIsAnArrayInJSON is for podgate.loaded.json of older versions, which had
 // slices.
 func TestListIsAnArrayInJSON(t *testing.T) {
 	for _, items := range [][]int{nil, {1}, {1, 2, 3}} {
@@ -147,12 +147,11 @@ func TestListIsAnArrayInJSON(t *testing.T) {
 	}
 	var list haproxy.List[int]
 	if err := json.Unmarshal([]byte(`{"a": 1}`), &list); err == nil {
-		t.Error("what is no array is read")
+		t.Error("Unmarshal accepted an object")
 	}
 }
 
-// TestAVersionCostsWhatChanged is what Lists are for.
-func TestAVersionCostsWhatChanged(t *testing.T) {
+func TestOneChangeAllocatesLittle(t *testing.T) {
 	list := haproxy.ListOf(make([]*int, 5000)...)
 	item, n := new(int), 1000
 	changed := map[int]*int{4711: item}

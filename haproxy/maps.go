@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// The maps that our frontends and defaults sections look things up in. The
-// name is the file's, without its folder and ".map".
+// The names of the maps that podgate's frontends and defaults sections use. The name
+// is that of the file, without its folder and ".map".
 const (
 	// RoutesMap leads "host/path/" to a Backend, by the longest prefix.
 	RoutesMap = "routes"
-	// FoldedRoutesMap is the same for the lower-cased path.
+	// FoldedRoutesMap is RoutesMap for the path in lower case.
 	FoldedRoutesMap = "routes-folded"
-	// TLSRoutesMap and FoldedTLSRoutesMap are the same for the TLS frontend.
+	// TLSRoutesMap and FoldedTLSRoutesMap are the maps of the TLS frontend.
 	TLSRoutesMap       = "routes-tls"
 	FoldedTLSRoutesMap = "routes-tls-folded"
-	// PassthroughMap leads the name that a TLS client asks for to a Backend, or
-	// to TerminateHere.
+	// PassthroughMap leads the host name that a TLS client sends (SNI) to a Backend,
+	// or to TerminateHere.
 	PassthroughMap = "passthrough"
-	// HSTSMap gives the max-age of Strict-Transport-Security of a backend.
+	// HSTSMap holds the max-age of Strict-Transport-Security of a backend.
 	HSTSMap = "hsts"
-	// TimeoutsMap gives the server timeout of a backend, in milliseconds.
+	// TimeoutsMap holds the server timeout of a backend, in milliseconds.
 	TimeoutsMap = "timeouts"
-	// NodeMap tells what a load balancer may know of the node: see Node.
+	// NodeMap holds the Node, which load balancers query.
 	NodeMap = "node"
 )
 
-// MapNames lists the maps of ours.
+// MapNames lists podgate's maps.
 func MapNames() []string {
 	return []string{RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, NodeMap}
 }
@@ -44,7 +44,7 @@ type Map struct {
 // MapEntry is a line of a map. Key and Value hold no blanks.
 type MapEntry struct{ Key, Value string }
 
-// Maps returns what the maps hold in this State, in the order of MapNames.
+// Maps returns the maps of this State, in the order of MapNames.
 func (s State) Maps() []Map {
 	entries := map[string][]MapEntry{PassthroughMap: s.passthrough(), NodeMap: s.Node.entries()}
 	add := func(name string, e MapEntry) { entries[name] = append(entries[name], e) }
@@ -71,7 +71,7 @@ func (s State) Maps() []Map {
 	return maps
 }
 
-// passthrough are the entries of PassthroughMap.
+// passthrough returns the entries of PassthroughMap.
 func (s State) passthrough() []MapEntry {
 	passed := map[HostPattern]bool{}
 	var entries []MapEntry

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Request is what of a request decides which Route it takes.
+// Request is the part of a request that decides which Route it takes.
 type Request struct {
 	TLS  bool
-	Host string // Host header, or the name that a TLS client asks for; "" for none
+	Host string // the Host header, or the host name that a TLS client sends (SNI)
 	Path string // without query
 }
 
-// byPrecedence orders Routes that match the same request: an exact Host goes before
-// a wildcard before any host, then the longest Path, then one that minds case. The
-// frontend does the same with the lookups of Request.Lookups and the rank of a
-// routeValue.
+// byPrecedence orders Routes that match the same request: an exact Host precedes a
+// wildcard, which precedes every host; then the longest Path is first, then a
+// case-sensitive one. HAProxy orders them the same way, by the order of
+// Request.Lookups and the field RankField of a map value.
 func byPrecedence(a, b Route) int {
 	return cmp.Or(
 		cmp.Compare(b.Host.rank(), a.Host.rank()),
@@ -27,8 +27,8 @@ func byPrecedence(a, b Route) int {
 	)
 }
 
-// Match returns the Routes that match a request, by precedence: HAProxy takes the
-// first. If the TLS of the host is passed through, its Route is the only one.
+// Match returns the Routes that match a request, by precedence: HAProxy uses the
+// first. If TLS of the host is passed through, it returns that Route only.
 func (s State) Match(r Request) []Route {
 	host := CanonicalHost(r.Host)
 	if through, ok := s.passesThrough(host); r.TLS && ok {
@@ -48,8 +48,8 @@ func (s State) Match(r Request) []Route {
 	return found
 }
 
-// passesThrough finds the Route by which the TLS of a host is passed through. One
-// whose own TLS is ended here is not passed through, whatever its wildcard says.
+// passesThrough returns the Route that passes TLS of the host through. A host for
+// which the TLS frontend has a Route is not passed through, even if its wildcard is.
 func (s State) passesThrough(host HostPattern) (Route, bool) {
 	var wild Route
 	for _, r := range s.Routes {
@@ -67,11 +67,11 @@ func (s State) passesThrough(host HostPattern) (Route, bool) {
 // Lookup is one lookup in a map.
 type Lookup struct {
 	Map   string   // one of MapNames
-	Key   string   // that is looked up
-	Found MapEntry // that matches it; zero for none
+	Key   string   // the key to look up
+	Found MapEntry // the matching entry; the zero value if no entry matches
 }
 
-// Lookups are the lookups that a frontend does for a request, in its order.
+// Lookups returns the lookups that a frontend does for a request, in its order.
 func (r Request) Lookups() []Lookup {
 	hosts := CanonicalHost(r.Host).Lookups()
 	var all []Lookup
@@ -92,8 +92,8 @@ func (r Request) Lookups() []Lookup {
 	return all
 }
 
-// Choose returns the lookup that a frontend follows, and its Route. It reports
-// false if none found a Route.
+// Choose returns the lookup that a frontend follows, and its Route. It returns false
+// if no lookup found a Route.
 func Choose(lookups []Lookup) (chosen Lookup, route Route, ok bool) {
 	decided := false
 	for _, l := range lookups {

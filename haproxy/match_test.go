@@ -26,20 +26,20 @@ func TestMatchChoosesAsTheFrontendDoes(t *testing.T) {
 		want       string
 	}{
 		{"an exact host", false, "Shop.Example.com.:80", "/", "host"},
-		{"a path of a host, which beats its folded twin", false, "shop.example.com", "/api/x", "path"},
-		{"whole segments", false, "shop.example.com", "/apiary", "host"},
-		{"case does not matter where it says so", false, "shop.example.com", "/API", "foldedpath"},
+		{"a case-sensitive path beats the same path with FoldCase", false, "shop.example.com", "/api/x", "path"},
+		{"a path matches whole segments", false, "shop.example.com", "/apiary", "host"},
+		{"a path with FoldCase matches in any case", false, "shop.example.com", "/API", "foldedpath"},
 		{"an exact host beats a wildcard's path", false, "shop.example.com", "/only", "host"},
 		{"a wildcard", false, "other.example.com", "/only/x", "wildpath"},
-		{"a wildcard is for one label", false, "a.b.example.com", "/plain/x", "plain"},
-		{"any host, in any case", false, "[::1]:8080", "/Old", "folded"},
-		{"the TLS frontend has routes of its own", true, "shop.example.com", "/api", "tls"},
-		{"TLS that is passed through", true, "vault.example.com", "/a", "vault"},
-		{"TLS of a zone that is passed through", true, "x.apps.example.com", "/a", "apps"},
-		{"but for a host whose TLS ends here", true, "ended.apps.example.com", "/a", "ended"},
-		{"whatever its path", true, "ended.apps.example.com", "/b", "any"},
+		{"a wildcard matches one label", false, "a.b.example.com", "/plain/x", "plain"},
+		{"every host, with FoldCase", false, "[::1]:8080", "/Old", "folded"},
+		{"the TLS frontend has its own routes", true, "shop.example.com", "/api", "tls"},
+		{"TLS of a host is passed through", true, "vault.example.com", "/a", "vault"},
+		{"TLS of a zone is passed through", true, "x.apps.example.com", "/a", "apps"},
+		{"a host with a TLS route is not passed through with its zone", true, "ended.apps.example.com", "/a", "ended"},
+		{"a host with a TLS route is not passed through for other paths", true, "ended.apps.example.com", "/b", "any"},
 		{"plain HTTP is not passed through", false, "vault.example.com", "/", "wild"},
-		{"nothing", false, "any", "/none", ""},
+		{"no route matches", false, "any", "/none", ""},
 	} {
 		got := ""
 		if found := s.Match(Request{row.tls, row.host, row.path}); len(found) > 0 {

@@ -7,9 +7,9 @@ import (
 	"iter"
 )
 
-// merge walks two lists, both sorted by compare. It yields equal elements together,
-// and an element that only one list has with nil. Have and want return an element
-// by its index.
+// merge iterates over two lists, both sorted by compare. It yields equal elements
+// together, and an element that is in one list only with nil. have and want return an
+// element by its index.
 func merge[T any](haves int, have func(int) *T, wants int, want func(int) *T, compare func(a, b *T) int) iter.Seq2[*T, *T] {
 	return func(yield func(h, w *T) bool) {
 		for i, j := 0, 0; i < haves || j < wants; {
@@ -48,7 +48,7 @@ func mergeSlices[T any](have, want []T, compare func(a, b *T) int) iter.Seq2[*T,
 
 func mergeBackends(have, want Backends) iter.Seq2[*Backend, *Backend] {
 	return merge(have.Len(), have.At, want.Len(), want.At, func(a, b *Backend) int {
-		if a == b { // usual, and quick
+		if a == b { // the usual case, without comparing names
 			return 0
 		}
 		return cmp.Compare(a.Name, b.Name)

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// MaxNetworks is how many networks one list holds, because HAProxy reads no more
-// than 64 words in a line (configuration.txt 2.2, MAX_LINE_ARGS).
+// MaxNetworks is the maximum length of a list of networks, because HAProxy reads at
+// most 64 words of a line (configuration.txt 2.2, MAX_LINE_ARGS).
 const MaxNetworks = 50
 
-// ParseNetwork reads a CIDR, or an address, which is the network of that address
-// alone; an IPv4 address in IPv6 is one of IPv4. Host bits are not cleared. The error is the reason alone, to be wrapped
-// with the value.
+// ParseNetwork parses a CIDR, or an address, which becomes the network of that
+// address alone. An IPv4 address in IPv6 becomes one of IPv4. Host bits are not
+// cleared. The error contains only the reason; the caller adds the value.
 func ParseNetwork(s string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		a = a.Unmap()
@@ -34,8 +34,8 @@ func CompareNetworks(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
-// Networks are networks in one text, so that a Policy can be compared: sorted,
-// with a blank between any two.
+// Networks are networks in one string, which makes a Policy comparable: sorted and
+// separated by blanks.
 type Networks string
 
 // JoinNetworks sorts the networks and removes duplicates.

@@ -4,20 +4,20 @@ package haproxy
 
 import "net/netip"
 
-// Node is what a load balancer in front may know of this edge node. HAProxy
-// holds it in NodeMap, so that it outlives us, and whoever restarts. The zero
-// Node has never been in sync.
+// Node is the state of this edge node for load balancers in front. HAProxy holds it
+// in NodeMap and answers health checks by it while podgate is down. The zero Node
+// has never been in sync with the cluster.
 type Node struct {
-	Served   bool // HAProxy has served what the cluster asks for
-	Draining bool // clients are to go elsewhere
+	Served   bool // HAProxy has been in sync with the cluster at least once
+	Draining bool // load balancers should send clients to other nodes
 }
 
-// Health says how a frontend answers the health checks of a load balancer: 200
-// while the Node has served and does not drain, else 503. Below Path and a slash
-// stands the name of a Backend, which then needs a usable server too.
+// Health is how a frontend answers the health checks of a load balancer: 200 while
+// the Node has served and does not drain, else 503. The path "PATH/BACKEND" requires
+// a usable server of that Backend in addition.
 type Health struct {
 	Path    string         // "/healthz"
-	Sources []netip.Prefix // who may ask, sorted; empty for everybody
+	Sources []netip.Prefix // clients that may connect, sorted; empty allows all
 	Proxy   bool           // checks begin with a PROXY header
 }
 
@@ -27,7 +27,7 @@ const (
 	NodeDraining = "draining"
 )
 
-// entries are the lines of NodeMap.
+// entries returns the lines of NodeMap.
 func (n Node) entries() []MapEntry {
 	var entries []MapEntry
 	if n.Draining {
@@ -39,10 +39,10 @@ func (n Node) entries() []MapEntry {
 	return entries
 }
 
-// Map is what NodeMap holds.
+// Map returns the NodeMap.
 func (n Node) Map() Map { return Map{Name: NodeMap, Entries: n.entries()} }
 
-// ParseNode is the inverse of Node.Map. Keys that it does not know are left out.
+// ParseNode is the inverse of Node.Map. It ignores unknown keys.
 func ParseNode(m Map) Node {
 	var n Node
 	for _, e := range m.Entries {

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// WithoutRelay returns the State with no Frontend that has a Relay.
+// WithoutRelay returns the State without the Relay of any Frontend.
 func (s State) WithoutRelay() State {
 	s.Settings.RelaySecret = ""
 	s.Frontends = slices.Clone(s.Frontends)
@@ -18,18 +18,18 @@ func (s State) WithoutRelay() State {
 	return s
 }
 
-// WithRelaySecret returns the State with what a worker shows at a Relay or an
-// Inner, if it has one.
+// WithRelaySecret returns the State with the secret of its Relays and TLSLoopbacks,
+// if it has any.
 func (s State) WithRelaySecret(secret string) State {
-	if slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Relay.IsValid() || f.Inner.IsValid() }) {
+	if slices.ContainsFunc(s.Frontends, func(f Frontend) bool { return f.Relay.IsValid() || f.TLSLoopback.IsValid() }) {
 		s.Settings.RelaySecret = secret
 	}
 	return s
 }
 
-// SetAside returns the State with the named backends, and the TCP frontends
-// that lead to them, as loaded has them, but with their present servers and
-// routes. What loaded does not have is left out, with the routes to it.
+// SetAside returns the State with the named backends, and the TCP frontends that
+// lead to them, as they are in loaded, with their present servers and routes. It
+// omits a named backend that is not in loaded, and the routes to it.
 func (s State) SetAside(names map[string]bool, loaded State) State {
 	if len(names) == 0 {
 		return s
@@ -46,7 +46,7 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 			}
 			old.Servers = b.Servers
 			if old.Policy.Mode == HTTP {
-				old.TimeoutServer, old.HSTS = b.TimeoutServer, b.HSTS // stand in maps
+				old.TimeoutServer, old.HSTS = b.TimeoutServer, b.HSTS // entries of maps, which need no reload
 			}
 			b = &old
 		}
@@ -56,7 +56,7 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 	out.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r Route) bool { return left[r.Backend] })
 	out.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f Frontend) bool { return names[f.Backend] })
 	for _, f := range loaded.Frontends {
-		taken := slices.ContainsFunc(out.Frontends, func(o Frontend) bool { return o.goesOn(f) })
+		taken := slices.ContainsFunc(out.Frontends, func(o Frontend) bool { return o.sameListener(f) })
 		if _, ok := out.Backend(f.Backend); ok && names[f.Backend] && !taken {
 			out.Frontends = append(out.Frontends, f)
 		}

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// PathPrefix is a prefix of a path, of whole segments, without a slash at its end:
-// "/cart". The zero value is every path.
+// PathPrefix is a prefix of a path that consists of whole segments, without a
+// trailing slash: "/cart". The zero value matches every path.
 type PathPrefix string
 
-// MaxPath is the length of the longest PathPrefix. With the longest host it stays
-// well below the longest line of a map.
+// MaxPath is the maximum length of a PathPrefix. With the longest host it stays well
+// below the maximum length of a line of a map.
 const MaxPath = 256
 
-// ParsePathPrefix reads a PathPrefix, with or without a slash at its end. Its
-// characters are those of RFC 3986's pchar without those that read as a pattern, a
-// list or a quotation elsewhere: ! $ & ' ( ) * , ; The error is the reason alone,
-// to be wrapped with the value.
+// ParsePathPrefix parses a PathPrefix, with or without a trailing slash. It allows
+// pchar of RFC 3986 except for the characters that mean a pattern, a list or a
+// quotation elsewhere: ! $ & ' ( ) * , ; The error contains only the reason; the
+// caller adds the value.
 func ParsePathPrefix(s string) (PathPrefix, error) {
 	prefix := strings.TrimSuffix(s, "/")
 	switch {
@@ -38,9 +38,9 @@ func ParsePathPrefix(s string) (PathPrefix, error) {
 	return PathPrefix(prefix), nil
 }
 
-// checkSegment returns why segment is no segment of a prefix. Dot segments never
-// arrive: clients and proxies remove them (RFC 3986 section 5.2.4), percent-encoded
-// or not.
+// checkSegment returns why segment is not allowed in a prefix. Dot segments are not:
+// clients and proxies remove them from requests (RFC 3986 section 5.2.4),
+// percent-encoded or not.
 func checkSegment(segment string) error {
 	if segment == "" {
 		return errors.New("a segment is empty")

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// Peer is an edge node. HAProxy knows itself by the host's name.
+// Peer is an edge node that shares stick tables. HAProxy finds itself among the
+// peers by its local peer name, which is the name of the host by default.
 type Peer struct {
 	Name string
 	Addr netip.AddrPort
 }
 
-// FindPeer returns the peer of that name, by which HAProxy knows itself. The
-// error names the peers, and what becomes of a HAProxy that is not one of them.
+// FindPeer returns the peer with HAProxy's local peer name. The error lists the peers
+// and the consequence for a HAProxy that is not one of them.
 func FindPeer(peers []Peer, name string) (Peer, error) {
 	var names []string
 	for _, p := range peers {

@@ -15,30 +15,30 @@ import (
 type ReloadReason struct {
 	Kind   ReloadKind
 	Object string // name of the frontend or backend, or the generation of a foreign configuration; else ""
-	Detail string // what happened to Object, for people: "changed its policy"
+	Detail string // what happened to Object, for messages: "changed its policy"
 }
 
 // ReloadKind is what a ReloadReason is about. The zero value is FirstLoad.
 type ReloadKind int
 
-// The kinds, the weightiest first.
+// The kinds, the most severe first.
 const (
 	FirstLoad            ReloadKind = iota // HAProxy has not loaded a configuration of podgate yet
-	ForeignConfiguration                   // HAProxy has loaded one that this podgate did not write
-	SettingsChanged                        // Settings, which hold for all sections
+	ForeignConfiguration                   // HAProxy has loaded a configuration that this podgate did not write
+	SettingsChanged                        // Settings changed, which hold for all sections
 	FrontendChanged                        // a frontend is new, removed or changed
-	BackendChanged                         // what of a backend only a reload changes
-	BackendNew                             // a backend that cannot be added at run time
+	BackendChanged                         // a part of a backend changed that only a reload changes
+	BackendNew                             // a backend is new that cannot be added at run time
 
 	ReloadKinds = iota // how many kinds there are
 )
 
-// String is the kind as the label of a metric: "backend-new".
+// String is the value of the metric label "reason": "backend-new".
 func (k ReloadKind) String() string {
 	return [ReloadKinds]string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new"}[k]
 }
 
-// String is the reason for people: "backend shop_cart_80 changed its policy".
+// String is "backend shop_cart_80 changed its policy".
 func (r ReloadReason) String() string {
 	switch r.Kind {
 	case FirstLoad:
@@ -53,15 +53,15 @@ func (r ReloadReason) String() string {
 	return "backend " + r.Object + " " + r.Detail
 }
 
-// IsOfBackend reports whether the reason is about the named backend.
-func (r ReloadReason) IsOfBackend(name string) bool {
+// IsAboutBackend reports whether the reason is about the named backend.
+func (r ReloadReason) IsAboutBackend(name string) bool {
 	return (r.Kind == BackendChanged || r.Kind == BackendNew) && r.Object == name
 }
 
 // Reasons are all reasons of one reload.
 type Reasons []ReloadReason
 
-// Texts returns the String of each.
+// Texts returns the String of each reason.
 func (r Reasons) Texts() []string {
 	texts := make([]string, len(r))
 	for i, reason := range r {
@@ -70,11 +70,10 @@ func (r Reasons) Texts() []string {
 	return texts
 }
 
-// String is all Texts, with ", " between them.
+// String joins all Texts with ", ".
 func (r Reasons) String() string { return strings.Join(r.Texts(), ", ") }
 
-// Brief is the first few Texts and how many there are in addition, with "; "
-// between them.
+// Brief joins the first few Texts, and the number of omitted ones, with "; ".
 func (r Reasons) Brief() string {
 	const most = 5
 	texts := r[:min(len(r), most)].Texts()
@@ -84,14 +83,14 @@ func (r Reasons) Brief() string {
 	return strings.Join(texts, "; ")
 }
 
-// Kind is the weightiest kind of the reasons, of which there must be one.
+// Kind is the most severe kind of the reasons. It panics without reasons.
 func (r Reasons) Kind() ReloadKind {
 	return slices.MinFunc(r, func(a, b ReloadReason) int { return cmp.Compare(a.Kind, b.Kind) }).Kind
 }
 
-// ReloadReasons returns why want needs a reload of a HAProxy that has loaded a
-// configuration of podgate, sorted by their texts; nil if it does not. It is
-// Plan.Reload by itself.
+// ReloadReasons returns why a HAProxy that has loaded a configuration of podgate
+// needs a reload to serve want, sorted by their texts; nil if it needs no reload. It
+// is Plan.Reload without the rest of the Plan.
 func ReloadReasons(running Running, want State) Reasons {
 	have := running.Loaded
 	var reasons Reasons
@@ -117,7 +116,7 @@ func ReloadReasons(running Running, want State) Reasons {
 	}
 	for old, b := range mergeBackends(have.Backends, want.Backends) {
 		switch {
-		case b == nil: // its servers leave
+		case b == nil: // no reload: the backend only loses its servers
 		case old != nil:
 			if detail := old.changeTo(b); detail != "" {
 				reasons = append(reasons, ReloadReason{BackendChanged, b.Name, detail})
@@ -130,8 +129,8 @@ func ReloadReasons(running Running, want State) Reasons {
 	return reasons
 }
 
-// changeTo is the first difference between two frontends of one name that needs a
-// reload; "" if there is none.
+// changeTo names the first difference between two frontends of one name, each of
+// which needs a reload; "" if they are equal.
 func (f Frontend) changeTo(w Frontend) string {
 	switch {
 	case !slices.Equal(f.Binds, w.Binds):
@@ -144,7 +143,7 @@ func (f Frontend) changeTo(w Frontend) string {
 		return "changed its health check settings"
 	case f.TLS != w.TLS:
 		return "changed its TLS settings"
-	case f.Inner != w.Inner:
+	case f.TLSLoopback != w.TLSLoopback:
 		return "changed its TLS passthrough settings"
 	case f.Backend != w.Backend:
 		return "changed its backend"
@@ -154,8 +153,8 @@ func (f Frontend) changeTo(w Frontend) string {
 	return ""
 }
 
-// changeTo is the first difference between two backends of one name that needs a
-// reload; "" if there is none.
+// changeTo names the first difference between two backends of one name that needs a
+// reload; "" if no reload is needed.
 func (b *Backend) changeTo(w *Backend) string {
 	switch {
 	case b.Policy != w.Policy:
@@ -171,14 +170,14 @@ func (b *Backend) changeTo(w *Backend) string {
 // addsAtRuntime reports whether a backend that the process does not have can be
 // added without a reload.
 func (r Running) addsAtRuntime(b *Backend) bool {
-	return r.atRuntime() && b.Light() && r.Rejected[b.Name] == "" && slices.Contains(r.Loaded.Classes, b.Policy.Class())
+	return r.changesBackends() && b.Dynamic() && r.Rejected[b.Name] == "" && slices.Contains(r.Loaded.Classes, b.Policy.Class())
 }
 
-// whyNotAtRuntime explains addsAtRuntime, for a process that adds backends at run
-// time; "" for one that adds none, and for a TCP backend, which no process does.
+// whyNotAtRuntime explains why addsAtRuntime is false. It is "" if the process adds
+// no backends at all, and for a TCP backend, which no process adds.
 func (r Running) whyNotAtRuntime(b *Backend) string {
 	switch {
-	case !r.atRuntime() || b.Policy.Mode != HTTP:
+	case !r.changesBackends() || b.Policy.Mode != HTTP:
 		return ""
 	case r.Rejected[b.Name] != "":
 		return "; HAProxy rejected it at run time: " + r.Rejected[b.Name]

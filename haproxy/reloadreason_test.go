@@ -20,9 +20,9 @@ import (
 	"podgate/haproxy"
 )
 
-// reasonRows are a row for every reason that ReloadReasons returns. Object and
-// Detail are what a HAProxy says that adds no backend at run time, and dynamic is
-// the Detail where one does that adds some; "" is the same.
+// reasonRows has a row for every reason that ReloadReasons returns. reason is for a
+// HAProxy that adds no backends at run time; dynamic is the Detail for one that does,
+// or "" if it is the same.
 var reasonRows = []struct {
 	name    string
 	change  func(have *haproxy.Running, want *haproxy.State)
@@ -33,27 +33,27 @@ var reasonRows = []struct {
 		haproxy.ReloadReason{Kind: haproxy.SettingsChanged}, ""},
 	{"a new frontend", func(have *haproxy.Running, _ *haproxy.State) { have.Loaded.Frontends = nil }, frontend("is new"), ""},
 	{"a frontend that is not wanted", func(_ *haproxy.Running, want *haproxy.State) { want.Frontends = nil }, frontend("is removed"), ""},
-	{"a bind", of(func(f *haproxy.Frontend) { f.Binds = nil }), frontend("changed its listen addresses"), ""},
-	{"a relay", of(func(f *haproxy.Frontend) { f.Relay = loopback }), frontend("changed its relay address"), ""},
-	{"PROXY headers", of(func(f *haproxy.Frontend) { f.ExpectProxy = true }), frontend("changed its PROXY protocol settings"), ""},
-	{"health checks", of(func(f *haproxy.Frontend) { f.Health = &haproxy.Health{} }), frontend("changed its health check settings"), ""},
-	{"TLS", of(func(f *haproxy.Frontend) { f.TLS.ALPN = "h2" }), frontend("changed its TLS settings"), ""},
-	{"TLS passthrough", of(func(f *haproxy.Frontend) { f.Inner = loopback }), frontend("changed its TLS passthrough settings"), ""},
-	{"the backend of a frontend", of(func(f *haproxy.Frontend) { f.Backend = "a" }), frontend("changed its backend"), ""},
-	{"the mode of a frontend", of(func(f *haproxy.Frontend) { f.Mode = haproxy.TCP }), frontend("changed its mode"), ""},
+	{"a listen address", frontendChange(func(f *haproxy.Frontend) { f.Binds = nil }), frontend("changed its listen addresses"), ""},
+	{"a relay", frontendChange(func(f *haproxy.Frontend) { f.Relay = loopback }), frontend("changed its relay address"), ""},
+	{"PROXY headers", frontendChange(func(f *haproxy.Frontend) { f.ExpectProxy = true }), frontend("changed its PROXY protocol settings"), ""},
+	{"health checks", frontendChange(func(f *haproxy.Frontend) { f.Health = &haproxy.Health{} }), frontend("changed its health check settings"), ""},
+	{"TLS", frontendChange(func(f *haproxy.Frontend) { f.TLS.ALPN = "h2" }), frontend("changed its TLS settings"), ""},
+	{"TLS passthrough", frontendChange(func(f *haproxy.Frontend) { f.TLSLoopback = loopback }), frontend("changed its TLS passthrough settings"), ""},
+	{"the backend of a frontend", frontendChange(func(f *haproxy.Frontend) { f.Backend = "a" }), frontend("changed its backend"), ""},
+	{"the mode of a frontend", frontendChange(func(f *haproxy.Frontend) { f.Mode = haproxy.TCP }), frontend("changed its mode"), ""},
 	{"the policy of a backend", func(_ *haproxy.Running, want *haproxy.State) { want.Backends.At(0).Policy.Balance = haproxy.First }, changed("changed its policy"), ""},
 	{"the options of a backend", func(_ *haproxy.Running, want *haproxy.State) { want.Backends.At(0).Options.MaxConn = 1 }, changed("changed its server options"), ""},
 	{"the timeout of a TCP backend", func(have *haproxy.Running, want *haproxy.State) {
 		have.Loaded.Backends.At(0).Policy.Mode, want.Backends.At(0).Policy.Mode = haproxy.TCP, haproxy.TCP
 		want.Backends.At(0).TimeoutServer = time.Hour
 	}, changed("changed its server timeout"), ""},
-	{"a new TCP backend", with(func(b *haproxy.Backend) { b.Policy.Mode = haproxy.TCP }), added, ""},
-	{"a new backend of another class", with(func(b *haproxy.Backend) { b.Policy.Balance = haproxy.First }), added, "is new; no loaded defaults section matches it"},
-	{"a new backend with a stick table", with(func(b *haproxy.Backend) { b.Policy.ClientAffinity = time.Hour }), added, "is new, with a stick table"},
-	{"a new backend with a CA file", with(func(b *haproxy.Backend) { b.Options.CAFile = "/ca.pem" }), added, "is new, with a CA file"},
-	{"a new backend with both", with(func(b *haproxy.Backend) { b.Policy.ClientAffinity, b.Options.CAFile = time.Hour, "/ca.pem" }), added, "is new, with a stick table and a CA file"},
+	{"a new TCP backend", newBackend(func(b *haproxy.Backend) { b.Policy.Mode = haproxy.TCP }), added, ""},
+	{"a new backend of another class", newBackend(func(b *haproxy.Backend) { b.Policy.Balance = haproxy.First }), added, "is new; no loaded defaults section matches it"},
+	{"a new backend with a stick table", newBackend(func(b *haproxy.Backend) { b.Policy.ClientAffinity = time.Hour }), added, "is new, with a stick table"},
+	{"a new backend with a CA file", newBackend(func(b *haproxy.Backend) { b.Options.CAFile = "/ca.pem" }), added, "is new, with a CA file"},
+	{"a new backend with both", newBackend(func(b *haproxy.Backend) { b.Policy.ClientAffinity, b.Options.CAFile = time.Hour, "/ca.pem" }), added, "is new, with a stick table and a CA file"},
 	{"a new backend that HAProxy rejected", func(have *haproxy.Running, want *haproxy.State) {
-		with(func(*haproxy.Backend) {})(have, want)
+		newBackend(func(*haproxy.Backend) {})(have, want)
 		have.Rejected = map[string]string{"b": "no."}
 	}, added, "is new; HAProxy rejected it at run time: no."},
 }
@@ -71,16 +71,16 @@ func changed(detail string) haproxy.ReloadReason {
 	return haproxy.ReloadReason{Kind: haproxy.BackendChanged, Object: "a", Detail: detail}
 }
 
-// of changes the frontend that is wanted.
-func of(change func(*haproxy.Frontend)) func(*haproxy.Running, *haproxy.State) {
+// frontendChange changes the wanted frontend.
+func frontendChange(change func(*haproxy.Frontend)) func(*haproxy.Running, *haproxy.State) {
 	return func(_ *haproxy.Running, want *haproxy.State) {
 		want.Frontends = slices.Clone(want.Frontends)
 		change(&want.Frontends[0])
 	}
 }
 
-// with wants a new backend, which is like the loaded one but for change.
-func with(change func(*haproxy.Backend)) func(*haproxy.Running, *haproxy.State) {
+// newBackend adds a backend to the wanted State: a copy of the loaded one with a change.
+func newBackend(change func(*haproxy.Backend)) func(*haproxy.Running, *haproxy.State) {
 	return func(_ *haproxy.Running, want *haproxy.State) {
 		b := state("b 2").Backends.At(0)
 		change(b)
@@ -94,7 +94,7 @@ func TestEveryReloadReasonHasItsKindObjectAndDetail(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, where HAProxy adds backends at run time: %v", row.name, takes), func(t *testing.T) {
 				have, want, reason := running(state("a 1")), state("a 1"), row.reason
 				if takes {
-					have, want.RuntimeBackends = light(state("a 1"), nil), true
+					have, want.RuntimeBackends = dynamic(state("a 1"), nil), true
 					reason.Detail = cmp.Or(row.dynamic, reason.Detail)
 				}
 				row.change(&have, &want)
@@ -106,7 +106,7 @@ func TestEveryReloadReasonHasItsKindObjectAndDetail(t *testing.T) {
 	}
 }
 
-// TestEveryReloadReasonHasARow looks the details up in the source that makes them.
+// TestEveryReloadReasonHasARow compares the rows with the details in the source.
 func TestEveryReloadReasonHasARow(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "reloadreason.go", nil, 0)
 	if err != nil {
@@ -131,7 +131,7 @@ func TestEveryReloadReasonHasARow(t *testing.T) {
 		t.Errorf("%q has no row", text)
 		return true
 	})
-	if found < len(reasonRows)-4 { // rows that share a detail
+	if found < len(reasonRows)-4 { // four rows share a detail with another one
 		t.Errorf("%d details were found in the source, for %d rows", found, len(reasonRows))
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"slices"
 )
 
-// Loss is how much of a State another one lacks.
+// Loss is the size of a removal.
 type Loss struct {
-	Servers    int `json:"servers"`     // that would be gone
-	OfServers  int `json:"of_servers"`  // that are in service
-	Backends   int `json:"backends"`    // that would be left without a server
-	OfBackends int `json:"of_backends"` // that have one
+	Servers    int `json:"servers"`     // servers that the removal deletes
+	OfServers  int `json:"of_servers"`  // servers in service before
+	Backends   int `json:"backends"`    // backends that the removal leaves without a server
+	OfBackends int `json:"of_backends"` // backends with a server before
 }
 
 // String is "60 of 100 servers and 3 of 5 backends".
@@ -22,15 +22,17 @@ func (l Loss) String() string {
 	return fmt.Sprintf("%d of %d servers and %d of %d backends", l.Servers, l.OfServers, l.Backends, l.OfBackends)
 }
 
-// Missing returns what to lacks of from, as far as it is a loss: of a backend
-// that has fewer servers than before, those that are no longer there; of one
-// that is gone, all of it with the routes and the TCP frontend that lead to it.
-// No loss is a server that others stand in for, one that drained, since
-// Kubernetes has announced its end, and a backend all of whose servers serve
-// under another name.
+// Missing returns the part of from that is removed in to, and its size. For a
+// backend with fewer servers than before this is the servers that are no longer
+// there. For a backend that does not exist any more it is the whole backend, the
+// routes and the TCP frontend that lead to it.
+//
+// Three changes are not a removal: a server that another one replaces, a server in
+// drain, because Kubernetes has announced its end, and a backend all of whose servers
+// are in another backend now.
 func Missing(from, to State) (State, Loss) {
-	fewer, loss := lessers(from, to)
-	elsewhere := map[netip.AddrPort]bool{} // of those that leave a backend empty
+	fewer, loss := shrunkBackends(from, to)
+	elsewhere := map[netip.AddrPort]bool{} // the servers of emptied backends: whether they are still in to
 	for _, x := range fewer {
 		if x.left == 0 {
 			for _, s := range x.from.Servers {
@@ -38,47 +40,45 @@ func Missing(from, to State) (State, Loss) {
 			}
 		}
 	}
-	find(elsewhere, to)
+	markPresent(elsewhere, to)
 	var lost []*Backend
 	for _, x := range fewer {
-		if x.left == 0 {
-			if !slices.ContainsFunc(x.from.Servers, func(s Server) bool { return !elsewhere[s.Addr] }) {
-				continue
-			}
+		if x.left == 0 && !slices.ContainsFunc(x.from.Servers, func(s Server) bool { return !elsewhere[s.Addr] }) {
+			continue
 		}
 		loss.add(x)
-		gone := *x.from
+		b := *x.from
 		if x.to != nil {
-			gone.Servers = slices.DeleteFunc(slices.Clone(gone.Servers), func(s Server) bool { return s.State != Ready || x.to.has(s.Addr) })
+			b.Servers = slices.DeleteFunc(slices.Clone(b.Servers), func(s Server) bool { return s.State != Ready || x.to.has(s.Addr) })
 		}
-		lost = append(lost, &gone)
+		lost = append(lost, &b)
 	}
 	if len(lost) == 0 {
 		return State{}, loss
 	}
 	missing := State{Backends: ListOf(lost...)}
-	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !gone(missing, to, r.Backend) })
-	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !gone(missing, to, f.Backend) })
+	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !isRemoved(missing, to, r.Backend) })
+	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !isRemoved(missing, to, f.Backend) })
 	return missing, loss
 }
 
-// LossAtMost is the Loss that Missing tells, or more: a backend all of whose servers
-// serve under another name counts too. Where fewer servers are nowhere, it does not
-// look at what did not change, and returns the zero Loss.
+// LossAtMost is an upper bound of the Loss that Missing returns, and cheaper: it also
+// counts a backend all of whose servers are in another backend now. It returns the
+// zero Loss, without examining unchanged backends, if no backend has fewer servers.
 func LossAtMost(from, to State) Loss {
-	if !mayLack(from, to) {
+	if !mayShrink(from, to) {
 		return Loss{}
 	}
-	fewer, loss := lessers(from, to)
+	fewer, loss := shrunkBackends(from, to)
 	for _, x := range fewer {
 		loss.add(x)
 	}
 	return loss
 }
 
-// mayLack reports false where no backend has fewer servers, as far as that shows
-// in what changed.
-func mayLack(from, to State) bool {
+// mayShrink returns false only if no backend has fewer servers. It examines only the
+// backends that changed.
+func mayShrink(from, to State) bool {
 	if from.Backends.Len() != to.Backends.Len() {
 		return true
 	}
@@ -91,14 +91,14 @@ func mayLack(from, to State) bool {
 	return false
 }
 
-// lesser is a backend that has fewer servers than were ready before.
-type lesser struct {
-	from, to    *Backend // to is nil where it is gone
+// shrunk is a backend that has fewer servers now than were ready before.
+type shrunk struct {
+	from, to    *Backend // to is nil if the backend does not exist any more
 	ready, left int      // servers before and now
 }
 
-// lessers returns them with the Loss of nothing.
-func lessers(from, to State) (fewer []lesser, none Loss) {
+// shrunkBackends returns the shrunk backends, and a Loss with only the totals set.
+func shrunkBackends(from, to State) (fewer []shrunk, none Loss) {
 	for f, t := range mergeBackends(from.Backends, to.Backends) {
 		if f == nil || len(f.Servers) == 0 {
 			continue
@@ -108,7 +108,7 @@ func lessers(from, to State) (fewer []lesser, none Loss) {
 		if f == t {
 			continue
 		}
-		x := lesser{from: f, to: t, ready: count(f.Servers, Ready)}
+		x := shrunk{from: f, to: t, ready: count(f.Servers, Ready)}
 		if t != nil {
 			x.left = len(t.Servers)
 		}
@@ -119,15 +119,15 @@ func lessers(from, to State) (fewer []lesser, none Loss) {
 	return fewer, none
 }
 
-func (l *Loss) add(x lesser) {
+func (l *Loss) add(x shrunk) {
 	l.Servers += x.ready - x.left
 	if x.left == 0 {
 		l.Backends++
 	}
 }
 
-// gone reports whether a backend is missing as a whole.
-func gone(missing, to State, name string) bool {
+// isRemoved reports whether a backend is missing as a whole.
+func isRemoved(missing, to State, name string) bool {
 	_, lost := missing.Backend(name)
 	_, there := to.Backend(name)
 	return lost && !there
@@ -142,8 +142,8 @@ func count(servers []Server, state ServerState) (n int) {
 	return n
 }
 
-// find notes which of the addresses a State has.
-func find(addrs map[netip.AddrPort]bool, in State) {
+// markPresent sets those addresses to true that are servers of a State.
+func markPresent(addrs map[netip.AddrPort]bool, in State) {
 	if len(addrs) == 0 {
 		return
 	}
@@ -161,9 +161,9 @@ func (b *Backend) has(addr netip.AddrPort) bool {
 	return ok
 }
 
-// With returns the State with what Missing found beside it. Where both want the
-// same, what s has counts: a listening address, how a backend is used, and a
-// route, unless the backend that it would lead to has no server.
+// With returns the State with missing, which Missing returned, added. Where the two
+// conflict, s wins: for a listen address, for the configuration of a backend, and for
+// a route, unless its backend in s has no server.
 func (s State) With(missing State) State {
 	if missing.Backends.Len() == 0 {
 		return s
@@ -200,7 +200,7 @@ func (s State) With(missing State) State {
 	slices.SortFunc(routes, Route.Compare)
 	frontends := slices.Clone(s.Frontends)
 	for _, f := range missing.Frontends {
-		if !slices.ContainsFunc(s.Frontends, f.goesOn) {
+		if !slices.ContainsFunc(s.Frontends, f.sameListener) {
 			frontends = append(frontends, f)
 		}
 	}
@@ -214,8 +214,8 @@ func (s State) serves(backend string) bool {
 	return ok && len(b.Servers) > 0
 }
 
-// State is what r serves, as a State: the loaded configuration with the servers
-// that are in service and the routes of its maps.
+// State returns the State that the process serves: the loaded configuration with the
+// servers that are in service and the routes of its maps.
 func (r Running) State() State {
 	s := r.Loaded
 	backends := make([]*Backend, s.Backends.Len())
@@ -225,7 +225,7 @@ func (r Running) State() State {
 		backends[i] = &b
 	}
 	s.Backends = ListOf(backends...)
-	s.Routes = slices.DeleteFunc(RoutesOf(r.Maps), func(route Route) bool {
+	s.Routes = slices.DeleteFunc(ParseRoutes(r.Maps), func(route Route) bool {
 		_, ok := s.Backend(route.Backend)
 		return !ok
 	})

@@ -1,56 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package haproxy
+package haproxy_test
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"podgate/haproxy"
 )
 
-// stateOf reads "a=1,2d b=" as backends with servers by number, d for drain;
-// each backend has the route /NAME, and tcp ones a frontend.
-func stateOf(text string) State {
-	var s State
-	var backends []*Backend
-	for _, word := range strings.Fields(text) {
-		name, servers, _ := strings.Cut(word, "=")
-		b := Backend{Name: name, Policy: Policy{Mode: HTTP}}
+// stateOf parses "a=1,2d b=" as backends with servers by number, "d" for drain. Each
+// backend has a route from the first letter of its name, or a TCP frontend.
+func stateOf(text string) haproxy.State {
+	lines := strings.Fields(text)
+	for i, line := range lines {
+		name, servers, _ := strings.Cut(line, "=")
 		if strings.HasPrefix(name, "tcp") {
-			b.Policy.Mode = TCP
-			bind := netip.MustParseAddrPort("127.0.0.1:7000")
-			s.Frontends = append(s.Frontends, Frontend{Name: "front_" + name, Mode: TCP, Binds: []netip.AddrPort{bind}, Backend: name})
-		} else {
-			s.Routes = append(s.Routes, Route{Path: PathPrefix("/" + name[:1]), Backend: name})
+			name += " tcp"
 		}
-		for n := range strings.SplitSeq(servers, ",") {
-			if n == "" {
-				continue
-			}
-			number, drains := strings.CutSuffix(n, "d")
-			srv := Server{Addr: netip.MustParseAddrPort("10.0.0." + number + ":80"), State: Ready}
-			if drains {
-				srv.State = Drain
-			}
-			b.Servers = append(b.Servers, srv)
-		}
-		backends = append(backends, &b)
+		lines[i] = name + " " + strings.NewReplacer(",", " ", "d", "!").Replace(servers)
 	}
-	s.Backends = ListOf(backends...)
+	s := state(lines...)
+	s.Frontends = s.Frontends[1:]
+	for i := range s.Frontends {
+		s.Frontends[i].Name = "front_" + s.Frontends[i].Backend
+	}
+	for i := range s.Routes {
+		s.Routes[i].Path = s.Routes[i].Path[:2]
+	}
 	return s
 }
 
-func (s State) brief() string {
+// brief is the inverse of stateOf, with the routes and frontends.
+func brief(s haproxy.State) string {
 	var words []string
 	for _, b := range s.Backends.All() {
 		var servers []string
 		for _, srv := range b.Servers {
 			n := fmt.Sprint(srv.Addr.Addr().As4()[3])
-			if srv.State == Drain {
+			if srv.State == haproxy.Drain {
 				n += "d"
 			}
 			servers = append(servers, n)
@@ -66,83 +58,69 @@ func (s State) brief() string {
 	return strings.Join(words, " ")
 }
 
-func TestWhatIsMissingIsKept(t *testing.T) {
+func TestMissingReturnsWhatWithRestores(t *testing.T) {
 	for _, row := range []struct{ name, from, to, loss, with string }{
 		{"nothing changed", "a=1,2", "a=1,2", "0 of 2 servers and 0 of 1 backends", "a=1,2 /a>a"},
-		{"what is new is no loss", "a=1", "a=1,2 b=3", "0 of 1 servers and 0 of 1 backends", "a=1,2 b=3 /a>a /b>b"},
-		{"a server less", "a=1,2,3", "a=1,3", "1 of 3 servers and 0 of 1 backends", "a=1,2,3 /a>a"},
-		{"a server that others stand in for", "a=1,2", "a=3,4", "0 of 2 servers and 0 of 1 backends", "a=3,4 /a>a"},
-		{"fewer stand in, and none of the old leaves", "a=1,2,3", "a=4", "2 of 3 servers and 0 of 1 backends", "a=1,2,3,4 /a>a"},
-		{"a drained one was announced", "a=1,2d,3d", "a=1", "0 of 3 servers and 0 of 1 backends", "a=1 /a>a"},
-		{"one that begins to drain is there", "a=1,2", "a=1,2d", "0 of 2 servers and 0 of 1 backends", "a=1,2d /a>a"},
-		{"a backend without servers", "a=1,2 b=3", "a= b=3", "2 of 3 servers and 1 of 2 backends", "a=1,2 b=3 /a>a /b>b"},
-		{"a backend that is gone keeps its routes", "a=1,2d b=3", "b=3", "1 of 3 servers and 1 of 2 backends", "a=1,2d b=3 /a>a /b>b"},
-		{"its route that another has now is the other's", "a1=1 b=3", "a2=4 b=3", "1 of 2 servers and 1 of 2 backends", "a1=1 a2=4 b=3 /a>a2 /b>b"},
-		{"but not while the other has no server", "a1=1 b=3", "a2= b=3", "1 of 2 servers and 1 of 2 backends", "a1=1 a2= b=3 /a>a1 /b>b"},
-		{"a backend of another name", "a=1,2", "b=1,2", "0 of 2 servers and 0 of 1 backends", "b=1,2 /b>b"},
-		{"a TCP frontend stays", "tcp=1", "", "1 of 1 servers and 1 of 1 backends", "tcp=1 front_tcp>tcp"},
-		{"a TCP frontend whose address another has does not", "tcp1=1", "tcp2=2", "1 of 1 servers and 1 of 1 backends", "tcp1=1 tcp2=2 front_tcp2>tcp2"},
-		{"what had no server is no loss", "a= b=1", "b=1", "0 of 1 servers and 0 of 1 backends", "b=1 /b>b"},
-		{"everything", "a=1 b=2 c=3", "", "3 of 3 servers and 3 of 3 backends", "a=1 b=2 c=3 /a>a /b>b /c>c"},
+		{"an addition is not a removal", "a=1", "a=1,2 b=3", "0 of 1 servers and 0 of 1 backends", "a=1,2 b=3 /a>a /b>b"},
+		{"a server is removed", "a=1,2,3", "a=1,3", "1 of 3 servers and 0 of 1 backends", "a=1,2,3 /a>a"},
+		{"replaced servers are not a removal", "a=1,2", "a=3,4", "0 of 2 servers and 0 of 1 backends", "a=3,4 /a>a"},
+		{"fewer servers replace more, so all old ones stay", "a=1,2,3", "a=4", "2 of 3 servers and 0 of 1 backends", "a=1,2,3,4 /a>a"},
+		{"removed servers in drain are not a removal", "a=1,2d,3d", "a=1", "0 of 3 servers and 0 of 1 backends", "a=1 /a>a"},
+		{"a server that begins to drain is not removed", "a=1,2", "a=1,2d", "0 of 2 servers and 0 of 1 backends", "a=1,2d /a>a"},
+		{"a backend loses all servers", "a=1,2 b=3", "a= b=3", "2 of 3 servers and 1 of 2 backends", "a=1,2 b=3 /a>a /b>b"},
+		{"a removed backend keeps its routes", "a=1,2d b=3", "b=3", "1 of 3 servers and 1 of 2 backends", "a=1,2d b=3 /a>a /b>b"},
+		{"a removed backend loses a route that now leads to another one", "a1=1 b=3", "a2=4 b=3", "1 of 2 servers and 1 of 2 backends", "a1=1 a2=4 b=3 /a>a2 /b>b"},
+		{"a removed backend keeps a route whose new backend has no server", "a1=1 b=3", "a2= b=3", "1 of 2 servers and 1 of 2 backends", "a1=1 a2= b=3 /a>a1 /b>b"},
+		{"a renamed backend is not a removal", "a=1,2", "b=1,2", "0 of 2 servers and 0 of 1 backends", "b=1,2 /b>b"},
+		{"a removed TCP backend keeps its frontend", "tcp=1", "", "1 of 1 servers and 1 of 1 backends", "tcp=1 front_tcp>tcp"},
+		{"a removed TCP backend loses a frontend whose address another one has now", "tcp1=1", "tcp2=2", "1 of 1 servers and 1 of 1 backends", "tcp1=1 tcp2=2 front_tcp2>tcp2"},
+		{"a removed backend without servers is not counted", "a= b=1", "b=1", "0 of 1 servers and 0 of 1 backends", "b=1 /b>b"},
+		{"everything is removed", "a=1 b=2 c=3", "", "3 of 3 servers and 3 of 3 backends", "a=1 b=2 c=3 /a>a /b>b /c>c"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			from, to := stateOf(row.from), stateOf(row.to)
-			missing, loss := Missing(from, to)
-			if most := LossAtMost(from, to); most.Servers < loss.Servers || most.Backends < loss.Backends || most.Servers > 0 && (most.OfServers != loss.OfServers || most.OfBackends != loss.OfBackends) {
-				t.Errorf("at most: got %q, less than %q", most, loss)
+			missing, loss := haproxy.Missing(from, to)
+			if most := haproxy.LossAtMost(from, to); most.Servers < loss.Servers || most.Backends < loss.Backends || most.Servers > 0 && (most.OfServers != loss.OfServers || most.OfBackends != loss.OfBackends) {
+				t.Errorf("LossAtMost: got %q, less than %q", most, loss)
 			}
 			if loss.String() != row.loss {
 				t.Errorf("loss: got %q, want %q", loss, row.loss)
 			}
-			if got := stateOf(row.to).With(missing).brief(); got != row.with {
-				t.Errorf("with what is missing: got %q, want %q", got, row.with)
+			if got := brief(stateOf(row.to).With(missing)); got != row.with {
+				t.Errorf("With: got %q, want %q", got, row.with)
 			}
 		})
 	}
 }
 
-func TestWhereNothingLacksNothingIsCounted(t *testing.T) {
+func TestLossAtMostIsZeroIfNoBackendHasFewerServers(t *testing.T) {
 	for _, row := range []struct{ name, from, to string }{
 		{"nothing changed", "a=1,2", "a=1,2"},
-		{"a server more", "a=1 b=2", "a=1,3 b=2"},
-		{"a server that another stands in for", "a=1,2", "a=1,3"},
-		{"one that begins to drain", "a=1,2", "a=1,2d"},
-		{"one that drained is gone", "a=1,2d", "a=1"},
-		{"what had no server", "a= b=1", "a= b=1"},
+		{"a server is added", "a=1 b=2", "a=1,3 b=2"},
+		{"a server is replaced", "a=1,2", "a=1,3"},
+		{"a server begins to drain", "a=1,2", "a=1,2d"},
+		{"a server in drain is removed", "a=1,2d", "a=1"},
+		{"a backend has no servers", "a= b=1", "a= b=1"},
 	} {
-		if most := LossAtMost(stateOf(row.from), stateOf(row.to)); most != (Loss{}) {
+		if most := haproxy.LossAtMost(stateOf(row.from), stateOf(row.to)); most != (haproxy.Loss{}) {
 			t.Errorf("%s: got %q", row.name, most)
 		}
 	}
 }
 
-// BenchmarkOneBackendIsEmptied is among 5,000 of 20 servers.
+// BenchmarkOneBackendIsEmptied removes the servers of one backend of 5,000.
 func BenchmarkOneBackendIsEmptied(b *testing.B) {
-	var from State
-	var backends []*Backend
-	for i := range 5000 {
-		backend := &Backend{Name: fmt.Sprintf("shop_svc%04d_80", i), Policy: Policy{Mode: HTTP}}
-		for j := range 20 {
-			addr := netip.AddrFrom4([4]byte{10, byte(j), byte(i >> 8), byte(i)})
-			backend.Servers = append(backend.Servers, Server{Addr: netip.AddrPortFrom(addr, 80), State: Ready})
-		}
-		backends = append(backends, backend)
-	}
-	from.Backends = ListOf(backends...)
-	empty := *backends[7]
-	empty.Servers = nil
-	to := from
-	to.Backends = from.Backends.With(map[int]*Backend{7: &empty})
+	from, to := largeState(20)
 	b.ReportAllocs()
 	for b.Loop() {
-		if loss := LossAtMost(from, to); loss.Servers != 20 {
+		if loss := haproxy.LossAtMost(from, to); loss.Servers != 20 {
 			b.Fatal(loss)
 		}
 	}
 }
 
-func TestRoutesComeBackFromTheirMaps(t *testing.T) {
-	s := State{Routes: []Route{
+func TestParseRoutesIsTheInverseOfMaps(t *testing.T) {
+	s := haproxy.State{Routes: []haproxy.Route{
 		{Backend: "all"},
 		{Path: "/a", Backend: "a"},
 		{Path: "/a", FoldCase: true, Rewrite: "/", Backend: "folded"},
@@ -150,13 +128,13 @@ func TestRoutesComeBackFromTheirMaps(t *testing.T) {
 		{Host: "*.example.com", Backend: "wild"},
 		{Host: "a.example.com", Path: "/x:80", Rewrite: "/", Backend: "b.c:d-e"},
 	}}
-	slices.SortFunc(s.Routes, Route.Compare)
+	slices.SortFunc(s.Routes, haproxy.Route.Compare)
 	maps := s.Maps()
-	if diff := cmp.Diff(s.Routes, RoutesOf(maps)); diff != "" {
+	if diff := cmp.Diff(s.Routes, haproxy.ParseRoutes(maps)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	maps[0].Entries = append(maps[0].Entries, MapEntry{"foreign", "x"}, MapEntry{"a/", "x"})
-	if got := RoutesOf(maps); len(got) != len(s.Routes) {
-		t.Errorf("entries of others became routes: %v", got)
+	maps[0].Entries = append(maps[0].Entries, haproxy.MapEntry{Key: "foreign", Value: "x"}, haproxy.MapEntry{Key: "a/", Value: "x"})
+	if got := haproxy.ParseRoutes(maps); len(got) != len(s.Routes) {
+		t.Errorf("foreign entries became routes: %v", got)
 	}
 }

@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// The fields of the value of a routes map, "BACKEND|RANK|PATH|NEW", counted from 1
-// as by HAProxy's converter "field". PATH and NEW are there only if the path is
-// rewritten: PATH alone is removed, with NEW it is replaced.
+// The fields of a value of a routes map, "BACKEND|RANK|PATH|NEW", counted from 1 as
+// HAProxy's converter "field" does. PATH and NEW are present only if the path is
+// rewritten: PATH without NEW is removed, PATH with NEW is replaced by it.
 const (
-	BackendField = 1 + iota // with Redirect.Prefix before it where the client is redirected
-	RankField               // the higher one of the plain and the case-folded map wins
+	BackendField = 1 + iota // after Redirect.Prefix if clients are redirected
+	RankField               // of the matches in the plain and the case-folded map, the higher rank wins
 	PathField
 	NewPathField
 )
 
-// routeRank lifts an exact host over a wildcard over any host, whatever the length
-// of their paths.
+// routeRank is the difference in rank between an exact host, a wildcard and every
+// host. It is larger than the length of any path.
 const routeRank = 10_000
 
 // TerminateHere is the value in PassthroughMap of a host whose TLS is ended here
@@ -30,10 +30,10 @@ const TerminateHere = "!terminate"
 // RedirectPrefix is how every Redirect.Prefix begins.
 const RedirectPrefix = "!https"
 
-// Prefix is what a routes map has before the backend: "!https:".
+// Prefix is the text before the backend in a routes map: "!https:".
 func (r Redirect) Prefix() string { return "!" + string(r) + ":" }
 
-// routesMap is the map that the route is in.
+// routesMap is the name of the map that contains the route.
 func (r Route) routesMap() string {
 	switch {
 	case r.Passthrough:
@@ -57,8 +57,8 @@ func isRoutesMap(name string) bool {
 	return false
 }
 
-// entry is the route as a line of its map: "host/path/" and the fields, or "host"
-// and the backend where TLS is passed through.
+// entry is the line of the route in its map: "host/path/" and the fields, or "host"
+// and the backend for a Passthrough.
 func (r Route) entry() MapEntry {
 	if r.Passthrough {
 		return MapEntry{Key: string(r.Host), Value: r.Backend}
@@ -78,7 +78,7 @@ func (r Route) entry() MapEntry {
 	return MapEntry{Key: string(cmp.Or(r.Host, "*")) + string(r.Path) + "/", Value: value}
 }
 
-// backend is the backend of an entry of a routes map.
+// backend is the name of the backend in an entry of a routes map.
 func (e MapEntry) backend() string {
 	target, _, _ := strings.Cut(e.Value, "|")
 	_, backend := cutRedirect(target)
@@ -95,8 +95,8 @@ func cutRedirect(target string) (Redirect, string) {
 	return "", target
 }
 
-// parseRoute is the inverse of entry and routesMap. It reports false for an entry
-// that is not of a Route.
+// parseRoute is the inverse of entry and routesMap. It returns false for an entry that
+// they do not make.
 func parseRoute(name string, e MapEntry) (Route, bool) {
 	if name == PassthroughMap {
 		return Route{TLS: true, Host: HostPattern(e.Key), Backend: e.Value, Passthrough: true}, e.Value != TerminateHere
@@ -125,9 +125,9 @@ func parseRoute(name string, e MapEntry) (Route, bool) {
 	return r, true
 }
 
-// RoutesOf returns the Routes that State.Maps made entries of, sorted. Other
+// ParseRoutes returns the Routes that State.Maps made entries of, sorted. Other
 // entries are skipped.
-func RoutesOf(maps []Map) []Route {
+func ParseRoutes(maps []Map) []Route {
 	var routes []Route
 	for _, m := range maps {
 		if !isRoutesMap(m.Name) {

@@ -5,12 +5,12 @@ package haproxy
 import "fmt"
 
 // ServerState is the administrative state of a server (management.txt "set
-// server"). The zero value is none. It is small because there are as many as
-// servers.
+// server"). The zero value is not a state. It is one byte, because there may be
+// 100,000 servers.
 type ServerState uint8
 
-// The administrative states. Drain takes no new sessions but those that a
-// cookie or a stick table ties to the server; Maint takes none.
+// The administrative states. A server in Drain accepts no new sessions except those
+// that a cookie or a stick table binds to it; a server in Maint accepts no sessions.
 const (
 	Ready ServerState = iota + 1
 	Drain
@@ -19,7 +19,7 @@ const (
 
 var serverStates = [...]string{Ready: "ready", Drain: "drain", Maint: "maint"}
 
-// String is the word that HAProxy has for it, "" for the zero value.
+// String is HAProxy's word for the state, "" for the zero value.
 func (s ServerState) String() string { return serverStates[s] }
 
 // MarshalText writes String.

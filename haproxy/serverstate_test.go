@@ -27,8 +27,8 @@ func TestServerStatesAreWords(t *testing.T) {
 	}
 }
 
-// TestAServerIsSmall: there may be 100,000, twice.
-func TestAServerIsSmall(t *testing.T) {
+// TestServerSize bounds the memory of 100,000 servers, which podgate holds twice.
+func TestServerSize(t *testing.T) {
 	if got, most := unsafe.Sizeof(haproxy.Server{}), uintptr(40); got > most {
 		t.Errorf("a Server has %d bytes, want at most %d", got, most)
 	}

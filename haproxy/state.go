@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// State is everything of ours that HAProxy should serve. All slices are
-// sorted, so that equal States are deeply equal. A State is not changed once
-// it was handed on.
+// State is everything that HAProxy should serve for podgate. All slices are
+// sorted, so that equal States are deeply equal. A State must not be changed after
+// it was passed to another function.
 type State struct {
 	Settings  Settings
 	Frontends []Frontend // by Name
@@ -22,16 +22,18 @@ type State struct {
 	Routes    []Route    // by Route.Compare
 	Node      Node
 
-	// RuntimeBackends tells that light backends come and go while HAProxy runs,
-	// and so are no part of the generation.
+	// RuntimeBackends means that dynamic backends are added and deleted while
+	// HAProxy runs. The generation does not depend on them then.
 	RuntimeBackends bool
-	// Classes of backends that are there although no backend may be of them now,
-	// sorted. Only with RuntimeBackends.
+	// Classes are the classes (see Policy.Class) that HAProxy has a defaults section
+	// for even if no backend uses it now, sorted. Only with RuntimeBackends.
 	Classes []Policy
-	// Edition tells generations apart that began with other light backends. It is
-	// "" until Pinned. Only with RuntimeBackends.
-	Edition string
-	// Certificates are by Name; none where no Frontend ends TLS.
+	// DynamicHash is a hash of the dynamic backends with which the configuration was
+	// first loaded, so that two such configurations have different generations.
+	// AsLoaded sets it; it is "" before. Only with RuntimeBackends. Files of podgate
+	// 0.1.0 have the JSON name.
+	DynamicHash string `json:"Edition"`
+	// Certificates are by Name; empty if no Frontend ends TLS.
 	Certificates []Certificate
 }
 
@@ -41,48 +43,48 @@ type Backends = List[*Backend]
 // Mode is how a proxy reads its traffic (configuration.txt "mode").
 type Mode string
 
-// The modes that we use. The zero Mode is not valid.
+// The modes that podgate uses. The zero Mode is not valid.
 const (
 	HTTP Mode = "http"
 	TCP  Mode = "tcp"
 )
 
-// Settings hold for every section of ours.
+// Settings hold for every section of podgate's configuration.
 type Settings struct {
 	TimeoutClient      time.Duration // configuration.txt "timeout client"
-	TimeoutServer      time.Duration // "timeout server", where a Backend has none of its own
-	TimeoutConnect     time.Duration // "timeout connect", where a Policy has none of its own
+	TimeoutServer      time.Duration // "timeout server"; a Backend can override it
+	TimeoutConnect     time.Duration // "timeout connect"; a Policy can override it
 	TimeoutHTTPRequest time.Duration // "timeout http-request"
 	TimeoutKeepAlive   time.Duration // "timeout http-keep-alive"
 	TimeoutTunnel      time.Duration // "timeout tunnel", WebSockets among them
-	HardStopAfter      time.Duration // "hard-stop-after"; zero is without limit
-	MaxWorkerReloads   int           `json:"RetiredWorkers"` // "mworker-max-reloads"; zero leaves it to HAProxy. The JSON name is that of podgate 0.1.0's files
-	NotFound           string        // file with the body of the 404 page, absolute; "" is a line of text
+	HardStopAfter      time.Duration // "hard-stop-after"; zero means no limit
+	MaxWorkerReloads   int           `json:"RetiredWorkers"` // "mworker-max-reloads"; zero means HAProxy's default. Files of podgate 0.1.0 have the JSON name
+	NotFound           string        // absolute path of a file with the body of the 404 page; "" means a line of text
 	ErrorFiles         []ErrorFile   // by Code
 	AccessLog          AccessLog     // how HAProxy logs requests and connections
-	ClientKeepAlive    time.Duration // how long a silent client is left alone before TCP probes it; zero is the system's time
-	// Trusted are the load balancers in front, sorted: what they say of a client
-	// is believed, and what all others say is not.
+	ClientKeepAlive    time.Duration // idle time of a client after which TCP probes it; zero means the system's default
+	// Trusted are the networks of the load balancers in front, sorted. The client
+	// address that they send is trusted; that of all other sources is ignored.
 	Trusted []netip.Prefix
-	// ForwardedHops says which entry of X-Forwarded-For is the client, from the
-	// end, in what Trusted send: 1 is the last. Zero believes none.
+	// ForwardedHops is the position of the client in an X-Forwarded-For that Trusted
+	// send, counted from the end: 1 is the last entry. Zero ignores the header.
 	ForwardedHops int
-	// RelaySecret is what a worker shows at the Relay of the next one; "" where
-	// there is no Relay. All workers have the same.
+	// RelaySecret is what a worker sends to authenticate at the Relay of the next
+	// worker, the same for all workers; "" if no Frontend has a Relay.
 	RelaySecret  string
-	RedirectPort uint16 // where Routes with Redirect send clients to; zero is 443
-	// Peers are all edge nodes that share stick tables, by Name, this one among
-	// them; nil for none (configuration.txt "peers").
+	RedirectPort uint16 // port to which Routes with Redirect send clients; zero means 443
+	// Peers are all edge nodes that share stick tables, by Name, including this one;
+	// nil if tables are not shared (configuration.txt "peers").
 	Peers []Peer
 }
 
-// AccessLog is a format of the lines that HAProxy logs of its traffic.
+// AccessLog is the format in which HAProxy logs requests and connections.
 type AccessLog string
 
 // The formats. The zero value is HTTPLog.
 const (
 	HTTPLog AccessLog = "httplog" // HAProxy's own (configuration.txt 8.2)
-	JSONLog AccessLog = "json"    // an object a line that names namespace, Service and pod
+	JSONLog AccessLog = "json"    // one object per line, with namespace, Service and pod
 )
 
 // ErrorFile is one "errorfile CODE PATH" line.
@@ -91,34 +93,33 @@ type ErrorFile struct {
 	Path string // absolute
 }
 
-// Frontend is one listening proxy of ours.
+// Frontend is one listening proxy of podgate's configuration.
 type Frontend struct {
 	Name    string
 	Mode    Mode
 	Binds   []netip.AddrPort // the unspecified address means every address of its family
-	Backend string           // where a TCP frontend leads; "" in an HTTP frontend, which has Routes
-	// Relay is a loopback address on which an HTTP frontend takes the requests
-	// that its predecessor in a retired worker still gets. The zero AddrPort
-	// means that a retired worker answers them itself, with the routes and
-	// servers that it had: HAProxy changes no server in a worker that is
-	// stopping ("Proxy is disabled."). Who connects to it may name any client
-	// address, and so needs Settings.RelaySecret. It should not move while there
-	// are retired workers.
+	Backend string           // the Backend of a TCP frontend; "" in an HTTP frontend, which has Routes
+	// Relay is a loopback address on which an HTTP frontend accepts the requests
+	// that clients still send to an old worker. Without it (the zero AddrPort) an old
+	// worker answers them itself, with the routes and servers that it had: HAProxy
+	// changes no server in a worker that is stopping ("Proxy is disabled."). A process
+	// that connects to it can claim any client address, so Settings.RelaySecret is
+	// required there. Relay should not change while there are old workers.
 	Relay netip.AddrPort
-	// ExpectProxy takes a PROXY header, v1 or v2, from Settings.Trusted, whose
-	// connections must begin with one. From others none is understood.
+	// ExpectProxy requires a PROXY header, v1 or v2, on every connection from
+	// Settings.Trusted. Connections from all other sources must not have one.
 	ExpectProxy bool
-	// Health makes it a frontend that tells a load balancer of the node, and
-	// serves nothing else; nil in all others.
+	// Health makes the frontend answer health checks of the node, and nothing else;
+	// nil for all other frontends.
 	Health *Health
-	TLS    Termination // of what clients say
-	// Inner is a loopback address on which an HTTP frontend ends TLS for what
-	// its Binds, which then read the name that a client asks for before they do
-	// anything else, do not pass through to a Backend. The zero AddrPort means
-	// that nothing is passed through, and the Binds end TLS themselves. The
-	// client's address comes by the PROXY protocol, so who may connect to it on
-	// this box can claim any.
-	Inner netip.AddrPort
+	TLS    Termination // of the connections of clients
+	// TLSLoopback is a loopback address on which an HTTP frontend ends TLS if TLS of
+	// other hosts is passed through. Its Binds then only read the host name (SNI) and
+	// lead the connection to a Backend or to TLSLoopback. The zero AddrPort means that
+	// nothing is passed through and the Binds end TLS themselves. TLSLoopback gets the
+	// client address by the PROXY protocol, so that a local process that can connect
+	// to it can claim any address.
+	TLSLoopback netip.AddrPort `json:"Inner"`
 }
 
 // Route leads requests of the HTTP frontend, or of the TLS frontend, to a
@@ -128,25 +129,26 @@ type Route struct {
 	TLS      bool // reached through the TLS frontend instead of the plain one
 	Host     HostPattern
 	Path     PathPrefix
-	FoldCase bool    // Path is lower case and matches without regard to case; false without Path
-	Rewrite  Rewrite // what becomes of Path in the request
+	FoldCase bool    // Path is lower case and matches regardless of case; false without Path
+	Rewrite  Rewrite // replaces Path in the request
 	Backend  string
-	Redirect Redirect // answers with the same address in https instead; "" with TLS
-	// Passthrough leads whole connections to a TCP backend, by the name that the
-	// client asks for, before TLS is ended; with TLS and a Host, without a Path.
+	Redirect Redirect // redirects clients to the same URL with https; "" with TLS
+	// Passthrough leads whole connections to a TCP backend, by the host name that the
+	// client sends (SNI), without ending TLS. It requires TLS and a Host and excludes
+	// a Path.
 	Passthrough bool
 }
 
-// Rewrite is what stands for the matched path in the request that a server
-// sees: "" leaves it, "/" takes it away, "/new" replaces it.
+// Rewrite replaces the matched path in the request that a server receives: ""
+// keeps it, "/" removes it, "/new" replaces it.
 type Rewrite string
 
-// Redirect says who is sent to https, where the Backend is reached.
+// Redirect is which clients of a plain HTTP Route are redirected to https.
 type Redirect string
 
-// The redirects. Who came by https to a load balancer that is believed, and that
-// ended TLS, is not sent there again: ToHTTPS leads him to the Backend,
-// ToHTTPSAlone, which is for Backends that TLS is passed through to, nowhere.
+// The redirects. A client that already used https, to a trusted load balancer which
+// ended TLS, is not redirected again: ToHTTPS leads the request to the Backend, and
+// ToHTTPSAlone, for Backends to which TLS is passed through, rejects it.
 const (
 	ToHTTPS      Redirect = "https"
 	ToHTTPSAlone Redirect = "https-alone"
@@ -172,25 +174,24 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// Backend is a set of equal servers and how they are used.
+// Backend is a set of equal servers and their common configuration.
 type Backend struct {
 	Name    string
 	Policy  Policy
 	Options Options // of each of its servers
-	// TimeoutServer is "timeout server" of this backend alone; zero takes that
-	// of Settings. In HTTP mode it is changed at runtime.
+	// TimeoutServer is "timeout server" of this backend; zero means that of Settings.
+	// In HTTP mode it can change without a reload.
 	TimeoutServer time.Duration
-	// HSTS is the "max-age" of Strict-Transport-Security in seconds, where
-	// clients came by TLS; "" sends none. It is changed at runtime.
+	// HSTS is the "max-age" of Strict-Transport-Security in seconds, sent to clients
+	// that use TLS; "" sends no such header. It can change without a reload.
 	HSTS    string
 	Servers []Server // by Addr
-	// Unknown says that nobody can tell its Servers now: those that HAProxy has
-	// stay.
+	// Unknown means that the cluster's list of Servers is not known now. HAProxy keeps
+	// the servers that it has.
 	Unknown bool
 }
 
-// SameStructure reports whether the backends differ in nothing but their servers,
-// and whether these are known.
+// SameStructure reports whether the backends differ in Servers and Unknown at most.
 func (b *Backend) SameStructure(o *Backend) bool {
 	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.HSTS == o.HSTS
 }
@@ -199,7 +200,7 @@ func (b *Backend) SameStructure(o *Backend) bool {
 // (configuration.txt "balance").
 type Balance string
 
-// The algorithms on offer. Source goes with "hash-type consistent".
+// The supported algorithms. Source is used with "hash-type consistent".
 const (
 	RoundRobin Balance = "roundrobin"
 	LeastConn  Balance = "leastconn"
@@ -208,28 +209,27 @@ const (
 	Random     Balance = "random"
 )
 
-// Balances lists the algorithms in the order in which they are told to users.
+// Balances lists the algorithms in the order in which messages list them.
 func Balances() []Balance { return []Balance{RoundRobin, LeastConn, First, Source, Random} }
 
-// Policy is what holds for a whole backend and can only be changed by loading
-// a new configuration. Backends of equal Policy share one named defaults
-// section.
+// Policy is the configuration of a whole backend that only a reload changes.
+// Backends of equal Class share one named defaults section.
 type Policy struct {
 	Mode           Mode
 	Balance        Balance
-	Cookie         string        // name of the cookie that keeps a client on its server; "" for none
+	Cookie         string        // name of the cookie that binds a client to its server; "" sends no cookie
 	CookieKey      string        // "dynamic-cookie-key": cookie values are a hash of it and the server's address
-	ClientAffinity time.Duration // keep a client address on its server for so long after its last connection; zero for not at all
-	CheckPath      string        // path of an HTTP health check; "" for a connection only
-	TimeoutConnect time.Duration // zero takes that of Settings
-	AllowSource    Networks      // who else is answered 403, or dropped in TCP mode; "" is nobody
+	ClientAffinity time.Duration // how long a client address stays bound to its server after its last connection; zero binds none
+	CheckPath      string        // path of an HTTP health check; "" checks the connection only
+	TimeoutConnect time.Duration // zero means that of Settings
+	AllowSource    Networks      // the clients that may connect: all others get 403, or a reset in TCP mode; "" allows all
 }
 
-// Protocol is how servers are spoken to.
+// Protocol is the protocol between HAProxy and a server.
 type Protocol string
 
-// The protocols on offer. Plain is HTTP/1.1 in an HTTP backend and bytes in a
-// TCP backend. The server's certificate is verified where Options has a CAFile.
+// The supported protocols. Plain is HTTP/1.1 in an HTTP backend and bytes in a
+// TCP backend. HAProxy verifies the server's certificate if Options has a CAFile.
 const (
 	Plain Protocol = "plain"
 	TLS   Protocol = "tls" // HTTP/1.1 over TLS
@@ -237,18 +237,19 @@ const (
 	H2C   Protocol = "h2c" // HTTP/2 in clear text
 )
 
-// Options are the parameters of a server, the same for all of a backend
-// whether the file declares them or the runtime API adds them.
+// Options are the parameters of the servers of a backend, the same for those that
+// the file declares and those that the runtime API adds.
 type Options struct {
 	Protocol      Protocol
 	Check         bool
-	CheckInterval time.Duration // "inter"; of no meaning without Check
-	MaxConn       int           // connections per server; zero is without limit
-	SendProxy     SendProxy     // tells a server the client's address in a PROXY header; "" for not
-	SlowStart     time.Duration // how long a server that comes up takes to its full share; zero for at once
-	// CAFile holds the authorities that servers' certificates are verified with,
-	// absolute, and ServerName is the name that they must have and are asked for
-	// (SNI); of a Protocol with TLS alone. "" verifies nothing and sends no name.
+	CheckInterval time.Duration // "inter"; ignored without Check
+	MaxConn       int           // connections per server; zero means no limit
+	SendProxy     SendProxy     // version of the PROXY header that HAProxy sends to servers; "" sends none
+	SlowStart     time.Duration // "slowstart" of a server that becomes ready; zero sends it its full share immediately
+	// CAFile is the absolute path of the authorities that verify the servers'
+	// certificates. ServerName is the name that HAProxy sends (SNI) and that the
+	// certificates must have. Only for a Protocol with TLS; "" verifies nothing and
+	// sends no name.
 	CAFile, ServerName string
 }
 
@@ -264,14 +265,14 @@ const (
 // Server is one address of a Backend. Its address is its identity.
 type Server struct {
 	Addr  netip.AddrPort
-	State ServerState // Ready or Drain where it is wanted; any where it was observed
-	// Weight is its share of the load beside the other servers of its backend, 2
+	State ServerState // Ready or Drain in a wanted State; any in an observed one
+	// Weight is its share of the load relative to the other servers of its backend, 2
 	// to 256; zero is HAProxy's default, 1.
 	Weight uint16
 }
 
 // Name is the server's name in HAProxy: its address and port, without the
-// brackets of IPv6, which HAProxy does not take in a name.
+// brackets of IPv6, which HAProxy does not accept in a name.
 func (s Server) Name() string { return ServerName(s.Addr) }
 
 // ServerName is the name of the server at addr.
@@ -285,10 +286,10 @@ func appendServerName(name []byte, addr netip.AddrPort) []byte {
 	return strconv.AppendUint(append(addr.Addr().AppendTo(name), ':'), uint64(addr.Port()), 10)
 }
 
-// ServerID is the "id" of the server at addr, equal on every edge node and over
+// ServerID is the "id" of the server at addr, the same on every edge node and after
 // every reload, so that consistent hashing sends a client to the same server
-// everywhere. The ids of IPv4 servers of one port differ as long as their
-// addresses differ in more than the highest bit.
+// everywhere. The ids of two IPv4 servers of one port differ unless their addresses
+// differ in the highest bit only.
 func ServerID(addr netip.AddrPort) int {
 	const odd = 0x9E3779B1 // multiplying by it permutes the 32-bit numbers
 	var x uint32
@@ -305,8 +306,8 @@ func ServerID(addr netip.AddrPort) int {
 	return max(1, int(x&0x7fffffff))
 }
 
-// ParseServerName is the inverse of ServerName. It reports whether name was
-// made by it; servers of other names are not ours.
+// ParseServerName is the inverse of ServerName. It returns false for a name that
+// ServerName does not make, which is that of an unmanaged server.
 func ParseServerName(name string) (netip.AddrPort, bool) {
 	i := strings.LastIndexByte(name, ':')
 	if i < 0 {
@@ -332,12 +333,12 @@ func (s State) Backend(name string) (Backend, bool) {
 	return *s.Backends.At(i), true
 }
 
-// search returns the index of the backend of that name.
+// search returns the index of the backend of that name, or where it would be.
 func (s State) search(name string) (int, bool) {
 	return s.Backends.Search(func(b *Backend) int { return cmp.Compare(b.Name, name) })
 }
 
-// searchAt is search, for a backend that is most likely the one of that index.
+// searchAt is search that tries an index first at which the backend probably is.
 func (s State) searchAt(likely int, name string) (int, bool) {
 	if likely < s.Backends.Len() && s.Backends.At(likely).Name == name {
 		return likely, true
@@ -345,12 +346,12 @@ func (s State) searchAt(likely int, name string) (int, bool) {
 	return s.search(name)
 }
 
-// Structure is what of s its configuration file keeps until the next reload:
-// Pinned, without routes and servers.
+// Structure returns what the configuration of s fixes until the next reload:
+// AsLoaded, without routes, certificates and servers.
 func (s State) Structure() State {
-	s = s.Pinned()
+	s = s.AsLoaded()
 	s.Routes, s.Certificates, s.Node = nil, nil, Node{}
-	backends := make([]Backend, s.Backends.Len()) // in one piece
+	backends := make([]Backend, s.Backends.Len()) // one allocation
 	bare := make([]*Backend, len(backends))
 	for i, b := range s.Backends.All() {
 		backends[i] = *b

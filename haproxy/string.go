@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// String tells the State in an operator's words, a line per frontend, route,
-// backend and server. Settings are left out. It is what scenarios compare.
+// String describes the State in a line for each frontend, route, certificate, backend
+// and server, without Settings. The scenarios of package compile compare it.
 func (s State) String() string {
 	var b strings.Builder
 	for _, f := range s.Frontends {
@@ -19,8 +19,8 @@ func (s State) String() string {
 			fmt.Fprintf(&b, " %s", addr)
 		}
 		b.WriteString(f.TLS.describe())
-		if f.Inner.IsValid() {
-			fmt.Fprintf(&b, " inner=%s", f.Inner)
+		if f.TLSLoopback.IsValid() {
+			fmt.Fprintf(&b, " inner=%s", f.TLSLoopback)
 		}
 		if f.Backend != "" {
 			fmt.Fprintf(&b, " -> %s", f.Backend)
@@ -53,8 +53,8 @@ func (s State) String() string {
 	return b.String()
 }
 
-// URL is where a client reaches the Route: "shop.example.com/cart", "*/cart" for
-// every host, or "https://shop.example.com/cart".
+// URL is the URL of the Route: "shop.example.com/cart", "*/cart" for every host, or
+// "https://shop.example.com/cart".
 func (r Route) URL() string {
 	url := string(cmp.Or(r.Host, "*")) + string(cmp.Or(r.Path, "/"))
 	if r.TLS {
@@ -71,8 +71,7 @@ func (r Route) CaseNote() string {
 	return ""
 }
 
-// String is "route http host/path -> backend", with what differs from a plain
-// prefix route behind it.
+// String is "route http host/path -> backend", and the fields that are set.
 func (r Route) String() string {
 	frontend, host, path := "http", r.Host, r.Path
 	if r.TLS {
@@ -101,7 +100,7 @@ func (r Route) String() string {
 	return line
 }
 
-// describe is " health=/healthz", with what narrows it behind.
+// describe is " health=/healthz", and the fields that are set.
 func (h *Health) describe() string {
 	text := " health=" + h.Path
 	if h.Proxy {
@@ -113,7 +112,7 @@ func (h *Health) describe() string {
 	return text
 }
 
-// describe is " tls", with what differs from nothing behind it; "" of the zero
+// describe is " tls=MIN_VERSION", and the fields that are set; "" for the zero
 // Termination.
 func (t Termination) describe() string {
 	if t == (Termination{}) {
@@ -128,8 +127,8 @@ func (t Termination) describe() string {
 	return text
 }
 
-// describe is the backend's name, then its policy and options as far as they
-// differ from nothing.
+// describe is the backend's name, and the fields of its policy and options that are
+// set.
 func (b Backend) describe() string {
 	words := []string{b.Name, string(b.Policy.Mode), string(b.Policy.Balance)}
 	add := func(key, value string) { words = append(words, key+"="+value) }

@@ -2,13 +2,13 @@
 
 package haproxy
 
-// HasUnknown reports whether there is a backend whose servers nobody can tell.
+// HasUnknown reports whether any backend is Unknown.
 func (s State) HasUnknown() bool {
 	return s.Backends.ContainsFunc(func(b *Backend) bool { return b.Unknown })
 }
 
-// KeepUnknown returns the State with those servers in its Unknown backends that
-// have has there, by backend.
+// KeepUnknown returns the State whose Unknown backends have the servers that HAProxy
+// has for them, by backend, except for those in maint.
 func (s State) KeepUnknown(have map[string][]Server) State {
 	known := map[int]*Backend{}
 	for i, b := range s.Backends.All() {
@@ -28,11 +28,11 @@ func (s State) KeepUnknown(have map[string][]Server) State {
 	return s
 }
 
-// Unknowns tells of one State after the other whether it HasUnknown, and looks
-// only at what changed. The zero value has seen none.
+// Unknowns computes HasUnknown for successive States. It examines only the backends
+// that changed since the last one. The zero value is ready to use.
 type Unknowns struct {
-	seen Backends
-	any  bool // of those
+	seen Backends // of the last State
+	any  bool     // the last State HasUnknown
 }
 
 // In reports whether s HasUnknown.

@@ -9,9 +9,8 @@ import (
 	"podgate/haproxy"
 )
 
-// TestUnknownsSeesWhatChanges walks from State to State, of which few have Unknown
-// backends.
-func TestUnknownsSeesWhatChanges(t *testing.T) {
+// TestUnknownsWalk makes random changes and compares Unknowns with HasUnknown.
+func TestUnknownsWalk(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var unknowns haproxy.Unknowns
 	s := state("a 1", "b 2", "c 3")
@@ -21,7 +20,7 @@ func TestUnknownsSeesWhatChanges(t *testing.T) {
 		case 0:
 			s = state([]string{"a 1", "b 2", "c 3", "d 4"}[:r.IntN(5)]...)
 		case 1:
-			// as it was
+			// no change
 		default:
 			if n := s.Backends.Len(); n > 0 {
 				i := r.IntN(n)
@@ -39,6 +38,6 @@ func TestUnknownsSeesWhatChanges(t *testing.T) {
 		}
 	}
 	if found == 0 {
-		t.Fatal("nothing was ever Unknown")
+		t.Fatal("no State had an Unknown backend")
 	}
 }

@@ -171,7 +171,7 @@ func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (Explain
 	}
 	x.BackendName, x.Policy = p.Backend.Name, policyText(p.Backend)
 	for _, reason := range v.Edge.ReloadReasons {
-		if reason.IsOfBackend(x.BackendName) {
+		if reason.IsAboutBackend(x.BackendName) {
 			x.Pending = reason.String() + ": HAProxy will be reloaded at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
 			if v.Edge.Trouble != "" {
 				x.Pending += "; the last attempt failed: " + v.Edge.Trouble

@@ -81,7 +81,7 @@ func httpsFrontend(in *input, routes []haproxy.Route) haproxy.Frontend {
 		f.Relay = in.HTTPS.Relay
 	}
 	if slices.ContainsFunc(routes, func(r haproxy.Route) bool { return r.Passthrough }) {
-		f.Inner = in.HTTPS.Inner
+		f.TLSLoopback = in.HTTPS.Inner
 	}
 	return f
 }

@@ -60,7 +60,7 @@ func (n node) set(ctx context.Context, draining bool) (answers bool, err error) 
 		return false, err
 	}
 	if observeErr != nil {
-		if runtime.NobodyListens(observeErr) {
+		if runtime.NotListening(observeErr) {
 			return false, nil
 		}
 		return false, observeErr

@@ -46,7 +46,7 @@ func (d *deletes) due(now time.Time, waiting int) (n int, due bool) {
 // been tried yet.
 func (d *deletes) tried(now time.Time, applied runtime.Applied, waiting int) {
 	d.busy += len(applied.Pending)
-	d.again = d.again || len(applied.Pending)+len(applied.Lingering) > 0
+	d.again = d.again || len(applied.Pending)+len(applied.PendingBackends) > 0
 	if d.left = min(d.left, waiting); d.left > 0 {
 		d.at = now.Add(deletesPause)
 		return

@@ -45,7 +45,7 @@ func (r *Reconciler) waitsForPeers(ctx context.Context, session *runtime.Session
 	if !r.have.Loaded.Backends.ContainsFunc(func(b *haproxy.Backend) bool { return b.Policy.ClientAffinity > 0 }) {
 		return false
 	}
-	done, err := session.HandsOn(ctx)
+	done, err := session.StickTablesSynced(ctx)
 	if err != nil || done {
 		return false
 	}

@@ -27,7 +27,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	if f.Mode == haproxy.HTTP {
 		from = httpDefaults
 	}
-	if f.Inner.IsValid() {
+	if f.TLSLoopback.IsValid() {
 		d.addPassthrough(f, s)
 	}
 	d.addSection(parser.Frontends, f.Name, from, &models.Frontend{Name: f.Name, DefaultBackend: f.Backend})
@@ -38,10 +38,10 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 		return
 	}
 	lines := []string{d.closeWhileDraining()}
-	if f.Inner.IsValid() {
+	if f.TLSLoopback.IsValid() {
 		connections = nil // the frontend before it takes them
 	}
-	if s.RelaySecret != "" && (f.Relay.IsValid() || f.Inner.IsValid()) {
+	if s.RelaySecret != "" && (f.Relay.IsValid() || f.TLSLoopback.IsValid()) {
 		connections = append(connections, d.guard(f, s)...)
 		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
@@ -89,8 +89,8 @@ func bindsOf(f haproxy.Frontend) []types.Bind {
 // have certificates of its own in HAProxy's memory.
 func (d *document) tlsBind(f haproxy.Frontend) types.Bind {
 	var b types.Bind
-	if f.Inner.IsValid() {
-		b = proxied(f.Inner, innerName)
+	if f.TLSLoopback.IsValid() {
+		b = proxied(f.TLSLoopback, innerName)
 	} else {
 		var paths []string
 		for _, one := range bindsOf(f) {

@@ -55,7 +55,7 @@ func checkRoundTrip(t *testing.T, s haproxy.State) {
 	if diff := cmp.Diff(s.Maps(), maps, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("maps (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(s.Routes, haproxy.RoutesOf(maps), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(s.Routes, haproxy.ParseRoutes(maps), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
 	}
 }

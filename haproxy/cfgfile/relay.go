@@ -51,7 +51,7 @@ func (d *document) guard(f haproxy.Frontend, s haproxy.Settings) []models.TCPReq
 	for _, door := range []struct {
 		name string
 		addr netip.AddrPort
-	}{{relayName, f.Relay}, {innerName, f.Inner}} {
+	}{{relayName, f.Relay}, {innerName, f.TLSLoopback}} {
 		if door.addr.IsValid() {
 			test := fmt.Sprintf("{ so_name %s } !{ fc_pp_unique_id -m str %s }", door.name, d.word("relay secret", s.RelaySecret))
 			rules = append(rules, models.TCPRequestRule{Type: "session", Action: "reject", Cond: "if", CondTest: test})

@@ -69,7 +69,7 @@ func (f Files) WriteConfig(to io.Writer) error {
 // absolute path of the folder that will hold them. The error names what in s
 // cannot be rendered; there are no Files then. It may be called concurrently.
 func Render(s haproxy.State, folder string) (Files, error) {
-	s = s.Pinned()
+	s = s.AsLoaded()
 	d := newDocument(folder)
 	d.addBaseDefaults(s.Settings)
 	for _, p := range classes(s) {
@@ -90,13 +90,13 @@ func Render(s haproxy.State, folder string) (Files, error) {
 			d.word("CA file", b.Options.CAFile)
 		}
 		backends.learn(b)
-		if !s.RuntimeBackends || !b.Light() {
+		if !s.RuntimeBackends || !b.Dynamic() {
 			line = append(backends.appendHead(line[:0], b), backends.serverParams(b.Options)...)
 			structure.Write(append(line, '\n'))
 		}
 	}
 	if s.RuntimeBackends {
-		fmt.Fprintf(structure, "edition %s\n%s", s.Edition, backends.sample())
+		fmt.Fprintf(structure, "edition %s\n%s", s.DynamicHash, backends.sample())
 	}
 	peers := d.peers(s.Settings)
 	if d.err != nil {

@@ -30,7 +30,7 @@ func shop() haproxy.State {
 			{Name: "podgate_health", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:10880", "[::]:10880"), Health: &haproxy.Health{Path: "/healthz", Sources: networks("10.0.0.0/8")}},
 			{Name: "podgate_health_proxy", Mode: haproxy.HTTP, Binds: addrs("10.0.0.7:10881"), Health: &haproxy.Health{Path: "/healthz", Proxy: true}},
 			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0], ExpectProxy: true},
-			{Name: "podgate_https", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:443", "[::]:443"), Relay: addrs("127.80.71.1:81")[0], Inner: addrs("127.80.71.1:82")[0], TLS: shopTLS(), ExpectProxy: true},
+			{Name: "podgate_https", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:443", "[::]:443"), Relay: addrs("127.80.71.1:81")[0], TLSLoopback: addrs("127.80.71.1:82")[0], TLS: shopTLS(), ExpectProxy: true},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432", ExpectProxy: true},
 		},
 		Backends: haproxy.ListOf([]*haproxy.Backend{
@@ -240,7 +240,7 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 	began := shop()
 	began.RuntimeBackends = true
-	began = began.Pinned()
+	began = began.AsLoaded()
 	render := func(s haproxy.State) cfgfile.Files {
 		files, err := cfgfile.Render(s, "/f")
 		if err != nil {

@@ -139,7 +139,7 @@ func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 	d.addLines(parser.Frontends, name, lines)
 	inner := innerBackend(f)
 	d.addSection(parser.Backends, inner, tcpDefaults, &models.Backend{Name: inner})
-	d.addLines(parser.Backends, inner, []string{"server inner " + f.Inner.String() + " send-proxy-v2" + shows(s)})
+	d.addLines(parser.Backends, inner, []string{"server inner " + f.TLSLoopback.String() + " send-proxy-v2" + shows(s)})
 }
 
 // hsts has browsers stay with https where a Service says so.

@@ -30,7 +30,7 @@ func Binds(loaded, want []haproxy.Frontend, probe func(netip.AddrPort) error) (T
 		for _, addr := range f.Binds {
 			held[addr] = true
 		}
-		held[f.Relay], held[f.Inner] = true, true
+		held[f.Relay], held[f.TLSLoopback] = true, true
 	}
 	taken := Taken{Backends: map[string]string{}}
 	for _, f := range want {
@@ -40,8 +40,8 @@ func Binds(loaded, want []haproxy.Frontend, probe func(netip.AddrPort) error) (T
 			}
 		}
 		addrs := f.Binds
-		if f.Inner.IsValid() {
-			addrs = append([]netip.AddrPort{f.Inner}, addrs...)
+		if f.TLSLoopback.IsValid() {
+			addrs = append([]netip.AddrPort{f.TLSLoopback}, addrs...)
 		}
 		for _, addr := range addrs {
 			if held[addr] {

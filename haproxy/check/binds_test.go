@@ -21,7 +21,7 @@ func TestBinds(t *testing.T) {
 		return haproxy.Frontend{Name: "tcp", Mode: haproxy.TCP, Backend: "shop_db_5432", Binds: binds}
 	}
 	relay, inner := http(), http()
-	relay.Relay, inner.Inner = addr("127.0.0.1:1"), addr("127.0.0.1:2")
+	relay.Relay, inner.TLSLoopback = addr("127.0.0.1:1"), addr("127.0.0.1:2")
 	for _, row := range []struct {
 		name         string
 		loaded, want []haproxy.Frontend
@@ -34,7 +34,7 @@ func TestBinds(t *testing.T) {
 		{"a port of all Services", nil, []haproxy.Frontend{http(addr("0.0.0.0:80"))}, addr("0.0.0.0:80"), Taken{}, "frontend http: in use"},
 		{"a port of one Service", nil, []haproxy.Frontend{tcp(addr("0.0.0.0:5432"))}, addr("0.0.0.0:5432"), Taken{Backends: map[string]string{"shop_db_5432": "in use"}}, ""},
 		{"the relay", nil, []haproxy.Frontend{relay}, relay.Relay, Taken{Relay: "in use"}, ""},
-		{"the address behind a passthrough", nil, []haproxy.Frontend{inner}, inner.Inner, Taken{}, "frontend http: in use"},
+		{"the address behind a passthrough", nil, []haproxy.Frontend{inner}, inner.TLSLoopback, Taken{}, "frontend http: in use"},
 		{"the address for other nodes", nil, WithPeer(nil, haproxy.Settings{Peers: []haproxy.Peer{{Name: "edge1", Addr: addr("10.0.0.1:10024")}}}, "edge1"), addr("10.0.0.1:10024"), Taken{}, "frontend peers: in use"},
 		{"the address of another node", nil, WithPeer(nil, haproxy.Settings{Peers: []haproxy.Peer{{Name: "edge2", Addr: addr("10.0.0.2:10024")}}}, "edge1"), addr("10.0.0.2:10024"), Taken{}, ""},
 	} {

@@ -14,9 +14,9 @@ import (
 type Applied struct {
 	Commands int                    // sent to HAProxy, including rejected ones
 	Pending  []haproxy.ServerChange // deletes that wait for a server's last connection
-	// Lingering are the names of backends that HAProxy is not done with yet.
-	Lingering []string
-	Rejected  []Rejection
+	// PendingBackends are the names of backends that HAProxy is not done with yet.
+	PendingBackends []string
+	Rejected        []Rejection
 }
 
 // Rejection is a part of a Plan that HAProxy rejected, or that was not sent because it

@@ -101,7 +101,7 @@ func (x exchanger) publish(ctx context.Context, names []string, a *Applied) erro
 }
 
 // deleteBackends takes away backends that have no server and that nothing leads
-// to. One that HAProxy is not done with yet is Lingering.
+// to. One that HAProxy is not done with yet is PendingBackends.
 func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) error {
 	var commands []string
 	for _, b := range backends {
@@ -118,7 +118,7 @@ func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backe
 		case strings.Contains(reply, "cannot be removed at runtime"):
 			a.rejectBackend(b.Name, firstLine(reply))
 		default:
-			a.Lingering = append(a.Lingering, b.Name)
+			a.PendingBackends = append(a.PendingBackends, b.Name)
 		}
 	}
 	return nil

@@ -76,7 +76,7 @@ func TestApplyABackendThatComesAndGoes(t *testing.T) {
 				return len(b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, more, pod)}).Pending) == 0
 			})
 			eventually(t, "it is deleted", func() bool {
-				return len(b.apply(t, haproxy.Plan{OldBackends: []*haproxy.Backend{more}}).Lingering) == 0
+				return len(b.apply(t, haproxy.Plan{OldBackends: []*haproxy.Backend{more}}).PendingBackends) == 0
 			})
 			if published, err := b.Published(t.Context(), nil); err != nil || !published["shop"] {
 				t.Errorf("Published: %v, %v", published, err)

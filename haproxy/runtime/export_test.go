@@ -15,8 +15,8 @@ func (c *Client) TryAdminSocket() {
 	c.worker.tryAt = time.Time{}
 }
 
-// ParseHandsOn is handsOn.
-func ParseHandsOn(reply string) bool { return handsOn(reply) }
+// ParseStickTablesSynced is stickTablesSynced.
+func ParseStickTablesSynced(reply string) bool { return stickTablesSynced(reply) }
 
 // AwaitStop is awaitStop.
 func (c *Client) AwaitStop(ctx context.Context, before Process) bool { return c.awaitStop(ctx, before) }

@@ -27,24 +27,24 @@ func (x exchanger) LocalPeer(ctx context.Context) (string, error) {
 	return name, nil
 }
 
-// HandsOn reports whether the worker that serves would hand its stick tables on
+// StickTablesSynced reports whether the worker that serves would hand its stick tables on
 // to the one that a reload puts in its place. It does so only once it has learned
 // itself, from its own predecessor and then from the other edge nodes, for each of
 // which HAProxy waits 5 seconds (configuration.txt "peers", management.txt "show
 // peers"). It is true where there are no peers of ours.
-func (x exchanger) HandsOn(ctx context.Context) (bool, error) {
+func (x exchanger) StickTablesSynced(ctx context.Context) (bool, error) {
 	const command = "show peers " + cfgfile.PeersSection
 	replies, err := x.exchange(ctx, command)
 	if err != nil {
 		return false, fmt.Errorf("observe HAProxy: %w", err)
 	}
-	return handsOn(replies[0]), nil
+	return stickTablesSynced(replies[0]), nil
 }
 
-// handsOn reads the flags of the section, whose two lowest bits are that there
+// stickTablesSynced reads the flags of the section, whose two lowest bits are that there
 // is nothing to learn of the predecessor and of others. What does not look like
 // that is taken for a yes: nobody is to wait for it.
-func handsOn(reply string) bool {
+func stickTablesSynced(reply string) bool {
 	const finished = 3
 	head, _, _ := strings.Cut(reply, "\n")
 	_, rest, found := strings.Cut(head, " flags=0x")

@@ -13,7 +13,7 @@ import (
 
 func TestAWorkerWithoutPeersHasNothingToHandOn(t *testing.T) {
 	b := newBox(t)
-	if done, err := b.HandsOn(t.Context()); !done || err != nil {
+	if done, err := b.StickTablesSynced(t.Context()); !done || err != nil {
 		t.Errorf("got %v, %v, want true", done, err)
 	}
 }
@@ -54,11 +54,11 @@ func TestTheFlagsOfPeersTellWhoHandsOn(t *testing.T) {
 		{"its predecessor taught it", "1103", true},
 		{"nobody taught it in time", "6833", true},
 	} {
-		if got := runtime.ParseHandsOn(fmt.Sprintf(of26, row.flags)); got != row.want {
+		if got := runtime.ParseStickTablesSynced(fmt.Sprintf(of26, row.flags)); got != row.want {
 			t.Errorf("%s: got %v, want %v", row.name, got, row.want)
 		}
 	}
-	if !runtime.ParseHandsOn("No such peers") {
+	if !runtime.ParseStickTablesSynced("No such peers") {
 		t.Error("without peers somebody is waited for")
 	}
 }

@@ -213,7 +213,7 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 		if err == nil && serves(p) {
 			return p, nil
 		}
-		if err == nil || !NobodyListens(err) || c.masterListens(ctx) {
+		if err == nil || !NotListening(err) || c.masterListens(ctx) {
 			answered = time.Now()
 		}
 		if time.Since(answered) > downPatience {
@@ -239,9 +239,9 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 	}
 }
 
-// NobodyListens reports whether an error is of a connection that could not even be
+// NotListening reports whether an error is of a connection that could not even be
 // opened: no HAProxy runs.
-func NobodyListens(err error) bool {
+func NotListening(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
@@ -251,7 +251,7 @@ func (c *Client) masterListens(ctx context.Context) bool {
 	if err == nil {
 		err = conn.Close()
 	}
-	return !NobodyListens(err)
+	return !NotListening(err)
 }
 
 // awaitStop waits until the process before was told to stop, and reports whether it

@@ -159,7 +159,7 @@ func TestErrorsSayWhatToLookAt(t *testing.T) {
 		},
 		{
 			"an admin socket that nobody listens on", dead, dead, process,
-			"observe HAProxy: dial unix " + dead + ": connect: connection rejected (is HAProxy running, and is this the stats socket of its configuration?)",
+			"observe HAProxy: dial unix " + dead + ": connect: connection refused (is HAProxy running, and is this the stats socket of its configuration?)",
 		},
 		{
 			"no master socket", answers.path, gone, reload,

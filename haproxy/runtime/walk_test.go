@@ -78,10 +78,10 @@ func (w *walk) apply(t *testing.T, plan haproxy.Plan) {
 	applied := w.box.apply(t, plan)
 	gone := map[string]bool{}
 	for _, b := range plan.OldBackends {
-		gone[b.Name] = !slices.Contains(applied.Lingering, b.Name)
+		gone[b.Name] = !slices.Contains(applied.PendingBackends, b.Name)
 	}
 	w.loaded = w.loaded.WithBackends(plan.NewBackends, gone)
-	w.backends += len(plan.NewBackends) + len(plan.OldBackends) - len(applied.Lingering)
+	w.backends += len(plan.NewBackends) + len(plan.OldBackends) - len(applied.PendingBackends)
 }
 
 func (w *walk) reach(t *testing.T, want haproxy.State) {
@@ -195,7 +195,7 @@ func (w *world) withBackend(s haproxy.State) haproxy.State {
 		return s
 	}
 	for _, b := range s.Backends.All() {
-		if b.Light() {
+		if b.Dynamic() {
 			another := *b
 			another.Name = name
 			return s.WithBackends([]*haproxy.Backend{&another}, nil)
