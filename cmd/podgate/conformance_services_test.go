@@ -28,7 +28,7 @@ type service struct {
 
 	pods   []*pod
 	serial int    // of the next pod
-	remove func() // ends the requests of the clients; nil while there are none
+	remove func() // ends the requests of the clients; nil before the first one
 }
 
 // plain is a Service without annotations, reached by its name.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command copyright writes debian/copyright: what stands on standard input, and
-// a paragraph for each Go module that is linked into podgate, made of the
-// licence in the module. It is for the build of the package and no part of it.
+// Command copyright writes debian/copyright: standard input, and a paragraph for each Go
+// module that is linked into podgate, from the licence file of the module. The build of
+// the Debian package runs it; the package does not contain it.
 package main
 
 import (
@@ -49,10 +49,10 @@ func run(own io.Reader, out io.Writer, program string) error {
 	return nil
 }
 
-// module is one that the program is linked with.
-type module struct{ path, licence string }
+// module is a Go module that is linked into the program.
+type module struct{ path, licence string } // licence is the path of the file
 
-// modules lists those of others, by path.
+// modules returns the modules of the program except its own, sorted by path.
 func modules(program string) ([]module, error) {
 	cmd := exec.Command("go", "list", "-deps", "-json=Module", program)
 	cmd.Stderr = os.Stderr
@@ -97,9 +97,9 @@ func modules(program string) ([]module, error) {
 	return all, nil
 }
 
-// paragraph is what debian/copyright says of a module with that licence, and
-// with that notice, which may be empty. Licences that Debian has in
-// /usr/share/common-licenses are named, the others given in full.
+// paragraph returns the paragraph of a module from the texts of its licence and of its
+// NOTICE, which may be empty. Licences that Debian has in /usr/share/common-licenses
+// are named, all others are quoted in full.
 func paragraph(path, licence, notice string) string {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "\nFiles: vendor/%s/*\nCopyright: %s\n", path, strings.Join(holders(path, licence+"\n"+notice), "\n "))
@@ -117,8 +117,8 @@ func paragraph(path, licence, notice string) string {
 	return b.String()
 }
 
-// holders are those that the text names behind "Copyright", without the
-// placeholder that the Apache licence ends with.
+// holders returns the text after each "Copyright", without the placeholder at the end of
+// the Apache licence.
 func holders(path, text string) []string {
 	var all []string
 	for line := range strings.Lines(text) {
@@ -134,8 +134,8 @@ func holders(path, text string) []string {
 	return all
 }
 
-// indented is text as a field of debian/copyright goes on: a blank before each
-// line, and a dot for an empty one.
+// indented returns text as continuation lines of a field (deb-src-control(5)): each begins
+// with a blank, and an empty one is a dot.
 func indented(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(strings.TrimSpace(text)) {

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestAParagraph(t *testing.T) {
+func TestParagraph(t *testing.T) {
 	for _, row := range []struct{ name, licence, notice, want string }{
-		{"a licence is given in full", "MIT License\n\nCopyright (c) 2013 Jane Doe\n", "", `
+		{"a licence is quoted in full", "MIT License\n\nCopyright (c) 2013 Jane Doe\n", "", `
 Files: vendor/example.com/m/*
 Copyright: 2013 Jane Doe
 License: of-example.com-m
@@ -20,7 +20,7 @@ License: of-example.com-m
  .
  Copyright (c) 2013 Jane Doe
 `},
-		{"one that Debian has is named, and a notice given", "Apache License\nVersion 2.0\nCopyright {yyyy} {name}\nCopyright notice\n", "Project\nCopyright 2018 Corp\n", `
+		{"a licence that Debian has is named, and the notice quoted", "Apache License\nVersion 2.0\nCopyright {yyyy} {name}\nCopyright notice\n", "Project\nCopyright 2018 Corp\n", `
 Files: vendor/example.com/m/*
 Copyright: 2018 Corp
 License: Apache-2.0
@@ -28,7 +28,7 @@ Comment: its NOTICE says
  Project
  Copyright 2018 Corp
 `},
-		{"where nobody is named, the authors are", "Mozilla Public License, version 2.0\n", "", `
+		{"without a holder, the authors are named", "Mozilla Public License, version 2.0\n", "", `
 Files: vendor/example.com/m/*
 Copyright: The authors of example.com/m
 License: MPL-2.0
@@ -42,8 +42,7 @@ License: MPL-2.0
 	}
 }
 
-// TestEveryModuleOfPodgateHasALicence makes the paragraphs of the package.
-func TestEveryModuleOfPodgateHasALicence(t *testing.T) {
+func TestEveryModuleHasAParagraph(t *testing.T) {
 	var out strings.Builder
 	if err := run(strings.NewReader(""), &out, "podgate/cmd/podgate"); err != nil {
 		t.Fatal(err)

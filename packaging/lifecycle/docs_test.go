@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// linksLead follows every link of the installed pages to a file, and every path
-// that README.Debian and the man pages name below the package's folder.
-func linksLead(t *testing.T) {
+// checkLinks checks that the files exist to which the installed pages link, and which
+// README.Debian and the man pages name in the folder of the documentation.
+func checkLinks(t *testing.T) {
 	t.Helper()
 	const folder = "/usr/share/doc/podgate"
 	pages, err := filepath.Glob(folder + "/*.md")
@@ -22,7 +22,7 @@ func linksLead(t *testing.T) {
 		t.Fatalf("pages of the package: %q, %v", pages, err)
 	}
 	count := 0
-	leads := func(from, to string) {
+	exists := func(from, to string) {
 		count++
 		if _, err := os.Stat(to); err != nil {
 			t.Errorf("%s: %v", from, err)
@@ -30,7 +30,7 @@ func linksLead(t *testing.T) {
 	}
 	for _, page := range pages {
 		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(readFile(t, page), -1) {
-			leads(page, filepath.Join(folder, link[1]))
+			exists(page, filepath.Join(folder, link[1]))
 		}
 	}
 	named := regexp.MustCompile(folder + `[A-Za-z0-9._/-]*`)
@@ -41,7 +41,7 @@ func linksLead(t *testing.T) {
 	}
 	for from, text := range texts {
 		for _, path := range named.FindAllString(strings.NewReplacer(`\-`, "-", `\&`, "").Replace(text), -1) {
-			leads(from, strings.TrimRight(path, "."))
+			exists(from, strings.TrimRight(path, "."))
 		}
 	}
 	if count < 15 {

@@ -2,9 +2,9 @@
 
 //go:build lifecycle
 
-// Package lifecycle leads the package through its life on a Debian with a real
-// systemd, under load. "make test-deb" runs it there; it takes the machine that
-// it runs on apart.
+// Package lifecycle installs, upgrades, removes and purges the Debian package under load,
+// on a Debian with a real systemd. "make test-deb" runs it in a container: it changes the
+// machine that it runs on.
 package lifecycle
 
 import (
@@ -28,8 +28,8 @@ const (
 	tokenFile      = "/etc/podgate/token"
 )
 
-// TestLifecycle: fresh install, setup, a Service, upgrades, removal, reinstall,
-// purge.
+// TestLifecycle tests a fresh install, setup, a Service, upgrades, removal, reinstall and
+// purge. No request may fail meanwhile.
 func TestLifecycle(t *testing.T) {
 	packages := packagesOf(t)
 	own := newPod(t, "own")
@@ -55,7 +55,7 @@ backend own
 	installed(t, packages[0])
 	want(t, "podgate.service is enabled", output("systemctl", "is-enabled", "podgate"), "enabled")
 	want(t, "podgate.service waits for its configuration", output("systemctl", "show", "podgate", "--property=ActiveState,ConditionResult"), "ActiveState=inactive\nConditionResult=no")
-	want(t, "podgate-drain.service is the operator's choice", output("systemctl", "is-enabled", "podgate-drain"), "disabled")
+	want(t, "podgate-drain.service is not enabled by the package", output("systemctl", "is-enabled", "podgate-drain"), "disabled")
 	want(t, "user podgate is in group haproxy", output("id", "-nG", "podgate"), "podgate haproxy")
 	want(t, "owner of the folder", output("stat", "-c", "%U:%G %a", "/var/lib/podgate/haproxy"), "podgate:haproxy 750")
 	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
@@ -72,20 +72,20 @@ backend own
 	writeFile(t, configFile, config, 0o644)
 	run(t, "podgate", "check")
 	completes(t)
-	linksLead(t)
+	checkLinks(t)
 
 	t.Log("setup")
 	writeFile(t, operatorConfig, edge+"frontend web\n\tbind *:80\n\thttp-request return status 200\n", 0o644)
-	said, err := combined("podgate", "setup", "haproxy", "--restart")
-	if err == nil || !strings.Contains(said, operatorConfig+":") || !strings.Contains(said, "bind *:80, and podgate.toml has 0.0.0.0:80") {
-		t.Errorf("a frontend on podgate's port: %v, %s", err, said)
+	out, err := combined("podgate", "setup", "haproxy", "--restart")
+	if err == nil || !strings.Contains(out, operatorConfig+":") || !strings.Contains(out, "bind *:80, and podgate.toml has 0.0.0.0:80") {
+		t.Errorf("a frontend on podgate's port: %v, %s", err, out)
 	}
 	writeFile(t, operatorConfig, edge, 0o644)
-	if said, err := combined("podgate", "setup", "haproxy", "--check"); err == nil || !strings.Contains(said, "to do: write ") {
-		t.Errorf("check before setup: %v, %s", err, said)
+	if out, err := combined("podgate", "setup", "haproxy", "--check"); err == nil || !strings.Contains(out, "to do: write ") {
+		t.Errorf("check before setup: %v, %s", err, out)
 	}
 	run(t, "podgate", "setup", "haproxy")
-	want(t, "haproxy.service is not restarted unasked", invocation(t, "haproxy"), first)
+	want(t, "haproxy.service is not restarted without --restart", invocation(t, "haproxy"), first)
 	run(t, "podgate", "setup", "haproxy", "--undo")
 	if _, err := os.Stat(dropinFolder + "/podgate.conf"); !os.IsNotExist(err) {
 		t.Errorf("after --undo: %v", err)
@@ -95,7 +95,7 @@ backend own
 	}
 	haproxy := invocation(t, "haproxy")
 	if haproxy == first {
-		t.Error("haproxy.service is not restarted although that was asked for")
+		t.Error("haproxy.service is not restarted by --restart")
 	}
 	run(t, "podgate", "setup", "haproxy", "--restart")
 	want(t, "haproxy.service is restarted once", invocation(t, "haproxy"), haproxy)
@@ -106,7 +106,7 @@ backend own
 	run(t, "systemctl", "enable", "--now", "podgate-drain")
 	l := startLoad(t, "http://127.0.0.1/cart/", "http://127.0.0.1:8081/")
 
-	t.Log("everything in the sandbox")
+	t.Log("every feature in the sandbox of the unit")
 	two := newPod(t, "cart")
 	cluster.serve("cart", one, two)
 	await(t, "http://127.0.0.1/cart/?who", two.addr.String())
@@ -128,7 +128,7 @@ backend own
 	before := invocation(t, "podgate")
 	install(t, packages[1])
 	if invocation(t, "podgate") == before {
-		t.Error("podgate goes on in its old version")
+		t.Error("podgate still runs in its old version")
 	}
 	cluster.serve("cart", one, two)
 	await(t, "http://127.0.0.1/cart/?who", one.addr.String())
@@ -144,7 +144,7 @@ backend own
 	want(t, "mode of podgate.toml", output("stat", "-c", "%U %a", configFile), "podgate 600")
 	cluster.newService(t)
 
-	want(t, "podgate-drain.service stands by through upgrades", output("systemctl", "is-active", "podgate-drain"), "active")
+	want(t, "podgate-drain.service stays active through upgrades", output("systemctl", "is-active", "podgate-drain"), "active")
 
 	t.Log("remove")
 	run(t, "apt-get", "remove", "--yes", "podgate")
@@ -161,14 +161,14 @@ backend own
 	want(t, "a reinstallation reloads nothing: worker", workerPid(t), worker)
 	cluster.newService(t)
 	run(t, "podgate", "setup", "haproxy", "--check")
-	l.tell(t)
-	toldNothingBad(t)
+	l.log(t)
+	checkLog(t)
 
-	t.Log("a podgate.toml that is broken")
+	t.Log("a broken podgate.toml")
 	brokenReload(t, cluster)
 
 	t.Log("a podgate that hangs")
-	hang(t)
+	hangPodgate(t)
 	await(t, "http://127.0.0.1/cart/", "cart")
 
 	t.Log("purge")
@@ -180,11 +180,11 @@ backend own
 	}
 	want(t, "podgate.toml is the operator's", readFile(t, configFile), edited)
 	await(t, "http://127.0.0.1/cart/", "cart")
-	run(t, "systemctl", "reload", "haproxy") // its master still asks for the folder, and so nothing changes
+	run(t, "systemctl", "reload", "haproxy") // the master still has the removed folder in its arguments: the old worker continues
 	await(t, "http://127.0.0.1/cart/", "cart")
 	l.check(t)
 	if got := invocation(t, "haproxy"); got != haproxy {
-		t.Errorf("haproxy.service has not gone on through all of it: invocation %q, want %q\n%s", got, haproxy, output("journalctl", "--no-pager", "--lines=60", "--output=short-precise", "--unit=haproxy"))
+		t.Errorf("haproxy.service was restarted: invocation %q, want %q\n%s", got, haproxy, output("journalctl", "--no-pager", "--lines=60", "--output=short-precise", "--unit=haproxy"))
 	}
 
 	run(t, "systemctl", "restart", "haproxy")
@@ -192,16 +192,16 @@ backend own
 	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
 }
 
-// TestPurgeLeavesWhatHAProxyStartsWith: the operator has written the options
-// into a file of his own, which no purge may change.
-func TestPurgeLeavesWhatHAProxyStartsWith(t *testing.T) {
+// TestPurgeKeepsTheOptionsOfTheOperator: the options for HAProxy are in a file of the
+// operator, which a purge must not change.
+func TestPurgeKeepsTheOptionsOfTheOperator(t *testing.T) {
 	const defaults = "/etc/default/haproxy"
 	before := readFile(t, defaults)
 	install(t, packagesOf(t)[2])
 	appendFile(t, defaults, "EXTRAOPTS=\"-S /run/haproxy/master.sock,mode,660,group,haproxy -f /var/lib/podgate/haproxy\"\n")
 	run(t, "podgate", "setup", "haproxy", "--restart")
 	if _, err := os.Stat(dropinFolder + "/podgate.conf"); !os.IsNotExist(err) {
-		t.Errorf("there is a drop-in although none is needed: %v", err)
+		t.Errorf("setup wrote a drop-in that is not needed: %v", err)
 	}
 	run(t, "podgate", "setup", "haproxy", "--check")
 	run(t, "apt-get", "purge", "--yes", "podgate")
@@ -211,9 +211,9 @@ func TestPurgeLeavesWhatHAProxyStartsWith(t *testing.T) {
 	run(t, "systemctl", "restart", "haproxy")
 }
 
-// TestDrainStandsBy leaves the machine so that its shutdown drains it; run.sh
-// shuts it down then, and looks.
-func TestDrainStandsBy(t *testing.T) {
+// TestDrainIsReadyForShutdown prepares the machine so that its shutdown drains it. run.sh
+// shuts it down afterwards and checks that.
+func TestDrainIsReadyForShutdown(t *testing.T) {
 	install(t, packagesOf(t)[2])
 	config := "[kubernetes]\nserver = \"http://127.0.0.1:1\"\n[cloud]\nhealth_bind = [\"127.0.0.1:8404\"]\ndrain_wait = \"2s\"\n"
 	writeFile(t, configFile, config, 0o644)
@@ -222,24 +222,24 @@ func TestDrainStandsBy(t *testing.T) {
 	run(t, "systemctl", "enable", "--now", "podgate-drain")
 	run(t, "systemctl", "stop", "podgate-drain")
 	if _, err := os.Stat("/var/lib/podgate/haproxy/podgate.drain"); !os.IsNotExist(err) {
-		t.Errorf("the node drains although the machine goes on: %v", err)
+		t.Errorf("the node drains although the machine does not shut down: %v", err)
 	}
 	run(t, "systemctl", "start", "podgate-drain")
 }
 
-// readmeSteps are README's section on installation, to the letter but for sudo.
+// readmeSteps is the section "Install" of README.md, verbatim except for sudo.
 type readmeSteps struct {
-	install []string // the package, without its build
+	install []string // commands that install the package, without make deb
 	token   string
-	config  string // podgate.toml
-	setup   []string
+	config  string   // podgate.toml
+	setup   []string // commands
 }
 
 func readme(t *testing.T) readmeSteps {
 	t.Helper()
 	_, section, _ := strings.Cut(readFile(t, os.Getenv("README")), "\n## Install\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	// blocks are those of that kind between fences, without prompts.
+	// blocks returns the fenced blocks of a kind, without prompts.
 	blocks := func(kind string) (all []string) {
 		for _, block := range regexp.MustCompile("(?s)\n```"+kind+"\n(.*?\n)```\n").FindAllStringSubmatch(section, -1) {
 			all = append(all, strings.ReplaceAll(strings.ReplaceAll("\n"+block[1], "\n$ ", "\n"), "\nsudo ", "\n")[1:])
@@ -249,11 +249,11 @@ func readme(t *testing.T) readmeSteps {
 	console, toml := blocks("console"), blocks("toml")
 	token := regexp.MustCompile("`(install [^`]+)`").FindStringSubmatch(section)
 	if len(console) != 2 || len(toml) != 1 || token == nil {
-		t.Fatalf("README's section on installation has the commands %q, %q and podgate.toml %q", console, token, toml)
+		t.Fatalf("the section Install of README.md has the commands %q, %q and podgate.toml %q", console, token, toml)
 	}
 	steps := readmeSteps{token: strings.Join(strings.Fields(token[1]), " "), config: toml[0], setup: lines(console[1])}
 	for _, line := range lines(console[0]) {
-		if line != "make deb" { // which made the package that we have
+		if line != "make deb" { // the package exists already
 			steps.install = append(steps.install, line)
 		}
 	}
@@ -262,8 +262,8 @@ func readme(t *testing.T) readmeSteps {
 
 func lines(text string) []string { return strings.Split(strings.TrimSpace(text), "\n") }
 
-// folder is where the commands are to be typed: the package lies there as they
-// name it.
+// folder returns a folder in which the commands can run: it has the package under the
+// name that they use.
 func (s readmeSteps) folder(t *testing.T, file string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -276,14 +276,13 @@ func (s readmeSteps) folder(t *testing.T, file string) string {
 	return folder
 }
 
-// runIn runs a line of a shell in a folder.
+// runIn runs a line of shell in a folder.
 func runIn(t *testing.T, folder, line string) {
 	t.Helper()
 	run(t, "env", "--chdir="+folder, "sh", "-ec", line)
 }
 
-// harden puts the packaged drop-in in force, which the package need not be
-// there for.
+// harden installs the packaged hardening drop-in. The package need not be installed.
 func harden(t *testing.T) {
 	t.Helper()
 	text := readFile(t, os.Getenv("HARDENED"))
@@ -291,7 +290,7 @@ func harden(t *testing.T) {
 	run(t, "systemctl", "daemon-reload")
 }
 
-// packagesOf are three versions of the package, older ones first.
+// packagesOf returns three versions of the package, oldest first.
 func packagesOf(t *testing.T) []string {
 	t.Helper()
 	packages, err := filepath.Glob(os.Getenv("PACKAGES"))
@@ -313,9 +312,9 @@ func installed(t *testing.T, file string) {
 	want(t, "installed version", output("dpkg-query", "-W", "-f", "${Version} ${Status}", "podgate"), version+" install ok installed")
 }
 
-// toldNothingBad looks for what the sandbox may have forbidden, in what podgate
-// and systemd said.
-func toldNothingBad(t *testing.T) {
+// checkLog looks in the journal of podgate for errors, warnings, and anything that the
+// sandbox may have forbidden.
+func checkLog(t *testing.T) {
 	t.Helper()
 	log := output("journalctl", "--unit=podgate", "--output=cat")
 	bad := regexp.MustCompile(`(?m)^.*(level=(ERROR|WARN)|not permitted|[Pp]ermission denied|Read-only|watchdog|Watchdog|SIG[A-Z]+).*$`)
@@ -326,9 +325,9 @@ func toldNothingBad(t *testing.T) {
 	t.Logf("reloads of HAProxy by podgate: %d", strings.Count(log, "msg=reloaded"))
 }
 
-// hang stops podgate in its tracks, with a shorter watchdog than the package's,
-// and waits until systemd has put another in its place.
-func hang(t *testing.T) {
+// hangPodgate stops the process of podgate with SIGSTOP, and waits until the watchdog of
+// systemd, which is shortened, has replaced it.
+func hangPodgate(t *testing.T) {
 	t.Helper()
 	writeFile(t, "/run/systemd/system/podgate.service.d/watchdog.conf", "[Service]\nWatchdogSec=6s\nTimeoutStopSec=1s\n", 0o644)
 	run(t, "systemctl", "daemon-reload")
@@ -340,18 +339,18 @@ func hang(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("systemd lets it hang\n%s", journal())
+			t.Fatalf("systemd did not restart podgate\n%s", journal())
 		}
 	}
 }
 
-// invocation is another with each start of the unit.
+// invocation returns the invocation ID of a unit, which each start changes.
 func invocation(t *testing.T, unit string) string {
 	t.Helper()
 	return output("systemctl", "show", unit, "--property=InvocationID", "--value")
 }
 
-// reloadHAProxy does it as the operator does, and waits until it is done.
+// reloadHAProxy reloads HAProxy through systemd, and waits for the new worker.
 func reloadHAProxy(t *testing.T) {
 	t.Helper()
 	before := workerPid(t)
@@ -363,12 +362,12 @@ func reloadHAProxy(t *testing.T) {
 	}
 }
 
-// workerPid is that of the HAProxy that serves.
+// workerPid returns the pid of the present HAProxy worker.
 func workerPid(t *testing.T) string {
 	t.Helper()
 	pid := regexp.MustCompile(`(?m)^Pid: (\d+)$`).FindString(showInfo(t))
 	if pid == "" {
-		t.Fatal("HAProxy does not say its pid")
+		t.Fatal("show info has no Pid")
 	}
 	return pid
 }
@@ -376,13 +375,13 @@ func workerPid(t *testing.T) string {
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	began := time.Now()
-	said, err := combined(name, args...)
+	out, err := combined(name, args...)
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s\n%s", name, strings.Join(args, " "), err, said, journal())
+		t.Fatalf("%s %s: %v\n%s\n%s", name, strings.Join(args, " "), err, out, journal())
 	}
 	t.Logf("%5d ms  %s %s", time.Since(began).Milliseconds(), name, strings.Join(args, " "))
 	if name == "podgate" {
-		t.Log(said)
+		t.Log(out)
 	}
 }
 
@@ -394,8 +393,8 @@ func combined(name string, args ...string) (string, error) {
 }
 
 func output(name string, args ...string) string {
-	said, _ := combined(name, args...)
-	return said
+	out, _ := combined(name, args...)
+	return out
 }
 
 func journal() string {
@@ -418,8 +417,7 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// writeFile puts a file in place at once, as editors and configuration
-// management do.
+// writeFile replaces a file atomically, as editors and configuration management do.
 func writeFile(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
@@ -441,7 +439,7 @@ func appendFile(t *testing.T, path, text string) string {
 	return text
 }
 
-// cluster is a fake API server, over TLS, that wants a token.
+// cluster is a fake API server with TLS, which may require a token.
 type cluster struct {
 	api      *kubeapitest.Server
 	t        *testing.T
@@ -458,8 +456,8 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// rotateToken has the API server take the new token alone, after podgate has
-// been given it as README.Debian says.
+// rotateToken replaces the token file as README.Debian describes, and makes the API
+// server accept only the new token.
 func (c *cluster) rotateToken(t *testing.T, token string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
@@ -468,7 +466,7 @@ func (c *cluster) rotateToken(t *testing.T, token string) {
 	c.api.Misbehave(kubeapitest.RequireToken(token))
 }
 
-// awaitToken waits until podgate lists and watches with that token alone.
+// awaitToken makes the API server accept only token, and waits until podgate watches with it.
 func (c *cluster) awaitToken(t *testing.T, token string) {
 	t.Helper()
 	c.api.Misbehave(kubeapitest.RequireToken(token))
@@ -480,17 +478,17 @@ func (c *cluster) awaitToken(t *testing.T, token string) {
 	}
 }
 
-// serve makes those pods the endpoints of the Service.
+// serve creates or updates a Service whose endpoints are pods.
 func (c *cluster) serve(name string, pods ...*pod) { c.serveWith(name, nil, pods...) }
 
 // serveWith is serve with annotations, without their prefix.
 func (c *cluster) serveWith(name string, annotations map[string]string, pods ...*pod) {
 	c.t.Helper()
-	said, err := json.Marshal(prefixed(annotations))
+	text, err := json.Marshal(prefixed(annotations))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	text := fmt.Sprintf(`
+	objects := fmt.Sprintf(`
 apiVersion: v1
 kind: Service
 metadata: {name: %[1]s, namespace: default, annotations: %[3]s}
@@ -502,11 +500,11 @@ metadata: {name: %[1]s-1, namespace: default, labels: {kubernetes.io/service-nam
 addressType: IPv4
 ports: [{name: http, port: %[2]d}]
 endpoints:
-`, name, pods[0].addr.Port(), said)
+`, name, pods[0].addr.Port(), text)
 	for _, p := range pods {
-		text += fmt.Sprintf("- {addresses: [%s]}\n", p.addr.Addr())
+		objects += fmt.Sprintf("- {addresses: [%s]}\n", p.addr.Addr())
 	}
-	if err := c.api.Apply(text); err != nil {
+	if err := c.api.Apply(objects); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -519,7 +517,7 @@ func prefixed(annotations map[string]string) map[string]string {
 	return all
 }
 
-// newService brings one that only a reload of HAProxy can bring, before 3.4.
+// newService adds a Service, which before HAProxy 3.4 needs a reload, and waits for it.
 func (c *cluster) newService(t *testing.T) {
 	t.Helper()
 	c.services++

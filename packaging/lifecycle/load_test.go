@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// pod is an HTTP server on a loopback address of its own. It answers with its
-// name, and its address where that is asked for by ?who.
+// pod is an HTTP server on a loopback address of its own. It answers with its name, or
+// with its address if the query is "who".
 type pod struct{ addr netip.AddrPort }
 
-// podPort is that of every pod: their addresses tell them apart.
+// podPort is the port of every pod; their addresses differ.
 const podPort = 8080
 
 var lastPod atomic.Uint32
@@ -38,18 +38,18 @@ func newPod(t *testing.T, name string) *pod {
 		if strings.Contains(r.URL.RawQuery, "sleep") {
 			time.Sleep(100 * time.Millisecond)
 		}
-		said := name
+		text := name
 		if strings.Contains(r.URL.RawQuery, "who") {
-			said = addr.String()
+			text = addr.String()
 		}
-		fmt.Fprint(w, said)
+		fmt.Fprint(w, text)
 	})}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return &pod{addr}
 }
 
-// await asks until the answer is want.
+// await repeats the request until the answer is want.
 func await(t *testing.T, url, want string) {
 	t.Helper()
 	request, err := http.NewRequest("GET", url, nil)
@@ -78,7 +78,7 @@ func get(client *http.Client, url string) string {
 	return answer(client, request)
 }
 
-// answer is the body of an answer with status 200, anything else in words.
+// answer returns the body of an answer with status 200, otherwise the error or status.
 func answer(client *http.Client, request *http.Request) string {
 	resp, err := client.Do(request)
 	if err != nil {
@@ -95,7 +95,7 @@ func answer(client *http.Client, request *http.Request) string {
 	return string(body)
 }
 
-// load is clients that never stop, over short and kept connections.
+// load is clients that send requests until stop, on short and kept-alive connections.
 type load struct {
 	sent, failed atomic.Int64
 	mu           sync.Mutex
@@ -103,7 +103,7 @@ type load struct {
 	stop         func()
 }
 
-// startLoad asks for each of urls; a right answer is "cart" or "own".
+// startLoad requests each of urls; a correct answer is "cart" or "own".
 func startLoad(t *testing.T, urls ...string) *load {
 	l := new(load)
 	done := make(chan struct{})
@@ -140,7 +140,7 @@ func startLoad(t *testing.T, urls ...string) *load {
 	return l
 }
 
-func (l *load) tell(t *testing.T) {
+func (l *load) log(t *testing.T) {
 	t.Helper()
 	t.Logf("requests sent %d, failed %d", l.sent.Load(), l.failed.Load())
 }
@@ -149,16 +149,16 @@ func (l *load) tell(t *testing.T) {
 func (l *load) check(t *testing.T) {
 	t.Helper()
 	l.stop()
-	l.tell(t)
+	l.log(t)
 	if l.failed.Load() > 0 {
 		t.Errorf("%d requests failed:\n%s", l.failed.Load(), strings.Join(l.causes[:min(10, len(l.causes))], "\n"))
 	}
 	if l.sent.Load() < 1000 {
-		t.Error("hardly a request was sent")
+		t.Error("fewer than 1000 requests were sent")
 	}
 }
 
-// showInfo is what HAProxy says of itself.
+// showInfo returns the output of HAProxy's "show info".
 func showInfo(t *testing.T) string {
 	t.Helper()
 	conn, err := net.Dial("unix", "/run/haproxy/admin.sock")
@@ -167,9 +167,9 @@ func showInfo(t *testing.T) string {
 	}
 	defer conn.Close()
 	fmt.Fprintln(conn, "show info")
-	said, err := io.ReadAll(conn)
+	text, err := io.ReadAll(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(said)
+	return string(text)
 }

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # run.sh SUITE PACKAGE.deb
-# run.sh --can-boot          exit code 0 if this machine lets us
+# run.sh --can-boot          exits with 0 if this machine can boot a container
 #
-# Boots a Debian of that suite with its own systemd (systemd-nspawn, no network),
-# leads the package through its life there, and forgets the machine. The suite is
-# debootstrap'd once, from where this machine's apt gets its packages, and kept in
-# the user's cache. As root. HARDENED=1 closes haproxy.service by the packaged
-# drop-in first.
+# Boots a container of that Debian suite with its own systemd (systemd-nspawn, no
+# network), runs the lifecycle tests of the package there, and discards all changes. The
+# suite is installed once by debootstrap, from the first mirror of this machine's apt,
+# and kept in the user's cache. Needs root. With HARDENED=1, haproxy.service has the
+# packaged hardening drop-in.
 set -euo pipefail
 
-# A tree of control groups of its own makes it the same on machines with and
-# without systemd, and with cgroups of either kind.
+# With its own tree of control groups, the container runs on machines with and without
+# systemd, and with cgroups v1 and v2.
 cgroup='umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && group=/sys/fs/cgroup/podgate-$$ && mkdir "$group"'
 alone() { exec unshare --mount --propagation private bash -c "$@"; }
 if [ "$1" = --can-boot ]; then
@@ -86,10 +86,10 @@ lifecycle() {
         PACKAGES="/podgate/podgate_*.deb" /podgate/lifecycle -test.v -test.timeout 5m -test.run "$1"
 }
 lifecycle 'TestLifecycle|TestPurge'
-lifecycle TestDrainStandsBy
+lifecycle TestDrainIsReadyForShutdown
 
-# The shutdown: the drain first, then podgate, then HAProxy. It comes in podgate's
-# first second, when HAProxy has yet to load what podgate writes.
+# A shutdown drains the node first, then stops podgate, then HAProxy. Here it begins in
+# podgate's first second, before HAProxy has loaded podgate's files.
 inside sh -c 'systemctl stop podgate && rm /var/lib/podgate/haproxy/podgate.* && systemctl reset-failed haproxy podgate && systemctl restart haproxy && systemctl start podgate'
 inside systemctl poweroff 2>/dev/null || true # the answer may get lost
 timeout 60 tail --pid="$nspawn" -f /dev/null

@@ -24,19 +24,19 @@ const (
 	hook    = "/etc/letsencrypt/renewal-hooks/deploy/podgate"
 )
 
-// httpsToml is the section that tls.md begins with.
+// httpsToml returns the first example of tls.md, a section [https].
 func httpsToml(t *testing.T) string {
 	t.Helper()
 	_, text, ok := strings.Cut(readFile(t, "/usr/share/doc/podgate/tls.md"), "\n```toml\n[https]\n")
 	text, _, ok2 := strings.Cut(text, "```\n")
 	if !ok || !ok2 {
-		t.Fatal("tls.md has no [https]")
+		t.Fatal("tls.md has no example of [https]")
 	}
 	return "[https]\n" + text
 }
 
-// issue renews the certificate as certbot does: a further pair of files in the
-// archive, keys for root alone, and the links in the lineage led there.
+// issue renews the certificate like certbot: a new pair of files in the archive, a key
+// that only root can read, and the links of the lineage to both.
 func issue(t *testing.T, serial int) {
 	t.Helper()
 	archive := strings.Replace(lineage, "live", "archive", 1)
@@ -56,7 +56,7 @@ func issue(t *testing.T, serial int) {
 	run(t, "ln", "-sfn", key, filepath.Join(lineage, "privkey.pem"))
 }
 
-// deployHook is the one of README.Debian, in its place.
+// deployHook installs the deploy hook of README.Debian.
 func deployHook(t *testing.T) {
 	t.Helper()
 	text := readFile(t, "/usr/share/doc/podgate/README.Debian")
@@ -72,7 +72,7 @@ func deployHook(t *testing.T) {
 	writeFile(t, hook, script, 0o755)
 	folder := regexp.MustCompile(`(?m)^ +(install -d .* /etc/podgate/certificates)$`).FindStringSubmatch(text)
 	if folder == nil {
-		t.Fatal("README.Debian makes no folder of certificates")
+		t.Fatal("README.Debian has no command that creates the folder of certificates")
 	}
 	run(t, "sh", "-ec", folder[1])
 }
@@ -83,15 +83,15 @@ func deploy(t *testing.T) {
 	run(t, "env", "RENEWED_LINEAGE="+lineage, "RENEWED_DOMAINS=www.example.com", hook)
 }
 
-// awaitCertificate waits until HAProxy serves what the lineage has now.
+// awaitCertificate waits until HAProxy presents the certificate of the lineage.
 func awaitCertificate(t *testing.T) {
 	t.Helper()
 	block, _ := pem.Decode([]byte(readFile(t, lineage+"/fullchain.pem")))
-	said := ""
+	reason := ""
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		conn, err := tls.Dial("tcp", "127.0.0.1:443", &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true})
 		if err != nil {
-			said = err.Error()
+			reason = err.Error()
 			continue
 		}
 		served := conn.ConnectionState().PeerCertificates[0].Raw
@@ -99,13 +99,13 @@ func awaitCertificate(t *testing.T) {
 		if string(served) == string(block.Bytes) {
 			return
 		}
-		said = "another certificate"
+		reason = "another certificate"
 	}
-	t.Fatalf("HAProxy does not serve the certificate: %s\n%s", said, journal())
+	t.Fatalf("HAProxy does not present the certificate: %s\n%s", reason, journal())
 }
 
-// tlsInTheSandbox serves a certificate that came by the deploy hook, renewed while
-// HAProxy runs, without a reload.
+// tlsInTheSandbox installs a certificate with the deploy hook, and renews it while HAProxy
+// runs, without a reload.
 func tlsInTheSandbox(t *testing.T, c *cluster) {
 	t.Helper()
 	deployHook(t)
@@ -132,8 +132,8 @@ func tlsInTheSandbox(t *testing.T, c *cluster) {
 	want(t, "rights of the copy for HAProxy", output("sh", "-c", "stat -c '%U %a' /var/lib/podgate/haproxy/certificates/*.pem | sort -u"), "podgate 600")
 }
 
-// execInTheSandbox follows the cluster by a kubeconfig with a credential plugin,
-// which the unit needs nothing more for, and then by the token file again.
+// execInTheSandbox follows the cluster with a kubeconfig that has a credential plugin,
+// for which the unit needs no change, and then with the token file again.
 func execInTheSandbox(t *testing.T, c *cluster) {
 	t.Helper()
 	const plugin, login = "/usr/local/bin/cluster-login", "/etc/podgate/login"
@@ -164,7 +164,7 @@ users:
 	c.awaitToken(t, "third")
 	runs := readFile(t, "/var/lib/podgate/.cache/cluster-login")
 	if !regexp.MustCompile(`^(\d+ podgate\n)+$`).MatchString(runs) {
-		t.Errorf("who ran the credential plugin: %q", runs)
+		t.Errorf("the credential plugin ran as %q, want podgate", runs)
 	}
 	c.configure(t, before)
 	c.rotateToken(t, "fourth")
@@ -172,9 +172,8 @@ users:
 	c.newService(t)
 }
 
-// configure gives podgate another podgate.toml, and waits until it is in force.
-// Till somebody says otherwise, the API server takes any token: podgate may ask
-// with the old one while it still follows by the old file.
+// configure replaces podgate.toml, and waits until it is in force. From now on the API
+// server accepts any token: podgate may still send the old one.
 func (c *cluster) configure(t *testing.T, config string) {
 	t.Helper()
 	inForce := func() int {
@@ -191,7 +190,7 @@ func (c *cluster) configure(t *testing.T, config string) {
 	}
 }
 
-// pageInTheSandbox asks what an operator and Prometheus ask.
+// pageInTheSandbox requests the pages and runs the commands of an operator.
 func pageInTheSandbox(t *testing.T) {
 	t.Helper()
 	client := &http.Client{Timeout: 5 * time.Second}
@@ -200,8 +199,8 @@ func pageInTheSandbox(t *testing.T) {
 		"/metrics": "\npodgate_in_sync 1\n",
 		"/readyz":  "ok\n",
 	} {
-		if said := get(client, "http://127.0.0.1:9180"+path); !strings.Contains(said, text) {
-			t.Errorf("%s has no %q:\n%s", path, text, said)
+		if got := get(client, "http://127.0.0.1:9180"+path); !strings.Contains(got, text) {
+			t.Errorf("%s has no %q:\n%s", path, text, got)
 		}
 	}
 	run(t, "podgate", "status")
@@ -209,20 +208,20 @@ func pageInTheSandbox(t *testing.T) {
 	run(t, "runuser", "-u", "podgate", "--", "podgate", "preflight")
 }
 
-// brokenReload has systemd refuse a podgate.toml by its line; what was in force
-// stays. Podgate tells it as a warning.
+// brokenReload checks that systemctl reload fails for a broken podgate.toml and that the
+// journal names its line, while the last configuration stays in force.
 func brokenReload(t *testing.T, c *cluster) {
 	t.Helper()
 	before := readFile(t, configFile)
 	mode, owner := output("stat", "-c", "%a", configFile), output("stat", "-c", "%U", configFile)
 	broken := before + "[nonsense]\nx = 1\n"
 	writeFile(t, configFile, broken, 0o644)
-	if said, err := combined("systemctl", "reload", "podgate"); err == nil {
-		t.Errorf("a broken podgate.toml is no error of systemctl reload: %s", said)
+	if out, err := combined("systemctl", "reload", "podgate"); err == nil {
+		t.Errorf("systemctl reload succeeds with a broken podgate.toml: %s", out)
 	}
 	line := fmt.Sprintf("%s:%d: nonsense: unknown section", configFile, strings.Count(before, "\n")+1)
-	if said := journal(); !strings.Contains(said, "\n"+line) {
-		t.Errorf("the journal has no %q:\n%s", line, said)
+	if got := journal(); !strings.Contains(got, "\n"+line) {
+		t.Errorf("the journal has no %q:\n%s", line, got)
 	}
 	want(t, "podgate.service", output("systemctl", "is-active", "podgate"), "active")
 	c.newService(t)

@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// zshTab asks zsh on a terminal of its own what it offers for "podgate " and a
-// Tab.
+// zshTab prints what zsh, on a terminal of its own, offers for "podgate " and a Tab.
 const zshTab = `
 zmodload zsh/zpty
 zpty shell zsh -f -i
@@ -24,8 +23,8 @@ zpty -r shell seen '*version *'
 print -r -- "$seen"
 `
 
-// bashTab loads what bash-completion would at the first Tab, and prints what is
-// offered.
+// bashTab loads the completion like bash-completion at the first Tab, and prints what it
+// offers.
 const bashTab = `
 source /usr/share/bash-completion/bash_completion
 _completion_loader podgate
@@ -35,8 +34,8 @@ $(complete -p podgate | grep -oE '__start_\w+')
 printf '%s\n' "${COMPREPLY[@]}"
 `
 
-// completes has each shell find podgate's completion by itself, where the package
-// puts it, and offer the commands.
+// completes checks that each shell finds the completion of the package without
+// configuration, and offers the commands.
 func completes(t *testing.T) {
 	t.Helper()
 	commands := []string{"check", "confirm", "demo", "diff", "drain", "explain", "help", "preflight", "render", "run", "setup", "status", "undrain", "version"}
@@ -45,22 +44,22 @@ func completes(t *testing.T) {
 		"fish": {"-c", "complete -C 'podgate '"},
 		"zsh":  {"-f"},
 	} {
-		if shell == "zsh" { // zpty needs a script that is no argument
+		if shell == "zsh" { // zpty needs a script in a file
 			script := filepath.Join(t.TempDir(), "tab")
 			if err := os.WriteFile(script, []byte(zshTab), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			args = append(args, script)
 		}
-		said, err := combined("timeout", append([]string{"20", shell}, args...)...)
+		out, err := combined("timeout", append([]string{"20", shell}, args...)...)
 		var offered []string
-		for _, line := range regexp.MustCompile(`(?m)^(?:\x1b\[[0-9;?]*[A-Za-z])*([a-z]+)\s`).FindAllStringSubmatch(said+"\n", -1) {
+		for _, line := range regexp.MustCompile(`(?m)^(?:\x1b\[[0-9;?]*[A-Za-z])*([a-z]+)\s`).FindAllStringSubmatch(out+"\n", -1) {
 			if line[1] != "podgate" {
 				offered = append(offered, line[1])
 			}
 		}
 		if err != nil || !slices.Equal(offered, commands) {
-			t.Errorf("%s offers %q: %v\n%q", shell, offered, err, said)
+			t.Errorf("%s offers %q: %v\n%q", shell, offered, err, out)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command man makes a man page on standard output of Markdown on standard
-// input. It is for the build of the package and no part of it.
+// Command man converts Markdown on standard input to a man page on standard output. The
+// build of the Debian package runs it; the package does not contain it.
 //
 //	man TITLE SECTION DATE SOURCE < PAGE.md
 package main
@@ -34,26 +34,25 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	}
 	title := fmt.Sprintf("%% %q %q %q %q\n\n", args[0], args[1], args[2], args[3])
 	page := string(md2man.Render([]byte(title + forTerminal(string(text)))))
-	// Long names leave lines that cannot be adjusted to both margins.
+	// Without .ad l, lines with long names have wide gaps.
 	head, rest, _ := strings.Cut(page, "\n.TH ")
 	header, rest, _ := strings.Cut(rest, "\n")
 	rest = regexp.MustCompile(`[^\s:]+(:[^\s:]+){2,}`).ReplaceAllStringFunc(rest, func(list string) string {
-		return strings.ReplaceAll(list, ":", `:\:`) // may be broken there
+		return strings.ReplaceAll(list, ":", `:\:`) // allows a line break
 	})
 	_, err = fmt.Fprintf(out, "%s\n.TH %s\n.ad l\n%s", head, header, rest)
 	return err
 }
 
-// manualLink leads to another page of packaging/doc, or to a section of it.
+// manualLink matches a link to another page of packaging/doc, or to a section of it.
 var manualLink = regexp.MustCompile(`\[[^\]]+\]\(([a-z]+\.md)(?:#[a-z-]+)?\)`)
 
-// forTerminal writes what a terminal has no room for another way: of a table,
-// each row becomes a paragraph below its first cell; of a link to another page, the
-// place where the package has that. The title of the document goes, since a man
-// page begins with NAME.
+// forTerminal replaces what does not fit on a terminal. Each row of a table becomes a
+// paragraph below its first cell. A link to another page becomes the path of that page in
+// the package. The title is removed, because a man page begins with NAME.
 func forTerminal(markdown string) string {
 	var b strings.Builder
-	var header []string // of the table that we are in
+	var header []string // of the present table; nil outside of one
 	markdown = manualLink.ReplaceAllString(markdown, "`/usr/share/doc/podgate/$1`")
 	for line := range strings.Lines(markdown) {
 		cells := row(line)
@@ -86,23 +85,23 @@ func row(line string) []string {
 	return cells
 }
 
-// definition is "**key**" and below it what the last cell says, with those
-// between in brackets.
+// definition returns "**FIRST CELL**" with the last cell below it, and the cells between
+// them in brackets.
 func definition(header, cells []string) string {
 	term := "**" + strings.Trim(cells[0], "`") + "**"
 	last := len(cells) - 1
 	var between []string
 	for i := 1; i < last; i++ {
-		said := cells[i]
+		text := cells[i]
 		switch {
-		case said == "-":
+		case text == "-":
 			continue
 		case header[i] == "a change takes effect":
-			said = "takes effect " + said
+			text = "takes effect " + text
 		case header[i] != "value":
-			said = header[i] + " " + said
+			text = header[i] + " " + text
 		}
-		between = append(between, said)
+		between = append(between, text)
 	}
 	text := cells[last]
 	if len(between) > 0 {

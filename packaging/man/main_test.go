@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestATableBecomesParagraphs(t *testing.T) {
+func TestTableBecomesParagraphs(t *testing.T) {
 	got := forTerminal(`# podgate.toml
 
 Prose, and [tls.md](tls.md).
@@ -52,8 +52,8 @@ More.
 	}
 }
 
-// TestThePageOfPodgateTomlTellsEveryKey makes the page that the package has.
-func TestThePageOfPodgateTomlTellsEveryKey(t *testing.T) {
+// TestConfigurationPageHasEveryKey converts configuration.md.
+func TestConfigurationPageHasEveryKey(t *testing.T) {
 	manual, err := os.ReadFile("../doc/configuration.md")
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +72,6 @@ func TestThePageOfPodgateTomlTellsEveryKey(t *testing.T) {
 		}
 	}
 	if strings.Contains(page.String(), "\n.TS\n") {
-		t.Error("there is a table, for which a terminal has no room")
+		t.Error("the page has a table")
 	}
 }

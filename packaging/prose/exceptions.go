@@ -4,14 +4,14 @@ package main
 
 import "strings"
 
-// exception is wording that a rule objects to and that stays.
+// exception is a finding that is allowed.
 type exception struct {
-	file   string // as finding has it, or a folder of it
-	words  string // part of what is around the finding
+	file   string // path, or that of a folder
+	words  string // a part of finding.around
 	reason string
 }
 
-// exceptions are all of them. One that excuses nothing is a finding.
+// exceptions returns all exceptions. An exception that matches no finding is a finding.
 func exceptions() []exception {
 	const renamed = "NEWS lists what was renamed"
 	const news = "packaging/debian/NEWS"
@@ -23,7 +23,7 @@ func exceptions() []exception {
 	}
 }
 
-// excuse returns the exception that f is.
+// excuse returns the exception that matches f, and whether there is one.
 func excuse(f finding) (exception, bool) {
 	for _, e := range exceptions() {
 		if within(f.file, e.file) && strings.Contains(f.around, e.words) {

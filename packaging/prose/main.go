@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command prose finds wording that podgate's users and contributors have to read
-// twice. It prints a line per finding, with the words to use instead, and exits
-// with 1 if there is any. It is for "make lint" and no part of the package.
+// Command prose finds wording that is not plain technical English. It prints a line per
+// finding, with the words to use instead, and exits with 1 if there is a finding. "make
+// lint" runs it; the Debian package does not contain it.
 //
 //	prose [-comments] [FOLDER | FILE]...
 //
-// It reads the manuals, the examples, the status page, and every string in the
-// Go code that ends up in the podgate binary: help, errors, log messages,
-// Problems. Arguments limit the output to these files and folders. -comments
-// reads the comments of all Go files as well.
+// It reads the manuals, the examples, the status page, and every string in the Go code
+// that is linked into podgate: help, errors, log messages, Problems. With arguments it
+// prints only the findings in these files and folders. With -comments it also reads the
+// comments of all Go files.
 package main
 
 import (
@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// run prints the findings below root, and returns how many there are. Only
-// without arguments does it report exceptions that excuse nothing.
+// run prints the findings below root, limited to only unless that is empty, and returns
+// their number.
 func run(root string, comments bool, only []string, out io.Writer) (int, error) {
 	texts, err := manuals(root)
 	if err != nil {
@@ -68,7 +68,7 @@ func run(root string, comments bool, only []string, out io.Writer) (int, error) 
 	}
 	for _, e := range exceptions() {
 		if !used[e] && len(only) == 0 {
-			all = append(all, finding{file: "packaging/prose/exceptions.go", line: 1, words: e.words, instead: "excuses nothing in " + e.file + " any more (" + e.reason + "): remove it"})
+			all = append(all, finding{file: "packaging/prose/exceptions.go", line: 1, words: e.words, instead: "matches no finding in " + e.file + " (" + e.reason + "): remove it"})
 		}
 	}
 	slices.SortFunc(all, func(a, b finding) int { return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line)) })

@@ -4,11 +4,11 @@ package main
 
 import "regexp"
 
-// rule is wording that is not plain technical English, or not the term that
-// podgate uses for a thing.
+// rule matches wording that is not plain technical English, or not the term that podgate
+// uses.
 type rule struct {
 	find    *regexp.Regexp
-	unless  *regexp.Regexp // a match that this one covers is legitimate; nil for none
+	unless  *regexp.Regexp // allows the matches within its own matches; nil allows none
 	instead string
 }
 
@@ -25,8 +25,8 @@ func (r rule) excused(s string, at []int) bool {
 	return false
 }
 
-// rules are all rules. In their patterns a blank stands for any white space, so
-// that a line break hides nothing.
+// rules returns all rules. A blank in a pattern matches any white space, also a line
+// break.
 func rules() []rule {
 	blank := regexp.MustCompile(" ")
 	pattern := func(s string) *regexp.Regexp {

@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// written are the files and folders that users read.
+// written returns the files and folders that users read.
 func written() []string {
 	return []string{
 		"README.md", "SECURITY.md",
@@ -34,7 +34,7 @@ func manuals(root string) ([]text, error) {
 	for _, name := range written() {
 		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
 			if os.IsNotExist(err) && path == filepath.Join(root, name) {
-				return nil // SECURITY.md may be missing, and a test has but a few of them
+				return nil // SECURITY.md may be missing, and the trees of the tests have few files
 			}
 			if err != nil || entry.IsDir() {
 				return err
@@ -53,7 +53,7 @@ func manuals(root string) ([]text, error) {
 	return all, nil
 }
 
-// product returns each string of the Go code that is linked into podgate.
+// product returns each string literal of the Go code that is linked into podgate.
 func product(root string) ([]text, error) {
 	cmd := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{range .GoFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, "./cmd/podgate")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
@@ -78,8 +78,8 @@ func product(root string) ([]text, error) {
 	return all, nil
 }
 
-// literals returns the strings of a file that somebody may read, so neither
-// imports nor tags. Strings that are added up are one.
+// literals returns the string literals of a file, without imports and tags. Literals that
+// are joined with + are one string.
 func literals(set *token.FileSet, tree *ast.File) (all [][]part) {
 	ast.Inspect(tree, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -110,7 +110,7 @@ func sum(set *token.FileSet, e ast.Expr) ([]part, bool) {
 			return nil, false
 		}
 		words, err := strconv.Unquote(e.Value)
-		if e.Value[0] == '"' { // its newlines are not lines of the file
+		if e.Value[0] == '"' { // a \n in it is not a new line of the file
 			words = strings.ReplaceAll(words, "\n", " ")
 		}
 		return []part{{set.Position(e.Pos()).Line, words}}, err == nil
@@ -129,7 +129,7 @@ func allComments(root string) ([]text, error) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && slices.Contains([]string{".git", "bin", "dist"}, entry.Name()): // what make writes
+		case entry.IsDir() && slices.Contains([]string{".git", "bin", "dist"}, entry.Name()): // written by make
 			return filepath.SkipDir
 		case filepath.Ext(path) != ".go":
 			return nil
@@ -151,7 +151,7 @@ func allComments(root string) ([]text, error) {
 	return all, err
 }
 
-// relative returns path as seen from root, with slashes.
+// relative returns path relative to root, with slashes.
 func relative(root, path string) string {
 	abs, err := filepath.Abs(root)
 	if err != nil {

@@ -9,24 +9,24 @@ import (
 	"unicode/utf8"
 )
 
-// text is what one reader reads in one go: a file, a string, a comment.
+// text is a file, a string or a comment.
 type text struct {
 	file  string
 	parts []part
 }
 
-// part is a piece of a text that begins on a line of its file.
+// part is a piece of a text.
 type part struct {
 	line  int
 	words string
 }
 
-// finding is wording that a rule objects to.
+// finding is a match of a rule.
 type finding struct {
 	file    string
 	line    int
-	words   string // as they are in the text
-	around  string // with a little before and after them
+	words   string // the match
+	around  string // the match with some text before and after it
 	instead string
 }
 
@@ -34,17 +34,17 @@ func (f finding) String() string {
 	return fmt.Sprintf("%s:%d: %q in %q: %s", f.file, f.line, f.words, f.around, f.instead)
 }
 
-// lineStart is what marks a comment at the start of a line of TOML, YAML, Puppet or
-// Go. A sentence continues after it.
+// lineStart matches the start of a comment line in TOML, YAML, Puppet or Go, where a
+// sentence may continue.
 var lineStart = regexp.MustCompile(`\n[ \t]*(#|//|\*|>)+`)
 
-// find returns what the rules object to.
+// find returns the matches of the rules.
 func (t text) find(rules []rule) []finding {
 	var all strings.Builder
 	for _, p := range t.parts {
 		all.WriteString(p.words)
 	}
-	// Blanks of the same length keep every offset, and the newline every line.
+	// Blanks of the same length keep the offsets, and the newline keeps the line numbers.
 	prose := lineStart.ReplaceAllStringFunc(all.String(), func(s string) string { return "\n" + strings.Repeat(" ", len(s)-1) })
 	var found []finding
 	for _, r := range rules {
@@ -73,7 +73,7 @@ func (t text) lineOf(offset int) int {
 	return 0
 }
 
-// around returns the words at and up to 30 bytes on either side.
+// around returns s[at[0]:at[1]] with up to 30 bytes on either side.
 func around(s string, at []int) string {
 	begin, end := max(0, at[0]-30), min(len(s), at[1]+30)
 	for begin > 0 && !utf8.RuneStart(s[begin]) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command clientgo follows Services and EndpointSlices as any controller does,
-// with client-go's informers and in protobuf. It is the yardstick of podgate's
-// own client in "make bench", and nothing else uses it.
+// Command clientgo follows Services and EndpointSlices as most controllers do, with
+// client-go's informers and in protobuf. "make bench" compares podgate's own client
+// with it, and nothing else uses it.
 //
-// It says on standard output when its caches have synced, and ends with its
-// standard input.
+// It prints "synced" when its caches have synced, and ends when its standard input
+// ends.
 package main
 
 import (

@@ -2,10 +2,10 @@
 
 // Command kubernetes is etcd, kube-apiserver and kube-controller-manager in one
 // binary, built from the modules that Kubernetes publishes. Its first argument
-// says which of them it is; the rest are that program's own arguments.
+// chooses the program, which receives all further arguments.
 //
-// It is no cluster: there is no kubelet, no scheduler and no network. The
-// conformance test plays their parts.
+// It is not a complete cluster: there is no kubelet, no scheduler and no network.
+// The conformance tests do their work.
 package main
 
 import (
