@@ -104,7 +104,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			l, err := net.Listen("tcp", e.HTTP.String())
 			must(t, err)
 			t.Cleanup(func() { l.Close() })
-		}, []string{"address already in use (who has it: ss -ltnp"}},
+		}, []string{"address already in use (to see the process: ss -ltnp"}},
 		{"base configuration broken", func(t *testing.T, e *edge) {
 			base, err := os.ReadFile(e.HAProxy.Base)
 			must(t, err)
@@ -235,8 +235,8 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 	e.service(t, "cart", nil)
 	wrong, _ := e.examine(t)
 	want := []string{
-		`FAIL pods: node far: 203.0.113.4:80: no route from here: dial tcp 203.0.113.4:80: connect: network is unreachable (ip route add 203.0.113.0/25 via 192.0.2.7, or upstream = "nodeport" where the pods' network is an overlay)`,
-		`FAIL pods: node walled: 198.18.0.2:80: no answer within 2s: a firewall drops the packets, or there is no route back to this machine (ip route add 198.18.0.2/32 via 198.18.0.9, if its pods are routed by node, or upstream = "nodeport" where the pods' network is an overlay)`,
+		`FAIL pods: node far: 203.0.113.4:80: no route from this machine: dial tcp 203.0.113.4:80: connect: network is unreachable (ip route add 203.0.113.0/25 via 192.0.2.7, or upstream = "nodeport" if the pods' network is an overlay)`,
+		`FAIL pods: node walled: 198.18.0.2:80: no answer within 2s: a firewall drops the packets, or there is no route back to this machine (ip route add 198.18.0.2/32 via 198.18.0.9, if its pods are routed by node, or upstream = "nodeport" if the pods' network is an overlay)`,
 	}
 	if !slices.Equal(wrong, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(wrong, "\n"), strings.Join(want, "\n"))

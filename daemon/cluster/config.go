@@ -12,21 +12,22 @@ import (
 	"podgate/kubeapi"
 )
 
-// Config says which cluster is read, and what of it.
+// Config is which cluster and which of its objects to read.
 type Config struct {
 	config.Kubernetes
-	Nodes   bool   // read Nodes as well
+	Nodes   bool   // also read Nodes
 	Version string // of podgate, for the User-Agent
 }
 
-// FromConfig returns what podgate.toml says. Nodes are read only if all Services
-// are reached by node ports; a single Service may need them too.
+// FromConfig returns the Config that podgate.toml sets. Nodes is true if podgate.toml
+// has all Services reached by node ports; with false, a single Service may still need
+// them.
 func FromConfig(c *config.Config, version string) Config {
 	return Config{Kubernetes: c.Kubernetes, Nodes: c.Upstream.Mode == config.UpstreamNodePort, Version: version}
 }
 
-// Connect returns a client for the cluster. It reads the credentials, and sends no
-// request. The error says what is wrong with the credentials.
+// Connect returns a client for the cluster. It reads the credentials and sends no
+// request. The error is about the credentials.
 func Connect(c Config, log *slog.Logger) (*kubeapi.Client, error) {
 	k := kubeapi.Config{
 		Kubeconfig:        c.Kubeconfig,
@@ -58,16 +59,16 @@ func ReadOnce(ctx context.Context, c Config) (*kubeapi.Snapshot, error) {
 	return client.List(ctx)
 }
 
-// same reports whether both ask the API server for the same in the same way.
+// same reports whether both Configs lead to the same requests.
 func (c Config) same(other Config) bool {
-	c.Expose = other.Expose // the API server does not know it
+	c.Expose = other.Expose // which affects no request
 	return reflect.DeepEqual(c, other)
 }
 
-// reselects reports whether other is another cluster, or selects other Services of
-// it. Two lists of servers are those of one cluster if they share a server.
-// Namespaces are not compared: compile ignores a Service of a namespace that
-// podgate.toml no longer names.
+// reselects reports whether other has another cluster or another selector. Two lists
+// of servers belong to the same cluster if they share a server. Namespaces are not
+// compared, because compile skips Services of namespaces that podgate.toml no longer
+// has.
 func (c Config) reselects(other Config) bool {
 	shared := len(c.Servers) == 0 && len(other.Servers) == 0 ||
 		slices.ContainsFunc(other.Servers, func(s string) bool { return slices.Contains(c.Servers, s) })

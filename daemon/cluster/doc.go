@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster reads from the API server what podgate serves: Services,
-// EndpointSlices, Nodes where a Service needs them, and the Secrets that Services
-// name. A Follower follows them, ReadOnce lists them once.
+// Package cluster reads objects from the API server: Services, EndpointSlices, Nodes
+// if a Service needs them, and the Secrets that Services name. A Follower follows
+// changes, ReadOnce lists the objects once.
 //
-// It computes nothing from what it read, and knows nothing of HAProxy.
+// It does not interpret the objects and does not communicate with HAProxy.
 package cluster

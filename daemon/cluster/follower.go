@@ -11,8 +11,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// Follower follows one cluster after the other, in goroutines of its own. Its
-// methods are for one goroutine; only the Client may be used by others.
+// Follower follows one cluster at a time, in goroutines of its own. Its methods may not
+// be called concurrently; its Client may be used concurrently.
 type Follower struct {
 	log *slog.Logger
 	run *run // nil before the first Follow
@@ -22,20 +22,20 @@ type Follower struct {
 type run struct {
 	config    Config
 	client    *kubeapi.Client
-	snapshots chan *kubeapi.Snapshot // of capacity 1, the newest counts; not closed
+	snapshots chan *kubeapi.Snapshot // of capacity 1, holds only the newest; not closed
 	secrets   *secretFollower
 	cancel    context.CancelFunc
 	ended     sync.WaitGroup
 }
 
-// NewFollower returns a Follower that follows nothing yet.
+// NewFollower returns a Follower without a cluster.
 func NewFollower(log *slog.Logger) *Follower { return &Follower{log: log} }
 
-// Follow follows the cluster of c from now on, until ctx ends or Stop. It does
-// nothing if that is followed already. Nodes that were followed stay followed.
-// Reselected reports that the Services of the next Snapshot are others than before
-// because c says so. On an error, about the credentials, the cluster of before is
-// still followed.
+// Follow follows the cluster of c instead of the one before, until ctx ends or Stop is
+// called. It does nothing if c leads to the same requests. If Nodes were followed
+// before, it follows them, too. Reselected reports whether c has another cluster or
+// selects other Services. On an error, which is about the credentials, the Follower
+// continues to follow the cluster of before.
 func (f *Follower) Follow(ctx context.Context, c Config) (reselected bool, err error) {
 	old := f.run
 	if old != nil {
@@ -59,15 +59,15 @@ func newRun(ctx context.Context, c Config, client *kubeapi.Client, log *slog.Log
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.ended.Go(func() { r.secrets.run(ctx) })
 	r.ended.Go(func() { refreshCredentials(ctx, client, log) })
-	r.ended.Go(func() { _ = client.Follow(ctx, r.snapshots) }) // it ends with ctx and for no other reason
+	r.ended.Go(func() { _ = client.Follow(ctx, r.snapshots) }) // returns only when ctx ends
 	return r
 }
 
-// refreshCredentials has the client read its credentials again when their files
-// change, until ctx ends.
+// refreshCredentials makes the client re-read its credentials when their files change,
+// until ctx ends.
 func refreshCredentials(ctx context.Context, client *kubeapi.Client, log *slog.Logger) {
 	if len(client.CredentialFiles()) == 0 {
-		return // and there will be none: no kubeconfig can name any
+		return // without a kubeconfig, which could name files later
 	}
 	watcher := filewatch.New(log)
 	defer watcher.Close()
@@ -84,21 +84,19 @@ func (f *Follower) Stop() {
 	}
 }
 
-// Snapshots receives the newest Snapshot of the cluster that is followed. Each
-// Follow makes another channel, so that no Snapshot of the cluster before is
-// received any more.
+// Snapshots receives the newest Snapshot of the cluster. Each Follow returns another
+// channel, so that no Snapshot of the cluster before is received.
 func (f *Follower) Snapshots() <-chan *kubeapi.Snapshot { return f.run.snapshots }
 
-// FollowsNodes reports whether Snapshots have Nodes.
+// FollowsNodes reports whether the Snapshots contain Nodes.
 func (f *Follower) FollowsNodes() bool { return f.run.config.Nodes }
 
-// Client is the client of the cluster that is followed.
+// Client returns the client of the cluster.
 func (f *Follower) Client() *kubeapi.Client { return f.run.client }
 
-// FollowSecrets has these Secrets read from now on, each by its name, and no
-// others. Keys are sorted.
+// FollowSecrets follows these Secrets instead of those before. Keys must be sorted.
 func (f *Follower) FollowSecrets(keys []kubeapi.Key) { f.run.secrets.follow(keys) }
 
-// Secrets receives all Secrets that are followed, whenever one of them changed. The
-// map is not changed after it was sent.
+// Secrets receives all followed Secrets whenever one of them changed. The map is
+// immutable.
 func (f *Follower) Secrets() <-chan map[kubeapi.Key]Secret { return f.run.secrets.out }

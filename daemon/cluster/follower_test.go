@@ -20,8 +20,8 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// TestATokenIsReadWhenItChanges swaps a link on the way to the file, as Kubernetes does.
-// The other ways in which a file may change are tested in daemon/filewatch.
+// TestATokenIsReadWhenItChanges replaces a symbolic link in the path of the file, as
+// Kubernetes does. The tests of daemon/filewatch cover other changes.
 func TestATokenIsReadWhenItChanges(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "token")
@@ -50,7 +50,7 @@ func TestATokenIsReadWhenItChanges(t *testing.T) {
 		within(t, token+" is sent", func() bool { _, ok := seen.Load("Bearer " + token); return ok })
 	}
 	shown("first")
-	mount("second") // and no 401
+	mount("second") // the API server answers no request with 401
 	shown("second")
 }
 
@@ -70,14 +70,14 @@ func TestAKubeconfigIsReadWhenItChanges(t *testing.T) {
 		t.Errorf("logged %d times, want once:\n%s", got, logs)
 	}
 
-	// And where it changes before anybody watches it.
+	// The file changes after it was read and before it is watched.
 	asked := one.Lists()
 	startFollower(t, config.Kubernetes{Kubeconfig: file}, func() { name(one) })
 	within(t, "the first server is asked again", func() bool { return one.Lists() > asked })
 }
 
-// startFollower follows the cluster of k until the test ends, or stop. Before is
-// called when the credentials were read and are not watched yet.
+// startFollower follows the cluster of k until the test ends or stop is called. It
+// calls before after the credentials were read and before their files are watched.
 func startFollower(t *testing.T, k config.Kubernetes, before func()) (stop func(), logs *bytes.Buffer) {
 	t.Helper()
 	k.Namespaces, k.PollInterval, k.ResyncInterval = []string{"shop"}, 10*time.Millisecond, time.Hour
@@ -96,13 +96,13 @@ func startFollower(t *testing.T, k config.Kubernetes, before func()) (stop func(
 	return f.Stop, logs
 }
 
-// within waits for what another goroutine does.
+// within waits until ok returns true.
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for tick := time.NewTicker(time.Millisecond); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("it never came true: %s", what)
+			t.Fatalf("not within 20 seconds: %s", what)
 		}
 	}
 }

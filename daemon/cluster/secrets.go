@@ -13,14 +13,14 @@ import (
 	"podgate/kubeapi"
 )
 
-// Secret is the last answer about one Secret.
+// Secret is the last answer of the API server about one Secret.
 type Secret struct {
-	Content *kubeapi.Secret // nil with an Err
+	Content *kubeapi.Secret // nil if Err is set
 	Err     error           // kubeapi.ErrNoSecret, or why it could not be read
 }
 
-// same compares content, since a Secret that was deleted and created again may
-// have any version.
+// same compares the content and not the version: a Secret that was deleted and created
+// again may have any version.
 func (s Secret) same(other Secret) bool {
 	text := func(err error) string {
 		if err == nil {
@@ -31,14 +31,14 @@ func (s Secret) same(other Secret) bool {
 	return reflect.DeepEqual(s.Content, other.Content) && text(s.Err) == text(other.Err)
 }
 
-// secretFollower reads Secrets by their names again and again, in a goroutine of
-// its own. podgate may list none.
+// secretFollower polls Secrets by name, in a goroutine of its own. It does not list or
+// watch them, because a role can then grant access to single Secrets.
 type secretFollower struct {
 	client   *kubeapi.Client
 	interval time.Duration
-	want     chan []kubeapi.Key          // of capacity 1, the newest counts; not closed
+	want     chan []kubeapi.Key          // of capacity 1, holds only the newest; not closed
 	out      chan map[kubeapi.Key]Secret // likewise
-	followed []kubeapi.Key               // the last that was sent to want
+	followed []kubeapi.Key               // that were sent to want last
 }
 
 func newSecretFollower(client *kubeapi.Client, interval time.Duration) *secretFollower {
@@ -69,16 +69,12 @@ func (f *secretFollower) run(ctx context.Context) {
 		}
 		next := map[kubeapi.Key]Secret{}
 		for _, key := range keys {
-			next[key] = f.read(ctx, key)
+			secret, err := f.client.Secret(ctx, key)
+			next[key] = Secret{secret, err}
 		}
 		if ctx.Err() == nil && !maps.EqualFunc(known, next, Secret.same) {
 			known = next
 			latest.Send(f.out, next)
 		}
 	}
-}
-
-func (f *secretFollower) read(ctx context.Context, key kubeapi.Key) Secret {
-	secret, err := f.client.Secret(ctx, key)
-	return Secret{secret, err}
 }

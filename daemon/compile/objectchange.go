@@ -22,7 +22,7 @@ type ChangeKind int
 // The kinds.
 const (
 	ServiceNew ChangeKind = iota
-	ServiceGone
+	ServiceDeleted
 	ServiceChanged   // its ports or annotations
 	EndpointsChanged // only its EndpointSlices
 )
@@ -49,7 +49,7 @@ func (r *Result) ChangedSince(prev *Result) (changes []ObjectChange) {
 	}
 	for _, s := range prev.services.All() {
 		if _, ok := r.search(s.object.Key); !ok {
-			changes = append(changes, ObjectChange{s.object.Key, ServiceGone, "Service " + s.object.String(), ""})
+			changes = append(changes, ObjectChange{s.object.Key, ServiceDeleted, "Service " + s.object.String(), ""})
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b ObjectChange) int { return a.Service.Compare(b.Service) })

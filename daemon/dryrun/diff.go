@@ -21,8 +21,8 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// Difference is one thing in which the running HAProxy, or a file that it would start
-// with, differs from what the cluster asks for.
+// Difference is one difference between what HAProxy should serve and the running
+// HAProxy, or the files with which it would start.
 type Difference struct {
 	Where string `json:"where"` // "process" or "file"
 	How   string `json:"how"`   // how podgate would change it: "runtime", "reload" or "write"
@@ -32,8 +32,8 @@ type Difference struct {
 // String is "process runtime: add shop_cart_80/10.1.2.3:8080 ready".
 func (d Difference) String() string { return d.Where + " " + d.How + ": " + d.What }
 
-// Diff compares the running HAProxy and the files in podgate's folder with what the
-// cluster asks for. The cluster is read as by Render.
+// Diff compares the running HAProxy and the files in podgate's folder with what HAProxy
+// should serve. It reads the cluster like Render.
 func Diff(ctx context.Context, c *config.Config, version string, objects io.Reader) ([]Difference, error) {
 	w, err := want(ctx, c, version, objects)
 	if err != nil {
@@ -60,8 +60,8 @@ func Diff(ctx context.Context, c *config.Config, version string, objects io.Read
 	return differences, err
 }
 
-// withoutSecrets replaces what only podgate and HAProxy may know in a line, which
-// people paste into tickets.
+// withoutSecrets replaces the secrets in a line, because operators paste the output
+// into tickets.
 func withoutSecrets(line, secret string) string {
 	if secret != "" {
 		line = strings.ReplaceAll(line, secret, "(secret)")
@@ -73,8 +73,8 @@ func withoutSecrets(line, secret string) string {
 	return line
 }
 
-// processDifferences lists what a Reconcile would change. If the process has loaded
-// a configuration that is not podgate's, that is the only difference.
+// processDifferences returns what Reconcile would change. If the process has loaded a
+// configuration that is not podgate's, only the reasons for a reload are known.
 func processDifferences(c reconcile.Comparison) []Difference {
 	var differences []Difference
 	for _, reason := range c.Reasons {
@@ -83,30 +83,31 @@ func processDifferences(c reconcile.Comparison) []Difference {
 	if !c.Ours {
 		return differences
 	}
+	atRuntime := func(what string) { differences = append(differences, Difference{"process", "runtime", what}) }
 	plan := c.Plan
 	for _, name := range plan.Publish {
-		what := "publish backend " + name
+		verb := "publish"
 		if _, ok := c.Have.Loaded.Backend(name); !ok {
-			what = "add backend " + name
+			verb = "add"
 		}
-		differences = append(differences, Difference{"process", "runtime", what})
+		atRuntime(verb + " backend " + name)
 	}
 	for _, b := range plan.OldBackends {
-		differences = append(differences, Difference{"process", "runtime", "delete backend " + b.Name})
+		atRuntime("delete backend " + b.Name)
 	}
 	for _, change := range slices.Concat(plan.Add, plan.Leave) {
-		differences = append(differences, Difference{"process", "runtime", change.String()})
+		atRuntime(change.String())
 	}
 	for _, name := range plan.RemoveUnmanaged {
-		differences = append(differences, Difference{"process", "runtime", "remove unmanaged server " + name})
+		atRuntime("remove unmanaged server " + name)
 	}
 	for _, change := range slices.Concat(plan.Certificates, plan.DropCertificates) {
-		differences = append(differences, Difference{"process", "runtime", change.String()})
+		atRuntime(change.String())
 	}
 	for _, m := range plan.Maps {
 		i := slices.Index(haproxy.MapNames(), m.Name)
 		for _, line := range lineDifferences(mapLines(c.Have.Maps[i]), mapLines(m)) {
-			differences = append(differences, Difference{"process", "runtime", "map " + m.Name + ": " + line})
+			atRuntime("map " + m.Name + ": " + line)
 		}
 	}
 	return differences
@@ -120,9 +121,9 @@ func mapLines(m haproxy.Map) []string {
 	return lines
 }
 
-// fileDifferences compares the files line by line, section by section. An empty
-// backend that is no longer wanted is no difference: it stays in the file and in the
-// process until the next reload.
+// fileDifferences compares the lines of each section in the files. It ignores a backend
+// without servers that is no longer wanted: it stays in the file and in the process
+// until the next reload.
 func fileDifferences(dir confdir.Dir, want haproxy.State) ([]Difference, error) {
 	files, err := cfgfile.Render(want, string(dir))
 	if err != nil {
@@ -154,8 +155,8 @@ func fileDifferences(dir confdir.Dir, want haproxy.State) ([]Difference, error) 
 	return differences, nil
 }
 
-// sections returns the lines of each section of podgate.cfg, by its kind and name. A
-// map is one section.
+// sections returns the lines of each section of podgate.cfg, by "KIND NAME". Any other
+// file is one section.
 func sections(name string, text []byte) map[string][]string {
 	if name != cfgfile.ConfigFile {
 		return map[string][]string{name: strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })}
@@ -168,8 +169,8 @@ func sections(name string, text []byte) map[string][]string {
 	return split
 }
 
-// removedByReload reports whether a section that is not wanted is one that the next
-// reload removes: a backend without servers, or the defaults of one.
+// removedByReload reports whether the next reload removes a section that is no longer
+// wanted: a backend without servers, or the defaults of one.
 func removedByReload(section string, lines []string) bool {
 	if strings.HasPrefix(section, "defaults ") {
 		return true
@@ -178,8 +179,8 @@ func removedByReload(section string, lines []string) bool {
 	return strings.HasPrefix(section, "backend ") && !servers
 }
 
-// lineDifferences returns the lines that only have has, after "- ", and those that
-// only want has, after "+ ".
+// lineDifferences returns the lines that are only in have, after "- ", and those that
+// are only in want, after "+ ".
 func lineDifferences(have, want []string) []string {
 	var lines []string
 	for _, line := range have {

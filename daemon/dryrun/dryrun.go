@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dryrun shows what podgate would have HAProxy serve: Render as files, Diff
-// as what differs from the running HAProxy and its files. It changes nothing.
+// Package dryrun shows what podgate would have HAProxy serve: Render returns the files,
+// Diff the differences to the running HAProxy and its files. It changes nothing.
 package dryrun
 
 import (
@@ -23,8 +23,8 @@ type wanted struct {
 	choice certstore.Choice
 }
 
-// want compiles the cluster, which is read from objects, as kubectl prints them, or
-// listed once if objects is nil.
+// want compiles the cluster. It decodes the cluster from objects, see kubeapi.Decode; if
+// objects is nil, it lists the cluster once.
 func want(ctx context.Context, c *config.Config, version string, objects io.Reader) (wanted, error) {
 	snapshot, err := readCluster(ctx, c, version, objects)
 	if err != nil {

@@ -3,7 +3,6 @@
 package dryrun
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
@@ -25,16 +24,16 @@ import (
 	"podgate/kubeapi"
 )
 
-// hostile is one Service of somebody who means harm, as a fuzzer writes it.
+// hostile is a Service of an attacker, with the values of a fuzzer.
 type hostile struct {
-	name, annotations string // a line "KEY=VALUE" each, without our prefix
+	name, annotations string // lines KEY=VALUE, without podgate's prefix
 	port, appProtocol string
 	number            uint16
 	affinity          int64
 	addr              []byte
 }
 
-// hostiles are what FuzzObjectsToFile begins with, and what once went wrong.
+// hostiles returns the seeds of FuzzObjectsToFile.
 func hostiles() []hostile {
 	return []hostile{
 		{name: "evil", port: "web", number: 80},
@@ -79,7 +78,7 @@ func (h hostile) slice(namespace string) *kubeapi.EndpointSlice {
 	return s
 }
 
-// goodService is what nobody else may change.
+// goodService returns a Service that no hostile Service may affect.
 func goodService() (*kubeapi.Service, *kubeapi.EndpointSlice) {
 	svc := &kubeapi.Service{
 		Key: kubeapi.Key{Namespace: "default", Name: "good"}, Created: time.Unix(1, 0), Type: "ClusterIP",
@@ -97,8 +96,8 @@ func goodService() (*kubeapi.Service, *kubeapi.EndpointSlice) {
 	return svc, slice
 }
 
-// cluster is a Snapshot of these Services, each in its own namespace, beside the
-// good one.
+// clusterOf returns a Snapshot of the good Service and these hostile ones, each in a
+// namespace of its own.
 func clusterOf(all ...hostile) *kubeapi.Snapshot {
 	good, slice := goodService()
 	snap := &kubeapi.Snapshot{Services: []*kubeapi.Service{good}, Complete: 1}
@@ -121,9 +120,9 @@ func fuzzConfig() *config.Config {
 	return c
 }
 
-// judge holds what is written for a cluster of one hostile Service against what
-// is written without it.
-func (h hostile) judge(t *testing.T) {
+// check compares the files for a cluster with the hostile Service to those without it.
+// It allows only additions for the hostile Service.
+func (h hostile) check(t *testing.T) {
 	t.Helper()
 	alone, both := compile.Compile(fuzzConfig(), nil, clusterOf(), nil), compile.Compile(fuzzConfig(), nil, clusterOf(h), nil)
 	want, err := cfgfile.Render(alone.State, "/etc/podgate")
@@ -147,7 +146,7 @@ func (h hostile) judge(t *testing.T) {
 			_, old := before[section]
 			switch {
 			case kind == "global", kind == "defaults" && strings.HasPrefix(rest, "podgate-"):
-				continue // the generation; classes, which are named for what they hold
+				continue // the generation; defaults sections, which are named by their content
 			case kind == "backend" && !old && theirs(rest):
 				delete(have, section)
 			case kind == "frontend" && !old && len(have[section]) > 0 && theirs(defaultBackend(have[section])):
@@ -167,8 +166,8 @@ func (h hostile) judge(t *testing.T) {
 			delete(have, name)
 			delete(before, name)
 		}
-		if diff := gocmp.Diff(before, have); diff != "" {
-			t.Fatalf("%+v: %s has something else of others (-without +with):\n%s", h, name, diff)
+		if diff := cmp.Diff(before, have); diff != "" {
+			t.Fatalf("%+v: %s has changed lines of other Services (-without +with):\n%s", h, name, diff)
 		}
 	}
 }
@@ -182,7 +181,7 @@ func defaultBackend(lines []string) string {
 	return ""
 }
 
-// mapBackend is the backend that a line of a map is about.
+// mapBackend returns the backend in a line of a map.
 func mapBackend(name, line string) string {
 	key, value, _ := strings.Cut(line, " ")
 	if strings.HasPrefix(name, "timeouts") {
@@ -192,12 +191,12 @@ func mapBackend(name, line string) string {
 	return backend
 }
 
-// haproxyFor returns the binary of a real HAProxy. Its path is "" if there is none.
+// haproxyFor returns a real HAProxy, or the zero value if it is not installed.
 func haproxyFor(t testing.TB) check.HAProxy {
 	t.Helper()
 	binary, err := haproxytest.Binary()
 	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
-		t.Log("there is no HAProxy: nobody is asked whether it takes the file")
+		t.Log("HAProxy is not installed: the files are not checked with it")
 		return check.HAProxy{}
 	}
 	if err != nil {
@@ -210,12 +209,12 @@ func haproxyFor(t testing.TB) check.HAProxy {
 	return check.HAProxy{Binary: binary, Files: []string{base}}
 }
 
-// TestHostileObjects tries what a fuzzer begins with, and what it found.
+// TestHostileObjects checks the seeds of the fuzz test, alone and together.
 func TestHostileObjects(t *testing.T) {
 	h := haproxyFor(t)
 	all := hostiles()
 	for _, one := range all {
-		one.judge(t)
+		one.check(t)
 	}
 	if h.Binary == "" {
 		return
@@ -225,25 +224,25 @@ func TestHostileObjects(t *testing.T) {
 	}
 }
 
-// FuzzObjectsToFile holds the whole way from objects to the file: whatever a
-// Service says, HAProxy takes the file, and nothing of others changes in it.
-// HAProxy is asked about many Services at once: it takes a while to start.
+// FuzzObjectsToFile covers the path from objects to files: whatever a Service contains,
+// HAProxy accepts the files, and nothing of other Services changes in them. It runs
+// HAProxy for batches of Services, because HAProxy takes a while to start.
 func FuzzObjectsToFile(f *testing.F) {
 	for _, h := range hostiles() {
 		f.Add(h.name, h.annotations, h.port, h.appProtocol, h.number, h.affinity, h.addr)
 	}
 	real := haproxyFor(f)
 	const batch = 200
-	var gathered []hostile
+	var batched []hostile
 	f.Fuzz(func(t *testing.T, name, annotations, port, appProtocol string, number uint16, affinity int64, addr []byte) {
 		h := hostile{name, annotations, port, appProtocol, number, affinity, addr}
-		h.judge(t)
-		gathered = append(gathered, h)
-		if len(gathered) < batch || real.Binary == "" {
+		h.check(t)
+		batched = append(batched, h)
+		if len(batched) < batch || real.Binary == "" {
 			return
 		}
-		all := gathered
-		gathered = nil
+		all := batched
+		batched = nil
 		load := func(some []hostile) error {
 			return real.State(t.Context(), compile.Compile(fuzzConfig(), nil, clusterOf(some...), nil).State)
 		}
@@ -254,7 +253,7 @@ func FuzzObjectsToFile(f *testing.F) {
 			}
 		}
 		if err != nil {
-			t.Fatal(cmp.Or(err, errors.New("of several together")), all)
+			t.Fatalf("only several together: %v\n%+v", err, all)
 		}
 	})
 }

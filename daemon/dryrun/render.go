@@ -15,9 +15,9 @@ import (
 	"podgate/kubeapi"
 )
 
-// Render writes to out the files that podgate would write for HAProxy, each after a
-// line with its name, and to problems what is not served, a line each. The cluster
-// is read from objects, as kubectl prints them, or listed once if objects is nil.
+// Render writes the files that podgate would write for HAProxy to out, each after a
+// line with its name, and each Problem as one line to problems. It decodes the cluster
+// from objects, see kubeapi.Decode; if objects is nil, it lists the cluster once.
 func Render(ctx context.Context, c *config.Config, version string, objects io.Reader, out, problems io.Writer) error {
 	w, err := want(ctx, c, version, objects)
 	if err != nil {
@@ -32,7 +32,7 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 		}
 	}
 	w.state.Node.Served = true
-	files, err := cfgfile.Render(w.state.WithRelaySecret("SECRET"), c.HAProxy.Folder) // the real one stays on the edge
+	files, err := cfgfile.Render(w.state.WithRelaySecret("SECRET"), c.HAProxy.Folder) // not the real secret
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package filewatch waits for changes of files that other programs write:
-// podgate.toml, certificates, the credentials for the API server.
+// podgate.toml, certificates, and the credentials for the API server.
 //
-// It reads none of them: the caller reads, and decides whether anything changed.
+// It does not read the files: the caller reads them and compares their content.
 package filewatch
 
 import (
@@ -18,27 +18,28 @@ import (
 )
 
 const (
-	// settle is how long there must be no event before the files are read: most
-	// programs write a certificate and its key, or a file in several steps, faster.
+	// settle is the time without an event after which Wait returns: most programs take
+	// less time between two writes of a file, or of a certificate and its key.
 	settle = 100 * time.Millisecond
-	// longestSettle bounds that for files that are written all the time.
+	// longestSettle is the maximum time from the first event until Wait returns, for
+	// files that are written continuously.
 	longestSettle = 500 * time.Millisecond
-	// poll is how often the files are read without an event: NFS and some FUSE file
+	// poll is the time after which Wait returns without an event: NFS and some FUSE file
 	// systems send none. Reading is cheap, and an operator waits 5 seconds before
 	// looking for a mistake.
 	poll = 5 * time.Second
 )
 
-// Watcher waits for changes. It is used by one goroutine, which closes it.
+// Watcher waits for changes. It may not be used concurrently. Its user closes it.
 type Watcher struct {
 	poll   time.Duration
-	notify *fsnotify.Watcher // nil where the system has none to give: files are polled then
+	notify *fsnotify.Watcher // nil if the system has no inotify instance left
 	events <-chan fsnotify.Event
 	lost   <-chan error // events were dropped
 }
 
-// New returns a Watcher. If the system has no inotify instance left, that is
-// logged and the Watcher polls.
+// New returns a Watcher. If the system has no inotify instance left, New logs that and
+// the Watcher polls.
 func New(log *slog.Logger) *Watcher {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -48,19 +49,20 @@ func New(log *slog.Logger) *Watcher {
 	return &Watcher{poll: poll, notify: notify, events: notify.Events, lost: notify.Errors}
 }
 
-// Close releases what the system gave.
+// Close releases the inotify instance.
 func (w *Watcher) Close() {
 	if w.notify != nil {
 		_ = w.notify.Close()
 	}
 }
 
-// Wait returns true when the files at paths may have changed since it returned
-// last, or returned first, and every few seconds; false when ctx ends. The first
-// Wait for a path returns soon, for a change from before it was watched.
+// Wait returns true when the files at paths may have changed since its last call, and
+// every few seconds. It returns false when ctx ends. The first Wait for a path returns
+// soon, because the file may have changed before it was watched.
 //
-// A path may be missing, and may lead over symbolic links: replacing one of these
-// is a change, as Kubernetes does with "..data". In a folder every file counts.
+// A path may be missing. It may contain symbolic links: replacing one of them is a
+// change, as Kubernetes does with "..data". If a path is a folder, a change of any file
+// in it is a change.
 func (w *Watcher) Wait(ctx context.Context, paths ...string) bool {
 	t := find(paths)
 	timer := time.NewTimer(w.poll)
@@ -91,8 +93,8 @@ func (w *Watcher) Wait(ctx context.Context, paths ...string) bool {
 	}
 }
 
-// watch watches the folders of t, and no others. It reports whether one of them
-// was not watched before. A folder that is missing is found by its own parent.
+// watch watches exactly the folders of t. It reports whether one of them was not
+// watched before. It ignores missing folders: t contains their parents, too.
 func (w *Watcher) watch(t *targets) (added bool) {
 	if w.notify == nil {
 		return false
@@ -100,11 +102,11 @@ func (w *Watcher) watch(t *targets) (added bool) {
 	watched := w.notify.WatchList()
 	for _, folder := range watched {
 		if !t.folders[folder] {
-			_ = w.notify.Remove(folder) // an error means that it is gone
+			_ = w.notify.Remove(folder) // fails if the folder was removed
 		}
 	}
 	for folder := range t.folders {
-		// Again and again, since another folder may have taken its name.
+		// Each time, because another folder may have its name now.
 		if w.notify.Add(folder) == nil && !slices.Contains(watched, folder) {
 			added = true
 		}
@@ -112,22 +114,22 @@ func (w *Watcher) watch(t *targets) (added bool) {
 	return added
 }
 
-// targets are the files and folders whose changes count.
+// targets are the files and folders to watch.
 type targets struct {
-	folders map[string]bool     // to watch
-	files   map[string]bool     // in them; links, and what is missing, too
-	whole   map[string]bool     // folders in which every file counts
-	places  map[string]location // by path
+	folders  map[string]bool     // whose events are needed
+	files    map[string]bool     // in these folders, with links and missing files
+	whole    map[string]bool     // folders in which every file is watched
+	resolved map[string]location // by path
 }
 
-// location is where a path leads, without links.
+// location is a path without symbolic links.
 type location struct {
 	path   string
 	folder bool
 }
 
 func find(paths []string) *targets {
-	t := &targets{folders: map[string]bool{}, files: map[string]bool{}, whole: map[string]bool{}, places: map[string]location{}}
+	t := &targets{folders: map[string]bool{}, files: map[string]bool{}, whole: map[string]bool{}, resolved: map[string]location{}}
 	for _, path := range paths {
 		l := t.resolve(filepath.Clean(path))
 		t.add(l.path)
@@ -147,17 +149,17 @@ func (t *targets) matches(name string) bool {
 	return t.files[name] || t.whole[name] || t.whole[filepath.Dir(name)]
 }
 
-// resolve returns where path leads, and adds every link on the way and what is
-// missing.
+// resolve follows the symbolic links in path. It adds each of these links, and the
+// first part of path that is missing.
 func (t *targets) resolve(path string) location {
-	if known, ok := t.places[path]; ok {
+	if known, ok := t.resolved[path]; ok {
 		return known
 	}
 	parent := filepath.Dir(path)
 	if parent == path { // "/" or "."
 		return location{path, true}
 	}
-	t.places[path] = location{path, false} // a link that leads back here leads nowhere
+	t.resolved[path] = location{path, false} // ends a cycle of links
 	l := location{path: filepath.Join(t.resolve(parent).path, filepath.Base(path))}
 	info, err := os.Lstat(l.path)
 	l.folder = err == nil && info.IsDir()
@@ -170,6 +172,6 @@ func (t *targets) resolve(path string) location {
 			l = t.resolve(filepath.Clean(target))
 		}
 	}
-	t.places[path] = l
+	t.resolved[path] = l
 	return l
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// folder is where a test changes files.
+// folder is a folder in which a test changes files.
 type folder struct {
 	t    *testing.T
 	path string
@@ -55,7 +55,7 @@ func TestWaitReturnsAfterAChange(t *testing.T) {
 		}},
 		{"a file that was missing", "podgate.toml", func(folder) {}, file},
 		{"a file whose folders were missing", "etc/podgate/podgate.toml", func(folder) {}, func(f folder) { f.write("etc/podgate/podgate.toml", "new") }},
-		{"a link beside the file swapped, as Kubernetes-style mounts do", "podgate.toml", func(f folder) {
+		{"a link in the path of the file replaced, as Kubernetes does", "podgate.toml", func(f folder) {
 			f.write("..2026_1/podgate.toml", "old")
 			f.link("..2026_1", "..data")
 			f.link("..data/podgate.toml", "podgate.toml")
@@ -82,7 +82,7 @@ func TestWaitReturnsAfterAChange(t *testing.T) {
 			w := New(slog.New(slog.NewTextHandler(failing{t}, nil)))
 			w.poll = time.Hour
 			t.Cleanup(w.Close)
-			wait(t, w, f.at(tt.path)) // because it is watched from now on
+			wait(t, w, f.at(tt.path)) // the first Wait returns without a change
 			tt.change(f)
 			wait(t, w, f.at(tt.path))
 
@@ -123,8 +123,8 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestABusyFileIsRead has a file written all the time, which would never be read if
-// each write began the wait again.
+// TestABusyFileIsRead writes a file continuously. Wait would never return if each event
+// restarted its timer without a limit.
 func TestABusyFileIsRead(t *testing.T) {
 	events := make(chan fsnotify.Event)
 	w := &Watcher{poll: time.Hour, events: events}
@@ -141,9 +141,9 @@ func TestABusyFileIsRead(t *testing.T) {
 	wait(t, w, path)
 }
 
-// TestOnlyWhatCountsIsWatched has the folder above one of certificates, which may
-// be /tmp or /var/log, count for nothing but that folder.
-func TestOnlyWhatCountsIsWatched(t *testing.T) {
+// TestOtherFilesAreNotWatched has a folder of certificates whose parent may be /tmp or
+// /var/log: of the parent, only the entry of that folder is watched.
+func TestOtherFilesAreNotWatched(t *testing.T) {
 	f := newFolder(t)
 	f.write("archive/linked.pem", "")
 	f.write("single/one.pem", "")

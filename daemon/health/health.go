@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package health asks HAProxy what its health checks found, and reports the Services
-// that lack servers. It checks no server itself and changes nothing.
+// Package health polls HAProxy for the results of its health checks, and finds the
+// Services without enough servers. It checks no server itself and changes nothing.
 package health
 
 import (
@@ -15,24 +15,25 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// Polling is how often HAProxy is asked.
+// Polling is how often to poll HAProxy.
 type Polling struct {
-	Interval time.Duration // between two polls, at least
-	// Share is how many times as long as a poll took HAProxy is left alone after it.
+	Interval time.Duration // minimum time between two polls
+	// Share limits the load: after a poll, the next one waits at least Share times as
+	// long as the poll took.
 	Share int
-	// Patience is how long a Service may lack servers before that is a Problem. A
-	// new Service lacks them for a moment.
+	// Patience is how long a Service may lack servers before that is a Problem, because
+	// the servers of a new Service are not checked immediately.
 	Patience time.Duration
 }
 
-// DefaultPolling is for the largest edge.
+// DefaultPolling returns the Polling for clusters of any size.
 func DefaultPolling() Polling {
 	return Polling{Interval: 5 * time.Second, Share: 50, Patience: 8 * time.Second}
 }
 
-// Poll asks HAProxy until ctx ends, and sends each answer on out. Out has a capacity
-// of 1; an answer that was not received is replaced by the next. Poll does not close
-// it.
+// Poll polls HAProxy until ctx ends, and sends each answer on out, which must have a
+// capacity of 1: an answer replaces one that was not received yet. Poll does not close
+// out.
 func Poll(ctx context.Context, r *runtime.Client, p Polling, out chan *admin.Health) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -54,23 +55,24 @@ func Poll(ctx context.Context, r *runtime.Client, p Polling, out chan *admin.Hea
 	}
 }
 
-// Tracker holds the last answer of HAProxy, and since when which Services lack
-// servers. It is for one goroutine. The zero Tracker has no answer.
+// Tracker holds the last answer of HAProxy, and which Services lack servers since when.
+// It may not be used concurrently. The zero Tracker has no answer.
 type Tracker struct {
 	last     *admin.Health
-	polled   haproxy.Backends // that were wanted at the last answer
+	polled   haproxy.Backends // that HAProxy should have had at the last answer
 	since    map[shortage]time.Time
 	problems []compile.Problem
 }
 
-// shortage is a backend with fewer servers that take clients than are wanted.
+// shortage is a backend of which not all servers can receive clients.
 type shortage struct {
 	backend string
 	kind    compile.Kind
 	text    string
 }
 
-// Set records an answer. Result is what is wanted now, nil if nothing is yet.
+// Set sets the last answer. Result is what HAProxy should serve, nil before the cluster
+// was read.
 func (t *Tracker) Set(h *admin.Health, result *compile.Result, patience time.Duration) {
 	h.Before, t.polled = t.polled, haproxy.Backends{}
 	t.last = h
@@ -99,14 +101,14 @@ func (t *Tracker) Set(h *admin.Health, result *compile.Result, patience time.Dur
 	t.since = since
 }
 
-// Last is the last answer, nil before the first.
+// Last returns the last answer, nil before the first.
 func (t *Tracker) Last() *admin.Health { return t.last }
 
-// Problems are the Services that have lacked servers for longer than the patience.
+// Problems returns a Problem for each Service that has lacked servers for Patience.
 func (t *Tracker) Problems() []compile.Problem { return t.problems }
 
-// The texts name no number of servers: with every other number they would be another
-// Problem.
+// The texts do not contain the number of servers, because a Problem with another text
+// is another Problem and is logged again.
 const (
 	textNoEndpoints = "no endpoints, clients get 503 (does the Service's selector match pods, and are they ready?)"
 	textUnhealthy   = "no server passes its health check, clients get 503 (can this machine reach the pods? podgate explain shows the result of each check)"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package history records what podgate did to HAProxy, and what began and ended: the
-// changes that "podgate status --history" shows. It does not log, and stores nothing
-// on disk.
+// Package history records the changes that "podgate status --history" shows: changes
+// of HAProxy, and problems that began or ended. It does not log, and stores nothing on
+// disk.
 package history
 
 import (
@@ -17,34 +17,36 @@ import (
 	"podgate/kubeapi"
 )
 
-// maxPerPass is how many Services, problems or certificates one pass may add by name.
-// The others are counted, so that they do not displace everything else.
+// maxPerPass is the maximum number of Services, problems or certificates that one pass
+// adds by name. The others are only counted, so that they do not displace the changes
+// of earlier passes.
 const maxPerPass = 20
 
-// History is the latest changes. It is for one goroutine. The zero History is empty.
+// History is the last changes. It may not be used concurrently. The zero History is
+// empty.
 type History struct {
 	changes []*admin.Change // the oldest first; published, so never changed in place
 	latency admin.Latency
 
-	last    *compile.Result        // of the pass before; nil before the first
+	last    *compile.Result        // of the last pass; nil before the first
 	waiting []compile.ObjectChange // for a reload
-	since   time.Time              // when the oldest change came that HAProxy does not serve yet; zero for none
-	pid     int                    // of the last HAProxy; zero before the first
+	since   time.Time              // of the oldest Snapshot that HAProxy does not serve completely; zero for none
+	pid     int                    // of the last HAProxy process; zero before the first
 
 	conditions transition.Conditions[kubeapi.Condition] // of the API server
 	trouble    transition.Condition                     // of HAProxy
 }
 
-// New returns a History that begins with earlier changes, the oldest first.
+// New returns a History with the changes of an earlier podgate, the oldest first.
 func New(earlier []*admin.Change) *History { return &History{changes: earlier} }
 
-// Changes are the latest changes, the oldest first. They are not changed afterwards.
+// Changes returns the last changes, the oldest first. The slice is immutable.
 func (h *History) Changes() []*admin.Change { return h.changes }
 
-// Latency is how long Services waited until HAProxy served them.
+// Latency returns how long changes of the cluster waited until HAProxy served them.
 func (h *History) Latency() admin.Latency { return h.latency }
 
-// Add adds changes, and drops the oldest if there are too many.
+// Add adds changes, and drops the oldest over admin.MostChanges.
 func (h *History) Add(changes ...*admin.Change) {
 	if len(changes) == 0 {
 		return
@@ -55,8 +57,8 @@ func (h *History) Add(changes ...*admin.Change) {
 	}
 }
 
-// AddSome is Add of the first changes of one pass. The others are counted in the
-// format more, such as "%d more problems began or ended".
+// AddSome adds the first changes of one pass. It counts the others in the format more,
+// such as "%d more problems began or ended".
 func (h *History) AddSome(changes []*admin.Change, more string) {
 	if left := len(changes) - maxPerPass; left > 0 {
 		changes = append(changes[:maxPerPass], Event(fmt.Sprintf(more, left), ""))
@@ -64,12 +66,12 @@ func (h *History) AddSome(changes []*admin.Change, more string) {
 	h.Add(changes...)
 }
 
-// Event is a Change that concerns no Service, and of which HAProxy was not told.
+// Event returns a Change that concerns no Service and did not change HAProxy.
 func Event(what, why string) *admin.Change {
 	return &admin.Change{At: time.Now(), What: what, How: admin.NotApplied, Why: why}
 }
 
-// SetConditions adds which conditions of the API server began and ended.
+// SetConditions adds the conditions of the API server that began or ended.
 func (h *History) SetConditions(now []kubeapi.Condition) {
 	began, ended := h.conditions.Set(now)
 	for _, c := range began {
@@ -83,15 +85,15 @@ func (h *History) SetConditions(now []kubeapi.Condition) {
 // Pass is one pass of the loop.
 type Pass struct {
 	Compiled *compile.Result
-	Since    time.Time // when the Snapshot came; zero if it is that of the pass before
+	Since    time.Time // when the Snapshot was received; zero if it is that of the pass before
 	Did      reconcile.Result
-	Status   reconcile.Status // afterwards
+	Status   reconcile.Status // after the pass
 }
 
 // reloaded reports whether the pass reloaded HAProxy.
 func (p Pass) reloaded() bool { return len(p.Did.Reload) > 0 }
 
-// AddPass adds what a pass did.
+// AddPass adds the changes that a pass made.
 func (h *History) AddPass(p Pass) {
 	now := time.Now()
 	if h.since.IsZero() {
@@ -99,12 +101,12 @@ func (h *History) AddPass(p Pass) {
 	}
 	if pid := p.Status.Process.Pid; pid != h.pid && pid != 0 {
 		if h.pid != 0 && !p.reloaded() {
-			h.Add(Event("HAProxy was started or reloaded by somebody else", fmt.Sprintf("process %d instead of %d", pid, h.pid)))
+			h.Add(Event("HAProxy was started or reloaded, but not by podgate", fmt.Sprintf("process %d instead of %d", pid, h.pid)))
 		}
 		h.pid = pid
 	}
 	if p.Did.Drift > 0 {
-		h.Add(Event(fmt.Sprintf("drift found in %d places", p.Did.Drift), "somebody else changed what HAProxy serves"))
+		h.Add(Event(fmt.Sprintf("drift found in %d places", p.Did.Drift), "what HAProxy serves was changed, but not by podgate"))
 	}
 	if p.reloaded() {
 		waited := elapsed(h.since, now)
@@ -126,7 +128,7 @@ func (h *History) AddPass(p Pass) {
 	}
 }
 
-// elapsed is zero if since is.
+// elapsed returns the time since since, zero if that is zero.
 func elapsed(since, now time.Time) admin.Seconds {
 	if since.IsZero() {
 		return 0

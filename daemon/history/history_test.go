@@ -22,7 +22,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// cluster makes Services. Of one name and version it makes one object, since equal
+// cluster makes Services. It makes one object for a name and version, because equal
 // pointers mean that nothing changed.
 type cluster struct {
 	config  *config.Config
@@ -48,7 +48,7 @@ func (c *cluster) compile(versions map[string]int, before *compile.Result) *comp
 	return compile.Compile(c.config, nil, &kubeapi.Snapshot{Services: services}, before)
 }
 
-// lines are the changes as a person reads them.
+// lines returns the changes as text.
 func lines(h *History) (all []string) {
 	for _, c := range h.Changes() {
 		line := fmt.Sprintf("%s %s", c.How, c.What)
@@ -76,7 +76,7 @@ func TestPassesAreRecorded(t *testing.T) {
 		do   func(h *History, c *cluster)
 		want []string
 	}{
-		{"the first pass adds no Service, since HAProxy may serve all of them already", func(h *History, c *cluster) {
+		{"the first pass adds no Service, because HAProxy may serve all of them already", func(h *History, c *cluster) {
 			h.AddPass(Pass{Compiled: c.compile(one, nil), Since: time.Now(), Status: running(1)})
 		}, nil},
 		{"a change at runtime is recorded with the time since its Snapshot", func(h *History, c *cluster) {
@@ -96,13 +96,13 @@ func TestPassesAreRecorded(t *testing.T) {
 			time.Sleep(time.Second)
 			h.AddPass(Pass{Compiled: r, Status: running(2), Did: reconcile.Result{Reload: s.ReloadReasons}})
 		}, []string{"reload HAProxy reloaded after 1s", "reload default/cart: Service changed after 1s"}},
-		{"another process without a reload of podgate was started by somebody else", func(h *History, c *cluster) {
+		{"another process without a reload by podgate is recorded", func(h *History, c *cluster) {
 			r := c.compile(one, nil)
 			h.AddPass(Pass{Compiled: r, Status: running(1)})
 			h.AddPass(Pass{Compiled: r, Status: running(0)}) // it does not answer
 			h.AddPass(Pass{Compiled: r, Status: running(2)})
-		}, []string{"- HAProxy was started or reloaded by somebody else"}},
-		{"what keeps HAProxy out of sync begins once and ends once", func(h *History, c *cluster) {
+		}, []string{"- HAProxy was started or reloaded, but not by podgate"}},
+		{"the trouble with HAProxy is recorded when it begins and ends", func(h *History, c *cluster) {
 			r := c.compile(one, nil)
 			s := running(1)
 			s.Trouble = "no space left on device"
@@ -112,13 +112,13 @@ func TestPassesAreRecorded(t *testing.T) {
 			h.AddPass(Pass{Compiled: r, Status: running(1)})
 			h.AddPass(Pass{Compiled: r, Status: running(1)})
 		}, []string{"- HAProxy is out of sync", "- HAProxy is in sync again"}},
-		{"a condition of the API server begins once and ends once", func(h *History, c *cluster) {
+		{"a condition of the API server is recorded when it begins and ends", func(h *History, c *cluster) {
 			unreachable := kubeapi.Condition{Kind: kubeapi.Unreachable, Text: "connection refused", Since: time.Now()}
 			h.SetConditions([]kubeapi.Condition{unreachable})
 			h.SetConditions([]kubeapi.Condition{unreachable})
 			h.SetConditions(nil)
 		}, []string{"- API server: unreachable", "- API server: no longer unreachable"}},
-		{"of many Services a few are named and the others counted", func(h *History, c *cluster) {
+		{"of many Services some are named and the others counted", func(h *History, c *cluster) {
 			before, after := map[string]int{}, map[string]int{}
 			for i := range 30 {
 				before[fmt.Sprintf("s%02d", i)], after[fmt.Sprintf("s%02d", i)] = 1, 2

@@ -13,8 +13,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// addServices adds the Services whose objects changed and that HAProxy now serves
-// accordingly. Those that wait for a reload are added with the reload.
+// addServices adds the Services whose objects changed, if HAProxy serves the change.
+// Those that wait for a reload are added in the pass that reloads.
 func (h *History) addServices(p Pass, now time.Time) {
 	if p.Compiled == h.last && !p.reloaded() {
 		return
@@ -23,7 +23,7 @@ func (h *History) addServices(p Pass, now time.Time) {
 	first := h.last == nil
 	h.last = p.Compiled
 	if first {
-		return // every Service is new to podgate, and most are not to HAProxy
+		return // HAProxy may have served all of them before podgate started
 	}
 	servers := serversByService(p)
 	var changes []*admin.Change
@@ -53,7 +53,7 @@ func (h *History) addServices(p Pass, now time.Time) {
 	h.AddSome(changes, "%d more Services changed at the same time")
 }
 
-// serversByService adds up how many servers of each Service a pass added and removed.
+// serversByService returns how many servers of each Service a pass added and removed.
 func serversByService(p Pass) map[kubeapi.Key]reconcile.Delta {
 	sums := make(map[kubeapi.Key]reconcile.Delta, len(p.Did.Servers))
 	for backend, d := range p.Did.Servers {
@@ -67,14 +67,14 @@ func serversByService(p Pass) map[kubeapi.Key]reconcile.Delta {
 	return sums
 }
 
-// what is "Service changed, 2 servers in, 1 server out".
+// what returns the text of a change: "Service changed, 2 servers in, 1 server out".
 func what(o compile.ObjectChange, d reconcile.Delta) string {
 	var words []string
 	switch o.Kind {
 	case compile.ServiceNew:
 		words = append(words, "new Service")
-	case compile.ServiceGone:
-		words = append(words, "Service gone")
+	case compile.ServiceDeleted:
+		words = append(words, "Service deleted")
 	case compile.ServiceChanged:
 		words = append(words, "Service changed")
 	}

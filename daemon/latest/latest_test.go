@@ -28,6 +28,6 @@ func TestSendersDoNotWaitForEachOther(t *testing.T) {
 	}
 	sending.Wait()
 	if got := <-out; got < 0 || got > 7 {
-		t.Errorf("received %d, which nobody sent", got)
+		t.Errorf("received %d, which was not sent", got)
 	}
 }

@@ -20,54 +20,27 @@ import (
 )
 
 const (
-	// sampled is how many servers of each node are tried.
-	sampled = 3
-	// reachTimeout is how long one may take to answer. Within a network it is
-	// milliseconds; a second lost packet is sent again after three.
-	reachTimeout = 2 * time.Second
+	// sampleSize is the number of servers of each node to connect to.
+	sampleSize = 3
+	// connectTimeout is the time in which a server must answer. Within a network it
+	// takes milliseconds. TCP repeats a lost packet after one second, and again after
+	// three.
+	connectTimeout = 2 * time.Second
 )
 
-// How an attempt to connect may end.
-type reach string
-
-const (
-	answers reach = "answers"
-	refuses reach = "refuses the connection" // so it is reached
-	silent  reach = "does not answer"
-	noRoute reach = "no route"
-	somehow reach = "cannot be reached"
-)
-
-// judge says what an error of connecting means (tcp(7), ip(7), icmp(7)).
-func judge(err error) reach {
-	switch {
-	case err == nil:
-		return answers
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return refuses
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return noRoute
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return silent
-	}
-	return somehow
-}
-
-// pods tries some servers of the Services that are to be served, of each node,
-// as HAProxy would connect to them.
-func (x *preflight) pods(ctx context.Context, snapshot *kubeapi.Snapshot) {
-	state := x.compile(snapshot).State
-	byNode := sample(state, snapshot)
+// pods connects to some servers of each node, as HAProxy would.
+func (p *preflight) pods(ctx context.Context, snapshot *kubeapi.Snapshot) {
+	byNode := sample(p.compile(snapshot).State, snapshot)
 	if len(byNode) == 0 {
-		x.add("pods", "no Service has a server to try", nil, "")
+		p.add("pods", "no Service has a server to connect to", nil, "")
 		return
 	}
 	for _, node := range slices.Sorted(maps.Keys(byNode)) {
-		x.node(ctx, node, byNode[node], snapshot)
+		p.node(ctx, node, byNode[node], snapshot)
 	}
 }
 
-// sample picks servers of each node.
+// sample returns some servers of each node, by the name of the node.
 func sample(state haproxy.State, snapshot *kubeapi.Snapshot) map[string][]netip.AddrPort {
 	nodeOf := map[netip.Addr]string{}
 	for _, endpointSlices := range snapshot.Slices.All() {
@@ -84,7 +57,7 @@ func sample(state haproxy.State, snapshot *kubeapi.Snapshot) map[string][]netip.
 	for _, b := range state.Backends.All() {
 		for _, s := range b.Servers {
 			name := nodeOf[s.Addr.Addr()]
-			if len(byNode[name]) < sampled && !slices.Contains(byNode[name], s.Addr) {
+			if len(byNode[name]) < sampleSize && !slices.Contains(byNode[name], s.Addr) {
 				byNode[name] = append(byNode[name], s.Addr)
 			}
 		}
@@ -92,50 +65,51 @@ func sample(state haproxy.State, snapshot *kubeapi.Snapshot) map[string][]netip.
 	return byNode
 }
 
-// node tries some servers of one node, all at once.
-func (x *preflight) node(ctx context.Context, name string, servers []netip.AddrPort, snapshot *kubeapi.Snapshot) {
-	ends := make([]reach, len(servers))
+// node connects to some servers of one node, concurrently.
+func (p *preflight) node(ctx context.Context, name string, servers []netip.AddrPort, snapshot *kubeapi.Snapshot) {
 	errs := make([]error, len(servers))
-	var trying sync.WaitGroup
+	var connecting sync.WaitGroup
 	for i, addr := range servers {
-		trying.Go(func() {
-			conn, err := (&net.Dialer{Timeout: reachTimeout}).DialContext(ctx, "tcp", addr.String())
+		connecting.Go(func() {
+			conn, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "tcp", addr.String())
 			if err == nil {
 				err = conn.Close()
 			}
-			ends[i], errs[i] = judge(err), err
+			errs[i] = err
 		})
 	}
-	trying.Wait()
+	connecting.Wait()
 	where := "servers"
 	if name != "" {
 		where = "node " + name
 	}
 	for i, addr := range servers {
 		what := fmt.Sprintf("%s: %s", where, addr)
-		switch ends[i] {
-		case answers:
-			x.add("pods", what+" answers", nil, "")
-		case refuses:
-			x.findings = append(x.findings, Finding{Check: "pods", OK: true, What: what + " refuses the connection, so it is reached", Help: "no process listens on this port: does the pod work?"})
-		case silent:
-			x.add("pods", what, fmt.Errorf("no answer within %s: a firewall drops the packets, or there is no route back to this machine", reachTimeout), x.routeHelp(name, addr.Addr(), snapshot))
-		case noRoute:
-			x.add("pods", what, fmt.Errorf("no route from here: %w", errs[i]), x.routeHelp(name, addr.Addr(), snapshot))
+		switch err := errs[i]; { // see tcp(7), ip(7) and icmp(7)
+		case err == nil:
+			p.add("pods", what+" answers", nil, "")
+		case errors.Is(err, syscall.ECONNREFUSED):
+			p.findings = append(p.findings, Finding{Check: "pods", OK: true, What: what + " is reached, but refuses the connection",
+				Help: "no process listens on this port: does the pod work?"})
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+			err = fmt.Errorf("no answer within %s: a firewall drops the packets, or there is no route back to this machine", connectTimeout)
+			p.add("pods", what, err, routeHelp(name, addr.Addr(), snapshot))
+		case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+			p.add("pods", what, fmt.Errorf("no route from this machine: %w", err), routeHelp(name, addr.Addr(), snapshot))
 		default:
-			x.add("pods", what, errs[i], "")
+			p.add("pods", what, err, "")
 		}
 	}
 }
 
-// routeHelp is the route that would lead to a pod, as far as the cluster tells:
-// its node's pods are behind its node in networks without an overlay. In others
-// only node ports are reached from outside.
-func (x *preflight) routeHelp(node string, addr netip.Addr, snapshot *kubeapi.Snapshot) string {
-	const otherwise = `or upstream = "nodeport" where the pods' network is an overlay`
+// routeHelp returns the route that would lead to a pod by way of its node, as in
+// networks without an overlay. With an overlay, only node ports can be reached from
+// outside.
+func routeHelp(node string, addr netip.Addr, snapshot *kubeapi.Snapshot) string {
+	const overlay = `or upstream = "nodeport" if the pods' network is an overlay`
 	i := slices.IndexFunc(snapshot.Nodes, func(n *kubeapi.Node) bool { return n.Name == node })
 	if i < 0 || !snapshot.Nodes[i].Addr.IsValid() {
-		return "a route to " + addr.String() + " by way of its node, " + otherwise
+		return "a route to " + addr.String() + " by way of its node, " + overlay
 	}
 	n := snapshot.Nodes[i]
 	if n.Addr == addr {
@@ -143,8 +117,8 @@ func (x *preflight) routeHelp(node string, addr netip.Addr, snapshot *kubeapi.Sn
 	}
 	for _, cidr := range n.PodCIDRs {
 		if cidr.Contains(addr) {
-			return fmt.Sprintf("ip route add %s via %s, %s", cidr, n.Addr, otherwise)
+			return fmt.Sprintf("ip route add %s via %s, %s", cidr, n.Addr, overlay)
 		}
 	}
-	return fmt.Sprintf("ip route add %s via %s, if its pods are routed by node, %s", netip.PrefixFrom(addr, addr.BitLen()), n.Addr, otherwise)
+	return fmt.Sprintf("ip route add %s via %s, if its pods are routed by node, %s", netip.PrefixFrom(addr, addr.BitLen()), n.Addr, overlay)
 }
