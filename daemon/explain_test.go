@@ -79,7 +79,7 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 	for _, row := range []struct{ of, want string }{
 		{"http://shop.example.com/cart/late/x?y=1", "is routed to Service shop/late port web, backend shop_late_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /cart/late/x\n  HAProxy  finds routes.map: shop.example.com/cart/late/ shop_late_80|20010\n\nMatching routes\n  shop.example.com/cart/late  Service shop/late port web  used\n  shop.example.com/cart  Service shop/cart port web  not used: a longer path has priority\n"},
 		{"Shop.Example.com:80/basket", "is routed to Service shop/cart port web, backend shop_cart_80\n  frontend  podgate_http on EDGE\n  the pod sees the path /\n  HAProxy  finds routes.map: shop.example.com/basket/ shop_cart_80|20007|/basket\n"},
-		{"http://other.example.com/cart", "no route matches: HAProxy answers 404\n  frontend  podgate_http on EDGE\n  HAProxy  has no route either\n\nSimilar\n  shop.example.com/cart leads to Service shop/cart port web\n"},
+		{"http://other.example.com/cart", "no route matches: HAProxy answers 404\n  frontend  podgate_http on EDGE\n  HAProxy  finds no route either\n\nSimilar\n  shop.example.com/cart leads to Service shop/cart port web\n"},
 		{"https://shop.example.com/cart", "podgate has no frontend for https: https.bind in podgate.toml is empty\n"},
 		{alive.Addr.String(), "Service shop/cart port web (80)\n  backend  shop_cart_80\n"},
 		{"tcp://edge.example.com:5432", "no TCP frontend listens on port 5432\n"},
@@ -164,14 +164,14 @@ func TestExplainTellsOfTLS(t *testing.T) {
 	e.explains(t, map[string]string{
 		"https://shop.test/a/x": " is routed to Service shop/shop port web, backend shop_shop_80\n  frontend  podgate_https on TLS\n" + ends + shows +
 			"  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  the pod sees the path /x\n  HAProxy  finds routes-tls.map: shop.test/a/ shop_shop_80|20002|/a\n",
-		"https://two.apps.test/b": " no route matches: HAProxy answers 404\n  frontend  podgate_https on TLS\n" + ends + shows + "  clients  need no certificate\n  HAProxy  has no route either\n",
+		"https://two.apps.test/b": " no route matches: HAProxy answers 404\n  frontend  podgate_https on TLS\n" + ends + shows + "  clients  need no certificate\n  HAProxy  finds no route either\n",
 		"https://vault.test/any": " is passed through to Service shop/vault port web, backend shop_vault_80, whose pods terminate TLS\n  frontend  podgate_https on TLS\n" +
 			"  TLS  passed through by the name vault.test; the pods present their own certificate\n  HAProxy  finds passthrough.map: vault.test shop_vault_80\n",
 		"https://x.vault.test":     " is passed through to Service shop/vault port web, backend shop_vault_80, whose pods terminate TLS\n",
 		"http://shop.test/a/x?q=1": " is redirected to https://shop.test:8443/a/x?q=1 (308) by redirect-https of Service shop/shop port web\n  frontend  podgate_http on EDGE\n  HAProxy  finds routes.map: shop.test/a/ !https:shop_shop_80|20002|/a\n",
 		"vault.test":               " is redirected to https://vault.test:8443/ (308) by redirect-https of Service shop/vault port web\n",
 		"https://bare.test":        " is rejected in the TLS handshake: no certificate matches bare.test" + nobody + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nMatching routes\n",
-		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + nobody + "has no route either\n",
+		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + nobody + "finds no route either\n",
 		"shop/shop":                "  URL  shop.test/a  (redirected to https)\n  two.apps.test/a  (redirected to https)\n  https://shop.test/a  (/a is removed)\n",
 	})
 	// What somebody else took from HAProxy is no longer what a client meets.

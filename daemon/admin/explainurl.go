@@ -212,7 +212,7 @@ func (x *ExplainedURL) compareWithHAProxy(ctx context.Context, v *View, r haprox
 	}
 	switch {
 	case !ok && want == "":
-		x.HAProxy = "has no route either"
+		x.HAProxy = "finds no route either"
 	case !ok:
 		x.HAProxy = "does not have this route yet"
 	case route.Backend == want:
