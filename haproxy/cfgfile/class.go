@@ -12,17 +12,15 @@ import (
 	"podgate/haproxy"
 )
 
-// The defaults sections that every other section of ours is "from", so that the
-// operator's own defaults never leak into it.
+// The defaults sections that all other sections of podgate inherit ("from"), so that
+// the operator's defaults do not apply to them.
 const (
 	baseDefaults = "podgate"
 	httpDefaults = "podgate-http"
 	tcpDefaults  = "podgate-tcp"
 )
 
-// Class is the name of the defaults section that stands for p. ClientAffinity is
-// no part of it: a stick table cannot stand in defaults (configuration.txt
-// "stick-table").
+// Class returns the name of the defaults section of p.Class.
 func Class(p haproxy.Policy) string {
 	p = p.Class()
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", p.Mode, p.Balance, p.Cookie, p.CookieKey, p.CheckPath, p.TimeoutConnect))
@@ -54,7 +52,7 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		From:                baseDefaults,
 		Mode:                string(haproxy.HTTP),
 		Httplog:             s.AccessLog != haproxy.JSONLog,
-		IdleCloseOnResponse: "enabled", // else a reload resets idle keep-alive clients
+		IdleCloseOnResponse: "enabled", // otherwise a reload resets idle keep-alive connections
 	}
 	for _, e := range s.ErrorFiles {
 		http.ErrorFiles = append(http.ErrorFiles, &models.Errorfile{Code: int64(e.Code), File: d.word("error file", e.Path)})
@@ -71,9 +69,10 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 	}, logFormat(s, "")...)
 }
 
-// clientKeepAlive has TCP probe clients that are silent, before what stands
-// between forgets the connection: then it would not tell them when it ends. The
-// first probe is the one that counts; the others find a dead client.
+// clientKeepAlive returns the lines that make TCP probe idle clients. Without probes a
+// router between HAProxy and a client can forget the connection, and the client does
+// not notice when HAProxy closes it. The first probe refreshes the router; three
+// unanswered probes end the connection of a dead client.
 func clientKeepAlive(s haproxy.Settings) []string {
 	if s.ClientKeepAlive == 0 {
 		return nil
@@ -86,7 +85,7 @@ func clientKeepAlive(s haproxy.Settings) []string {
 	}
 }
 
-// addClass renders what is common to the backends of one Policy.
+// addClass adds the defaults section of a class.
 func (d *document) addClass(p haproxy.Policy) {
 	m := &models.Defaults{
 		Name:           Class(p),
@@ -95,7 +94,7 @@ func (d *document) addClass(p haproxy.Policy) {
 		ConnectTimeout: milliseconds(p.TimeoutConnect),
 	}
 	if p.Balance == haproxy.Source {
-		m.HashType = &models.HashType{Method: "consistent"} // the other rejects servers at runtime
+		m.HashType = &models.HashType{Method: "consistent"} // HAProxy adds no server at run time with "map-based"
 	}
 	rules := allowSource(p)
 	if p.CheckPath != "" {
@@ -109,8 +108,8 @@ func (d *document) addClass(p haproxy.Policy) {
 			m.Cookie = &models.Cookie{Name: ptr(d.word("cookie", p.Cookie)), Type: "insert", Indirect: true, Nocache: true, Dynamic: true}
 			m.DynamicCookieKey = d.word("cookie key", p.CookieKey)
 		}
-		// A request that a server dropped unanswered goes to another one, unless
-		// doing it twice could do harm (RFC 9110 section 9.2.2).
+		// HAProxy sends a request that a server did not answer to another server, unless
+		// the method is not idempotent (RFC 9110 section 9.2.2).
 		m.RetryOn = "conn-failure empty-response"
 		timeouts := d.mapFile(haproxy.TimeoutsMap)
 		rules = append(rules,
@@ -121,8 +120,8 @@ func (d *document) addClass(p haproxy.Policy) {
 	d.addDefaults(m, rules...)
 }
 
-// addDefaults adds a named defaults section. client-native's models have no
-// rules in defaults, so these stand behind them as they are.
+// addDefaults adds a named defaults section. client-native's models cannot express
+// rules in defaults, so these are added as lines.
 func (d *document) addDefaults(m *models.Defaults, lines ...string) {
 	d.addSection(parser.Defaults, m.Name, m.From, m)
 	d.addLines(parser.Defaults, m.Name, lines)

@@ -5,26 +5,23 @@ package cfgfile
 import (
 	"fmt"
 
-	parser "github.com/haproxytech/client-native/v5/config-parser"
-	"github.com/haproxytech/client-native/v5/configuration"
 	"github.com/haproxytech/client-native/v5/models"
 
 	"podgate/haproxy"
 )
 
-// forwarded is the condition that a request comes from who is believed about
-// its client.
+// forwarded is the condition that a trusted load balancer sent the request.
 const forwarded = "{ var(txn.podgate_forwarded) -m found }"
 
-// clientRules establish who the client is, and are all that touches what a
-// server is told of it. The client is who connected, or whom a PROXY header names
-// (expectProxy); in a request of those whose X-Forwarded-For is believed, whom
-// that names. From then on "src" is the client: in the log, in stick tables, for
-// allow-source and in PROXY headers to servers.
+// clientRules returns the rules that determine the client address and set the headers
+// that contain it. The client is the source of the connection, or the address in a
+// PROXY header (expectProxy), or for a request of a trusted load balancer the address
+// in X-Forwarded-For. From then on "src" is that address: in the log, in stick tables,
+// for allow-source and in PROXY headers to servers.
 //
-// A server sees the client alone in X-Forwarded-For: what stands before it there
-// was written by whoever liked to. Of all other X-Forwarded- headers only those
-// of whom is believed are passed on.
+// Servers get X-Forwarded-For with the client address only, because clients can write
+// anything before it. HAProxy passes other X-Forwarded- headers on only if a trusted
+// load balancer sent them.
 func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	var rules []models.HTTPRequestRule
 	proto := "http"
@@ -33,7 +30,7 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 	}
 	ownProto := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Proto", HdrFormat: proto}
 	ownPort := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Port", HdrFormat: "%[dst_port]"}
-	strange := []models.HTTPRequestRule{
+	foreign := []models.HTTPRequestRule{
 		{Type: "del-header", HdrName: "X-Forwarded-", HdrMethod: "beg"},
 		{Type: "del-header", HdrName: "Forwarded"},
 		{Type: "del-header", HdrName: "X-Real-IP"},
@@ -44,29 +41,29 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 			models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_forwarded", VarExpr: "bool(true)", Cond: "if", CondTest: fromTrusted(s)},
 			models.HTTPRequestRule{Type: "set-src", Expr: fmt.Sprintf("req.hdr_ip(x-forwarded-for,-%d)", s.ForwardedHops), Cond: "if", CondTest: forwarded},
 		)
-		for i := range strange {
-			strange[i].Cond, strange[i].CondTest = "unless", forwarded
+		for i := range foreign {
+			foreign[i].Cond, foreign[i].CondTest = "unless", forwarded
 		}
 		ownProto.Cond, ownProto.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found }"
 		ownPort.Cond, ownPort.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found } or "+forwarded+" { req.hdr(x-forwarded-port) -m found }"
 	}
-	rules = append(rules, strange...)
+	rules = append(rules, foreign...)
 	rules = append(rules,
 		models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"},
-		ownPort, // before it: another's scheme does not go with our port
+		ownPort, // before ownProto, which sets the header in the condition of ownPort
 		ownProto,
 	)
-	return append(rules, certified(f)...)
+	return append(rules, clientCertificateRules(f)...)
 }
 
-// clientCertificateHeaders begins the names of the headers that tell servers whom
-// the certificate of a client names.
+// clientCertificateHeaders is the prefix of the headers with the subject of a client
+// certificate.
 const clientCertificateHeaders = "X-SSL-Client-"
 
-// certified tells servers whom the certificate of a client names, where it was
-// verified: the name as a whole, escaped as RFC 2253 has it, and the common name
-// by itself, which is not.
-func certified(f haproxy.Frontend) []models.HTTPRequestRule {
+// clientCertificateRules returns the rules that send the subject of a verified client
+// certificate to servers: the whole name, escaped as in RFC 2253, and the common name
+// without escapes.
+func clientCertificateRules(f haproxy.Frontend) []models.HTTPRequestRule {
 	if f.TLS.ClientCA == "" {
 		return nil
 	}
@@ -79,9 +76,9 @@ func certified(f haproxy.Frontend) []models.HTTPRequestRule {
 
 func fromTrusted(s haproxy.Settings) string { return "{ src " + prefixes(s.Trusted) + " }" }
 
-// expectProxy has connections of those who are believed begin with a PROXY
-// header, and of nobody else: theirs is an error in HTTP, and the pod's to judge
-// in TCP.
+// expectProxy returns the rule that requires a PROXY header on connections of trusted
+// load balancers. On other connections a PROXY header is an error in HTTP mode, and
+// data for the pod in TCP mode.
 func expectProxy(f haproxy.Frontend, s haproxy.Settings) []models.TCPRequestRule {
 	if !f.ExpectProxy || len(s.Trusted) == 0 {
 		return nil
@@ -89,23 +86,8 @@ func expectProxy(f haproxy.Frontend, s haproxy.Settings) []models.TCPRequestRule
 	return []models.TCPRequestRule{{Type: "connection", Action: "expect-proxy", Cond: "if", CondTest: fromTrusted(s)}}
 }
 
-// addConnectionRules adds rules that look at a connection before its requests.
-func (d *document) addConnectionRules(frontend string, rules []models.TCPRequestRule) {
-	for i, rule := range rules {
-		if d.err != nil {
-			return
-		}
-		action, err := configuration.SerializeTCPRequestRule(rule)
-		if err == nil {
-			err = d.parser.Insert(parser.Frontends, frontend, "tcp-request", action, i)
-		}
-		if err != nil {
-			d.fail(fmt.Errorf("render frontend %s: tcp-request %s: %w", frontend, rule.Action, err))
-		}
-	}
-}
-
-// allowSource are the rules of a class that reject all clients but some.
+// allowSource returns the rules of a class that reject all clients except those of
+// AllowSource.
 func allowSource(p haproxy.Policy) []string {
 	if p.AllowSource == "" {
 		return nil

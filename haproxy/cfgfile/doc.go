@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cfgfile turns a haproxy.State into the bytes of its configuration
-// file and its maps. client-native renders the sections and server lines.
+// Package cfgfile renders a haproxy.State as the text of its configuration file and
+// maps, and parses these texts. client-native renders the sections and server lines.
 //
-// It writes no file and talks to no process.
+// It writes no file and connects to no process.
 package cfgfile

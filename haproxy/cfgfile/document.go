@@ -14,9 +14,8 @@ import (
 	"github.com/haproxytech/client-native/v5/configuration"
 )
 
-// document collects sections in client-native's parser, which writes them out
-// in a fixed order. The first thing that goes wrong is kept in err, after which
-// nothing more is of use.
+// document collects sections in client-native's parser, which prints them in a fixed
+// order. After an error, which err holds, its methods do nothing.
 type document struct {
 	parser parser.Parser
 	folder string
@@ -32,8 +31,8 @@ func (d *document) fail(err error) {
 	d.err = errors.Join(d.err, err)
 }
 
-// sectionsMutex guards a package variable of client-native's, which its parser
-// writes whenever it creates a section.
+// sectionsMutex protects a package variable of client-native, which its parser writes
+// whenever it creates a section.
 var sectionsMutex sync.Mutex
 
 func (d *document) createSection(kind parser.Section, name string) error {
@@ -61,8 +60,8 @@ func (d *document) addSection(kind parser.Section, name, from string, model any)
 	}
 }
 
-// addLines adds directives that client-native's models do not know, word for
-// word, behind those that they do.
+// addLines adds directives that client-native's models cannot express, unchanged,
+// after those of the model.
 func (d *document) addLines(kind parser.Section, name string, lines []string) {
 	if d.err != nil || len(lines) == 0 {
 		return
@@ -76,17 +75,43 @@ func (d *document) addLines(kind parser.Section, name string, lines []string) {
 	}
 }
 
+// set sets all lines of one directive of a frontend.
+func (d *document) set(frontend, directive string, values any) {
+	if d.err != nil {
+		return
+	}
+	if err := d.parser.Set(parser.Frontends, frontend, directive, values); err != nil {
+		d.fail(fmt.Errorf("render frontend %s: %s: %w", frontend, directive, err))
+	}
+}
+
+// addRules adds rules to a frontend: "http-request" or "tcp-request" ones.
+func addRules[Rule, Action any](d *document, frontend, directive string, rules []Rule, serialize func(Rule) (Action, error)) {
+	for i, rule := range rules {
+		if d.err != nil {
+			return
+		}
+		action, err := serialize(rule)
+		if err == nil {
+			err = d.parser.Insert(parser.Frontends, frontend, directive, action, i)
+		}
+		if err != nil {
+			d.fail(fmt.Errorf("render frontend %s: rule %d of %s: %w", frontend, i+1, directive, err))
+		}
+	}
+}
+
 func (d *document) mapFile(name string) string {
 	return d.word("folder", filepath.Join(d.folder, MapFile(name)))
 }
 
 // word returns value, which must be one word of HAProxy's configuration without
-// any quoting: client-native escapes nothing, and a newline in a value would be
-// a new directive. Whoever made the State has checked that already; this is the
-// last guard.
+// quotes: client-native escapes nothing, and a newline in a value would begin a new
+// directive. The parsers of the values reject other ones before, so that an error is
+// a bug in podgate.
 func (d *document) word(what, value string) string {
 	if !isWord(value) {
-		d.fail(fmt.Errorf("%s %q contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)", what, value))
+		d.fail(fmt.Errorf("%s %q contains a character that HAProxy's configuration does not allow (this is a bug in podgate, please report it)", what, value))
 	}
 	return value
 }

@@ -34,26 +34,26 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	d.addBinds(f)
 	connections := expectProxy(f, s)
 	if f.Mode != haproxy.HTTP {
-		d.addConnectionRules(f.Name, connections)
+		addRules(d, f.Name, "tcp-request", connections, configuration.SerializeTCPRequestRule)
 		return
 	}
 	lines := []string{d.closeWhileDraining()}
 	if f.TLSLoopback.IsValid() {
-		connections = nil // the frontend before it takes them
+		connections = nil // the frontend that reads host names has these rules
 	}
 	if s.RelaySecret != "" && (f.Relay.IsValid() || f.TLSLoopback.IsValid()) {
-		connections = append(connections, d.guard(f, s)...)
+		connections = append(connections, d.requireSecret(f, s)...)
 		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
-	d.addConnectionRules(f.Name, connections)
+	addRules(d, f.Name, "tcp-request", connections, configuration.SerializeTCPRequestRule)
 	rules := append(clientRules(f, s), d.routing(f, s)...)
 	chosen := []types.UseBackend{{Name: "%[" + field("route", haproxy.BackendField) + "]"}}
 	if f.Relay.IsValid() {
-		rules = relayed(rules)
-		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: relays})
+		rules = withRelay(rules)
+		chosen = slices.Insert(chosen, 0, types.UseBackend{Name: relayBackend(f), Cond: "if", CondTest: relayCondition})
 	}
-	d.addRules(f.Name, rules)
-	d.setUseBackends(f.Name, chosen)
+	addRules(d, f.Name, "http-request", rules, configuration.SerializeHTTPRequestRule)
+	d.set(f.Name, "use_backend", chosen)
 	if f.TLS != (haproxy.Termination{}) {
 		lines = append(lines, d.hsts())
 	}
@@ -69,9 +69,9 @@ func (d *document) addBinds(f haproxy.Frontend) {
 		binds = []types.Bind{d.tlsBind(f)}
 	}
 	if f.Relay.IsValid() {
-		binds = append(binds, proxied(f.Relay, relayName))
+		binds = append(binds, proxyBind(f.Relay, relayName))
 	}
-	d.setBinds(f.Name, binds)
+	d.set(f.Name, "bind", binds)
 }
 
 func bindsOf(f haproxy.Frontend) []types.Bind {
@@ -85,12 +85,12 @@ func bindsOf(f haproxy.Frontend) []types.Bind {
 	return binds
 }
 
-// tlsBind is one bind for all addresses of a frontend: each further one would
-// have certificates of its own in HAProxy's memory.
+// tlsBind is one bind for all addresses of a frontend. With several binds HAProxy
+// would hold the certificates in memory once for each.
 func (d *document) tlsBind(f haproxy.Frontend) types.Bind {
 	var b types.Bind
 	if f.TLSLoopback.IsValid() {
-		b = proxied(f.TLSLoopback, innerName)
+		b = proxyBind(f.TLSLoopback, tlsLoopbackName)
 	} else {
 		var paths []string
 		for _, one := range bindsOf(f) {
@@ -105,28 +105,18 @@ func (d *document) tlsBind(f haproxy.Frontend) types.Bind {
 	return b
 }
 
-func (d *document) setBinds(frontend string, binds []types.Bind) {
-	if d.err != nil {
-		return
-	}
-	if err := d.parser.Set(parser.Frontends, frontend, "bind", binds); err != nil {
-		d.fail(fmt.Errorf("render frontend %s: %w", frontend, err))
-	}
-}
-
-// proxied is a bind whose connections begin with a PROXY header, under a name
-// within HAProxy.
-func proxied(addr netip.AddrPort, name string) types.Bind {
+// proxyBind is a named bind that requires a PROXY header.
+func proxyBind(addr netip.AddrPort, name string) types.Bind {
 	b := bind(addr)
 	b.Params = append(b.Params, acceptProxy(), &params.BindOptionValue{Name: "name", Value: name})
 	return b
 }
 
-// acceptProxy has every connection of a bind begin with a PROXY header.
+// acceptProxy is the option of a bind that requires a PROXY header.
 func acceptProxy() params.BindOption { return &params.BindOptionWord{Name: "accept-proxy"} }
 
-// bind makes an IPv6 listener one for IPv6 alone, so that [::]:80 and
-// 0.0.0.0:80 stand side by side whatever net.ipv6.bindv6only says.
+// bind restricts an IPv6 listener to IPv6, so that [::]:80 and 0.0.0.0:80 do not
+// conflict, regardless of the sysctl net.ipv6.bindv6only.
 func bind(addr netip.AddrPort) types.Bind {
 	b := types.Bind{Path: addr.String()}
 	if addr.Addr().Is6() {
@@ -135,12 +125,12 @@ func bind(addr netip.AddrPort) types.Bind {
 	return b
 }
 
-// routing are the rules that lead a request to its backend. All that differs
-// from Service to Service is in maps, so that it changes without a reload.
+// routing returns the rules that lead a request to its backend. Everything that
+// depends on Services is in maps, so that it changes without a reload.
 //
-// A path is looked up with a slash behind it, among keys that end in one, which
-// makes the longest prefix (map_beg) one of whole segments. The lookups are those
-// of haproxy.Request.Lookups, and what they find is chosen from as haproxy.Choose
+// The rules look up the path with a slash appended, and all keys end in a slash, so
+// that the longest prefix (map_beg) consists of whole segments. The lookups are those
+// of haproxy.Request.Lookups, and the rules choose among the results as haproxy.Choose
 // does.
 func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	const found = "{ var(txn.podgate_%s) -m found }"
@@ -154,7 +144,7 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 	has := func(name string) string { return fmt.Sprintf(found, name) }
 
 	rules := []models.HTTPRequestRule{
-		// A slash in Host would stand for a part of the path in the lookups.
+		// The lookups would take a slash in Host for a part of the path.
 		{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: "{ req.hdr(host) -m sub / }"},
 		set("host", `req.hdr(host),host_only,lower,regsub(\.$,)`, "", ""),
 		set("zone", `var(txn.podgate_host),regsub(^[^.]*,*)`, "", ""),
@@ -197,13 +187,12 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 	return rules
 }
 
-// field is a field of the value of a routes map, which a variable holds.
+// field is the expression for a field of a value of a routes map in a variable.
 func field(variable string, number int) string {
 	return fmt.Sprintf("var(txn.podgate_%s),field(%d,|)", variable, number)
 }
 
-// redirect sends the client to the same address in https, unless a load balancer
-// in front says that it came by that.
+// redirect returns the rule that redirects the client to the same URL with https.
 func redirect(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
 	port := ""
 	if s.RedirectPort != 0 && s.RedirectPort != 443 {
@@ -216,7 +205,7 @@ func redirect(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
 	}
 }
 
-// notFound answers where no route matches.
+// notFound returns the rule that answers a request that no route matches.
 func (d *document) notFound(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
 	r := models.HTTPRequestRule{
 		Type: "return", ReturnStatusCode: ptr(int64(404)),
@@ -241,28 +230,4 @@ func contentType(file string) string {
 		return "text/plain"
 	}
 	return "text/html"
-}
-
-func (d *document) addRules(frontend string, rules []models.HTTPRequestRule) {
-	for i, rule := range rules {
-		if d.err != nil {
-			return
-		}
-		action, err := configuration.SerializeHTTPRequestRule(rule)
-		if err == nil {
-			err = d.parser.Insert(parser.Frontends, frontend, "http-request", action, i)
-		}
-		if err != nil {
-			d.fail(fmt.Errorf("render frontend %s: http-request %s: %w", frontend, rule.Type, err))
-		}
-	}
-}
-
-func (d *document) setUseBackends(frontend string, chosen []types.UseBackend) {
-	if d.err != nil {
-		return
-	}
-	if err := d.parser.Set(parser.Frontends, frontend, "use_backend", chosen); err != nil {
-		d.fail(fmt.Errorf("render frontend %s: use_backend: %w", frontend, err))
-	}
 }

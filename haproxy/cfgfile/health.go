@@ -13,18 +13,19 @@ import (
 	"podgate/haproxy"
 )
 
-// node is a condition on what NodeMap tells of the node.
-func (d *document) node(key string) string {
+// nodeHas is the condition that NodeMap contains a key.
+func (d *document) nodeHas(key string) string {
 	return fmt.Sprintf("{ str(%s),map(%s) -m found }", key, d.mapFile(haproxy.NodeMap))
 }
 
-// addHealth adds a frontend that answers the health checks of a load balancer.
-// HAProxy decides alone, by a map: a dead HAProxy fails the check, a dead podgate
-// does not.
+// addHealth adds a frontend that answers the health checks of a load balancer. HAProxy
+// answers by a map, without podgate: the check fails if HAProxy is down, but not if
+// podgate is.
 //
-// A connection is for one check, so that none outlives a reload. One that was
-// open and silent when its worker was told to stop is answered by the worker that
-// serves, or, where there is none because HAProxy itself stops, with 503.
+// A connection serves one check, so that no connection outlives a reload. A worker
+// that is stopping forwards a check on a connection that was open already to the
+// worker that serves. If HAProxy as a whole stops there is no such worker, and the
+// client gets 503.
 func (d *document) addHealth(f haproxy.Frontend) {
 	d.addSection(parser.Frontends, f.Name, httpDefaults, &models.Frontend{Name: f.Name, HTTPConnectionMode: "httpclose"})
 	d.addBinds(f)
@@ -34,14 +35,14 @@ func (d *document) addHealth(f haproxy.Frontend) {
 	}
 	var lines []string
 	if len(f.Health.Sources) > 0 {
-		lines = append(lines, "tcp-request connection reject if !{ src "+prefixes(append(self(f.Binds), f.Health.Sources...))+" }")
+		lines = append(lines, "tcp-request connection reject if !{ src "+prefixes(append(ownAddresses(f.Binds), f.Health.Sources...))+" }")
 	}
 	lines = append(lines,
 		"http-request set-log-level silent",
-		answer(404, "404 this is no health check", fmt.Sprintf("unless { path %s } or { path_beg %s }", path, below(path))),
-		answer(503, "503 draining", "if "+d.node(haproxy.NodeDraining)+" !{ stopping }"),
-		answer(503, "503 never in sync with the cluster", "unless "+d.node(haproxy.NodeServed)+" or { stopping }"),
-		answer(503, "503 no usable server", fmt.Sprintf("if { path_beg %s } !{ path,regsub(^%s,),nbsrv gt 0 } !{ stopping }", below(path), below(path))),
+		answer(404, "404 this is no health check", fmt.Sprintf("unless { path %s } or { path_beg %s }", path, backendPath(path))),
+		answer(503, "503 draining", "if "+d.nodeHas(haproxy.NodeDraining)+" !{ stopping }"),
+		answer(503, "503 never in sync with the cluster", "unless "+d.nodeHas(haproxy.NodeServed)+" or { stopping }"),
+		answer(503, "503 no usable server", fmt.Sprintf("if { path_beg %s } !{ path,regsub(^%s,),nbsrv gt 0 } !{ stopping }", backendPath(path), backendPath(path))),
 		answer(200, "200 serving", "unless { stopping }"),
 		"use_backend "+healthBackend(f)+" if { stopping }",
 	)
@@ -58,10 +59,10 @@ func (d *document) addHealth(f haproxy.Frontend) {
 
 func healthBackend(f haproxy.Frontend) string { return "podgate-next-" + f.Name }
 
-// below is what the paths of single Backends begin with.
-func below(path string) string { return strings.TrimSuffix(path, "/") + "/" }
+// backendPath is the prefix of the paths that check one Backend.
+func backendPath(path string) string { return strings.TrimSuffix(path, "/") + "/" }
 
-// reachable is where this box itself reaches a listener.
+// reachable returns the address at which this machine reaches a listener.
 func reachable(addr netip.AddrPort) netip.AddrPort {
 	switch addr.Addr() {
 	case netip.IPv4Unspecified():
@@ -72,8 +73,8 @@ func reachable(addr netip.AddrPort) netip.AddrPort {
 	return addr
 }
 
-// self are the addresses from which a worker asks the next one.
-func self(binds []netip.AddrPort) []netip.Prefix {
+// ownAddresses returns the addresses from which a worker connects to the next one.
+func ownAddresses(binds []netip.AddrPort) []netip.Prefix {
 	var sources []netip.Prefix
 	for _, b := range binds {
 		a := reachable(b).Addr()
@@ -82,7 +83,7 @@ func self(binds []netip.AddrPort) []netip.Prefix {
 	return sources
 }
 
-// prefixes is a list of networks as an ACL has it.
+// prefixes returns networks as the patterns of an ACL.
 func prefixes(list []netip.Prefix) string {
 	words := make([]string, len(list))
 	for i, p := range list {
@@ -91,8 +92,8 @@ func prefixes(list []netip.Prefix) string {
 	return strings.Join(words, " ")
 }
 
-// closeWhileDraining has every answer end its connection while the node drains:
-// a client that keeps one open would never go elsewhere.
+// closeWhileDraining returns the rule that closes the connection after each response
+// while the node drains. A client that kept it open would not move to another node.
 func (d *document) closeWhileDraining() string {
-	return "http-after-response set-header Connection close if " + d.node(haproxy.NodeDraining)
+	return "http-after-response set-header Connection close if " + d.nodeHas(haproxy.NodeDraining)
 }

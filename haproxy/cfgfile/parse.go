@@ -10,11 +10,11 @@ import (
 	"podgate/haproxy"
 )
 
-// Config is a configuration file that Render made, as far as podgate reads it back.
-// Its strings share the memory of the text that was parsed.
+// Config is the part of a rendered configuration file that podgate reads. Its strings
+// share the memory of the parsed text.
 type Config struct {
 	Generation  string
-	RelaySecret string    // of haproxy.Settings; "" for none
+	RelaySecret string    // of haproxy.Settings; "" if the file has no secret
 	Sections    []Section // in the order of the file
 }
 
@@ -22,12 +22,12 @@ type Config struct {
 type Section struct {
 	Kind  string   // "backend"
 	Name  string   // "" for the global section
-	From  string   // the defaults section that it inherits; "" for none
+	From  string   // the defaults section that it inherits; "" if it names none
 	Lines []string // without indentation, comments and empty lines
 }
 
-// Parse reads a configuration file. A file that Render did not make is no error:
-// what looks alike in it is returned.
+// Parse parses a configuration file of Render. For another file it returns the parts
+// that look alike; it does not fail.
 func Parse(text []byte) Config {
 	var c Config
 	for line := range strings.Lines(string(text)) {
@@ -61,8 +61,8 @@ func (c *Config) parseLine(kind, line string) {
 	}
 }
 
-// Servers returns the servers of each backend that is podgate's, sorted by address
-// and in State Ready: a file does not say which of them drain.
+// Servers returns the servers of each of podgate's backends, sorted by address and in
+// State Ready: the file does not contain which of them drain.
 func (c Config) Servers() map[string][]haproxy.Server {
 	servers := map[string][]haproxy.Server{}
 	for _, s := range c.Sections {
@@ -78,8 +78,8 @@ func (c Config) Servers() map[string][]haproxy.Server {
 	return servers
 }
 
-// parseServer is the inverse of appendServerLine. It reports false for a line that
-// is none, or that of a server with another name than its address.
+// parseServer is the inverse of appendServerLine. It returns false for another line,
+// and for a server whose name is not its address.
 func parseServer(line string) (haproxy.Server, bool) {
 	words := strings.Fields(line)
 	if len(words) < 2 || words[0] != "server" {
@@ -94,7 +94,7 @@ func parseServer(line string) (haproxy.Server, bool) {
 	return server, ok
 }
 
-// IsClass reports whether the section is the defaults section of a haproxy.Policy.
+// IsClass reports whether the section is the defaults section of a class.
 func (s Section) IsClass() bool {
 	return s.Kind == "defaults" && (s.From == httpDefaults || s.From == tcpDefaults)
 }
@@ -111,8 +111,8 @@ func (s Section) Header() string {
 	return header
 }
 
-// ParseMap reads the map of that name from a file that RenderMaps made. Lines that
-// are not a key and a value are skipped.
+// ParseMap parses a file of RenderMaps as the map of that name. It skips lines that
+// are not a key and a value.
 func ParseMap(name string, text []byte) haproxy.Map {
 	m := haproxy.Map{Name: name}
 	for line := range strings.Lines(string(text)) {

@@ -18,7 +18,8 @@ import (
 
 func TestParseReadsWhatRenderWrites(t *testing.T) { checkRoundTrip(t, shop()) }
 
-// checkRoundTrip renders a State, unless it cannot be, and parses the files.
+// checkRoundTrip renders a State and parses the files. It ignores a State that Render
+// rejects.
 func checkRoundTrip(t *testing.T, s haproxy.State) {
 	t.Helper()
 	files, err := cfgfile.Render(s, "/etc/haproxy/podgate")
@@ -45,7 +46,7 @@ func checkRoundTrip(t *testing.T, s haproxy.State) {
 			t.Errorf("backend %s is from %s, want %s", section.Name, section.From, from)
 		}
 		if i := slices.IndexFunc(c.Sections, func(o cfgfile.Section) bool { return o.Kind == "defaults" && o.Name == section.From }); section.From != "" && i < 0 {
-			t.Errorf("%s: there are no such defaults", section.Header())
+			t.Errorf("%s: the defaults section is missing", section.Header())
 		}
 	}
 	var maps []haproxy.Map
@@ -60,8 +61,8 @@ func checkRoundTrip(t *testing.T, s haproxy.State) {
 	}
 }
 
-// FuzzParse asserts that Parse returns what Render was given, that it accepts any
-// text, and that what it returns of it is what it reads of that again.
+// FuzzParse asserts that Parse is the inverse of Render, that it accepts any text, and
+// that it returns the same for the text of what it returned.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("# x\n\nglobal\n  description gen=a\n\nbackend b from c\n  server 10.0.0.1:80 10.0.0.1:80 weight x\n  server x y\n"), "shop_cart_80", "a.example.com", "/x", "SECRET", []byte{10, 0, 0, 1}, uint16(80), uint16(2))
 	f.Add([]byte("  server\nbackend"), "global", "*.example.com", "", "", []byte("sixteen bytes!!!"), uint16(0), uint16(256))

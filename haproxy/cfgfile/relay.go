@@ -13,69 +13,68 @@ import (
 	"podgate/haproxy"
 )
 
-// A worker that a reload retired keeps its open connections, and answers one
-// more request on each ("option idle-close-on-response"). It could only do that
-// with the servers and classes that it had: HAProxy changes none in a worker
-// that is stopping. So it hands the request as it came to the worker that
-// serves, by the PROXY protocol, which tells the client's address. Both log it.
+// An old worker keeps its open connections after a reload, and answers one more
+// request on each ("option idle-close-on-response"). Its own servers and classes may
+// be outdated, as HAProxy changes none in a worker that is stopping. So it relays the
+// unchanged request to the worker that serves, with the client address in a PROXY
+// header. Both workers log the request.
 //
-// A HAProxy that is stopped softly with nobody to follow it has nowhere to hand
-// its last requests to, and answers 503.
+// If HAProxy as a whole is stopped softly there is no other worker, and the client
+// gets 503.
 
-// relays is the condition on which a request is handed over. Whether the worker
-// is stopping is asked once for each request: it may begin to between two rules,
-// and would hand over a request whose path it had rewritten.
-const relays = "{ var(txn.podgate_relay) -m found }"
+// relayCondition is the condition to relay a request. The first rule decides it once
+// for each request: a worker that begins to stop between two rules must not relay a
+// request whose path it has rewritten already.
+const relayCondition = "{ var(txn.podgate_relay) -m found }"
 
-// relayed are the rules of a frontend that relays when it is stopping: then
-// none of them is for it to decide.
-func relayed(rules []models.HTTPRequestRule) []models.HTTPRequestRule {
+// withRelay returns the rules of a frontend that relays requests while it is stopping,
+// and then skips all other rules.
+func withRelay(rules []models.HTTPRequestRule) []models.HTTPRequestRule {
 	return slices.Insert(rules, 0,
 		models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_relay", VarExpr: "bool(true)", Cond: "if", CondTest: "{ stopping }"},
-		models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: relays},
+		models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: relayCondition},
 	)
 }
 
 func relayBackend(f haproxy.Frontend) string { return "podgate-relay-" + f.Name }
 
-// relayName is what a bind for retired workers is called within HAProxy.
+// relayName is the name of the bind for old workers.
 const relayName = "podgate-relay"
 
-// guard lets nobody in at the Relay and at the Inner but workers of ours: whoever
-// may run something on this box could name any client address there. They show
-// the secret as the unique ID of the connection in the PROXY header
-// (proxy-protocol.txt 2.2.6, PP2_TYPE_UNIQUE_ID), before anything of what follows
-// is believed.
-func (d *document) guard(f haproxy.Frontend, s haproxy.Settings) []models.TCPRequestRule {
+// requireSecret returns the rules that reject connections to the Relay and the
+// TLSLoopback from other processes than HAProxy's workers, because a local process
+// could claim any client address there. Workers send the secret as the unique ID of
+// the connection in the PROXY header (proxy-protocol.txt 2.2.6, PP2_TYPE_UNIQUE_ID).
+func (d *document) requireSecret(f haproxy.Frontend, s haproxy.Settings) []models.TCPRequestRule {
 	var rules []models.TCPRequestRule
-	for _, door := range []struct {
+	for _, bind := range []struct {
 		name string
 		addr netip.AddrPort
-	}{{relayName, f.Relay}, {innerName, f.TLSLoopback}} {
-		if door.addr.IsValid() {
-			test := fmt.Sprintf("{ so_name %s } !{ fc_pp_unique_id -m str %s }", door.name, d.word("relay secret", s.RelaySecret))
+	}{{relayName, f.Relay}, {tlsLoopbackName, f.TLSLoopback}} {
+		if bind.addr.IsValid() {
+			test := fmt.Sprintf("{ so_name %s } !{ fc_pp_unique_id -m str %s }", bind.name, d.word("relay secret", s.RelaySecret))
 			rules = append(rules, models.TCPRequestRule{Type: "session", Action: "reject", Cond: "if", CondTest: test})
 		}
 	}
 	return rules
 }
 
-// secretDirective gives every connection of a frontend the secret as its unique ID.
+// secretDirective sets the unique ID of every connection of a frontend.
 const secretDirective = "unique-id-format"
 
-// shows is what a server line has so that guard lets its connections in.
-func shows(s haproxy.Settings) string {
+// secretOption is the option of a server line that sends the secret.
+func secretOption(s haproxy.Settings) string {
 	if s.RelaySecret == "" {
 		return ""
 	}
 	return " proxy-v2-options unique-id"
 }
 
-// addRelay adds the backend that leads to the same frontend of the next worker.
-// Connections to it are not kept: each belongs to one client.
+// addRelay adds the backend that leads to the Relay of the next worker. HAProxy does
+// not reuse connections to it, because each belongs to one client.
 func (d *document) addRelay(f haproxy.Frontend, s haproxy.Settings) {
 	name := relayBackend(f)
-	server := "server next " + f.Relay.String() + " send-proxy-v2 pool-max-conn 0" + shows(s)
+	server := "server next " + f.Relay.String() + " send-proxy-v2 pool-max-conn 0" + secretOption(s)
 	d.addSection(parser.Backends, name, httpDefaults, &models.Backend{Name: name})
 	d.addLines(parser.Backends, name, []string{server})
 }

@@ -14,34 +14,35 @@ import (
 	"podgate/haproxy"
 )
 
-// ConfigFile is the name of the configuration file in our folder.
+// ConfigFile is the name of the configuration file in podgate's folder.
 const ConfigFile = "podgate.cfg"
 
-// ServerStateFile is the name of the file in our folder from which HAProxy takes
-// the health of servers and which of them drain (configuration.txt
+// ServerStateFile is the name of the file in podgate's folder from which HAProxy reads
+// the health and administrative state of servers while it starts (configuration.txt
 // "server-state-file").
 const ServerStateFile = "servers.state"
 
-// EmptyServerState is a ServerStateFile without servers.
+// EmptyServerState returns a ServerStateFile without servers.
 func EmptyServerState() []byte { return []byte("1\n") }
 
-// MapFile is the file name of one of haproxy.MapNames.
+// MapFile returns the file name of one of haproxy.MapNames.
 func MapFile(name string) string { return name + ".map" }
 
-// Files is a State as HAProxy reads it.
+// Files is the files of a State.
 type Files struct {
-	// Generation is a hash of all that only a reload can change: of ConfigFile
-	// without its servers and what follows from their number, and without light backends where these come and go at
-	// runtime. HAProxy shows it in "show info" as "gen=...".
+	// Generation is a hash of everything that only a reload can change: of ConfigFile
+	// without its servers and the lines that depend on their number, and with
+	// RuntimeBackends also without dynamic backends. HAProxy shows it in "show info" as
+	// "gen=...".
 	Generation string
 	Maps       map[string][]byte // by file name
-	CrtList    []byte            // nil where no frontend ends TLS
+	CrtList    []byte            // nil if no frontend ends TLS
 	Sections   *Sections         // of ConfigFile
 
 	backends haproxy.Backends
 }
 
-// Config is ConfigFile in one piece, which may be megabytes.
+// Config returns the content of ConfigFile, which may be megabytes.
 func (f Files) Config() []byte {
 	text := append(make([]byte, 0, len(f.Sections.head)+f.Sections.size(f.backends)), f.Sections.head...)
 	for _, b := range f.backends.All() {
@@ -50,7 +51,8 @@ func (f Files) Config() []byte {
 	return text
 }
 
-// WriteConfig writes ConfigFile, as many small parts.
+// WriteConfig writes the content of ConfigFile in many small parts. It returns the
+// first error of to.
 func (f Files) WriteConfig(to io.Writer) error {
 	if _, err := to.Write(f.Sections.head); err != nil {
 		return err
@@ -65,9 +67,9 @@ func (f Files) WriteConfig(to io.Writer) error {
 	return nil
 }
 
-// Render returns the files of s, deterministic to the byte. Folder is the
-// absolute path of the folder that will hold them. The error names what in s
-// cannot be rendered; there are no Files then. It may be called concurrently.
+// Render returns the files of s; equal States have equal bytes. folder is the absolute
+// path of the folder that will hold them. The error names the values in s that cannot
+// be rendered; the Files are empty then. It may be called concurrently.
 func Render(s haproxy.State, folder string) (Files, error) {
 	s = s.AsLoaded()
 	d := newDocument(folder)
@@ -89,7 +91,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 		if b.Options.CAFile != "" {
 			d.word("CA file", b.Options.CAFile)
 		}
-		backends.learn(b)
+		backends.addCommon(b)
 		if !s.RuntimeBackends || !b.Dynamic() {
 			line = append(backends.appendHead(line[:0], b), backends.serverParams(b.Options)...)
 			structure.Write(append(line, '\n'))
@@ -119,12 +121,12 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	return Files{Generation: generation, Maps: texts, CrtList: crtList, Sections: backends, backends: s.Backends}, nil
 }
 
-const header = `# Written by podgate; what is changed here by hand is lost.
-# Servers and maps are also changed at runtime: "show servers state" tells what runs.
+const header = `# Written by podgate; manual changes are lost.
+# podgate also changes servers and maps at run time: "show servers state" shows the present servers.
 `
 
-// globalLines are those of our global section, which HAProxy merges with the
-// operator's.
+// globalLines returns lines of podgate's global section, which HAProxy merges with
+// that of the operator.
 func (d *document) globalLines(s haproxy.Settings) string {
 	lines := fmt.Sprintf("  server-state-file %s\n", d.word("folder", filepath.Join(d.folder, ServerStateFile)))
 	if s.HardStopAfter != 0 {
@@ -136,10 +138,10 @@ func (d *document) globalLines(s haproxy.Settings) string {
 	return lines
 }
 
-// PeersSection is the name of the peers, the same on every edge node.
+// PeersSection is the name of the peers section, the same on every edge node.
 const PeersSection = "podgate"
 
-// peers is the section of those that share stick tables.
+// peers returns the peers section; "" without peers.
 func (d *document) peers(s haproxy.Settings) string {
 	if len(s.Peers) == 0 {
 		return ""
@@ -151,7 +153,7 @@ func (d *document) peers(s haproxy.Settings) string {
 	return text
 }
 
-// classes are the distinct policies, in the order of their names.
+// classes returns the classes of s, in the order of their names.
 func classes(s haproxy.State) []haproxy.Policy {
 	distinct := map[haproxy.Policy]bool{}
 	for _, p := range s.Classes {

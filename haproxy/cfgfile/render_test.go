@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected files")
 
-// shop uses everything that a State can say.
+// shop returns a State that uses every feature.
 func shop() haproxy.State {
 	http := haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}
 	return haproxy.State{
@@ -112,7 +112,7 @@ func servers(texts ...string) (list []haproxy.Server) {
 	return list
 }
 
-func TestRenderWritesTheFilesOfAShop(t *testing.T) {
+func TestRender(t *testing.T) {
 	files, err := cfgfile.Render(shop(), "/var/lib/podgate/haproxy")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestRenderWritesTheFilesOfAShop(t *testing.T) {
 	}
 }
 
-func TestHAProxyAcceptsWhatRenderWrites(t *testing.T) {
+func TestHAProxyAcceptsRenderedFiles(t *testing.T) {
 	haproxytest.Need(t)
 	binary, err := haproxytest.Binary()
 	if err != nil {
@@ -191,7 +191,7 @@ func write(t *testing.T, path string, text []byte) {
 	}
 }
 
-func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
+func TestGenerationDependsOnTheStructure(t *testing.T) {
 	generation := func(change func(*haproxy.State)) string {
 		s := shop()
 		change(&s)
@@ -203,31 +203,31 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 	}
 	same := generation(func(*haproxy.State) {})
 	for name, change := range map[string]func(*haproxy.State){
-		"a server comes":        func(s *haproxy.State) { s.Backends.At(0).Servers = servers("10.0.0.1:80") },
-		"all servers leave":     func(s *haproxy.State) { s.Backends.At(0).Servers = nil },
-		"a route goes":          func(s *haproxy.State) { s.Routes = s.Routes[1:] },
-		"a drain ends":          func(s *haproxy.State) { s.Node.Draining = false },
-		"an HTTP timeout moves": func(s *haproxy.State) { s.Backends.At(4).TimeoutServer = time.Second },
+		"a server is added":       func(s *haproxy.State) { s.Backends.At(0).Servers = servers("10.0.0.1:80") },
+		"all servers are removed": func(s *haproxy.State) { s.Backends.At(0).Servers = nil },
+		"a route is removed":      func(s *haproxy.State) { s.Routes = s.Routes[1:] },
+		"a drain ends":            func(s *haproxy.State) { s.Node.Draining = false },
+		"an HTTP timeout changes": func(s *haproxy.State) { s.Backends.At(4).TimeoutServer = time.Second },
 	} {
 		if generation(change) != same {
 			t.Errorf("%s: the generation changed", name)
 		}
 	}
 	for name, change := range map[string]func(*haproxy.State){
-		"a backend comes": func(s *haproxy.State) {
+		"a backend is added": func(s *haproxy.State) {
 			s.Backends = haproxy.ListOf(append(s.Backends.Slice(), &haproxy.Backend{Name: "z", Policy: s.Backends.At(2).Policy})...)
 		},
-		"a backend goes":        func(s *haproxy.State) { s.Backends = haproxy.ListOf(s.Backends.Slice()[1:]...) },
-		"the algorithm changes": func(s *haproxy.State) { s.Backends.At(0).Policy.Balance = haproxy.First },
-		"stickiness ends":       func(s *haproxy.State) { s.Backends.At(1).Policy.ClientAffinity = 0 },
+		"a backend is removed":                               func(s *haproxy.State) { s.Backends = haproxy.ListOf(s.Backends.Slice()[1:]...) },
+		"the algorithm changes":                              func(s *haproxy.State) { s.Backends.At(0).Policy.Balance = haproxy.First },
+		"client affinity ends":                               func(s *haproxy.State) { s.Backends.At(1).Policy.ClientAffinity = 0 },
 		"server options change of a backend without servers": func(s *haproxy.State) { s.Backends.At(4).Options.MaxConn = 3 },
-		"the relay goes":          func(s *haproxy.State) { s.Frontends[2].Relay = netip.AddrPort{} },
-		"the health path moves":   func(s *haproxy.State) { s.Frontends[0].Health = &haproxy.Health{Path: "/up"} },
-		"a bind changes":          func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
-		"a setting changes":       func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
-		"a TCP timeout changes":   func(s *haproxy.State) { s.Backends.At(1).TimeoutServer = time.Minute },
-		"the 404 page changes":    func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
-		"a check path is dropped": func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "" },
+		"the relay is removed":                               func(s *haproxy.State) { s.Frontends[2].Relay = netip.AddrPort{} },
+		"the health path changes":                            func(s *haproxy.State) { s.Frontends[0].Health = &haproxy.Health{Path: "/up"} },
+		"a bind changes":                                     func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
+		"a setting changes":                                  func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
+		"a TCP timeout changes":                              func(s *haproxy.State) { s.Backends.At(1).TimeoutServer = time.Minute },
+		"the 404 page changes":                               func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
+		"a check path is removed":                            func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "" },
 	} {
 		if generation(change) == same {
 			t.Errorf("%s: the generation did not change", name)
@@ -235,12 +235,11 @@ func TestGenerationChangesWithTheStructureAlone(t *testing.T) {
 	}
 }
 
-// TestLightBackendsAreNoPartOfTheGeneration is about a HAProxy that takes whole
-// backends while it runs.
-func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
-	began := shop()
-	began.RuntimeBackends = true
-	began = began.AsLoaded()
+// TestGenerationWithRuntimeBackends is for a HAProxy that adds backends at run time.
+func TestGenerationWithRuntimeBackends(t *testing.T) {
+	loaded := shop()
+	loaded.RuntimeBackends = true
+	loaded = loaded.AsLoaded()
 	render := func(s haproxy.State) cfgfile.Files {
 		files, err := cfgfile.Render(s, "/f")
 		if err != nil {
@@ -248,30 +247,30 @@ func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 		}
 		return files
 	}
-	same := render(began)
-	cart, _ := began.Backend("shop_cart_80")
+	same := render(loaded)
+	cart, _ := loaded.Backend("shop_cart_80")
 	another := cart
 	another.Name = "shop_another_80"
-	withAnother := began.WithBackends([]*haproxy.Backend{&another}, nil)
-	if got := render(withAnother); got.Generation != same.Generation {
-		t.Errorf("a light backend came: generation %s, want %s", got.Generation, same.Generation)
+	added := loaded.WithBackends([]*haproxy.Backend{&another}, nil)
+	if got := render(added); got.Generation != same.Generation {
+		t.Errorf("a dynamic backend was added: generation %s, want %s", got.Generation, same.Generation)
 	} else if text := string(got.Config()); !strings.Contains(text, "\nbackend shop_another_80 from "+cfgfile.Class(cart.Policy)) {
-		t.Errorf("the file does not have it:\n%s", text)
+		t.Errorf("the file does not contain the added backend:\n%s", text)
 	}
-	without := render(began.WithBackends(nil, map[string]bool{"shop_cart_80": true}))
-	if without.Generation != same.Generation {
-		t.Errorf("a light backend went: generation %s, want %s", without.Generation, same.Generation)
+	deleted := render(loaded.WithBackends(nil, map[string]bool{"shop_cart_80": true}))
+	if deleted.Generation != same.Generation {
+		t.Errorf("a dynamic backend was deleted: generation %s, want %s", deleted.Generation, same.Generation)
 	}
-	if !strings.Contains(string(without.Config()), "\ndefaults "+cfgfile.Class(cart.Policy)) {
-		t.Errorf("its class went with it:\n%s", without.Config())
+	if !strings.Contains(string(deleted.Config()), "\ndefaults "+cfgfile.Class(cart.Policy)) {
+		t.Errorf("the class of the deleted backend is missing:\n%s", deleted.Config())
 	}
 
 	for name, change := range map[string]func(*haproxy.State){
-		"it begins with another light backend":  func(s *haproxy.State) { *s = s.WithBackends([]*haproxy.Backend{&another}, nil) },
-		"a light backend's policy changes":      func(s *haproxy.State) { s.Backends.At(0).Policy.Balance = haproxy.First },
-		"a light backend's options change":      func(s *haproxy.State) { s.Backends.At(0).Options.MaxConn = 99 },
-		"a backend with a stick table goes":     func(s *haproxy.State) { *s = s.WithBackends(nil, map[string]bool{"shop_db_5432": true}) },
-		"light backends are loaded with others": func(s *haproxy.State) { s.RuntimeBackends = false },
+		"it is loaded with another dynamic backend":   func(s *haproxy.State) { *s = s.WithBackends([]*haproxy.Backend{&another}, nil) },
+		"the policy of a dynamic backend changes":     func(s *haproxy.State) { s.Backends.At(0).Policy.Balance = haproxy.First },
+		"the options of a dynamic backend change":     func(s *haproxy.State) { s.Backends.At(0).Options.MaxConn = 99 },
+		"a backend with a stick table is removed":     func(s *haproxy.State) { *s = s.WithBackends(nil, map[string]bool{"shop_db_5432": true}) },
+		"backends are not added at run time any more": func(s *haproxy.State) { s.RuntimeBackends = false },
 	} {
 		s := shop()
 		s.RuntimeBackends = true
@@ -282,20 +281,21 @@ func TestLightBackendsAreNoPartOfTheGeneration(t *testing.T) {
 	}
 }
 
-func TestRenderRefusesWhatWouldBreakOutOfALine(t *testing.T) {
-	for name, change := range map[string]func(*haproxy.State){
-		`backend "a\n b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:   func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
-		`check path "/x y" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`: func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
-		`cookie "a\"b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:     func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
-		`map routes: entry {"a b/api/" "shop_h2c_80|20004"}: not two words`:                                                       func(s *haproxy.State) { s.Routes[3].Host = "a b" },
-		`404 page "/a\\b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:  func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
-		`frontend "a#b" contains a character that HAProxy's configuration cannot (this is a bug in podgate, please report it)`:    func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
+func TestRenderRejectsCharactersThatWouldEndAWord(t *testing.T) {
+	const bug = " contains a character that HAProxy's configuration does not allow (this is a bug in podgate, please report it)"
+	for want, change := range map[string]func(*haproxy.State){
+		`backend "a\n b"` + bug:   func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
+		`check path "/x y"` + bug: func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
+		`cookie "a\"b"` + bug:     func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
+		`404 page "/a\\b"` + bug:  func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
+		`frontend "a#b"` + bug:    func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
+		`map routes: entry {"a b/api/" "shop_h2c_80|20004"}: not two words`: func(s *haproxy.State) { s.Routes[3].Host = "a b" },
 	} {
 		s := shop()
 		change(&s)
 		_, err := cfgfile.Render(s, "/f")
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("got error %v, want %s", err, name)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %s", err, want)
 		}
 	}
 }

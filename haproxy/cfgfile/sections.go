@@ -9,28 +9,27 @@ import (
 	"podgate/haproxy"
 )
 
-// Sections are what ConfigFile is made of: what stands before its backends, and
-// how a backend is written out. They hold while nothing but servers changes, and
-// may be used concurrently.
+// Sections renders ConfigFile: the head, and one section for each backend. It is valid
+// until something other than servers changes, and may be used concurrently.
 //
-// A backend is a header of few lines and many equal server lines, for which
-// client-native renders the parameters once.
+// The section of a backend has a few lines, and a line for each server, whose
+// parameters client-native renders once for all backends with the same Options.
 type Sections struct {
 	head    []byte
 	params  map[haproxy.Options]string
 	classes map[haproxy.Policy]string
-	shared  string // behind a stick table that the peers share
+	shared  string // option of stick tables that the peers share; "" without peers
 }
 
 func newSections() *Sections {
 	return &Sections{params: map[haproxy.Options]string{}, classes: map[haproxy.Policy]string{}}
 }
 
-// Head is what stands before the first backend.
+// Head returns the text before the first backend.
 func (s *Sections) Head() []byte { return s.head }
 
-// AppendBackend appends the section of a backend, with its servers. The State
-// that was rendered has it, with whatever servers.
+// AppendBackend appends the section of a backend, with its servers. The rendered State
+// must contain the backend; its servers may differ.
 func (s *Sections) AppendBackend(text []byte, b *haproxy.Backend) []byte {
 	text = s.appendHead(text, b)
 	params := s.serverParams(b.Options)
@@ -40,8 +39,8 @@ func (s *Sections) AppendBackend(text []byte, b *haproxy.Backend) []byte {
 	return text
 }
 
-// learn renders what b has in common with others.
-func (s *Sections) learn(b *haproxy.Backend) {
+// addCommon renders the parts of b that other backends can share.
+func (s *Sections) addCommon(b *haproxy.Backend) {
 	if _, ok := s.params[b.Options]; !ok {
 		s.params[b.Options] = serverParams(b.Options)
 	}
@@ -64,7 +63,7 @@ func (s *Sections) class(p haproxy.Policy) string {
 	return Class(p)
 }
 
-// appendHead appends the section without its servers.
+// appendHead appends the section without the servers.
 func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 	text = append(append(text, "\nbackend "...), b.Name...)
 	text = append(append(append(text, " from "...), s.class(b.Policy)...), '\n')
@@ -72,7 +71,8 @@ func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 		text = append(strconv.AppendInt(append(text, "  timeout server "...), b.TimeoutServer.Milliseconds(), 10), '\n')
 	}
 	if b.Options.CAFile != "" {
-		// HAProxy loads it now and so has it for servers that are added at runtime.
+		// With this line HAProxy loads the file, and can use it for servers that are added
+		// at run time.
 		text = append(append(append(text, "  default-server ssl verify required ca-file "...), b.Options.CAFile...), '\n')
 	}
 	if b.Policy.ClientAffinity != 0 {
@@ -82,8 +82,9 @@ func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 	return text
 }
 
-// sample stands for all light backends: it changes when a podgate renders them
-// otherwise than the one before.
+// sample returns the text of an example of a dynamic backend. The generation depends
+// on it, so that it changes if another version of podgate renders such backends
+// differently.
 func (s *Sections) sample() string {
 	text := s.appendHead(nil, &haproxy.Backend{Name: "sample", Policy: haproxy.Policy{Mode: haproxy.HTTP}})
 	for _, p := range []haproxy.Protocol{haproxy.Plain, haproxy.TLS, haproxy.H2, haproxy.H2C} {
@@ -93,7 +94,7 @@ func (s *Sections) sample() string {
 	return string(text)
 }
 
-// size is about how long the sections of backends are.
+// size returns the approximate length of the sections of backends.
 func (s *Sections) size(backends haproxy.Backends) (size int) {
 	const (
 		headSize       = 160

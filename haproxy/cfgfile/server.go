@@ -13,14 +13,14 @@ import (
 	"podgate/haproxy"
 )
 
-// poolPurgeDelay is how long an idle connection to a server is kept. HAProxy
-// 2.6 keeps none for servers added at runtime unless it is told.
+// poolPurgeDelay is how long HAProxy keeps an idle connection to a server. HAProxy 2.6
+// keeps none to a server that was added at run time without this parameter.
 const poolPurgeDelay = 5 * time.Second
 
-// ServerLine is what follows "server " in the file and "add server BACKEND/"
-// on the runtime API for a server: its name, address and parameters.
-// Every parameter is written out, because "default-server" does not count for
-// servers that are added at runtime (management.txt "add server").
+// ServerLine returns the text of a server after "server " in the file and after "add
+// server BACKEND/" on the runtime API: its name, address and all parameters, because
+// HAProxy ignores "default-server" for servers that are added at run time
+// (management.txt "add server").
 func ServerLine(o haproxy.Options, s haproxy.Server) string {
 	return string(appendServerLine(nil, serverParams(o), s))
 }
@@ -36,7 +36,7 @@ func appendServerLine(line []byte, params string, s haproxy.Server) []byte {
 	return strconv.AppendInt(append(line, " id "...), int64(haproxy.ServerID(addr)), 10)
 }
 
-// serverParams renders what the servers of a backend have in common.
+// serverParams renders the parameters that all servers of a backend have.
 func serverParams(o haproxy.Options) string {
 	p := models.ServerParams{
 		PoolMaxConn:    ptr(int64(-1)),
@@ -65,14 +65,14 @@ func serverParams(o haproxy.Options) string {
 	case haproxy.H2:
 		p.Ssl, p.Verify, p.Alpn = "enabled", "none", "h2"
 		if o.Check {
-			p.CheckAlpn = "h2" // "alpn" does not hold for checks
+			p.CheckAlpn = "h2" // "alpn" does not apply to checks
 		}
 	case haproxy.H2C:
 		p.Proto = "h2"
 	case haproxy.Plain:
 	}
 	if p.Ssl != "" && o.Check {
-		p.CheckSsl = "enabled" // "ssl" does not hold for checks of servers that are added at runtime
+		p.CheckSsl = "enabled" // "ssl" does not apply to checks of servers that are added at run time
 	}
 	if o.CAFile != "" {
 		p.Verify, p.SslCafile = "required", o.CAFile
@@ -83,7 +83,7 @@ func serverParams(o haproxy.Options) string {
 
 func ptr[T any](v T) *T { return &v }
 
-// milliseconds is a duration as client-native's models have it; nil for zero.
+// milliseconds returns a duration for client-native's models; nil for zero.
 func milliseconds(d time.Duration) *int64 {
 	if d == 0 {
 		return nil

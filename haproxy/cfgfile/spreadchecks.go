@@ -11,16 +11,18 @@ import (
 	"podgate/haproxy"
 )
 
-// otherServers is how many checked servers the operator's files may have.
+// otherServers is the number of checked servers in the operator's files that
+// spreadChecks allows for.
 const otherServers = 1024
 
-// spreadChecks are the lines of the global section without which HAProxy would
-// send many of its first health checks at once. It means to spread them over the
-// check interval, and multiplies that by the number of servers to do so, both in
-// milliseconds, in an int: where the product does not fit in one, half of them
-// are due in its first moment, and the new process answers nobody meanwhile. A
-// shorter spread fits. It changes with the powers of two of the number alone, so
-// that the file seldom does.
+// spreadChecks returns a line of the global section; "" if HAProxy spreads its first
+// health checks without it.
+//
+// HAProxy spreads them over the check interval. For this it multiplies the interval in
+// milliseconds by the number of servers, in an int. If that overflows, half of the
+// checks are due immediately, and the new process serves no client while it sends
+// them. With a shorter spread the product fits. The spread depends only on the power of
+// two above the number of servers, so that the file seldom changes.
 func spreadChecks(backends haproxy.Backends) string {
 	servers, longest := otherServers, time.Duration(0)
 	for _, b := range backends.All() {

@@ -3,10 +3,6 @@
 package cfgfile_test
 
 import (
-	"context"
-	"encoding/csv"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -16,9 +12,11 @@ import (
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/haproxytest"
+	"podgate/haproxy/runtime"
 )
 
-// checked is a backend with so many servers, at whose addresses nobody listens.
+// checked returns a State with one backend, whose servers are checked and do not
+// exist.
 func checked(servers int, interval time.Duration) haproxy.State {
 	b := &haproxy.Backend{
 		Name: "shop", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin},
@@ -31,7 +29,7 @@ func checked(servers int, interval time.Duration) haproxy.State {
 	return haproxy.State{Backends: haproxy.ListOf(b)}
 }
 
-func TestChecksAreSpreadWhereHAProxysArithmeticWraps(t *testing.T) {
+func TestSpreadChecksPreventsTheOverflow(t *testing.T) {
 	for _, row := range []struct {
 		servers  int
 		interval time.Duration
@@ -60,14 +58,14 @@ func TestChecksAreSpreadWhereHAProxysArithmeticWraps(t *testing.T) {
 		}
 		bare, err := cfgfile.Render(state.Structure(), "/f")
 		if err != nil || bare.Generation != files.Generation {
-			t.Errorf("%d servers, %s: generation %s, without them %s, %v", row.servers, row.interval, files.Generation, bare.Generation, err)
+			t.Errorf("%d servers, %s: generation %s, without servers %s, %v", row.servers, row.interval, files.Generation, bare.Generation, err)
 		}
 	}
 }
 
-// TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce: by itself it sends 808 of
-// these 2,000 checks in its first moment.
-func TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce(t *testing.T) {
+// TestHAProxySpreadsItsFirstChecks starts a HAProxy that would send 808 of these 2,000
+// checks immediately without spreadChecks.
+func TestHAProxySpreadsItsFirstChecks(t *testing.T) {
 	const servers, most = 2000, 100
 	h := haproxytest.Run(t, haproxytest.Options{})
 	state := checked(servers, time.Hour)
@@ -90,26 +88,23 @@ func TestAHAProxyThatStartsDoesNotCheckAllItsServersAtOnce(t *testing.T) {
 	for range 5 {
 		<-ticks
 	}
-	rows, err := statistics(t.Context(), h.Admin)
+	stats, err := runtime.New(h.Admin, h.Master, h.Folder).ServerStats(t.Context(), "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, done := 0, 0
-	for _, row := range rows {
-		if row["pxname"] == "shop" && row["check_status"] != "" {
-			all++
-			if row["check_status"] != "INI" && !strings.HasPrefix(row["check_status"], "* INI") {
-				done++
-			}
+	done := 0
+	for _, s := range stats {
+		if s.Check != "INI" {
+			done++
 		}
 	}
-	if all != servers || done > most {
-		t.Errorf("%d of %d servers were checked in the first second, want at most %d of %d", done, all, most, servers)
+	if len(stats) != servers || done > most {
+		t.Errorf("%d of %d servers were checked in the first second, want at most %d of %d", done, len(stats), most, servers)
 	}
 }
 
-// newClock is a backend whose one server is checked five times a second, with a tick
-// for each check.
+// newClock returns a backend whose one server is checked five times a second, and a
+// channel that receives a value for each check.
 func newClock(t *testing.T) (*haproxy.Backend, chan struct{}) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -133,32 +128,7 @@ func newClock(t *testing.T) (*haproxy.Backend, chan struct{}) {
 		}
 	}()
 	b := checked(0, 200*time.Millisecond).Backends.At(0)
-	b.Name, b.Policy.CheckPath = "clock", "/" // a check of the connection alone resets it before it is accepted
+	b.Name, b.Policy.CheckPath = "clock", "/" // without a path HAProxy resets the connection before it is accepted
 	b.Servers = []haproxy.Server{{Addr: l.Addr().(*net.TCPAddr).AddrPort()}}
 	return b, ticks
-}
-
-// statistics is "show stat".
-func statistics(ctx context.Context, socket string) ([]map[string]string, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
-		return nil, err
-	}
-	all, err := csv.NewReader(conn).ReadAll()
-	if err != nil || len(all) == 0 {
-		return nil, fmt.Errorf("show stat: %d rows: %w", len(all), err)
-	}
-	var rows []map[string]string
-	for _, fields := range all[1:] {
-		row := map[string]string{}
-		for i, field := range fields {
-			row[strings.TrimPrefix(all[0][i], "# ")] = field
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
 }

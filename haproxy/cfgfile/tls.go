@@ -10,32 +10,33 @@ import (
 
 	parser "github.com/haproxytech/client-native/v5/config-parser"
 	"github.com/haproxytech/client-native/v5/config-parser/params"
+	"github.com/haproxytech/client-native/v5/configuration"
 	"github.com/haproxytech/client-native/v5/models"
 
 	"podgate/haproxy"
 )
 
 const (
-	// CertificateFolder is the folder below ours with a file for each
-	// Certificate, and with authorities.
+	// CertificateFolder is the folder in podgate's folder with a file for each
+	// Certificate, and for the authorities.
 	CertificateFolder = "certificates"
-	// CrtListFile is the list of certificates that every TLS frontend of ours
-	// looks names up in (configuration.txt "crt-list").
+	// CrtListFile is the list of certificates of every TLS frontend of podgate
+	// (configuration.txt "crt-list").
 	CrtListFile = "certificates.crtlist"
 	// TicketKeysFile holds the keys of session tickets, so that sessions outlive
 	// a reload (configuration.txt "tls-ticket-keys").
 	TicketKeysFile = "tickets.keys"
-	// StagingPrefix begins the names of folders below ours that hold keys for the
-	// time of a check. One that outlives it was left by a process that was killed.
+	// StagingPrefix is the prefix of folders in podgate's folder that hold keys during a
+	// check. A process that was killed can leave such a folder.
 	StagingPrefix = ".vet-"
-	// DefaultMark is a name that nobody asks for. It stands in the first line of
-	// the crt-list, which makes that certificate the default one: its own names
-	// have a line of their own and so can be changed at runtime.
+	// DefaultMark is a host name that no client sends. It is the only name in the first
+	// line of the crt-list, which makes that certificate the default one. The names that
+	// the certificate serves are in another line, which can change without a reload.
 	DefaultMark = "default.podgate.invalid"
 )
 
-// CertificatePath is what HAProxy calls a Certificate: the path that its
-// configuration says. One that is not in our folder is called by its Name.
+// CertificatePath returns HAProxy's name for a Certificate, which is its path as in
+// the configuration. For a certificate outside podgate's folder that is its Name.
 func CertificatePath(folder, name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -43,7 +44,9 @@ func CertificatePath(folder, name string) string {
 	return filepath.Join(folder, CertificateFolder, name)
 }
 
-// RenderCrtList returns the crt-list of s, nil if no frontend of s ends TLS.
+// RenderCrtList returns the crt-list of s, nil if no frontend of s ends TLS. The error
+// names the first certificate that cannot be rendered. The error
+// names the first certificate that cannot be rendered.
 func RenderCrtList(s haproxy.State, folder string) ([]byte, error) {
 	if !s.EndsTLS() {
 		return nil, nil
@@ -68,19 +71,19 @@ func RenderCrtList(s haproxy.State, folder string) ([]byte, error) {
 	return t.Bytes(), nil
 }
 
-// CrtListLine is the line of a Certificate that serves names, in the file and
-// for "add ssl crt-list".
+// CrtListLine returns the line of a Certificate in the crt-list and for "add ssl
+// crt-list". It must serve at least one name.
 func CrtListLine(c haproxy.Certificate, folder string) (string, error) {
 	words := append([]string{CertificatePath(folder, c.Name)}, c.Serves...)
 	for i, w := range words {
 		if !isWord(w) || i > 0 && strings.ContainsAny(w[:1], "![") {
-			return "", fmt.Errorf("certificate %s: name %q contains a character that a crt-list cannot (this is a bug in podgate, please report it)", c.Name, w)
+			return "", fmt.Errorf("certificate %s: name %q contains a character that a crt-list does not allow (this is a bug in podgate, please report it)", c.Name, w)
 		}
 	}
 	return strings.Join(words, " "), nil
 }
 
-// tlsParams are what ends TLS on a bind.
+// tlsParams returns the options of a bind that ends TLS.
 func (d *document) tlsParams(t haproxy.Termination) []params.BindOption {
 	word := func(name string) params.BindOption { return &params.BindOptionWord{Name: name} }
 	value := func(name, v string) params.BindOption {
@@ -107,24 +110,24 @@ func (d *document) tlsParams(t haproxy.Termination) []params.BindOption {
 	return options
 }
 
-// Names are read from the first bytes of a connection, which is then led to the
-// backend that they are passed through to, or to where TLS is ended: one hop on
-// the box, which no connection takes that is passed through, and none while
-// nothing is.
+// For TLS passthrough a frontend in TCP mode reads the host name (SNI) from the first
+// bytes of a connection. It leads the connection to the backend of that host, or over
+// a loopback address to the frontend that ends TLS. A State without passthrough has no
+// such frontend and no such detour.
 
-// innerName is what the bind that ends TLS behind this is called within HAProxy.
-const innerName = "podgate-inner"
+// tlsLoopbackName is the name of the bind that ends TLS after that detour.
+const tlsLoopbackName = "podgate-inner"
 
-func sniFrontend(f haproxy.Frontend) string  { return f.Name + "_sni" }
-func innerBackend(f haproxy.Frontend) string { return "podgate-inner-" + f.Name }
+func sniFrontend(f haproxy.Frontend) string        { return f.Name + "_sni" }
+func tlsLoopbackBackend(f haproxy.Frontend) string { return "podgate-inner-" + f.Name }
 
-// addPassthrough adds the frontend that reads names, and the way to the one that
-// ends TLS.
+// addPassthrough adds the frontend that reads host names, and the backend that leads
+// to the frontend that ends TLS.
 func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 	name := sniFrontend(f)
-	d.addSection(parser.Frontends, name, tcpDefaults, &models.Frontend{Name: name, DefaultBackend: innerBackend(f)})
-	d.setBinds(name, bindsOf(f))
-	d.addConnectionRules(name, expectProxy(f, s))
+	d.addSection(parser.Frontends, name, tcpDefaults, &models.Frontend{Name: name, DefaultBackend: tlsLoopbackBackend(f)})
+	d.set(name, "bind", bindsOf(f))
+	addRules(d, name, "tcp-request", expectProxy(f, s), configuration.SerializeTCPRequestRule)
 	file := d.mapFile(haproxy.PassthroughMap)
 	const found, hello = "{ var(txn.podgate_pass) -m found }", "{ req.ssl_hello_type 1 }"
 	lines := []string{
@@ -137,12 +140,12 @@ func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
 	d.addLines(parser.Frontends, name, lines)
-	inner := innerBackend(f)
+	inner := tlsLoopbackBackend(f)
 	d.addSection(parser.Backends, inner, tcpDefaults, &models.Backend{Name: inner})
-	d.addLines(parser.Backends, inner, []string{"server inner " + f.TLSLoopback.String() + " send-proxy-v2" + shows(s)})
+	d.addLines(parser.Backends, inner, []string{"server inner " + f.TLSLoopback.String() + " send-proxy-v2" + secretOption(s)})
 }
 
-// hsts has browsers stay with https where a Service says so.
+// hsts returns the rule that sends the Strict-Transport-Security of a Service.
 func (d *document) hsts() string {
 	lookup := fmt.Sprintf("be_name,map(%s)", d.mapFile(haproxy.HSTSMap))
 	return fmt.Sprintf("http-response set-header Strict-Transport-Security max-age=%%[%s] if { %s -m found }", lookup, lookup)
