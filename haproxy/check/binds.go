@@ -13,17 +13,17 @@ import (
 	"podgate/haproxy"
 )
 
-// Taken is why HAProxy cannot listen on addresses of a configuration that it can do
-// without.
+// Taken is the optional addresses of a configuration on which HAProxy cannot listen,
+// with the reasons.
 type Taken struct {
 	Backends map[string]string // by Backend of a TCP frontend
 	Relay    string            // of Frontend.Relay; "" if it can listen there
 }
 
-// Binds probes the addresses on which want listens and loaded does not: a reload
-// with an address that is taken would cost seconds of refused connections on all
-// other addresses. It returns an error if an address is taken that HAProxy cannot
-// do without, such as that of a frontend that many Services share.
+// Binds probes the addresses on which want listens and loaded does not: during a
+// reload with an address that is in use, HAProxy refuses connections on all addresses
+// for seconds. It returns an error if a required address is in use, such as that of a
+// frontend that many Services share.
 func Binds(loaded, want []haproxy.Frontend, probe func(netip.AddrPort) error) (Taken, error) {
 	held := map[netip.AddrPort]bool{}
 	for _, f := range loaded {
@@ -60,8 +60,8 @@ func Binds(loaded, want []haproxy.Frontend, probe func(netip.AddrPort) error) (T
 	return taken, nil
 }
 
-// WithPeer returns frontends and one more for the address on which the HAProxy
-// whose peer name is local listens for other edge nodes, if s has such a peer.
+// WithPeer returns frontends and, if s has a peer named local, one more for the
+// address on which HAProxy listens for the other peers.
 func WithPeer(frontends []haproxy.Frontend, s haproxy.Settings, local string) []haproxy.Frontend {
 	for _, p := range s.Peers {
 		if p.Name == local {
@@ -71,8 +71,8 @@ func WithPeer(frontends []haproxy.Frontend, s haproxy.Settings, local string) []
 	return frontends
 }
 
-// Probe returns the error of listening on addr for a moment. It returns nil for
-// a port that only root may listen on, as HAProxy's master does.
+// Probe listens on addr briefly and returns the error of that. It returns nil for a
+// port on which only root may listen, as HAProxy's master does.
 func Probe(addr netip.AddrPort) error {
 	err := listen(addr)
 	if errors.Is(err, syscall.EACCES) {
@@ -103,9 +103,9 @@ func listen(addr netip.AddrPort) error {
 	return listener.Close()
 }
 
-// searchListener returns the error that listening on addr would end with, as far
-// as the list of sockets shows it: whether a socket on "::" accepts IPv4 too, it
-// does not.
+// searchListener returns the error that listening on addr would return if the list of
+// sockets shows a conflict. It ignores sockets on "::" for an IPv4 address, because the
+// list does not show whether they accept IPv4.
 func searchListener(addr netip.AddrPort) error {
 	listeners, err := Listeners("/proc/self/net")
 	if err != nil {

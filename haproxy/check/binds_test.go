@@ -29,14 +29,14 @@ func TestBinds(t *testing.T) {
 		taken        Taken
 		err          string
 	}{
-		{"all is free", nil, []haproxy.Frontend{http(addr("0.0.0.0:80")), tcp(addr("0.0.0.0:5432"))}, netip.AddrPort{}, Taken{}, ""},
-		{"HAProxy listens there already", []haproxy.Frontend{http(addr("0.0.0.0:80"))}, []haproxy.Frontend{http(addr("0.0.0.0:80"))}, addr("0.0.0.0:80"), Taken{}, ""},
+		{"all addresses are free", nil, []haproxy.Frontend{http(addr("0.0.0.0:80")), tcp(addr("0.0.0.0:5432"))}, netip.AddrPort{}, Taken{}, ""},
+		{"HAProxy listens on the address already", []haproxy.Frontend{http(addr("0.0.0.0:80"))}, []haproxy.Frontend{http(addr("0.0.0.0:80"))}, addr("0.0.0.0:80"), Taken{}, ""},
 		{"a port of all Services", nil, []haproxy.Frontend{http(addr("0.0.0.0:80"))}, addr("0.0.0.0:80"), Taken{}, "frontend http: in use"},
 		{"a port of one Service", nil, []haproxy.Frontend{tcp(addr("0.0.0.0:5432"))}, addr("0.0.0.0:5432"), Taken{Backends: map[string]string{"shop_db_5432": "in use"}}, ""},
 		{"the relay", nil, []haproxy.Frontend{relay}, relay.Relay, Taken{Relay: "in use"}, ""},
-		{"the address behind a passthrough", nil, []haproxy.Frontend{inner}, inner.TLSLoopback, Taken{}, "frontend http: in use"},
-		{"the address for other nodes", nil, WithPeer(nil, haproxy.Settings{Peers: []haproxy.Peer{{Name: "edge1", Addr: addr("10.0.0.1:10024")}}}, "edge1"), addr("10.0.0.1:10024"), Taken{}, "frontend peers: in use"},
-		{"the address of another node", nil, WithPeer(nil, haproxy.Settings{Peers: []haproxy.Peer{{Name: "edge2", Addr: addr("10.0.0.2:10024")}}}, "edge1"), addr("10.0.0.2:10024"), Taken{}, ""},
+		{"the TLS loopback", nil, []haproxy.Frontend{inner}, inner.TLSLoopback, Taken{}, "frontend http: in use"},
+		{"the address of this peer", nil, WithPeer(nil, haproxy.Settings{Peers: []haproxy.Peer{{Name: "edge1", Addr: addr("10.0.0.1:10024")}}}, "edge1"), addr("10.0.0.1:10024"), Taken{}, "frontend peers: in use"},
+		{"the address of another peer", nil, WithPeer(nil, haproxy.Settings{Peers: []haproxy.Peer{{Name: "edge2", Addr: addr("10.0.0.2:10024")}}}, "edge1"), addr("10.0.0.2:10024"), Taken{}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			taken, err := Binds(row.loaded, row.want, func(a netip.AddrPort) error {

@@ -19,15 +19,15 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// timeout bounds one "haproxy -c". It takes about as long as a reload, which is
+// timeout limits one "haproxy -c". It takes about as long as a reload, which is
 // seconds for the largest configurations.
 const timeout = time.Minute
 
-// HAProxy is a haproxy binary and the files that it loads before podgate's
-// folder. It may be used concurrently.
+// HAProxy is a haproxy binary and the operator's files, which it loads before
+// podgate's folder. It may be used concurrently.
 type HAProxy struct {
 	Binary string
-	Files  []string // the operator's; HAProxy loads them first
+	Files  []string
 }
 
 // State reports whether HAProxy would load s together with the operator's files.
@@ -59,8 +59,7 @@ func (h HAProxy) State(ctx context.Context, s haproxy.State) error {
 	return h.Folder(ctx, staging)
 }
 
-// zeroTicketKeys returns a valid "tls-ticket-keys" file. No process ever serves
-// with it.
+// zeroTicketKeys returns a valid "tls-ticket-keys" file, for checks only.
 func zeroTicketKeys() []byte {
 	const size, count = 80, 3 // AES-256 keys; HAProxy requires at least three
 	key := base64.StdEncoding.EncodeToString(make([]byte, size))
@@ -140,22 +139,22 @@ func (e *OperatorError) Error() string {
 	return "check configuration: haproxy -c rejects the operator's files: " + e.Output
 }
 
-// alerts are the lines of "haproxy -c" that say why, without their prefix, on
-// one line.
+// alerts returns the first few alerts in the output of "haproxy -c", without their
+// prefix, on one line. Without any alert it returns the whole output.
 func alerts(out string) string {
-	var said []string
+	var alerts []string
 	for line := range strings.Lines(out) {
 		level, text, ok := strings.Cut(line, " : ")
 		if ok && strings.HasPrefix(level, "[ALERT]") {
-			said = append(said, strings.TrimSpace(text))
+			alerts = append(alerts, strings.TrimSpace(text))
 		}
 	}
-	if len(said) == 0 {
+	if len(alerts) == 0 {
 		return strings.Join(strings.Fields(out), " ")
 	}
 	const most = 4
-	if len(said) > most {
-		said = append(said[:most], fmt.Sprintf("and %d more", len(said)-most))
+	if len(alerts) > most {
+		alerts = append(alerts[:most], fmt.Sprintf("and %d more", len(alerts)-most))
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(alerts, "; ")
 }

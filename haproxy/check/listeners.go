@@ -18,15 +18,14 @@ type Listener struct {
 	Inode string // as in the links of /proc/PID/fd
 }
 
-// Listeners returns the listening TCP sockets. Folder is "net" of a process in
-// the network namespace in question (proc(5), /proc/PID/net). It needs no
-// privilege.
+// Listeners returns the listening TCP sockets of a network namespace. folder is
+// /proc/PID/net of a process in it (proc(5)). It needs no privileges.
 func Listeners(folder string) ([]Listener, error) {
 	var all []Listener
 	for _, name := range []string{"tcp", "tcp6"} {
 		text, err := os.ReadFile(folder + "/" + name)
 		if err != nil {
-			if name == "tcp6" && os.IsNotExist(err) { // a kernel without IPv6
+			if name == "tcp6" && os.IsNotExist(err) { // the kernel has no IPv6
 				continue
 			}
 			return nil, fmt.Errorf("list listening sockets: %w", err)

@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// Certificate is a new self-signed certificate and its key in PEM, for some
-// names, addresses among them.
+// Certificate returns a new self-signed certificate and its key in PEM, for host
+// names and IP addresses, valid for a day.
 func Certificate(t TB, names ...string) []byte {
 	t.Helper()
 	return CertificateUntil(t, time.Now().Add(24*time.Hour), names...)
 }
 
-// CertificateUntil is Certificate with an end.
+// CertificateUntil is Certificate with an end of the validity.
 func CertificateUntil(t TB, end time.Time, names ...string) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -37,7 +37,8 @@ func CertificateUntil(t TB, end time.Time, names ...string) []byte {
 	return text
 }
 
-// SelfSigned is CertificateUntil for who has no test, with a key and a beginning.
+// SelfSigned is CertificateUntil outside of a test, with a key and a beginning of the
+// validity.
 func SelfSigned(key crypto.Signer, begin, end time.Time, names ...string) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package haproxytest runs a real HAProxy in a folder of its own, for tests and
-// for trying things out. It ends the processes that it started and no others.
+// Package haproxytest runs a real HAProxy in a temporary folder, for tests and for
+// "podgate demo". It ends the processes that it started, and no others.
 //
-// It knows nothing of what is in the configuration, and links no testing
-// package into its importers.
+// It does not depend on the content of the configuration, and does not import package
+// testing.
 package haproxytest

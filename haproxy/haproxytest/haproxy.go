@@ -18,19 +18,19 @@ import (
 	"time"
 )
 
-// Options say how HAProxy is run. The zero value is of use.
+// Options are options of Start. The zero value is valid.
 type Options struct {
-	Binary string            // of HAProxy; "" is Binary's
-	Global []string          // more lines of the global section
-	Name   string            // by which its peers know it (haproxy -L); "" is the host's
-	Files  map[string][]byte // by name, in Folder before HAProxy starts
+	Binary string            // path of HAProxy; "" means that of the function Binary
+	Global []string          // additional lines of the global section
+	Name   string            // local peer name (haproxy -L); "" means the name of the host
+	Files  map[string][]byte // files that Folder contains when HAProxy starts, by name
 }
 
 // HAProxy is a master with its workers (haproxy -W). Its methods may be called
-// concurrently, but Restart and Stop by one goroutine.
+// concurrently, except for Restart and Stop.
 type HAProxy struct {
-	Base   string // the operator's file: the global section
-	Folder string // the configuration folder (haproxy -f Folder), ours
+	Base   string // the operator's file, with the global section
+	Folder string // podgate's configuration folder (haproxy -f Folder)
 	Admin  string // stats socket, of level admin
 	Master string // master CLI
 
@@ -40,13 +40,13 @@ type HAProxy struct {
 	process *process
 
 	mu    sync.Mutex
-	ip    netip.Addr // a loopback address that is likely nobody else's
-	given map[uint16]bool
+	ip    netip.Addr      // a loopback address that other tests probably do not use
+	given map[uint16]bool // ports that FreeAddr returned
 }
 
-// Start runs HAProxy in a new temporary folder and returns when its worker
-// answers. It runs until Stop, whatever becomes of ctx; on an error it runs no
-// more and the folder is gone. Without a binary the error is exec.ErrNotFound.
+// Start runs HAProxy in a new temporary folder and returns when its worker answers.
+// HAProxy runs until Stop, even after ctx ends. After an error HAProxy does not run
+// and the folder is removed. Without a binary the error is exec.ErrNotFound.
 func Start(ctx context.Context, o Options) (*HAProxy, error) {
 	binary, err := o.binary()
 	if err != nil {
@@ -55,7 +55,7 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "podgate") // a short one: sockets have names of 107 bytes at most
+	dir, err := os.MkdirTemp("", "podgate") // a short path: those of sockets have at most 107 bytes
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (h *HAProxy) prepare(o Options) error {
 	return h.Write(o.Files)
 }
 
-// base is what an operator's haproxy.cfg has, in small.
+// base returns a minimal haproxy.cfg of an operator.
 func base(admin string, global []string) []byte {
 	lines := append([]string{
 		"stats socket " + admin + " mode 600 level admin expose-fd listeners",
@@ -121,8 +121,8 @@ defaults
 `)
 }
 
-// Binary is the HAProxy that is run: $HAPROXY, or haproxy of $PATH, or Debian's,
-// which is in /usr/sbin and so not in the $PATH of everybody.
+// Binary returns the path of HAProxy: $HAPROXY, or haproxy in $PATH, or that of Debian
+// in /usr/sbin, which is not in the $PATH of every user.
 func Binary() (string, error) {
 	if name := os.Getenv("HAPROXY"); name != "" {
 		return exec.LookPath(name)
@@ -136,31 +136,8 @@ func Binary() (string, error) {
 	return binary, err
 }
 
-// Check has HAProxy read the configuration folder (haproxy -c) beside a base
-// file of its own. The error holds what it says against it.
-func Check(ctx context.Context, folder string) error {
-	binary, err := Binary()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "podgate")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "base.cfg")
-	if err := os.WriteFile(file, base(filepath.Join(dir, "admin.sock"), nil), 0o644); err != nil {
-		return err
-	}
-	out, err := exec.CommandContext(ctx, binary, "-c", "-f", file, "-f", folder).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s -c: %w\n%s", binary, err, out)
-	}
-	return nil
-}
-
-// Write puts the files into the configuration folder, each at once. HAProxy
-// reads them at its next reload.
+// Write writes the files into the configuration folder, each atomically. HAProxy reads
+// them at its next reload.
 func (h *HAProxy) Write(files map[string][]byte) error {
 	for name, content := range files {
 		path := filepath.Join(h.Folder, name)
@@ -174,8 +151,8 @@ func (h *HAProxy) Write(files map[string][]byte) error {
 	return nil
 }
 
-// FreeAddr returns a loopback address and port to bind that it has not returned
-// before and on which nothing listened just now.
+// FreeAddr returns a loopback address and port on which no process listens. It never
+// returns the same port twice.
 func (h *HAProxy) FreeAddr() (netip.AddrPort, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -195,8 +172,8 @@ func (h *HAProxy) FreeAddr() (netip.AddrPort, error) {
 	}
 }
 
-// Section is the beginning of the [haproxy] section that has podgate speak to
-// this HAProxy; further keys of it may follow.
+// Section returns a [haproxy] section of podgate.toml for this HAProxy. The caller may
+// append keys.
 func (h *HAProxy) Section() string {
 	return fmt.Sprintf(`[haproxy]
 folder = %q
@@ -207,7 +184,7 @@ config = [%q]
 `, h.Folder, h.Admin, h.Master, h.binary, h.Base)
 }
 
-// Pid is the worker that serves, 0 if none answers.
+// Pid returns the process id of the worker that serves, 0 if no worker answers.
 func (h *HAProxy) Pid() int {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -219,21 +196,20 @@ func (h *HAProxy) Pid() int {
 	return pid
 }
 
-// Log is the end of what HAProxy said on its standard error, of all its
-// processes since Start.
+// Log returns the end of the standard output and error of all processes since Start.
 func (h *HAProxy) Log() string { return tail(h.logFile()) }
 
 func (h *HAProxy) logFile() string { return filepath.Join(h.dir, "log") }
 
-// Restart ends HAProxy and runs it again with the files that are in its folder
-// now, at the same sockets.
+// Restart ends HAProxy and starts it again, with the present files of its folder and
+// the same sockets.
 func (h *HAProxy) Restart(ctx context.Context) error {
 	h.process.stop()
 	return h.start(ctx)
 }
 
-// Stop ends HAProxy with all its workers and removes its folder. Calling it
-// again does nothing.
+// Stop ends HAProxy with all its workers and removes its folder. Another call does
+// nothing.
 func (h *HAProxy) Stop() error {
 	h.process.stop()
 	return os.RemoveAll(h.dir)

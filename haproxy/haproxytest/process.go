@@ -25,12 +25,11 @@ const (
 	logTail      = 4 << 10
 )
 
-// process is a running master. It leads a process group of its own, in which
-// all its workers are.
+// process is a running master. Its workers are in its process group.
 type process struct {
 	pid  int
-	done chan struct{} // closed by the goroutine that waits for it
-	once sync.Once     // stops it: later its id may be another's
+	done chan struct{} // closed by run once the process has ended
+	once sync.Once     // for stop: later the pid may belong to another process
 }
 
 func (h *HAProxy) start(ctx context.Context) error {
@@ -52,8 +51,8 @@ func (h *HAProxy) start(ctx context.Context) error {
 	return nil
 }
 
-// run starts cmd on a thread that lives as long as it does: Pdeathsig, which
-// ends HAProxy when a test is killed, goes by the thread.
+// run starts cmd on a thread that lives as long as the process, because Pdeathsig,
+// which ends HAProxy when a test is killed, signals the end of that thread.
 func run(cmd *exec.Cmd) (*process, error) {
 	p := &process{done: make(chan struct{})}
 	started := make(chan error)
@@ -66,14 +65,14 @@ func run(cmd *exec.Cmd) (*process, error) {
 		}
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
+			_ = cmd.Wait() // the log contains the reason
 		}
 	}()
 	return p, <-started
 }
 
-// await returns when a worker answers on its socket and the master, which opens
-// its own a moment later, does too.
+// await returns when a worker answers on its socket, and so does the master, which
+// opens its socket later.
 func (p *process) await(ctx context.Context, admin, master string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -90,15 +89,15 @@ func (p *process) await(ctx context.Context, admin, master string) error {
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return errors.New("it ended")
+			return errors.New("the process ended")
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }
 
-// stop ends the master, which ends its workers, and then what is left of its
-// group: workers of earlier generations that still have connections.
+// stop ends the master, which ends its workers, and then the remaining processes of
+// its group, which are old workers with connections.
 func (p *process) stop() { p.once.Do(p.end) }
 
 func (p *process) end() {
@@ -117,8 +116,8 @@ func (p *process) end() {
 	<-p.done
 }
 
-// KillWorker ends the serving worker the hard way and returns when its master,
-// which does not go on without it, has ended too. Restart runs it again.
+// KillWorker kills the serving worker and returns when the master has ended, which it
+// does without a worker. Restart starts HAProxy again.
 func (h *HAProxy) KillWorker() error {
 	pid := h.Pid()
 	if pid == 0 {
@@ -131,11 +130,11 @@ func (h *HAProxy) KillWorker() error {
 	return nil
 }
 
-// KillMaster ends the master the hard way, and its workers with it, as the unit
-// of HAProxy does. Restart runs it again.
+// KillMaster kills the master and then its workers, as the unit of HAProxy does.
+// Restart starts HAProxy again.
 func (h *HAProxy) KillMaster() error {
 	select {
-	case <-h.process.done: // its id may be another's
+	case <-h.process.done: // the pid may belong to another process
 	default:
 		if err := syscall.Kill(h.process.pid, syscall.SIGKILL); err != nil {
 			return err
@@ -145,8 +144,8 @@ func (h *HAProxy) KillMaster() error {
 	return nil
 }
 
-// ask sends the command and returns what is behind prefix in the first line
-// that begins with it.
+// ask sends the command and returns the text after prefix in the first line of the
+// reply that begins with prefix.
 func ask(ctx context.Context, socket, command, prefix string) (string, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {

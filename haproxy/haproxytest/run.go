@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// TB is what is used of *testing.T.
+// TB is the methods of *testing.T that this package uses.
 type TB interface {
 	Cleanup(func())
 	Context() context.Context
@@ -18,8 +18,8 @@ type TB interface {
 	Skipf(format string, args ...any)
 }
 
-// Run is Start for the length of a test. Without a HAProxy the test is skipped,
-// or fails where $CI is set. A test that fails shows HAProxy's log.
+// Run starts a HAProxy and stops it at the end of the test. Without a binary the test
+// is skipped, or fails if $CI is set. A test that fails logs HAProxy's log.
 func Run(t TB, o Options) *HAProxy {
 	t.Helper()
 	Need(t)
@@ -29,7 +29,7 @@ func Run(t TB, o Options) *HAProxy {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("HAProxy said:\n%s", h.Log())
+			t.Logf("HAProxy's log:\n%s", h.Log())
 		}
 		if err := h.Stop(); err != nil {
 			t.Logf("%v", err)
@@ -38,7 +38,7 @@ func Run(t TB, o Options) *HAProxy {
 	return h
 }
 
-// Need skips a test, or fails it where $CI is set, if there is no HAProxy.
+// Need skips a test, or fails it if $CI is set, without a HAProxy.
 func Need(t TB) {
 	t.Helper()
 	if _, err := Binary(); err != nil {
@@ -49,8 +49,8 @@ func Need(t TB) {
 	}
 }
 
-// Other is $HAPROXY_OTHER, a HAProxy of another version than Binary's. Without it
-// a test is skipped, or fails where $CI is set.
+// Other returns $HAPROXY_OTHER, a HAProxy of another version than that of Binary.
+// Without it the test is skipped, or fails if $CI is set.
 func Other(t TB) string {
 	t.Helper()
 	other := os.Getenv("HAPROXY_OTHER")
