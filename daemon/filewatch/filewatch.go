@@ -9,6 +9,7 @@ package filewatch
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,10 +33,11 @@ const (
 
 // Watcher waits for changes. It may not be used concurrently. Its user closes it.
 type Watcher struct {
-	poll   time.Duration
-	notify *fsnotify.Watcher // nil if the system has no inotify instance left
-	events <-chan fsnotify.Event
-	lost   <-chan error // events were dropped
+	poll    time.Duration
+	notify  *fsnotify.Watcher // nil if the system has no inotify instance left
+	events  <-chan fsnotify.Event
+	lost    <-chan error           // events were dropped
+	watched map[string]os.FileInfo // the folders, as they were when notify got them
 }
 
 // New returns a Watcher. If the system has no inotify instance left, New logs that and
@@ -46,7 +48,7 @@ func New(log *slog.Logger) *Watcher {
 		log.Warn("files are polled, not watched", "err", err)
 		return &Watcher{poll: poll}
 	}
-	return &Watcher{poll: poll, notify: notify, events: notify.Events, lost: notify.Errors}
+	return &Watcher{poll: poll, notify: notify, events: notify.Events, lost: notify.Errors, watched: map[string]os.FileInfo{}}
 }
 
 // Close releases the inotify instance.
@@ -99,18 +101,28 @@ func (w *Watcher) watch(t *targets) (added bool) {
 	if w.notify == nil {
 		return false
 	}
-	watched := w.notify.WatchList()
-	for _, folder := range watched {
+	list := w.notify.WatchList()
+	for _, folder := range list {
 		if !t.folders[folder] {
 			_ = w.notify.Remove(folder) // fails if the folder was removed
 		}
 	}
 	for folder := range t.folders {
-		// Each time, because another folder may have its name now.
-		if w.notify.Add(folder) == nil && !slices.Contains(watched, folder) {
-			added = true
+		info, err := os.Stat(folder)
+		if err != nil {
+			continue
+		}
+		// A folder may have been replaced by another of the same name. A folder that is
+		// still watched must not be added: fsnotify would drop the events of the old
+		// folder that it has not read yet.
+		if slices.Contains(list, folder) && os.SameFile(info, w.watched[folder]) {
+			continue
+		}
+		if w.notify.Add(folder) == nil {
+			w.watched[folder], added = info, true
 		}
 	}
+	maps.DeleteFunc(w.watched, func(folder string, _ os.FileInfo) bool { return !t.folders[folder] })
 	return added
 }
 
@@ -144,9 +156,11 @@ func (t *targets) add(path string) {
 	t.folders[filepath.Dir(path)], t.files[path] = true, true
 }
 
+// matches reports whether an event for name may be a change. One for a watched
+// folder itself means that it was removed, moved or replaced.
 func (t *targets) matches(name string) bool {
 	name = filepath.Clean(name)
-	return t.files[name] || t.whole[name] || t.whole[filepath.Dir(name)]
+	return t.files[name] || t.folders[name] || t.whole[filepath.Dir(name)]
 }
 
 // resolve follows the symbolic links in path. It adds each of these links, and the

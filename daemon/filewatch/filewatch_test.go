@@ -141,9 +141,10 @@ func TestABusyFileIsRead(t *testing.T) {
 	wait(t, w, path)
 }
 
-// TestOtherFilesAreNotWatched has a folder of certificates whose parent may be /tmp or
-// /var/log: of the parent, only the entry of that folder is watched.
-func TestOtherFilesAreNotWatched(t *testing.T) {
+// TestOnlyWhatCountsIsWatched checks that other files do not count in a folder that
+// is watched for some of its files, which may be /tmp or /var/log. The folder
+// itself counts: it may be removed or replaced.
+func TestOnlyWhatCountsIsWatched(t *testing.T) {
 	f := newFolder(t)
 	f.write("archive/linked.pem", "")
 	f.write("single/one.pem", "")
@@ -153,7 +154,7 @@ func TestOtherFilesAreNotWatched(t *testing.T) {
 	targets := find([]string{f.at("certificates"), f.at("certificates/linked.pem"), f.at("single/one.pem"), f.at("gone/three.pem"), f.at("itself")})
 	want := map[string]bool{
 		"certificates": true, "certificates/any.pem": true, "archive/linked.pem": true, "archive/other.pem": false, "single/one.pem": true, "single/other.pem": false,
-		"gone": true, "gone/three.pem": true, "itself": true, "other": false, ".": false,
+		"gone": true, "gone/three.pem": true, "itself": true, "other": false, ".": true,
 	}
 	got := map[string]bool{}
 	for name := range want {
