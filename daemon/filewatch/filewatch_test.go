@@ -141,10 +141,10 @@ func TestABusyFileIsRead(t *testing.T) {
 	wait(t, w, path)
 }
 
-// TestOnlyWhatCountsIsWatched checks that other files do not count in a folder that
+// TestOtherFilesAreNotWatched checks that other files do not count in a folder that
 // is watched for some of its files, which may be /tmp or /var/log. The folder
 // itself counts: it may be removed or replaced.
-func TestOnlyWhatCountsIsWatched(t *testing.T) {
+func TestOtherFilesAreNotWatched(t *testing.T) {
 	f := newFolder(t)
 	f.write("archive/linked.pem", "")
 	f.write("single/one.pem", "")
