@@ -29,7 +29,7 @@ func accessWithdrawn(t *testing.T, s *space) {
 	s.service("pay", nil)
 	f.neverLoses("cart")
 
-	s.bind("ClusterRole", "podgate")
+	s.bindRole()
 	f.await(servicesAre("cart", "pay"))
 	f.awaitLog(afterARejection, "API server allows the list", 2)
 	f.awaitTruth()

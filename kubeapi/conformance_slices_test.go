@@ -20,7 +20,7 @@ func terminatingPod(_ *testing.T, s *space) {
 
 	s.remove("v1", "Pod", "leaves?gracePeriodSeconds=30")
 	all.await(s.endpointsAre("cart", stays+":8080", leaves+":8080 not ready terminating"))
-	s.podReady("leaves", false)
+	s.podNotReady("leaves")
 	all.await(s.endpointsAre("cart", stays+":8080", leaves+":8080 not ready not serving terminating"))
 	s.remove("v1", "Pod", "leaves?gracePeriodSeconds=0")
 	all.await(s.endpointsAre("cart", stays+":8080"))
@@ -33,7 +33,7 @@ func publishedNotReady(_ *testing.T, s *space) {
 	s.service("raft", object{"selector": object{"app": "cart"}, "publishNotReadyAddresses": true})
 	pod := s.pod("cart-1", "cart", 8080)
 	all.await(s.endpointsAre("cart", pod+":8080"))
-	s.podReady("cart-1", false)
+	s.podNotReady("cart-1")
 	all.await(s.endpointsAre("cart", pod+":8080 not ready not serving"))
 	// The condition serving depends on the version of the controller.
 	all.await("it is ready", func(snapshot *kubeapi.Snapshot) bool {

@@ -41,23 +41,17 @@ func newSpace(t *testing.T, cluster *realapi.Cluster) *space {
 	t.Helper()
 	s := &space{t: t, cluster: cluster, name: fmt.Sprintf("space-%d", spaces.Add(1))}
 	s.post("/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": s.name}})
-	s.createAccount()
-	s.bind("ClusterRole", "podgate")
+	s.create("v1", "ServiceAccount", conformanceAccount, nil)
+	s.bindRole()
 	s.mayList() // else Follow would log that it is forbidden
 	return s
 }
 
-// createAccount creates the account of Follow.
-func (s *space) createAccount() {
-	s.t.Helper()
-	s.create("v1", "ServiceAccount", conformanceAccount, object{})
-}
-
-// bind gives the account a role in the namespace, like packaging/rbac.yaml.
-func (s *space) bind(kind, role string) {
+// bindRole gives the account the role of packaging/rbac.yaml in the namespace.
+func (s *space) bindRole() {
 	s.t.Helper()
 	s.create("rbac.authorization.k8s.io/v1", "RoleBinding", "podgate", object{
-		"roleRef":  object{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+		"roleRef":  object{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "podgate"},
 		"subjects": []object{{"kind": "ServiceAccount", "name": conformanceAccount, "namespace": s.name}},
 	})
 }
@@ -132,23 +126,8 @@ func (s *space) pod(name, app string, port int) string {
 
 func (s *space) podAt(name, app string, port int, addresses ...string) {
 	s.t.Helper()
-	s.create("v1", "Pod", name, object{
-		"metadata": object{"name": name, "labels": object{"app": app}},
-		"spec": object{
-			"nodeName":                     realapi.NodeName, // no scheduler runs
-			"automountServiceAccountToken": false,
-			"containers": []object{{
-				"name": "app", "image": "app",
-				"ports": []object{{"name": "web", "containerPort": port}},
-			}},
-		},
-	})
-	var ips []object
-	for _, address := range addresses {
-		ips = append(ips, object{"ip": address})
-	}
-	s.podStatus(name, object{"phase": "Running", "podIP": addresses[0], "podIPs": ips})
-	s.podReady(name, true)
+	s.post(s.path("v1", "Pod"), realapi.Pod(name, app, port))
+	s.podStatus(name, realapi.PodRunning(addresses...))
 }
 
 func (s *space) podStatus(name string, status object) {
@@ -156,10 +135,9 @@ func (s *space) podStatus(name string, status object) {
 	s.patch("v1", "Pod", name+"/status", object{"status": status})
 }
 
-func (s *space) podReady(name string, ready bool) {
+func (s *space) podNotReady(name string) {
 	s.t.Helper()
-	status := map[bool]string{true: "True", false: "False"}[ready]
-	s.podStatus(name, object{"conditions": []object{{"type": "Ready", "status": status}}})
+	s.podStatus(name, object{"conditions": realapi.PodReady("False")})
 }
 
 // slice creates an EndpointSlice of a Service by hand, with further fields.

@@ -80,6 +80,9 @@ func TestRefreshReadsNewCertificates(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		shown = string(r.TLS.PeerCertificates[0].Raw)
+		if r.Proto != "HTTP/2.0" {
+			t.Errorf("protocol %s, want HTTP/2.0", r.Proto)
+		}
 		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"},"items":[]}`)
 	}))
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}

@@ -3,14 +3,8 @@
 package kubeapi_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,43 +82,6 @@ clusters: [{name: c, cluster: {server: %q, %s}}]
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestClientCertificate(t *testing.T) {
-	cert, key := selfSigned(t)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(cert)
-	var protocol string
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		protocol = r.Proto
-		if len(r.TLS.VerifiedChains) == 0 {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_, _ = io.WriteString(w, `{"metadata":{"resourceVersion":"7"},"items":[]}`)
-	}))
-	server.TLS = &tls.Config{ClientCAs: pool, ClientAuth: tls.VerifyClientCertIfGiven}
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	t.Cleanup(server.Close)
-
-	dir := t.TempDir()
-	write(t, dir+"/ca", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
-	write(t, dir+"/cert", string(cert))
-	write(t, dir+"/key", string(key))
-	cfg := kubeapi.Config{
-		Server:            server.URL,
-		CAFile:            dir + "/ca",
-		ClientCertificate: dir + "/cert",
-		ClientKey:         dir + "/key",
-		Namespaces:        []string{"shop"},
-	}
-	if _, err := newClient(t, cfg, &logBook{}).List(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if protocol != "HTTP/2.0" {
-		t.Errorf("protocol %s, want HTTP/2.0", protocol)
 	}
 }
 

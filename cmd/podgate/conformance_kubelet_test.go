@@ -84,28 +84,10 @@ func (k *kubelet) start(ctx context.Context, s *service, serial int) (*pod, erro
 	k.mu.Lock()
 	k.pods[name] = p
 	k.mu.Unlock()
-	err = k.api.Create(ctx, "/api/v1/namespaces/"+s.namespace+"/pods", realapi.Object{
-		"apiVersion": "v1",
-		"kind":       "Pod",
-		"metadata":   realapi.Object{"name": name, "labels": realapi.Object{"app": s.name}},
-		"spec": realapi.Object{
-			"nodeName":                     realapi.NodeName, // no scheduler runs
-			"automountServiceAccountToken": false,
-			"containers": []realapi.Object{{
-				"name": "app", "image": "app",
-				"ports": []realapi.Object{{"name": "web", "containerPort": podPort}},
-			}},
-		},
-	})
-	if err != nil {
-		return nil, err
+	err = k.api.Create(ctx, "/api/v1/namespaces/"+s.namespace+"/pods", realapi.Pod(name, s.name, podPort))
+	if err == nil {
+		err = k.status(ctx, s.namespace, name, realapi.PodRunning(addr.String()))
 	}
-	err = k.status(ctx, s.namespace, name, realapi.Object{
-		"phase":      "Running",
-		"podIP":      addr.String(),
-		"podIPs":     []realapi.Object{{"ip": addr.String()}},
-		"conditions": []realapi.Object{{"type": "Ready", "status": "True"}},
-	})
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +130,7 @@ func (k *kubelet) stop(ctx context.Context, s *service, p *pod) error {
 	}
 	edgetest.Pause(ctx, 200*time.Millisecond)
 	if p.failing {
-		err := k.status(ctx, s.namespace, p.Name, realapi.Object{"conditions": []realapi.Object{{"type": "Ready", "status": "False"}}})
+		err := k.status(ctx, s.namespace, p.Name, realapi.Object{"conditions": realapi.PodReady("False")})
 		if err != nil {
 			return err
 		}

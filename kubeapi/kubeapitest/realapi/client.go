@@ -11,9 +11,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"regexp"
 	"strings"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Content types of bodies.
@@ -147,13 +148,6 @@ var collections = map[string]string{
 	"ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 }
 
-var (
-	documentEnd   = regexp.MustCompile(`(?m)^---\n`)
-	kindLine      = regexp.MustCompile(`(?m)^kind: (\S+)$`)
-	nameLine      = regexp.MustCompile(`(?m)^metadata:\n(?:  .*\n)*?  name: (\S+)$`)
-	namespaceLine = regexp.MustCompile(`(?m)^metadata:\n(?:  .*\n)*?  namespace: (\S+)$`)
-)
-
 // Apply is "kubectl apply --server-side -f file". It sends the YAML unchanged.
 func (c *Client) Apply(t TB, file string) {
 	t.Helper()
@@ -161,26 +155,22 @@ func (c *Client) Apply(t TB, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, document := range documentEnd.Split(string(text), -1) {
-		kind, name, namespace := first(kindLine, document), first(nameLine, document), first(namespaceLine, document)
-		collection, ok := collections[kind]
-		if !ok || name == "" {
-			t.Fatalf("%s: kind %q, name %q: not an object that this test can apply", file, kind, name)
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		var o struct {
+			Kind     string
+			Metadata struct{ Name, Namespace string }
+		}
+		err := yaml.Unmarshal([]byte(document), &o)
+		collection, ok := collections[o.Kind]
+		if err != nil || !ok || o.Metadata.Name == "" {
+			t.Fatalf("%s: kind %q, name %q, %v: not an object that this test can apply", file, o.Kind, o.Metadata.Name, err)
 		}
 		if strings.Contains(collection, "%s") {
-			collection = fmt.Sprintf(collection, namespace)
+			collection = fmt.Sprintf(collection, o.Metadata.Namespace)
 		}
-		path := collection + "/" + name + "?fieldManager=conformance&fieldValidation=Strict"
+		path := collection + "/" + o.Metadata.Name + "?fieldManager=conformance&fieldValidation=Strict"
 		if err := c.Do(t.Context(), http.MethodPatch, path, applyPatch, document, nil); err != nil {
 			t.Fatalf("apply %s: %v", file, err)
 		}
 	}
-}
-
-// first returns the first group of the first match, "" without one.
-func first(re *regexp.Regexp, text string) string {
-	if m := re.FindStringSubmatch(text); m != nil {
-		return m[1]
-	}
-	return ""
 }

@@ -25,10 +25,6 @@ const (
 	Addr = "127.0.0.1:6443"
 )
 
-// NodeName is the one Node: the endpointslice controller ignores pods whose node does not
-// exist.
-const NodeName = "node-1"
-
 // Config changes a Cluster; the zero value is the usual one.
 type Config struct {
 	ServerFlags []string // of kube-apiserver; the last one of a name counts
@@ -102,7 +98,7 @@ func (c *Cluster) StartServer(t TB, flags ...string) {
 		// There is no default route to derive this address from; nothing listens there.
 		"--advertise-address=10.200.255.254", "--external-hostname=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.201.0.0/16",
-		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
+		"--tls-cert-file=" + c.file("admin.crt"), "--tls-private-key-file=" + c.file("admin.key"),
 		"--client-ca-file=" + c.file("ca.crt"),
 		"--authorization-mode=RBAC", "--anonymous-auth=false",
 		"--service-account-issuer=https://kubernetes.default.svc",

@@ -4,6 +4,7 @@ package realapi
 
 import (
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -11,7 +12,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -73,34 +76,48 @@ func (c *Cluster) Expiring(t TB, token string, at time.Time) string {
 // As returns a Client with a token instead of the administrator's certificate.
 func (c *Cluster) As(t TB, token string) *Client {
 	t.Helper()
-	roots := x509.NewCertPool()
+	return &Client{base: URL, http: c.httpClient(t), token: token}
+}
+
+// httpClient returns a client that trusts the CA and presents the certificates.
+func (c *Cluster) httpClient(t TB, certificates ...tls.Certificate) *http.Client {
+	t.Helper()
 	text, err := os.ReadFile(c.CAFile())
 	if err != nil {
 		t.Fatal(err)
 	}
+	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(text)
-	return &Client{base: URL, http: httpClient(&tls.Config{RootCAs: roots}), token: token}
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig:     &tls.Config{RootCAs: roots, Certificates: certificates},
+		MaxIdleConnsPerHost: 16,
+	}}
 }
 
-// credentials writes the CA, the server's and the administrator's certificates,
-// the key that signs the tokens and the controllers' kubeconfig.
+// credentials writes one certificate that is the CA, the server's and the
+// administrator's, the key that signs the tokens, and the administrator's kubeconfig. It
+// returns the administrator's Client.
 func (c *Cluster) credentials(t TB) *Client {
 	t.Helper()
-	ca := newAuthority(t)
-	c.write(t, "ca.crt", ca.certPEM())
-	server, serverKey := ca.issue(t, &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "kube-apiserver"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
-	c.write(t, "server.crt", server)
-	c.write(t, "server.key", serverKey)
-	admin, adminKey := ca.issue(t, &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	c.write(t, "admin.crt", admin)
-	c.write(t, "admin.key", adminKey)
+	key, keyPEM := newKey(t)
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}},
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:             time.Now().Add(-time.Minute),
+		NotAfter:              time.Now().Add(24 * time.Hour),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	c.write(t, "ca.crt", cert)
+	c.write(t, "admin.crt", cert)
+	c.write(t, "admin.key", keyPEM)
 	issuer, accounts := newKey(t)
 	c.issuer = issuer
 	c.write(t, "accounts.key", accounts)
@@ -111,12 +128,25 @@ clusters: [{name: test, cluster: {server: %q, certificate-authority: ca.crt}}]
 users: [{name: admin, user: {client-certificate: admin.crt, client-key: admin.key}}]
 contexts: [{name: admin, context: {cluster: test, user: admin}}]
 `, URL))
-
-	pair, err := tls.X509KeyPair(admin, adminKey)
+	pair, err := tls.X509KeyPair(cert, keyPEM)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Client{base: URL, http: ca.client(pair)}
+	return &Client{base: URL, http: c.httpClient(t, pair)}
+}
+
+// newKey returns a new key, also in PEM.
+func newKey(t TB) (*ecdsa.PrivateKey, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 }
 
 func (c *Cluster) write(t TB, name string, content []byte) {
