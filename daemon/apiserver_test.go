@@ -15,11 +15,11 @@ import (
 )
 
 // follows writes podgate.toml with these API servers.
-func (e *edge) follows(t *testing.T, doors ...*kubeapitest.Door) {
+func (e *edge) follows(t *testing.T, replicas ...*kubeapitest.Replica) {
 	t.Helper()
 	var urls []string
-	for _, d := range doors {
-		urls = append(urls, d.URL())
+	for _, r := range replicas {
+		urls = append(urls, r.URL())
 	}
 	e.Set("kubernetes.server", urls)
 	e.configure(t, "")
@@ -39,41 +39,41 @@ func (e *edge) says(t *testing.T, text string, times int) {
 func TestTheNextAPIServerIsFollowedAndKept(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	one, two := kubeapitest.OpenDoor(t, e.Cluster), kubeapitest.OpenDoor(t, e.Cluster)
+	one, two := kubeapitest.StartReplica(t, e.Cluster), kubeapitest.StartReplica(t, e.Cluster)
 	e.follows(t, one, two)
 	l := e.openStreets(t)
 	const changed = `msg="another API server is followed"`
 
-	one.Close()
+	one.Stop()
 	e.endpoints(t, "cart", newPod(t, "cart-2"))
 	e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 	e.says(t, changed+" server="+two.URL()+" last="+one.URL(), 1)
 
-	one.Open()
-	asked := one.Asked()
+	one.Start()
+	before := one.Requests()
 	for n := range 10 {
 		e.endpoints(t, "cart", newPod(t, fmt.Sprintf("cart-%d", n+3)))
 		e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 	}
-	if got := one.Asked(); got != asked {
-		t.Errorf("the first was asked %d times after it was left", got-asked)
+	if got := one.Requests(); got != before {
+		t.Errorf("the first was asked %d times after it was left", got-before)
 	}
 
-	two.Close()
+	two.Stop()
 	e.endpoints(t, "cart", newPod(t, "cart-13"))
 	e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 	e.says(t, changed, 2)
 
 	// A changed list is followed without a restart.
-	three := kubeapitest.OpenDoor(t, e.Cluster)
+	three := kubeapitest.StartReplica(t, e.Cluster)
 	e.follows(t, three, two)
 	eventually(t, "the new one is asked", func() error {
-		if three.Asked() == 0 {
+		if three.Requests() == 0 {
 			return errors.New("it is not")
 		}
 		return nil
 	})
-	one.Close()
+	one.Stop()
 	e.endpoints(t, "cart", newPod(t, "cart-14"))
 	e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 	l.check(t)

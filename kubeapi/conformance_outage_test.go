@@ -65,32 +65,32 @@ func serverStopped(t *testing.T, s *space) {
 	}
 }
 
-// followThroughFront returns a follower whose connections stay open while the API server
-// is replaced: the Front is frozen meanwhile.
-func (s *space) followThroughFront(cfg kubeapi.Config) (*follower, *kubeapitest.Front) {
+// followThroughProxy returns a follower whose connections stay open while the API server
+// is replaced: the Proxy is frozen meanwhile.
+func (s *space) followThroughProxy(cfg kubeapi.Config) (*follower, *kubeapitest.Proxy) {
 	s.t.Helper()
-	front := kubeapitest.RunFront(s.t, realapi.URL)
-	cfg.Server = "https://" + front.Addr()
+	proxy := kubeapitest.RunProxy(s.t, realapi.URL)
+	cfg.Server = "https://" + proxy.Addr()
 	// No ping ends the connections while they are frozen.
-	return s.follow(cfg, func(c *kubeapi.Client) { c.SetPings(2*time.Minute, time.Minute) }), front
+	return s.follow(cfg, func(c *kubeapi.Client) { c.SetPings(2*time.Minute, time.Minute) }), proxy
 }
 
 // tooOldForTheServer restarts the server, whose watch cache begins with the state of
 // etcd at its start. It answers an older watch with HTTP 200 and one event of code 410.
 func tooOldForTheServer(t *testing.T, s *space) {
-	f, front := s.followThroughFront(s.config())
+	f, proxy := s.followThroughProxy(s.config())
 	s.service("cart", nil)
 	pod := s.pod("cart-1", "cart", 8080)
 	f.await(s.endpointsAre("cart", pod+":8080"))
 	f.awaitTruth()
 
-	front.Freeze()
+	proxy.Freeze()
 	s.service("pay", object{"selector": nil})
 	s.create("v1", "ConfigMap", "later", nil) // a version that no watch of these resources has
 	s.cluster.KillServer(t)
 	s.cluster.StartServer(t)
 	s.remove("v1", "Service", "cart")
-	front.Thaw()
+	proxy.Thaw()
 
 	f.awaitWithin(afterAnOutage, "only the Service that was added in the outage", func(snapshot *kubeapi.Snapshot) bool {
 		return len(snapshot.Services) == 1 && snapshot.Services[0].Name == "pay"
@@ -115,7 +115,7 @@ func etcdRestored(t *testing.T, s *space) {
 
 	cfg := s.config()
 	cfg.ResyncInterval = 30 * time.Second
-	f, front := s.followThroughFront(cfg)
+	f, proxy := s.followThroughProxy(cfg)
 	s.remove("v1", "Service", "old")
 	for i := range 50 {
 		s.slice(fmt.Sprintf("cart-%d", i), "cart", nil)
@@ -124,14 +124,14 @@ func etcdRestored(t *testing.T, s *space) {
 	f.await(servicesAre("cart", "lost"))
 	f.awaitTruth()
 
-	front.Freeze()
+	proxy.Freeze()
 	s.cluster.KillServer(t)
 	s.cluster.StopEtcd(t)
 	s.cluster.Restore(t, backup)
 	s.cluster.StartEtcd(t)
 	s.cluster.StartServer(t)
 	s.service("new", nil)
-	front.Thaw()
+	proxy.Thaw()
 
 	f.awaitWithin(afterAnOutage, "what etcd holds now", func(snapshot *kubeapi.Snapshot) bool {
 		return slices.Contains(serviceNames(snapshot), "new")

@@ -32,7 +32,7 @@ func (x SliceIndex) With(groups map[Key][]*EndpointSlice) SliceIndex {
 		*next.shards = *x.shards
 	}
 	for service, group := range groups {
-		at := shardOf(service)
+		at := shardIndex(service)
 		s := next.shards[at]
 		if s == nil {
 			s = new(make(shard))
@@ -52,7 +52,7 @@ func (x SliceIndex) With(groups map[Key][]*EndpointSlice) SliceIndex {
 }
 
 // Of returns the EndpointSlices of a Service, sorted by Key, possibly nil.
-func (x SliceIndex) Of(service Key) []*EndpointSlice { return x.shard(shardOf(service))[service] }
+func (x SliceIndex) Of(service Key) []*EndpointSlice { return x.shard(shardIndex(service))[service] }
 
 // Len returns how many Services have EndpointSlices.
 func (x SliceIndex) Len() int { return x.count }
@@ -102,8 +102,8 @@ func (x SliceIndex) shard(at int) shard {
 	return *x.shards[at]
 }
 
-// shardOf hashes a Service (FNV-1a).
-func shardOf(service Key) int {
+// shardIndex hashes a Service (FNV-1a).
+func shardIndex(service Key) int {
 	h := uint32(2166136261)
 	for _, text := range [...]string{service.Namespace, service.Name} {
 		for i := range len(text) {

@@ -100,7 +100,7 @@ func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, se
 		if err != nil {
 			return nil, err
 		}
-		c.tracker.read(src, len(l.Objects))
+		c.tracker.countObjects(src, len(l.Objects))
 		if next == "" {
 			return l, nil
 		}

@@ -128,7 +128,7 @@ func (r *reflector) adopt(ctx context.Context, l *wire.List) {
 		r.log.Warn("resource version went backwards", "op", "list "+r.src.String(), "resource_version", l.Version, "last", r.version)
 	}
 	r.version, r.strings = l.Version, l.Strings
-	r.c.tracker.read(r.src, len(l.Objects))
+	r.c.tracker.countObjects(r.src, len(l.Objects))
 	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
 	r.send(ctx, update{list: l})
 }

@@ -17,12 +17,12 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// doorsConfig returns a Config with the doors as API servers.
-func doorsConfig(s *kubeapitest.Server, doors ...*kubeapitest.Door) kubeapi.Config {
+// replicasConfig returns a Config with these API servers.
+func replicasConfig(s *kubeapitest.Server, replicas ...*kubeapitest.Replica) kubeapi.Config {
 	cfg := watching(s)
-	cfg.Server = doors[0].URL()
-	for _, d := range doors[1:] {
-		cfg.Servers = append(cfg.Servers, d.URL())
+	cfg.Server = replicas[0].URL()
+	for _, r := range replicas[1:] {
+		cfg.Servers = append(cfg.Servers, r.URL())
 	}
 	return cfg
 }
@@ -36,31 +36,31 @@ func TestFollowUsesTheNextServerAfterAFailure(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			s := mode.serve(t, "cart")
-			one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
-			cfg := doorsConfig(s, one, other)
+			one, other := kubeapitest.StartReplica(t, s), kubeapitest.StartReplica(t, s)
+			cfg := replicasConfig(s, one, other)
 			cfg.Watch = mode.watch
 			f := follow(t, cfg)
 			f.untilServices("cart")
-			one.Close()
+			one.Stop()
 			setService(t, s, "pay")
 			f.untilServices("cart", "pay")
 
-			one.Open()
-			asked := one.Asked()
+			one.Start()
+			before := one.Requests()
 			if mode.watch {
 				eventually(t, "two watches", func() bool { return s.Watching() == 2 })
 			}
 			setService(t, s, "zoo")
 			f.untilServices("cart", "pay", "zoo")
-			if got := one.Asked(); got != asked {
-				t.Errorf("the first server received %d requests after it failed", got-asked)
+			if got := one.Requests(); got != before {
+				t.Errorf("the first server received %d requests after it failed", got-before)
 			}
 			want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, other.URL(), one.URL())
 			if got := f.logs.lines("API server"); len(got) != 1 || !strings.HasPrefix(got[0], want) {
 				t.Errorf("log %q, want one line: %q with the error", got, want)
 			}
 
-			other.Close()
+			other.Stop()
 			s.Delete("Service", "shop", "zoo")
 			f.untilServices("cart", "pay")
 			want = fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err=`, one.URL(), other.URL())
@@ -73,9 +73,9 @@ func TestFollowUsesTheNextServerAfterAFailure(t *testing.T) {
 
 func TestFollowStartsWhileTheFirstServerIsDown(t *testing.T) {
 	s := serveStreams(t, "cart")
-	one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
-	one.Close()
-	f := follow(t, doorsConfig(s, one, other))
+	one, other := kubeapitest.StartReplica(t, s), kubeapitest.StartReplica(t, s)
+	one.Stop()
+	f := follow(t, replicasConfig(s, one, other))
 	f.untilServices("cart")
 	want := fmt.Sprintf(`level=INFO msg="another API server is followed" server=%s last=%s err="dial tcp %s: connect: connection refused"`, other.URL(), one.URL(), one.Addr())
 	if got := f.logs.lines("API server"); len(got) != 1 || got[0] != want {
@@ -85,18 +85,18 @@ func TestFollowStartsWhileTheFirstServerIsDown(t *testing.T) {
 
 func TestFollowLogsAnOutageOfAllServersOnce(t *testing.T) {
 	s := serveStreams(t, "cart")
-	one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
-	f := follow(t, doorsConfig(s, one, other))
+	one, other := kubeapitest.StartReplica(t, s), kubeapitest.StartReplica(t, s)
+	f := follow(t, replicasConfig(s, one, other))
 	f.untilServices("cart")
-	one.Close()
-	other.Close()
+	one.Stop()
+	other.Stop()
 	eventually(t, "the warning", func() bool { return len(f.logs.lines(`msg="API server unreachable"`)) == 1 })
 	refused := regexp.MustCompile(fmt.Sprintf(`err="list \w+ in namespace \\"shop\\": (%[1]s: .*refused; %[2]s: .*refused|%[2]s: .*refused; %[1]s: .*refused)"`, one.URL(), other.URL()))
 	if got := f.logs.lines("API server unreachable")[0]; !refused.MatchString(got) {
 		t.Errorf("log %q, want the errors of both servers", got)
 	}
 	setService(t, s, "pay")
-	other.Open()
+	other.Start()
 	f.untilServices("cart", "pay")
 	eventually(t, "its end in the log", func() bool { return len(f.logs.lines(`msg="API server reachable" server=`+other.URL())) == 1 })
 	if got := f.logs.lines("API server unreachable"); len(got) != 1 {
@@ -119,13 +119,13 @@ func TestFollowStaysWithAServerThatAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, "cart")
-			one, other := kubeapitest.OpenDoor(t, s), kubeapitest.OpenDoor(t, s)
+			one, other := kubeapitest.StartReplica(t, s), kubeapitest.StartReplica(t, s)
 			s.Misbehave(tt.how)
-			f := follow(t, doorsConfig(s, one, other))
+			f := follow(t, replicasConfig(s, one, other))
 			eventually(t, tt.log, func() bool { return len(f.logs.lines(tt.log)) > 0 })
 			s.Behave()
 			f.untilServices("cart")
-			if got := other.Asked(); got > 0 {
+			if got := other.Requests(); got > 0 {
 				t.Errorf("the other server received %d requests", got)
 			}
 		})
@@ -136,14 +136,14 @@ func TestFollowStaysWithAServerThatAnswers(t *testing.T) {
 func TestFollowLeavesAFlappingServerOnce(t *testing.T) {
 	s := serve(t, "cart")
 	var count atomic.Int32
-	one := kubeapitest.OpenDoor(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	one := kubeapitest.StartReplica(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if count.Add(1)%5 == 0 {
 			panic(http.ErrAbortHandler)
 		}
 		s.ServeHTTP(w, r)
 	}))
-	other := kubeapitest.OpenDoor(t, s)
-	cfg := doorsConfig(s, one, other)
+	other := kubeapitest.StartReplica(t, s)
+	cfg := replicasConfig(s, one, other)
 	cfg.Watch, cfg.PollInterval = false, time.Millisecond
 	f := follow(t, cfg)
 	eventually(t, "a hundred lists", func() bool { return s.Lists() > 100 })

@@ -119,7 +119,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	if slice.Service == "" {
 		return true
 	}
-	group := s.group(serviceOf(slice))
+	group := s.group(serviceKey(slice))
 	i, found := search(group, slice.Key)
 	if found {
 		group = slices.Clone(group)
@@ -127,7 +127,7 @@ func (s *store) putSlice(slice *EndpointSlice) bool {
 	} else {
 		group = slices.Insert(slices.Clip(group), i, slice)
 	}
-	s.changed[serviceOf(slice)] = group
+	s.changed[serviceKey(slice)] = group
 	return true
 }
 
@@ -140,9 +140,9 @@ func (s *store) removeSlice(key Key) bool {
 	if old.Service == "" {
 		return true
 	}
-	group := s.group(serviceOf(old))
+	group := s.group(serviceKey(old))
 	i, _ := search(group, key)
-	s.changed[serviceOf(old)] = slices.Delete(slices.Clone(group), i, i+1)
+	s.changed[serviceKey(old)] = slices.Delete(slices.Clone(group), i, i+1)
 	return true
 }
 
@@ -154,8 +154,8 @@ func (s *store) group(service Key) []*EndpointSlice {
 	return s.index.Of(service)
 }
 
-// serviceOf returns the key of the Service that s belongs to.
-func serviceOf(s *EndpointSlice) Key { return Key{Namespace: s.Namespace, Name: s.Service} }
+// serviceKey returns the key of the Service that s belongs to.
+func serviceKey(s *EndpointSlice) Key { return Key{Namespace: s.Namespace, Name: s.Service} }
 
 // equalServices compares content and not the version alone: after etcd was
 // restored from a backup, one version may name two contents.

@@ -97,7 +97,7 @@ func snapshotOf(svcs map[Key]*Service, slcs map[Key]*EndpointSlice) *Snapshot {
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(slcs), Key.Compare) {
 		if slice := slcs[key]; slice.Service != "" {
-			groups[serviceOf(slice)] = append(groups[serviceOf(slice)], slice)
+			groups[serviceKey(slice)] = append(groups[serviceKey(slice)], slice)
 		}
 	}
 	s.Slices = s.Slices.With(groups)

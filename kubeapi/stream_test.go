@@ -119,17 +119,17 @@ func TestStalledWatchIsReplaced(t *testing.T) {
 
 func TestPingsFindADeadConnection(t *testing.T) {
 	s := serveTLS(t)
-	front := kubeapitest.RunFront(t, s.URL())
+	proxy := kubeapitest.RunProxy(t, s.URL())
 	cfg := watching(s)
-	cfg.Server = "https://" + front.Addr()
+	cfg.Server = "https://" + proxy.Addr()
 	cfg.CAFile = filepath.Join(t.TempDir(), "ca.crt")
 	write(t, cfg.CAFile, string(s.CertificatePEM()))
 	f := follow(t, cfg, func(c *kubeapi.Client) { c.SetPings(50*time.Millisecond, 50*time.Millisecond) })
 	f.untilServices("cart")
 	eventually(t, "two watches", func() bool { return s.Watching() == 2 })
-	front.Freeze()
+	proxy.Freeze()
 	eventually(t, "the connection is given up", func() bool { return len(f.logs.lines("watching again")) > 0 })
-	front.Thaw()
+	proxy.Thaw()
 	setService(t, s, "pay")
 	f.untilServices("cart", "pay")
 }

@@ -21,26 +21,27 @@ type tracker struct {
 	log    *slog.Logger
 	server func() string // URL of the server in use
 
-	mu             sync.Mutex             // guards what follows
-	conditions     []openCondition        // in the order in which they began
-	failing        map[source]conditionOf // of the sources that cannot be listed
-	forbiddenSince map[source]time.Time   // of sources that a starting server forbids
-	listed         time.Time              // when every resource was last listed completely
-	received       time.Time              // when the server last sent anything
-	polling        map[source]bool        // sources that are polled because watches fail
-	reading        map[source]int         // objects so far; nil after the first complete list
+	mu             sync.Mutex              // guards what follows
+	conditions     []openCondition         // in the order in which they began
+	failing        map[source]conditionKey // of the sources that cannot be listed
+	forbiddenSince map[source]time.Time    // of sources that a starting server forbids
+	listed         time.Time               // when every resource was last listed completely
+	received       time.Time               // when the server last sent anything
+	polling        map[source]bool         // sources that are polled because watches fail
+	objects        map[source]int          // objects so far; nil after the first complete list
 	watchEnds      map[string]int
 }
 
-// conditionOf is a condition of the server, or of src where that is set. The zero
-// value is no condition. One of the server is logged once and not per source.
-type conditionOf struct {
+// conditionKey identifies a condition of src or, if that is zero, of the server, which
+// is logged once and not per source. The zero value is no condition.
+type conditionKey struct {
 	kind ConditionKind
 	src  source
 }
 
+// openCondition is a condition that has begun and has not ended.
 type openCondition struct {
-	of conditionOf
+	key conditionKey
 	Condition
 }
 
@@ -48,31 +49,31 @@ func newTracker(log *slog.Logger, server func() string) *tracker {
 	return &tracker{
 		log:            log,
 		server:         server,
-		failing:        make(map[source]conditionOf),
+		failing:        make(map[source]conditionKey),
 		forbiddenSince: make(map[source]time.Time),
 		polling:        make(map[source]bool),
-		reading:        make(map[source]int),
+		objects:        make(map[source]int),
 		watchEnds:      make(map[string]int),
 	}
 }
 
 // classify returns the condition that err, of a request for src, shows.
-func classify(src source, err error) conditionOf {
+func classify(src source, err error) conditionKey {
 	if err == nil {
-		return conditionOf{}
+		return conditionKey{}
 	}
 	if auth.Unavailable(err) {
-		return conditionOf{kind: CredentialsUnavailable}
+		return conditionKey{kind: CredentialsUnavailable}
 	}
 	switch statusCode(err) {
 	case http.StatusUnauthorized:
-		return conditionOf{kind: Unauthorized}
+		return conditionKey{kind: Unauthorized}
 	case http.StatusTooManyRequests:
-		return conditionOf{kind: Throttled}
+		return conditionKey{kind: Throttled}
 	case http.StatusForbidden, http.StatusNotFound:
-		return conditionOf{Forbidden, src}
+		return conditionKey{Forbidden, src}
 	}
-	return conditionOf{kind: Unreachable}
+	return conditionKey{kind: Unreachable}
 }
 
 // starting is how long a starting server may forbid a source: kube-apiserver answers
@@ -86,7 +87,7 @@ func (t *tracker) report(src source, err error) {
 	before, now := t.failing[src], classify(src, err)
 	switch {
 	case t.starts(src, before, now) || before == now:
-	case now == conditionOf{}:
+	case now == conditionKey{}:
 		delete(t.failing, src)
 		t.end(src)
 	default:
@@ -97,9 +98,9 @@ func (t *tracker) report(src source, err error) {
 
 // starts reports whether src may be forbidden because the server is still starting.
 // That it was away may be known from another source.
-func (t *tracker) starts(src source, before, now conditionOf) bool {
+func (t *tracker) starts(src source, before, now conditionKey) bool {
 	since, known := t.forbiddenSince[src]
-	if now.kind != Forbidden || before.kind == Forbidden || !known && !t.holds(conditionOf{kind: Unreachable}) {
+	if now.kind != Forbidden || before.kind == Forbidden || !known && !t.holds(conditionKey{kind: Unreachable}) {
 		delete(t.forbiddenSince, src)
 		return false
 	}
@@ -111,7 +112,7 @@ func (t *tracker) starts(src source, before, now conditionOf) bool {
 }
 
 // holds reports whether any source has the condition c.
-func (t *tracker) holds(c conditionOf) bool {
+func (t *tracker) holds(c conditionKey) bool {
 	for _, other := range t.failing {
 		if other == c {
 			return true
@@ -120,8 +121,8 @@ func (t *tracker) holds(c conditionOf) bool {
 	return false
 }
 
-func (t *tracker) begin(c conditionOf, err error) {
-	if slices.ContainsFunc(t.conditions, func(o openCondition) bool { return o.of == c }) {
+func (t *tracker) begin(c conditionKey, err error) {
+	if slices.ContainsFunc(t.conditions, func(o openCondition) bool { return o.key == c }) {
 		return
 	}
 	t.conditions = append(t.conditions, openCondition{c, Condition{Kind: c.kind, Text: err.Error(), Since: time.Now()}})
@@ -132,14 +133,14 @@ func (t *tracker) begin(c conditionOf, err error) {
 // end ends the conditions that no source has any more, now that src is followed.
 func (t *tracker) end(src source) {
 	t.conditions = slices.DeleteFunc(t.conditions, func(o openCondition) bool {
-		if t.holds(o.of) || o.of.src != (source{}) && o.of.src != src {
+		if t.holds(o.key) || o.key.src != (source{}) && o.key.src != src {
 			return false
 		}
 		args := []any{"server", t.server()}
-		if o.of.src != (source{}) {
+		if o.key.src != (source{}) {
 			args = append(args, "op", "list "+src.String())
 		}
-		_, _, ended := o.of.kind.messages()
+		_, _, ended := o.key.kind.messages()
 		t.log.Info(ended, args...)
 		return true
 	})
@@ -164,7 +165,7 @@ func (k ConditionKind) messages() (level slog.Level, began, ended string) {
 func (t *tracker) complete() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.listed, t.reading = time.Now(), nil
+	t.listed, t.objects = time.Now(), nil
 }
 
 // receive notes that the server sent something.
@@ -174,14 +175,14 @@ func (t *tracker) receive() {
 	t.received = time.Now()
 }
 
-// read notes how many objects of src were received so far. Only the time counts
+// countObjects notes how many objects of src were received so far. Only the time counts
 // after the first complete list.
-func (t *tracker) read(src source, objects int) {
+func (t *tracker) countObjects(src source, objects int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.received = time.Now()
-	if t.reading != nil {
-		t.reading[src] = objects
+	if t.objects != nil {
+		t.objects[src] = objects
 	}
 }
 
@@ -211,7 +212,7 @@ func (t *tracker) status() Status {
 	for _, o := range t.conditions {
 		s.Conditions = append(s.Conditions, o.Condition)
 	}
-	for src, n := range t.reading {
+	for src, n := range t.objects {
 		switch src.resource {
 		case wire.Services:
 			s.Reading.Services += n

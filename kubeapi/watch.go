@@ -184,7 +184,7 @@ func (w *watch) event(e wire.Event, strings wire.Interner) error {
 		delete(w.gathered, e.Object.ObjectKey())
 	case e.Object != nil:
 		w.gathered[e.Object.ObjectKey()] = e.Object
-		w.r.c.tracker.read(w.r.src, len(w.gathered))
+		w.r.c.tracker.countObjects(w.r.src, len(w.gathered))
 	}
 	return nil
 }

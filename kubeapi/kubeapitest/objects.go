@@ -93,7 +93,7 @@ func (s *Server) ApplyObject(o map[string]any) error {
 		return nil
 	}
 	kind, _ := o["kind"].(string)
-	r, err := resourceOf(kind)
+	r, err := resourceByKind(kind)
 	if err != nil {
 		return fmt.Errorf("apply: %v", err)
 	}
@@ -164,7 +164,7 @@ func labelsOf(meta map[string]any) map[string]string {
 
 // Delete deletes an object by its kind, and reports whether it existed.
 func (s *Server) Delete(kind, namespace, name string) bool {
-	r, err := resourceOf(kind)
+	r, err := resourceByKind(kind)
 	if err != nil {
 		return false
 	}
@@ -176,12 +176,12 @@ func (s *Server) Delete(kind, namespace, name string) bool {
 		return false
 	}
 	delete(s.objects, key)
-	s.record(change{key: key, before: before, last: before.at(s.version + 1)})
+	s.record(change{key: key, before: before, last: before.withVersion(s.version + 1)})
 	return true
 }
 
-// at returns the object with another resourceVersion.
-func (o *object) at(version int) *object {
+// withVersion returns the object with another resourceVersion.
+func (o *object) withVersion(version int) *object {
 	var whole map[string]any
 	_ = json.Unmarshal(o.json, &whole) // it was marshalled by put
 	whole["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(version)

@@ -30,8 +30,8 @@ func allResources() []resource {
 	return []resource{servicesResource(), slicesResource(), nodesResource()}
 }
 
-// resourceOf returns the resource of a kind.
-func resourceOf(kind string) (resource, error) {
+// resourceByKind returns the resource of a kind.
+func resourceByKind(kind string) (resource, error) {
 	for _, r := range allResources() {
 		if kind == r.kind {
 			return r, nil

@@ -36,8 +36,8 @@ type watcher struct {
 	initial []event
 }
 
-// lags reports whether the history no longer has all changes that the watch needs.
-func (wt *watcher) lags(oldest int) bool { return wt.version < oldest }
+// expired reports whether the history no longer has all changes that the watch needs.
+func (wt *watcher) expired(oldest int) bool { return wt.version < oldest }
 
 type event struct {
 	Type   string          `json:"type"`
@@ -79,7 +79,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, req *http.Request, r request)
 			writeEvent(w, wt.request, e)
 		}
 		for _, sig := range signals {
-			if !s.obey(w, wt, sig) {
+			if !s.process(w, wt, sig) {
 				return
 			}
 		}
@@ -113,7 +113,7 @@ func (s *Server) openWatch(r request) (wt *watcher, gone, byHTTP bool) {
 	if r.initial {
 		wt.initial = s.initial(wt)
 	}
-	gone, byHTTP = wt.lags(s.oldest), s.faults.goneByHTTP
+	gone, byHTTP = wt.expired(s.oldest), s.faults.goneByHTTP
 	if !gone || !byHTTP {
 		s.running++
 	}
@@ -166,7 +166,7 @@ func (s *Server) next(ctx context.Context, wt *watcher) (events []event, signals
 		if s.faults.mute {
 			return false
 		}
-		if wt.lags(s.oldest) {
+		if wt.expired(s.oldest) {
 			signals = []signal{{action: expire}}
 			return true
 		}
@@ -219,15 +219,15 @@ func (c change) event(r request) (event, bool) {
 	case after:
 		return c.after.event("ADDED"), true
 	case before && c.after != nil:
-		return c.before.at(c.version).event("DELETED"), true
+		return c.before.withVersion(c.version).event("DELETED"), true
 	case before:
 		return c.last.event("DELETED"), true
 	}
 	return event{}, false
 }
 
-// obey processes sig and reports whether the watch continues.
-func (s *Server) obey(w http.ResponseWriter, wt *watcher, sig signal) bool {
+// process applies sig and reports whether the watch continues.
+func (s *Server) process(w http.ResponseWriter, wt *watcher, sig signal) bool {
 	switch sig.action {
 	case bookmark:
 		if wt.bookmarks {
@@ -239,7 +239,7 @@ func (s *Server) obey(w http.ResponseWriter, wt *watcher, sig signal) bool {
 			_, _ = fmt.Fprintln(w)
 		}
 	case cut:
-		_, _ = fmt.Fprint(w, wt.half())
+		_, _ = fmt.Fprint(w, wt.partialEvent())
 		flush(w)
 		panic(http.ErrAbortHandler)
 	case end:
@@ -263,8 +263,8 @@ func (wt *watcher) bookmark(version string, annotations map[string]any) event {
 	return o.event("BOOKMARK")
 }
 
-// half returns the beginning of an event.
-func (wt *watcher) half() string {
+// partialEvent returns the beginning of an event.
+func (wt *watcher) partialEvent() string {
 	if wt.protobuf {
 		return "\x00\x00\x00\x7f\n\x08MODIF"
 	}

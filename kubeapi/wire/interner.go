@@ -6,8 +6,8 @@ package wire
 // nil Interner keeps nothing. It may not be used concurrently.
 type Interner map[string]string
 
-// of returns the shared copy of s.
-func (in Interner) of(s string) string {
+// intern returns the shared copy of s.
+func (in Interner) intern(s string) string {
 	if in == nil || s == "" {
 		return s
 	}
@@ -18,10 +18,10 @@ func (in Interner) of(s string) string {
 	return s
 }
 
-// ofBytes returns the shared copy of text. It allocates only a new one.
-func (in Interner) ofBytes(text []byte) string {
+// internBytes returns the shared copy of text. It allocates only a new one.
+func (in Interner) internBytes(text []byte) string {
 	if known, ok := in[string(text)]; ok {
 		return known
 	}
-	return in.of(string(text))
+	return in.intern(string(text))
 }

@@ -100,13 +100,13 @@ func (w *jsonService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Na
 func (w *jsonService) service(in Interner) *Service {
 	created, _ := time.Parse(time.RFC3339, w.Metadata.CreationTimestamp) // zero when absent
 	s := &Service{
-		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
+		Key:             Key{Namespace: in.intern(w.Metadata.Namespace), Name: w.Metadata.Name},
 		UID:             w.Metadata.UID,
 		ResourceVersion: w.Metadata.ResourceVersion,
 		Created:         created,
-		Type:            in.of(w.Spec.Type),
+		Type:            in.intern(w.Spec.Type),
 		ClusterIP:       w.Spec.ClusterIP,
-		Affinity:        in.of(w.Spec.SessionAffinity),
+		Affinity:        in.intern(w.Spec.SessionAffinity),
 		Local:           w.Spec.ExternalTrafficPolicy == localPolicy,
 		AffinityTimeout: time.Duration(w.Spec.SessionAffinityConfig.ClientIP.TimeoutSeconds) * time.Second,
 	}
@@ -121,9 +121,9 @@ func (w *jsonService) service(in Interner) *Service {
 		}
 		nodePort, _ := portNumber(p.NodePort)
 		s.Ports = append(s.Ports, ServicePort{
-			Name:        in.of(p.Name),
-			Protocol:    in.of(p.Protocol),
-			AppProtocol: in.of(p.AppProtocol),
+			Name:        in.intern(p.Name),
+			Protocol:    in.intern(p.Protocol),
+			AppProtocol: in.intern(p.AppProtocol),
 			Port:        port,
 			NodePort:    nodePort,
 		})
@@ -137,14 +137,14 @@ func (w *jsonSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name
 // a valid first address, are skipped.
 func (w *jsonSlice) slice(in Interner) *EndpointSlice {
 	s := &EndpointSlice{
-		Key:             Key{Namespace: in.of(w.Metadata.Namespace), Name: w.Metadata.Name},
+		Key:             Key{Namespace: in.intern(w.Metadata.Namespace), Name: w.Metadata.Name},
 		ResourceVersion: w.Metadata.ResourceVersion,
 		Service:         w.Metadata.Labels[serviceNameLabel],
-		AddressType:     in.of(w.AddressType),
+		AddressType:     in.intern(w.AddressType),
 	}
 	for _, p := range w.Ports {
 		if port, ok := portNumber(p.Port); ok {
-			s.Ports = append(s.Ports, EndpointPort{Name: in.of(p.Name), Protocol: in.of(p.Protocol), Port: port})
+			s.Ports = append(s.Ports, EndpointPort{Name: in.intern(p.Name), Protocol: in.intern(p.Protocol), Port: port})
 		}
 	}
 	if w.AddressType == fqdn {
@@ -186,7 +186,7 @@ func (w *jsonEndpoint) endpoint(in Interner) (Endpoint, bool) {
 		Ready:       ready,
 		Serving:     valueOr(w.Conditions.Serving, ready),
 		Terminating: valueOr(w.Conditions.Terminating, false),
-		Node:        in.of(w.NodeName),
+		Node:        in.intern(w.NodeName),
 	}
 	if w.TargetRef.Kind == "Pod" {
 		e.Pod = w.TargetRef.Name

@@ -36,7 +36,7 @@ func (d *protoDecoder) object(b []byte) (o Object, _ Key, _ error) {
 
 // key returns the key of the object whose metadata was read.
 func (d *protoDecoder) key() Key {
-	return Key{Namespace: d.strings.ofBytes(d.meta.namespace), Name: string(d.meta.name)}
+	return Key{Namespace: d.strings.internBytes(d.meta.namespace), Name: string(d.meta.name)}
 }
 
 // service reads a core/v1 Service.
@@ -61,7 +61,7 @@ func (d *protoDecoder) service(m message) *Service {
 		if s.Annotations == nil {
 			s.Annotations = make(map[string]string, len(d.meta.annotations))
 		}
-		s.Annotations[d.strings.ofBytes(a.key)] = string(a.value)
+		s.Annotations[d.strings.internBytes(a.key)] = string(a.value)
 	}
 	return s
 }
@@ -74,9 +74,9 @@ func (d *protoDecoder) serviceSpec(m message, s *Service) {
 		case 3:
 			s.ClusterIP = string(m.bytes)
 		case 4:
-			s.Type = d.strings.ofBytes(m.bytes)
+			s.Type = d.strings.internBytes(m.bytes)
 		case 7:
-			s.Affinity = d.strings.ofBytes(m.bytes)
+			s.Affinity = d.strings.internBytes(m.bytes)
 		case 11:
 			s.Local = string(m.bytes) == localPolicy
 		case 14:
@@ -91,15 +91,15 @@ func (d *protoDecoder) servicePort(m message, s *Service) {
 	for m.next() {
 		switch m.num {
 		case 1:
-			p.Name = d.strings.ofBytes(m.bytes)
+			p.Name = d.strings.internBytes(m.bytes)
 		case 2:
-			p.Protocol = d.strings.ofBytes(m.bytes)
+			p.Protocol = d.strings.internBytes(m.bytes)
 		case 3:
 			port = int32(m.varint)
 		case 5:
 			nodePort = int32(m.varint)
 		case 6:
-			p.AppProtocol = d.strings.ofBytes(m.bytes)
+			p.AppProtocol = d.strings.internBytes(m.bytes)
 		}
 	}
 	var ok bool

@@ -42,7 +42,7 @@ func (d *protoDecoder) sliceHead(m message, s *EndpointSlice) (endpoints, ports 
 		case 3:
 			ports++
 		case 4:
-			s.AddressType = d.strings.ofBytes(m.bytes)
+			s.AddressType = d.strings.internBytes(m.bytes)
 		}
 	}
 	return endpoints, ports
@@ -54,9 +54,9 @@ func (d *protoDecoder) endpointPort(m message, s *EndpointSlice) {
 	for m.next() {
 		switch m.num {
 		case 1:
-			p.Name = d.strings.ofBytes(m.bytes)
+			p.Name = d.strings.internBytes(m.bytes)
 		case 2:
-			p.Protocol = d.strings.ofBytes(m.bytes)
+			p.Protocol = d.strings.internBytes(m.bytes)
 		case 3:
 			port = int32(m.varint)
 		}
@@ -83,7 +83,7 @@ func (d *protoDecoder) endpoint(m message, s *EndpointSlice) {
 		case 4:
 			pod = podName(m.inner())
 		case 6:
-			e.Node = d.strings.ofBytes(m.bytes)
+			e.Node = d.strings.internBytes(m.bytes)
 		}
 	}
 	addr, err := parseAddr(address)

@@ -53,7 +53,7 @@ func (d *protoEvents) event(frame []byte) (e Event, key Key, err error) {
 	for m := (message{rest: frame, err: &err}); m.next(); {
 		switch m.num {
 		case 1:
-			e.Kind = d.decoder.strings.ofBytes(m.bytes)
+			e.Kind = d.decoder.strings.internBytes(m.bytes)
 		case 2:
 			extension = m.inner()
 		}
