@@ -5,12 +5,14 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
 	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -18,6 +20,21 @@ import (
 
 // drainInterval is how often the drain file is read before the cluster is known.
 const drainInterval = 2 * time.Second
+
+// lockFolder makes this process the only podgate that manages the folder. It returns a
+// *confdir.InUseError if another one does. If the folder cannot be locked at all, that is
+// logged: podgate has work to do without its files, too.
+func (d *Daemon) lockFolder() (unlock func(), err error) {
+	unlock, err = confdir.Dir(d.Config.HAProxy.Folder).Lock(fmt.Sprintf("process %d, %s", os.Getpid(), d.ConfigFile))
+	if _, used := errors.AsType[*confdir.InUseError](err); used {
+		return nil, err
+	}
+	if err != nil {
+		d.Log.Warn("folder is not locked against a second podgate", "file", d.Config.HAProxy.Folder, "err", err)
+		return func() {}, nil
+	}
+	return unlock, nil
+}
 
 // bootstrap is the pass before the first Snapshot. If podgate has never configured this
 // machine, it loads a configuration whose health checks fail, so that the load

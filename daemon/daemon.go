@@ -72,6 +72,11 @@ type Pass = reconcile.Result
 func (d *Daemon) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
+	unlock, err := d.lockFolder()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d.cluster, d.certs = cluster.NewFollower(d.Log), certstore.New(d.Log)
 	if _, err := d.cluster.Follow(ctx, cluster.FromConfig(d.Config, d.Version)); err != nil {
 		return err

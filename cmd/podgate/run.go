@@ -30,7 +30,8 @@ podgate re-reads podgate.toml on SIGHUP and whenever the file changes. HAProxy
 continues to serve when podgate ends, whatever the reason. On a terminal, a line shows
 the progress until HAProxy is in sync.
 
-Exit code: 0 after SIGTERM, 78 if the configuration cannot be used.`,
+Exit code: 0 after SIGTERM, 78 if the configuration cannot be used or another podgate
+manages the same haproxy.folder; then nothing was changed.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)

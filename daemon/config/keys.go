@@ -90,7 +90,7 @@ func (h *HAProxy) keys() []key {
 	const s = "haproxy"
 	return []key{
 		{s, "folder", text(&h.Folder, "absolute path", folder), afterRestart,
-			"Folder with podgate's files for HAProxy, which HAProxy loads by an additional -f. Only podgate may write to it."},
+			"Folder with podgate's files for HAProxy, which HAProxy loads by an additional -f. Only podgate may write to it, and only one podgate may run with it."},
 		{s, "admin_socket", text(&h.AdminSocket, "absolute path", socket), afterRestart,
 			"Path of HAProxy's stats socket with level admin."},
 		{s, "master_socket", text(&h.MasterSocket, "absolute path", socket), afterRestart,
