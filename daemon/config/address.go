@@ -34,13 +34,15 @@ func serverURL(s string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// binds parses an address and a port. The error for a bare port shows how to write
-// it.
-func binds(v any) (netip.AddrPort, error) {
-	if n, ok := v.(int64); ok {
-		v = strconv.FormatInt(n, 10)
+// bindList is a field of addresses to listen on.
+func bindList(p *[]netip.AddrPort) field {
+	read := func(v any) (netip.AddrPort, error) {
+		if n, ok := v.(int64); ok { // the error shows how to write a bare port
+			v = strconv.FormatInt(n, 10)
+		}
+		return fromString(bind)(v)
 	}
-	return fromString(bind)(v)
+	return list(p, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, read, printBind, distinct)
 }
 
 // bind parses an address and a port; without an address it means every IPv4
@@ -80,6 +82,11 @@ func printBind(b netip.AddrPort) string {
 		return fmt.Sprintf(`":%d"`, b.Port())
 	}
 	return quote(b.String())
+}
+
+// relayAddr is a field of the address of a relay, or "".
+func relayAddr(p *netip.AddrPort) field {
+	return scalar(p, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay)
 }
 
 // relay parses a loopback address and a port, or "".

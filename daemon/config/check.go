@@ -95,7 +95,7 @@ func (d *document) checkTCP(c *Config) {
 		}
 		for _, l := range c.listeners() {
 			if p := l.addr.Port(); r.Contains(p) && d.valid(l.key) {
-				e.reject("%s is already used by %s %s", printPorts(PortRange{p, p}), l.key, l.print(l.addr))
+				e.reject("%d is already used by %s", p, l)
 			}
 		}
 	}

@@ -36,21 +36,21 @@ func (c *Cloud) keys() []key {
 	return []key{
 		{s, "profile", profile(&c.Profile), immediately,
 			"Type of the load balancer in front. A profile sets other keys; a key that is set in the file takes precedence. \"podgate check --print\" shows the values."},
-		{s, "proxy", list(&c.Proxy, "list of \"http\", \"https\", \"tcp\" and TCP ports", listener, quote, sortedListeners), immediately,
+		{s, "proxy", list(&c.Proxy, "list of \"http\", \"https\", \"tcp\" and TCP ports", proxyListener, quote, sortedListeners), immediately,
 			"Listeners on which connections from trusted_sources begin with a PROXY header, version 1 or 2; \"tcp\" is every TCP port."},
-		{s, "trusted_sources", list(&c.TrustedSources, "list of networks", fromString(network), quoteStringer, sortedNetworks), immediately,
+		{s, "trusted_sources", networkList(&c.TrustedSources), immediately,
 			"Networks from which the load balancer connects. Only its PROXY headers and, with forwarded_hops, its X-Forwarded headers are trusted."},
 		{s, "forwarded_hops", integer(&c.ForwardedHops, 0, 10), immediately,
 			"Position of the client's address in X-Forwarded-For, counted from the end: 1 is the last entry. With 0, the header is ignored."},
 		{s, "tcp_keep_alive", duration(&c.TCPKeepAlive, 0, 2*time.Hour), immediately,
 			"Idle time after which TCP keep-alive probes a client connection. Set it shorter than the idle timeout of a load balancer in front; 0s is the system's default."},
-		{s, "health_bind", list(&c.HealthBinds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), immediately,
+		{s, "health_bind", bindList(&c.HealthBinds), immediately,
 			"Addresses on which HAProxy answers the health checks of a load balancer: with 200 while this node serves, with 503 before that and while it drains; empty for none."},
-		{s, "health_proxy_bind", list(&c.HealthProxyBinds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), immediately,
+		{s, "health_proxy_bind", bindList(&c.HealthProxyBinds), immediately,
 			"The same as health_bind, for health checks that begin with a PROXY header. An address of health_bind rejects these."},
 		{s, "health_path", text(&c.HealthPath, "path of letters, digits and ._/-", healthPath), immediately,
 			"Path of the health check. A check of this path with /NAME appended also requires a usable server in the backend NAME."},
-		{s, "health_sources", list(&c.HealthSources, "list of networks", fromString(network), quoteStringer, sortedNetworks), immediately,
+		{s, "health_sources", networkList(&c.HealthSources), immediately,
 			"Networks from which HAProxy accepts health checks; empty for every address."},
 		{s, "drain_wait", duration(&c.DrainWait, 0, time.Hour), immediately,
 			"How long the load balancer continues to send clients after its health check fails: somewhat more than its check interval times its failure threshold."},
@@ -66,8 +66,8 @@ const (
 	ProxyTCP   = "tcp"
 )
 
-// listener parses one of the names, or a port.
-func listener(v any) (string, error) {
+// proxyListener parses one of the names, or a port.
+func proxyListener(v any) (string, error) {
 	if s, ok := v.(string); ok && (s == ProxyHTTP || s == ProxyHTTPS || s == ProxyTCP) {
 		return s, nil
 	}
@@ -96,6 +96,11 @@ func healthPath(s string) (string, error) {
 		return "", fmt.Errorf("%q does not begin with /", s)
 	}
 	return s, wordUpTo(s, "._/-", 128)
+}
+
+// networkList is a field of networks.
+func networkList(p *[]netip.Prefix) field {
+	return list(p, "list of networks", fromString(network), quoteStringer, sortedNetworks)
 }
 
 // network parses a CIDR or an address. It rejects host bits, because either they or
@@ -141,7 +146,7 @@ func (d *document) checkCloud(c *Config) {
 				others = append(others, l.addr)
 			}
 			for _, other := range others {
-				if b.Port() == other.Port() && (b.Addr() == other.Addr() || b.Addr().IsUnspecified() || other.Addr().IsUnspecified()) && b.Addr().Is4() == other.Addr().Is4() {
+				if conflict(b, other) {
 					d.reject(key, key, "%s is already used by %s", printBind(b), printBind(other))
 				}
 			}

@@ -71,9 +71,3 @@ func finishGranted[T comparable](v value, at []value, names []T) []T {
 	}
 	return distinct(v, at, names)
 }
-
-// isDNSName reports whether s is an RFC 1123 subdomain of lower case.
-func isDNSName(s string) bool {
-	h, err := haproxy.ParseHost(s)
-	return err == nil && string(h) == s && !strings.HasPrefix(s, "*")
-}

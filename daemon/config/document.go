@@ -3,8 +3,10 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -95,7 +97,9 @@ func (d *document) result(c *Config) (*Config, error) {
 	if len(d.errs) == 0 {
 		return c, nil
 	}
-	d.errs.sort()
+	slices.SortStableFunc(d.errs, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+	})
 	return nil, d.errs
 }
 

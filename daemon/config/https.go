@@ -55,7 +55,7 @@ func defaultHTTPS() HTTPS {
 func (h *HTTPS) keys() []key {
 	const s = "https"
 	return []key{
-		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), immediately,
+		{s, "bind", bindList(&h.Binds), immediately,
 			"Addresses of the TLS frontend, which serves sslTerm and passthrough ports. An empty list disables the frontend."},
 		{s, "certificates", list(&h.Certificates, "list of absolute paths", fromString(absolutePath), quote, distinct[string]), immediately,
 			"Files and folders with certificates, chains and keys in PEM; podgate re-reads them when they change."},
@@ -75,7 +75,7 @@ func (h *HTTPS) keys() []key {
 			"Whether clients must present a certificate if client_ca is set. HAProxy always rejects a certificate of another CA."},
 		{s, "backend_ca_folder", text(&h.BackendCAFolder, "absolute path", orEmpty(absolutePath)), immediately,
 			"Folder with CA bundles in PEM, NAME.pem or NAME.crt, for the annotation backend-verify; empty for none."},
-		{s, "relay", scalar(&h.Relay, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay), immediately,
+		{s, "relay", relayAddr(&h.Relay), immediately,
 			"The same as http.relay, for the TLS frontend; podgate does not use it if client_ca is set."},
 		{s, "inner", scalar(&h.Inner, `"IPv4:PORT" or "[IPv6]:PORT", loopback`, fromString(inner), printRelay), immediately,
 			"Loopback address on which HAProxy terminates TLS while the TLS frontend also serves passthrough ports."},
@@ -110,30 +110,30 @@ func inner(s string) (netip.AddrPort, error) {
 	return relay(s)
 }
 
-// claimed is a listen address of podgate.toml.
-type claimed struct {
-	key   string
-	addr  netip.AddrPort
-	print func(netip.AddrPort) string
+// listener is an address in podgate.toml that HAProxy listens on.
+type listener struct {
+	key  string
+	addr netip.AddrPort
 }
+
+func (l listener) String() string { return l.key + " " + printBind(l.addr) }
 
 // listeners returns the addresses of all frontends that do not belong to a Service.
 // Of two equal ones, the later is rejected.
-func (c *Config) listeners() (all []claimed) {
-	for _, b := range c.HTTP.Binds {
-		all = append(all, claimed{"http.bind", b, printBind})
-	}
-	if c.HTTP.Relay.IsValid() {
-		all = append(all, claimed{"http.relay", c.HTTP.Relay, printRelay})
-	}
-	for _, b := range c.HTTPS.Binds {
-		all = append(all, claimed{"https.bind", b, printBind})
-	}
-	if len(c.HTTPS.Binds) > 0 {
-		if c.HTTPS.Relay.IsValid() {
-			all = append(all, claimed{"https.relay", c.HTTPS.Relay, printRelay})
+func (c *Config) listeners() (all []listener) {
+	add := func(key string, addrs ...netip.AddrPort) {
+		for _, addr := range addrs {
+			if addr.IsValid() {
+				all = append(all, listener{key, addr})
+			}
 		}
-		all = append(all, claimed{"https.inner", c.HTTPS.Inner, printRelay})
+	}
+	add("http.bind", c.HTTP.Binds...)
+	add("http.relay", c.HTTP.Relay)
+	add("https.bind", c.HTTPS.Binds...)
+	if len(c.HTTPS.Binds) > 0 {
+		add("https.relay", c.HTTPS.Relay)
+		add("https.inner", c.HTTPS.Inner)
 	}
 	return all
 }
@@ -151,7 +151,7 @@ func (d *document) checkListeners(c *Config) {
 	for i, l := range all {
 		for _, before := range all[:i] {
 			if l.key != before.key && conflict(l.addr, before.addr) && d.valid(l.key, before.key) {
-				d.reject(l.key, l.key, "%s is in use by %s %s", l.print(l.addr), before.key, before.print(before.addr))
+				d.reject(l.key, l.key, "%s is in use by %s", printBind(l.addr), before)
 			}
 		}
 	}
@@ -159,14 +159,14 @@ func (d *document) checkListeners(c *Config) {
 
 // checkHTTPS rejects keys without effect.
 func (d *document) checkHTTPS(h *HTTPS) {
-	if d.valid("https.bind") && len(h.Binds) == 0 {
-		for _, k := range []struct {
-			name  string
-			given bool
-		}{{"certificates", len(h.Certificates) > 0}, {"default_certificate", h.DefaultCertificate != ""}, {"client_ca", h.ClientCA != ""}} {
-			if k.given {
-				d.reject("https."+k.name, "https."+k.name, `has no effect without bind (write bind = [":443"])`)
-			}
+	if !d.valid("https.bind") || len(h.Binds) > 0 {
+		return
+	}
+	for key, given := range map[string]bool{
+		"https.certificates": len(h.Certificates) > 0, "https.default_certificate": h.DefaultCertificate != "", "https.client_ca": h.ClientCA != "",
+	} {
+		if given {
+			d.reject(key, key, `has no effect without bind (write bind = [":443"])`)
 		}
 	}
 }

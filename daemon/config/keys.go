@@ -115,9 +115,9 @@ func (h *HAProxy) keys() []key {
 func (h *HTTP) keys() []key {
 	const s = "http"
 	return []key{
-		{s, "bind", list(&h.Binds, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), immediately,
+		{s, "bind", bindList(&h.Binds), immediately,
 			"Addresses of the plain HTTP frontend: \":80\" is every IPv4 address, \"[::]:80\" every IPv6 address. An empty list disables the frontend."},
-		{s, "relay", scalar(&h.Relay, `"IPv4:PORT" or "[IPv6]:PORT", loopback, or empty`, fromString(relay), printRelay), immediately,
+		{s, "relay", relayAddr(&h.Relay), immediately,
 			"Loopback address through which an old worker forwards the last request of an idle connection to the current worker. If empty, the old worker answers this request with its own, older routes and servers."},
 		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), immediately,
 			"File with the body of the 404 page for requests that match no route; empty for one line of text."},
@@ -179,7 +179,7 @@ func (f *Safety) keys() []key {
 			"Maximum number of routes (hosts times paths) per namespace; the oldest Services take precedence."},
 		{s, "max_endpoints", integer(&f.MaxEndpoints, 1, 1_000_000), immediately,
 			"Maximum number of servers per Service port; ready endpoints take precedence."},
-		{s, "networks", list(&f.Networks, "list of networks", fromString(network), quoteStringer, sortedNetworks), immediately,
+		{s, "networks", networkList(&f.Networks), immediately,
 			"Networks that contain the pods. podgate ignores endpoints outside of them, and reports them. Empty for every address."},
 	}
 }
@@ -204,7 +204,7 @@ func grantKeys(g *Grant) []key {
 func (a *Admin) keys() []key {
 	const s = "admin"
 	return []key{
-		{s, "listen", list(&a.Listen, `list of ":PORT", "IPv4:PORT" and "[IPv6]:PORT"`, binds, printBind, distinct), afterRestart,
+		{s, "listen", bindList(&a.Listen), afterRestart,
 			"Addresses of the status page, JSON and metrics, which are read-only and without TLS or passwords; empty for none."},
 		{s, "hosts", list(&a.Hosts, "list of host names", fromString(ownName), quote, distinct[string]), afterRestart,
 			"Additional host names that requests to the status page may use. localhost, and the name and the addresses of this machine, are always accepted."},

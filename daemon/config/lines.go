@@ -24,14 +24,14 @@ func locate(text string) map[string]int {
 	for s.skipBlank(); s.pos < len(s.text); s.skipBlank() {
 		switch {
 		case s.has("[["):
-			s.take(2)
+			s.skip(2)
 			table = s.arrayOfTables()
-			s.take(2)
+			s.skip(2)
 		case s.has("["):
-			s.take(1)
+			s.skip(1)
 			table = s.table(s.key())
-			s.note(table)
-			s.take(1)
+			s.record(table)
+			s.skip(1)
 		default:
 			s.keyValue(table)
 		}
@@ -51,24 +51,24 @@ type scanner struct {
 
 func (s *scanner) has(prefix string) bool { return strings.HasPrefix(s.text[s.pos:], prefix) }
 
-// take skips n bytes, or the rest of the text.
-func (s *scanner) take(n int) {
+// skip skips n bytes, or the rest of the text.
+func (s *scanner) skip(n int) {
 	end := min(s.pos+n, len(s.text))
 	s.line += strings.Count(s.text[s.pos:end], "\n")
 	s.pos = end
 }
 
-// takeUntil skips to the next byte of stop, or to the end of the text.
-func (s *scanner) takeUntil(stop string) {
+// skipUntil skips to the next byte of stop, or to the end of the text.
+func (s *scanner) skipUntil(stop string) {
 	n := strings.IndexAny(s.text[s.pos:], stop)
 	if n < 0 {
 		n = len(s.text)
 	}
-	s.take(n)
+	s.skip(n)
 }
 
-// note records the line of path, unless an earlier one is known.
-func (s *scanner) note(path string) {
+// record sets the line of path, unless an earlier one is known.
+func (s *scanner) record(path string) {
 	if _, ok := s.lines[path]; !ok {
 		s.lines[path] = s.line
 	}
@@ -79,9 +79,9 @@ func (s *scanner) skipBlank() {
 	for s.pos < len(s.text) {
 		switch s.text[s.pos] {
 		case ' ', '\t', '\r', '\n':
-			s.take(1)
+			s.skip(1)
 		case '#':
-			s.takeUntil("\n")
+			s.skipUntil("\n")
 		default:
 			return
 		}
@@ -96,7 +96,7 @@ func (s *scanner) key() []string {
 		if s.has(`"`) || s.has(`'`) {
 			s.quoted()
 		} else {
-			s.take(1)
+			s.skip(1)
 		}
 	}
 	var tree map[string]any
@@ -119,7 +119,7 @@ func (s *scanner) table(parts []string) string {
 	var path string
 	for _, part := range parts {
 		path = join(path, part)
-		s.note(path)
+		s.record(path)
 		if n, ok := s.last[path]; ok {
 			path = fmt.Sprintf("%s[%d]", path, n)
 		}
@@ -140,23 +140,20 @@ func (s *scanner) arrayOfTables() string {
 		n++
 	}
 	s.last[path] = n
-	s.note(path)
+	s.record(path)
 	entry := fmt.Sprintf("%s[%d]", path, n)
-	s.note(entry)
+	s.record(entry)
 	return entry
 }
 
 // keyValue skips "key = value" in a table.
 func (s *scanner) keyValue(table string) {
-	line := s.line
 	path := table
 	for _, part := range s.key() {
 		path = join(path, part)
-		if _, ok := s.lines[path]; !ok {
-			s.lines[path] = line
-		}
+		s.record(path)
 	}
-	s.take(1) // "="
+	s.skip(1) // "="
 	s.skipBlank()
 	s.value(path)
 }
@@ -166,17 +163,17 @@ func (s *scanner) value(path string) {
 	case s.has(`"`), s.has(`'`):
 		s.quoted()
 	case s.has("["):
-		s.take(1)
+		s.skip(1)
 		s.entries("]", func(n int) {
 			entry := fmt.Sprintf("%s[%d]", path, n)
-			s.note(entry)
+			s.record(entry)
 			s.value(entry)
 		})
 	case s.has("{"):
-		s.take(1)
+		s.skip(1)
 		s.entries("}", func(int) { s.keyValue(path) })
 	default:
-		s.takeUntil(",]}#\n")
+		s.skipUntil(",]}#\n")
 	}
 }
 
@@ -184,19 +181,19 @@ func (s *scanner) value(path string) {
 func (s *scanner) entries(closing string, entry func(n int)) {
 	for n := 0; ; n++ {
 		for s.skipBlank(); s.has(","); s.skipBlank() {
-			s.take(1)
+			s.skip(1)
 		}
 		if s.pos == len(s.text) {
 			return
 		}
 		if s.has(closing) {
-			s.take(1)
+			s.skip(1)
 			return
 		}
 		start := s.pos
 		entry(n)
 		if s.pos == start {
-			s.take(1)
+			s.skip(1)
 		}
 	}
 }
@@ -206,16 +203,16 @@ func (s *scanner) quoted() {
 	quote := s.text[s.pos : s.pos+1]
 	long := strings.Repeat(quote, 3)
 	if s.has(long) {
-		s.take(3)
+		s.skip(3)
 		s.quotedUntil(long)
 		for range 2 { // quotes at the end of the string itself
 			if s.has(quote) {
-				s.take(1)
+				s.skip(1)
 			}
 		}
 		return
 	}
-	s.take(1)
+	s.skip(1)
 	s.quotedUntil(quote)
 }
 
@@ -223,12 +220,12 @@ func (s *scanner) quotedUntil(closing string) {
 	for s.pos < len(s.text) {
 		switch {
 		case s.has(closing):
-			s.take(len(closing))
+			s.skip(len(closing))
 			return
 		case closing[0] == '"' && s.has(`\`):
-			s.take(2)
+			s.skip(2)
 		default:
-			s.take(1)
+			s.skip(1)
 		}
 	}
 }

@@ -4,7 +4,7 @@ package config
 
 import (
 	"fmt"
-	"strings"
+	"regexp"
 )
 
 // selector checks the form of a label selector (Kubernetes "Labels and
@@ -15,8 +15,9 @@ func selector(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	valid := requirement()
 	for _, r := range requirements {
-		if !isRequirement(strings.TrimSpace(r)) {
+		if !valid.MatchString(r) {
 			return "", fmt.Errorf(`%q is not a label selector: %q is not "key", "!key", "key=value", "key!=value", "key in (a,b)" or "key notin (a,b)"`, s, r)
 		}
 	}
@@ -47,52 +48,17 @@ func splitRequirements(s string) ([]string, error) {
 	return append(parts, s[start:]), nil
 }
 
-func isRequirement(s string) bool {
-	if key, ok := strings.CutPrefix(s, "!"); ok {
-		return isLabelKey(strings.TrimSpace(key))
-	}
-	if key, set, ok := strings.Cut(s, "("); ok {
-		words := strings.Fields(key)
-		values, closed := strings.CutSuffix(set, ")")
-		return closed && len(words) == 2 && isLabelKey(words[0]) &&
-			(words[1] == "in" || words[1] == "notin") && areLabelValues(values)
-	}
-	for _, operator := range []string{"!=", "==", "="} {
-		if key, v, ok := strings.Cut(s, operator); ok {
-			return isLabelKey(strings.TrimSpace(key)) && isLabelValue(strings.TrimSpace(v))
-		}
-	}
-	return isLabelKey(s)
-}
-
-func areLabelValues(s string) bool {
-	for v := range strings.SplitSeq(s, ",") {
-		if !isLabelValue(strings.TrimSpace(v)) {
-			return false
-		}
-	}
-	return true
-}
-
-// isLabelKey reports whether s is a name, or a DNS name, "/" and a name.
-func isLabelKey(s string) bool {
-	if prefix, name, ok := strings.Cut(s, "/"); ok {
-		return isDNSName(prefix) && name != "" && isLabelValue(name)
-	}
-	return s != "" && isLabelValue(s)
-}
-
-// isLabelValue reports whether s is empty, or up to 63 letters, digits and
-// ._- with a letter or digit at both ends.
-func isLabelValue(s string) bool {
-	if len(s) > 63 {
-		return false
-	}
-	for i, r := range s {
-		atEnd := i == 0 || i == len(s)-1
-		if !isAlphanumeric(r) && (atEnd || !strings.ContainsRune("._-", r)) {
-			return false
-		}
-	}
-	return true
+// requirement matches one requirement: "key", "!key", "key=value", "key in (a,b)" and
+// their variants. A key is a name, or a DNS subdomain, "/" and a name. A value is a name
+// or empty. A name has up to 63 letters, digits and ._-, with a letter or digit at both
+// ends.
+func requirement() *regexp.Regexp {
+	const (
+		name  = `[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?`
+		label = `[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?`
+		key   = `(?:` + label + `(?:\.` + label + `)*/)?` + name
+		value = `\s*(?:` + name + `)?\s*`
+	)
+	return regexp.MustCompile(`^\s*(?:!?\s*` + key + `|` + key + `\s*(?:=|==|!=)` + value + `|` +
+		key + `\s+(?:in|notin)\s*\(` + value + `(?:,` + value + `)*\))\s*$`)
 }
