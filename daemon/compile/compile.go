@@ -96,16 +96,6 @@ func (r *Result) Service(backend string) (ServicePort, bool) {
 	return r.Ports[i], true
 }
 
-// Skipped returns why a Service is not served although it has no Problem. It is
-// "" if the Service is served, has a Problem, or is not in the Snapshot.
-func (r *Result) Skipped(key kubeapi.Key) string {
-	i, ok := r.search(key)
-	if !ok {
-		return ""
-	}
-	return r.services.At(i).claims.skipped
-}
-
 // search returns the index of a Service in services.
 func (r *Result) search(key kubeapi.Key) (int, bool) {
 	i, ok := r.index[key]

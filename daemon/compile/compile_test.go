@@ -62,8 +62,8 @@ func TestASkippedServiceHasAReason(t *testing.T) {
 		{api, skipAPIServer},
 		{bare, skipUnannotated},
 	} {
-		if got := r.Skipped(row.service.Key); got != row.want {
-			t.Errorf("Skipped(%s) = %q, want %q", row.service.Key, got, row.want)
+		if e, _ := r.Explain(row.service.Key); e.Skipped != row.want {
+			t.Errorf("%s is skipped because %q, want %q", row.service.Key, e.Skipped, row.want)
 		}
 	}
 	if len(r.Problems) != 0 {

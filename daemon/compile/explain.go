@@ -19,7 +19,7 @@ import (
 // JSON has tags.
 type Explanation struct {
 	Object      *kubeapi.Service
-	Skipped     string // as Result.Skipped returns it
+	Skipped     string // as that of an Overview
 	Ports       []ExplainedPort
 	Annotations []ExplainedAnnotation
 	Problems    []Problem           // of this Service

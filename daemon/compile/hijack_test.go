@@ -71,15 +71,8 @@ func (c *cluster) greedy(key kubeapi.Key, created int64) *kubeapi.Service {
 // belongings are the backends of a namespace with their routes and frontends, a line
 // each.
 func belongings(r *Result, namespace string) []string {
-	mine := func(backend string) bool {
-		p, ok := r.Service(backend)
-		return ok && p.Service.Namespace == namespace
-	}
-	s := r.State
-	s.Backends = haproxy.ListOf(slices.DeleteFunc(s.Backends.Slice(), func(b *haproxy.Backend) bool { return !mine(b.Name) })...)
-	s.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r haproxy.Route) bool { return !mine(r.Backend) })
-	s.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f haproxy.Frontend) bool { return !mine(f.Backend) })
-	return strings.Split(s.String(), "\n")
+	others := func(p ServicePort) bool { return p.Service.Namespace != namespace }
+	return strings.Split(without(r, others).String(), "\n")
 }
 
 // TestGrantsApplyInAnyOrder has Services of two namespaces claim everything, in

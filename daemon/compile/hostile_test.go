@@ -48,7 +48,7 @@ func TestHostileAnnotationsDoNotAffectOtherServices(t *testing.T) {
 			both := &kubeapi.Snapshot{Services: []*kubeapi.Service{evil, good}, Slices: alone.Slices}
 			got := Compile(testConfig(), nil, both, nil)
 			checkTexts(t, got)
-			if diff := cmp.Diff(want.State, without(got, evil.Key), exported()); diff != "" {
+			if diff := cmp.Diff(want.State, without(got, func(p ServicePort) bool { return p.Service == evil.Key }), exported()); diff != "" {
 				t.Errorf("%q: %q (-without +with):\n%s", k, quote(value), diff)
 			}
 			for _, p := range got.Problems {
@@ -60,12 +60,12 @@ func TestHostileAnnotationsDoNotAffectOtherServices(t *testing.T) {
 	}
 }
 
-// without is the State without what one Service has in it.
-func without(r *Result, key kubeapi.Key) haproxy.State {
+// without is the State without the backends, routes and frontends of some ports.
+func without(r *Result, remove func(ServicePort) bool) haproxy.State {
 	state := r.State
 	theirs := func(backend string) bool {
 		p, ok := r.Service(backend)
-		return ok && p.Service == key
+		return ok && remove(p)
 	}
 	state.Backends = haproxy.ListOf(slices.DeleteFunc(state.Backends.Slice(), func(b *haproxy.Backend) bool { return theirs(b.Name) })...)
 	state.Routes = slices.DeleteFunc(slices.Clone(state.Routes), func(r haproxy.Route) bool { return theirs(r.Backend) })

@@ -10,7 +10,7 @@ import (
 // Overview is a summary of one Service.
 type Overview struct {
 	Object   *kubeapi.Service
-	Skipped  string // as Result.Skipped returns it
+	Skipped  string // why it is not served although it has no Problem; else ""
 	Backends []int  // indexes into State.Backends and Ports, in the order of its ports
 }
 

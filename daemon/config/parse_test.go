@@ -451,6 +451,19 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestSelectorsAreValidated(t *testing.T) {
+	for _, s := range []string{"a", "!a", " a ", "a=b", "a = b", "a==b", "a!=b", "a=", "a in (b)", "a in(b,c)", "a notin ( b , c )", "a in ()", "x.y/z,b"} {
+		if _, err := selector(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	for _, s := range []string{"in (a)", "a on (b)", "X.y/z", "x/", "/x", "a b", "-a", "a-", "a=b c", "a=b=c", "a,,b", "a,", "a in (b) c", "ü"} {
+		if _, err := selector(s); err == nil {
+			t.Errorf("%q is accepted", s)
+		}
+	}
+}
+
 // files are those of testFiles and the example of the package.
 func files(f *testing.F) (texts [][]byte) {
 	paths, err := filepath.Glob(filepath.Join(testFiles, "*valid-*.toml"))
