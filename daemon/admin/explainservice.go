@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -105,24 +106,22 @@ func explainService(ctx context.Context, v *View, key kubeapi.Key) (*ExplainedSe
 
 // classify sets State and Why from the answers of HAProxy.
 func (x *ExplainedService) classify(e compile.Explanation, v *View) {
-	row := Row{silent: x.Trouble != ""}
+	var row Row
+	up := 0
 	o := compile.Overview{Object: e.Object, Skipped: e.Skipped}
 	for i, p := range e.Ports {
 		if p.Backend == nil {
 			continue
 		}
 		o.Backends = append(o.Backends, i)
-		ready := ReadyServers(p.Backend)
-		row.Ready += ready
-		row.Drain += len(p.Backend.Servers) - ready
-		row.Held += v.Edge.Removal.ServersOf(p.Backend.Name)
-		row.unloaded = row.unloaded || v.unloaded(p.Backend)
+		row.add(p.Backend, v)
 		for _, s := range x.Ports[i].Servers {
 			if s.State == haproxy.Ready && s.up {
-				row.Up++
+				up++
 			}
 		}
 	}
+	row.Up, row.silent = up, x.Trouble != ""
 	row.classify(o)
 	x.State = row.State
 	switch row.State {
@@ -290,20 +289,10 @@ func renderedLines(v *View, backends []*haproxy.Backend) []string {
 	if len(backends) == 0 {
 		return []string{}
 	}
-	part := haproxy.State{Settings: v.Result.State.Settings}
-	names := map[string]bool{}
-	for _, b := range backends {
-		names[b.Name] = true
-	}
-	var wanted []*haproxy.Backend
-	for _, b := range v.Result.State.Backends.All() {
-		if names[b.Name] {
-			wanted = append(wanted, b)
-		}
-	}
-	part.Backends = haproxy.ListOf(wanted...)
+	slices.SortFunc(backends, func(a, b *haproxy.Backend) int { return cmp.Compare(a.Name, b.Name) })
+	part := haproxy.State{Settings: v.Result.State.Settings, Backends: haproxy.ListOf(backends...)}
 	for _, r := range v.Result.State.Routes {
-		if names[r.Backend] {
+		if _, ok := part.Backend(r.Backend); ok {
 			part.Routes = append(part.Routes, r)
 		}
 	}

@@ -71,23 +71,22 @@ func newPageChanges(all []*Change) []pageChange {
 // statusPage is the page at /.
 type statusPage struct {
 	frame
-	Status                             Status
-	Sync, API, HAProxy, Config, Serves string
-	Extra                              []fact
-	Problems                           []StatusProblem
-	MoreProblems                       int
-	Ending                             []string // certificates
-	EndingTotal, MoreEnding            int
-	List                               Listing
-	Shown                              string
-	States                             []choice
-	Columns                            []column
-	Previous, Next                     string // links; "" for none
-	Changes                            []pageChange
+	Status                  Status
+	Sync                    string
+	Facts                   [][]string // each a name and a text
+	Problems                []StatusProblem
+	MoreProblems            int
+	Ending                  []string // certificates
+	EndingTotal, MoreEnding int
+	List                    Listing
+	Shown                   string
+	States                  []choice
+	Columns                 []column
+	Previous, Next          string // links; "" for none
+	Changes                 []pageChange
 }
 
 type (
-	fact   struct{ Name, Text string }
 	choice struct {
 		Name     string
 		Selected bool
@@ -103,13 +102,10 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	status := newStatus(v, time.Now())
 	p := statusPage{
 		frame: s.frame(r, string(status.Level)), Status: status,
-		Sync: status.syncTitle(),
-		API:  status.API.text(status.At), HAProxy: status.HAProxy.text(status.At), Config: status.Config.text(), Serves: status.Count.text(status.HAProxy.Answers),
+		Sync: status.syncTitle(), Facts: status.facts(),
 		Problems: limit(status.Problems, pageProblems), Changes: newPageChanges(limit(status.Changes, pageChanges)),
 	}
-	if len(status.Certificates) > 0 {
-		p.Extra = append(p.Extra, fact{"Certificates", status.certificatesText()})
-	}
+
 	p.MoreProblems = len(status.Problems) - len(p.Problems)
 	ending := status.endingLines()
 	p.Ending, p.EndingTotal = limit(ending, pageProblems), len(ending)

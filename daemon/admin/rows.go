@@ -67,13 +67,16 @@ func newRows(v *View) []Row {
 			listens[f.Backend] = append(listens[f.Backend], f)
 		}
 	}
-	problems := problemsByService(v.Problems)
+	problems := map[kubeapi.Key]int{}
+	for _, p := range v.Problems {
+		problems[p.Service]++
+	}
 	overviews := r.Overviews()
 	rows := make([]Row, len(overviews))
 	for i, o := range overviews {
-		row := Row{Service: o.Object.String(), URLs: []string{}, Problems: problems[o.Object.Key]}
+		row := newRow(o, v)
+		row.Service, row.URLs, row.Problems = o.Object.String(), []string{}, problems[o.Object.Key]
 		for _, j := range o.Backends {
-			row.add(r.State.Backends.At(j), v)
 			name := r.State.Backends.At(j).Name
 			for _, route := range routes[name] {
 				row.URLs = append(row.URLs, route.URL())
@@ -82,18 +85,19 @@ func newRows(v *View) []Row {
 				row.URLs = append(row.URLs, listenURLs(f)...)
 			}
 		}
-		row.classify(o)
 		rows[i] = row
 	}
 	return rows
 }
 
-func problemsByService(problems []Problem) map[kubeapi.Key]int {
-	count := map[kubeapi.Key]int{}
-	for _, p := range problems {
-		count[p.Service]++
+// newRow returns the Row of a Service, with only its State and its servers.
+func newRow(o compile.Overview, v *View) Row {
+	var row Row
+	for _, j := range o.Backends {
+		row.add(v.Result.State.Backends.At(j), v)
 	}
-	return count
+	row.classify(o)
+	return row
 }
 
 func (r *Row) add(b *haproxy.Backend, v *View) {
@@ -169,12 +173,7 @@ func countStates(v *View) map[ServiceState]int {
 		return count
 	}
 	for _, o := range v.Result.Overviews() {
-		var row Row
-		for _, j := range o.Backends {
-			row.add(v.Result.State.Backends.At(j), v)
-		}
-		row.classify(o)
-		count[row.State]++
+		count[newRow(o, v).State]++
 	}
 	return count
 }

@@ -26,16 +26,7 @@ func (s Status) Print(w io.Writer, style Style) {
 		fmt.Fprintln(p.w, "  "+clean(r)) // never cut
 	}
 	p.line("")
-	rows := [][]string{
-		{"API server", s.API.text(s.At)},
-		{"HAProxy", s.HAProxy.text(s.At)},
-		{"podgate.toml", s.Config.File + ", " + s.Config.text()},
-		{"serves", s.Count.text(s.HAProxy.Answers)},
-	}
-	if len(s.Certificates) > 0 {
-		rows = append(rows, []string{"certificates", s.certificatesText()})
-	}
-	p.table(nil, rows, nil)
+	p.table(nil, s.facts(), nil)
 	problems := make([]string, len(s.Problems))
 	for i, x := range s.Problems {
 		problems[i] = x.String()
@@ -44,6 +35,20 @@ func (s Status) Print(w io.Writer, style Style) {
 	p.warn("EXPIRING CERTIFICATES", s.endingLines(), screenCertificates)
 	p.services(s)
 	p.changes(s.Changes, screenChanges, "LAST CHANGES")
+}
+
+// facts returns lines of a name and a text.
+func (s Status) facts() [][]string {
+	facts := [][]string{
+		{"API server", s.API.text(s.At)},
+		{"HAProxy", s.HAProxy.text(s.At)},
+		{"podgate.toml", s.Config.File + ", " + s.Config.text()},
+		{"Serves", s.Count.text(s.HAProxy.Answers)},
+	}
+	if len(s.Certificates) > 0 {
+		facts = append(facts, []string{"Certificates", s.certificatesText()})
+	}
+	return facts
 }
 
 func (s Status) syncText() string {
