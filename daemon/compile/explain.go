@@ -15,8 +15,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// Explanation is what Compile made of one Service. What podgate explain prints as
-// JSON has tags.
+// Explanation is the result of Compile for one Service. The types below have JSON tags
+// where podgate explain prints them.
 type Explanation struct {
 	Object      *kubeapi.Service
 	Skipped     string // as that of an Overview
@@ -66,7 +66,7 @@ type ExplainedConflict struct {
 	Why    string `json:"why,omitempty"` // why the winner has it: "is older"; "" between ports of one Service
 }
 
-// Explain returns what Compile made of a Service. It reports false for a Service
+// Explain returns the result of Compile for one Service. It reports false for a Service
 // that is not in the Snapshot. It may be called concurrently.
 func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 	at, ok := r.search(key)
@@ -88,17 +88,11 @@ func (r *Result) Explain(key kubeapi.Key) (Explanation, bool) {
 		e.Ports = append(e.Ports, r.explainPort(at, p))
 	}
 	for _, c := range r.merged.conflicts {
-		if c.loser.service == at || c.winner.service == at {
-			e.Conflicts = append(e.Conflicts, ExplainedConflict{What: c.what, Winner: r.servicePort(c.winner).String(), Loser: r.servicePort(c.loser).String(), Why: c.why})
+		if c.loser.Service == key || c.winner.Service == key {
+			e.Conflicts = append(e.Conflicts, ExplainedConflict{What: c.what, Winner: c.winner.String(), Loser: c.loser.String(), Why: c.why})
 		}
 	}
 	return e, true
-}
-
-func (r *Result) servicePort(o owner) ServicePort {
-	s := r.services.At(o.service)
-	p := s.claims.ports[o.claim].port
-	return ServicePort{Service: s.object.Key, Name: p.Name, Number: p.Port}
 }
 
 func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
@@ -132,8 +126,8 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 	return e
 }
 
-// explainEndpoints returns every endpoint with what endpointServers made of it,
-// by address.
+// explainEndpoints returns every endpoint with the server that endpointServers made of
+// it, by address.
 func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, servers []haproxy.Server) []ExplainedEndpoint {
 	type explained struct {
 		addr netip.AddrPort // the zero value if no server can have it

@@ -54,7 +54,7 @@ func (r *Result) backendsWith(services map[int]*service) haproxy.Backends {
 	changed := map[int]*haproxy.Backend{}
 	for i, s := range services {
 		for claim, servers := range s.servers {
-			at := r.merged.backendOf(owner{i, claim})
+			at := r.merged.backendOf(claimID{i, claim})
 			if at < 0 {
 				continue
 			}

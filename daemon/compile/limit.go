@@ -60,12 +60,12 @@ func limitServers(in *input, service kubeapi.Key, port string, servers []haproxy
 	return servers, problems
 }
 
-// share is what the claims of one namespace have got.
+// share is the number of backends and routes of one namespace.
 type share struct{ backends, routes int }
 
 // allow reports whether safety.max_backends and safety.max_routes allow the
 // backend and the routes of a claim. If not, it reports a Problem.
-func (m *merger) allow(at owner) bool {
+func (m *merger) allow(at claimID) bool {
 	s := m.shares[m.services[at.service].object.Namespace]
 	routes := len(m.claim(at).routes)
 	what := subject{text: "not served:"}
@@ -81,7 +81,7 @@ func (m *merger) allow(at owner) bool {
 }
 
 // count adds a backend and routes to the share of a claim's namespace.
-func (m *merger) count(at owner, routes int) {
+func (m *merger) count(at claimID, routes int) {
 	namespace := m.services[at.service].object.Namespace
 	s := m.shares[namespace]
 	m.shares[namespace] = share{s.backends + 1, s.routes + routes}

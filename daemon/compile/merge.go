@@ -13,8 +13,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// merged is what the claims of all Services get. It does not depend on endpoints
-// and is immutable.
+// merged is the result of merging the claims of all Services. It does not depend on
+// endpoints and is immutable.
 type merged struct {
 	claims    []*claims // of every Service, in the order of the Snapshot
 	frontends []haproxy.Frontend
@@ -28,9 +28,9 @@ type merged struct {
 	needNodes bool // a claim uses node ports
 }
 
-// conflict is one thing that two claims want.
+// conflict is one thing that two Service ports claim.
 type conflict struct {
-	loser, winner owner
+	loser, winner ServicePort
 	what          string // "route shop.example.com/cart"
 	why           string // "is older"; "" between ports of one Service
 }
@@ -38,15 +38,14 @@ type conflict struct {
 // placed is a backend without its servers, and its claim.
 type placed struct {
 	backend *haproxy.Backend // the claim's, or a copy with another name
-	service int              // index into the sorted Services
-	claim   int              // index into the Service's claims
+	claimID
 }
 
 // backendOf returns the index of a claim's backend, -1 if it has none.
-func (m *merged) backendOf(c owner) int { return m.placed[c.service][c.claim] }
+func (m *merged) backendOf(c claimID) int { return m.placed[c.service][c.claim] }
 
-// merge resolves the claims of all Services, the oldest Service first. A claim to
-// something that is taken is a Problem, and succeeds when the owner is removed.
+// merge merges the claims of all Services, the oldest Service first. What another claim
+// already has is a Problem; the claim gets it when the other Service is deleted.
 func merge(in *input, services []*service, prev *merged) *merged {
 	if prev != nil && slices.EqualFunc(services, prev.claims, func(s *service, c *claims) bool { return s.claims == c }) {
 		return prev
@@ -54,9 +53,9 @@ func merge(in *input, services []*service, prev *merged) *merged {
 	m := merger{
 		in:       in,
 		services: services,
-		routes:   make(map[haproxy.Route]owner, len(services)),
-		listens:  map[uint16]owner{},
-		names:    make(map[string]owner, len(services)),
+		routes:   make(map[haproxy.Route]claimID, len(services)),
+		listens:  map[uint16]claimID{},
+		names:    make(map[string]claimID, len(services)),
 		shares:   map[string]share{},
 		tlsHosts: map[haproxy.HostPattern]tlsHost{},
 	}
@@ -64,7 +63,7 @@ func merge(in *input, services []*service, prev *merged) *merged {
 	m.out.backends = make([]placed, 0, len(services))
 	for _, i := range byAge(services) {
 		for j := range services[i].claims.ports {
-			m.place(owner{i, j})
+			m.place(claimID{i, j})
 		}
 	}
 	return m.finish()
@@ -95,28 +94,28 @@ func compareAge(a, b *kubeapi.Service) int {
 	return a.Created.Compare(b.Created)
 }
 
-// owner identifies a claim: the index of its Service, and its own in the Service.
-type owner struct{ service, claim int }
+// claimID identifies a claim: the index of its Service, and its own in the Service.
+type claimID struct{ service, claim int }
 
 // merger is the state of one merge.
 type merger struct {
 	in       *input
 	services []*service
-	routes   map[haproxy.Route]owner // without Rewrite and Backend
-	listens  map[uint16]owner        // by port of a TCP frontend
-	names    map[string]owner        // by name of a backend
-	shares   map[string]share        // by namespace
+	routes   map[haproxy.Route]claimID // without Rewrite and Backend
+	listens  map[uint16]claimID        // by port of a TCP frontend
+	names    map[string]claimID        // by name of a backend
+	shares   map[string]share          // by namespace
 	tlsHosts map[haproxy.HostPattern]tlsHost
 	out      merged
 }
 
-// place gives a claim what is still free. A port without a route or a frontend
-// gets no backend.
-func (m *merger) place(at owner) {
+// place adds the backend of a claim, and those of its routes and its TCP frontend that
+// no other claim has. A port without a route or a frontend gets no backend.
+func (m *merger) place(at claimID) {
 	c := m.claim(at)
 	byDefault := c.backend.Name
 	if has, taken := m.names[byDefault]; taken {
-		m.lose(at, has, annotation{}, subject{text: "not served: backend name " + byDefault})
+		m.reportTaken(at, has, annotation{}, subject{text: "not served: backend name " + byDefault})
 		return
 	}
 	if !m.allow(at) {
@@ -128,7 +127,7 @@ func (m *merger) place(at owner) {
 		return
 	}
 	name := m.backendName(at)
-	m.wantSecret(at, routes)
+	m.addSecret(at, routes)
 	for _, r := range routes {
 		r.Backend = name
 		m.out.routes = append(m.out.routes, r)
@@ -142,11 +141,11 @@ func (m *merger) place(at owner) {
 		backend = new(*backend)
 		backend.Name = name
 	}
-	m.out.backends = append(m.out.backends, placed{backend: backend, service: at.service, claim: at.claim})
+	m.out.backends = append(m.out.backends, placed{backend, at})
 }
 
 // freeRoutes claims the routes of a claim, and returns those that were free.
-func (m *merger) freeRoutes(at owner) []haproxy.Route {
+func (m *merger) freeRoutes(at claimID) []haproxy.Route {
 	c := m.claim(at)
 	routes := make([]haproxy.Route, 0, len(c.routes))
 	for _, r := range c.routes {
@@ -168,10 +167,10 @@ func (m *merger) freeRoutes(at owner) []haproxy.Route {
 	return routes
 }
 
-func (m *merger) claimRoute(at owner, r haproxy.Route, from annotation) bool {
+func (m *merger) claimRoute(at claimID, r haproxy.Route, from annotation) bool {
 	id := haproxy.Route{TLS: r.TLS, Host: r.Host, Path: r.Path, FoldCase: r.FoldCase}
 	if has, taken := m.routes[id]; taken {
-		m.lose(at, has, from, subject{text: "route " + r.URL() + r.CaseNote(), host: string(r.Host)})
+		m.reportTaken(at, has, from, subject{text: "route " + r.URL() + r.CaseNote(), host: string(r.Host)})
 		return false
 	}
 	m.routes[id] = at
@@ -179,10 +178,10 @@ func (m *merger) claimRoute(at owner, r haproxy.Route, from annotation) bool {
 }
 
 // claimListen claims the port of a TCP frontend.
-func (m *merger) claimListen(at owner) bool {
+func (m *merger) claimListen(at claimID) bool {
 	c := m.claim(at)
 	if has, taken := m.listens[c.listen]; taken {
-		m.lose(at, has, c.routesFrom, subject{text: "TCP port " + strconv.Itoa(int(c.listen)), port: c.listen})
+		m.reportTaken(at, has, c.routesFrom, subject{text: "TCP port " + strconv.Itoa(int(c.listen)), port: c.listen})
 		return false
 	}
 	m.listens[c.listen] = at
@@ -191,7 +190,7 @@ func (m *merger) claimListen(at owner) bool {
 
 // backendName claims the name that an annotation sets, else the default name. No
 // claim gets a name that is the default name of another Service's port.
-func (m *merger) backendName(at owner) string {
+func (m *merger) backendName(at claimID) string {
 	name := m.claim(at).backend.Name
 	if wanted := m.claim(at).name; wanted != "" && m.freeName(at, wanted) {
 		name = wanted
@@ -200,15 +199,15 @@ func (m *merger) backendName(at owner) string {
 	return name
 }
 
-func (m *merger) freeName(at owner, name string) bool {
+func (m *merger) freeName(at claimID, name string) bool {
 	from, what := m.claim(at).nameFrom, subject{text: "backend name " + name}
 	if has, taken := m.names[name]; taken {
-		m.lose(at, has, from, what)
+		m.reportTaken(at, has, from, what)
 		return false
 	}
 	if has, ok := m.defaultOwner(name); ok && has != at {
 		m.report(Conflict, at, from, what, "is the default name of Service %s", m.servicePort(has))
-		m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what.text, why: "has it by default"})
+		m.addConflict(at, has, what, "has it by default")
 		return false
 	}
 	if namespace, ok := defaultNamespace(name); ok && namespace != m.services[at.service].object.Namespace {
@@ -230,18 +229,18 @@ func defaultNamespace(name string) (string, bool) {
 }
 
 // defaultOwner returns the claim whose backend has that default name.
-func (m *merger) defaultOwner(name string) (owner, bool) {
+func (m *merger) defaultOwner(name string) (claimID, bool) {
 	parts := strings.Split(name, "_")
 	if len(parts) != 3 {
-		return owner{}, false
+		return claimID{}, false
 	}
 	key := kubeapi.Key{Namespace: parts[0], Name: parts[1]}
 	i, ok := slices.BinarySearchFunc(m.services, key, func(s *service, k kubeapi.Key) int { return s.object.Compare(k) })
 	if !ok {
-		return owner{}, false
+		return claimID{}, false
 	}
 	j := slices.IndexFunc(m.services[i].claims.ports, func(c claim) bool { return c.backend.Name == name })
-	return owner{i, j}, j >= 0
+	return claimID{i, j}, j >= 0
 }
 
 // subject is what a Problem or a conflict is about.
@@ -251,8 +250,8 @@ type subject struct {
 	port uint16 // of a TCP frontend; zero for none
 }
 
-// lose reports that another claim has what a claim wants, and the remedy.
-func (m *merger) lose(at, has owner, from annotation, what subject) {
+// reportTaken reports that another claim has what a claim wants, and the remedy.
+func (m *merger) reportTaken(at, has claimID, from annotation, what subject) {
 	why := ""
 	switch {
 	case has.service != at.service:
@@ -267,11 +266,15 @@ func (m *merger) lose(at, has owner, from annotation, what subject) {
 	default:
 		m.report(Conflict, at, from, what, "is taken by Service %s", m.servicePort(has))
 	}
-	m.out.conflicts = append(m.out.conflicts, conflict{loser: at, winner: has, what: what.text, why: why})
+	m.addConflict(at, has, what, why)
+}
+
+func (m *merger) addConflict(loser, winner claimID, what subject, why string) {
+	m.out.conflicts = append(m.out.conflicts, conflict{m.servicePort(loser), m.servicePort(winner), what.text, why})
 }
 
 // report adds a Problem of a claim. Its text is that of what, and the format.
-func (m *merger) report(kind Kind, at owner, from annotation, what subject, format string, args ...any) {
+func (m *merger) report(kind Kind, at claimID, from annotation, what subject, format string, args ...any) {
 	m.out.problems = append(m.out.problems, Problem{
 		Kind: kind, Service: m.services[at.service].object.Key, Port: portLabel(m.claim(at).port), Key: from.written,
 		Text: what.text + " " + fmt.Sprintf(format, args...), Host: what.host, TCPPort: what.port,
@@ -295,14 +298,14 @@ func (m *merger) finish() *merged {
 	out.ports = make([]ServicePort, len(out.backends))
 	for i, b := range out.backends {
 		out.placed[b.service][b.claim] = i
-		out.ports[i] = m.servicePort(owner{b.service, b.claim})
+		out.ports[i] = m.servicePort(b.claimID)
 	}
 	return out
 }
 
-func (m *merger) servicePort(at owner) ServicePort {
+func (m *merger) servicePort(at claimID) ServicePort {
 	p := m.claim(at).port
 	return ServicePort{Service: m.services[at.service].object.Key, Name: p.Name, Number: p.Port}
 }
 
-func (m *merger) claim(at owner) *claim { return &m.services[at.service].claims.ports[at.claim] }
+func (m *merger) claim(at claimID) *claim { return &m.services[at.service].claims.ports[at.claim] }

@@ -143,13 +143,13 @@ func passthroughRoutes(r *annotationReader, hosts []haproxy.HostPattern, from an
 
 // tlsHost is the first claim to a host in TLS.
 type tlsHost struct {
-	owner
+	claim       claimID
 	passthrough bool
 }
 
 // claimTLSHost reports whether a route may use its host: passthrough applies to a
 // whole host, or not at all.
-func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
+func (m *merger) claimTLSHost(at claimID, r haproxy.Route) bool {
 	if !r.TLS || r.Host == "" {
 		return true
 	}
@@ -159,7 +159,7 @@ func (m *merger) claimTLSHost(at owner, r haproxy.Route) bool {
 		return true
 	}
 	if has.passthrough != r.Passthrough {
-		m.lose(at, has.owner, m.claim(at).routesFrom, subject{text: "host https://" + string(r.Host), host: string(r.Host)})
+		m.reportTaken(at, has.claim, m.claim(at).routesFrom, subject{text: "host https://" + string(r.Host), host: string(r.Host)})
 		return false
 	}
 	return true
@@ -182,8 +182,8 @@ func (r *Result) SecretKeys() []kubeapi.Key {
 	return slices.Compact(keys)
 }
 
-// wantSecret adds the Secret of a claim, for the routes that the claim got.
-func (m *merger) wantSecret(at owner, routes []haproxy.Route) {
+// addSecret adds the Secret of a claim, for the routes that the claim has.
+func (m *merger) addSecret(at claimID, routes []haproxy.Route) {
 	c := m.claim(at)
 	if c.secure.secret == "" {
 		return

@@ -6,83 +6,65 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"podgate/haproxy"
 )
 
-// TestParsersAtTheLimitsOfTheirValues has values that are just valid, and just not.
+// TestParsersAtTheLimitsOfTheirValues has values that are just valid, and just invalid.
 func TestParsersAtTheLimitsOfTheirValues(t *testing.T) {
+	number, duration := shown(parseNumber(0, 10)), shown(parseDuration(time.Millisecond, time.Minute))
 	for _, row := range []struct {
-		key   string
-		value string
-		want  string // "invalid" for an error
+		parse       func(string) string
+		value, want string
 	}{
-		{"bool", "T", "true"},
-		{"bool", "FALSE", "false"},
-		{"bool", " true", "invalid"},
-		{"check-path", "/" + strings.Repeat("a", haproxy.MaxPath-1) + "/", "invalid"},
-		{"check-path", "/", "/"},
-		{"check-path", "/health/", "/health/"},
-		{"check-path", "/health", "/health"},
-		{"acl-match", "/A -i", "invalid"},
-		{"acl-match", "/A /b/", "[{/A false} {/b false}]"},
-		{"acl-match", "-i /A /", "[{/a true} { false}]"}, // no path differs in case from none
-		{"rewrite", "/", "/"},
-		{"rewrite", "/new/", "/new"},
-		{"rewrite", "true", "/"},
-		{"rewrite", "false", ""},
-		{"rewrite", "new", "invalid"},
-		{"number", "10", "10"},
-		{"number", "11", "invalid"},
-		{"number", "+1", "invalid"},
-		{"number", "01", "invalid"},
-		{"duration", "1m", "1m0s"},
-		{"duration", "500us", "invalid"},
-		{"duration", "1.0005s", "invalid"},
-		{"duration", "61s", "invalid"},
-		{"duration", "5", "invalid"},
-		{"backend-name", strings.Repeat("a", 128), strings.Repeat("a", 128)},
-		{"backend-name", strings.Repeat("a", 129), "invalid"},
-		{"backend-name", "Podgate", "invalid"},
-		{"backend-name", "", "invalid"},
-		{"allow-source", "10.1.2.3/8, 2001:db8::1", "[10.0.0.0/8 2001:db8::1/128]"},
-		{"allow-source", "fe80::1%eth0", "invalid"},
-		{"allow-source", "", "invalid"},
+		{shown(parseBool), "T", "true"},
+		{shown(parseBool), "FALSE", "false"},
+		{shown(parseBool), " true", "invalid"},
+		{shown(parseCheckPath), "/" + strings.Repeat("a", haproxy.MaxPath-1) + "/", "invalid"},
+		{shown(parseCheckPath), "/", "/"},
+		{shown(parseCheckPath), "/health/", "/health/"},
+		{shown(parseCheckPath), "/health", "/health"},
+		{shown(parseACLMatch), "/A -i", "invalid"},
+		{shown(parseACLMatch), "/A /b/", "[{/A false} {/b false}]"},
+		{shown(parseACLMatch), "-i /A /", "[{/a true} { false}]"}, // no path differs in case from none
+		{shown(parseRewrite), "/", "/"},
+		{shown(parseRewrite), "/new/", "/new"},
+		{shown(parseRewrite), "true", "/"},
+		{shown(parseRewrite), "false", ""},
+		{shown(parseRewrite), "new", "invalid"},
+		{number, "10", "10"},
+		{number, "11", "invalid"},
+		{number, "+1", "invalid"},
+		{number, "01", "invalid"},
+		{duration, "1m", "1m0s"},
+		{duration, "500us", "invalid"},
+		{duration, "1.0005s", "invalid"},
+		{duration, "61s", "invalid"},
+		{duration, "5", "invalid"},
+		{shown(parseBackendName), strings.Repeat("a", 128), strings.Repeat("a", 128)},
+		{shown(parseBackendName), strings.Repeat("a", 129), "invalid"},
+		{shown(parseBackendName), "Podgate", "invalid"},
+		{shown(parseBackendName), "", "invalid"},
+		{shown(parseSources), "10.1.2.3/8, 2001:db8::1", "[10.0.0.0/8 2001:db8::1/128]"},
+		{shown(parseSources), "fe80::1%eth0", "invalid"},
+		{shown(parseSources), "", "invalid"},
 	} {
-		t.Run(row.key+" "+quote(row.value), func(t *testing.T) {
-			if got := parsed(row.key, row.value); got != row.want {
-				t.Errorf("got %q, want %q", got, row.want)
-			}
-		})
+		if got := row.parse(row.value); got != row.want {
+			t.Errorf("%s: got %q, want %q", quote(row.value), got, row.want)
+		}
 	}
 }
 
-func parsed(key, value string) string {
-	show := func(v any, err error) string {
+// shown returns a parser that returns its value as text, or "invalid" for an error.
+func shown[T any](parse func(string) (T, error)) func(string) string {
+	return func(value string) string {
+		v, err := parse(value)
 		if err != nil {
 			return "invalid"
 		}
 		return fmt.Sprint(v)
 	}
-	switch key {
-	case "bool":
-		return show(parseBool(value))
-	case "check-path":
-		return show(parseCheckPath(value))
-	case "acl-match":
-		return show(parseACLMatch(value))
-	case "rewrite":
-		return show(parseRewrite(value))
-	case "number":
-		return show(parseNumber(0, 10)(value))
-	case "duration":
-		return show(parseDuration(1000000, 60000000000)(value))
-	case "backend-name":
-		return show(parseBackendName(value))
-	case "allow-source":
-		return show(parseSources(value))
-	}
-	panic("no parser " + key)
 }
 
 func TestSuggestionsAreNear(t *testing.T) {
