@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -32,14 +33,15 @@ const (
 // purge. No request may fail meanwhile.
 func TestLifecycle(t *testing.T) {
 	packages := packagesOf(t)
-	own := newPod(t, "own")
+	ownPod := newPod(t, "own")
 	edge := appendFile(t, operatorConfig, fmt.Sprintf(`
 frontend own
 	bind 127.0.0.1:8081
+	option idle-close-on-response
 	default_backend own
 backend own
 	server own %s
-`, own.addr))
+`, ownPod.Addr))
 	if os.Getenv("HARDENED") != "" {
 		harden(t)
 	}
@@ -102,14 +104,14 @@ backend own
 	run(t, "podgate", "setup", "haproxy", "--check")
 
 	t.Log("serve")
-	await(t, "http://127.0.0.1/cart/", "cart")
+	await(t, target("cart"))
 	run(t, "systemctl", "enable", "--now", "podgate-drain")
-	l := startLoad(t, "http://127.0.0.1/cart/", "http://127.0.0.1:8081/")
+	l := startLoad(t, target("cart"), own())
 
 	t.Log("every feature in the sandbox of the unit")
 	two := newPod(t, "cart")
 	cluster.serve("cart", one, two)
-	await(t, "http://127.0.0.1/cart/?who", two.addr.String())
+	awaitPod(t, target("cart"), two)
 	cluster.serve("cart", two)
 	for range 3 { // each is a reload, with haproxy -c before it
 		cluster.newService(t)
@@ -131,7 +133,7 @@ backend own
 		t.Error("podgate still runs in its old version")
 	}
 	cluster.serve("cart", one, two)
-	await(t, "http://127.0.0.1/cart/?who", one.addr.String())
+	awaitPod(t, target("cart"), one)
 	want(t, "an upgrade reloads nothing: worker", workerPid(t), worker)
 	cluster.newService(t)
 
@@ -150,18 +152,18 @@ backend own
 	run(t, "apt-get", "remove", "--yes", "podgate")
 	want(t, "podgate.service", output("systemctl", "is-active", "podgate"), "inactive")
 	reloadHAProxy(t)
-	await(t, "http://127.0.0.1/cart/", "cart")
+	await(t, target("cart"))
 
 	t.Log("reinstall")
 	worker = workerPid(t)
 	install(t, packages[2])
 	want(t, "podgate.service", output("systemctl", "is-active", "podgate"), "active")
 	cluster.serve("cart", two)
-	await(t, "http://127.0.0.1/cart/?who", two.addr.String())
+	awaitPod(t, target("cart"), two)
 	want(t, "a reinstallation reloads nothing: worker", workerPid(t), worker)
 	cluster.newService(t)
 	run(t, "podgate", "setup", "haproxy", "--check")
-	l.log(t)
+	t.Log(l.Report())
 	checkLog(t)
 
 	t.Log("a broken podgate.toml")
@@ -169,7 +171,7 @@ backend own
 
 	t.Log("a podgate that hangs")
 	hangPodgate(t)
-	await(t, "http://127.0.0.1/cart/", "cart")
+	await(t, target("cart"))
 
 	t.Log("purge")
 	run(t, "apt-get", "purge", "--yes", "podgate")
@@ -179,16 +181,16 @@ backend own
 		}
 	}
 	want(t, "podgate.toml is the operator's", readFile(t, configFile), edited)
-	await(t, "http://127.0.0.1/cart/", "cart")
+	await(t, target("cart"))
 	run(t, "systemctl", "reload", "haproxy") // the master still has the removed folder in its arguments: the old worker continues
-	await(t, "http://127.0.0.1/cart/", "cart")
-	l.check(t)
+	await(t, target("cart"))
+	checkLoad(t, l)
 	if got := invocation(t, "haproxy"); got != haproxy {
 		t.Errorf("haproxy.service was restarted: invocation %q, want %q\n%s", got, haproxy, output("journalctl", "--no-pager", "--lines=60", "--output=short-precise", "--unit=haproxy"))
 	}
 
 	run(t, "systemctl", "restart", "haproxy")
-	await(t, "http://127.0.0.1:8081/", "own")
+	await(t, own())
 	want(t, "failed units", output("systemctl", "--failed", "--plain", "--no-legend"), "")
 }
 
@@ -479,10 +481,10 @@ func (c *cluster) awaitToken(t *testing.T, token string) {
 }
 
 // serve creates or updates a Service whose endpoints are pods.
-func (c *cluster) serve(name string, pods ...*pod) { c.serveWith(name, nil, pods...) }
+func (c *cluster) serve(name string, pods ...*edgetest.Pod) { c.serveWith(name, nil, pods...) }
 
 // serveWith is serve with annotations, without their prefix.
-func (c *cluster) serveWith(name string, annotations map[string]string, pods ...*pod) {
+func (c *cluster) serveWith(name string, annotations map[string]string, pods ...*edgetest.Pod) {
 	c.t.Helper()
 	text, err := json.Marshal(prefixed(annotations))
 	if err != nil {
@@ -500,9 +502,9 @@ metadata: {name: %[1]s-1, namespace: default, labels: {kubernetes.io/service-nam
 addressType: IPv4
 ports: [{name: http, port: %[2]d}]
 endpoints:
-`, name, pods[0].addr.Port(), text)
+`, name, pods[0].Addr.Port(), text)
 	for _, p := range pods {
-		objects += fmt.Sprintf("- {addresses: [%s]}\n", p.addr.Addr())
+		objects += fmt.Sprintf("- {addresses: [%s]}\n", p.Addr.Addr())
 	}
 	if err := c.api.Apply(objects); err != nil {
 		c.t.Fatal(err)
@@ -523,5 +525,5 @@ func (c *cluster) newService(t *testing.T) {
 	c.services++
 	name := fmt.Sprintf("extra-%d", c.services)
 	c.serve(name, newPod(t, name))
-	await(t, "http://127.0.0.1/"+name+"/", name)
+	await(t, target(name))
 }

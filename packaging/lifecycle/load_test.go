@@ -5,155 +5,87 @@
 package lifecycle
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"podgate/daemon/edgetest"
 )
 
-// pod is an HTTP server on a loopback address of its own. It answers with its name, or
-// with its address if the query is "who".
-type pod struct{ addr netip.AddrPort }
-
-// podPort is the port of every pod; their addresses differ.
-const podPort = 8080
-
-var lastPod atomic.Uint32
-
-func newPod(t *testing.T, name string) *pod {
+// newPod starts a pod until the test ends. All pods have one port, because the endpoints
+// of a Service share it.
+func newPod(t *testing.T, service string) *edgetest.Pod {
 	t.Helper()
-	n := lastPod.Add(1)
-	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 77, byte(n >> 8), byte(n)}), podPort)
-	listener, err := net.Listen("tcp", addr.String())
+	lastPod++
+	p, err := edgetest.StartPod(edgetest.PodOptions{Name: fmt.Sprintf("%s-%d", service, lastPod), Service: service, Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.RawQuery, "sleep") {
-			time.Sleep(100 * time.Millisecond)
-		}
-		text := name
-		if strings.Contains(r.URL.RawQuery, "who") {
-			text = addr.String()
-		}
-		fmt.Fprint(w, text)
-	})}
-	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
-	return &pod{addr}
+	t.Cleanup(p.Close)
+	return p
 }
 
-// await repeats the request until the answer is want.
-func await(t *testing.T, url, want string) {
+var lastPod int
+
+// target returns a Service without annotations as clients reach it.
+func target(service string) edgetest.Target {
+	path := "/" + service
+	return edgetest.Target{Service: service, Request: edgetest.Request{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Path: path + "/"}, Strip: path}
+}
+
+// own returns the frontend of the operator.
+func own() edgetest.Target {
+	return edgetest.Target{Service: "own", Request: edgetest.Request{Addr: netip.MustParseAddrPort("127.0.0.1:8081"), Path: "/"}}
+}
+
+// await waits for an answer of a pod of the Service.
+func await(t *testing.T, target edgetest.Target) {
 	t.Helper()
-	request, err := http.NewRequest("GET", url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	awaitAnswer(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}, request, want)
+	awaitHeader(t, target, edgetest.ServiceHeader, target.Service)
 }
 
-func awaitAnswer(t *testing.T, client *http.Client, request *http.Request, want string) {
+// awaitPod waits for an answer of the pod.
+func awaitPod(t *testing.T, target edgetest.Target, p *edgetest.Pod) {
 	t.Helper()
-	var got string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if got = answer(client, request); got == want {
-			return
+	awaitHeader(t, target, edgetest.PodHeader, p.Name)
+}
+
+func awaitHeader(t *testing.T, target edgetest.Target, header, want string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err := new(edgetest.Client).Until(ctx, target.Request, 20*time.Millisecond, func(a edgetest.Answer) bool { return a.Header.Get(header) == want })
+	if err != nil {
+		t.Fatalf("%v, want %s %q\n%s", err, header, want, journal())
+	}
+}
+
+// startLoad sends requests to the targets until the test ends or checkLoad.
+func startLoad(t *testing.T, targets ...edgetest.Target) *edgetest.Load {
+	t.Helper()
+	l := edgetest.StartLoad(edgetest.LoadOptions{Think: time.Millisecond})
+	t.Cleanup(func() { l.Stop() })
+	for _, target := range targets {
+		if _, err := l.Add(t.Context(), target); err != nil {
+			t.Fatal(err)
 		}
 	}
-	t.Fatalf("%s: the last answer was %q, want %q\n%s", request.URL, got, want, journal())
-}
-
-func get(client *http.Client, url string) string {
-	request, err := http.NewRequest("GET", url, nil)
-	if err != nil {
-		return err.Error()
-	}
-	return answer(client, request)
-}
-
-// answer returns the body of an answer with status 200, otherwise the error or status.
-func answer(client *http.Client, request *http.Request) string {
-	resp, err := client.Do(request)
-	if err != nil {
-		return err.Error()
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil:
-		return err.Error()
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Sprintf("status %d: %s", resp.StatusCode, body)
-	}
-	return string(body)
-}
-
-// load is clients that send requests until stop, on short and kept-alive connections.
-type load struct {
-	sent, failed atomic.Int64
-	mu           sync.Mutex
-	causes       []string
-	stop         func()
-}
-
-// startLoad requests each of urls; a correct answer is "cart" or "own".
-func startLoad(t *testing.T, urls ...string) *load {
-	l := new(load)
-	done := make(chan struct{})
-	var workers sync.WaitGroup
-	for i := range 4 {
-		workers.Go(func() {
-			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}, Timeout: 10 * time.Second}
-			defer client.CloseIdleConnections()
-			for n := i; ; n++ {
-				select {
-				case <-done:
-					return
-				case <-time.After(time.Millisecond): // leave the machine to what is tested
-				}
-				url := urls[n%len(urls)]
-				if n%50 == 0 {
-					url += "?sleep"
-				}
-				l.sent.Add(1)
-				if got := get(client, url); got != "cart" && got != "own" {
-					l.failed.Add(1)
-					l.mu.Lock()
-					l.causes = append(l.causes, fmt.Sprintf("%s %s: %s", time.Now().Format("15:04:05.000"), url, got))
-					l.mu.Unlock()
-				}
-			}
-		})
-	}
-	l.stop = sync.OnceFunc(func() {
-		close(done)
-		workers.Wait()
-	})
-	t.Cleanup(l.stop)
 	return l
 }
 
-func (l *load) log(t *testing.T) {
+// checkLoad stops the load, and fails the test if a request failed.
+func checkLoad(t *testing.T, l *edgetest.Load) {
 	t.Helper()
-	t.Logf("requests sent %d, failed %d", l.sent.Load(), l.failed.Load())
-}
-
-// check stops the load, and fails the test if a request failed.
-func (l *load) check(t *testing.T) {
-	t.Helper()
-	l.stop()
-	l.log(t)
-	if l.failed.Load() > 0 {
-		t.Errorf("%d requests failed:\n%s", l.failed.Load(), strings.Join(l.causes[:min(10, len(l.causes))], "\n"))
+	report := l.Stop()
+	t.Log(report)
+	for _, f := range report.Failures {
+		t.Error(f)
 	}
-	if l.sent.Load() < 1000 {
+	if report.Sent < 1000 {
 		t.Error("fewer than 1000 requests were sent")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -116,14 +118,10 @@ func tlsInTheSandbox(t *testing.T, c *cluster) {
 	p := newPod(t, "www")
 	c.serveWith("www", map[string]string{"host": "www.example.com", "sslTerm": "true"}, p)
 	awaitCertificate(t)
-	request, err := http.NewRequest("GET", "https://127.0.0.1/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Host = "www.example.com"
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true}}}
-	defer client.CloseIdleConnections()
-	awaitAnswer(t, client, request, "www")
+	await(t, edgetest.Target{Service: "www", Request: edgetest.Request{
+		Addr: netip.MustParseAddrPort("127.0.0.1:443"), TLS: &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true},
+		Host: "www.example.com", Path: "/",
+	}})
 	worker := workerPid(t)
 	issue(t, 2)
 	deploy(t)
@@ -197,10 +195,11 @@ func pageInTheSandbox(t *testing.T) {
 	for path, text := range map[string]string{
 		"/":        "default/cart",
 		"/metrics": "\npodgate_in_sync 1\n",
-		"/readyz":  "ok\n",
+		"/readyz":  "200 ok",
 	} {
-		if got := get(client, "http://127.0.0.1:9180"+path); !strings.Contains(got, text) {
-			t.Errorf("%s has no %q:\n%s", path, text, got)
+		got, err := edgetest.Fetch(t.Context(), client, "", "http://127.0.0.1:9180"+path)
+		if err != nil || !strings.Contains(got, text) {
+			t.Errorf("%s has no %q: %v\n%s", path, text, err, got)
 		}
 	}
 	run(t, "podgate", "status")
