@@ -24,13 +24,13 @@ test: export CGO_ENABLED = 1
 test: haproxy compiler promtool rsyslog tlsclients network
 	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 15m ./...
 
-# A second HAProxy, of another version, beside which some tests run the first. It
-# is fetched once; where CI is not set those tests are skipped instead.
+# Some tests need a second HAProxy of another version. It is fetched once; without $CI
+# these tests are skipped instead.
 OTHER = if [ -n "$$HAPROXY_OTHER" ]; then echo "$$HAPROXY_OTHER"; elif [ -n "$$CI" ]; then testdata/haproxy/fetch.sh other; fi
 
-# The tests that run HAProxy, with each of the versions that podgate speaks to:
-# one after the other, or side by side with -j. RACE= leaves the race detector
-# out; PACKAGES and RUN, a pattern, all but some.
+# The tests that run HAProxy, with each supported version: one after the other, or at
+# the same time with -j. RACE= disables the race detector; PACKAGES and RUN, a pattern,
+# select tests.
 VERSIONS ?= 2.6 3.0 3.2 3.4
 PACKAGES ?= ./haproxy/... ./daemon ./daemon/demo ./cmd/podgate
 RACE ?= -race
@@ -54,9 +54,8 @@ conformance: build haproxy network
 	CI=1 KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
 
-# The pages in a Chromium without a window: for eyes, keyboards and screen
-# readers, without JavaScript too, and how soon they are seen. SCREENSHOTS= keeps
-# pictures in a folder.
+# The pages in a headless Chromium: layout, keyboard, accessibility, without JavaScript,
+# and the time until they are shown. SCREENSHOTS=FOLDER keeps screenshots.
 .PHONY: browser
 browser: chromium
 	axe=$$(testdata/axe/fetch.sh) && AXE=$$axe go test -tags browser -count=1 -v -timeout 5m -run TestBrowser ./daemon/admin
@@ -71,8 +70,8 @@ fuzz: haproxy
 	 go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname $$file)" </dev/null || exit 1; \
 	done
 
-# Harm under load, for DURATION, the same for the same SEED. As root also the
-# disk: filled, and made read-only.
+# Faults under load for DURATION, the same ones for the same SEED. As root they include a
+# full and a read-only disk.
 DURATION ?= 1m
 chaos: haproxy
 	go run ./daemon/chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED)) $(ARGS)
@@ -84,8 +83,8 @@ soak: build haproxy
 demo: build haproxy
 	bin/podgate demo $(ARGS)
 
-# A JSON object a line on standard output. ARGS="-run churn" for some of it; sync
-# builds the real API server first, as conformance does.
+# One JSON object per line on standard output. ARGS="-run churn" selects benchmarks; sync
+# builds the real API server first, like conformance.
 bench: build haproxy
 	go run ./daemon/bench $(ARGS)
 

@@ -11,8 +11,8 @@ import (
 const (
 	// firstBackoff is the longest pause after a first failure.
 	firstBackoff = 200 * time.Millisecond
-	// watchBackoff is the longest pause where there is a watch: an edge that is
-	// in sync within milliseconds is in sync again soon after an outage.
+	// watchBackoff is the longest pause with Config.Watch: an edge that applies changes
+	// within milliseconds should not wait for seconds after an outage.
 	watchBackoff = 1500 * time.Millisecond
 )
 

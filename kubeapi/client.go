@@ -87,9 +87,9 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 	return c, nil
 }
 
-// Refresh re-reads the kubeconfig, tokens and certificates. What cannot be read is
-// logged and stays as it was. Follow calls it every minute, and they are re-read
-// after a 401; a watcher of CredentialFiles calls it when one changes.
+// Refresh re-reads the kubeconfig, tokens and certificates. If one cannot be read, that is
+// logged and all stay as they were. Follow calls Refresh every minute, and they are
+// re-read after a 401; a watcher of CredentialFiles calls it when a file changes.
 func (c *Client) Refresh() {
 	c.credentials.Refresh()
 	c.servers.use(c.credentials.Servers())

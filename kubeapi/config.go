@@ -60,9 +60,9 @@ type Config struct {
 
 	// Watch requests changes as they happen; false only polls.
 	Watch bool
-	// PollInterval is the pause between two lists where there is no watch, and
-	// the longest pause between two attempts to reach the server; with Watch the
-	// latter is 1.5 seconds at most. Zero is 5 seconds.
+	// PollInterval is the pause between two lists without a watch, and the longest
+	// pause between two attempts to reach the server; with Watch the latter is 1.5
+	// seconds at most. Zero is 5 seconds.
 	PollInterval time.Duration
 	// ResyncInterval is the time from one list to the next while a watch runs, less
 	// up to a tenth of jitter. Zero is 10 minutes.
@@ -73,8 +73,8 @@ type Config struct {
 	UserAgent string
 }
 
-// withDefaults returns cfg with every default filled in, or what is wrong with
-// its namespaces.
+// withDefaults returns cfg with every default filled in, or an error if its namespaces
+// are invalid.
 func (cfg Config) withDefaults() (Config, error) {
 	switch {
 	case len(cfg.Namespaces) == 0:

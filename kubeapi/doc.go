@@ -3,5 +3,5 @@
 // Package kubeapi follows Services and EndpointSlices of a Kubernetes cluster
 // over plain REST and emits complete Snapshots of them.
 //
-// It knows nothing of HAProxy, of annotations or of what is exposed.
+// It knows nothing of HAProxy, and does not interpret annotations.
 package kubeapi

@@ -80,7 +80,7 @@ func (c *Client) answerError(resp *http.Response, verb string, src source) error
 	e := &statusError{code: resp.StatusCode, message: wire.ReadMessage(resp.Header.Get("Content-Type"), resp.Body), retryAfter: readRetryAfter(resp)}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		e.message = "" // "Unauthorized" once more
+		e.message = "" // it is "Unauthorized", like the status
 		e.hint = "no credentials are configured"
 		if credential := c.credentials.Name(); credential != "" {
 			e.hint = fmt.Sprintf("is %s valid?", credential)

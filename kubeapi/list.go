@@ -43,10 +43,10 @@ func newListClient(client *http.Client, longest time.Duration, retries int) *ret
 	}
 }
 
-// mayRetry decides what is repeated without leaving the client: not a request to a
-// server that cannot be reached or does not answer, because another server may be
-// next, and not one whose Retry-After is longer than longest, for which the
-// reflector waits.
+// mayRetry decides which requests the client repeats itself. It does not repeat requests
+// to a server that cannot be reached or does not answer, because another server may be
+// next, or requests whose Retry-After is longer than longest, because the reflector waits
+// for that.
 func mayRetry(longest time.Duration) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {

@@ -18,8 +18,8 @@ type servers struct {
 	mu     sync.Mutex
 	urls   []*url.URL // one or more
 	at     int        // index of the one in use
-	logged string     // the one that was logged last as followed
-	why    error      // that one failed
+	logged string     // URL that was logged last
+	cause  error      // why that server failed
 }
 
 // use replaces the list; the server in use stays if it is part of it.
@@ -32,7 +32,7 @@ func (s *servers) use(urls []*url.URL) {
 	}
 	s.urls, s.at = urls, max(0, at)
 	if at < 0 || s.logged == "" {
-		s.logged, s.why = urls[s.at].String(), nil // the new list was logged
+		s.logged, s.cause = urls[s.at].String(), nil // the new list was logged
 	}
 }
 
@@ -43,14 +43,14 @@ func (s *servers) current() *url.URL {
 	return s.urls[s.at]
 }
 
-// count returns how many there are.
+// count returns the number of servers.
 func (s *servers) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.urls)
 }
 
-// failed moves on from u to the next server because of err. It does nothing if u is
+// failed replaces u by the next server because of err. It does nothing if u is
 // not in use any more.
 func (s *servers) failed(u *url.URL, err error) {
 	s.mu.Lock()
@@ -60,7 +60,7 @@ func (s *servers) failed(u *url.URL, err error) {
 	}
 	s.at = (s.at + 1) % len(s.urls)
 	if u.String() == s.logged {
-		s.why = err
+		s.cause = err
 	}
 }
 
@@ -72,8 +72,8 @@ func (s *servers) succeeded(u *url.URL) {
 	if s.urls[s.at].String() != u.String() || u.String() == s.logged {
 		return
 	}
-	s.log.Info("another API server is followed", "server", u.String(), "last", s.logged, "err", s.why)
-	s.logged, s.why = u.String(), nil
+	s.log.Info("another API server is followed", "server", u.String(), "last", s.logged, "err", s.cause)
+	s.logged, s.cause = u.String(), nil
 }
 
 // serversError joins the errors of several servers for the same request.

@@ -8,7 +8,7 @@ import (
 	"podgate/kubeapi/wire"
 )
 
-// What is read of an object is defined with its decoders.
+// The types of objects are defined with their decoders.
 type (
 	Key           = wire.Key
 	Service       = wire.Service
@@ -19,8 +19,8 @@ type (
 	Node          = wire.Node
 )
 
-// Snapshot is the complete state of what is followed: it exists only after one
-// complete list of every resource. It is never changed. Unchanged objects keep their
+// Snapshot is the complete state of all followed resources: it exists only after one
+// complete list of each. It is never changed. Unchanged objects keep their
 // pointers from one Snapshot to the next, so that equal pointers mean equal content.
 type Snapshot struct {
 	Services []*Service // sorted by Key

@@ -22,7 +22,7 @@ type Reading struct{ Services, EndpointSlices int }
 // Condition is one thing that keeps a Client from following.
 type Condition struct {
 	Kind  ConditionKind `json:"kind"`
-	Text  string        `json:"text"` // what is wrong, and what to do about it where that is known
+	Text  string        `json:"text"` // the error, with the remedy if one is known
 	Since time.Time     `json:"since"`
 }
 

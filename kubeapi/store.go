@@ -15,7 +15,7 @@ type store struct {
 	nodes    sorted[*Node]            // its list is nil before the first list
 	index    SliceIndex               // of the last Snapshot
 	changed  map[Key][]*EndpointSlice // by Service, since then; each group sorted by Key
-	slices   map[Key]*EndpointSlice   // all, also those of no Service
+	slices   map[Key]*EndpointSlice   // by Key, also those without a Service
 }
 
 func newStore() *store {
@@ -171,8 +171,8 @@ func equalSlices(s, t *EndpointSlice) bool {
 		s.AddressType == t.AddressType && slices.Equal(s.Ports, t.Ports) && slices.Equal(s.Endpoints, t.Endpoints)
 }
 
-// equalNodes does not compare versions: a kubelet writes its Node every few
-// minutes with nothing of this changed.
+// equalNodes does not compare versions: a kubelet writes its Node every few minutes
+// without a change of these fields.
 func equalNodes(n, o *Node) bool {
 	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.PodCIDRs, o.PodCIDRs)
 }

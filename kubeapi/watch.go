@@ -189,7 +189,7 @@ func (w *watch) event(e wire.Event, strings wire.Interner) error {
 	return nil
 }
 
-// listed adopts what was gathered. From then on it is a watch like any other.
+// listed adopts the gathered objects as a list. From now on the watch is a plain one.
 func (w *watch) listed(version string, strings wire.Interner) {
 	l := &wire.List{Version: version, Strings: strings, Objects: make([]wire.Object, 0, len(w.gathered))}
 	for _, o := range w.gathered {

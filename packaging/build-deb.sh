@@ -3,9 +3,8 @@
 #
 # build-deb.sh ARCH FOLDER VERSION COMMIT
 #
-# Builds the package of this tree for amd64 or arm64 into FOLDER. The tree is
-# copied, because debhelper wants debian/ at its top; modules come from the
-# cache alone.
+# Builds the package of this tree for amd64 or arm64 into FOLDER. The tree is copied,
+# because debhelper needs debian/ at the top; modules come only from the cache.
 set -eu
 arch=$1 out=$2 version=$3 commit=$4
 cd "$(dirname "$0")/.."
@@ -14,7 +13,7 @@ out=$(cd "$out" && pwd)
 
 packaged=$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)
 if [ "$packaged" != "$version" ]; then
-    echo "build-deb.sh: packaging/debian/changelog is of $packaged, the Makefile of $version" >&2
+    echo "build-deb.sh: packaging/debian/changelog has version $packaged, the Makefile $version" >&2
     exit 1
 fi
 

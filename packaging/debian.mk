@@ -15,9 +15,8 @@ unit: systemd
 
 ARCHES ?= amd64 arm64
 
-# In a binary lintian takes eight letters of a comparison and the byte of the
-# instruction behind them for a word. They change with every line of code, so
-# that an override would be right today alone.
+# lintian reads eight letters of a comparison and the next byte of machine code as a
+# misspelt word. These change with every build, so an override would not last.
 LINTIAN := lintian -EvIL +pedantic --suppress-tags spelling-error-in-binary --fail-on error,warning,info,pedantic,experimental
 
 deb: debhelper
@@ -26,8 +25,7 @@ deb: debhelper
 	$(LINTIAN) dist/podgate_$(VERSION)_*.changes
 	@ls -l dist/*.deb
 
-# A second build elsewhere, at another time of another zone, by somebody with
-# another umask: every byte is the same.
+# A second build in another folder and time zone, with another umask, must be identical.
 deb-reproducible: deb
 	@umask 077; for arch in $(ARCHES); do \
 	 TZ=Asia/Kathmandu LC_ALL=C.UTF-8 packaging/build-deb.sh $$arch dist/again $(VERSION) $(COMMIT) && \
@@ -40,8 +38,8 @@ test-arm64: build debhelper qemu
 	packaging/build-deb.sh arm64 dist $(VERSION) $(COMMIT)
 	packaging/foreign.sh dist/podgate_$(VERSION)_arm64.deb qemu-aarch64-static /usr/aarch64-linux-gnu
 
-# The package's life, under load, on Debians that are booted with a systemd of
-# their own; with haproxy.service as Debian has it and closed by our drop-in.
+# The package's life under load, in containers with their own systemd: with Debian's
+# haproxy.service, and with the hardening drop-in.
 SUITES ?= bookworm trixie
 NATIVE := $(shell dpkg --print-architecture 2>/dev/null)
 test-deb: debhelper nspawn

@@ -3,10 +3,10 @@
 #
 # foreign.sh PACKAGE.deb QEMU SYSROOT
 #
-# Runs the podgate of a package for another architecture in QEMU's user mode:
-# version, check, and the render of every scenario, which is to the byte what the
-# podgate of this machine, in bin/, makes of it. SYSROOT has that architecture's
-# libc, whose loader a PIE asks for.
+# Runs the podgate of a package for another architecture in QEMU's user mode: version,
+# check, and render of every scenario. The output of render must equal that of bin/podgate,
+# the build for this machine. SYSROOT has the libc of the other architecture, whose loader
+# a PIE needs.
 set -eu
 package=$(realpath "$1") qemu=$2 sysroot=$3
 cd "$(dirname "$0")/.."
@@ -18,11 +18,11 @@ foreign() { timeout 60 "$qemu" -L "$sysroot" "$work/usr/sbin/podgate" "$@"; }
 foreign version
 foreign check --config packaging/podgate.toml
 printf '[kubernetes]\nservr = "https://192.0.2.10:6443"\n' >"$work/bad.toml"
-if foreign check --config "$work/bad.toml" 2>"$work/said"; then
-    echo "foreign.sh: a broken podgate.toml is taken" >&2
+if foreign check --config "$work/bad.toml" 2>"$work/errors"; then
+    echo "foreign.sh: a broken podgate.toml is accepted" >&2
     exit 1
 fi
-grep -q "bad.toml:2: kubernetes.servr: unknown key (did you mean \"server\"?)" "$work/said"
+grep -q "bad.toml:2: kubernetes.servr: unknown key (did you mean \"server\"?)" "$work/errors"
 
 count=0
 for scenario in testdata/scenarios/*.txtar; do
@@ -39,4 +39,4 @@ for scenario in testdata/scenarios/*.txtar; do
     count=$((count + 1))
 done
 [ "$count" -ge 30 ] || { echo "foreign.sh: only $count scenarios" >&2; exit 1; }
-echo "$(basename "$package"): $count scenarios are rendered as on this machine"
+echo "$(basename "$package"): $count scenarios are rendered like on this machine"

@@ -4,7 +4,7 @@
 // or plain settings, with the tokens, certificates and credential plugins that they
 // name, and re-reads them on Refresh and after a 401.
 //
-// It does not know what is requested, and does not choose between servers.
+// It knows nothing of Kubernetes resources, and does not choose between servers.
 package auth
 
 import (
@@ -29,7 +29,7 @@ type Config struct {
 	UserAgent string // is sent with every request
 }
 
-// check rejects what contradicts itself.
+// check rejects settings that contradict each other.
 func (cfg Config) check() error {
 	plain := cfg.Server != "" || len(cfg.Servers) > 0 || cfg.CAFile != "" || cfg.TokenFile != "" || cfg.ClientCertificate != "" || cfg.ClientKey != ""
 	switch {

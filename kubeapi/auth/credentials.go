@@ -24,7 +24,7 @@ type Credentials struct {
 	access    access // as read last
 	token     *token // nil without
 	plugin    *execPlugin
-	shown     execStatus // what transport has of the plugin
+	shown     execStatus // output of the plugin whose certificate transport presents
 	transport *http.Transport
 	failed    string // why the last reading failed, as logged; "" if it succeeded
 
@@ -131,7 +131,7 @@ func (c *Credentials) Transport() *http.Transport {
 	return c.transport
 }
 
-// current returns what was read last.
+// current returns the access that was read last.
 func (c *Credentials) current() access {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +197,8 @@ func (c *Credentials) after401(ctx context.Context, rejected session) (session, 
 	return s, err == nil && s != rejected
 }
 
-// Refresh re-reads all files. What cannot be read is logged and stays as it was.
+// Refresh re-reads all files. If one cannot be read, that is logged and everything stays
+// as it was.
 func (c *Credentials) Refresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// kubeconfig is what is read of a kubeconfig (client-go clientcmd/api/v1).
+// kubeconfig has the fields that are read of a kubeconfig (client-go clientcmd/api/v1).
 type kubeconfig struct {
 	CurrentContext string `json:"current-context"`
 	Contexts       []struct {

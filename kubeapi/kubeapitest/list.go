@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// page is the rest of a list that was cut by limit, with the state of the first page.
+// page has the objects that follow the last page of a list, in the state of the first page.
 type page struct {
 	version int
 	rest    []*object

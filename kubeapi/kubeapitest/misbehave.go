@@ -18,7 +18,7 @@ import (
 // Server.Misbehave.
 type Misbehaviour func(*faults)
 
-// faults are what is wrong at present; the zero value is nothing.
+// faults are the present misbehaviours; the zero value has none.
 type faults struct {
 	failures   map[string]*failure // by verb
 	forbidden  []permission

@@ -185,7 +185,7 @@ func (o *object) withVersion(version int) *object {
 	var whole map[string]any
 	_ = json.Unmarshal(o.json, &whole) // it was marshalled by put
 	whole["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(version)
-	other, _ := newObject(o.key, whole) // of what was marshalled once
+	other, _ := newObject(o.key, whole) // cannot fail: put has marshalled the same
 	return other
 }
 

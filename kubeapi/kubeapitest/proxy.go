@@ -44,7 +44,7 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 // arrives, and no connection ends.
 func (p *Proxy) Freeze() { p.set(true) }
 
-// Thaw forwards again, beginning with what was held back.
+// Thaw forwards again, beginning with the data that was held back.
 func (p *Proxy) Thaw() { p.set(false) }
 
 func (p *Proxy) set(frozen bool) {

@@ -2,7 +2,7 @@
 
 package kubeapitest
 
-// release is what a server cannot do; the zero value is the current kube-apiserver.
+// release lists features that a server lacks; the zero value is the current kube-apiserver.
 // Behave does not end it.
 type release struct {
 	onlyJSON      bool
@@ -33,7 +33,7 @@ func (s *Server) IgnoreStreamedLists() {
 	s.release.ignoreStreams = true
 }
 
-// cannot returns what the server cannot do.
+// cannot returns the features that the server lacks.
 func (s *Server) cannot() release {
 	s.mu.Lock()
 	defer s.mu.Unlock()

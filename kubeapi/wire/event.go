@@ -19,7 +19,7 @@ type Bookmark struct {
 	Listed  bool // everything that existed when the watch began has been sent
 }
 
-// Status is what is read of a metav1.Status.
+// Status has the fields that are read of a metav1.Status.
 type Status struct {
 	Code    int
 	Message string

@@ -13,7 +13,7 @@ type List struct {
 	Version string // resourceVersion
 	Objects []Object
 	Unread  map[Key]error // objects that exist and cannot be decoded
-	Strings Interner      // of the objects, and of what changes up to the next list
+	Strings Interner      // of the objects, also of those in watch events up to the next list
 }
 
 // NewList returns a List for ReadPage.

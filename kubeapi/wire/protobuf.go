@@ -11,9 +11,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Of the protobuf that Kubernetes sends (generated.proto of each API package of
-// k8s.io/api) only the fields of our types are decoded; all others are skipped. The
-// numbers of fields never change.
+// The decoders read only the fields of this package's types from the protobuf of
+// Kubernetes (generated.proto of each API package of k8s.io/api), and skip all others.
+// The numbers of fields never change.
 
 // protoMagic begins every protobuf object of Kubernetes; a runtime.Unknown follows
 // (Kubernetes API concepts, "Protobuf encoding").
@@ -37,7 +37,7 @@ func (m *message) next() bool {
 		return false
 	}
 	m.bytes, m.varint = nil, 0
-	// Nearly every tag is one byte, and so is what follows: a length or a number.
+	// Nearly every tag is one byte, and so is the length or the number after it.
 	if len(m.rest) >= 2 && m.rest[0] < 0x80 && m.rest[0] >= 1<<3 && m.rest[1] < 0x80 {
 		num, typ := protowire.Number(m.rest[0]>>3), protowire.Type(m.rest[0]&7)
 		switch end := 2 + int(m.rest[1]); {
@@ -52,7 +52,7 @@ func (m *message) next() bool {
 	return m.nextOfAny()
 }
 
-// nextOfAny is next if there is a field, whatever its type.
+// nextOfAny steps to the next field, of any type.
 func (m *message) nextOfAny() bool {
 	num, typ, n := protowire.ConsumeTag(m.rest)
 	if n < 0 {
@@ -117,7 +117,7 @@ func protoStatus(b []byte) (*Status, error) {
 	return s, err
 }
 
-// protoMeta is what is read of a metav1.ObjectMeta. It refers to the buffer that it
+// protoMeta has the fields that are read of a metav1.ObjectMeta. It refers to the buffer that it
 // was read from.
 type protoMeta struct {
 	name, namespace, uid, version []byte

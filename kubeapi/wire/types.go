@@ -22,7 +22,7 @@ func (k Key) Compare(other Key) int {
 	return cmp.Or(cmp.Compare(k.Namespace, other.Namespace), cmp.Compare(k.Name, other.Name))
 }
 
-// Service is what podgate reads of a core/v1 Service. It is never changed
+// Service has the fields that podgate reads of a core/v1 Service. It is never changed
 // after it was decoded: a changed Service is a new value.
 type Service struct {
 	Key
@@ -47,7 +47,7 @@ type ServicePort struct {
 	NodePort    uint16 // zero when absent
 }
 
-// EndpointSlice is what podgate reads of a discovery.k8s.io/v1 EndpointSlice.
+// EndpointSlice has the fields that podgate reads of a discovery.k8s.io/v1 EndpointSlice.
 // It is never changed after it was decoded.
 type EndpointSlice struct {
 	Key
@@ -77,15 +77,15 @@ type Endpoint struct {
 	Pod         string // targetRef.name where targetRef is a Pod, else ""
 }
 
-// Node is what podgate reads of a core/v1 Node. It is never changed after it was
-// decoded.
+// Node has the fields that podgate reads of a core/v1 Node. It is never changed after it
+// was decoded.
 type Node struct {
 	Name            string
 	ResourceVersion string
 	Addr            netip.Addr     // its first InternalIP; invalid without one
 	Ready           bool           // condition Ready is True
 	PodCIDRs        []netip.Prefix // spec.podCIDRs, which not every network uses
-	Excluded        bool           // has the label excludeLabel: keep it out of load balancers
+	Excluded        bool           // has the label that excludes it from load balancers
 }
 
 // Object is a *Service, an *EndpointSlice or a *Node.

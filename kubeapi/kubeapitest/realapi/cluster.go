@@ -28,7 +28,7 @@ const (
 // Config changes a Cluster; the zero value is the usual one.
 type Config struct {
 	ServerFlags []string // of kube-apiserver; the last one of a name counts
-	Controllers []string // in addition to those of EndpointSlices and of garbage
+	Controllers []string // in addition to those for EndpointSlices and garbage collection
 }
 
 // Cluster is a control plane. Its methods are called by one goroutine at a time;
