@@ -39,21 +39,17 @@ func main() {
 // run prints the findings below root, limited to only unless that is empty, and returns
 // their number.
 func run(root string, comments bool, only []string, out io.Writer) (int, error) {
-	texts, err := manuals(root)
-	if err != nil {
-		return 0, err
-	}
-	code, err := product(root)
-	if err != nil {
-		return 0, err
-	}
-	texts = append(texts, code...)
+	sources := []func(string) ([]text, error){manuals, product}
 	if comments {
-		code, err := allComments(root)
+		sources = append(sources, allComments)
+	}
+	var texts []text
+	for _, read := range sources {
+		more, err := read(root)
 		if err != nil {
 			return 0, err
 		}
-		texts = append(texts, code...)
+		texts = append(texts, more...)
 	}
 	var all []finding
 	used := make(map[exception]bool)

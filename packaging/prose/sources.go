@@ -29,22 +29,18 @@ func written() []string {
 }
 
 // manuals returns the text of each file of written.
-func manuals(root string) ([]text, error) {
-	var all []text
+func manuals(root string) (all []text, err error) {
 	for _, name := range written() {
-		err := filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
-			if os.IsNotExist(err) && path == filepath.Join(root, name) {
+		err := fs.WalkDir(os.DirFS(root), name, func(path string, entry fs.DirEntry, err error) error {
+			if os.IsNotExist(err) && path == name {
 				return nil // SECURITY.md may be missing, and the trees of the tests have few files
 			}
 			if err != nil || entry.IsDir() {
 				return err
 			}
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			all = append(all, text{relative(root, path), []part{{1, string(content)}}})
-			return nil
+			content, err := os.ReadFile(filepath.Join(root, path))
+			all = append(all, text{path, []part{{1, string(content)}}})
+			return err
 		})
 		if err != nil {
 			return nil, err
@@ -54,25 +50,29 @@ func manuals(root string) ([]text, error) {
 }
 
 // product returns each string literal of the Go code that is linked into podgate.
-func product(root string) ([]text, error) {
-	cmd := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{range .GoFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, "./cmd/podgate")
+func product(root string) (all []text, err error) {
+	cmd := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{range .GoFiles}}{{$.Dir}}/{{.}} {{end}}{{end}}{{end}}`, "./cmd/podgate")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
-	var all []text
-	for file := range strings.Lines(string(out)) {
-		if file = strings.TrimSpace(file); file == "" {
-			continue
-		}
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range strings.Fields(string(out)) {
 		set := token.NewFileSet()
 		tree, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
+		file, err := filepath.Rel(abs, file)
+		if err != nil {
+			return nil, err
+		}
 		for _, parts := range literals(set, tree) {
-			all = append(all, text{relative(root, file), parts})
+			all = append(all, text{file, parts})
 		}
 	}
 	return all, nil
@@ -123,19 +123,18 @@ func sum(set *token.FileSet, e ast.Expr) ([]part, bool) {
 }
 
 // allComments returns the comments of every Go file below root.
-func allComments(root string) ([]text, error) {
-	var all []text
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+func allComments(root string) (all []text, err error) {
+	err = fs.WalkDir(os.DirFS(root), ".", func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case entry.IsDir() && slices.Contains([]string{".git", "bin", "dist"}, entry.Name()): // written by make
-			return filepath.SkipDir
+			return fs.SkipDir
 		case filepath.Ext(path) != ".go":
 			return nil
 		}
 		set := token.NewFileSet()
-		tree, err := parser.ParseFile(set, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		tree, err := parser.ParseFile(set, filepath.Join(root, path), nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
@@ -144,27 +143,9 @@ func allComments(root string) ([]text, error) {
 			for _, c := range group.List {
 				parts = append(parts, part{set.Position(c.Pos()).Line, c.Text + "\n"})
 			}
-			all = append(all, text{relative(root, path), parts})
+			all = append(all, text{path, parts})
 		}
 		return nil
 	})
 	return all, err
-}
-
-// relative returns path relative to root, with slashes.
-func relative(root, path string) string {
-	abs, err := filepath.Abs(root)
-	if err != nil {
-		return path
-	}
-	if !filepath.IsAbs(path) {
-		path, err = filepath.Abs(path)
-		if err != nil {
-			return path
-		}
-	}
-	if rel, err := filepath.Rel(abs, path); err == nil {
-		return filepath.ToSlash(rel)
-	}
-	return path
 }
