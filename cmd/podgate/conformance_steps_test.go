@@ -168,26 +168,6 @@ func (s *story) loseServer(t *testing.T) {
 	})
 }
 
-// startBeforeServer stops podgate, and starts it while the API server is down.
-func (s *story) startBeforeServer(t *testing.T) {
-	s.converge(t)
-	s.withoutReload(t, func() {
-		if err := s.podgate.Stop(); err != nil {
-			t.Errorf("podgate ended after SIGTERM with: %v", err)
-		}
-		s.cluster.KillServer(t)
-		servers := s.servers(t)
-		s.underLoad(t)
-		s.startPodgate(t)
-		s.underLoad(t)
-		if now := s.servers(t); fmt.Sprint(now) != fmt.Sprint(servers) {
-			t.Errorf("HAProxy has the servers\n%v\nand had\n%v", now, servers)
-		}
-		s.cluster.StartServer(t)
-		s.follows(t)
-	})
-}
-
 // underLoad waits for some seconds, in which clients must receive answers.
 func (s *story) underLoad(t *testing.T) {
 	t.Helper()
@@ -229,19 +209,6 @@ func (s *story) reachNumbers(t *testing.T) {
 	}
 	s.reached(t, followWithin)
 	s.converge(t)
-}
-
-// servers returns HAProxy's servers that are not in maint, by backend.
-func (s *story) servers(t *testing.T) map[string][]haproxy.Server {
-	t.Helper()
-	all, err := s.edge.Runtime.Servers(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for backend, servers := range all {
-		all[backend] = slices.DeleteFunc(servers, func(s haproxy.Server) bool { return s.State == haproxy.Maint })
-	}
-	return all
 }
 
 // converge waits until the servers of every lasting Service are the endpoints that

@@ -35,7 +35,6 @@ func TestConformance(t *testing.T) {
 	s.step(t, "Services are scaled to zero and back", s.scaleToZero)
 	s.step(t, "Services are added and removed while pods are replaced", s.addWhileRolling)
 	s.step(t, "the API server crashes and is started again", s.loseServer)
-	s.step(t, "podgate restarts while the API server is down", s.startBeforeServer)
 	s.step(t, "the load reaches its minimum", s.reachNumbers)
 	if report := s.load.Stop(); report.Err() != nil {
 		t.Error(report.Err())
