@@ -95,9 +95,9 @@ type jsonEndpoint struct {
 
 func (w *jsonService) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
 
-// service returns what podgate reads of w. Ports out of range, which the API
+// object returns the Service. Ports out of range, which the API
 // server never stores, are skipped.
-func (w *jsonService) service(in Interner) *Service {
+func (w *jsonService) object(in Interner) Object {
 	created, _ := time.Parse(time.RFC3339, w.Metadata.CreationTimestamp) // zero when absent
 	s := &Service{
 		Key:             Key{Namespace: in.intern(w.Metadata.Namespace), Name: w.Metadata.Name},
@@ -133,9 +133,9 @@ func (w *jsonService) service(in Interner) *Service {
 
 func (w *jsonSlice) key() Key { return Key{w.Metadata.Namespace, w.Metadata.Name} }
 
-// slice returns what podgate reads of w. Endpoints of an FQDN slice, and those without
+// object returns the EndpointSlice. Endpoints of an FQDN slice, and those without
 // a valid first address, are skipped.
-func (w *jsonSlice) slice(in Interner) *EndpointSlice {
+func (w *jsonSlice) object(in Interner) Object {
 	s := &EndpointSlice{
 		Key:             Key{Namespace: in.intern(w.Metadata.Namespace), Name: w.Metadata.Name},
 		ResourceVersion: w.Metadata.ResourceVersion,
@@ -232,7 +232,7 @@ type jsonTyped struct {
 
 func (w *jsonNode) key() Key { return Key{Name: w.Metadata.Name} }
 
-func (w *jsonNode) node() *Node {
+func (w *jsonNode) object(Interner) Object {
 	n := &Node{Name: w.Metadata.Name, ResourceVersion: w.Metadata.ResourceVersion}
 	_, n.Excluded = w.Metadata.Labels[excludeLabel]
 	for _, cidr := range w.Spec.PodCIDRs {

@@ -31,25 +31,22 @@ func (r Resource) String() string {
 // typeError the key is what could be read of it, possibly nothing: encoding/json
 // continues after a value of the wrong type.
 func (r Resource) decode(unmarshal func(any) error, in Interner) (Object, Key, error) {
+	var w interface {
+		key() Key
+		object(Interner) Object
+	}
 	switch r {
 	case Services:
-		var w jsonService
-		if err := unmarshal(&w); err != nil {
-			return nil, w.key(), plainError(err)
-		}
-		return w.service(in), w.key(), nil
+		w = new(jsonService)
 	case Nodes:
-		var w jsonNode
-		if err := unmarshal(&w); err != nil {
-			return nil, w.key(), plainError(err)
-		}
-		return w.node(), w.key(), nil
+		w = new(jsonNode)
+	default:
+		w = new(jsonSlice)
 	}
-	var w jsonSlice
-	if err := unmarshal(&w); err != nil {
+	if err := unmarshal(w); err != nil {
 		return nil, w.key(), plainError(err)
 	}
-	return w.slice(in), w.key(), nil
+	return w.object(in), w.key(), nil
 }
 
 // typeError is returned for valid JSON with a value of the wrong type.
