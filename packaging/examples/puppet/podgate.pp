@@ -1,6 +1,6 @@
-# podgate on an edge machine with HAProxy. An invalid podgate.toml is never installed.
-# HAProxy is never restarted: "podgate setup haproxy" prints when you have to restart
-# it, once.
+# Installs podgate on an edge node that runs HAProxy. Puppet does not install an invalid
+# podgate.toml, and does not restart HAProxy: restart it once yourself, when "podgate
+# setup haproxy" prints that this is necessary.
 class profile::podgate (
   String            $config, # podgate.toml
   String            $ca,     # CA certificate of the API server, PEM
@@ -37,7 +37,7 @@ class profile::podgate (
     require => File['/etc/podgate/podgate.toml'],
   }
 
-  # No notify: podgate re-reads its files when they change.
+  # podgate re-reads its files when they change, so that no notify is necessary.
   service { 'podgate':
     ensure  => running,
     enable  => true,
