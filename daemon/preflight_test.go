@@ -220,8 +220,8 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 	}
 	e := newEdge(t)
 	nodes := []kubeapi.Node{
-		{Name: "far", Addr: netip.MustParseAddr("192.0.2.7"), Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")}},
-		{Name: "walled", Addr: netip.MustParseAddr("198.18.0.9"), Ready: true},
+		{Name: "far", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.7")}, Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")}},
+		{Name: "walled", Addrs: []netip.Addr{netip.MustParseAddr("198.18.0.9")}, Ready: true},
 	}
 	for i, addr := range []string{"203.0.113.4", "198.18.0.2"} {
 		must(t, e.Cluster.SetNode(nodes[i]))

@@ -50,7 +50,7 @@ func (e *edge) byNodePort(t *testing.T, name string, svc kubeapi.Service, pods m
 func (e *edge) setNodes(t *testing.T, nodes ...*edgetest.Pod) {
 	t.Helper()
 	for _, n := range nodes {
-		must(t, e.Cluster.SetNode(kubeapi.Node{Name: n.Name, Addr: n.Addr.Addr(), Ready: true}))
+		must(t, e.Cluster.SetNode(kubeapi.Node{Name: n.Name, Addrs: []netip.Addr{n.Addr.Addr()}, Ready: true}))
 	}
 }
 

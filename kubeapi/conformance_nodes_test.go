@@ -46,7 +46,7 @@ func nodesAndNodePorts(t *testing.T, s *space) {
 	write(t, cfg.TokenFile, s.cluster.Token(t, "podgate", "podgate"))
 	f := s.follow(cfg)
 	want := &kubeapi.Node{
-		Name: name, Addr: netip.MustParseAddr("192.0.2.7"), Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.7.0/24")}, Excluded: true,
+		Name: name, Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.7")}, Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.7.0/24")}, Excluded: true,
 	}
 	has := func(snapshot *kubeapi.Snapshot) bool {
 		for _, n := range snapshot.Nodes {

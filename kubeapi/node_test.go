@@ -25,8 +25,8 @@ func nodesOf(s *kubeapi.Snapshot) (all []kubeapi.Node) {
 func TestFollowNodes(t *testing.T) {
 	s := serveStreams(t, "web")
 	want := []kubeapi.Node{
-		{Name: "a", Addr: netip.MustParseAddr("10.0.0.1"), Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
-		{Name: "b", Addr: netip.MustParseAddr("fd00::2")},
+		{Name: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}, Ready: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}},
+		{Name: "b", Addrs: []netip.Addr{netip.MustParseAddr("fd00::2")}},
 		{Name: "c", Ready: true, Excluded: true},
 	}
 	for _, n := range want {

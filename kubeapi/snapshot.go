@@ -19,6 +19,12 @@ type (
 	Node          = wire.Node
 )
 
+// Address families, as in Service.IPFamilies and EndpointSlice.AddressType.
+const (
+	IPv4 = wire.IPv4
+	IPv6 = wire.IPv6
+)
+
 // Snapshot is the complete state of all followed resources: it exists only after one
 // complete list of each. It is never changed. Unchanged objects keep their
 // pointers from one Snapshot to the next, so that equal pointers mean equal content.

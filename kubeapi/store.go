@@ -163,7 +163,7 @@ func equalServices(s, t *Service) bool {
 	return s.Key == t.Key && s.UID == t.UID && s.ResourceVersion == t.ResourceVersion &&
 		s.Created.Equal(t.Created) && s.Type == t.Type && s.ClusterIP == t.ClusterIP &&
 		s.Affinity == t.Affinity && s.Local == t.Local && s.AffinityTimeout == t.AffinityTimeout &&
-		maps.Equal(s.Annotations, t.Annotations) && slices.Equal(s.Ports, t.Ports)
+		slices.Equal(s.IPFamilies, t.IPFamilies) && maps.Equal(s.Annotations, t.Annotations) && slices.Equal(s.Ports, t.Ports)
 }
 
 func equalSlices(s, t *EndpointSlice) bool {
@@ -174,7 +174,7 @@ func equalSlices(s, t *EndpointSlice) bool {
 // equalNodes does not compare versions: a kubelet writes its Node every few minutes
 // without a change of these fields.
 func equalNodes(n, o *Node) bool {
-	return n.Name == o.Name && n.Addr == o.Addr && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.PodCIDRs, o.PodCIDRs)
+	return n.Name == o.Name && n.Ready == o.Ready && n.Excluded == o.Excluded && slices.Equal(n.Addrs, o.Addrs) && slices.Equal(n.PodCIDRs, o.PodCIDRs)
 }
 
 // sorted is a list of objects by Key. Where a Snapshot refers to it, it is copied

@@ -116,7 +116,7 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 			}
 		}
 	}
-	e.Endpoints = explainEndpoints(p, s.slices, servers)
+	e.Endpoints = explainEndpoints(p, s.slices, slicesOfFamily(families(r.input, s.object)[0], p, s.slices), servers)
 	switch {
 	case len(s.slices) == 0:
 		e.Note = "the Service has no EndpointSlice (does it have a selector?)"
@@ -127,8 +127,8 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 }
 
 // explainEndpoints returns every endpoint with the server that endpointServers made of
-// it, by address.
-func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, servers []haproxy.Server) []ExplainedEndpoint {
+// it, by address. used are the slices of the address family that is served.
+func explainEndpoints(p kubeapi.ServicePort, endpointSlices, used []*kubeapi.EndpointSlice, servers []haproxy.Server) []ExplainedEndpoint {
 	type explained struct {
 		addr netip.AddrPort // the zero value if no server can have it
 		ExplainedEndpoint
@@ -136,6 +136,10 @@ func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointS
 	var all []explained
 	for _, slice := range endpointSlices {
 		port, ok := slicePort(slice, p.Name)
+		unused := ""
+		if slice.AddressType != "FQDN" && !slices.Contains(used, slice) {
+			unused = "its pod is reached by an address of the other family (ipFamilies of the Service, upstream.ip_family)"
+		}
 		for _, e := range slice.Endpoints {
 			x := explained{ExplainedEndpoint: ExplainedEndpoint{Addr: "-", Pod: e.Pod, Node: e.Node, Slice: slice.Name, Version: slice.ResourceVersion}}
 			switch {
@@ -143,6 +147,9 @@ func explainEndpoints(p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointS
 				x.Why = "the addressType of its EndpointSlice is FQDN"
 			case !usable(e.Addr):
 				x.Why = "its address cannot be that of a server"
+			case unused != "":
+				x.addr = netip.AddrPortFrom(e.Addr.Unmap(), port)
+				x.Addr, x.Why = x.addr.String(), unused
 			default:
 				x.addr = netip.AddrPortFrom(e.Addr.Unmap(), port)
 				x.Addr = x.addr.String()

@@ -37,9 +37,13 @@ func TestExplainCoversPortsEndpointsAndAnnotations(t *testing.T) {
 		Key: kubeapi.Key{Namespace: "default", Name: "younger-2"}, ResourceVersion: "8", Service: "younger", AddressType: "IPv4",
 		Ports: []kubeapi.EndpointPort{{Name: "web", Port: 80}}, Endpoints: []kubeapi.Endpoint{endpoint("10.0.0.9", true, true, false)},
 	}
+	six := &kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "default", Name: "younger-6"}, ResourceVersion: "9", Service: "younger", AddressType: "IPv6",
+		Ports: []kubeapi.EndpointPort{{Port: 8080}}, Endpoints: []kubeapi.Endpoint{endpoint("fd00::1", true, true, false)},
+	}
 	r := Compile(testConfig(), nil, &kubeapi.Snapshot{
 		Services: []*kubeapi.Service{older, younger},
-		Slices:   kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong}}),
+		Slices:   kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{younger.Key: {right, wrong, six}}),
 	}, nil)
 	e, ok := r.Explain(younger.Key)
 	if !ok || e.Object != younger || e.Skipped != "" || len(e.Ports) != 1 || len(e.Conflicts) != 1 {
@@ -65,6 +69,7 @@ func TestExplainCoversPortsEndpointsAndAnnotations(t *testing.T) {
 		`10.0.0.2:8080 pod-10.0.0.2 younger-1@7: drain: its pod is terminating`,
 		`10.0.0.3:8080 pod-10.0.0.3 younger-1@7: : its pod is not ready`,
 		`10.0.0.4:8080 pod-10.0.0.4 younger-1@7: : its pod is terminating and no longer serving`,
+		`[fd00::1]:8080 pod-fd00::1 younger-6@9: : its pod is reached by an address of the other family (ipFamilies of the Service, upstream.ip_family)`,
 	}
 	slices.Sort(want)
 	slices.Sort(endpoints)

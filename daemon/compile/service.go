@@ -69,7 +69,7 @@ func compileService(in *input, svc *kubeapi.Service, endpointSlices []*kubeapi.E
 	s.servers = make([][]haproxy.Server, len(s.claims.ports))
 	for i, c := range s.claims.ports {
 		var problems []Problem
-		s.servers[i], problems = limitServers(in, svc.Key, portLabel(c.port), upstreamServers(svc, c, endpointSlices, s.nodes))
+		s.servers[i], problems = limitServers(in, svc.Key, portLabel(c.port), upstreamServers(in, svc, c, endpointSlices, s.nodes))
 		s.problems = append(s.problems, problems...)
 		if prev != nil && i < len(prev.servers) && slices.Equal(s.servers[i], prev.servers[i]) {
 			s.servers[i] = prev.servers[i]

@@ -61,10 +61,12 @@ func lacks(mode config.UpstreamMode, p kubeapi.ServicePort, svc *kubeapi.Service
 }
 
 // upstreamServers returns the servers of one Service port, by address.
-func upstreamServers(svc *kubeapi.Service, c claim, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []haproxy.Server {
+func upstreamServers(in *input, svc *kubeapi.Service, c claim, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []haproxy.Server {
+	families := families(in, svc)
+	endpointSlices = slicesOfFamily(families[0], c.port, endpointSlices)
 	switch c.mode {
 	case config.UpstreamNodePort:
-		return nodeServers(svc, c.port, endpointSlices, nodes)
+		return nodeServers(svc, c.port, families, endpointSlices, nodes)
 	case config.UpstreamClusterIP:
 		if len(endpointServers(c.port, endpointSlices)) == 0 {
 			return nil // HAProxy answers 503, instead of a connection error of the cluster
@@ -80,13 +82,15 @@ func upstreamServers(svc *kubeapi.Service, c claim, endpointSlices []*kubeapi.En
 // excluded, because kube-proxy may still work where the kubelet does not report.
 // With externalTrafficPolicy Local a node serves only its own pods: then its weight
 // is how many it has, a node without pods is no server, and one whose pods all
-// drain does too. Without endpoints there is no server.
-func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []haproxy.Server {
+// drain does too. Without endpoints there is no server. A node port is open on the
+// addresses of the Service's families alone; a node is reached by the first of
+// families that it has.
+func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, families []string, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []haproxy.Server {
 	ready, draining := endpointsByNode(p, endpointSlices)
 	if len(ready)+len(draining) == 0 {
 		return nil
 	}
-	candidates := slices.DeleteFunc(slices.Clone(nodes), func(n *kubeapi.Node) bool { return n.Excluded || !usable(n.Addr) })
+	candidates := slices.DeleteFunc(slices.Clone(nodes), func(n *kubeapi.Node) bool { return n.Excluded || !usable(nodeAddr(n, families)) })
 	if slices.ContainsFunc(candidates, func(n *kubeapi.Node) bool { return n.Ready }) {
 		candidates = slices.DeleteFunc(candidates, func(n *kubeapi.Node) bool { return !n.Ready })
 	}
@@ -96,7 +100,7 @@ func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, endpointSlices []*
 	}
 	var servers []haproxy.Server
 	for _, n := range candidates {
-		srv := haproxy.Server{Addr: netip.AddrPortFrom(n.Addr, p.NodePort), State: haproxy.Ready}
+		srv := haproxy.Server{Addr: netip.AddrPortFrom(nodeAddr(n, families), p.NodePort), State: haproxy.Ready}
 		switch {
 		case !svc.Local:
 		case pods[n.Name] > 0:
@@ -109,6 +113,17 @@ func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, endpointSlices []*
 		servers = append(servers, srv)
 	}
 	return normalize(dedupe(servers))
+}
+
+// nodeAddr returns the address of a node in the first of families that it has; the
+// zero Addr if it has none of them.
+func nodeAddr(n *kubeapi.Node, families []string) netip.Addr {
+	for _, family := range families {
+		if a, ok := n.Addr(family); ok {
+			return a
+		}
+	}
+	return netip.Addr{}
 }
 
 // maxWeight is the maximum weight of a server (configuration.txt "weight").

@@ -63,7 +63,7 @@ func Default() *Config {
 			MaxRoutes:    50_000,
 			MaxEndpoints: 5_000,
 		},
-		Upstream: Upstream{Mode: UpstreamPod},
+		Upstream: Upstream{Mode: UpstreamPod, IPFamily: IPFamilyService},
 		Cloud: Cloud{
 			HealthPath:   "/healthz",
 			DrainWait:    30 * time.Second,

@@ -170,6 +170,7 @@ timeout_keep_alive = "5s"
 timeout_tunnel = "6h"
 [upstream]
 mode = "clusterip"
+ip_family = "ipv6"
 [peers]
 nodes = ["edge2=10.0.0.2:10024", "edge1=[fd00::1]:10024"]
 [cloud]
@@ -275,7 +276,7 @@ annotations = ["tcp"]
 		},
 		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
-		Upstream: Upstream{Mode: UpstreamClusterIP},
+		Upstream: Upstream{Mode: UpstreamClusterIP, IPFamily: IPFamilyIPv6},
 		Peers: Peers{Nodes: []haproxy.Peer{
 			{Name: "edge1", Addr: netip.MustParseAddrPort("[fd00::1]:10024")},
 			{Name: "edge2", Addr: netip.MustParseAddrPort("10.0.0.2:10024")},

@@ -51,7 +51,9 @@ func sample(state haproxy.State, snapshot *kubeapi.Snapshot) map[string][]netip.
 		}
 	}
 	for _, n := range snapshot.Nodes {
-		nodeOf[n.Addr] = n.Name
+		for _, a := range n.Addrs {
+			nodeOf[a] = n.Name
+		}
 	}
 	byNode := map[string][]netip.AddrPort{}
 	for _, b := range state.Backends.All() {
@@ -108,17 +110,25 @@ func (p *preflight) node(ctx context.Context, name string, servers []netip.AddrP
 func routeHelp(node string, addr netip.Addr, snapshot *kubeapi.Snapshot) string {
 	const overlay = `or upstream = "nodeport" if the pods' network is an overlay`
 	i := slices.IndexFunc(snapshot.Nodes, func(n *kubeapi.Node) bool { return n.Name == node })
-	if i < 0 || !snapshot.Nodes[i].Addr.IsValid() {
+	family := kubeapi.IPv6
+	if addr.Is4() {
+		family = kubeapi.IPv4
+	}
+	via, ok := netip.Addr{}, false
+	if i >= 0 {
+		via, ok = snapshot.Nodes[i].Addr(family)
+	}
+	if !ok {
 		return "a route to " + addr.String() + " by way of its node, " + overlay
 	}
 	n := snapshot.Nodes[i]
-	if n.Addr == addr {
+	if slices.Contains(n.Addrs, addr) {
 		return "a route to the node itself"
 	}
 	for _, cidr := range n.PodCIDRs {
 		if cidr.Contains(addr) {
-			return fmt.Sprintf("ip route add %s via %s, %s", cidr, n.Addr, overlay)
+			return fmt.Sprintf("ip route add %s via %s, %s", cidr, via, overlay)
 		}
 	}
-	return fmt.Sprintf("ip route add %s via %s, if its pods are routed by node, %s", netip.PrefixFrom(addr, addr.BitLen()), n.Addr, overlay)
+	return fmt.Sprintf("ip route add %s via %s, if its pods are routed by node, %s", netip.PrefixFrom(addr, addr.BitLen()), via, overlay)
 }

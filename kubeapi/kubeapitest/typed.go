@@ -26,6 +26,9 @@ func (s *Server) SetService(svc kubeapi.Service) error {
 	setText(spec, "type", svc.Type)
 	setText(spec, "clusterIP", svc.ClusterIP)
 	setText(spec, "sessionAffinity", svc.Affinity)
+	if len(svc.IPFamilies) > 0 {
+		spec["ipFamilies"] = svc.IPFamilies
+	}
 	if svc.Local {
 		spec["externalTrafficPolicy"] = "Local"
 	}
@@ -67,8 +70,8 @@ func (s *Server) SetNode(n kubeapi.Node) error {
 		map[string]any{"type": "Ready", "status": ready},
 	}}
 	addresses := []any{map[string]any{"type": "Hostname", "address": n.Name}}
-	if n.Addr.IsValid() {
-		addresses = append(addresses, map[string]any{"type": "InternalIP", "address": n.Addr.String()})
+	for _, a := range n.Addrs {
+		addresses = append(addresses, map[string]any{"type": "InternalIP", "address": a.String()})
 	}
 	status["addresses"] = addresses
 	var cidrs []any

@@ -40,6 +40,7 @@ type jsonService struct {
 	Spec     struct {
 		Type                  string            `json:"type"`
 		ClusterIP             string            `json:"clusterIP"`
+		IPFamilies            []string          `json:"ipFamilies"`
 		SessionAffinity       string            `json:"sessionAffinity"`
 		ExternalTrafficPolicy string            `json:"externalTrafficPolicy"`
 		SessionAffinityConfig jsonAffinity      `json:"sessionAffinityConfig"`
@@ -113,6 +114,9 @@ func (w *jsonService) object(in Interner) Object {
 	delete(w.Metadata.Annotations, lastApplied)
 	if len(w.Metadata.Annotations) > 0 {
 		s.Annotations = w.Metadata.Annotations
+	}
+	for _, family := range w.Spec.IPFamilies {
+		s.IPFamilies = append(s.IPFamilies, in.intern(family))
 	}
 	for _, p := range w.Spec.Ports {
 		port, ok := portNumber(p.Port)
@@ -248,8 +252,8 @@ func (w *jsonNode) object(Interner) Object {
 }
 
 func (n *Node) addAddress(kind, text string) {
-	if addr, err := netip.ParseAddr(text); kind == "InternalIP" && err == nil && !n.Addr.IsValid() {
-		n.Addr = addr.Unmap()
+	if addr, err := netip.ParseAddr(text); kind == "InternalIP" && err == nil {
+		n.Addrs = append(n.Addrs, addr.Unmap())
 	}
 }
 

@@ -81,6 +81,8 @@ func (d *protoDecoder) serviceSpec(m message, s *Service) {
 			s.Local = string(m.bytes) == localPolicy
 		case 14:
 			s.AffinityTimeout = affinityTimeout(m.inner())
+		case 19:
+			s.IPFamilies = append(s.IPFamilies, d.strings.internBytes(m.bytes))
 		}
 	}
 }

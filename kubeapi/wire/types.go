@@ -32,11 +32,18 @@ type Service struct {
 	Annotations     map[string]string // possibly nil; without kubectl's last-applied-configuration
 	Type            string            // spec.type; "" reads as ClusterIP
 	ClusterIP       string            // spec.clusterIP; "None" for a headless Service
+	IPFamilies      []string          // spec.ipFamilies, IPv4 and IPv6, its own first; nil when absent
 	Affinity        string            // spec.sessionAffinity: "", "None" or "ClientIP"
 	AffinityTimeout time.Duration     // spec.sessionAffinityConfig.clientIP.timeoutSeconds; zero when absent
 	Local           bool              // spec.externalTrafficPolicy is Local: a node port reaches only pods of that node
 	Ports           []ServicePort
 }
+
+// Address families, as in spec.ipFamilies and addressType.
+const (
+	IPv4 = "IPv4"
+	IPv6 = "IPv6"
+)
 
 // ServicePort is one port of a Service.
 type ServicePort struct {
@@ -53,7 +60,7 @@ type EndpointSlice struct {
 	Key
 	ResourceVersion string
 	Service         string // label kubernetes.io/service-name; "" when absent
-	AddressType     string // "IPv4", "IPv6" or "FQDN"
+	AddressType     string // IPv4, IPv6 or "FQDN"
 	Ports           []EndpointPort
 	Endpoints       []Endpoint
 }
@@ -82,10 +89,21 @@ type Endpoint struct {
 type Node struct {
 	Name            string
 	ResourceVersion string
-	Addr            netip.Addr     // its first InternalIP; invalid without one
+	Addrs           []netip.Addr   // its InternalIPs, in the order of status.addresses; nil without one
 	Ready           bool           // condition Ready is True
 	PodCIDRs        []netip.Prefix // spec.podCIDRs, which not every network uses
 	Excluded        bool           // has the label that excludes it from load balancers
+}
+
+// Addr returns the first InternalIP of an address family, IPv4 or IPv6; false without
+// one.
+func (n *Node) Addr(family string) (netip.Addr, bool) {
+	for _, a := range n.Addrs {
+		if a.Is4() == (family == IPv4) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // Object is a *Service, an *EndpointSlice or a *Node.
