@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -56,9 +57,9 @@ func needBackends(t *testing.T, e *edge) {
 
 func (e *edge) backends(t *testing.T) []string {
 	t.Helper()
-	names, err := e.Runtime.Backends(t.Context())
+	published, err := e.Runtime.Published(t.Context(), nil)
 	must(t, err)
-	return names
+	return slices.Sorted(maps.Keys(published))
 }
 
 // awaitNoBackend waits until HAProxy has given the backend up, if it does.

@@ -4,12 +4,12 @@ package runtime_test
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"podgate/haproxy"
+	"podgate/haproxy/runtime"
 )
 
 func TestApplyServers(t *testing.T) {
@@ -21,15 +21,15 @@ func TestApplyServers(t *testing.T) {
 		servers []haproxy.Server
 		want    []haproxy.Server
 	}{
-		{"add a server that is ready", nil, haproxy.AddServer, []haproxy.Server{a}, []haproxy.Server{a}},
-		{"add one that drains", nil, haproxy.AddServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
-		{"add one in maint", nil, haproxy.AddServer, withState(haproxy.Maint, a), withState(haproxy.Maint, a)},
+		{"add a ready server", nil, haproxy.AddServer, []haproxy.Server{a}, []haproxy.Server{a}},
+		{"add a server in drain", nil, haproxy.AddServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
+		{"add a server in maint", nil, haproxy.AddServer, withState(haproxy.Maint, a), withState(haproxy.Maint, a)},
 		{"add IPv6", nil, haproxy.AddServer, []haproxy.Server{a, b6}, []haproxy.Server{a, b6}},
-		{"add one that exists sets its state", []haproxy.Server{a}, haproxy.AddServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
+		{"adding a server that exists sets its state", []haproxy.Server{a}, haproxy.AddServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
 		{"set drain", []haproxy.Server{a}, haproxy.SetServer, withState(haproxy.Drain, a), withState(haproxy.Drain, a)},
 		{"set maint", []haproxy.Server{a, b6}, haproxy.SetServer, withState(haproxy.Maint, b6), append([]haproxy.Server{a}, withState(haproxy.Maint, b6)...)},
 		{"delete a server", []haproxy.Server{a, b6}, haproxy.DeleteServer, withState(haproxy.Maint, a), []haproxy.Server{b6}},
-		{"delete one that is gone", []haproxy.Server{a}, haproxy.DeleteServer, withState(haproxy.Maint, b6), []haproxy.Server{a}},
+		{"deleting a server that does not exist does nothing", []haproxy.Server{a}, haproxy.DeleteServer, withState(haproxy.Maint, b6), []haproxy.Server{a}},
 	} {
 		for name, change := range backendKinds() {
 			t.Run(row.name+", "+name, func(t *testing.T) {
@@ -58,66 +58,68 @@ func backendKinds() map[string]func(*haproxy.Backend) {
 	}
 }
 
-func TestApplySetsAServerBackToTheAddressOfItsName(t *testing.T) {
+func TestApplyRestoresTheAddressOfAServer(t *testing.T) {
 	b := newBox(t)
 	srv := ready("127.0.0.1:8001")
 	s := b.shop(t, nil, srv)
 	b.load(t, s)
-	const moved = "set server shop/127.0.0.1:8001 addr 127.0.0.9 port 8009"
-	b.command(t, moved)
-	b.awaitAddr(t, moved)
-	plan := haproxy.Diff(b.observe(t, s), s)
-	b.apply(t, plan)
+	const command = "set server shop/127.0.0.1:8001 addr 127.0.0.9 port 8009"
+	b.command(t, command)
+	b.awaitAddr(t, command)
+	b.apply(t, haproxy.Diff(b.observe(t, s), s))
 	eventually(t, "the server is ready at its address", func() bool {
 		return diff([]haproxy.Server{srv}, b.servers(t, "shop")) == ""
 	})
 }
 
-func TestNoServerLeavesABackendThatWasRefusedANewOne(t *testing.T) {
+func TestNoServerIsRemovedAfterARejection(t *testing.T) {
 	b := newBox(t)
 	a := ready("127.0.0.1:8001")
 	s := b.shop(t, nil, a)
 	b.load(t, s)
 	sticky := *s.Backends.At(0)
 	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
-	applied, err := b.Apply(t.Context(), haproxy.Plan{
-		Add:   changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003")),
-		Leave: changes(haproxy.SetServer, &sticky, withState(haproxy.Maint, a)...),
-	})
-	if err != nil || len(applied.Rejected) != 1 {
-		t.Fatalf("Rejected %v, error %v", applied.Rejected, err)
-	}
-	if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
-}
-
-func TestNoServerLeavesWhereAMapCouldNotBeSwapped(t *testing.T) {
-	b := newBox(t)
-	a := ready("127.0.0.1:8001")
-	s := b.shop(t, nil, a)
-	b.load(t, s)
-	applied, err := b.Apply(t.Context(), haproxy.Plan{
-		Maps:  []haproxy.Map{{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}}},
-		Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, a)...),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"swap map nomap: Unknown map identifier. Please use #<id> or <file>."}
-	var got []string
-	for _, r := range applied.Rejected {
-		got = append(got, r.String())
-	}
-	if d := diff(want, got); d != "" {
-		t.Errorf("Rejected (-want +got):\n%s", d)
-	}
-	if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
+	for _, row := range []struct {
+		name string
+		plan haproxy.Plan
+		want string
+	}{
+		{
+			"of a new server in the same backend",
+			haproxy.Plan{Add: changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003"))},
+			`add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command must not contain (this is a bug in podgate, please report it)`,
+		},
+		{
+			"of a map",
+			haproxy.Plan{Maps: []haproxy.Map{{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}}}},
+			"swap map nomap: Unknown map identifier. Please use #<id> or <file>.",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			row.plan.Leave = changes(haproxy.SetServer, &sticky, withState(haproxy.Maint, a)...)
+			applied, err := b.Apply(t.Context(), row.plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := diff([]string{row.want}, rejections(applied)); d != "" {
+				t.Errorf("Rejected (-want +got):\n%s", d)
+			}
+			if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
+				t.Errorf("Servers (-want +got):\n%s", d)
+			}
+		})
 	}
 }
 
-func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
+// rejections returns the String of each Rejection.
+func rejections(a runtime.Applied) (texts []string) {
+	for _, r := range a.Rejected {
+		texts = append(texts, r.String())
+	}
+	return texts
+}
+
+func TestApplyListsRejectionsAndContinues(t *testing.T) {
 	b := newBox(t)
 	a, c := ready("127.0.0.1:8001"), ready("127.0.0.1:8003")
 	s := b.shop(t, nil, a)
@@ -126,20 +128,20 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 	other.Name = "other"
 	s.Backends = haproxy.ListOf(other, shop)
 	b.load(t, s)
-	nobody := &haproxy.Backend{Name: "nobody", Options: s.Backends.At(0).Options}
-	injects := &haproxy.Backend{Name: "shop;shutdown frontend http", Options: s.Backends.At(0).Options}
+	missing := &haproxy.Backend{Name: "missing", Options: shop.Options}
+	injected := &haproxy.Backend{Name: "shop;shutdown frontend http", Options: shop.Options}
 	sticky := *shop
 	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
 	applied, err := b.Apply(t.Context(), haproxy.Plan{
 		Add: append(append(append(
-			changes(haproxy.AddServer, nobody, a),
-			changes(haproxy.AddServer, injects, a)...),
+			changes(haproxy.AddServer, missing, a),
+			changes(haproxy.AddServer, injected, a)...),
 			changes(haproxy.AddServer, &sticky, c)...),
 			changes(haproxy.AddServer, shop, c)...),
 		Maps: []haproxy.Map{
 			{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{
 				{Key: "a b/", Value: "shop"}, {Key: "new\nline/", Value: "shop"}, {Key: "#/", Value: "shop"},
-				{Key: "long/", Value: strings.Repeat("x", 20_000)}, {Key: "", Value: "shop"},
+				{Key: "long/", Value: strings.Repeat("x", 20_000)}, {Key: "", Value: "shop"}, {Key: "\xff\xfe", Value: "a b"},
 				{Key: "*/", Value: "shop|0"},
 			}},
 		},
@@ -150,22 +152,19 @@ func TestApplyTellsRefusalsAndGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, r := range applied.Rejected {
-		got = append(got, r.String())
-	}
 	want := []string{
-		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" contains ';', which a command cannot (this is a bug in podgate, please report it)`,
-		`add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command cannot (this is a bug in podgate, please report it)`,
-		`add nobody/127.0.0.1:8001 ready: No such backend.`,
+		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" contains ';', which a command must not contain (this is a bug in podgate, please report it)`,
+		`add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command must not contain (this is a bug in podgate, please report it)`,
+		`add missing/127.0.0.1:8001 ready: No such backend.`,
 		`swap map routes: entry "a b/" "shop" is not a line of a map`,
 		`swap map routes: entry "new\nline/" "shop" is not a line of a map`,
 		`swap map routes: entry "#/" "shop" is not a line of a map`,
 		`swap map routes: entry "long/"... of 20007 bytes is longer than HAProxy reads`,
-		`swap map routes: entry "" "shop" is half empty`,
+		`swap map routes: entry "" "shop" has no key or no value`,
+		`swap map routes: entry "\xff\xfe" "a b" is not a line of a map`,
 		`set other/127.0.0.1:8009 drain: No such server.`,
 	}
-	if d := diff(want, got); d != "" {
+	if d := diff(want, rejections(applied)); d != "" {
 		t.Errorf("Rejected (-want +got):\n%s", d)
 	}
 	if d := diff([]haproxy.Server{a, c}, b.servers(t, "shop")); d != "" {
@@ -183,11 +182,7 @@ func TestApplyManyServersInFewLines(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, backendKinds()["with cookie and checks"])
 	b.load(t, s)
-	var servers []haproxy.Server
-	for i := range 2000 {
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, byte(i >> 8), byte(i)}), 8080)
-		servers = append(servers, haproxy.Server{Addr: addr, State: haproxy.Ready})
-	}
+	servers := withState(haproxy.Ready, manyServers(2000)...)
 	began := time.Now()
 	applied := b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), servers...)})
 	t.Logf("added %d servers with %d commands in %v", len(servers), applied.Commands, time.Since(began))
@@ -206,7 +201,7 @@ func TestApplyManyServersInFewLines(t *testing.T) {
 	}
 }
 
-func TestServerWithConnectionsStaysUntilTheyEnd(t *testing.T) {
+func TestServerIsDeletedAfterItsLastConnection(t *testing.T) {
 	for name, change := range backendKinds() {
 		t.Run(name, func(t *testing.T) {
 			pod, slow := newPod(t)
@@ -247,7 +242,7 @@ func TestServerWithConnectionsStaysUntilTheyEnd(t *testing.T) {
 	}
 }
 
-func TestCookieOfAServerIsTheSameFromTheFileAndAtRuntime(t *testing.T) {
+func TestAddedServerHasTheCookieOfADeclaredOne(t *testing.T) {
 	pod, _ := newPod(t)
 	sticky := func(b *haproxy.Backend) { b.Policy.Cookie, b.Policy.CookieKey = "SERVERID", "secret" }
 	cookie := func(t *testing.T, s haproxy.State) string {

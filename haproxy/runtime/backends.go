@@ -13,7 +13,7 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// AddsBackends asks whether the process adds backends at run time, as HAProxy 3.4
+// AddsBackends reports whether the process adds backends at run time, as HAProxy 3.4
 // and newer do (management.txt "add backend").
 func (x exchanger) AddsBackends(ctx context.Context) (bool, error) {
 	replies, err := x.exchange(ctx, "help add backend")
@@ -23,9 +23,9 @@ func (x exchanger) AddsBackends(ctx context.Context) (bool, error) {
 	return strings.Contains(replies[0], "\n  add backend "), nil
 }
 
-// Published returns which of the named backends there are, or of all if names is
-// nil, and whether requests may be led to them (management.txt "show stat",
-// "publish backend"). It is of use where HAProxy AddsBackends.
+// Published returns the existing backends, of names or all if names is nil, and
+// whether HAProxy may send requests to them (management.txt "show stat", "publish
+// backend"). Without AddsBackends all are published.
 func (x exchanger) Published(ctx context.Context, names []string) (map[string]bool, error) {
 	commands := []string{showStat(anyProxy, statBackend)}
 	if names != nil {
@@ -52,19 +52,19 @@ func (x exchanger) Published(ctx context.Context, names []string) (map[string]bo
 	return published, nil
 }
 
-// addBackends adds the backends, to which nothing is led yet, and returns the
-// names of those that were rejected.
+// addBackends adds the backends, unpublished, and returns the names of those that were
+// rejected.
 func (x exchanger) addBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) (map[string]bool, error) {
 	rejected := map[string]bool{}
 	var commands []string
-	var asked []*haproxy.Backend
+	var sent []*haproxy.Backend
 	for _, b := range backends {
 		if err := checkWord("backend", b.Name); err != nil {
 			rejected[b.Name] = true
 			a.rejectBackend(b.Name, err.Error())
 			continue
 		}
-		asked = append(asked, b)
+		sent = append(sent, b)
 		commands = append(commands, "add backend "+b.Name+" from "+cfgfile.Class(b.Policy))
 	}
 	a.Commands += len(commands)
@@ -74,14 +74,14 @@ func (x exchanger) addBackends(ctx context.Context, backends []*haproxy.Backend,
 	}
 	for i, reply := range replies {
 		if !strings.Contains(reply, "New backend registered.") {
-			rejected[asked[i].Name] = true
-			a.rejectBackend(asked[i].Name, firstLine(reply))
+			rejected[sent[i].Name] = true
+			a.rejectBackend(sent[i].Name, firstLine(reply))
 		}
 	}
 	return rejected, nil
 }
 
-// publish lets requests be led to the backends.
+// publish allows HAProxy to send requests to the backends.
 func (x exchanger) publish(ctx context.Context, names []string, a *Applied) error {
 	var commands []string
 	for _, name := range names {
@@ -100,8 +100,8 @@ func (x exchanger) publish(ctx context.Context, names []string, a *Applied) erro
 	return nil
 }
 
-// deleteBackends takes away backends that have no server and that nothing leads
-// to. One that HAProxy is not done with yet is PendingBackends.
+// deleteBackends deletes backends that have no server and to which no route leads.
+// Those that HAProxy still uses become PendingBackends.
 func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backend, a *Applied) error {
 	var commands []string
 	for _, b := range backends {
@@ -124,8 +124,8 @@ func (x exchanger) deleteBackends(ctx context.Context, backends []*haproxy.Backe
 	return nil
 }
 
-// withoutRejected takes what belongs to rejected backends out of the plan, and all
-// that relies on what was rejected: a map could lead to it.
+// withoutRejected removes the changes of rejected backends from the plan, and if there
+// are any also the maps, which could lead to them, and all changes after the maps.
 func withoutRejected(plan haproxy.Plan, rejected map[string]bool) haproxy.Plan {
 	if len(rejected) == 0 {
 		return plan
@@ -136,9 +136,9 @@ func withoutRejected(plan haproxy.Plan, rejected map[string]bool) haproxy.Plan {
 	return plan
 }
 
-// rejectUnfilled rejects those of the new backends of which a server was rejected:
-// what these need, as a certificate of an authority, a reload loads.
-func (a *Applied) rejectUnfilled(added []*haproxy.Backend) map[string]bool {
+// rejectIncomplete rejects the new backends of which a server was rejected, and returns
+// their names. A reload adds them with everything that their servers need.
+func (a *Applied) rejectIncomplete(added []*haproxy.Backend) map[string]bool {
 	rejected := map[string]bool{}
 	for _, r := range slices.Clone(a.Rejected) {
 		isNew := r.Change.Backend != nil && slices.ContainsFunc(added, func(b *haproxy.Backend) bool { return b.Name == r.Change.Backend.Name })

@@ -11,14 +11,13 @@ import (
 	"podgate/haproxy"
 )
 
-// newLightBox runs HAProxy with the shop, or skips the test where HAProxy takes
-// no backends while it runs. Path /more/ leads to backend more, whether there is
-// one or not.
-func newLightBox(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) (box, haproxy.State) {
+// newDynamicBox runs HAProxy with the shop and a route from /more to a backend "more",
+// which does not exist yet. It skips the test if HAProxy adds no backends at run time.
+func newDynamicBox(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) (box, haproxy.State) {
 	t.Helper()
 	b := newBox(t)
 	if !b.addsBackends(t) {
-		t.Skip("this HAProxy takes no backends while it runs")
+		t.Skip("this HAProxy adds no backends at run time")
 	}
 	s := b.shop(t, change, servers...)
 	s.RuntimeBackends = true
@@ -27,26 +26,26 @@ func newLightBox(t *testing.T, change func(*haproxy.Backend), servers ...haproxy
 	return b, s
 }
 
-// like is a backend of another name and servers.
+// like returns a copy of a backend with another name and other servers.
 func like(b *haproxy.Backend, name string, servers ...haproxy.Server) *haproxy.Backend {
 	another := *b
 	another.Name, another.Servers = name, servers
 	return &another
 }
 
-func TestApplyABackendThatComesAndGoes(t *testing.T) {
+func TestApplyAddsAndDeletesABackend(t *testing.T) {
 	for name, change := range map[string]func(*haproxy.Backend){
-		"a plain one": nil,
-		"one with a cookie": func(b *haproxy.Backend) {
+		"plain": nil,
+		"with a cookie": func(b *haproxy.Backend) {
 			b.Policy.Cookie, b.Policy.CookieKey = "SERVERID", "secret"
 		},
-		"one with checks": func(b *haproxy.Backend) {
+		"with checks": func(b *haproxy.Backend) {
 			b.Policy.CheckPath, b.Options.Check, b.Options.CheckInterval = "/", true, settings().TimeoutConnect
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod, _ := newPod(t)
-			b, s := newLightBox(t, change, pod)
+			b, s := newDynamicBox(t, change, pod)
 			frontend := s.Frontends[0].Binds[0]
 			more := like(s.Backends.At(0), "more", pod)
 			a := b.apply(t, haproxy.Plan{
@@ -57,7 +56,7 @@ func TestApplyABackendThatComesAndGoes(t *testing.T) {
 				t.Error("no command was sent")
 			}
 			if r := mustGet(t, frontend, "/more"); r.Status != 503 {
-				t.Errorf("before it is published: %d, want 503", r.Status)
+				t.Errorf("before the backend is published: %d, want 503", r.Status)
 			}
 			b.apply(t, haproxy.Plan{Publish: []string{"more"}})
 			r := mustGet(t, frontend, "/more")
@@ -75,37 +74,35 @@ func TestApplyABackendThatComesAndGoes(t *testing.T) {
 			eventually(t, "its server is deleted", func() bool {
 				return len(b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, more, pod)}).Pending) == 0
 			})
-			eventually(t, "it is deleted", func() bool {
+			eventually(t, "the backend is deleted", func() bool {
 				return len(b.apply(t, haproxy.Plan{OldBackends: []*haproxy.Backend{more}}).PendingBackends) == 0
 			})
 			if published, err := b.Published(t.Context(), nil); err != nil || !published["shop"] {
 				t.Errorf("Published: %v, %v", published, err)
-			} else if _, there := published["more"]; there {
-				t.Error("it is there yet")
+			} else if _, exists := published["more"]; exists {
+				t.Error("the deleted backend exists")
 			}
 		})
 	}
 }
 
-func TestApplyABackendThatIsRefused(t *testing.T) {
+func TestApplyABackendThatHAProxyRejects(t *testing.T) {
 	pod, _ := newPod(t)
-	gone := ready("127.0.0.1:8001")
-	b, s := newLightBox(t, nil, pod)
+	b, s := newDynamicBox(t, nil, pod)
 	shop := s.Backends.At(0)
 	other := like(shop, "more", pod)
 	other.Policy.Balance = haproxy.LeastConn
 	unlike := like(shop, "more", pod)
 	unlike.Options.Check, unlike.Options.CheckInterval = true, 10_000*time.Hour
 	for _, row := range []struct {
-		name   string
-		new    *haproxy.Backend
-		before string // said to HAProxy
-		reply  string
+		name  string
+		new   *haproxy.Backend
+		reply string
 	}{
-		{"its class is not loaded", other, "", "Cannot find default proxy"},
-		{"its name is taken", like(shop, "shop", pod), "", "name is already used by other proxy"},
-		{"its name is no word", like(shop, "a b", pod), "", "contains ' ', which a command cannot"},
-		{"its server is rejected", unlike, "", "add more/" + pod.Addr.String() + " ready: "},
+		{"its class is not loaded", other, "Cannot find default proxy"},
+		{"its name is in use", like(shop, "shop", pod), "name is already used by other proxy"},
+		{"its name contains a blank", like(shop, "a b", pod), "contains ' ', which a command must not contain"},
+		{"HAProxy rejects its server", unlike, "add more/" + pod.Addr.String() + " ready: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a, err := b.Apply(t.Context(), haproxy.Plan{
@@ -113,7 +110,7 @@ func TestApplyABackendThatIsRefused(t *testing.T) {
 				Add:         changes(haproxy.AddServer, row.new, pod),
 				Publish:     []string{row.new.Name},
 				Maps:        []haproxy.Map{{Name: haproxy.RoutesMap}},
-				Leave:       changes(haproxy.SetServer, shop, haproxy.Server{Addr: gone.Addr, State: haproxy.Maint}),
+				Leave:       changes(haproxy.SetServer, shop, withState(haproxy.Maint, ready("127.0.0.1:8001"))...),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -123,20 +120,20 @@ func TestApplyABackendThatIsRefused(t *testing.T) {
 				t.Errorf("rejected %v, want backend %s with %q", a.Rejected, row.new.Name, row.reply)
 			}
 			if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
-				t.Errorf("the map was swapped: %d", r.Status)
+				t.Errorf("the map was replaced: %d", r.Status)
 			}
 		})
 	}
 }
 
-func TestBackendsByTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
+func TestApplyAddsABackendThroughTheMasterCLI(t *testing.T) {
 	pod, _ := newPod(t)
-	b, s := newLightBox(t, nil, pod)
+	b, s := newDynamicBox(t, nil, pod)
 	if err := os.Remove(b.Admin); err != nil {
 		t.Fatal(err)
 	}
 	if !b.addsBackends(t) {
-		t.Error("it does not take backends any more")
+		t.Error("AddsBackends: got false, want true")
 	}
 	more := like(s.Backends.At(0), "more", pod)
 	b.apply(t, haproxy.Plan{NewBackends: []*haproxy.Backend{more}, Add: changes(haproxy.AddServer, more, pod), Publish: []string{"more"}})
@@ -148,10 +145,10 @@ func TestBackendsByTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 	}
 }
 
-func TestTakesBackendsIsAskedOfHAProxy(t *testing.T) {
+func TestAddsBackendsAgreesWithHAProxy(t *testing.T) {
 	b := newBox(t)
 	reply := b.command(t, "add backend podgate from podgate-none")
-	if takes := b.addsBackends(t); takes != strings.Contains(reply, "Cannot find default proxy") {
-		t.Errorf("AddsBackends: %v, HAProxy says %q", takes, reply)
+	if adds := b.addsBackends(t); adds != strings.Contains(reply, "Cannot find default proxy") {
+		t.Errorf("AddsBackends: %v, HAProxy replies %q", adds, reply)
 	}
 }

@@ -16,13 +16,12 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// Certificates returns what the crt-list of ours holds now, sorted by Name:
-// which names each certificate serves, and the fingerprint of what HAProxy has
-// under its Name (management.txt "show ssl crt-list", "show ssl cert"). With
-// names, only of these: the others have no Fingerprint then. The default one is
-// among them, whatever it serves beside. It is empty where no configuration that
-// HAProxy loaded uses that list. Of one that stands in several lines, Serves has
-// the names of all of them, one after the other.
+// Certificates returns the certificates of podgate's crt-list, sorted by Name, with the
+// names that they serve and their fingerprints (management.txt "show ssl crt-list",
+// "show ssl cert"). With names, only the certificates with these Names have a
+// Fingerprint. The default certificate is in the list even if it serves no name. The
+// Serves of a certificate with several lines has the names of all lines, in their
+// order. The list is empty if HAProxy has not loaded a configuration with the crt-list.
 func (x exchanger) Certificates(ctx context.Context, names ...string) ([]haproxy.Certificate, error) {
 	lines, err := x.crtList(ctx)
 	if err != nil {
@@ -42,26 +41,26 @@ func (x exchanger) Certificates(ctx context.Context, names ...string) ([]haproxy
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		all = append(all, *byName[name])
 	}
-	asked := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return byName[name] == nil })
+	existing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return byName[name] == nil })
 	if len(names) == 0 {
-		for _, one := range all {
-			asked = append(asked, one.Name)
+		for _, c := range all {
+			existing = append(existing, c.Name)
 		}
 	}
-	fingerprints, err := x.Fingerprints(ctx, asked)
+	fingerprints, err := x.fingerprints(ctx, existing)
 	if err != nil {
 		return nil, err
 	}
-	for i, name := range asked {
+	for i, name := range existing {
 		at, _ := slices.BinarySearchFunc(all, name, func(o haproxy.Certificate, name string) int { return cmp.Compare(o.Name, name) })
 		all[at].Fingerprint = fingerprints[i]
 	}
 	return all, nil
 }
 
-// Fingerprints returns the SHA-1, in capital hexadecimal, of what HAProxy has
-// under each of these Names; "" where it has nothing.
-func (x exchanger) Fingerprints(ctx context.Context, names []string) ([]string, error) {
+// fingerprints returns the SHA-1, in capital hexadecimal, of the certificates with
+// these Names; "" for one that HAProxy does not have.
+func (x exchanger) fingerprints(ctx context.Context, names []string) ([]string, error) {
 	commands := make([]string, len(names))
 	for i, name := range names {
 		path, err := x.certificatePath(name)
@@ -85,15 +84,15 @@ func (x exchanger) Fingerprints(ctx context.Context, names []string) ([]string, 
 	return fingerprints, nil
 }
 
-// crtLine is one line of the crt-list as HAProxy has it.
+// crtLine is one line of the crt-list in HAProxy.
 type crtLine struct {
 	path     string
 	number   int
 	names    []string
-	fallback bool // it makes the default certificate, which only a reload changes
+	fallback bool // the line of the default certificate, which only a reload changes
 }
 
-// crtList returns the lines of the crt-list of ours.
+// crtList returns the lines of podgate's crt-list.
 func (x exchanger) crtList(ctx context.Context) ([]crtLine, error) {
 	list, err := x.crtListPath()
 	if err != nil {
@@ -137,23 +136,23 @@ func (x exchanger) certificateName(path string) string {
 	return path
 }
 
-// changeCertificates makes the changes in their order. What HAProxy rejects is
-// told in a and stops no other.
+// changeCertificates makes the changes in their order. A rejection, which it adds to a,
+// does not prevent the other changes.
 func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.CertificateChange, a *Applied) error {
 	if len(changes) == 0 {
 		return nil
 	}
 	lines, err := x.crtList(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("certificates: %w", err)
 	}
 	for _, change := range changes {
-		do := x.serve
+		do := x.serveCertificate
 		switch change.Op {
 		case haproxy.AddCertificate:
 			do = x.addCertificate
 		case haproxy.RenewCertificate:
-			do = x.renew
+			do = x.renewCertificate
 		case haproxy.DeleteCertificate:
 			do = x.deleteCertificate
 		}
@@ -163,7 +162,7 @@ func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.Cer
 		}
 		rejection, err := do(ctx, change.Certificate, path, linesOf(lines, path), a)
 		if err != nil {
-			return err
+			return fmt.Errorf("certificates: %w", err)
 		}
 		if rejection != "" {
 			a.Rejected = append(a.Rejected, Rejection{Certificate: change, Reply: rejection})
@@ -172,28 +171,28 @@ func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.Cer
 	return nil
 }
 
-// linesOf are the lines of one certificate that can be changed.
+// linesOf returns the lines of one certificate that can change without a reload.
 func linesOf(lines []crtLine, path string) []crtLine {
 	return slices.DeleteFunc(slices.Clone(lines), func(l crtLine) bool { return l.path != path || l.fallback })
 }
 
-// addCertificate makes HAProxy know a certificate and serve its names.
+// addCertificate adds a certificate and serves its names.
 func (x exchanger) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
-	// It may be there already: of a podgate that was cut short.
+	// It may exist already, if podgate ended during an earlier change.
 	if _, err := x.command(ctx, a, "new ssl cert "+path); err != nil {
 		return "", err
 	}
-	if rejection, err := x.renew(ctx, cert, path, lines, a); rejection != "" || err != nil {
+	if rejection, err := x.renewCertificate(ctx, cert, path, lines, a); rejection != "" || err != nil {
 		return rejection, err
 	}
-	return x.serve(ctx, cert, path, lines, a)
+	return x.serveCertificate(ctx, cert, path, lines, a)
 }
 
 const success = "Success!"
 
-// renew replaces the content of a certificate, at once for every name that it
-// serves (management.txt "set ssl cert", "commit ssl cert").
-func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (rejection string, err error) {
+// renewCertificate replaces the content of a certificate, atomically for all names that
+// it serves (management.txt "set ssl cert", "commit ssl cert").
+func (x exchanger) renewCertificate(ctx context.Context, cert haproxy.Certificate, path string, _ []crtLine, a *Applied) (rejection string, err error) {
 	for range 2 {
 		a.Commands++
 		reply, err := x.exchangePayload(ctx, "set ssl cert "+path, string(cert.PEM))
@@ -207,7 +206,7 @@ func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path str
 			}
 		}
 		rejection = brief(reply)
-		// Somebody may have left a transaction open, and HAProxy has room for one.
+		// Another client may have left a transaction open, and HAProxy allows only one.
 		other := cmp.Or(ongoing(reply), path)
 		if err := checkWord("certificate", other); err != nil {
 			return rejection, nil
@@ -219,7 +218,7 @@ func (x exchanger) renew(ctx context.Context, cert haproxy.Certificate, path str
 	return rejection, nil
 }
 
-// ongoing finds the certificate whose transaction is in the way of another.
+// ongoing returns the certificate with the open transaction that a reply names.
 func ongoing(reply string) string {
 	_, rest, ok := strings.Cut(reply, "ongoing transaction is about '")
 	if !ok {
@@ -229,9 +228,9 @@ func ongoing(reply string) string {
 	return name
 }
 
-// serve has a certificate serve its names: a new line first, and when that is
-// there the ones before go. One that serves none has no line.
-func (x exchanger) serve(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
+// serveCertificate makes a certificate serve its names. It adds a line to the crt-list
+// and then deletes the old lines. A certificate that serves no name gets no line.
+func (x exchanger) serveCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
 	list, err := x.crtListPath()
 	if err != nil {
 		return "", err
@@ -270,8 +269,8 @@ func (x exchanger) deleteLines(ctx context.Context, lines []crtLine, a *Applied)
 	return rejection, nil
 }
 
-// deleteCertificate takes a certificate out of the crt-list and out of memory.
-// One that others use too stays there.
+// deleteCertificate deletes a certificate from the crt-list and from memory. HAProxy
+// keeps it in memory if another configuration section uses it.
 func (x exchanger) deleteCertificate(ctx context.Context, _ haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
 	if rejection, err := x.deleteLines(ctx, lines, a); rejection != "" || err != nil {
 		return rejection, err
@@ -280,25 +279,25 @@ func (x exchanger) deleteCertificate(ctx context.Context, _ haproxy.Certificate,
 	return "", err
 }
 
-// TicketKey makes HAProxy issue session tickets with another key from now on;
-// those of the two before it are still good (management.txt "set ssl tls-key").
-// The key is base64 of 80 random bytes.
+// TicketKey makes HAProxy issue session tickets with a new key from now on. It still
+// accepts tickets of the last two keys (management.txt "set ssl tls-key"). The key is
+// base64 of 80 random bytes.
 func (x exchanger) TicketKey(ctx context.Context, key string) error {
 	path := filepath.Join(x.folder, cfgfile.TicketKeysFile)
 	if err := checkLine("ticket keys", path+" "+key); err != nil {
-		return fmt.Errorf("set ticket key: %w", bugError("the key contains a character that a command cannot")) // without the key
+		return fmt.Errorf("set ticket key: %w", bugError("the key contains a character that a command must not contain")) // the error must not contain the key
 	}
 	replies, err := x.exchange(ctx, "set ssl tls-key "+path+" "+key)
 	if err != nil {
 		return fmt.Errorf("set ticket key: %w", err)
 	}
 	if !strings.Contains(replies[0], "updated") {
-		return fmt.Errorf("set ticket key: set ssl tls-key: got %q, want that the key is updated", brief(replies[0]))
+		return fmt.Errorf("set ticket key: set ssl tls-key: HAProxy replied %q and not that the key was updated", brief(replies[0]))
 	}
 	return nil
 }
 
-// brief is a reply on one line.
+// brief returns the beginning of a reply on one line.
 func brief(reply string) string {
 	const most = 300
 	text := strings.Join(strings.Fields(reply), " ")

@@ -20,13 +20,13 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// certificate is what an edge has of PEM text.
+// certificate returns a Certificate with this content.
 func certificate(t *testing.T, name string, pem []byte, serves ...string) haproxy.Certificate {
 	t.Helper()
 	return haproxy.Certificate{Name: name, Serves: serves, PEM: pem, Digest: haproxy.PEM(pem).Digest()}
 }
 
-// tlsBox is a box whose HAProxy ends TLS, with no Services.
+// tlsBox returns a box whose HAProxy ends TLS and has no backends.
 func tlsBox(t *testing.T, certificates ...haproxy.Certificate) (box, haproxy.State) {
 	t.Helper()
 	b := newBox(t)
@@ -55,7 +55,8 @@ func ticketKey(t *testing.T) string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
-// answers is the common name that a handshake for a host shows, or its error.
+// answers returns the common name of the certificate that HAProxy presents for a host,
+// or the error of the handshake.
 func answers(s haproxy.State, host string) string {
 	conn, err := tls.Dial("tcp", s.Frontends[0].Binds[0].String(), &tls.Config{ServerName: host, InsecureSkipVerify: true})
 	if err != nil {
@@ -65,34 +66,34 @@ func answers(s haproxy.State, host string) string {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-func TestCertificatesComeChangeAndGoWithoutAReload(t *testing.T) {
+func TestCertificatesChangeWithoutAReload(t *testing.T) {
 	b, s := tlsBox(t)
 	pid := b.Pid()
-	const nobody = "remote error: tls: unrecognized name"
+	const unrecognized = "remote error: tls: unrecognized name"
 	chain := bytes.Repeat(firstBlock(haproxytest.Certificate(t, "root.test")), 23)
 	for _, row := range []struct {
 		name string
 		want []haproxy.Certificate
 		get  map[string]string
 	}{
-		{"none", nil, map[string]string{"a.test": nobody}},
-		{"one comes", []haproxy.Certificate{
+		{"no certificate", nil, map[string]string{"a.test": unrecognized}},
+		{"a certificate is added", []haproxy.Certificate{
 			certificate(t, "a.pem", haproxytest.Certificate(t, "first.test"), "a.test"),
-		}, map[string]string{"a.test": "first.test", "x.a.test": nobody}},
+		}, map[string]string{"a.test": "first.test", "x.a.test": unrecognized}},
 		{"it is renewed", []haproxy.Certificate{
 			certificate(t, "a.pem", haproxytest.Certificate(t, "second.test"), "a.test"),
 		}, map[string]string{"a.test": "second.test"}},
-		{"it serves more, and another comes", []haproxy.Certificate{
+		{"it serves more names, and another one is added", []haproxy.Certificate{
 			certificate(t, "a.pem", haproxytest.Certificate(t, "third.test"), "*.a.test", "a.test"),
 			certificate(t, "b.pem", haproxytest.Certificate(t, "b.test"), "b.test"),
 		}, map[string]string{"a.test": "third.test", "x.a.test": "third.test", "b.test": "b.test"}},
-		{"one that fills HAProxy's buffer", []haproxy.Certificate{
+		{"a certificate fills HAProxy's buffer", []haproxy.Certificate{
 			certificate(t, "a.pem", append(haproxytest.Certificate(t, "long.test"), chain...), "a.test"),
 			certificate(t, "b.pem", haproxytest.Certificate(t, "b2.test"), "b.test"),
-		}, map[string]string{"a.test": "long.test", "b.test": "b2.test", "x.a.test": nobody}},
-		{"one goes", []haproxy.Certificate{
+		}, map[string]string{"a.test": "long.test", "b.test": "b2.test", "x.a.test": unrecognized}},
+		{"a certificate is deleted", []haproxy.Certificate{
 			certificate(t, "b.pem", haproxytest.Certificate(t, "b3.test"), "b.test"),
-		}, map[string]string{"a.test": nobody, "b.test": "b3.test"}},
+		}, map[string]string{"a.test": unrecognized, "b.test": "b3.test"}},
 	} {
 		have := haproxy.Running{Loaded: s, Certificates: observedCertificates(t, b)}
 		want := s
@@ -108,15 +109,8 @@ func TestCertificatesComeChangeAndGoWithoutAReload(t *testing.T) {
 				t.Errorf("%s: %s answers %q, want %q", row.name, host, got, answer)
 			}
 		}
-		var serves []string
-		for _, c := range observedCertificates(t, b) {
-			serves = append(serves, c.String())
-		}
-		var wanted []string
-		for _, c := range row.want {
-			wanted = append(wanted, c.String())
-		}
-		if diff := cmp.Diff(wanted, serves); diff != "" {
+		names := cmp.Transformer("String", haproxy.Certificate.String)
+		if diff := cmp.Diff(row.want, observedCertificates(t, b), names); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.name, diff)
 		}
 	}
@@ -125,7 +119,7 @@ func TestCertificatesComeChangeAndGoWithoutAReload(t *testing.T) {
 	}
 }
 
-func TestOneCertificateOfManyIsReadBack(t *testing.T) {
+func TestCertificatesReadsTheNamedFingerprintsOnly(t *testing.T) {
 	b, s := tlsBox(t)
 	want := s
 	want.Certificates = []haproxy.Certificate{
@@ -134,11 +128,11 @@ func TestOneCertificateOfManyIsReadBack(t *testing.T) {
 	}
 	b.apply(t, haproxy.Diff(haproxy.Running{Loaded: s}, want))
 	all := observedCertificates(t, b)
-	one, err := b.Certificates(t.Context(), "b.pem", "gone.pem")
+	one, err := b.Certificates(t.Context(), "b.pem", "missing.pem")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all[0].Fingerprint = "" // which was not asked for
+	all[0].Fingerprint = "" // a.pem is not named
 	if diff := cmp.Diff(all, one); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -163,7 +157,7 @@ func observedCertificates(t *testing.T, b box) []haproxy.Certificate {
 	return certificates
 }
 
-func TestACertificateThatHAProxyRefusesStopsNoOther(t *testing.T) {
+func TestARejectedCertificateDoesNotPreventOthers(t *testing.T) {
 	b, s := tlsBox(t)
 	broken := haproxytest.Certificate(t, "broken.test")
 	key := bytes.Index(broken, []byte("-----BEGIN PRIVATE KEY-----"))
@@ -183,13 +177,13 @@ func TestACertificateThatHAProxyRefusesStopsNoOther(t *testing.T) {
 	}
 	for _, r := range a.Rejected {
 		if strings.Contains(r.String(), "BEGIN") {
-			t.Errorf("a key is told: %s", r)
+			t.Errorf("the text of the rejection contains a key: %s", r)
 		}
 	}
 	if got := answers(s, "b.test"); got != "b.test" {
 		t.Errorf("b.test answers %q", got)
 	}
-	// One that works may take its place.
+	// A valid certificate can replace it.
 	want.Certificates[0] = certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")
 	b.apply(t, haproxy.Diff(haproxy.Running{Loaded: s, Certificates: observedCertificates(t, b)}, want))
 	if got := answers(s, "a.test"); got != "a.test" {
@@ -197,7 +191,7 @@ func TestACertificateThatHAProxyRefusesStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestATransactionOfOthersIsNotInTheWay(t *testing.T) {
+func TestAnOpenTransactionOfAnotherClientIsAborted(t *testing.T) {
 	b, s := tlsBox(t)
 	want := s
 	want.Certificates = []haproxy.Certificate{certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")}
@@ -209,7 +203,7 @@ func TestATransactionOfOthersIsNotInTheWay(t *testing.T) {
 	}
 }
 
-func TestSessionsOutliveAReloadAndAKey(t *testing.T) {
+func TestTLSSessionsResumeAfterAReloadAndWithNewKeys(t *testing.T) {
 	b, s := tlsBox(t)
 	want := s
 	want.Certificates = []haproxy.Certificate{certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")}
@@ -224,7 +218,7 @@ func TestSessionsOutliveAReloadAndAKey(t *testing.T) {
 		t.Helper()
 		conn, err := tls.Dial("tcp", s.Frontends[0].Binds[0].String(), &tls.Config{
 			ServerName: "a.test", InsecureSkipVerify: true, ClientSessionCache: sessions,
-			MaxVersion: tls.VersionTLS12, // whose ticket is there when the handshake is done
+			MaxVersion: tls.VersionTLS12, // the ticket is part of the handshake
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -233,18 +227,18 @@ func TestSessionsOutliveAReloadAndAKey(t *testing.T) {
 		return conn.ConnectionState().DidResume
 	}
 	if resumes() {
-		t.Fatal("the first session is none that goes on")
+		t.Fatal("the first connection resumed a session")
 	}
 	b.load(t, want)
 	if !resumes() {
-		t.Error("a reload ended the session")
+		t.Error("the session did not resume after a reload")
 	}
 	for n := range 2 {
 		if err := b.TicketKey(t.Context(), ticketKey(t)); err != nil {
 			t.Fatal(err)
 		}
 		if !resumes() {
-			t.Errorf("key %d ended the session", n)
+			t.Errorf("the session did not resume after new key %d", n)
 		}
 	}
 }

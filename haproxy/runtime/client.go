@@ -10,21 +10,20 @@ import (
 	"time"
 )
 
-// Client speaks to one HAProxy: to the admin socket, or through the master CLI
-// where that one is dead. It holds no connection and remembers nothing else of
-// HAProxy, so it outlives every reload and restart. Its methods may be called
-// concurrently; those that Apply should be called by one goroutine, because two
-// Plans for the same HAProxy know nothing of each other.
+// Client is a client of one HAProxy. It uses the admin socket, or the master CLI while
+// the admin socket does not answer. It keeps no connection open and stays valid when
+// HAProxy is reloaded or restarted. Its methods may be called concurrently, but only
+// one goroutine should Apply Plans, which are not compatible with each other.
 type Client struct {
 	exchanger
 	master    socket
 	reloading chan struct{} // holds one token while a reload is under way
 }
 
-// New returns a Client of the HAProxy whose stats socket, of level admin, is at
-// admin and whose master CLI (haproxy -S) is at master. The maps of ours are
-// known to it by their path below folder, which is spelt as in the
-// configuration. Nothing is opened before the first call.
+// New returns a Client of the HAProxy with the stats socket admin, which must have
+// level admin, and the master CLI master (haproxy -S). folder is podgate's folder as in
+// the configuration, by which HAProxy names maps and certificates. New opens no
+// connection.
 func New(admin, master, folder string) *Client {
 	c := &Client{
 		exchanger: exchanger{folder: folder, worker: &worker{}},
@@ -43,24 +42,24 @@ func New(admin, master, folder string) *Client {
 	return c
 }
 
-// AdminSocket returns why the admin socket is not used now and commands go
-// through the master CLI, which is slower; nil while it is. It is tried again
-// every few seconds, and after each reload.
+// AdminSocket returns the error because of which the Client uses the master CLI, which
+// is slower, and not the admin socket; nil while it uses the admin socket. It tries the
+// admin socket again every few seconds, and after each reload.
 func (c *Client) AdminSocket() error {
 	c.worker.mu.Lock()
 	defer c.worker.mu.Unlock()
-	return c.worker.death
+	return c.worker.adminErr
 }
 
 // Process is the HAProxy worker process that serves.
 type Process struct {
 	Pid        int
 	Version    string        // "2.6.12-1+deb12u4"
-	Generation string        // the word behind gen= in the "description" of its configuration; "" if there is none
+	Generation string        // the word after "gen=" in the "description" of its configuration; "" without "gen="
 	Uptime     time.Duration // in whole seconds
 }
 
-// Process asks which process serves (management.txt "show info").
+// Process returns the process that serves (management.txt "show info").
 func (x exchanger) Process(ctx context.Context) (Process, error) {
 	p, err := x.process(ctx)
 	if err != nil {
@@ -99,8 +98,8 @@ func parseInfo(reply string) (Process, error) {
 	return p, nil
 }
 
-// generation finds gen=<x> among the words of a description, which the
-// operator's global section may share.
+// generation returns x of the word "gen=x" in a description, to which the operator's
+// global section can contribute other words.
 func generation(description string) string {
 	for word := range strings.FieldsSeq(description) {
 		if gen, ok := strings.CutPrefix(word, "gen="); ok {
@@ -108,22 +107,6 @@ func generation(description string) string {
 		}
 	}
 	return ""
-}
-
-// Backends returns the names of all backends, those of others among them
-// (management.txt "show backend").
-func (x exchanger) Backends(ctx context.Context) ([]string, error) {
-	replies, err := x.exchange(ctx, "show backend")
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	var names []string
-	for line := range strings.Lines(replies[0]) {
-		if name := strings.TrimSpace(line); name != "" && !strings.HasPrefix(name, "#") {
-			names = append(names, name)
-		}
-	}
-	return names, nil
 }
 
 func firstLine(s string) string {

@@ -12,29 +12,30 @@ import (
 	"podgate/haproxy"
 )
 
-// checkRuns is the bit of srv_check_state that a check is under way.
-const checkRuns = 0x01
+// checkInProgress is the bit of srv_check_state that a check is under way.
+const checkInProgress = 0x01
 
-// checksEnd takes the deletes out of changes that have to wait for a health check
-// that is under way, and sets those servers to maint, so that no other one begins.
+// postponeChecked returns changes without the deletes of servers with a health check in
+// progress, which become Pending. It sets those servers to maint, so that HAProxy
+// starts no further check.
 //
-// HAProxy 3.0 to 3.2 end on the spot (BUG_ON in "del server") where they delete a
-// server that they speak ALPN with to check it: they count such a connection among
-// the idle ones of sessions, which it is not. A pod that leaves is often one that
-// answers late.
-func (x exchanger) checksEnd(ctx context.Context, changes []haproxy.ServerChange, a *Applied) ([]haproxy.ServerChange, error) {
+// HAProxy 3.0 to 3.2 crash (BUG_ON in "del server") if they delete a server during a
+// health check with ALPN, because they count the connection of the check among the idle
+// connections of sessions. The pods of removed servers often answer late, so this is
+// not rare.
+func (x exchanger) postponeChecked(ctx context.Context, changes []haproxy.ServerChange, a *Applied) ([]haproxy.ServerChange, error) {
 	var names []string
 	for _, change := range changes {
-		if needsChecksEnd(change) {
+		if mustAwaitCheck(change) {
 			names = append(names, change.Backend.Name+"/"+change.Server.Name())
 		}
 	}
-	checked, err := x.stillChecked(ctx, names, a)
+	checked, err := x.stopChecks(ctx, names, a)
 	if err != nil || len(checked) == 0 {
 		return changes, err
 	}
 	return slices.DeleteFunc(slices.Clone(changes), func(change haproxy.ServerChange) bool {
-		waits := needsChecksEnd(change) && checked[change.Backend.Name+"/"+change.Server.Name()]
+		waits := mustAwaitCheck(change) && checked[change.Backend.Name+"/"+change.Server.Name()]
 		if waits {
 			a.Pending = append(a.Pending, change)
 		}
@@ -42,18 +43,18 @@ func (x exchanger) checksEnd(ctx context.Context, changes []haproxy.ServerChange
 	}), nil
 }
 
-func needsChecksEnd(c haproxy.ServerChange) bool {
+func mustAwaitCheck(c haproxy.ServerChange) bool {
 	return c.Op == haproxy.DeleteServer && c.Backend.Options.Check && c.Backend.Options.Protocol == haproxy.H2
 }
 
-// stillChecked sets servers, named "backend/server", to maint and returns those
-// with a check under way.
-func (x exchanger) stillChecked(ctx context.Context, servers []string, a *Applied) (map[string]bool, error) {
+// stopChecks sets servers, named "backend/server", to maint, so that HAProxy starts no
+// further health check. It returns those with a check in progress.
+func (x exchanger) stopChecks(ctx context.Context, servers []string, a *Applied) (map[string]bool, error) {
 	var maint, show []string
 	for _, name := range servers {
 		backend, _, _ := strings.Cut(name, "/")
 		if checkWord("server", name) != nil {
-			continue // it is rejected, or left alone
+			continue // the caller rejects or skips it
 		}
 		maint = append(maint, "set server "+name+" state maint")
 		if command := "show servers state " + backend; !slices.Contains(show, command) {
@@ -80,7 +81,7 @@ func (x exchanger) stillChecked(ctx context.Context, servers []string, a *Applie
 				return err
 			}
 			state, err := strconv.ParseUint(string(rows.row[columnCheckState]), 10, 32)
-			if err == nil && state&checkRuns != 0 {
+			if err == nil && state&checkInProgress != 0 {
 				checked[string(rows.row[columnBackend])+"/"+string(rows.row[columnServer])] = true
 			}
 			return err

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package runtime speaks to a running HAProxy through its sockets: it observes
-// servers and maps, applies a haproxy.Plan, and has a new configuration loaded.
+// Package runtime controls a running HAProxy through its sockets: it observes servers
+// and maps, applies a haproxy.Plan, and reloads the configuration.
 //
-// It writes no file, keeps nothing between two calls but that a socket is dead,
-// and decides nothing: what is to be done comes from haproxy.Diff.
+// It writes no file and decides no change: these come from haproxy.Diff. Between two
+// calls it remembers only that a socket does not answer.
 package runtime

@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// maxLine bounds a line of commands well below the default tune.bufsize of
+	// maxLine limits a line of commands to less than the default tune.bufsize of
 	// 16384: HAProxy 2.6 never answers a longer one, newer versions reject it.
 	maxLine = 12 << 10
-	// separator is sent before, between and after the commands of a line, and its
-	// reply separates theirs. An empty line does not: some replies contain empty
-	// lines, and the reply to "del server" of 2.6 ends without one.
+	// separator is a command that is sent before, between and after the commands of a
+	// line. Its reply separates their replies. An empty line does not: some replies
+	// contain empty lines, and the reply to "del server" of 2.6 ends without one.
 	separator = "show version"
-	// prompt is how HAProxy ends a reply in interactive mode, and in 2.6 and 3.0
-	// each reply of a line.
+	// prompt is the end of a reply in interactive mode, and in 2.6 and 3.0 of each reply
+	// of a line.
 	prompt = "> "
 )
 
-// errCut is the error of a reply without its end.
+// errCut is returned if the end of a reply is missing.
 var errCut = errors.New("reply cut short")
 
-// asker sends commands in one line and calls each with every line of their
-// replies that is not empty, as it arrives and without its line feed: command is
-// the index of the command, and line is valid until each returns. An error of each
-// is returned. After any other error HAProxy may have carried out any of the
-// commands. The commands were checked by checkWord or checkLine.
+// asker sends commands in one line. For every line of the replies that is not empty it
+// calls each, as soon as the line arrives: command is the index of the command, and
+// line, without its line feed, is valid until each returns. It returns an error of
+// each. After any other error HAProxy may have executed any of the commands. The caller
+// has checked the commands by checkWord or checkLine.
 type asker func(ctx context.Context, commands []string, each func(command int, line []byte) error) error
 
 // commandLine is "show version;COMMAND;show version;COMMAND;show version", with
@@ -53,8 +53,8 @@ func commandLine(prefix string, commands []string) (string, error) {
 	return text.String(), nil
 }
 
-// emptyLine is the length of a line without commands, and cost that of a command
-// in it. The prefix does not count: the master removes it.
+// emptyLine is the length of a line without commands, and cost the length that a
+// command adds. The prefix does not count, because the master removes it.
 const emptyLine = len(separator) + 1
 
 func cost(command string) int { return len(command) + len(separator) + 2 }
@@ -92,7 +92,7 @@ type connection struct {
 	interactive bool   // each reply ends in a prompt (management.txt "prompt")
 }
 
-// ask writes text, of n commands between separators, and reads their replies.
+// ask writes text, which is n commands between separators, and reads their replies.
 func (c *connection) ask(ctx context.Context, text string, n int, each func(command int, line []byte) error) error {
 	done, err := c.send(ctx, text)
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *connection) ask(ctx context.Context, text string, n int, each func(comm
 	return nil
 }
 
-// send writes text. Reads fail once ctx has ended, until done is called.
+// send writes text. Reads fail when ctx ends, until done is called.
 func (c *connection) send(ctx context.Context, text string) (done func() bool, err error) {
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return nil, c.socket.explain(ctx, err)
@@ -175,7 +175,7 @@ func (c *connection) awaitPrompt(ctx context.Context) error {
 	return nil
 }
 
-// cut is the error of a reply that ended after so many of n commands.
+// cut returns the error of a reply that ended after the replies to some of n commands.
 func (c *connection) cut(ctx context.Context, err error, answered, n int) error {
 	if err == nil || err == io.EOF {
 		return fmt.Errorf("%s: %w: %d of %d commands answered (was HAProxy reloaded or restarted?)", c.socket.path, errCut, answered, n)
@@ -183,5 +183,5 @@ func (c *connection) cut(ctx context.Context, err error, answered, n int) error 
 	return c.socket.explain(ctx, err)
 }
 
-// noTarget reports whether the master has no worker of the prefix.
+// noTarget reports whether a reply is that of a master without the worker of the prefix.
 func noTarget(reply []byte) bool { return bytes.HasPrefix(reply, []byte("Can't find the target")) }

@@ -8,22 +8,22 @@ import (
 	"iter"
 )
 
-// exchanger has what a Client and a Session both do: they ask the worker that
-// serves, and change it.
+// exchanger has the methods of a Client and a Session, which query and change the
+// worker that serves.
 type exchanger struct {
 	folder string
 	worker *worker
-	pinned *pinned // the one process that is meant; nil for whichever accepts a connection
+	pinned *pinned // connection to one process; nil for any process that accepts a connection
 }
 
-// unpinned means whichever process accepts a connection.
+// unpinned returns an exchanger for any process that accepts a connection.
 func (x exchanger) unpinned() exchanger {
 	x.pinned = nil
 	return x
 }
 
-// ask has do ask the worker that is meant. Where that is any and the admin socket
-// is dead, do is called again with the master's.
+// ask calls do with the asker of the worker. Without a pinned process it calls do again
+// with the asker of the master CLI if the admin socket does not answer.
 func ask[T any](ctx context.Context, x exchanger, do func(asker) (T, error)) (T, error) {
 	if x.pinned == nil {
 		return onWorker(ctx, x.worker, func(s socket) (T, error) { return do(s.exchange) })
@@ -33,8 +33,8 @@ func ask[T any](ctx context.Context, x exchanger, do func(asker) (T, error)) (T,
 		return none, err
 	}
 	answer, err := do(x.pinned.exchange)
-	if errors.Is(err, context.DeadlineExceeded) { // on any other error its process has ended, and another may answer
-		x.worker.doubt(ctx, err)
+	if errors.Is(err, context.DeadlineExceeded) { // after any other error the process has ended, and another one may answer
+		x.worker.fallBack(ctx, err)
 	}
 	return answer, err
 }
@@ -74,8 +74,7 @@ func fitting(commands []string) iter.Seq[[]string] {
 	}
 }
 
-// exchangePayload sends a command with a payload, always on a connection of its
-// own.
+// exchangePayload sends a command with a payload, always on a new connection.
 func (x exchanger) exchangePayload(ctx context.Context, command, payload string) (string, error) {
 	return onWorker(ctx, x.worker, func(s socket) (string, error) { return s.exchangePayload(ctx, command, payload) })
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TryAdminSocket has the next call try an admin socket that was dead, as if the
-// pause were over.
+// TryAdminSocket makes the next call try an admin socket that did not answer, without
+// the usual pause.
 func (c *Client) TryAdminSocket() {
 	c.worker.mu.Lock()
 	defer c.worker.mu.Unlock()

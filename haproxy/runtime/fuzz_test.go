@@ -15,8 +15,8 @@ import (
 	"podgate/haproxy"
 )
 
-// FuzzReplies asserts that no reply of HAProxy, whole or cut, makes a reader of
-// it panic, and that none becomes something that HAProxy did not say.
+// FuzzReplies asserts that no parser of replies panics, and that the parsers return
+// nothing that is not in the reply.
 func FuzzReplies(f *testing.F) {
 	const row = "1 shop_cart_80 1 10.0.0.1:80 10.0.0.1 2 0 1 1 100 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"
 	for _, reply := range []string{
@@ -31,7 +31,7 @@ func FuzzReplies(f *testing.F) {
 	want := haproxy.State{Backends: haproxy.ListOf(&haproxy.Backend{Name: "shop_cart_80", Servers: []haproxy.Server{{Addr: addr, State: haproxy.Drain}}})}
 	f.Fuzz(func(t *testing.T, reply string) {
 		if p, err := parseInfo(reply); err == nil && (p.Pid == 0 || strings.ContainsAny(p.Generation, " \n")) {
-			t.Errorf("a process without id, or a strange generation: %+v", p)
+			t.Errorf("a process without Pid, or a Generation of several words: %+v", p)
 		}
 		o := newObserved()
 		if o.parse(reply) == nil {
@@ -39,7 +39,7 @@ func FuzzReplies(f *testing.F) {
 			for backend, servers := range o.Servers {
 				for _, s := range servers {
 					if !strings.Contains(reply, s.Name()) || !strings.Contains(reply, backend) {
-						t.Errorf("%s/%s is made up", backend, s.Name())
+						t.Errorf("%s/%s is not in the reply", backend, s.Name())
 					}
 				}
 			}
@@ -51,7 +51,7 @@ func FuzzReplies(f *testing.F) {
 			for line := range strings.Lines(file.text.String()) {
 				words := strings.Fields(line)
 				if len(words) > columnPort && line[0] != '#' && words[columnBackend] == "shop_cart_80" && words[columnServer] != "10.0.0.1:80" {
-					t.Errorf("HAProxy is told of a server that is not wanted: %q", line)
+					t.Errorf("the state file contains a server that is not wanted: %q", line)
 				}
 			}
 		}
@@ -65,8 +65,7 @@ func FuzzReplies(f *testing.F) {
 	})
 }
 
-// checkStat asserts that what is read of a column is in the reply, and that it is
-// what a reader of CSV reads of a reply that is one.
+// checkStat asserts that statReader reads the fields that encoding/csv reads.
 func checkStat(t *testing.T, reply string) {
 	r := statReader{columns: []string{"svname", "last_chk"}}
 	for line := range strings.Lines(reply) {
@@ -87,24 +86,24 @@ func checkStat(t *testing.T, reply string) {
 	}
 }
 
-// checkReplies asserts that n commands are answered only by a reply that has the
-// line of the separator before, between and after theirs.
+// checkReplies asserts that ask accepts a reply to n commands only if it has the
+// separator's line before, between and after the replies.
 func checkReplies(t *testing.T, reply string, n int, interactive bool) {
-	c := connection{Conn: deafConn{}, from: bufio.NewReaderSize(strings.NewReader(reply), 16), interactive: interactive}
+	c := connection{Conn: discardConn{}, from: bufio.NewReaderSize(strings.NewReader(reply), 16), interactive: interactive}
 	var lines int
 	err := c.ask(t.Context(), "", n, func(command int, line []byte) error {
 		if lines++; command >= n || len(line) == 0 || !strings.Contains(reply, string(line)) {
-			t.Errorf("command %d of %d is answered with %q", command, n, line)
+			t.Errorf("command %d of %d has reply %q", command, n, line)
 		}
 		return nil
 	})
 	if err == nil && strings.Count(reply, "\n") < n+1+lines {
-		t.Errorf("%q answers %d commands with %d lines", reply, n, lines)
+		t.Errorf("%q is accepted as the reply of %d lines to %d commands", reply, lines, n)
 	}
 }
 
-// deafConn takes everything that is written to it.
-type deafConn struct{ net.Conn }
+// discardConn discards everything that is written to it.
+type discardConn struct{ net.Conn }
 
-func (deafConn) Write(text []byte) (int, error) { return len(text), nil }
-func (deafConn) SetDeadline(time.Time) error    { return nil }
+func (discardConn) Write(text []byte) (int, error) { return len(text), nil }
+func (discardConn) SetDeadline(time.Time) error    { return nil }

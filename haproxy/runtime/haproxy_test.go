@@ -23,20 +23,20 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// box is an edge box: a HAProxy and a Client that speaks to it.
+// box is a HAProxy and a Client of it.
 type box struct {
 	*haproxytest.HAProxy
 	*runtime.Client
 }
 
-// newBox runs HAProxy with nothing of ours.
+// newBox runs HAProxy without a configuration of podgate.
 func newBox(t *testing.T) box {
 	t.Helper()
 	h := haproxytest.Run(t, haproxytest.Options{})
 	return box{h, runtime.New(h.Admin, h.Master, h.Folder)}
 }
 
-// write puts the files of s into the folder and returns their generation.
+// write writes the files of s into the folder and returns their generation.
 func (b box) write(t *testing.T, s haproxy.State) string {
 	t.Helper()
 	files, err := cfgfile.Render(s, b.Folder)
@@ -56,7 +56,7 @@ func (b box) write(t *testing.T, s haproxy.State) string {
 	return files.Generation
 }
 
-// load has HAProxy serve s.
+// load writes the files of s and reloads HAProxy.
 func (b box) load(t *testing.T, s haproxy.State) runtime.Process {
 	t.Helper()
 	p, err := b.Reload(t.Context(), b.write(t, s))
@@ -66,7 +66,7 @@ func (b box) load(t *testing.T, s haproxy.State) runtime.Process {
 	return p
 }
 
-// apply is Apply where nothing is rejected.
+// apply is Apply that fails the test on an error or a rejection.
 func (b box) apply(t *testing.T, p haproxy.Plan) runtime.Applied {
 	t.Helper()
 	a, err := b.Apply(t.Context(), p)
@@ -79,7 +79,7 @@ func (b box) apply(t *testing.T, p haproxy.Plan) runtime.Applied {
 	return a
 }
 
-// servers are those of one backend, as HAProxy shows them.
+// servers returns the servers of one backend that HAProxy has.
 func (b box) servers(t *testing.T, backend string) []haproxy.Server {
 	t.Helper()
 	servers, err := b.Servers(t.Context(), []string{backend})
@@ -89,7 +89,7 @@ func (b box) servers(t *testing.T, backend string) []haproxy.Server {
 	return servers[backend]
 }
 
-// observe is what the daemon knows of a HAProxy that has loaded the State.
+// observe observes a HAProxy that has loaded the State, as the daemon does.
 func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	t.Helper()
 	servers, err := b.Servers(t.Context(), nil)
@@ -119,14 +119,14 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 
 func (b box) addsBackends(t *testing.T) bool {
 	t.Helper()
-	takes, err := b.AddsBackends(t.Context())
+	adds, err := b.AddsBackends(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return takes
+	return adds
 }
 
-// command speaks to the admin socket past the Client.
+// command sends a command to the admin socket without the Client.
 func (b box) command(t *testing.T, command string) string {
 	t.Helper()
 	conn, err := net.Dial("unix", b.Admin)
@@ -144,8 +144,8 @@ func (b box) command(t *testing.T, command string) string {
 	return string(reply)
 }
 
-// awaitAddr waits until "set server addr" shows. HAProxy 3.0 and newer change
-// the address a moment after they said that they have.
+// awaitAddr waits until HAProxy shows the address of a "set server addr" command. 3.0
+// and newer change the address shortly after they confirm the command.
 func (b box) awaitAddr(t *testing.T, command string) {
 	t.Helper()
 	words := strings.Fields(command)
@@ -153,8 +153,8 @@ func (b box) awaitAddr(t *testing.T, command string) {
 		return
 	}
 	backend, _, _ := strings.Cut(words[2], "/")
-	last := " " + words[len(words)-1] + " " // the port, or the address where it stays
-	eventually(t, "HAProxy shows what came of "+command, func() bool {
+	last := " " + words[len(words)-1] + " " // the port, or the address if the command sets no port
+	eventually(t, "HAProxy shows the address of "+command, func() bool {
 		return strings.Contains(b.command(t, "show servers state "+backend), last)
 	})
 }
@@ -168,7 +168,7 @@ func (b box) freeAddr(t *testing.T) netip.AddrPort {
 	return addr
 }
 
-// settings are quick enough for tests and long enough for slow machines.
+// settings are short enough for tests and long enough for slow machines.
 func settings() haproxy.Settings {
 	return haproxy.Settings{
 		TimeoutClient:      20 * time.Second,
@@ -179,8 +179,8 @@ func settings() haproxy.Settings {
 	}
 }
 
-// shop is a State of one backend "shop" behind one HTTP frontend that leads
-// every path to it.
+// shop returns a State with one HTTP frontend that leads every path to one backend
+// "shop".
 func (b box) shop(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) haproxy.State {
 	t.Helper()
 	backend := &haproxy.Backend{
@@ -206,7 +206,7 @@ func ready(addr string) haproxy.Server {
 	return haproxy.Server{Addr: address(addr), State: haproxy.Ready}
 }
 
-// withState are copies of the servers in that state.
+// withState returns copies of the servers in that state.
 func withState(state haproxy.ServerState, servers ...haproxy.Server) []haproxy.Server {
 	var all []haproxy.Server
 	for _, s := range servers {
@@ -227,8 +227,9 @@ func diff(want, got any) string {
 	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateEmpty())
 }
 
-// newPod is a server that answers with its address, and to /slow only once a
-// value is sent on its channel, which tells that the request is there.
+// newPod returns a server that answers with its address, and a channel for requests of
+// /slow: the pod sends a value when it gets such a request, and answers when it
+// receives one.
 func newPod(t *testing.T) (haproxy.Server, chan struct{}) {
 	t.Helper()
 	slow := make(chan struct{})
@@ -240,7 +241,7 @@ func newPod(t *testing.T) (haproxy.Server, chan struct{}) {
 			case <-slow:
 			case <-r.Context().Done(): // the test failed
 			}
-			w.Header().Set("Connection", "close") // else HAProxy keeps it for the next request
+			w.Header().Set("Connection", "close") // otherwise HAProxy keeps the connection for the next request
 		}
 		fmt.Fprint(w, addr)
 	}))
@@ -249,14 +250,14 @@ func newPod(t *testing.T) (haproxy.Server, chan struct{}) {
 	return haproxy.Server{Addr: addr, State: haproxy.Ready}, slow
 }
 
-// response is what a client saw.
+// response is the response that a client got.
 type response struct {
 	Status  int
 	Body    string
 	Cookies []*http.Cookie
 }
 
-// get asks a frontend with a connection of its own.
+// get sends a request to a frontend on a new connection.
 func get(ctx context.Context, frontend netip.AddrPort, path string, cookies ...*http.Cookie) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+frontend.String()+path, nil)
 	if err != nil {
@@ -284,18 +285,18 @@ func mustGet(t *testing.T, frontend netip.AddrPort, path string, cookies ...*htt
 	return r
 }
 
-// eventually asks until it is so.
-func eventually(t *testing.T, what string, so func() bool) {
+// eventually waits until a condition is true, and fails the test after a minute.
+func eventually(t *testing.T, what string, isTrue func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for !so() {
+	for !isTrue() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("waited for a minute: %s", what)
 		}
 	}
 }

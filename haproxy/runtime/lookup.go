@@ -10,8 +10,8 @@ import (
 	"podgate/haproxy"
 )
 
-// Lookup does the lookups of a request in the maps of HAProxy and returns them with
-// what they find (management.txt "get map").
+// Lookup does the lookups of a request in HAProxy's maps and returns them with the
+// entries that they find (management.txt "get map").
 func (x exchanger) Lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Lookup, error) {
 	lookups := r.Lookups()
 	commands := make([]string, len(lookups))
@@ -35,7 +35,7 @@ func (x exchanger) Lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Loo
 	return lookups, nil
 }
 
-// quotedField is the text of name="text" in a reply to "get map".
+// quotedField returns the text of name="text" in a reply to "get map".
 func quotedField(reply, name string) string {
 	_, rest, ok := strings.Cut(reply, " "+name+`="`)
 	if !ok {

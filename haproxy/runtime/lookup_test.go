@@ -16,8 +16,7 @@ import (
 	"podgate/haproxy"
 )
 
-// webs is a State of one HTTP frontend with some routes, each to a backend of its
-// own name.
+// webs returns a State with one HTTP frontend, the routes and their backends.
 func (b box) webs(t *testing.T, routes ...haproxy.Route) haproxy.State {
 	t.Helper()
 	s := haproxy.State{Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: []netip.AddrPort{b.freeAddr(t)}}}, Routes: routes}
@@ -31,7 +30,7 @@ func (b box) webs(t *testing.T, routes ...haproxy.Route) haproxy.State {
 	return s
 }
 
-func TestLookupReturnsWhatHAProxyFinds(t *testing.T) {
+func TestLookup(t *testing.T) {
 	b := newBox(t)
 	b.load(t, b.webs(t,
 		haproxy.Route{Path: "/Old", Backend: "b"},
@@ -60,10 +59,10 @@ func TestLookupReturnsWhatHAProxyFinds(t *testing.T) {
 	}
 }
 
-// TestHAProxyTakesTheRouteThatMatchSays has HAProxy answer random requests by random
-// routes: State.Match, haproxy.Choose of what HAProxy looks up, and the name of the
-// pod that answers must agree.
-func TestHAProxyTakesTheRouteThatMatchSays(t *testing.T) {
+// TestMatchAndChooseAgreeWithHAProxy sends random requests to a HAProxy with random
+// routes. State.Match, haproxy.Choose for HAProxy's lookups, and the pod that answers
+// must agree.
+func TestMatchAndChooseAgreeWithHAProxy(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	one := func(of ...string) string { return of[r.IntN(len(of))] }
 	b := newBox(t)
@@ -105,23 +104,23 @@ func TestHAProxyTakesTheRouteThatMatchSays(t *testing.T) {
 			if found := s.Match(request); len(found) > 0 {
 				want = found[0].Backend
 			}
-			looked, err := b.Lookup(t.Context(), request)
+			lookups, err := b.Lookup(t.Context(), request)
 			if err != nil {
 				t.Fatal(err)
 			}
 			chosen := "404"
-			if _, route, ok := haproxy.Choose(looked); ok {
+			if _, route, ok := haproxy.Choose(lookups); ok {
 				chosen = route.Backend
 			}
 			name, _, _ := strings.Cut(answer(t, s.Frontends[0].Binds[0], request), " ")
 			if want != chosen || want != name {
-				t.Errorf("%+v: Match says %s, Choose %s, HAProxy %s, of\n%s", request, want, chosen, name, s)
+				t.Errorf("%+v: Match returns %s, Choose %s, HAProxy uses %s, of\n%s", request, want, chosen, name, s)
 			}
 		}
 	}
 }
 
-// answer is the body of the answer to a request.
+// answer returns the body of the response to a request.
 func answer(t *testing.T, frontend netip.AddrPort, r haproxy.Request) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+frontend.String()+r.Path, nil)

@@ -16,10 +16,10 @@ import (
 
 const unknownMap = "Unknown map identifier"
 
-// Maps returns the maps of ours as they answer lookups now, in the order of
-// haproxy.MapNames and each sorted by key (management.txt "show map"). A key
-// that stands twice has the value of its first line, as in HAProxy. A map that
-// no loaded configuration looks up is empty.
+// Maps returns podgate's maps as HAProxy uses them now, in the order of
+// haproxy.MapNames and each sorted by key (management.txt "show map"). If a key occurs
+// twice, the first line counts, as in HAProxy. A map that the loaded configuration does
+// not use is empty.
 func (x exchanger) Maps(ctx context.Context) ([]haproxy.Map, error) {
 	var commands []string
 	for _, name := range haproxy.MapNames() {
@@ -46,13 +46,13 @@ func (x exchanger) Maps(ctx context.Context) ([]haproxy.Map, error) {
 	return maps, nil
 }
 
-// mapPath is what HAProxy calls the map: the path that its configuration says.
+// mapPath returns HAProxy's name for a map, which is its path as in the configuration.
 func (x exchanger) mapPath(name string) (string, error) {
 	path := filepath.Join(x.folder, cfgfile.MapFile(name))
 	return path, checkWord("map file", path)
 }
 
-// parseMap reads lines of "0x55e5afa6b440 KEY VALUE".
+// parseMap parses lines of "0x55e5afa6b440 KEY VALUE".
 func parseMap(reply string) ([]haproxy.MapEntry, error) {
 	var entries []haproxy.MapEntry
 	for line := range strings.Lines(reply) {

@@ -11,25 +11,27 @@ import (
 	"podgate/haproxy"
 )
 
-// maxPayload bounds the lines of one "add map". Larger ones are no faster.
+// maxPayload limits the payload of one "add map". Larger ones are not faster.
 const maxPayload = 8 << 10
 
-// swapTries is how often a map is filled when somebody else swaps it meanwhile, as
-// "podgate drain" does beside a podgate that runs.
+// swapTries is how often swapMap fills a new version if another client commits one
+// first, as "podgate drain" does while podgate runs.
 const swapTries = 5
 
-// holds begins what is said of a version that is not what was put into it.
+// holds is the beginning of fillMap's text for a version with other entries than were
+// added to it.
 const holds = "HAProxy holds "
 
-// overtaken reports whether a version may be gone because a later one, of
-// somebody else, was committed first.
+// overtaken reports whether HAProxy may have deleted a version because another client
+// committed a later one first.
 func overtaken(reply string) bool {
 	return reply == "Version number out of range." || strings.HasPrefix(reply, holds)
 }
 
-// swapMaps replaces the maps, and reports whether all could be. Payloads do not
-// go where ctx may stay, so it makes sure that the process there is still the
-// one that takes them: else a map could lead to servers that only the other has.
+// swapMaps replaces the maps, and reports whether all were replaced. Commands with a
+// payload need a new connection, so it checks before and after them that this reaches
+// the pinned process. The maps of another process could lead to servers that it does
+// not have.
 func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (bool, error) {
 	if len(all) == 0 {
 		return true, nil
@@ -48,11 +50,10 @@ func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) 
 	return every, x.unchanged(ctx)
 }
 
-// swapMap replaces the whole map at once: a new version is filled beside the
-// one that serves, read back, and committed (management.txt "prepare map", "add
-// map @<ver>", "commit map"). Entries that do not fit a line of a map are
-// rejected by themselves; whatever else is rejected leaves the map as it was. It
-// reports whether the map was swapped.
+// swapMap replaces the whole map atomically: it fills a new version, reads that back,
+// and commits it (management.txt "prepare map", "add map @<ver>", "commit map"). It
+// rejects and skips entries that are not a line of a map. After any other rejection the
+// map is unchanged. It reports whether the map was replaced.
 func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool, error) {
 	path, err := x.mapPath(m.Name)
 	if err != nil {
@@ -72,8 +73,8 @@ func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool
 	return reply == "", nil
 }
 
-// trySwap fills a version and commits it. It returns what HAProxy objects to, ""
-// if nothing.
+// trySwap fills a new version and commits it. It returns the reason if HAProxy rejects
+// that, else "".
 func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry) (string, error) {
 	reply, err := x.command(ctx, a, "prepare map "+path)
 	if err != nil {
@@ -94,8 +95,8 @@ func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries
 	return reply, err
 }
 
-// fillMap adds the entries to a version that does not serve yet and makes sure
-// that they are all there. It returns what HAProxy objects to, "" if nothing.
+// fillMap adds the entries to a new version and checks that it contains all of them. It
+// returns the reason if HAProxy rejects that, else "".
 func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry) (string, error) {
 	var payload strings.Builder
 	flush := func() (string, error) {
@@ -142,8 +143,8 @@ func (x exchanger) command(ctx context.Context, a *Applied, command string) (str
 
 func entrySize(e haproxy.MapEntry) int { return len(e.Key) + len(e.Value) + len(" \n") }
 
-// rejectEntries returns the entries of m, sorted, without those that are no
-// line of a map file, which it rejects.
+// rejectEntries returns the entries of m, sorted. It rejects and omits those that are
+// not a line of a map.
 func (a *Applied) rejectEntries(m haproxy.Map) []haproxy.MapEntry {
 	var entries []haproxy.MapEntry
 	for _, e := range m.Entries {
@@ -161,7 +162,7 @@ func checkEntry(e haproxy.MapEntry) error {
 	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
 	switch {
 	case e.Key == "" || e.Value == "":
-		return fmt.Errorf("entry %q %q is half empty", e.Key, e.Value)
+		return fmt.Errorf("entry %q %q has no key or no value", e.Key, e.Value)
 	case strings.ContainsFunc(e.Key+e.Value, blank) || strings.HasPrefix(e.Key, "#"):
 		return fmt.Errorf("entry %q %q is not a line of a map", e.Key, e.Value)
 	case entrySize(e) > maxPayload:

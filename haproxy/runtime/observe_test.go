@@ -12,7 +12,7 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-func TestProcessTellsPidAndGeneration(t *testing.T) {
+func TestProcess(t *testing.T) {
 	b := newBox(t)
 	p, err := b.Process(t.Context())
 	if err != nil {
@@ -32,7 +32,7 @@ func TestProcessTellsPidAndGeneration(t *testing.T) {
 	}
 }
 
-func TestGenerationIsAWordAmongOthers(t *testing.T) {
+func TestGenerationIsOneWordOfTheDescription(t *testing.T) {
 	h := haproxytest.Run(t, haproxytest.Options{Global: []string{`description "edge 7, rack gen-a gen=4711 spare"`}})
 	p, err := runtime.New(h.Admin, h.Master, h.Folder).Process(t.Context())
 	if err != nil {
@@ -43,21 +43,6 @@ func TestGenerationIsAWordAmongOthers(t *testing.T) {
 	}
 }
 
-func TestBackendsNamesThoseOfOthersToo(t *testing.T) {
-	b := newBox(t)
-	if err := b.Write(map[string][]byte{"a.cfg": []byte("backend theirs\n  mode tcp\n")}); err != nil {
-		t.Fatal(err)
-	}
-	b.load(t, b.shop(t, nil))
-	got, err := b.Backends(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := diff([]string{"theirs", "shop"}, got); d != "" {
-		t.Errorf("Backends (-want +got):\n%s", d)
-	}
-}
-
 func TestServers(t *testing.T) {
 	v4, v6, third := ready("127.0.0.1:8001"), ready("[fd00::7]:443"), ready("127.0.0.1:8003")
 	for _, row := range []struct {
@@ -65,24 +50,24 @@ func TestServers(t *testing.T) {
 		commands []string
 		want     []haproxy.Server
 	}{
-		{"are ready as the file declared them", nil, []haproxy.Server{v4, third, v6}},
+		{"declared servers are ready", nil, []haproxy.Server{v4, third, v6}},
 		{
-			"in maint and drain are told so",
+			"servers in maint and in drain",
 			[]string{"set server shop/127.0.0.1:8001 state maint", "set server shop/fd00::7:443 state drain"},
 			append(withState(haproxy.Maint, v4), append([]haproxy.Server{third}, withState(haproxy.Drain, v6)...)...),
 		},
 		{
-			"made ready again are ready",
+			"a server that leaves maint is ready",
 			[]string{"set server shop/127.0.0.1:8001 state maint", "set server shop/127.0.0.1:8001 state ready"},
 			[]haproxy.Server{v4, third, v6},
 		},
 		{
-			"with another address than their name's count as maint",
+			"servers with another address than that of their name are returned as maint",
 			[]string{"set server shop/127.0.0.1:8001 addr 127.0.0.9", "set server shop/127.0.0.1:8003 addr 127.0.0.1 port 8004"},
 			append(withState(haproxy.Maint, v4, third), v6),
 		},
 		{
-			"with names of others are left out",
+			"unmanaged servers are skipped",
 			[]string{"add server shop/web1 127.0.0.1:8001", "enable server shop/web1"},
 			[]haproxy.Server{v4, third, v6},
 		},
@@ -108,7 +93,7 @@ func TestServers(t *testing.T) {
 	}
 }
 
-func TestServersDeclaredDisabledAreReadyOnceTheyAreEnabled(t *testing.T) {
+func TestDisabledServerIsReadyAfterItIsEnabled(t *testing.T) {
 	b := newBox(t)
 	if err := b.Write(map[string][]byte{"a.cfg": []byte("backend theirs\n  server 127.0.0.1:8001 127.0.0.1:8001 disabled\n")}); err != nil {
 		t.Fatal(err)
@@ -124,7 +109,7 @@ func TestServersDeclaredDisabledAreReadyOnceTheyAreEnabled(t *testing.T) {
 	}
 }
 
-func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
+func TestServersSendsSeveralLinesForManyBackends(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	s.Routes = nil
@@ -145,7 +130,7 @@ func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
 	}
 	s.Backends = haproxy.ListOf(backends...)
 	b.load(t, s)
-	got, err := b.Servers(t.Context(), append(names, "nobody"))
+	got, err := b.Servers(t.Context(), append(names, "missing"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +139,7 @@ func TestServersOfManyBackendsAreReadInSeveralLines(t *testing.T) {
 	}
 }
 
-func TestMapsOfAHAProxyThatHasNoneAreEmpty(t *testing.T) {
+func TestMapsThatAreNotLoadedAreEmpty(t *testing.T) {
 	got, err := newBox(t).Maps(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -168,13 +153,13 @@ func TestMapsOfAHAProxyThatHasNoneAreEmpty(t *testing.T) {
 	}
 }
 
-func TestMapsAnswerAKeyThatStandsTwiceAsHAProxyDoes(t *testing.T) {
+func TestMapsReturnsTheFirstOfTwoEqualKeys(t *testing.T) {
 	pod, _ := newPod(t)
 	b := newBox(t)
 	s := b.shop(t, nil, pod)
 	generation := b.write(t, s)
-	// The second line would lead nowhere.
-	if err := b.Write(map[string][]byte{"routes.map": []byte("z/ nobody|1\n*/ shop|0\n*/ nobody|0\n")}); err != nil {
+	// The second line of the same key would lead to no backend.
+	if err := b.Write(map[string][]byte{"routes.map": []byte("z/ missing|1\n*/ shop|0\n*/ missing|0\n")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Reload(t.Context(), generation); err != nil {
@@ -184,7 +169,7 @@ func TestMapsAnswerAKeyThatStandsTwiceAsHAProxyDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}, {Key: "z/", Value: "nobody|1"}}
+	want := []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}, {Key: "z/", Value: "missing|1"}}
 	if d := diff(want, maps[0].Entries); d != "" {
 		t.Errorf("Maps (-want +got):\n%s", d)
 	}

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// FrontendSessions returns how many sessions podgate's frontends hold, including
-// idle ones of clients, in the worker that serves and in the old workers. Frontends
-// for health checks of load balancers do not count.
+// FrontendSessions returns the number of sessions of podgate's frontends, including
+// idle ones, in the worker that serves and in the old workers. Frontends for health
+// checks do not count.
 func (c *Client) FrontendSessions(ctx context.Context) (int, error) {
 	total, err := ask(ctx, c.exchanger, func(ask asker) (int, error) { return frontendSessions(ctx, ask) })
 	if err != nil {
@@ -39,11 +39,11 @@ func frontendSessions(ctx context.Context, ask asker) (total int, err error) {
 	return total, err
 }
 
-// OldWorkers returns how many workers of earlier configurations still have
-// connections, 0 if the master does not answer (management.txt "show proc").
+// OldWorkers returns the number of old workers, which run until their last connection
+// ends; 0 if the master does not answer (management.txt "show proc").
 func (c *Client) OldWorkers(ctx context.Context) int { return len(c.oldWorkers(ctx)) }
 
-// oldWorkers are their process ids.
+// oldWorkers returns the process ids of the old workers.
 func (c *Client) oldWorkers(ctx context.Context) []int {
 	master := c.master
 	master.patience = 0

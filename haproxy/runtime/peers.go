@@ -11,9 +11,9 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// LocalPeer is the name by which HAProxy looks for itself among peers: that of -L,
-// of "localpeer" in a global section, or else of the host (configuration.txt
-// "localpeer"). It is "" where HAProxy does not tell.
+// LocalPeer returns the name by which HAProxy finds itself among the peers: that of
+// -L, or of "localpeer" in a global section, or else of the host (configuration.txt
+// "localpeer"). It is "" if HAProxy does not show it.
 func (x exchanger) LocalPeer(ctx context.Context) (string, error) {
 	const variable = "HAPROXY_LOCALPEER"
 	replies, err := x.exchange(ctx, "show env "+variable)
@@ -27,11 +27,10 @@ func (x exchanger) LocalPeer(ctx context.Context) (string, error) {
 	return name, nil
 }
 
-// StickTablesSynced reports whether the worker that serves would hand its stick tables on
-// to the one that a reload puts in its place. It does so only once it has learned
-// itself, from its own predecessor and then from the other edge nodes, for each of
-// which HAProxy waits 5 seconds (configuration.txt "peers", management.txt "show
-// peers"). It is true where there are no peers of ours.
+// StickTablesSynced reports whether the worker that serves has received the stick
+// tables of its predecessor and of the other edge nodes, for each of which HAProxy
+// waits 5 seconds. Only then it passes the tables to the worker of the next reload
+// (configuration.txt "peers", management.txt "show peers"). It is true without peers.
 func (x exchanger) StickTablesSynced(ctx context.Context) (bool, error) {
 	const command = "show peers " + cfgfile.PeersSection
 	replies, err := x.exchange(ctx, command)
@@ -41,9 +40,9 @@ func (x exchanger) StickTablesSynced(ctx context.Context) (bool, error) {
 	return stickTablesSynced(replies[0]), nil
 }
 
-// stickTablesSynced reads the flags of the section, whose two lowest bits are that there
-// is nothing to learn of the predecessor and of others. What does not look like
-// that is taken for a yes: nobody is to wait for it.
+// stickTablesSynced parses the flags of the peers section. The two lowest bits mean that
+// there is nothing to receive from the predecessor and from other nodes. It returns true
+// for another reply, so that no reload waits because of it.
 func stickTablesSynced(reply string) bool {
 	const finished = 3
 	head, _, _ := strings.Cut(reply, "\n")

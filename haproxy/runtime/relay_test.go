@@ -17,8 +17,8 @@ import (
 	"podgate/haproxy"
 )
 
-// newEcho is a server that answers with its name, the path that it was asked
-// for and who is said to have asked.
+// newEcho returns a server that answers with its name, the path and X-Forwarded-For of
+// the request.
 func newEcho(t *testing.T, name string) (haproxy.Server, *httptest.Server) {
 	t.Helper()
 	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +28,7 @@ func newEcho(t *testing.T, name string) (haproxy.Server, *httptest.Server) {
 	return haproxy.Server{Addr: pod.Listener.Addr().(*net.TCPAddr).AddrPort(), State: haproxy.Ready}, pod
 }
 
-// keptClient asks with one connection and tells whether it could.
+// keptClient sends requests on one connection and reports whether it was reused.
 type keptClient struct {
 	http.Client
 	frontend netip.AddrPort
@@ -63,10 +63,10 @@ func (c *keptClient) get(t *testing.T, path string) (answer string, reused bool)
 	return fmt.Sprintf("%d %s", resp.StatusCode, body), reused
 }
 
-// TestIdleClientOverAReload asks once before a reload and once after it, with
-// the connection that the retired worker still has.
+// TestIdleClientOverAReload sends a request before a reload and another one after it,
+// on the connection of the old worker.
 func TestIdleClientOverAReload(t *testing.T) {
-	const by = "127.0.0.1" // and not what it claims
+	const by = "127.0.0.1" // and not the X-Forwarded-For of the client
 	for _, row := range []struct {
 		name   string
 		change func(b box, s *haproxy.State, next haproxy.Server)
@@ -74,12 +74,12 @@ func TestIdleClientOverAReload(t *testing.T) {
 		want   string
 	}{
 		{
-			"is answered by the servers of now",
+			"gets the answer of a new server",
 			func(_ box, s *haproxy.State, next haproxy.Server) { s.Backends.At(0).Servers = []haproxy.Server{next} },
 			"/cart/x", "200 new /x " + by,
 		},
 		{
-			"follows a route that moved",
+			"follows a route to another backend",
 			func(_ box, s *haproxy.State, next haproxy.Server) {
 				second := new(*s.Backends.At(0))
 				second.Name, second.Servers = "shop2", []haproxy.Server{next}
@@ -89,7 +89,7 @@ func TestIdleClientOverAReload(t *testing.T) {
 			"/cart/x", "200 new /x " + by,
 		},
 		{
-			"reaches what is new",
+			"follows a new route",
 			func(_ box, s *haproxy.State, next haproxy.Server) {
 				second := new(*s.Backends.At(0))
 				second.Name, second.Servers = "shop2", []haproxy.Server{next}
@@ -99,7 +99,7 @@ func TestIdleClientOverAReload(t *testing.T) {
 			"/new/x", "200 new /new/x " + by,
 		},
 		{
-			"no longer reaches what is gone",
+			"gets 404 for a removed route",
 			func(_ box, s *haproxy.State, _ haproxy.Server) { s.Routes = s.Routes[:1] },
 			"/cart/x", "404 404 no Service is reached by this host and path\n",
 		},
@@ -133,13 +133,13 @@ func TestIdleClientOverAReload(t *testing.T) {
 				t.Errorf("after: %q, by the same connection %v, want %q", got, reused, row.want)
 			}
 			if _, reused := client.get(t, "/new"); reused {
-				t.Error("the retired worker keeps the connection after its last answer")
+				t.Error("the old worker keeps the connection after its last response")
 			}
 		})
 	}
 }
 
-func TestRetiredWorkersRelayBodiesOfManyClients(t *testing.T) {
+func TestOldWorkersRelayBodiesOfManyClients(t *testing.T) {
 	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, n, err)
@@ -181,7 +181,7 @@ func TestRelaySecret(t *testing.T) {
 		}
 		b.load(t, s)
 		if got, err := b.RelaySecret(t.Context()); got != want || err != nil {
-			t.Errorf("HAProxy has %q, we are told %q, %v", want, got, err)
+			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
 }

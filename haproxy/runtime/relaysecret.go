@@ -11,9 +11,8 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// RelaySecret returns what the worker that serves was loaded with as
-// haproxy.Settings.RelaySecret, "" for none. It stands in the rule that lets the
-// workers in that a reload retired, as all patterns of a configuration do
+// RelaySecret returns the haproxy.Settings.RelaySecret of the worker that serves, "" if
+// it has no secret. HAProxy shows it as a pattern of the rule that admits old workers
 // (management.txt "show acl").
 func (x exchanger) RelaySecret(ctx context.Context) (string, error) {
 	const list = "show acl"
@@ -31,17 +30,15 @@ func (x exchanger) RelaySecret(ctx context.Context) (string, error) {
 	}
 	words := strings.Fields(replies[0]) // a pointer, and the pattern
 	if len(words) != 2 {
-		return "", fmt.Errorf("observe HAProxy: %s: not one pattern", show) // it may be secret
+		return "", fmt.Errorf("observe HAProxy: %s: not one pattern", show) // the reply may contain the secret
 	}
 	return words[1], nil
 }
 
-// secretPattern finds the pattern of our configuration that a unique ID is
-// compared with in a line such as
+// secretPattern returns the number of the ACL in podgate's configuration that compares a
+// unique ID, "" without one. Its line looks like
 //
 //	4 () acl 'fc_pp_unique_id' file '/etc/haproxy/podgate/podgate.cfg' line 50. curr_ver=0 next_ver=0 entry_cnt=1
-//
-// and returns its number, "" where there is none.
 func secretPattern(reply string) string {
 	for line := range strings.Lines(reply) {
 		id, rest, _ := strings.Cut(line, " ")

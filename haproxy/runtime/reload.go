@@ -17,46 +17,46 @@ import (
 )
 
 const (
-	// reloadTimeout bounds a reload where the caller's context does not:
-	// 20000 backends come up in two seconds, on a slow box in ten.
+	// reloadTimeout limits a reload. HAProxy loads 20,000 backends in two seconds, on a
+	// slow machine in ten.
 	reloadTimeout = time.Minute
-	// stopTimeout bounds the wait for the process before to stop accepting.
+	// stopTimeout limits how long Reload waits for the old process to stop accepting
+	// connections.
 	stopTimeout = 5 * time.Second
-	// pollInterval is how often a new process, or a socket that rejects, is
-	// tried.
+	// pollInterval is the time between two attempts to reach a new process, or a socket
+	// that refuses connections.
 	pollInterval = 10 * time.Millisecond
-	// watchInterval is how often it is looked whether somebody else reloaded.
+	// watchInterval is the time between two checks whether another client reloaded.
 	watchInterval = 100 * time.Millisecond
-	// replyPatience is how long the master's reply may come behind a new process.
+	// replyPatience is how long after a new process the master may still reply.
 	replyPatience = time.Second
-	// downPatience is for how long neither a worker nor the master may take
-	// connections before HAProxy is known to have ended. The worker that is to be
-	// replaced takes them while the next one loads.
+	// downPatience is the time without a connection to a worker or the master after
+	// which HAProxy counts as ended. While a worker loads, the old one accepts
+	// connections.
 	downPatience = 3 * time.Second
 )
 
-// LoadError is a configuration that HAProxy did not take. It goes on serving
-// the one before.
+// LoadError is returned if HAProxy rejects a configuration. It continues with the one
+// before.
 type LoadError struct {
-	// Log is what HAProxy said to it, line by line; nil from 2.6, which only
-	// writes it to its log.
+	// Log is HAProxy's messages, one per line; nil from 2.6, which writes them to its
+	// log only.
 	Log []string
 }
 
 func (e *LoadError) Error() string {
 	if len(e.Log) == 0 {
-		return "HAProxy did not take the configuration (its log says why: journalctl -u haproxy)"
+		return "HAProxy rejected the configuration (its log contains the reason: journalctl -u haproxy)"
 	}
-	return "HAProxy did not take the configuration: " + strings.Join(e.Log, "; ")
+	return "HAProxy rejected the configuration: " + strings.Join(e.Log, "; ")
 }
 
-// Reload has the master load the configuration files as they are on disk, and
-// waits until a process of that generation and of another Pid than before
-// answers, which it returns (management.txt "reload"). It waits for a minute
-// unless ctx ends before. Of concurrent calls one waits for the other.
+// Reload makes the master load the configuration files on disk, waits until another
+// process than before answers with that generation, and returns it (management.txt
+// "reload"). It waits for at most a minute. Concurrent calls wait for each other.
 //
-// A *LoadError is the configuration's fault. Any other error leaves open what
-// HAProxy serves.
+// The error is a *LoadError if HAProxy rejected the configuration. After any other
+// error it is not known what HAProxy serves.
 func (c *Client) Reload(ctx context.Context, generation string) (Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
@@ -66,13 +66,12 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 	case <-ctx.Done():
 		return Process{}, fmt.Errorf("reload HAProxy: wait for another reload: %w", context.Cause(ctx))
 	}
-	// Where no process can be seen, which a reload may well repair, any is new.
-	before, _ := c.process(ctx)
+	before, _ := c.process(ctx) // after an error, which a reload may repair, every process is new
 	p, err := c.reload(ctx, generation, before)
 	if err != nil {
 		return Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
-	c.worker.remember(nil) // a worker opens its admin socket anew
+	c.worker.setAdminError(nil) // the new worker opened its own admin socket
 	c.awaitStop(ctx, before)
 	return p, nil
 }
@@ -80,13 +79,13 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 func (c *Client) reload(ctx context.Context, generation string, before Process) (Process, error) {
 	serves := func(p Process) bool { return p.Pid != before.Pid && p.Generation == generation }
 
-	reply, err := c.askReload(ctx, before.Pid)
-	for reply == "" && forgot(err) && ctx.Err() == nil {
+	reply, err := c.sendReload(ctx, before.Pid)
+	for reply == "" && isForgotten(err) && ctx.Err() == nil {
 		p, _ := c.process(ctx)
 		if serves(p) {
-			return p, nil // what it loaded is what we asked for
+			return p, nil // another reload loaded the same files
 		}
-		reply, err = c.askReload(ctx, p.Pid)
+		reply, err = c.sendReload(ctx, p.Pid)
 	}
 	if err != nil && reply == "" {
 		return Process{}, err
@@ -96,7 +95,7 @@ func (c *Client) reload(ctx context.Context, generation string, before Process) 
 	case "Success=1":
 		return c.await(ctx, generation, serves, func() bool { return false })
 	case "Success=0":
-		// It was seen of reloads that had succeeded.
+		// HAProxy also replies that after some successful reloads.
 		if p, err := c.process(ctx); err == nil && serves(p) {
 			return p, nil
 		}
@@ -105,32 +104,31 @@ func (c *Client) reload(ctx context.Context, generation string, before Process) 
 	return c.await(ctx, generation, serves, func() bool { return c.loadFailed(ctx) })
 }
 
-// errForgotten is a "reload" that the master never answers.
+// errForgotten is returned for a "reload" that the master will never answer.
 var errForgotten = errors.New("the master does not answer")
 
-// forgot reports whether the master was loading already and forgot who had
-// connected.
-func forgot(err error) bool {
+// isForgotten reports whether the master lost the connection because another reload was
+// in progress.
+func isForgotten(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, errForgotten)
 }
 
-// askReload says "reload" to the master and returns its reply. A reload by
-// somebody else may come first: the master starts over with it, and newer ones
-// then keep our connection without ever looking at it. So whoever serves is
-// looked at meanwhile. Once it is not the process before, zero if that is not
-// known, the reply is waited for a while yet, because ours may be next, and is
-// then an errForgotten.
-func (c *Client) askReload(ctx context.Context, before int) (string, error) {
+// sendReload sends "reload" to the master and returns its reply. If another client
+// reloads first, the master restarts itself, and newer versions then keep this
+// connection open and never answer. So sendReload watches the process that serves. When
+// that is no longer the process before (0 if unknown), it waits a little longer,
+// because the own reload may be next, and then returns errForgotten.
+func (c *Client) sendReload(ctx context.Context, before int) (string, error) {
 	asked := time.Now()
 	asking, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	var watching sync.WaitGroup
 	if before != 0 {
 		watching.Go(func() {
-			if !c.awaitOther(asking, before) {
+			if !c.awaitOtherProcess(asking, before) {
 				return
 			}
-			patience := time.NewTimer(replyPatience + time.Since(asked)) // ours takes about as long
+			patience := time.NewTimer(replyPatience + time.Since(asked)) // the own reload takes about as long as the other one
 			defer patience.Stop()
 			select {
 			case <-patience.C:
@@ -145,9 +143,9 @@ func (c *Client) askReload(ctx context.Context, before int) (string, error) {
 	return reply, err
 }
 
-// awaitOther reports whether, before ctx ends, another process than pid answers
-// on the admin socket.
-func (c *Client) awaitOther(ctx context.Context, pid int) bool {
+// awaitOtherProcess waits until another process than pid answers on the admin socket.
+// It returns false if ctx ends before.
+func (c *Client) awaitOtherProcess(ctx context.Context, pid int) bool {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -166,9 +164,9 @@ func (c *Client) awaitOther(ctx context.Context, pid int) bool {
 	}
 }
 
-// loadFailed asks the master of HAProxy 2.6, which does not answer "reload",
-// for the number of its failed reloads since the last good one. It drops
-// connections while it tries, and tells nothing then.
+// loadFailed reports whether reloads have failed since the last successful one. It is
+// for HAProxy 2.6, whose master does not answer "reload". While that master loads, it
+// drops connections and loadFailed returns false.
 func (c *Client) loadFailed(ctx context.Context) bool {
 	master := c.master
 	master.patience = 0
@@ -180,8 +178,7 @@ func (c *Client) loadFailed(ctx context.Context) bool {
 	return m != nil && m[1] != "0"
 }
 
-// alerts are the lines of a log that say what is wrong; all of them if none
-// says so.
+// alerts returns the alerts of a log, or all lines if it contains no alert.
 func alerts(log string) []string {
 	var all, alerts []string
 	for line := range strings.Lines(log) {
@@ -200,12 +197,12 @@ func alerts(log string) []string {
 	return alerts
 }
 
-// await asks for the process until it serves, the load has failed or ctx ends.
+// await polls the process until it serves, the load has failed or ctx ends.
 func (c *Client) await(ctx context.Context, generation string, serves func(Process) bool, failed func() bool) (Process, error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var seen Process
-	answered := time.Now() // when HAProxy was there last
+	answered := time.Now() // when HAProxy last accepted a connection
 	began := answered
 	waited := func() time.Duration { return time.Since(began).Round(time.Millisecond) }
 	for {
@@ -222,7 +219,7 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 		switch {
 		case err == nil:
 			seen = p
-		case ctx.Err() != nil && seen.Pid != 0: // cut by the deadline, not by HAProxy
+		case ctx.Err() != nil && seen.Pid != 0: // the deadline caused the error, not HAProxy
 			p, err = seen, nil
 		}
 		if failed() {
@@ -234,18 +231,17 @@ func (c *Client) await(ctx context.Context, generation string, serves func(Proce
 			if err != nil {
 				return Process{}, fmt.Errorf("generation %s does not serve after %s: %w", generation, waited(), err)
 			}
-			return Process{}, fmt.Errorf("generation %s does not serve after %s: process %d with generation %q goes on: %w", generation, waited(), p.Pid, p.Generation, context.Cause(ctx))
+			return Process{}, fmt.Errorf("generation %s does not serve after %s: process %d with generation %q still serves: %w", generation, waited(), p.Pid, p.Generation, context.Cause(ctx))
 		}
 	}
 }
 
-// NotListening reports whether an error is of a connection that could not even be
-// opened: no HAProxy runs.
+// NotListening reports whether an error means that no HAProxy listens on a socket.
 func NotListening(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
-// masterListens reports whether the master takes connections.
+// masterListens reports whether the master accepts connections.
 func (c *Client) masterListens(ctx context.Context) bool {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.master.path)
 	if err == nil {
@@ -254,9 +250,9 @@ func (c *Client) masterListens(ctx context.Context) bool {
 	return !NotListening(err)
 }
 
-// awaitStop waits until the process before was told to stop, and reports whether it
-// was. Until then both accept connections on the admin socket, and a server that is
-// added to the old one is lost.
+// awaitStop waits until the old process begins to stop, and reports whether it did.
+// Until then both processes accept connections on the admin socket, and a server that
+// is added to the old one is lost.
 func (c *Client) awaitStop(ctx context.Context, before Process) bool {
 	if before.Pid == 0 {
 		return true
@@ -276,7 +272,7 @@ func (c *Client) awaitStop(ctx context.Context, before Process) bool {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return false // the new one serves, and the next Observe shows what is lost
+			return false // the new process serves, and the next Observe shows lost changes
 		}
 	}
 }

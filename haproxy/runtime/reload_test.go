@@ -30,7 +30,7 @@ func TestReloadReturnsTheNewProcess(t *testing.T) {
 	}
 }
 
-func TestReloadDoesNotWaitForAProcessThatIsGone(t *testing.T) {
+func TestAwaitStopReturnsForAnEndedProcess(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	b.load(t, s)
@@ -38,11 +38,11 @@ func TestReloadDoesNotWaitForAProcessThatIsGone(t *testing.T) {
 	b.load(t, s)
 	eventually(t, "the old process ends", func() bool { return b.OldWorkers(t.Context()) == 0 })
 	if !b.AwaitStop(t.Context(), before) {
-		t.Error("a process that is gone was waited for in vain")
+		t.Error("awaitStop: got false for a process that has ended")
 	}
 }
 
-func TestReloadOfAWrongFileIsALoadErrorAndTheOldOneServes(t *testing.T) {
+func TestReloadOfAnInvalidFileIsALoadError(t *testing.T) {
 	pod, _ := newPod(t)
 	b := newBox(t)
 	s := b.shop(t, nil, pod)
@@ -56,11 +56,11 @@ func TestReloadOfAWrongFileIsALoadErrorAndTheOldOneServes(t *testing.T) {
 	if !errors.As(err, &load) {
 		t.Fatalf("got %v, want a LoadError", err)
 	}
-	if !strings.HasPrefix(err.Error(), "reload HAProxy: HAProxy did not take the configuration") {
+	if !strings.HasPrefix(err.Error(), "reload HAProxy: HAProxy rejected the configuration") {
 		t.Errorf("got %v", err)
 	}
 	if len(load.Log) > 0 && !strings.Contains(err.Error(), "nonsense") {
-		t.Errorf("%v does not tell what HAProxy said", err)
+		t.Errorf("%v does not contain HAProxy's message", err)
 	}
 	if b.Pid() != pid {
 		t.Errorf("process %d serves, want %d as before", b.Pid(), pid)
@@ -74,7 +74,7 @@ func TestReloadOfAWrongFileIsALoadErrorAndTheOldOneServes(t *testing.T) {
 	b.load(t, s)
 }
 
-func TestReloadOfAnAddressThatIsTakenIsALoadError(t *testing.T) {
+func TestReloadWithAnAddressInUseIsALoadError(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	b.load(t, s)
@@ -87,7 +87,7 @@ func TestReloadOfAnAddressThatIsTakenIsALoadError(t *testing.T) {
 	}
 }
 
-func TestReloadWithAnotherGenerationOnDiskDoesNotComeUp(t *testing.T) {
+func TestReloadFailsIfAnotherGenerationIsOnDisk(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	began := time.Now()
@@ -96,15 +96,15 @@ func TestReloadWithAnotherGenerationOnDiskDoesNotComeUp(t *testing.T) {
 	defer cancel()
 	_, err := b.Reload(ctx, "other")
 	if err == nil || !strings.HasPrefix(err.Error(), "reload HAProxy: generation other does not serve after ") ||
-		!strings.Contains(err.Error(), fmt.Sprintf("with generation %q goes on: ", generation)) {
-		t.Errorf("got %v, want that generation other does not serve and %q goes on", err, generation)
+		!strings.Contains(err.Error(), fmt.Sprintf("with generation %q still serves: ", generation)) {
+		t.Errorf("got %v, want that %q still serves and not generation other", err, generation)
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v is no context.DeadlineExceeded", err)
+		t.Errorf("%v is not context.DeadlineExceeded", err)
 	}
 }
 
-func TestReloadIsNotWaitedForOnceHAProxyHasEnded(t *testing.T) {
+func TestReloadFailsOnceHAProxyHasEnded(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
 	b.write(t, b.shop(t, nil))
@@ -143,7 +143,7 @@ func TestConcurrentReloadsWaitForEachOther(t *testing.T) {
 	seen := map[int]bool{}
 	for _, pid := range pids {
 		if seen[pid] {
-			t.Errorf("process %d answers two reloads: %v", pid, pids)
+			t.Errorf("two reloads returned process %d: %v", pid, pids)
 		}
 		seen[pid] = true
 	}
@@ -173,19 +173,19 @@ func TestReloadKeepsRunningRequests(t *testing.T) {
 func TestReloadReadsTheMastersReply(t *testing.T) {
 	for _, row := range []struct{ name, reply, want string }{
 		{
-			"that it failed, with the lines that say why",
+			"failed, with alerts",
 			"Success=0\n--\n[NOTICE]   (1) : Reloading HAProxy\n[ALERT]    (1) : config : nonsense\n[ALERT]    (1) : config : Fatal errors\n",
-			"reload HAProxy: HAProxy did not take the configuration: [ALERT]    (1) : config : nonsense; [ALERT]    (1) : config : Fatal errors",
+			"reload HAProxy: HAProxy rejected the configuration: [ALERT]    (1) : config : nonsense; [ALERT]    (1) : config : Fatal errors",
 		},
 		{
-			"that it failed, without such lines",
+			"failed, without alerts",
 			"Success=0\n--\nout of memory\n",
-			"reload HAProxy: HAProxy did not take the configuration: out of memory",
+			"reload HAProxy: HAProxy rejected the configuration: out of memory",
 		},
 		{
-			"of 2.6, that some failed",
+			"failed, from HAProxy 2.6",
 			"#<PID>          <type>\n1               master          2 [failed: 1]   0d00h03m59s     2.6.12\n",
-			"reload HAProxy: HAProxy did not take the configuration (its log says why: journalctl -u haproxy)",
+			"reload HAProxy: HAProxy rejected the configuration (its log contains the reason: journalctl -u haproxy)",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -199,10 +199,10 @@ func TestReloadReadsTheMastersReply(t *testing.T) {
 	}
 }
 
-// TestReloadThatSomebodyElseOvertakes is about two who reload HAProxy at once
-// and know nothing of each other. The master starts over with the one, and that
-// of 3.2 and newer then keeps the other's connection without ever answering.
-func TestReloadThatSomebodyElseOvertakes(t *testing.T) {
+// TestTwoClientsReload reloads HAProxy by two independent clients. The master restarts
+// for one of them; 3.2 and newer then keep the connection of the other one open and
+// never answer.
+func TestTwoClientsReload(t *testing.T) {
 	b := newBox(t)
 	generation := b.write(t, b.shop(t, nil))
 	other := runtime.New(b.Admin, b.Master, b.Folder)

@@ -12,17 +12,17 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// order is a change of a server as commands (management.txt "add server", "set
+// serverCommands are the commands of a ServerChange (management.txt "add server", "set
 // dynamic-cookie-key", "set server", "del server").
-type order struct {
+type serverCommands struct {
 	change haproxy.ServerChange
-	add    string   // "" for a server that is there
-	key    string   // for the cookie of an added one; "" for none
-	rest   []string // when it is there and has its cookie
+	add    string   // "" for an existing server
+	key    string   // sets the cookie of an added server; "" without cookies
+	rest   []string // the commands after add and key
 }
 
-func newOrder(c haproxy.ServerChange) (order, error) {
-	o := order{change: c}
+func newServerCommands(c haproxy.ServerChange) (serverCommands, error) {
+	o := serverCommands{change: c}
 	if err := checkWord("backend", c.Backend.Name); err != nil {
 		return o, err
 	}
@@ -33,7 +33,7 @@ func newOrder(c haproxy.ServerChange) (order, error) {
 		return o, o.addServer(server, state)
 	case haproxy.SetServer:
 		if c.Server.State != haproxy.Maint {
-			// Its name is its address, whatever became of it since.
+			// Another client may have changed the address.
 			addr := c.Server.Addr
 			o.rest = append(o.rest, fmt.Sprintf("set server %s addr %s port %d", server, addr.Addr(), addr.Port()), fmt.Sprintf("set server %s weight %d", server, max(1, c.Server.Weight)))
 		}
@@ -46,9 +46,9 @@ func newOrder(c haproxy.ServerChange) (order, error) {
 	return o, nil
 }
 
-// addServer adds a server, which starts in maint, and lets it serve. HAProxy 2.6
-// gives it a cookie only when the key is set again.
-func (o *order) addServer(server, state string) error {
+// addServer sets the commands that add a server, which HAProxy starts in maint, and
+// then set its state. HAProxy 2.6 gives it a cookie only after the key is set again.
+func (o *serverCommands) addServer(server, state string) error {
 	b := o.change.Backend
 	line := cfgfile.ServerLine(b.Options, o.change.Server)
 	if err := checkLine("server", line); err != nil {
@@ -71,8 +71,8 @@ func (o *order) addServer(server, state string) error {
 	return nil
 }
 
-// cost is what the order takes of a line, at most.
-func (o order) cost() int {
+// cost is the maximum length that the commands add to a line.
+func (o serverCommands) cost() int {
 	n := cost(o.add) + cost(o.key)
 	for _, command := range o.rest {
 		n += cost(command)
@@ -80,34 +80,34 @@ func (o order) cost() int {
 	return n
 }
 
-// changeServers makes the changes in their order, as many to a line as fit.
+// changeServers makes the changes in their order, with as many per line as fit.
 func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerChange, a *Applied) error {
-	var orders []order
-	size := len(separator) + 1
+	var all []serverCommands
+	size := emptyLine
 	for _, change := range changes {
-		o, err := newOrder(change)
+		o, err := newServerCommands(change)
 		if err != nil {
 			a.reject(change, err.Error())
 			continue
 		}
 		if size+o.cost() > maxLine {
-			if err := x.send(ctx, orders, a); err != nil {
+			if err := x.sendServerCommands(ctx, all, a); err != nil {
 				return err
 			}
-			orders, size = nil, len(separator)+1
+			all, size = nil, emptyLine
 		}
-		orders = append(orders, o)
+		all = append(all, o)
 		size += o.cost()
 	}
-	return x.send(ctx, orders, a)
+	return x.sendServerCommands(ctx, all, a)
 }
 
-// send makes the changes of one line: first every server that is new, then the
-// cookies, then the rest. A key is set once for all of a line, because HAProxy
-// then compares the cookies of every two servers of the backend.
-func (x exchanger) send(ctx context.Context, orders []order, a *Applied) error {
+// sendServerCommands sends the commands of one line: first those that add servers, then
+// the cookie keys, then the rest. It sets a key once per line, because HAProxy then
+// compares the cookies of every two servers of the backend.
+func (x exchanger) sendServerCommands(ctx context.Context, all []serverCommands, a *Applied) error {
 	var adds, keys, rest []string
-	for _, o := range orders {
+	for _, o := range all {
 		if o.add != "" {
 			adds = append(adds, o.add)
 		}
@@ -127,8 +127,8 @@ func (x exchanger) send(ctx context.Context, orders []order, a *Applied) error {
 	}
 	added, replies := replies[:len(adds)], replies[len(adds):]
 	keyed, replies := replies[:len(keys)], replies[len(keys):]
-	for _, o := range orders {
-		var r outcome
+	for _, o := range all {
+		var r serverReplies
 		if o.add != "" {
 			r.add, added = added[0], added[1:]
 		}
@@ -136,18 +136,19 @@ func (x exchanger) send(ctx context.Context, orders []order, a *Applied) error {
 			r.key = keyed[slices.Index(keys, o.key)]
 		}
 		r.rest, replies = replies[:len(o.rest)], replies[len(o.rest):]
-		a.judge(o.change, r)
+		a.record(o.change, r)
 	}
 	return nil
 }
 
-// outcome holds HAProxy's replies to one order.
-type outcome struct {
+// serverReplies are HAProxy's replies to serverCommands.
+type serverReplies struct {
 	add, key string
 	rest     []string
 }
 
-func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
+// record adds the result of a change to a.
+func (a *Applied) record(c haproxy.ServerChange, r serverReplies) {
 	switch c.Op {
 	case haproxy.AddServer:
 		if !strings.Contains(r.add, "New server registered.") && !exists(r.add, c.Server) {
@@ -163,7 +164,7 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 			r.rest = r.rest[1:]
 		}
 	case haproxy.DeleteServer:
-		a.judgeDelete(c, r.rest[1])
+		a.recordDelete(c, r.rest[1])
 		return
 	}
 	for _, reply := range r.rest {
@@ -174,23 +175,23 @@ func (a *Applied) judge(c haproxy.ServerChange, r outcome) {
 	}
 }
 
-// addrIsSet reports whether "set server addr" left the server with the address
-// that it was given. The first of the replies is that of 2.6, the second that of
-// newer ones, to the address that it had.
+// addrIsSet reports whether the server has the address of "set server addr", by the
+// reply. If it had that address before, 2.6 replies the first text and newer versions
+// the second.
 func addrIsSet(reply string) bool {
 	return strings.HasPrefix(reply, "no need to change the addr") ||
 		strings.HasPrefix(reply, "nothing changed") ||
 		strings.Contains(reply, " changed from ")
 }
 
-// exists reports whether a server could not be added because it is there. Its id
-// gives it away before its name does.
+// exists reports whether a server could not be added because it exists. HAProxy checks
+// the id before the name.
 func exists(reply string, s haproxy.Server) bool {
 	return strings.Contains(reply, "Already exists a server with the same name") ||
 		strings.Contains(reply, "already used") && strings.Contains(reply, "('server "+s.Name()+"')")
 }
 
-func (a *Applied) judgeDelete(c haproxy.ServerChange, reply string) {
+func (a *Applied) recordDelete(c haproxy.ServerChange, reply string) {
 	switch {
 	case strings.Contains(reply, "Server deleted."), strings.Contains(reply, "No such server."):
 	case strings.Contains(reply, "still has connections"), strings.Contains(reply, "maintenance mode"):

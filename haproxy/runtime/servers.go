@@ -12,14 +12,13 @@ import (
 	"podgate/haproxy"
 )
 
-// Servers returns the servers of the named backends, or of all if backends is
-// nil, each list sorted by address (management.txt "show servers state").
-// Servers whose name is no address are not ours and left out; a backend without
-// servers of ours, or that HAProxy does not have, is not in the map.
+// Servers returns podgate's servers of the named backends, or of all if backends is
+// nil, each list sorted by address (management.txt "show servers state"). It skips
+// unmanaged servers, whose names are not addresses. A backend without other servers, or
+// that HAProxy does not have, is not in the map.
 //
-// The name is the server's identity. One that was given another address than
-// its name says, or no weight at all, does not serve as it should, and is told as
-// haproxy.Maint, so that the next Plan sets it right or deletes it.
+// If another client changed the address of a server, or set its weight to zero, the
+// server is returned as haproxy.Maint, so that the next Plan corrects or deletes it.
 func (x exchanger) Servers(ctx context.Context, backends []string) (map[string][]haproxy.Server, error) {
 	commands := []string{"show servers state"}
 	if backends != nil {
@@ -51,13 +50,13 @@ func (x exchanger) Servers(ctx context.Context, backends []string) (map[string][
 // noBackend is HAProxy's reply to "show servers state" of a backend it does not have.
 const noBackend = "Can't find backend."
 
-// Observed is what all backends hold.
+// Observed is the servers of all backends.
 type Observed struct {
 	Servers   map[string][]haproxy.Server // as Client.Servers returns them
-	Unmanaged map[string][]string         // names of the servers that are not ours, by backend, sorted
+	Unmanaged map[string][]string         // names of unmanaged servers, by backend, sorted
 }
 
-// Observe returns the servers of all backends, those that are not ours too
+// Observe returns the servers of all backends, including unmanaged ones
 // (management.txt "show servers state").
 func (x exchanger) Observe(ctx context.Context) (Observed, error) {
 	const command = "show servers state"
@@ -99,19 +98,19 @@ const (
 	columnPort       = 18
 )
 
-// parse adds what a whole reply shows.
+// parse adds the servers of a whole reply.
 func (o *Observed) parse(reply string) error {
 	in := observer{into: o}
 	err := eachLine(reply, in.line)
 	return errors.Join(err, in.end(err))
 }
 
-// observer reads "show servers state" into an Observed. The rows of a backend
-// stand together.
+// observer parses "show servers state" into an Observed. The rows of a backend are
+// adjacent.
 type observer struct {
 	into    *Observed
 	rows    stateRows
-	backend string
+	backend string           // of the last row
 	servers []haproxy.Server // of that backend
 }
 
@@ -125,8 +124,8 @@ func (in *observer) line(_ int, line []byte) error {
 		in.flush()
 		in.backend = string(row[columnBackend])
 	}
-	addr, ours := haproxy.ParseServerName(string(row[columnServer]))
-	if !ours {
+	addr, ok := haproxy.ParseServerName(string(row[columnServer]))
+	if !ok {
 		in.into.Unmanaged[in.backend] = append(in.into.Unmanaged[in.backend], string(row[columnServer]))
 		return nil
 	}
@@ -145,8 +144,8 @@ func (in *observer) line(_ int, line []byte) error {
 	return nil
 }
 
-// flush puts the servers of the present backend where they belong, in a list no
-// longer than they are.
+// flush adds the servers of the present backend to the Observed, without spare
+// capacity.
 func (in *observer) flush() {
 	if len(in.servers) > 0 {
 		in.into.Servers[in.backend] = slices.Concat(in.into.Servers[in.backend], in.servers)
@@ -154,7 +153,7 @@ func (in *observer) flush() {
 	}
 }
 
-// end is called behind the last line, with the error so far.
+// end must be called after the last line, with the error so far.
 func (in *observer) end(err error) error {
 	in.flush()
 	if err != nil {
@@ -163,9 +162,9 @@ func (in *observer) end(err error) error {
 	return in.rows.end()
 }
 
-// The bits of srv_admin_state (management.txt "show servers state"). Left out
-// is 0x04: the file declared the server disabled, which holds no longer once
-// its other bits are gone.
+// The bits of srv_admin_state (management.txt "show servers state"). 0x04 is ignored:
+// it means that the file declared the server disabled, and stays set when the server is
+// enabled later.
 const (
 	adminMaint = 0x01 | 0x02 | 0x20 // by command, inherited from a tracked server, by name resolution
 	adminDrain = 0x08 | 0x10        // by command, inherited

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// ServerStat is how HAProxy rates one server (management.txt "show stat").
+// ServerStat is the status of one server (management.txt "show stat").
 type ServerStat struct {
 	Name        string // "10.2.9.103:8080"
 	Status      string // "UP", "DOWN", "UP 1/3", "MAINT", "DRAIN", "no check", ...
-	Check       string // result of the last health check: "L7OK", "L4CON", ...; "" without one
-	CheckCode   string // status of an HTTP check; "" for none
-	CheckInfo   string // "Connection rejected"; "" for none
+	Check       string // result of the last health check: "L7OK", "L4CON", ...; "" without checks
+	CheckCode   string // status of an HTTP check; "" without a status
+	CheckInfo   string // "Connection refused"; "" without further information
 	Sessions    int    // current connections and requests
 	SinceChange time.Duration
 	Weight      int
 }
 
-// Up reports whether HAProxy sends it new clients.
+// Up reports whether HAProxy sends new clients to the server.
 func (s ServerStat) Up() bool { return strings.HasPrefix(s.Status, "UP") || s.Status == "no check" }
 
 // ServerStats returns the servers of a backend, in HAProxy's order; nil if HAProxy
@@ -35,7 +35,7 @@ func (x exchanger) ServerStats(ctx context.Context, backend string) ([]ServerSta
 	stats, err := ask(ctx, x, func(ask asker) (stats []ServerStat, err error) {
 		err = readStat(ctx, ask, []string{showStat(backend, statBackend+statServer)}, columns, func(row [][]byte) error {
 			text := func(column int) string { return string(row[column]) }
-			number := func(column int) int { n, _ := strconv.Atoi(text(column)); return n } // empty where it has no meaning
+			number := func(column int) int { n, _ := strconv.Atoi(text(column)); return n } // some columns are empty
 			if stats == nil {
 				stats = []ServerStat{}
 			}
@@ -44,7 +44,7 @@ func (x exchanger) ServerStats(ctx context.Context, backend string) ([]ServerSta
 			}
 			stats = append(stats, ServerStat{
 				Name: text(0), Status: text(1),
-				Check:     strings.TrimPrefix(text(2), "* "), // a check is under way
+				Check:     strings.TrimPrefix(text(2), "* "), // "* " means that a check is in progress
 				CheckCode: text(3), CheckInfo: text(4),
 				Sessions: number(5), SinceChange: time.Duration(number(6)) * time.Second, Weight: number(7),
 			})
@@ -58,8 +58,8 @@ func (x exchanger) ServerStats(ctx context.Context, backend string) ([]ServerSta
 	return stats, nil
 }
 
-// Up returns how many servers of each backend are up and accept new clients, of all
-// backends, not only podgate's.
+// Up returns the number of servers that are up and accept new clients, by backend, for
+// all backends, including the operator's.
 func (x exchanger) Up(ctx context.Context) (map[string]int, error) {
 	up, err := ask(ctx, x, func(ask asker) (map[string]int, error) {
 		up := map[string]int{}

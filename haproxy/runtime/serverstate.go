@@ -12,20 +12,19 @@ import (
 	"podgate/haproxy"
 )
 
-// stateRows reads "show servers state" line by line: of 100,000 servers it is
-// more than ten megabytes. The zero value has read nothing.
+// stateRows parses "show servers state" line by line, because the reply for 100,000
+// servers has more than ten megabytes. The zero value is ready for the first line.
 type stateRows struct {
-	began bool
+	began bool // the version was read
 	row   stateRow
 	line  []byte              // of row
 	ends  [columnPort + 1]int // where in line each column of row ends
 }
 
-// stateRow is one row, split at its blanks. It stands in the buffer that it was
-// read from, good until the next one.
+// stateRow is the columns of one row. They are valid until the next line is read.
 type stateRow [columnPort + 1][]byte
 
-// next takes a line in, and reports whether it is the row of a server.
+// next parses a line, and reports whether it is the row of a server.
 func (r *stateRows) next(line []byte) (bool, error) {
 	line = bytes.TrimSpace(line)
 	if !r.began {
@@ -53,8 +52,8 @@ func (r *stateRows) next(line []byte) (bool, error) {
 	return true, nil
 }
 
-// behind is what of the line stands behind a column of the row.
-func (r *stateRows) behind(column int) []byte {
+// after returns the rest of the line after a column of the row.
+func (r *stateRows) after(column int) []byte {
 	return bytes.TrimLeft(r.line[r.ends[column]:], " ")
 }
 
@@ -75,7 +74,7 @@ func (r *stateRow) state() (haproxy.ServerState, error) {
 	return serverState(admin), nil
 }
 
-// hasAddr reports whether the server, which is named for its address, has it.
+// hasAddr reports whether the server has the address want, which is also its name.
 func (r *stateRow) hasAddr(want netip.AddrPort) bool {
 	name := r[columnServer]
 	if i := bytes.LastIndexByte(name, ':'); i >= 0 && bytes.Equal(name[:i], r[columnAddr]) && bytes.Equal(name[i+1:], r[columnPort]) {

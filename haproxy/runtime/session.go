@@ -7,19 +7,18 @@ import (
 	"errors"
 )
 
-// ErrProcessChanged is returned by the Apply of a Session when another process
-// began to serve meanwhile. Observe it before anything more is done.
+// ErrProcessChanged is returned by Apply of a Session if another process serves by
+// now. The caller should open another Session and observe that process.
 var ErrProcessChanged = errors.New("another HAProxy process answers")
 
-// Session asks and changes one worker process. Around a reload, by whomever, two
-// processes accept connections on the admin socket, and what one of them shows
-// says nothing of the other. Certificates and maps are sent with a payload, which
-// needs a connection of its own: Apply checks that the same process serves before
-// and after them. A Session may not be used concurrently, nor after an error of
-// the socket: every call then returns that error.
+// Session queries and changes one worker process. During a reload two processes accept
+// connections on the admin socket, and their servers and maps may differ. Certificates
+// and maps are sent with a payload, which needs a new connection, so Apply checks that
+// the same process serves before and after. A Session may not be used concurrently.
+// After an error of the socket every call returns that error.
 //
-// Where the admin socket does not answer, a Session is not bound to a process: the
-// master CLI sends every command to the latest one.
+// If the admin socket does not answer, a Session is not bound to a process: the master
+// CLI sends every command to the latest worker.
 type Session struct{ exchanger }
 
 // Session opens a Session with the process that answers now. The caller must
@@ -31,7 +30,7 @@ func (c *Client) Session(ctx context.Context) *Session {
 	}
 	conn, err := c.worker.admin.openInteractive(ctx)
 	if err != nil {
-		c.worker.doubt(ctx, err)
+		c.worker.fallBack(ctx, err)
 		return s
 	}
 	s.pinned = &pinned{connection: conn}
@@ -48,13 +47,13 @@ func (s *Session) Close() {
 // pinned is the connection of a Session.
 type pinned struct {
 	*connection
-	err error // why it is of no use any more
+	err error // of the last exchange; the connection is unusable after an error
 }
 
-// openInteractive connects in interactive mode, in which HAProxy keeps the
-// connection after a line of commands (management.txt "prompt").
+// openInteractive opens a connection in interactive mode, in which HAProxy keeps it
+// open after a line of commands (management.txt "prompt").
 func (s socket) openInteractive(ctx context.Context) (*connection, error) {
-	ctx, cancel := context.WithTimeout(ctx, doubtTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fallBackTimeout)
 	defer cancel()
 	conn, err := s.open(ctx)
 	if err != nil {
@@ -85,18 +84,18 @@ func (p *pinned) exchange(ctx context.Context, commands []string, each func(comm
 	return p.err
 }
 
-// unchanged returns ErrProcessChanged if the process of the Session is no longer
-// the one that answers, and nil for a Client.
+// unchanged returns ErrProcessChanged if a new connection reaches another process than
+// that of the Session. For a Client it returns nil.
 func (x exchanger) unchanged(ctx context.Context) error {
 	if x.pinned == nil {
 		return nil
 	}
-	ours, err := x.process(ctx)
+	pinned, err := x.process(ctx)
 	if err != nil {
 		return err
 	}
 	latest, err := x.unpinned().process(ctx)
-	if err == nil && latest.Pid != ours.Pid {
+	if err == nil && latest.Pid != pinned.Pid {
 		err = ErrProcessChanged
 	}
 	return err

@@ -14,8 +14,7 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// hold keeps a connection through the frontend, so that its worker stays when it
-// is retired.
+// hold opens a connection to the frontend, so that its worker runs on as an old worker.
 func hold(t *testing.T, s haproxy.State) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Frontends[0].Binds[0].String())
@@ -28,7 +27,7 @@ func hold(t *testing.T, s haproxy.State) {
 	}
 }
 
-func TestSessionAsksAndChangesOneProcess(t *testing.T) {
+func TestSessionQueriesAndChangesOneProcess(t *testing.T) {
 	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
 	b := newBox(t)
 	s := b.shop(t, nil, old)
@@ -36,14 +35,14 @@ func TestSessionAsksAndChangesOneProcess(t *testing.T) {
 	hold(t, s)
 	session := b.Session(t.Context())
 	defer session.Close()
-	if _, err := session.Observe(t.Context()); err != nil { // a long answer
+	if _, err := session.Observe(t.Context()); err != nil { // a long reply
 		t.Fatal(err)
 	}
 	after := b.load(t, s)
 	if p, err := session.Process(t.Context()); err != nil || p.Pid != before.Pid {
 		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
 	}
-	// The process that retires may reject it; the other must not hear of it.
+	// The old process may reject the change; the new one must not get it.
 	if _, err := session.Apply(t.Context(), haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +51,7 @@ func TestSessionAsksAndChangesOneProcess(t *testing.T) {
 	}
 }
 
-func TestSessionObservesTheProcessThatItBeganWith(t *testing.T) {
+func TestSessionObservesItsProcess(t *testing.T) {
 	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
 	b := newBox(t)
 	s := b.shop(t, nil, old)
@@ -73,7 +72,7 @@ func TestSessionObservesTheProcessThatItBeganWith(t *testing.T) {
 	}
 }
 
-func TestSessionReportsThatAnotherProcessTakesMaps(t *testing.T) {
+func TestSessionDoesNotApplyMapsToAnotherProcess(t *testing.T) {
 	old := ready("127.0.0.1:8001")
 	b := newBox(t)
 	s := b.shop(t, nil, old)
@@ -95,7 +94,7 @@ func TestSessionReportsThatAnotherProcessTakesMaps(t *testing.T) {
 	}
 }
 
-func TestSessionWhereTheAdminSocketIsGone(t *testing.T) {
+func TestSessionWithoutAdminSocket(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil, ready("127.0.0.1:8001"))
 	b.load(t, s)
@@ -109,7 +108,7 @@ func TestSessionWhereTheAdminSocketIsGone(t *testing.T) {
 	}
 }
 
-func TestSessionWithASocketThatHangs(t *testing.T) {
+func TestSessionOnASocketThatHangs(t *testing.T) {
 	f := newFakeSocket(t, "\n> ")
 	f.hangs = true
 	c := runtime.New(f.path, f.path, "/conf")
@@ -125,15 +124,15 @@ func TestSessionWithASocketThatHangs(t *testing.T) {
 	}
 }
 
-// TestSessionTurnsToTheMasterOnce is about an admin socket that takes connections
-// and answers nothing: what that costs is one short timeout.
-func TestSessionTurnsToTheMasterOnce(t *testing.T) {
+// TestSessionFallsBackToTheMasterOnce has an admin socket that accepts connections and
+// does not answer. Sessions try it once and then use the master CLI.
+func TestSessionFallsBackToTheMasterOnce(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		reply string // to "prompt", or to what is asked first
+		reply string // to the first line
 		lost  int    // exchanges that fail
 	}{
-		{"it hangs at once", "", 0},
+		{"it hangs after the connection", "", 0},
 		{"it hangs at the first command", "\n> ", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -147,14 +146,14 @@ func TestSessionTurnsToTheMasterOnce(t *testing.T) {
 				p, err := session.Process(t.Context())
 				session.Close()
 				if lost := err != nil; lost != (i < row.lost) || !lost && p.Pid != b.Pid() {
-					t.Errorf("Process, for the %d. time: %+v, %v", i+1, p, err)
+					t.Errorf("Process, call %d: %+v, %v", i+1, p, err)
 				}
 			}
 			if n := hung.served.Load(); n != 1 {
 				t.Errorf("%d connections to the socket that hangs, want 1", n)
 			}
 			if c.AdminSocket() == nil {
-				t.Error("AdminSocket: want that it is dead")
+				t.Error("AdminSocket: got nil, want an error")
 			}
 		})
 	}

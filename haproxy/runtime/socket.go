@@ -18,33 +18,33 @@ import (
 )
 
 const (
-	// exchangeTimeout bounds one connection to the admin socket.
+	// exchangeTimeout limits one connection to the admin socket.
 	exchangeTimeout = 5 * time.Second
-	// masterTimeout bounds one connection to the master CLI, which answers
+	// masterTimeout limits one connection to the master CLI, which answers
 	// "reload" only when the new worker is ready.
 	masterTimeout = 30 * time.Second
-	// masterPatience is for how long the master CLI may reject connections:
-	// that of 2.6 does from a reload until the configuration is loaded.
+	// masterPatience is how long the master CLI may refuse connections: that of 2.6 does
+	// from a reload until the configuration is loaded.
 	masterPatience = 10 * time.Second
-	// maxPayloadText bounds a command with a payload of one piece, which a
-	// certificate is: 2.6 takes 16383 bytes.
+	// maxPayloadText limits a command with a payload that cannot be split, such as a
+	// certificate: 2.6 accepts 16383 bytes.
 	maxPayloadText = 15 << 10
 )
 
-// socket is one UNIX socket on which HAProxy takes commands. Each exchange has
-// a connection of its own, as HAProxy closes it behind a line of commands.
+// socket is a UNIX socket on which HAProxy accepts commands. Each exchange opens a new
+// connection, because HAProxy closes it after a line of commands.
 type socket struct {
 	path     string
 	timeout  time.Duration
-	patience time.Duration // with a socket that rejects connections
-	prefix   string        // before each command; "" where all are for the one who listens
+	patience time.Duration // how long dial retries while the socket refuses connections
+	prefix   string        // of each command on the master CLI; "" on the admin socket
 	remedies remedies
 }
 
-// remedies are what an operator may look at when a socket cannot be opened.
+// remedies are hints to the operator for errors of opening a socket.
 type remedies struct{ denied, missing string }
 
-// exchange is an asker on a connection of its own.
+// exchange is an asker that opens a connection.
 func (s socket) exchange(ctx context.Context, commands []string, each func(command int, line []byte) error) error {
 	text, err := commandLine(s.prefix, commands)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s socket) exchange(ctx context.Context, commands []string, each func(comma
 	return s.askReplies(ctx, text, len(commands), each)
 }
 
-// askReplies sends n commands between separators on a connection of its own.
+// askReplies sends text, which is n commands between separators, on a new connection.
 func (s socket) askReplies(ctx context.Context, text string, n int, each func(command int, line []byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -62,7 +62,7 @@ func (s socket) askReplies(ctx context.Context, text string, n int, each func(co
 		return err
 	}
 	defer conn.Close()
-	if s.prefix != "" { // the master keeps the connection
+	if s.prefix != "" { // the master keeps the connection open
 		text += ";quit"
 	}
 	return conn.ask(ctx, text+"\n", n, each)
@@ -75,7 +75,7 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 	if len(text) > maxPayloadText {
 		return "", fmt.Errorf("a payload of %d bytes is longer than HAProxy reads", len(text))
 	}
-	if s.prefix != "" { // the master reads on after a payload
+	if s.prefix != "" { // the master accepts commands after a payload
 		replies, err := collect(ctx, func(ctx context.Context, _ []string, each func(int, []byte) error) error {
 			return s.askReplies(ctx, text+s.prefix+separator, 1, each)
 		}, []string{command})
@@ -88,8 +88,7 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 	if err != nil {
 		return "", err
 	}
-	// The payload ends the exchange, so that no separator can follow; the
-	// reply's own line feed tells that it is there.
+	// No separator can follow a payload. The reply is complete if it ends in a line feed.
 	_, rest, _ := strings.Cut(reply, "\n\n")
 	if !strings.HasSuffix(rest, "\n") {
 		return "", fmt.Errorf("%s: %w: no answer to the payload", s.path, errCut)
@@ -97,15 +96,15 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 	return strings.Trim(rest, "\n"), nil
 }
 
-// ask sends the text and returns everything that HAProxy answers until it
-// closes the connection. What was read stands beside an error.
+// ask sends the text and returns everything that HAProxy answers until it closes the
+// connection. With an error it returns what it has read.
 func (s socket) ask(ctx context.Context, text string) (string, error) {
 	return s.askUntil(ctx, text, func([]byte) bool { return false })
 }
 
-// askUntil is ask that does not wait for the end once it has read enough. The
-// master CLI of 3.0 and newer keeps the connection behind a command that it
-// rejected, even if "quit" follows.
+// askUntil is ask that returns as soon as it has read enough. The master CLI of 3.0 and
+// newer keeps the connection open after a command that it rejected, even if "quit"
+// follows.
 func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -134,7 +133,7 @@ func (s socket) askUntil(ctx context.Context, text string, enough func([]byte) b
 	return string(reply), nil
 }
 
-// open connects.
+// open opens a connection.
 func (s socket) open(ctx context.Context) (*connection, error) {
 	conn, err := s.dial(ctx)
 	if err != nil {
@@ -143,7 +142,8 @@ func (s socket) open(ctx context.Context) (*connection, error) {
 	return &connection{Conn: conn, socket: s, from: bufio.NewReaderSize(conn, 16<<10)}, nil
 }
 
-// dial connects, again and again while the socket rejects and patience lasts.
+// dial connects. It retries for the time of patience while the socket refuses
+// connections.
 func (s socket) dial(ctx context.Context) (net.Conn, error) {
 	if s.patience == 0 {
 		return (&net.Dialer{}).DialContext(ctx, "unix", s.path)
@@ -167,10 +167,10 @@ func (s socket) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// explain adds the remedy, and says what ran out instead of "i/o timeout".
+// explain adds the remedy, and replaces "i/o timeout" by the cause of the timeout.
 func (s socket) explain(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		<-ctx.Done() // the dialer looks at the clock itself, a moment earlier
+		<-ctx.Done() // the dialer has its own timer, which may expire earlier
 	}
 	switch {
 	case ctx.Err() != nil:

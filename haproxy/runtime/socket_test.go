@@ -18,13 +18,13 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// fakeSocket answers each line with reply, then hangs or closes.
+// fakeSocket answers the first line of a connection with reply, then hangs or closes.
 type fakeSocket struct {
 	path   string
 	reply  string
 	hangs  bool
 	served atomic.Int32  // connections so far
-	closed chan struct{} // by the test's end
+	closed chan struct{} // closed at the end of the test
 }
 
 func newFakeSocket(t *testing.T, reply string) *fakeSocket {
@@ -67,7 +67,7 @@ func (f *fakeSocket) serve(conn net.Conn) {
 	}
 }
 
-// shortDir is a folder whose name leaves room for that of a socket.
+// shortDir returns a folder with a path that is short enough for a socket.
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "podgate")
@@ -78,34 +78,33 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-func TestSocketThatHangsIsAnErrorInTime(t *testing.T) {
+func TestTimeoutOfASocketThatHangs(t *testing.T) {
 	for _, row := range []struct{ name, reply string }{
-		{"one that never answers", ""},
-		{"one that answers half", "2.6.12\n\n# name\nsh"},
+		{"no reply", ""},
+		{"half a reply", "2.6.12\n\nPid: 7\nVer"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFakeSocket(t, row.reply)
 			f.hangs = true
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			_, err := runtime.New(f.path, f.path, "/conf").Backends(ctx)
+			_, err := runtime.New(f.path, f.path, "/conf").Process(ctx)
 			want := "observe HAProxy: " + f.path + ": no answer: context deadline exceeded"
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%v is no context.DeadlineExceeded", err)
+				t.Errorf("%v is not context.DeadlineExceeded", err)
 			}
 		})
 	}
 }
 
-func TestSocketThatAnswersAllNeedNotClose(t *testing.T) {
-	f := newFakeSocket(t, "2.6.12\n\n# name\nshop\n\n2.6.12\n\n")
+func TestWholeReplyWithoutAnEndOfTheConnection(t *testing.T) {
+	f := newFakeSocket(t, "2.6.12\n\nPid: 7\n\n2.6.12\n\n")
 	f.hangs = true
-	names, err := runtime.New(f.path, f.path, "/conf").Backends(t.Context())
-	if d := diff([]string{"shop"}, names); d != "" || err != nil {
-		t.Errorf("Backends: %v (-want +got):\n%s", err, d)
+	if p, err := runtime.New(f.path, f.path, "/conf").Process(t.Context()); p.Pid != 7 || err != nil {
+		t.Errorf("Process: %+v, %v, want Pid 7", p, err)
 	}
 }
 
@@ -120,16 +119,16 @@ func TestCancelEndsAnExchange(t *testing.T) {
 }
 
 func TestReplyCutShortIsAnError(t *testing.T) {
-	for _, row := range []struct{ name, reply, want string }{
-		{"before anything", "", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
-		{"in the first word", "2.6", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
-		{"in the middle", "2.6.12\n\n# name\nshop\n", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
-		{"in the last word", "2.6.12\n\n# name\nshop\n\n2.6", "reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"},
+	for _, row := range []struct{ name, reply string }{
+		{"before the first word", ""},
+		{"in the first word", "2.6"},
+		{"in the middle", "2.6.12\n\nPid: 7\n"},
+		{"in the last word", "2.6.12\n\nPid: 7\n\n2.6"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFakeSocket(t, row.reply)
-			_, err := runtime.New(f.path, f.path, "/conf").Backends(t.Context())
-			want := "observe HAProxy: " + f.path + ": " + row.want
+			_, err := runtime.New(f.path, f.path, "/conf").Process(t.Context())
+			want := "observe HAProxy: " + f.path + ": reply cut short: 0 of 1 commands answered (was HAProxy reloaded or restarted?)"
 			if err == nil || err.Error() != want {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
@@ -137,9 +136,9 @@ func TestReplyCutShortIsAnError(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatToLookAt(t *testing.T) {
+func TestErrorsContainARemedy(t *testing.T) {
 	dir := shortDir(t)
-	gone := filepath.Join(dir, "gone")
+	missing := filepath.Join(dir, "missing")
 	dead := filepath.Join(dir, "dead")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead})
 	if err != nil {
@@ -154,20 +153,20 @@ func TestErrorsSayWhatToLookAt(t *testing.T) {
 		want                string
 	}{
 		{
-			"no admin socket", gone, gone, process,
-			"observe HAProxy: dial unix " + gone + ": connect: no such file or directory (is HAProxy running, and is this the stats socket of its configuration?)",
+			"no admin socket", missing, missing, process,
+			"observe HAProxy: dial unix " + missing + ": connect: no such file or directory (is HAProxy running, and is this the stats socket of its configuration?)",
 		},
 		{
-			"an admin socket that nobody listens on", dead, dead, process,
+			"an admin socket without a listener", dead, dead, process,
 			"observe HAProxy: dial unix " + dead + ": connect: connection refused (is HAProxy running, and is this the stats socket of its configuration?)",
 		},
 		{
-			"no master socket", answers.path, gone, reload,
-			"reload HAProxy: dial unix " + gone + ": connect: no such file or directory (is HAProxy running, and is this the master socket of its -S option?)",
+			"no master socket", answers.path, missing, reload,
+			"reload HAProxy: dial unix " + missing + ": connect: no such file or directory (is HAProxy running, and is this the master socket of its -S option?)",
 		},
 		{
-			"apply without an admin socket", gone, gone, apply,
-			"apply to HAProxy: dial unix " + gone + ": connect: no such file or directory (is HAProxy running, and is this the stats socket of its configuration?)",
+			"apply without an admin socket", missing, missing, apply,
+			"apply to HAProxy: dial unix " + missing + ": connect: no such file or directory (is HAProxy running, and is this the stats socket of its configuration?)",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -195,7 +194,7 @@ func apply(c *runtime.Client) error {
 	return err
 }
 
-func TestSocketWithoutPermissionNamesTheGroup(t *testing.T) {
+func TestMissingPermissionErrorNamesTheGroup(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may open every socket")
 	}
@@ -210,7 +209,7 @@ func TestSocketWithoutPermissionNamesTheGroup(t *testing.T) {
 	}
 }
 
-func TestRepliesAreToldApart(t *testing.T) {
+func TestRepliesOfOneLineAreSeparated(t *testing.T) {
 	const version = "2.6.12\n\n"
 	row := strings.Repeat("0 ", 18) + "80\n"
 	f := newFakeSocket(t, version+"1\n# head\n"+row+"\n"+version+"Can't find backend.\n\n"+version)
@@ -223,7 +222,7 @@ func TestRepliesAreToldApart(t *testing.T) {
 	}
 }
 
-func TestReplyThatIsNoneOfServersIsAnError(t *testing.T) {
+func TestServersRejectsAnotherFormat(t *testing.T) {
 	const version = "2.6.12\n\n"
 	f := newFakeSocket(t, version+"Permission denied\n\n"+version)
 	_, err := runtime.New(f.path, f.path, "/conf").Servers(t.Context(), nil)

@@ -18,16 +18,15 @@ const (
 	statServer   = 4
 )
 
-// showStat is the command for the rows of some types, of one proxy or of any ("-1").
+// showStat returns the command for the rows of some types, of one proxy or anyProxy.
 func showStat(proxy string, types int) string { return fmt.Sprintf("show stat %s %d -1", proxy, types) }
 
-// anyProxy stands for all proxies.
+// anyProxy selects all proxies.
 const anyProxy = "-1"
 
-// readStat sends "show stat" commands and calls each with the wanted columns of
-// every row of their replies; a column that this version of HAProxy does not have
-// is nil. The values are valid until each returns. A proxy that HAProxy does not
-// have has no rows.
+// readStat sends "show stat" commands and calls each with the given columns of every
+// row of their replies. A column that this version of HAProxy does not have is nil. The
+// values are valid until each returns. A proxy that HAProxy does not have has no rows.
 func readStat(ctx context.Context, ask asker, commands, columns []string, each func(row [][]byte) error) error {
 	var r statReader
 	present := -1
@@ -46,16 +45,16 @@ func readStat(ctx context.Context, ask asker, commands, columns []string, each f
 	})
 }
 
-// statReader reads the CSV of "show stat" line by line: the names of the columns,
-// of which there are more from version to version, then the rows.
+// statReader parses the CSV of "show stat" line by line: the names of the columns,
+// which depend on the version, then the rows.
 type statReader struct {
-	columns []string // that are wanted
-	at      []int    // the index of each in a row; -1 for none
-	row     [][]byte // of the last line, in the order of columns
-	width   int      // fields to read of a row
+	columns []string // columns to read
+	at      []int    // index of each column in a row; -1 if HAProxy does not have it
+	row     [][]byte // the columns of the last line
+	width   int      // number of fields to read of a row
 }
 
-// next reads a line, and reports whether it is a row.
+// next parses a line, and reports whether it is a row.
 func (r *statReader) next(line []byte) (bool, error) {
 	if r.at == nil {
 		if bytes.HasPrefix(line, []byte("No such proxy")) {
@@ -70,14 +69,14 @@ func (r *statReader) next(line []byte) (bool, error) {
 	}
 	rest := line
 	for i := range r.width {
-		field, behind, ok := cutField(rest)
+		field, others, ok := cutField(rest)
 		if !ok {
 			return false, fmt.Errorf("got a row of %d columns, want %d: %q", i, r.width, line)
 		}
 		if column := slices.Index(r.at, i); column >= 0 {
 			r.row[column] = field
 		}
-		rest = behind
+		rest = others
 	}
 	return true, nil
 }
@@ -94,8 +93,8 @@ func (r *statReader) readNames(line []byte) {
 	}
 }
 
-// cutField returns the first field of a line of CSV, without quotes, and the rest.
-// It reports false at the end of the line.
+// cutField returns the first field of a line of CSV, without quotes, and the rest. It
+// returns false at the end of the line.
 func cutField(line []byte) (field, rest []byte, ok bool) {
 	if len(line) == 0 {
 		return nil, nil, false
@@ -107,7 +106,7 @@ func cutField(line []byte) (field, rest []byte, ok bool) {
 	end := 1
 	for end < len(line) && line[end] != '"' || end+1 < len(line) && line[end+1] == '"' {
 		if line[end] == '"' {
-			end++ // a quote is written twice
+			end++ // two quotes mean one
 		}
 		end++
 	}
@@ -115,7 +114,7 @@ func cutField(line []byte) (field, rest []byte, ok bool) {
 	return field, bytes.TrimPrefix(line[min(end+1, len(line)):], []byte(",")), true
 }
 
-// statNumber reads a number that every row must have.
+// statNumber parses a number that every row must have.
 func statNumber(column string, value []byte) (int, error) {
 	n, err := strconv.Atoi(string(value))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-func TestServersAreJudgedAsHAProxyJudgesThem(t *testing.T) {
+func TestServerStatsAndUp(t *testing.T) {
 	b := newBox(t)
 	alive, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestServersAreJudgedAsHAProxyJudgesThem(t *testing.T) {
 		}
 		return nil
 	})
-	await(t, "HAProxy is sure", func() error { // till then it says "UP 1/3"
+	await(t, "the server is down", func() error { // after the first failed check its status is "UP 1/3"
 		stats, err := b.ServerStats(t.Context(), "shop_cart_80")
 		if err != nil || len(stats) != 2 {
 			t.Fatalf("got %v, %v", stats, err)
@@ -54,7 +54,7 @@ func TestServersAreJudgedAsHAProxyJudgesThem(t *testing.T) {
 		return nil
 	})
 	if stats, err := b.ServerStats(t.Context(), "none"); stats != nil || err != nil {
-		t.Errorf("of a backend that is not there: %v, %v", stats, err)
+		t.Errorf("of a missing backend: %v, %v", stats, err)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestOldWorkersAreCounted(t *testing.T) {
 	if _, err := conn.Write(say); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(conn, say); err != nil { // it goes through the worker
+	if _, err := io.ReadFull(conn, say); err != nil { // the worker has the connection now
 		t.Fatal(err)
 	}
 	if n := b.OldWorkers(t.Context()); n != 0 {
@@ -119,7 +119,7 @@ func startEcho(t *testing.T) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// await is eventually for what says why not.
+// await is eventually for a condition that returns an error while it is false.
 func await(t *testing.T, what string, ok func() error) {
 	t.Helper()
 	var err error

@@ -12,17 +12,16 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// StateFile returns what a "server-state-file" is to hold when want is loaded
-// next, so that servers which are down or drain do not come back up by the
-// reload (configuration.txt "load-server-state-from-file"). It is made of what
-// the servers are now: those that want has too, in the administrative state that
-// want gives them and with the health that they have. A server that is in maint
-// now, and one whose health means nothing in want, is left out and so starts as
-// the file declares it. Servers of backends that want does not have are the
-// operator's and told as they are.
+// StateFile returns the content of a "server-state-file" for a reload that loads want,
+// so that servers which are down or drain are not up after the reload
+// (configuration.txt "load-server-state-from-file"). It contains the present servers
+// that are in want, with their present health and the administrative state of want. It
+// omits servers that are in maint now, and servers whose health does not apply to want;
+// these start as the configuration declares them. Servers of backends that are not in
+// want are the operator's and keep their state.
 //
-// The content holds for one reload: HAProxy believes it whenever it starts. Put
-// cfgfile.EmptyServerState in its place afterwards.
+// The content is valid for one reload, but HAProxy reads it whenever it starts. Replace
+// it by cfgfile.EmptyServerState afterwards.
 func (x exchanger) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
 	const command = "show servers state"
 	file, err := ask(ctx, x, func(ask asker) ([]byte, error) {
@@ -44,9 +43,9 @@ type stateFile struct {
 	want    haproxy.State
 	rows    stateRows
 	text    bytes.Buffer
-	backend *haproxy.Backend // of the present row; nil where it is not ours
+	name    string           // of the backend of the present row
+	backend *haproxy.Backend // with that name in want; nil for the operator's
 	servers map[string]haproxy.Server
-	name    string // of the present row's backend, ours or not
 }
 
 func newStateFile(want haproxy.State) *stateFile {
@@ -54,7 +53,7 @@ func newStateFile(want haproxy.State) *stateFile {
 	f := &stateFile{want: want}
 	size := len(cfgfile.EmptyServerState())
 	for _, b := range want.Backends.All() {
-		if b.Options.Check { // or hardly any of its rows tells anything
+		if b.Options.Check { // the file omits most servers without checks
 			size += len(b.Servers) * rowSize
 		}
 	}
@@ -63,8 +62,8 @@ func newStateFile(want haproxy.State) *stateFile {
 	return f
 }
 
-// otherBlanks part the words of a "server-state-file", as isspace(3) has it, but
-// never those of a reply: such a row would be read as another server's.
+// otherBlanks separate the words of a "server-state-file" (isspace(3)), but not those
+// of a reply. HAProxy would misread a row that contains them.
 const otherBlanks = "\t\v\f\r"
 
 func (f *stateFile) line(_ int, line []byte) error {
@@ -78,12 +77,12 @@ func (f *stateFile) line(_ int, line []byte) error {
 	}
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if ok && f.backend != nil {
-		// All that comes behind the state stays as it is.
+		// The columns after the administrative state are unchanged.
 		row := &f.rows.row
 		server := f.servers[string(row[columnServer])]
 		line = bytes.Join(row[:columnAdminState], []byte(" "))
 		line = append(append(line, ' '), adminState(server.State)...)
-		rest := f.rows.behind(columnAdminState)
+		rest := f.rows.after(columnAdminState)
 		line = append(append(line, ' '), rest...)
 	}
 	f.text.Write(line)
@@ -91,11 +90,11 @@ func (f *stateFile) line(_ int, line []byte) error {
 	return nil
 }
 
-// keeps reports whether the row is to stand in the file.
+// keeps reports whether the file contains the row.
 func (f *stateFile) keeps(row *stateRow) bool {
 	if name := row[columnBackend]; f.name != string(name) || f.name == "" {
 		f.name, f.backend, f.servers = string(name), nil, nil
-		if b, ours := f.want.Backend(f.name); ours {
+		if b, ok := f.want.Backend(f.name); ok {
 			f.backend, f.servers = &b, byName(b.Servers)
 		}
 	}
@@ -120,10 +119,10 @@ const (
 	opRunning    = "2"
 )
 
-// keepsState reports whether HAProxy may take over the row for the server: its
-// address, which would beat that of the configuration, must be the same, and its
-// health must not outlive the checks that it is from, nor end new ones. Without
-// checks a server starts just as the row of a ready one says, which is left out.
+// keepsState reports whether HAProxy may apply the row to the server. The address must
+// be the same, as that of the row would override the configuration. The server must have
+// had checks before if it has checks now, and otherwise be up, as no check would bring
+// it up again. Without checks the row of a ready server is not needed.
 func keepsState(row *stateRow, s haproxy.Server, o haproxy.Options) bool {
 	state, err := row.state()
 	if err != nil || state == haproxy.Maint || !row.hasAddr(s.Addr) {
@@ -136,7 +135,7 @@ func keepsState(row *stateRow, s haproxy.Server, o haproxy.Options) bool {
 	return err == nil && check&checkEnabled != 0
 }
 
-// adminState is srv_admin_state of a server of ours.
+// adminState returns the srv_admin_state of one of podgate's servers.
 func adminState(s haproxy.ServerState) string {
 	if s == haproxy.Drain {
 		return "8"

@@ -16,7 +16,7 @@ import (
 
 const stateFile = "servers.state"
 
-// newStatefulBox is an edge box whose HAProxy reads a server-state-file.
+// newStatefulBox returns a box whose HAProxy reads a server-state-file.
 func newStatefulBox(t *testing.T) box {
 	t.Helper()
 	b := newBox(t)
@@ -59,7 +59,8 @@ func (b box) loadStateful(t *testing.T, s haproxy.State, file []byte) {
 	}
 }
 
-// states tells "up", "down", and what the servers of a backend are besides.
+// states returns "up" or "down" and the administrative state of the servers of a
+// backend.
 func (b box) states(t *testing.T, backend string) map[string]string {
 	t.Helper()
 	states := map[string]string{}
@@ -81,7 +82,7 @@ func (b box) states(t *testing.T, backend string) map[string]string {
 	return states
 }
 
-func TestServersKeepTheirStateOverAReload(t *testing.T) {
+func TestServersKeepTheirStateAcrossAReload(t *testing.T) {
 	live, _ := newPod(t)
 	draining, _ := newPod(t)
 	added, _ := newPod(t)
@@ -101,7 +102,7 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 	s := b.shop(t, nil)
 	s.Backends = haproxy.ListOf(checked(live, leaving))
 	b.loadStateful(t, s, cfgfile.EmptyServerState())
-	// Some from the file, some by the runtime API.
+	// Some servers are declared in the file, some are added by the runtime API.
 	b.apply(t, haproxy.Plan{
 		Add: changes(haproxy.AddServer, s.Backends.At(0), dead, draining, undrained),
 		Leave: append(changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Drain, draining, undrained)...),
@@ -117,7 +118,7 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Backends.At(0).Options.CheckInterval = time.Hour // so that no check of the new worker meddles
+	want.Backends.At(0).Options.CheckInterval = time.Hour // so that no check of the new worker changes the states
 	b.loadStateful(t, want, file)
 	if d := diff(map[string]string{
 		live.Name(): "up", dead.Name(): "down", added.Name(): "up", leaving.Name(): "up", undrained.Name(): "up", draining.Name(): "up drain",
@@ -140,7 +141,7 @@ func TestServersKeepTheirStateOverAReload(t *testing.T) {
 		wantAnswers[pod.Addr.String()] = true
 	}
 	if d := diff(wantAnswers, answered); d != "" {
-		t.Errorf("who answered (-want +got):\n%s", d)
+		t.Errorf("pods that answered (-want +got):\n%s", d)
 	}
 
 	b.loadStateful(t, want, cfgfile.EmptyServerState())

@@ -21,19 +21,19 @@ import (
 )
 
 var (
-	walkSeed  = flag.Uint64("seed", 0, "seed of the random walk; 0 takes one from the clock")
+	walkSeed  = flag.Uint64("seed", 0, "seed of the random walk; 0 means a new one")
 	walkSteps = flag.Int("steps", 40, "steps of the random walk")
 )
 
-// TestRandomWalk goes from any State to any other, many times. Each is reached:
-// the next Diff has nothing more to do. And all the while no request fails that
-// both States have a ready server for.
+// TestRandomWalk applies the Diff to a random State, many times. It asserts that HAProxy
+// reaches each State, so that the next Diff is empty, and that no request fails for
+// which both States have a ready server.
 func TestRandomWalk(t *testing.T) {
 	seed := *walkSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("to do it again: go test -run TestRandomWalk -seed %d -steps %d", seed, *walkSteps)
+	t.Logf("to repeat: go test -run TestRandomWalk -seed %d -steps %d", seed, *walkSteps)
 
 	b := newBox(t)
 	w := &walk{box: b, world: newWorld(t, b, seed)}
@@ -55,7 +55,7 @@ func TestRandomWalk(t *testing.T) {
 		}
 		have = want
 	}
-	eventually(t, "servers that left are deleted", func() bool {
+	eventually(t, "removed servers are deleted", func() bool {
 		plan := haproxy.Diff(b.observe(t, w.loaded), have)
 		w.apply(t, plan)
 		return plan.Empty()
@@ -63,27 +63,28 @@ func TestRandomWalk(t *testing.T) {
 	t.Logf("%d steps, %d reloads, %d plans, %d requests, %d backends at runtime", *walkSteps, w.reloads, w.plans, w.requests, w.backends)
 }
 
-// walk does what the daemon does.
+// walk applies States as the daemon does.
 type walk struct {
 	box
 	world                    *world
 	loaded                   haproxy.State
 	reloads, plans, requests int
-	backends                 int // that came and went without a reload
+	backends                 int // added and deleted without a reload
 }
 
-// apply is that of box, and notes which backends there are then.
+// apply is box.apply that updates loaded.
 func (w *walk) apply(t *testing.T, plan haproxy.Plan) {
 	t.Helper()
 	applied := w.box.apply(t, plan)
-	gone := map[string]bool{}
+	deleted := map[string]bool{}
 	for _, b := range plan.OldBackends {
-		gone[b.Name] = !slices.Contains(applied.PendingBackends, b.Name)
+		deleted[b.Name] = !slices.Contains(applied.PendingBackends, b.Name)
 	}
-	w.loaded = w.loaded.WithBackends(plan.NewBackends, gone)
+	w.loaded = w.loaded.WithBackends(plan.NewBackends, deleted)
 	w.backends += len(plan.NewBackends) + len(plan.OldBackends) - len(applied.PendingBackends)
 }
 
+// reach applies Plans and reloads until the Diff is empty or has only deletes.
 func (w *walk) reach(t *testing.T, want haproxy.State) {
 	t.Helper()
 	for range 3 {
@@ -103,17 +104,17 @@ func (w *walk) reach(t *testing.T, want haproxy.State) {
 	}
 	plan := haproxy.Diff(w.observe(t, w.loaded), want)
 	if !onlyWaits(plan) {
-		t.Fatalf("still to do: %v, servers %v and %v, %d maps", plan.Reload, plan.Add, plan.Leave, len(plan.Maps))
+		t.Fatalf("the Plan is not empty: %v, servers %v and %v, %d maps", plan.Reload, plan.Add, plan.Leave, len(plan.Maps))
 	}
 }
 
-// onlyWaits reports whether all that is left are servers with connections.
+// onlyWaits reports whether the Plan has only deletes of servers with connections.
 func onlyWaits(p haproxy.Plan) bool {
 	others := slices.ContainsFunc(p.Leave, func(c haproxy.ServerChange) bool { return c.Op != haproxy.DeleteServer })
 	return len(p.Reload)+len(p.Add)+len(p.Publish)+len(p.Maps) == 0 && !others
 }
 
-// world makes States up.
+// world makes random States.
 type world struct {
 	rand  *rand.Rand
 	http  []netip.AddrPort
@@ -121,14 +122,14 @@ type world struct {
 	tcp   []netip.AddrPort
 	pods  []netip.AddrPort
 	names []string
-	takes bool // HAProxy takes whole backends
+	adds  bool // HAProxy adds backends at run time
 }
 
 func newWorld(t *testing.T, b box, seed uint64) *world {
 	t.Helper()
 	w := &world{
 		rand:  rand.New(rand.NewPCG(seed, 0)),
-		takes: b.addsBackends(t),
+		adds:  b.addsBackends(t),
 		names: []string{"shop_a_80", "shop_b_80", "shop_c_80", "shop_d_80", "shop_e_80", "shop_f_80"},
 	}
 	for range 8 {
@@ -144,17 +145,17 @@ func newWorld(t *testing.T, b box, seed uint64) *world {
 	return w
 }
 
-// next is another State: mostly have with other servers and routes, as pods
-// come and go, now and then anything.
+// next returns another State: mostly have with other servers and routes, sometimes a
+// new one.
 func (w *world) next(have haproxy.State) haproxy.State {
-	s := haproxy.State{RuntimeBackends: w.takes, Settings: have.Settings}
+	s := haproxy.State{RuntimeBackends: w.adds, Settings: have.Settings}
 	if w.one(10) || have.Backends.Len() == 0 {
 		s.Settings = settings()
 		s.Settings.TimeoutClient += time.Duration(w.rand.IntN(3)) * time.Second
 	}
 	rarely := 3
-	if w.takes {
-		rarely = 6 // its classes stay a while, so that backends of them come
+	if w.adds {
+		rarely = 6 // the classes stay for some steps, so that backends of them are added
 	}
 	fresh := have.Backends.Len() == 0 || w.one(rarely)
 	if fresh {
@@ -185,10 +186,10 @@ func (w *world) next(have haproxy.State) haproxy.State {
 	return s
 }
 
-// one is true one time out of n.
+// one is true once in n calls on average.
 func (w *world) one(n int) bool { return w.rand.IntN(n) == 0 }
 
-// withBackend is s with one more HTTP backend, like one that is there.
+// withBackend returns s with one more HTTP backend, a copy of an existing one.
 func (w *world) withBackend(s haproxy.State) haproxy.State {
 	name := w.names[w.rand.IntN(4)]
 	if _, ok := s.Backend(name); ok {
@@ -274,7 +275,7 @@ func (w *world) frontends(backends []*haproxy.Backend, have haproxy.State) ([]ha
 		if i%2 == 0 {
 			r.Rewrite = "/"
 		}
-		// Routes stay where they lead more often than not.
+		// Most routes keep their backend.
 		for _, old := range have.Routes {
 			if old.Path == r.Path && slices.Contains(leading, old.Backend) && !w.one(4) {
 				r = old
@@ -286,7 +287,7 @@ func (w *world) frontends(backends []*haproxy.Backend, have haproxy.State) ([]ha
 	return frontends, routes
 }
 
-// watch asks for everything that may not fail between two States.
+// watch sends the requests that must not fail between two States.
 type watch struct {
 	cancel   context.CancelFunc
 	wait     sync.WaitGroup
@@ -307,7 +308,7 @@ func newWatch(have, want haproxy.State) *watch {
 	return w
 }
 
-// reachable are the URLs that a ready server answers.
+// reachable returns the URLs that a ready server answers.
 func reachable(s haproxy.State) map[string]bool {
 	urls := map[string]bool{}
 	for _, f := range s.Frontends {
@@ -329,8 +330,7 @@ func serves(s haproxy.State, backend string) bool {
 	return slices.ContainsFunc(b.Servers, func(srv haproxy.Server) bool { return srv.State == haproxy.Ready })
 }
 
-// ask requests the URL until ctx ends, with one connection after the other and
-// a kept one in turn.
+// ask requests the URL until ctx ends, in turn on a kept connection and on a new one.
 func (w *watch) ask(ctx context.Context, url string) {
 	kept := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	defer kept.CloseIdleConnections()

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// checkWord is the last check before a value becomes one word of a command. The
-// socket knows no quotes, so a value with a blank, a separator or an escape would be
-// another command. Values were parsed into types of their own long before, so an
-// error is a bug in podgate.
+// checkWord checks that a value is one word of a command. The socket has no quotes, so
+// that a blank, a separator or an escape in a value would result in another command.
+// The parsers of the values reject such values before, so that an error is a bug in
+// podgate.
 func checkWord(what, value string) error {
 	if value == "" {
 		return bugError(what + " is empty")
@@ -24,10 +24,10 @@ func checkWord(what, value string) error {
 		return nil
 	}
 	char, _ := utf8.DecodeRuneInString(value[i:])
-	return bugError(fmt.Sprintf("%s %q contains %q, which a command cannot", what, value, char))
+	return bugError(fmt.Sprintf("%s %q contains %q, which a command must not contain", what, value, char))
 }
 
-// bugError is a mistake of podgate, described by its text.
+// bugError is an error that only a bug in podgate causes.
 type bugError string
 
 func (e bugError) Error() string { return string(e) + " (this is a bug in podgate, please report it)" }

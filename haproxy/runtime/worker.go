@@ -12,33 +12,33 @@ import (
 )
 
 const (
-	// currentWorker leads a command of the master CLI to the worker that serves
-	// (management.txt "master CLI").
+	// currentWorker is the prefix of commands on the master CLI for the worker that
+	// serves (management.txt "master CLI").
 	currentWorker = "@1 "
-	// deadPause is how long an admin socket that was dead is not tried again.
+	// deadPause is the time until an admin socket that did not answer is tried again.
 	deadPause = 10 * time.Second
-	// probeTimeout bounds how long it is then waited for.
+	// probeTimeout limits that next attempt.
 	probeTimeout = 500 * time.Millisecond
-	// doubtTimeout bounds the wait for an answer that costs HAProxy nothing, where
-	// one of the two sockets may stand in for the other.
-	doubtTimeout = 2 * time.Second
+	// fallBackTimeout limits the attempts to open a Session on the admin socket and, after
+	// that fails, to reach the master CLI.
+	fallBackTimeout = 2 * time.Second
 )
 
-// worker is the process that serves, which takes commands on its admin socket
-// and, where that one is dead, through the master CLI: 3.2 and 3.4 lose the admin
-// socket by two failed reloads until the next good one, and anybody may remove
-// its file.
+// worker is the process that serves. It accepts commands on its admin socket and
+// through the master CLI, which is used while the admin socket does not answer: 3.2 and
+// 3.4 lose the admin socket after two failed reloads until the next successful one, and
+// its file may be removed.
 type worker struct {
 	admin, master socket
 
-	mu    sync.Mutex
-	death error     // why the admin socket is not used; nil while it is
-	tryAt time.Time // when it is tried again
+	mu       sync.Mutex
+	adminErr error     // why the admin socket is not used; nil while it is
+	tryAt    time.Time // when it is tried again
 }
 
-// onWorker does something on the admin socket, or else on the master's. What was
-// begun on a dead one may so be done twice. Where neither answers the error is
-// the admin socket's.
+// onWorker calls do with the admin socket and, if that does not answer, with the master
+// CLI, so that do may be executed twice. If neither answers it returns the error of the
+// admin socket.
 func onWorker[T any](ctx context.Context, w *worker, do func(socket) (T, error)) (T, error) {
 	dead := w.isDead(ctx)
 	if dead {
@@ -48,58 +48,59 @@ func onWorker[T any](ctx context.Context, w *worker, do func(socket) (T, error))
 	}
 	reply, err := do(w.admin)
 	if err == nil {
-		w.remember(nil)
+		w.setAdminError(nil)
 		return reply, nil
 	}
-	if dead || ctx.Err() != nil || !nobodyAnswers(err) {
+	if dead || ctx.Err() != nil || !isUnanswered(err) {
 		return reply, err
 	}
 	instead, masterErr := do(w.master)
 	if masterErr != nil {
 		return reply, err
 	}
-	w.remember(err)
+	w.setAdminError(err)
 	return instead, nil
 }
 
-// isDead reports whether the admin socket was found dead. Now and then it looks
-// whether it still is.
+// isDead reports whether the admin socket did not answer. After deadPause it tries the
+// socket again.
 func (w *worker) isDead(ctx context.Context) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.death != nil && !time.Now().Before(w.tryAt) {
+	if w.adminErr != nil && !time.Now().Before(w.tryAt) {
 		probe := w.admin
 		probe.timeout = probeTimeout
-		w.death = probe.answers(ctx)
+		w.adminErr = probe.answers(ctx)
 		w.tryAt = time.Now().Add(deadPause)
 	}
-	return w.death != nil
+	return w.adminErr != nil
 }
 
-// remember takes note of how the admin socket did.
-func (w *worker) remember(death error) {
+// setAdminError sets the error because of which the admin socket is not used; nil if it
+// answers.
+func (w *worker) setAdminError(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.death = death
+	w.adminErr = err
 	w.tryAt = time.Now().Add(deadPause)
 }
 
-// doubt takes the admin socket for dead because of err, if the master answers: one
-// that hangs would cost a timeout each time it is tried.
-func (w *worker) doubt(ctx context.Context, err error) {
-	if ctx.Err() != nil || !nobodyAnswers(err) {
+// fallBack uses the master CLI from now on, because of err, if the master answers. An
+// admin socket that hangs would cost a timeout each time it is tried.
+func (w *worker) fallBack(ctx context.Context, err error) {
+	if ctx.Err() != nil || !isUnanswered(err) {
 		return
 	}
 	master := w.master
-	master.timeout = doubtTimeout
+	master.timeout = fallBackTimeout
 	if master.answers(ctx) == nil {
-		w.remember(err)
+		w.setAdminError(err)
 	}
 }
 
-// nobodyAnswers reports whether an error is of the socket, and neither of what
-// was asked nor of who may ask.
-func nobodyAnswers(err error) bool {
+// isUnanswered reports whether an error means that no process answers on the socket.
+// Errors of a command and missing permissions do not.
+func isUnanswered(err error) bool {
 	for _, cause := range []error{fs.ErrNotExist, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, context.DeadlineExceeded, errCut} {
 		if errors.Is(err, cause) {
 			return true
@@ -108,7 +109,8 @@ func nobodyAnswers(err error) bool {
 	return false
 }
 
-// answers returns why the socket does not answer what costs HAProxy nothing.
+// answers returns the error of a command that costs HAProxy nothing; nil if the socket
+// answers.
 func (s socket) answers(ctx context.Context) error {
 	return s.exchange(ctx, []string{"show info"}, func(int, []byte) error { return nil })
 }

@@ -15,7 +15,7 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
+func TestMasterCLIReplacesAMissingAdminSocket(t *testing.T) {
 	pod, _ := newPod(t)
 	b := newBox(t)
 	s := b.shop(t, nil, pod)
@@ -42,7 +42,7 @@ func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 	b.apply(t, haproxy.Diff(b.observe(t, s), want))
 	t.Logf("added 500 servers and 3000 routes in %v", time.Since(began))
 	if plan := haproxy.Diff(b.observe(t, s), want); !plan.Empty() {
-		t.Errorf("still to do: %d servers to add, %d maps, %d to leave", len(plan.Add), len(plan.Maps), len(plan.Leave))
+		t.Errorf("the Plan is not empty: %d servers to add, %d maps, %d servers to remove", len(plan.Add), len(plan.Maps), len(plan.Leave))
 	}
 
 	b.apply(t, haproxy.Diff(b.observe(t, s), s))
@@ -58,7 +58,7 @@ func TestAllGoesThroughTheMasterWhereTheAdminSocketIsGone(t *testing.T) {
 		t.Errorf("Servers, by the admin socket (-want +got):\n%s", d)
 	}
 	if err := b.AdminSocket(); err != nil {
-		t.Errorf("AdminSocket: %v, want none: it is back", err)
+		t.Errorf("AdminSocket: %v, want nil after the socket is back", err)
 	}
 }
 
@@ -71,7 +71,7 @@ func manyServers(n int) []haproxy.Server {
 	return all
 }
 
-func TestReloadWhereTheAdminSocketIsGone(t *testing.T) {
+func TestReloadWithoutAdminSocket(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	b.load(t, s)
@@ -86,13 +86,13 @@ func TestReloadWhereTheAdminSocketIsGone(t *testing.T) {
 	}
 }
 
-func TestAdminSocketIsDead(t *testing.T) {
+func TestAdminSocketThatDoesNotAnswer(t *testing.T) {
 	for _, row := range []struct {
 		name, reply string
 		hangs       bool
 	}{
-		{"it answers nothing", "", false},
-		{"it answers half", "2.6.12\n\nPid: 7\n", false},
+		{"no reply", "", false},
+		{"half a reply", "2.6.12\n\nPid: 7\n", false},
 		{"it hangs", "", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -113,22 +113,22 @@ func TestAdminSocketIsDead(t *testing.T) {
 			}
 			c.TryAdminSocket()
 			if _, err := c.Process(t.Context()); err != nil || c.AdminSocket() == nil {
-				t.Errorf("Process: %v, AdminSocket: %v, want that it still is dead", err, c.AdminSocket())
+				t.Errorf("Process: %v, AdminSocket: %v, want nil and an error", err, c.AdminSocket())
 			}
 		})
 	}
 }
 
-func TestAdminSocketThatRefusesIsUsedAgainAfterAReload(t *testing.T) {
+func TestAdminSocketIsUsedAgainAfterAReload(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	b.load(t, s)
-	gone := b.Admin + ".gone"
-	if err := os.Rename(b.Admin, gone); err != nil {
+	moved := b.Admin + ".moved"
+	if err := os.Rename(b.Admin, moved); err != nil {
 		t.Fatal(err)
 	}
 	b.observe(t, s)
-	if err := os.Rename(gone, b.Admin); err != nil {
+	if err := os.Rename(moved, b.Admin); err != nil {
 		t.Fatal(err)
 	}
 	b.load(t, s)
