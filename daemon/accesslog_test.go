@@ -18,15 +18,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// accessLine is what is read of a line of the access log.
+// accessLine is the part of a line of the access log that the tests read.
 type accessLine struct {
 	Namespace, Service, Port, Pod, Method, Host, URI, Client string
 	Status                                                   int
 	Time                                                     time.Time
 }
 
-// TestTheAccessLogNamesServiceAndClient reads what HAProxy logs as syslog would,
-// behind a load balancer of each kind.
+// TestTheAccessLogNamesServiceAndClient receives HAProxy's log as syslog does. Both kinds
+// of load balancers send the request.
 func TestTheAccessLogNamesServiceAndClient(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ cloud, before, header string }{
@@ -46,7 +46,7 @@ func TestTheAccessLogNamesServiceAndClient(t *testing.T) {
 			e.service(t, "cart", nil, p)
 			e.start(t)
 			e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
-			const path = `/cart/x?q="y"\z` // as it is
+			const path = `/cart/x?q="y"\z` // which the log must quote
 			if got, err := from(listed, e.HTTP, row.before, path, row.header); got != "200 cart-0 /x" {
 				t.Fatalf("got %q, %v", got, err)
 			}
@@ -74,22 +74,21 @@ func TestTheAccessLogNamesServiceAndClient(t *testing.T) {
 	}
 }
 
-// logTo has HAProxy log in JSON, to where and how a line of global says.
+// logTo makes HAProxy log in JSON, to the target of a "log" line in section global.
 func (e *edge) logTo(t *testing.T, log string) {
 	t.Helper()
 	base, err := os.ReadFile(e.HAProxy.Base)
 	must(t, err)
 	must(t, os.WriteFile(e.HAProxy.Base, []byte(strings.Replace(string(base), "global\n", "global\n  log "+log+" local0\n", 1)), 0o600))
-	e.Set("haproxy.access_log", "json")
-	e.configure(t, "")
+	e.set(t, "haproxy.access_log", "json")
 }
 
 const logExamples = "../packaging/examples/logs/"
 
-// TestTheExamplesOfLogsTakeTheAccessLog has a real rsyslog do what the example
-// says, with what HAProxy sends to syslog, and reads its file in the words of the
-// examples for Filebeat and Fluent Bit, neither of which is in Debian.
-func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
+// TestTheExamplesOfLogsReadTheAccessLog runs a real rsyslog with the example, and parses its
+// file by the rules of the examples for Filebeat and Fluent Bit, neither of which is in
+// Debian.
+func TestTheExamplesOfLogsReadTheAccessLog(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	folder := filepath.Dir(e.HAProxy.Base)
@@ -126,9 +125,9 @@ func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
 	stamp := beat.Processors[0].Timestamp
 	target, beatKey, _ := strings.Cut(stamp.Field, ".")
 	if target != beat.Parsers[0].NDJSON.Target || bit.Format != "json" {
-		t.Errorf("Filebeat has the line in %q and its time in %q, Fluent Bit takes %s", beat.Parsers[0].NDJSON.Target, stamp.Field, bit.Format)
+		t.Errorf("Filebeat has the line in %q and its time in %q, Fluent Bit parses %s", beat.Parsers[0].NDJSON.Target, stamp.Field, bit.Format)
 	}
-	// strptime's words that Fluent Bit has, in Go's.
+	// Fluent Bit's layout has the fields of strptime.
 	strptime := strings.NewReplacer("%Y", "2006", "%m", "01", "%d", "02", "%H", "15", "%M", "04", "%S", "05")
 	eventually(t, "the line of the request", func() error {
 		text, err := os.ReadFile(file)
@@ -136,21 +135,21 @@ func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
 			return err
 		}
 		for line := range strings.Lines(string(text)) {
-			var said map[string]any
-			if err := json.Unmarshal([]byte(line), &said); err != nil {
+			var fields map[string]any
+			if err := json.Unmarshal([]byte(line), &fields); err != nil {
 				t.Fatalf("not a JSON object: %s: %v", line, err)
 			}
 			for layout, key := range map[string]string{stamp.Layouts[0]: beatKey, strptime.Replace(bit.TimeFormat): bit.TimeKey} {
-				at, err := time.Parse(layout, fmt.Sprint(said[key]))
+				at, err := time.Parse(layout, fmt.Sprint(fields[key]))
 				if err != nil || time.Since(at).Abs() > time.Minute {
 					t.Fatalf("%s, read as %s: %v, %v", line, layout, at, err)
 				}
 			}
-			if said["service"] == "cart" && said["uri"] == "/cart/" && said["pod"] != "" && said["status"] == 200.0 {
+			if fields["service"] == "cart" && fields["uri"] == "/cart/" && fields["pod"] != "" && fields["status"] == 200.0 {
 				return nil
 			}
 		}
-		return fmt.Errorf("it is not in\n%s", text)
+		return fmt.Errorf("the request is not in\n%s", text)
 	})
 	text, err := os.ReadFile(file)
 	if err != nil || strings.Contains(string(text), "haproxy[") {
@@ -158,7 +157,7 @@ func TestTheExamplesOfLogsTakeTheAccessLog(t *testing.T) {
 	}
 }
 
-// accessLog is the file of the examples.
+// accessLog is the file that the examples name.
 const accessLog = "/var/log/haproxy-access.json"
 
 func readExample(t *testing.T, name string, out any) {
@@ -172,8 +171,8 @@ func readExample(t *testing.T, name string, out any) {
 	}
 }
 
-// rsyslog starts Debian's rsyslog, which listens on socket and writes to file what
-// the example writes.
+// rsyslog starts Debian's rsyslog with the example. It listens on socket, and writes to file
+// what the example writes to accessLog.
 func (e *edge) rsyslog(t *testing.T, socket, file string) {
 	t.Helper()
 	binary := need(t, "/usr/sbin/rsyslogd", "rsyslog") // a folder that is not in every $PATH
@@ -187,16 +186,16 @@ func (e *edge) rsyslog(t *testing.T, socket, file string) {
 	text := fmt.Sprintf("global(workDirectory=%q)\nmodule(load=\"imuxsock\" SysSock.Name=%q)\n%s*.* %s/rest\n",
 		folder, socket, strings.Replace(string(example), accessLog, file, 1), folder)
 	must(t, os.WriteFile(conf, []byte(text), 0o600))
-	var said bytes.Buffer
+	var log bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "-n", "-f", conf, "-i", filepath.Join(folder, "pid"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = &log, &log
 	must(t, cmd.Start())
 	t.Cleanup(func() { // its context has ended
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("rsyslogd said:\n%s", said.String())
+			t.Logf("rsyslogd's log:\n%s", log.String())
 		}
 	})
 	eventually(t, "rsyslogd listens", func() error {

@@ -16,9 +16,9 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// behind runs a load balancer, a HAProxy that speaks PROXY v2 to the edges and
-// checks their health, and returns where clients reach it.
-func behind(t *testing.T, edges ...*checked) netip.AddrPort {
+// startBalancer runs a load balancer, a HAProxy that sends PROXY v2 headers to the edges and
+// checks their health, and returns its address.
+func startBalancer(t *testing.T, edges ...*checked) netip.AddrPort {
 	t.Helper()
 	lb := haproxytest.Run(t, haproxytest.Options{})
 	addr, err := lb.FreeAddr()
@@ -40,12 +40,12 @@ backend edges
 	return addr
 }
 
-// TestTwoEdgesBehindALoadBalancer is what operators do with an edge node while
-// clients go on.
+// TestTwoEdgesBehindALoadBalancer drains and restarts an edge node while clients send
+// requests.
 func TestTwoEdgesBehindALoadBalancer(t *testing.T) {
 	t.Parallel()
 	one := &checked{edge: newEdge(t)}
-	two := &checked{edge: newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2"})}
+	two := &checked{edge: newEdgeIn(t, one.Cluster, haproxytest.Options{Name: "edge2"})}
 	for _, e := range []*checked{one, two} {
 		// The load balancer checks the health at the address of the edge.
 		health := e.freeAddr(t)
@@ -61,31 +61,31 @@ drain_timeout = "20s"
 `, e.plain, e.proxy))
 	}
 	one.service(t, "cart", map[string]string{"cookie-sticky-session": "true"}, newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
-	one.service(t, "witness", map[string]string{"check": "false", "send-proxy": "v2"}, newWitness(t))
+	one.service(t, "witness", map[string]string{"check": "false", "send-proxy": "v2"}, newReportingPod(t))
 	one.start(t)
 	two.start(t)
 	one.awaitHealth(t, "200")
 	two.awaitHealth(t, "200")
-	lb := behind(t, one, two)
-	eventually(t, "the load balancer leads to both", func() error {
+	lb := startBalancer(t, one, two)
+	eventually(t, "the load balancer serves both Services", func() error {
 		for _, path := range []string{"/cart/", "/cart/", "/witness/"} {
-			if _, err := from("127.0.0.1", lb, "", path); err != nil {
+			if _, err := from(localhost, lb, "", path); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 
-	// The pod sees the client, whatever that says of itself.
+	// The pod gets the client's address, and not the client's X-Forwarded-For.
 	got, err := from("127.96.7.7", lb, "", "/witness/", "X-Forwarded-For: 6.6.6.6")
 	if want := fmt.Sprintf("200 X-Forwarded-For=127.96.7.7 X-Forwarded-Port=%d X-Forwarded-Proto=http v2=127.96.7.7", lb.Port()); got != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 	if got, err := from("127.96.7.7", one.HTTP, proxied, "/witness/"); !strings.HasPrefix(got, "400 ") {
-		t.Errorf("a PROXY line from elsewhere: got %q, %v", got, err)
+		t.Errorf("a PROXY line from an unlisted source: got %q, %v", got, err)
 	}
 
-	// A cookie that edge one set leads to the same pod through edge two.
+	// A cookie of edge one selects the same pod through edge two.
 	cookie, pod := setCookie(t, one.edge, "/cart/", "127.96.7.7")
 	for range 10 {
 		if got, err := from("127.96.7.7", two.HTTP, "", "/cart/", "Cookie: "+cookie); got != pod {
@@ -98,21 +98,22 @@ drain_timeout = "20s"
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("drain: %q, %v", out, err)
 	}
-	// The order in which the units stop.
+	// The units stop in this order.
 	one.stop(t)
-	one.restartHAProxy(t) // it is gone for a moment, as over a reboot
+	one.restartHAProxy(t) // it is down for a moment, as during a reboot
 	one.start(t)
 	one.awaitHealth(t, "503")
 	one.undrain(t, drain.End)
 	one.awaitHealth(t, "200")
 	out, err = two.tryDrain(t, drain.Options{Wait: true})
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
-		t.Errorf("drain of the other: %q, %v", out, err)
+		t.Errorf("drain of edge two: %q, %v", out, err)
 	}
 	l.check(t)
 }
 
-// setCookie asks for a cookie as the client at ip, and returns it with the answer of the pod that it names.
+// setCookie requests a path from the client address ip, and returns the cookie and the
+// body of the answer.
 func setCookie(t *testing.T, e *edge, path, ip string) (cookie, answer string) {
 	t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}

@@ -12,7 +12,7 @@ import (
 	"podgate/haproxy"
 )
 
-// A thousand certificates that expire at once do not displace everything else in the
+// A thousand certificates that expire together do not displace all other changes in the
 // history.
 func TestHistoryNamesAFewExpiringCertificates(t *testing.T) {
 	var chosen []haproxy.Certificate

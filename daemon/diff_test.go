@@ -14,7 +14,7 @@ import (
 	"podgate/daemon/dryrun"
 )
 
-// differences are those that podgate diff tells, a line each.
+// differences returns the output of podgate diff, a line each.
 func (e *edge) differences(t *testing.T) []string {
 	t.Helper()
 	c, err := config.Load(e.TOML)
@@ -38,7 +38,7 @@ func (e *edge) awaitNoDifference(t *testing.T) {
 	})
 }
 
-func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
+func TestDiffNamesHowEachDifferenceIsRepaired(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	one, two := newPod(t, "one"), newPod(t, "two")
@@ -49,7 +49,7 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 	}
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 one /")
-	e.Cluster.Delete("Service", "shop", "gone") // stays in the file, empty, until the next reload
+	e.Cluster.Delete("Service", "shop", "gone") // its backend stays in the file, without servers, until the next reload
 	e.awaitAnswer(t, "any", "/gone/", notFound)
 	e.awaitNoDifference(t)
 	e.stop(t)
@@ -76,7 +76,7 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 	}
 	got := e.differences(t)
 	for i, line := range got {
-		if i < len(want) && strings.HasPrefix(line, want[i]) { // server lines go on
+		if i < len(want) && strings.HasPrefix(line, want[i]) { // server lines have more words
 			got[i] = want[i]
 		}
 	}
@@ -85,7 +85,7 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 	}
 	e.start(t)
 	e.awaitAnswer(t, "any", "/basket/", "200 two /basket/")
-	eventually(t, "the old server is deleted and new is loaded", func() error {
+	eventually(t, "the old server is deleted and the Service new is loaded", func() error {
 		for _, line := range e.differences(t) {
 			if !strings.HasPrefix(line, "process runtime: delete ") { // when its idle connections are closed
 				return fmt.Errorf("%s", line)
@@ -95,7 +95,7 @@ func TestDifferencesAreToldWithWhatSetsThemRight(t *testing.T) {
 	})
 }
 
-// processDifferences are those of the process alone.
+// processDifferences returns the differences of the process.
 func (e *edge) processDifferences(t *testing.T) (lines []string) {
 	t.Helper()
 	for _, line := range e.differences(t) {

@@ -4,7 +4,6 @@ package daemon_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,9 +12,8 @@ import (
 	"time"
 )
 
-// TestDriftIsRepairedAndTold changes the running HAProxy by hand, as an
-// operator would at night, and leaves podgate to notice.
-func TestDriftIsRepairedAndTold(t *testing.T) {
+// TestDriftIsRepairedAndLogged changes the running HAProxy as an operator could do.
+func TestDriftIsRepairedAndLogged(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.resync = 300 * time.Millisecond
@@ -30,30 +28,25 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 	e.awaitServers(t, "shop_cart_80", one, two)
 	e.awaitAnswer(t, "any", "/cart/", "200 one /")
 	e.awaitReloads(t) // the pass that served this is over
-	operators := e.say(t, "show servers state theirs")
+	operators := e.command(t, "show servers state theirs")
 
 	for _, row := range []struct{ name, command string }{
 		{"a server has another address", "set server shop_cart_80/ONE addr 127.0.0.9"},
 		{"a server has another weight", "set server shop_cart_80/ONE weight 50%"},
 		{"a server is out of service", "set server shop_cart_80/ONE state maint"},
 		{"a server drains", "set server shop_cart_80/TWO state drain"},
-		{"a server is gone", "set server shop_cart_80/TWO state maint;del server shop_cart_80/TWO"},
-		{"a server of somebody else is there", "add server shop_cart_80/web1 127.0.0.1:9;enable server shop_cart_80/web1"},
-		{"a route is gone", "del map " + e.HAProxy.Folder + "/routes.map */cart/"},
-		{"a route leads elsewhere", "set map " + e.HAProxy.Folder + "/routes.map */cart/ theirs"},
+		{"a server is deleted", "set server shop_cart_80/TWO state maint;del server shop_cart_80/TWO"},
+		{"an unmanaged server is added", "add server shop_cart_80/web1 127.0.0.1:9;enable server shop_cart_80/web1"},
+		{"a route is deleted", "del map " + e.HAProxy.Folder + "/routes.map */cart/"},
+		{"a route has another backend", "set map " + e.HAProxy.Folder + "/routes.map */cart/ theirs"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			counted := e.Drift()
 			command := strings.NewReplacer("ONE", one.Addr.String(), "TWO", two.Addr.String()).Replace(row.command)
-			e.say(t, command)
-			eventually(t, "the drift is counted", func() error {
-				if e.Drift() == counted {
-					return errors.New("it is not")
-				}
-				return nil
-			})
+			e.command(t, command)
+			awaitThat(t, "the drift is counted", func() bool { return e.Drift() > counted })
 			eventually(t, "it is repaired", func() error {
-				rows := e.say(t, "show servers state shop_cart_80")
+				rows := e.command(t, "show servers state shop_cart_80")
 				for _, want := range []string{
 					fmt.Sprintf(" %s %s 2 0 1 1 ", one.Addr, one.Addr.Addr()),
 					fmt.Sprintf(" %s %s 2 0 1 1 ", two.Addr, two.Addr.Addr()),
@@ -65,30 +58,28 @@ func TestDriftIsRepairedAndTold(t *testing.T) {
 				if strings.Contains(rows, "web1") {
 					return fmt.Errorf("web1 is in\n%s", rows)
 				}
-				if entries := e.say(t, "show map "+e.HAProxy.Folder+"/routes.map"); !strings.Contains(entries, "*/cart/ shop_cart_80|5|/cart") {
-					return fmt.Errorf("the map holds %q", entries)
+				if entries := e.command(t, "show map "+e.HAProxy.Folder+"/routes.map"); !strings.Contains(entries, "*/cart/ shop_cart_80|5|/cart") {
+					return fmt.Errorf("the map has %q", entries)
 				}
 				return nil
 			})
 		})
 	}
 	if strings.Count(e.Log.String(), "drift found") < 8 {
-		t.Error("drift was not told each time")
+		t.Error("drift was not logged each time")
 	}
-	if got := e.say(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
+	if got := e.command(t, "show servers state theirs"); withoutClock(got) != withoutClock(operators) {
 		t.Errorf("the operator's section changed from\n%sto\n%s", operators, got)
 	}
 	if text, err := os.ReadFile(e.HAProxy.Base); err != nil || string(text) != string(base)+theirs {
 		t.Errorf("the operator's file changed: %v\n%s", err, text)
 	}
-	if got := e.Reloads(); len(got) != 1 {
-		t.Errorf("reloads: %q", got)
-	}
+	e.checkOneReload(t)
 }
 
-// TestFilesThatSomebodyElseChangedAreWrittenAgain leaves it to the resync to
-// notice, while nothing changes in the cluster.
-func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
+// TestFilesThatAnotherProgramChangedAreWrittenAgain relies on the resync: nothing changes
+// in the cluster.
+func TestFilesThatAnotherProgramChangedAreWrittenAgain(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.resync = 300 * time.Millisecond
@@ -97,8 +88,7 @@ func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 one /")
 	e.awaitReloads(t)
-	server := "  server " + one.Addr.String() + " "
-	awaitFile(t, e, server)
+	e.awaitFile(t, "podgate.cfg", "  server "+one.Addr.String()+" ")
 	for _, name := range []string{"podgate.cfg", "routes.map", "podgate.loaded.json"} {
 		path := filepath.Join(e.HAProxy.Folder, name)
 		whole, err := os.ReadFile(path)
@@ -112,12 +102,10 @@ func TestFilesThatSomebodyElseChangedAreWrittenAgain(t *testing.T) {
 			return err
 		})
 	}
-	if got := e.Reloads(); len(got) != 1 {
-		t.Errorf("reloads: %q", got)
-	}
+	e.checkOneReload(t)
 }
 
-// withoutClock leaves out how long ago a server last changed.
+// withoutClock removes the column that shows how long ago a server last changed.
 func withoutClock(rows string) string {
 	var kept []string
 	for _, row := range strings.Split(rows, "\n") {

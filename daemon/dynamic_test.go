@@ -3,7 +3,6 @@
 package daemon_test
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,9 +15,9 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-// reloading puts a Service into the cluster that needs a reload of every HAProxy:
-// no other Service is like it. It returns the reason.
-func (e *edge) reloading(t *testing.T, name string, pods ...*edgetest.Pod) string {
+// serviceWithReload creates a Service that every HAProxy needs a reload for, because its
+// settings are unlike those of all other Services. It returns the reason of the reload.
+func (e *edge) serviceWithReload(t *testing.T, name string, pods ...*edgetest.Pod) string {
 	t.Helper()
 	e.classes++
 	e.service(t, name, map[string]string{"timeout-connect": fmt.Sprintf("%dms", 4000+e.classes)}, pods...)
@@ -29,8 +28,8 @@ func (e *edge) reloading(t *testing.T, name string, pods ...*edgetest.Pod) strin
 	return reason
 }
 
-// reloadsForNew are the reasons for reloads that a Service costs which is like
-// others.
+// reloadsForNew returns the reasons of the reloads that a Service needs whose settings are
+// like those of others.
 func (e *edge) reloadsForNew(t *testing.T, name string) []string {
 	t.Helper()
 	if e.addsBackends(t) {
@@ -39,19 +38,19 @@ func (e *edge) reloadsForNew(t *testing.T, name string) []string {
 	return []string{"backend shop_" + name + "_80 is new"}
 }
 
-// addsBackends reports whether HAProxy takes whole backends while it runs.
+// addsBackends reports whether HAProxy can add backends at run time.
 func (e *edge) addsBackends(t *testing.T) bool {
 	t.Helper()
-	takes, err := e.Runtime.AddsBackends(t.Context())
+	adds, err := e.Runtime.AddsBackends(t.Context())
 	must(t, err)
-	return takes
+	return adds
 }
 
-// needBackends skips a test of what only HAProxy 3.4 and newer can.
-func needBackends(t *testing.T, e *edge) {
+// needAddBackend skips a test of HAProxy 3.4 and newer.
+func needAddBackend(t *testing.T, e *edge) {
 	t.Helper()
 	if !e.addsBackends(t) {
-		t.Skip("this HAProxy takes no backends while it runs")
+		t.Skip("this HAProxy cannot add backends at run time")
 	}
 }
 
@@ -62,7 +61,7 @@ func (e *edge) backends(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(published))
 }
 
-// awaitNoBackend waits until HAProxy has given the backend up, if it does.
+// awaitNoBackend waits until HAProxy has deleted the backend, if it can.
 func (e *edge) awaitNoBackend(t *testing.T, name string) {
 	t.Helper()
 	if !e.addsBackends(t) {
@@ -70,23 +69,23 @@ func (e *edge) awaitNoBackend(t *testing.T, name string) {
 	}
 	eventually(t, "backend "+name+" is deleted", func() error {
 		if slices.Contains(e.backends(t), name) {
-			return fmt.Errorf("it is there: %s", e.say(t, "show servers conn "+name))
+			return fmt.Errorf("it exists: %s", e.command(t, "show servers conn "+name))
 		}
 		return nil
 	})
 }
 
-func TestServicesComeAndGoWithoutAReload(t *testing.T) {
+func TestServicesAreAddedAndRemovedWithoutAReload(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
-	needBackends(t, e)
+	e, l := newLoadedEdge(t)
+	needAddBackend(t, e)
 	before := e.HAProxy.Pid()
 	backends := e.backends(t)
 	for n := range 30 {
 		name := fmt.Sprintf("new-%d", n)
 		e.service(t, name, map[string]string{"timeout-server": "20s"}, newPod(t, name))
 		e.awaitAnswer(t, "any", "/"+name+"/", "200 "+name+" /")
-		if n >= 3 { // a few stay a while
+		if n >= 3 { // three Services exist at a time
 			old := fmt.Sprintf("new-%d", n-3)
 			e.Cluster.Delete("Service", "shop", old)
 			e.awaitAnswer(t, "any", "/"+old+"/", notFound)
@@ -96,24 +95,21 @@ func TestServicesComeAndGoWithoutAReload(t *testing.T) {
 		e.awaitNoBackend(t, fmt.Sprintf("shop_new-%d_80", n))
 	}
 	l.check(t)
-	if got := e.HAProxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, before)
 	backends = append(backends, "shop_new-27_80", "shop_new-28_80", "shop_new-29_80")
 	if diff := cmp.Diff(backends, e.backends(t)); diff != "" {
 		t.Errorf("backends (-before +after):\n%s", diff)
 	}
-	if log := e.Log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
-		t.Error("there was trouble")
-	}
+	e.awaitLogCount(t, "level=WARN", 0)
+	e.awaitLogCount(t, "level=ERROR", 0)
 }
 
-// TestABackendIsDeletedAndCreatedAgain does so while requests are under way, with
-// and without a change of what only a reload changes.
+// TestABackendIsDeletedAndCreatedAgain repeats that while requests are running, with and
+// without a change that needs a reload.
 func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
-	needBackends(t, e)
+	e, l := newLoadedEdge(t)
+	needAddBackend(t, e)
 	before := e.HAProxy.Pid()
 	p := newPod(t, "again")
 	for range 20 {
@@ -127,12 +123,7 @@ func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 			}
 			slow <- err
 		}()
-		eventually(t, "the slow request is under way", func() error {
-			if p.Active() == 0 {
-				return fmt.Errorf("it is not")
-			}
-			return nil
-		})
+		awaitThat(t, "the slow request is running", func() bool { return p.Active() > 0 })
 		e.Cluster.Delete("Service", "shop", "again")
 		e.awaitAnswer(t, "any", "/again/", notFound)
 		if err := <-slow; err != nil {
@@ -140,9 +131,7 @@ func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 		}
 	}
 	l.check(t)
-	if got := e.HAProxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, before)
 	e.awaitNoBackend(t, "shop_again_80")
 
 	e.service(t, "again", map[string]string{"algorithm": "leastconn"}, p)
@@ -154,15 +143,15 @@ func TestABackendIsDeletedAndCreatedAgain(t *testing.T) {
 	e.Cluster.Delete("Service", "shop", "more")
 	e.awaitNoBackend(t, "shop_again_80")
 	e.awaitNoBackend(t, "shop_more_80")
-	e.service(t, "again", map[string]string{"algorithm": "leastconn"}, p) // its class is there yet
+	e.service(t, "again", map[string]string{"algorithm": "leastconn"}, p) // its defaults section is still loaded
 	e.awaitAnswer(t, "any", "/again/", "200 again /")
 	e.awaitReloads(t, "backend shop_again_80 is new; no loaded defaults section matches it")
 }
 
-func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
+func TestAddedBackendsOutliveHAProxyAndPodgate(t *testing.T) {
 	t.Parallel()
-	e, _ := streets(t)
-	needBackends(t, e)
+	e, _ := newLoadedEdge(t)
+	needAddBackend(t, e)
 	p := newPod(t, "new-0")
 	e.service(t, "new", nil, p)
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
@@ -175,22 +164,20 @@ func TestBackendsAtRuntimeOutliveHAProxyAndPodgate(t *testing.T) {
 	e.awaitAnswer(t, "any", "/newer/", "200 new-0 /")
 	e.Cluster.Delete("Service", "shop", "new")
 	e.awaitNoBackend(t, "shop_new_80")
-	if got := e.HAProxy.Pid(); got != pid {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, pid)
 }
 
-// TestAnotherProcessOfTheSameConfigurationHasWhatItSays has a backend added to one
-// process of a configuration as it is not in the next: a Service that went came
-// back otherwise, and then became what it was.
-func TestAnotherProcessOfTheSameConfigurationHasWhatItSays(t *testing.T) {
+// TestAProcessHasNoBackendsThatWereAddedToAnother adds a backend to a process that the
+// next process of the same configuration has with other options: a Service is removed,
+// created with other options, and then changed back.
+func TestAProcessHasNoBackendsThatWereAddedToAnother(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
-	needBackends(t, e)
+	e, l := newLoadedEdge(t)
+	needAddBackend(t, e)
 	p := newPod(t, "flip-0")
 	limited := map[string]string{"maxconn": "50"}
 	e.service(t, "flip", limited, p)
-	reason := e.reloading(t, "more", newPod(t, "more-0"))
+	reason := e.serviceWithReload(t, "more", newPod(t, "more-0"))
 	e.awaitAnswer(t, "any", "/flip/", "200 flip-0 /")
 	e.awaitReloads(t, reason)
 	e.Cluster.Delete("Service", "shop", "flip")
@@ -207,36 +194,34 @@ func TestAnotherProcessOfTheSameConfigurationHasWhatItSays(t *testing.T) {
 	l.check(t)
 }
 
-// TestABackendThatHAProxyDoesNotTakeIsLoaded is about a name that somebody else
-// has given to a backend of the running process.
-func TestABackendThatHAProxyDoesNotTakeIsLoaded(t *testing.T) {
+// TestABackendThatHAProxyRejectsIsLoaded has another program add a backend of the same
+// name to the running process.
+func TestABackendThatHAProxyRejectsIsLoaded(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
-	needBackends(t, e)
+	e, l := newLoadedEdge(t)
+	needAddBackend(t, e)
 	var class string
 	for line := range strings.Lines(e.filesWithout(t, "nothing")) {
 		if name, ok := strings.CutPrefix(line, "backend shop_cart_80 from "); ok {
 			class = strings.TrimSpace(name)
 		}
 	}
-	if got := e.say(t, "add backend shop_new_80 from "+class); !strings.Contains(got, "New backend registered.") {
+	if got := e.command(t, "add backend shop_new_80 from "+class); !strings.Contains(got, "New backend registered.") {
 		t.Fatal(got)
 	}
 	e.service(t, "new", nil, newPod(t, "new-0"))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	e.awaitReloads(t, "backend shop_new_80 is new; HAProxy rejected it at run time: Error during backend creation : name is already used by other proxy 'backend shop_new_80'.")
 	l.check(t)
-	if strings.Contains(e.Log.String(), "out of sync") {
-		t.Error("there was trouble")
-	}
+	e.awaitLogCount(t, "out of sync", 0)
 }
 
-// TestBackendDriftIsRepairedAndTold takes backends of ours out of the running
-// HAProxy by hand.
-func TestBackendDriftIsRepairedAndTold(t *testing.T) {
+// TestBackendDriftIsRepairedAndLogged deletes and unpublishes podgate's backends in the
+// running HAProxy.
+func TestBackendDriftIsRepairedAndLogged(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	needBackends(t, e)
+	needAddBackend(t, e)
 	e.resync = 300 * time.Millisecond
 	loaded, added := newPod(t, "loaded"), newPod(t, "added")
 	e.service(t, "loaded", nil, loaded)
@@ -250,31 +235,24 @@ func TestBackendDriftIsRepairedAndTold(t *testing.T) {
 		{"a backend is deleted", "unpublish backend shop_NAME_80;set server shop_NAME_80/ADDR state maint;del server shop_NAME_80/ADDR;wait 2s be-removable shop_NAME_80;del backend shop_NAME_80"},
 	} {
 		for _, p := range []*edgetest.Pod{loaded, added} {
-			t.Run(row.name+" that was "+p.Name, func(t *testing.T) {
+			t.Run(row.name+" that HAProxy has "+p.Name, func(t *testing.T) {
 				counted := e.Drift()
 				command := strings.NewReplacer("NAME", p.Name, "ADDR", p.Addr.String()).Replace(row.command)
-				eventually(t, "it is done", func() error {
-					reply := strings.TrimSpace(e.say(t, command))
+				eventually(t, "HAProxy executes the command", func() error {
+					reply := strings.TrimSpace(e.command(t, command))
 					if !strings.HasSuffix(reply, "Backend deleted.") && !strings.HasSuffix(reply, "Backend unpublished.") {
-						return fmt.Errorf("HAProxy said %q", reply)
+						return fmt.Errorf("HAProxy replied %q", reply)
 					}
 					return nil
 				})
-				eventually(t, "the drift is counted", func() error {
-					if e.Drift() == counted {
-						return errors.New("it is not")
-					}
-					return nil
-				})
+				awaitThat(t, "the drift is counted", func() bool { return e.Drift() > counted })
 				e.awaitAnswer(t, "any", "/"+p.Name+"/", "200 "+p.Name+" /")
 			})
 		}
 	}
-	if got := e.Reloads(); len(got) != 1 {
-		t.Errorf("reloads: %q", got)
-	}
+	e.checkOneReload(t)
 	if n := strings.Count(e.Log.String(), "drift found"); n < 4 {
-		t.Errorf("drift was told %d times", n)
+		t.Errorf("drift was logged %d times", n)
 	}
 	e.awaitNoDifference(t)
 }

@@ -3,33 +3,39 @@
 package daemon_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"podgate/daemon"
 	"podgate/daemon/edgetest"
+	"podgate/haproxy"
 	"podgate/haproxy/haproxytest"
 )
 
-// edge is an edge whose errors fail a test.
+// edge is an edgetest.Edge whose methods fail the test on errors.
 type edge struct {
 	*edgetest.Edge
 	errorFiles string                     // folder of haproxy.error_files
-	resync     time.Duration              // shorter than podgate.toml allows; zero is podgate.toml's
+	resync     time.Duration              // resync_interval, shorter than podgate.toml allows; zero uses podgate.toml's
 	hurry      bool                       // health is polled often, and problems are reported immediately
-	classes    int                        // kinds of backends that reloading made up
+	classes    int                        // number of Services that serviceWithReload created
 	pods       map[string][]*edgetest.Pod // by Service
 }
 
 // newEdge starts everything but podgate, until the end of the test.
 func newEdge(t *testing.T) *edge {
 	t.Helper()
-	return newEdgeOf(t, newCluster(t), haproxytest.Options{})
+	return newEdgeIn(t, newCluster(t), haproxytest.Options{})
 }
 
 func newCluster(t *testing.T) *edgetest.Cluster {
@@ -40,8 +46,8 @@ func newCluster(t *testing.T) *edgetest.Cluster {
 	return c
 }
 
-// newEdgeOf is newEdge of a cluster that other edges may have too.
-func newEdgeOf(t *testing.T, c *edgetest.Cluster, o haproxytest.Options) *edge {
+// newEdgeIn is newEdge in a cluster that may have other edges.
+func newEdgeIn(t *testing.T, c *edgetest.Cluster, o haproxytest.Options) *edge {
 	t.Helper()
 	haproxytest.Need(t)
 	opened, err := edgetest.OpenEdge(t.Context(), c, edgetest.Options{HAProxy: o})
@@ -67,8 +73,7 @@ func newEdgeOf(t *testing.T, c *edgetest.Cluster, o haproxytest.Options) *edge {
 	must(t, os.Mkdir(e.errorFiles, 0o755))
 	e.Set("kubernetes.poll_interval", "1s")
 	e.Set("haproxy.error_files", e.errorFiles)
-	e.Set("haproxy.reload_interval", "100ms")
-	e.configure(t, "")
+	e.set(t, "haproxy.reload_interval", "100ms")
 	return e
 }
 
@@ -100,6 +105,17 @@ func eventually(t *testing.T, what string, ok func() error) {
 	must(t, edgetest.Await(t.Context(), what, ok))
 }
 
+// awaitThat waits until ok returns true.
+func awaitThat(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	eventually(t, what, func() error {
+		if !ok() {
+			return errors.New("this did not happen")
+		}
+		return nil
+	})
+}
+
 func (e *edge) freeAddr(t *testing.T) netip.AddrPort {
 	t.Helper()
 	addr, err := e.HAProxy.FreeAddr()
@@ -111,6 +127,13 @@ func (e *edge) freeAddr(t *testing.T) netip.AddrPort {
 func (e *edge) configure(t *testing.T, more string) {
 	t.Helper()
 	must(t, e.Configure(more))
+}
+
+// set writes podgate.toml with one more key, or with another value of a key.
+func (e *edge) set(t *testing.T, key string, value any) {
+	t.Helper()
+	e.Set(key, value)
+	e.configure(t, "")
 }
 
 // start runs podgate until stop or the end of the test.
@@ -126,8 +149,8 @@ func (e *edge) stop(t *testing.T) {
 	}
 }
 
-// serveCart starts podgate with one Service, cart, of one pod, and waits until it is
-// served.
+// serveCart starts podgate with one Service, cart, of one pod, and waits until HAProxy
+// serves it.
 func (e *edge) serveCart(t *testing.T) {
 	t.Helper()
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
@@ -135,8 +158,8 @@ func (e *edge) serveCart(t *testing.T) {
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 }
 
-// newPod is a pod until the end of the test. Its name without the last part is
-// that of its Service.
+// newPod starts a pod until the end of the test. Its name without the last part is the
+// name of its Service.
 func newPod(t *testing.T, name string) *edgetest.Pod {
 	t.Helper()
 	return newPodOf(t, edgetest.PodOptions{Name: name})
@@ -179,9 +202,77 @@ func (e *edge) awaitReloads(t *testing.T, want ...string) {
 	must(t, e.AwaitReloads(t.Context(), want...))
 }
 
+// checkOneReload fails the test if podgate has reloaded HAProxy since its first reload.
+func (e *edge) checkOneReload(t *testing.T) {
+	t.Helper()
+	if got := e.Reloads(); len(got) != 1 {
+		t.Errorf("reloads: %q, want only the first", got)
+	}
+}
+
+// checkPid fails the test if HAProxy's worker is another process than before.
+func (e *edge) checkPid(t *testing.T, before int) {
+	t.Helper()
+	if got := e.HAProxy.Pid(); got != before {
+		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
+	}
+}
+
+// awaitStates waits until the servers of a backend have these states, sorted.
+func (e *edge) awaitStates(t *testing.T, backend string, want ...haproxy.ServerState) {
+	t.Helper()
+	eventually(t, "servers of "+backend, func() error {
+		servers, err := e.Runtime.Servers(t.Context(), []string{backend})
+		got := []haproxy.ServerState{}
+		for _, s := range servers[backend] {
+			got = append(got, s.State)
+		}
+		slices.Sort(got)
+		if err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("states %v, want %v", got, want)
+		}
+		return err
+	})
+}
+
 func (e *edge) awaitLog(t *testing.T, want string) {
 	t.Helper()
 	must(t, e.AwaitLog(t.Context(), want))
+}
+
+// awaitLogCount waits until podgate's log contains a text so many times.
+func (e *edge) awaitLogCount(t *testing.T, text string, times int) {
+	t.Helper()
+	eventually(t, "the log", func() error {
+		if got := strings.Count(e.Log.String(), text); got != times {
+			return fmt.Errorf("%q is there %d times, want %d", text, got, times)
+		}
+		return nil
+	})
+}
+
+// awaitFile waits until a file of HAProxy's folder contains text.
+func (e *edge) awaitFile(t *testing.T, name, text string) {
+	t.Helper()
+	eventually(t, name, func() error {
+		content, err := os.ReadFile(filepath.Join(e.HAProxy.Folder, name))
+		if err == nil && !strings.Contains(string(content), text) {
+			err = fmt.Errorf("no %q in\n%s", text, content)
+		}
+		return err
+	})
+}
+
+// command sends a command to HAProxy's admin socket, and returns the reply.
+func (e *edge) command(t *testing.T, command string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", e.HAProxy.Admin)
+	must(t, err)
+	defer conn.Close()
+	fmt.Fprintln(conn, command)
+	reply, err := io.ReadAll(conn)
+	must(t, err)
+	return string(reply)
 }
 
 // restartHAProxy restarts HAProxy with the files that are in its folder.
@@ -190,11 +281,11 @@ func (e *edge) restartHAProxy(t *testing.T) {
 	must(t, e.HAProxy.Restart(t.Context()))
 }
 
-// load is clients that never stop, until the end of the test or check.
+// load is clients that send requests without pause, until the end of the test or check.
 type load struct{ *edgetest.Load }
 
-// startLoad has clients ask the HTTP frontend for paths, each of the Service that is
-// its first segment.
+// startLoad starts clients of the HTTP frontend that request these paths. The first
+// segment of a path is the name of its Service.
 func (e *edge) startLoad(t *testing.T, paths ...string) load {
 	t.Helper()
 	return startLoadAt(t, e.HTTP, paths...)

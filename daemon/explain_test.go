@@ -18,8 +18,8 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// explain is what podgate explain prints, with what differs from run to run
-// named.
+// explain returns the output of podgate explain, with names for the values that differ
+// between runs.
 func (e *edge) explain(t *testing.T, of string, names *strings.Replacer) (string, error) {
 	x, err := admin.NewClient(e.Socket).Explain(t.Context(), of)
 	if err != nil {
@@ -27,16 +27,16 @@ func (e *edge) explain(t *testing.T, of string, names *strings.Replacer) (string
 	}
 	var text bytes.Buffer
 	x.Print(&text, admin.Style{})
-	said := names.Replace(text.String())
+	output := names.Replace(text.String())
 	for _, r := range []struct{ pattern, name string }{
 		{`is older|comes first by name`, "WINS"}, {`for \d\w+`, "for TIME"}, {`at \d+`, "at VERSION"}, {`version \d+`, "version VERSION"}, {`created [^,]*`, "created TIME"}, {` {2,}`, "  "}, {`-[0-9a-f]{8}\b`, "-HASH"}, {`id \d+`, "id ID"},
 	} {
-		said = regexp.MustCompile(r.pattern).ReplaceAllString(said, r.name)
+		output = regexp.MustCompile(r.pattern).ReplaceAllString(output, r.name)
 	}
-	return said, nil
+	return output, nil
 }
 
-func TestExplainTellsAServiceWhole(t *testing.T) {
+func TestExplainOfAService(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.hurry = true
@@ -100,53 +100,9 @@ func TestExplainTellsAServiceWhole(t *testing.T) {
 	}
 }
 
-// TestExplainAgreesWithHAProxy asks both where the requests of
-// TestRoutesAreChosenAsPromised go.
-func TestExplainAgreesWithHAProxy(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	for name, annotations := range map[string]map[string]string{
-		"byhost": {"host": "shop.example.com"}, "bypath": {"host": "shop.example.com", "path": "/api,/v1/api"},
-		"wild": {"host": "*.example.com"}, "wildpath": {"host": "*.example.com", "path": "/only"}, "folded": {"aclMatch": "-i /Old"},
-		"foldhost": {"host": "shop.example.com", "aclMatch": "-i /API/Deep", "rewrite": "/new"}, "replaced": {"path": "/was", "rewrite": "/is"}, "plain": nil,
-	} {
-		e.service(t, name, annotations, newPod(t, name))
-	}
-	e.start(t)
-	e.awaitAnswer(t, "any", "/plain/", "200 plain /")
-	client := admin.NewClient(e.Socket)
-	eventually(t, "podgate is in sync", func() error {
-		s, err := client.Status(t.Context(), 0)
-		if err == nil && !s.InSync {
-			err = fmt.Errorf("%v", s.Reasons)
-		}
-		return err
-	})
-	for _, of := range []string{
-		"shop.example.com/x", "shop.example.com/api/x", "shop.example.com/apiary", "shop.example.com/v1/api", "shop.example.com/API/deep/x", "shop.example.com/api/deep",
-		"other.example.com/", "other.example.com/only/this", "a.b.example.com/", "any.test/oLd/Path", "any.test/was/x", "any.test/plain//x", "any.test/none",
-	} {
-		x, err := client.Explain(t.Context(), "http://"+of)
-		must(t, err)
-		host, path, _ := strings.Cut(of, "/")
-		got, err := e.Get(t.Context(), host, "/"+path)
-		must(t, err)
-		want := "200 " + strings.TrimPrefix(x.URL.Service, "shop/") + " " + x.URL.Path
-		if len(x.URL.Matches) == 0 {
-			want = notFound
-		}
-		if got != want {
-			t.Errorf("%s: HAProxy answers %q, explain says %q", of, got, want)
-		}
-		if !strings.HasPrefix(x.URL.HAProxy, "finds ") {
-			t.Errorf("%s: HAProxy %s", of, x.URL.HAProxy)
-		}
-	}
-}
-
-// TestExplainTellsOfTLS asks about what a client meets before its request is
-// read, and about who never gets there.
-func TestExplainTellsOfTLS(t *testing.T) {
+// TestExplainOfTLS explains URLs whose requests end in the handshake, are passed through,
+// redirected, and served.
+func TestExplainOfTLS(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	e.setHTTPS(t, "redirect_port = 8443")
@@ -160,8 +116,8 @@ func TestExplainTellsOfTLS(t *testing.T) {
 	e.awaitReloads(t)
 	const ends = "  TLS  terminated here, TLSv1.2 and newer, h2 or http/1.1\n"
 	const shows = "  presents  CERTIFICATES/shop.pem (ECDSA), for *.apps.test, shop.test, until TIME\n"
-	const nobody = ", and https.default_certificate in podgate.toml is empty\n  frontend  podgate_https on TLS\n" + ends + "  clients  need no certificate\n  HAProxy  "
-	e.explains(t, map[string]string{
+	const noDefault = ", and https.default_certificate in podgate.toml is empty\n  frontend  podgate_https on TLS\n" + ends + "  clients  need no certificate\n  HAProxy  "
+	e.awaitExplain(t, map[string]string{
 		"https://shop.test/a/x": " is routed to Service shop/shop port web, backend shop_shop_80\n  frontend  podgate_https on TLS\n" + ends + shows +
 			"  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  the pod sees the path /x\n  HAProxy  finds routes-tls.map: shop.test/a/ shop_shop_80|20002|/a\n",
 		"https://two.apps.test/b": " no route matches: HAProxy answers 404\n  frontend  podgate_https on TLS\n" + ends + shows + "  clients  need no certificate\n  HAProxy  finds no route either\n",
@@ -170,18 +126,17 @@ func TestExplainTellsOfTLS(t *testing.T) {
 		"https://x.vault.test":     " is passed through to Service shop/vault port web, backend shop_vault_80, whose pods terminate TLS\n",
 		"http://shop.test/a/x?q=1": " is redirected to https://shop.test:8443/a/x?q=1 (308) by redirect-https of Service shop/shop port web\n  frontend  podgate_http on EDGE\n  HAProxy  finds routes.map: shop.test/a/ !https:shop_shop_80|20002|/a\n",
 		"vault.test":               " is redirected to https://vault.test:8443/ (308) by redirect-https of Service shop/vault port web\n",
-		"https://bare.test":        " is rejected in the TLS handshake: no certificate matches bare.test" + nobody + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nMatching routes\n",
-		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + nobody + "finds no route either\n",
+		"https://bare.test":        " is rejected in the TLS handshake: no certificate matches bare.test" + noDefault + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nMatching routes\n",
+		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + noDefault + "finds no route either\n",
 		"shop/shop":                "  URL  shop.test/a  (redirected to https)\n  two.apps.test/a  (redirected to https)\n  https://shop.test/a  (/a is removed)\n",
 	})
-	// What somebody else took from HAProxy is no longer what a client meets.
-	e.say(t, "del ssl crt-list "+e.HAProxy.Folder+"/certificates.crtlist "+e.certificateFile(t, "shop-"))
-	e.explains(t, map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not serve it yet\n"})
+	// Another program has removed the certificate from HAProxy.
+	e.command(t, "del ssl crt-list "+e.HAProxy.Folder+"/certificates.crtlist "+e.certificateFile(t, "shop-"))
+	e.awaitExplain(t, map[string]string{"https://shop.test/a": shows + "  clients  need no certificate\n  answers  have Strict-Transport-Security: max-age=31536000\n  HAProxy  does not serve it yet\n"})
 }
 
-// TestExplainTellsOfClientCertificates and of the default certificate, also where
-// TLS ends on a TCP port.
-func TestExplainTellsOfClientCertificates(t *testing.T) {
+// TestExplainOfClientCertificates also has a default certificate and a TCP port with TLS.
+func TestExplainOfClientCertificates(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	port := e.freeAddr(t)
@@ -198,7 +153,7 @@ func TestExplainTellsOfClientCertificates(t *testing.T) {
 	e.awaitReloads(t)
 	const shows = "  presents  CERTIFICATES/shop.pem (ECDSA), for shop.test, until TIME"
 	clients := "\n  clients  must present a certificate of " + ca + "\n"
-	e.explains(t, map[string]string{
+	e.awaitExplain(t, map[string]string{
 		"https://shop.test":                          shows + clients,
 		"https://other.test":                         shows + "; the default certificate, because none matches other.test" + clients,
 		"https://[::1]:443":                          shows + "; the default certificate, because the client sends no server name" + clients,
@@ -206,8 +161,8 @@ func TestExplainTellsOfClientCertificates(t *testing.T) {
 	})
 }
 
-// explains sees that explain says this of that, once podgate is in sync.
-func (e *tlsEdge) explains(t *testing.T, wants map[string]string) {
+// awaitExplain waits until the output of explain contains each text, by its argument.
+func (e *tlsEdge) awaitExplain(t *testing.T, wants map[string]string) {
 	t.Helper()
 	names := strings.NewReplacer(e.folder, "CERTIFICATES", e.https.String(), "TLS", e.HTTP.String(), "EDGE")
 	for of, want := range wants {
@@ -223,7 +178,7 @@ func (e *tlsEdge) explains(t *testing.T, wants map[string]string) {
 	}
 }
 
-// certificateFile is what HAProxy calls the one whose name begins so.
+// certificateFile returns the path of the one certificate whose name has the prefix.
 func (e *tlsEdge) certificateFile(t *testing.T, prefix string) string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(e.HAProxy.Folder, "certificates", prefix+"*"))
@@ -233,13 +188,13 @@ func (e *tlsEdge) certificateFile(t *testing.T, prefix string) string {
 	return paths[0]
 }
 
-func TestWhatHappenedIsRemembered(t *testing.T) {
+func TestHistoryOutlivesPodgate(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.serveCart(t)
 	e.endpoints(t, "cart", newPod(t, "cart-1"))
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
-	why := e.reloading(t, "pay", newPod(t, "pay-0"))
+	why := e.serviceWithReload(t, "pay", newPod(t, "pay-0"))
 	e.awaitAnswer(t, "any", "/pay/", "200 pay-0 /")
 	client := admin.NewClient(e.Socket)
 	find := func(service, what string, how admin.How) *admin.Change {

@@ -19,13 +19,11 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// shops is an edge with five Services of two pods each, s0 to s4, and one of two
-// in the background of every row: twelve servers.
+// shops starts an edge with six Services, s0 to s5, of two pods each.
 func shops(t *testing.T, holdTime string) *edge {
 	t.Helper()
 	e := newEdge(t)
-	e.Set("safety.hold_time", holdTime)
-	e.configure(t, "")
+	e.set(t, "safety.hold_time", holdTime)
 	for i := range 6 {
 		name := fmt.Sprintf("s%d", i)
 		e.service(t, name, nil, newPod(t, name+"-0"), newPod(t, name+"-1"))
@@ -49,14 +47,22 @@ func (e *edge) awaitShops(t *testing.T) {
 	}
 }
 
-// forget makes the API server answer lists of these resources as if there were
-// nothing, and has podgate list again.
-func (e *edge) forget(resources ...string) {
+func (e *edge) awaitShopsGone(t *testing.T) {
+	t.Helper()
+	for _, path := range allShops() {
+		e.awaitAnswer(t, "any", path, notFound)
+	}
+}
+
+// hide makes the API server answer lists of these resources with empty lists, and makes
+// podgate list again.
+func (e *edge) hide(resources ...string) {
 	e.Cluster.Misbehave(kubeapitest.Hide(resources...))
 	e.Cluster.ExpireVersions()
 }
 
-func (e *edge) remember() {
+// show ends hide.
+func (e *edge) show() {
 	e.Cluster.Behave()
 	e.Cluster.ExpireVersions()
 }
@@ -68,21 +74,21 @@ func allShops() (paths []string) {
 	return paths
 }
 
-func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
+func TestAnEmptyAnswerOfTheAPIServerRemovesNothing(t *testing.T) {
 	t.Parallel()
 	for _, resources := range [][]string{{"services", "endpointslices"}, {"services"}, {"endpointslices"}} {
 		t.Run(strings.Join(resources, " and "), func(t *testing.T) {
 			t.Parallel()
 			e := shops(t, "1h")
 			l := e.startLoad(t, allShops()...)
-			e.forget(resources...)
+			e.hide(resources...)
 			e.awaitLog(t, "removal is held")
 			e.awaitLog(t, "of 12 servers and ")
-			// What is new is served meanwhile, and what moves is followed.
+			// New Services and changed pods are applied meanwhile.
 			e.service(t, "late", nil, newPod(t, "late-0"))
 			e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 			e.awaitShops(t)
-			e.remember()
+			e.show()
 			e.awaitLog(t, `"removal is no longer held" reason="nothing is missing any more"`)
 			e.endpoints(t, "s0", newPod(t, "s0-2"))
 			e.awaitShops(t)
@@ -91,7 +97,7 @@ func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
 				t.Errorf("reloads: %q", got)
 			}
 			if _, err := guard.Held(e.dir()); !errors.Is(err, guard.ErrNothingHeld) {
-				t.Errorf("what is held: %v", err)
+				t.Errorf("the held removal: %v", err)
 			}
 		})
 	}
@@ -99,42 +105,26 @@ func TestAnEmptyAnswerOfTheAPITakesNothingAway(t *testing.T) {
 
 func (e *edge) dir() confdir.Dir { return confdir.Dir(e.HAProxy.Folder) }
 
-func TestARemovalThatLastsGoesAfterAnotherList(t *testing.T) {
+func TestARemovalIsReleasedAfterASecondList(t *testing.T) {
 	t.Parallel()
 	e := shops(t, "1s")
-	e.forget("services")
+	e.hide("services")
 	e.awaitLog(t, "removal is held")
 	held := time.Now()
 	e.awaitLog(t, "removal is no longer held")
 	if !strings.Contains(e.Log.String(), "and still missing from a new list") {
-		t.Error("it did not go because of a second list")
+		t.Error("the second list was not the reason")
 	}
-	t.Logf("let go %s after it was held", time.Since(held).Round(time.Millisecond))
-	for i := range 6 {
-		e.awaitAnswer(t, "any", fmt.Sprintf("/s%d/", i), notFound)
-	}
+	t.Logf("released after %s", time.Since(held).Round(time.Millisecond))
+	e.awaitShopsGone(t)
 }
 
-func TestARemovalIsHeldWhileTheSecondListDoesNotCome(t *testing.T) {
-	t.Parallel()
-	e := shops(t, "100ms")
-	e.Cluster.Misbehave(kubeapitest.Hide("endpointslices"))
-	e.Cluster.ExpireVersions()
-	e.awaitLog(t, "removal is held")
-	e.Cluster.Stop()
-	e.awaitLog(t, "API server unreachable")
-	e.awaitShops(t)
-	e.Cluster.Behave()
-	must(t, e.Cluster.Start(""))
-	e.awaitLog(t, "nothing is missing any more")
-}
-
-func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
+func TestConfirmReleasesTheHeldRemoval(t *testing.T) {
 	t.Parallel()
 	e := shops(t, "1h")
-	e.forget("services", "endpointslices")
+	e.hide("services", "endpointslices")
 	var held guard.Removal
-	eventually(t, "what is held is told", func() (err error) {
+	eventually(t, "the file of the held removal", func() (err error) {
 		held, err = guard.Held(e.dir())
 		return err
 	})
@@ -145,25 +135,23 @@ func TestConfirmLetsGoWhatIsHeld(t *testing.T) {
 	defer cancel()
 	wrong := held
 	wrong.Since = held.Since.Add(-time.Second)
-	if err := guard.Confirm(ctx, e.dir(), wrong); err != nil { // of another removal: that is over
+	if err := guard.Confirm(ctx, e.dir(), wrong); err != nil { // another removal, which is no longer held
 		t.Error(err)
 	}
 	e.awaitShops(t)
 	must(t, guard.Confirm(ctx, e.dir(), held))
-	for i := range 6 {
-		e.awaitAnswer(t, "any", fmt.Sprintf("/s%d/", i), notFound)
-	}
+	e.awaitShopsGone(t)
 	e.awaitLog(t, `"removal is no longer held" reason=confirmed`)
 }
 
-// TestWhatIsHeldIsSaidToBeServed: a Service without endpoints whose servers are
-// held answers, and nobody is told that clients get 503.
-func TestWhatIsHeldIsSaidToBeServed(t *testing.T) {
+// TestStatusAndExplainShowHeldServers has Services without endpoints whose servers are
+// held, and so serve: neither status nor explain reports that clients get 503.
+func TestStatusAndExplainShowHeldServers(t *testing.T) {
 	t.Parallel()
 	e := shops(t, "1h")
-	e.forget("endpointslices")
+	e.hide("endpointslices")
 	e.awaitLog(t, "removal is held")
-	eventually(t, "all say that they are held", func() error {
+	eventually(t, "status shows all Services as held", func() error {
 		s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
 		if err != nil {
 			return err
@@ -178,14 +166,14 @@ func TestWhatIsHeldIsSaidToBeServed(t *testing.T) {
 		}
 		return nil
 	})
-	said, err := e.explain(t, "shop/s3", strings.NewReplacer())
-	if want := "Service shop/s3: served by 2 servers that are no longer in the cluster: their removal is held; podgate confirm removes them now\n"; err != nil || !strings.HasPrefix(said, want) {
-		t.Errorf("explain: %v\n%s", err, said)
+	got, err := e.explain(t, "shop/s3", strings.NewReplacer())
+	if want := "Service shop/s3: served by 2 servers that are no longer in the cluster: their removal is held; podgate confirm removes them now\n"; err != nil || !strings.HasPrefix(got, want) {
+		t.Errorf("explain: %v\n%s", err, got)
 	}
 	e.awaitShops(t)
 }
 
-func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
+func TestAStartWithAnEmptyClusterRemovesNothing(t *testing.T) {
 	t.Parallel()
 	for name, down := range map[string]bool{"HAProxy runs": false, "HAProxy is down": true} {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +183,7 @@ func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 			if down {
 				must(t, e.HAProxy.KillWorker())
 			}
-			e.forget("services", "endpointslices")
+			e.hide("services", "endpointslices")
 			e.start(t)
 			e.awaitLog(t, "removal is held")
 			if down {
@@ -205,7 +193,7 @@ func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 			e.service(t, "late", nil, newPod(t, "late-0"))
 			e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 			e.awaitShops(t)
-			e.remember()
+			e.show()
 			e.awaitLog(t, "nothing is missing any more")
 			e.endpoints(t, "s0", newPod(t, "s0-2"))
 			e.awaitShops(t)
@@ -213,41 +201,37 @@ func TestAStartWithAnEmptyClusterTakesNothingAway(t *testing.T) {
 	}
 }
 
-func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
+func TestRemovalsByPodgateTomlAreNotHeld(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		key   string
 		value any
 	}{
-		"another namespace":    {"kubernetes.namespaces", []string{"bank"}},
-		"a selector":           {"kubernetes.selector", "none=such"},
-		"annotated ones alone": {"kubernetes.expose", "annotated"},
+		"another namespace":       {"kubernetes.namespaces", []string{"bank"}},
+		"a selector":              {"kubernetes.selector", "none=such"},
+		"only annotated Services": {"kubernetes.expose", "annotated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := shops(t, "1h")
-			e.Set(row.key, row.value)
-			e.configure(t, "")
-			for i := range 6 {
-				e.awaitAnswer(t, "any", fmt.Sprintf("/s%d/", i), notFound)
-			}
+			e.set(t, row.key, row.value)
+			e.awaitShopsGone(t)
 			if strings.Contains(e.Log.String(), "removal is held") {
-				t.Error("it was held")
+				t.Error("the removal was held")
 			}
 		})
 	}
-	t.Run("a change of something else lets nothing go that is held", func(t *testing.T) {
+	t.Run("a change of another key releases no held removal", func(t *testing.T) {
 		t.Parallel()
 		e := shops(t, "1h")
-		e.forget("endpointslices")
+		e.hide("endpointslices")
 		e.awaitLog(t, "removal is held")
 		watches := e.Cluster.Watches()
-		e.Set("kubernetes.poll_interval", "2s")
-		e.configure(t, "")
+		e.set(t, "kubernetes.poll_interval", "2s")
 		e.awaitLog(t, "podgate.toml is in force")
-		eventually(t, "it watches again", func() error { // a list would not hold what is new
+		eventually(t, "podgate watches again", func() error { // a new list would lack the new Service
 			if got := e.Cluster.Watches() - watches; got < 2 || e.Cluster.Watching() != 2 {
-				return fmt.Errorf("%d watches more, %d are running", got, e.Cluster.Watching())
+				return fmt.Errorf("%d new watches, %d are running", got, e.Cluster.Watching())
 			}
 			return nil
 		})
@@ -257,7 +241,8 @@ func TestWhatPodgateTomlNoLongerAsksForGoesAtOnce(t *testing.T) {
 	})
 }
 
-// TestAServiceScalesDown is about one Service that has most of the servers.
+// TestAServiceScalesDown has one Service with most of the servers, whose pods terminate
+// before they are removed.
 func TestAServiceScalesDown(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
@@ -272,23 +257,11 @@ func TestAServiceScalesDown(t *testing.T) {
 	e.awaitServers(t, "shop_big_80", pods...)
 	l := e.startLoad(t, "/big/", "/small/")
 	must(t, e.Cluster.SetEndpoints("big", append(edgetest.Ready(pods[:2]...), edgetest.Terminating(pods[2:]...)...)...)) // as Kubernetes ends them
-	eventually(t, "eighteen drain", func() error {
-		servers, err := e.Runtime.Servers(t.Context(), []string{"shop_big_80"})
-		drain := 0
-		for _, s := range servers["shop_big_80"] {
-			if s.State == haproxy.Drain {
-				drain++
-			}
-		}
-		if drain != 18 {
-			err = fmt.Errorf("%d drain: %v, %w", drain, servers, err)
-		}
-		return err
-	})
+	e.awaitStates(t, "shop_big_80", append(slices.Repeat([]haproxy.ServerState{haproxy.Ready}, 2), slices.Repeat([]haproxy.ServerState{haproxy.Drain}, 18)...)...)
 	e.endpoints(t, "big", pods[:2]...)
 	e.awaitServers(t, "shop_big_80", pods[:2]...)
 	l.check(t)
 	if strings.Contains(e.Log.String(), "removal is held") {
-		t.Error("what was announced was held")
+		t.Error("the removal of terminating pods was held")
 	}
 }

@@ -4,9 +4,7 @@ package daemon_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -23,41 +21,36 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// Each test below is one thing that happens to an edge while clients of all
-// kinds go on. No request fails, and the reloads are those that it names.
+// Each test below is one event that an edge meets while clients of all kinds send
+// requests. No request fails, and only the reloads that the test names happen.
 
-// streets are a edge with two Services under load, cart and shop.
-func streets(t *testing.T) (*edge, load) {
+// newLoadedEdge starts podgate with two Services under load, cart and shop.
+func newLoadedEdge(t *testing.T) (*edge, load) {
 	e := newEdge(t)
-	return e, e.openStreets(t)
+	return e, e.startLoaded(t)
 }
 
-func (e *edge) openStreets(t *testing.T) load {
+func (e *edge) startLoaded(t *testing.T) load {
 	e.service(t, "cart", nil, newPod(t, "cart-0"), newPod(t, "cart-1"))
 	e.service(t, "shop", nil, newPod(t, "shop-0"), newPod(t, "shop-1"))
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.awaitAnswer(t, "any", "/shop/", "200 shop-0 /")
-	eventually(t, "podgate has seen that its first reload is over", func() error {
-		if len(e.Reloads()) == 0 {
-			return errors.New("it has not")
-		}
-		return nil
-	})
+	awaitThat(t, "the pass with the first reload has ended", func() bool { return len(e.Reloads()) > 0 })
 	return e.startLoad(t, "/cart/a", "/shop/b")
 }
 
 func TestTwentyReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	for n := range 20 {
 		name := fmt.Sprintf("new-%d", n)
-		e.reloading(t, name, newPod(t, name))
+		e.serviceWithReload(t, name, newPod(t, name))
 		e.awaitAnswer(t, "any", "/"+name+"/", "200 "+name+" /")
 	}
 	l.check(t)
 	if got := len(e.Reloads()); got < 20 {
-		t.Errorf("%d reloads, want at least 20: the load has seen less than it should", got)
+		t.Errorf("%d reloads, want at least 20: the load met fewer reloads than it should", got)
 	}
 }
 
@@ -66,7 +59,7 @@ func TestABurstOfServicesIsOneReload(t *testing.T) {
 	e := newEdge(t)
 	e.Set("haproxy.reload_interval", 3*time.Second) // writing a burst may take a while here
 	e.configure(t, "")
-	l := e.openStreets(t)
+	l := e.startLoaded(t)
 	before := len(e.Reloads())
 	p := newPod(t, "burst")
 	for n := range 50 {
@@ -83,7 +76,7 @@ func TestABurstOfServicesIsOneReload(t *testing.T) {
 
 func TestHostsAndPathsChangeUnderLoad(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	p := newPod(t, "much")
 	e.service(t, "much", map[string]string{"host": "a.test"}, p)
 	e.awaitAnswer(t, "a.test", "/x", "200 much /x")
@@ -95,17 +88,14 @@ func TestHostsAndPathsChangeUnderLoad(t *testing.T) {
 	e.awaitAnswer(t, "h99.test", "/p99/x", "200 much /new/x")
 	e.awaitAnswer(t, "a.test", "/x", notFound)
 	l.check(t)
-	if got := e.HAProxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, before)
 }
 
-// TestAThousandEndpointChangesUnderLoad gives a Service other pods a thousand
-// times, faster than podgate looks, under short, kept, slow and upgraded
-// connections.
+// TestAThousandEndpointChangesUnderLoad changes the pods of a Service a thousand times,
+// faster than podgate's passes, under short, persistent, slow and upgraded connections.
 func TestAThousandEndpointChangesUnderLoad(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	before := e.HAProxy.Pid()
 	conn := upgrade(t, e.HTTP, "/cart/upgrade")
 	echo(t, conn, "before")
@@ -121,16 +111,14 @@ func TestAThousandEndpointChangesUnderLoad(t *testing.T) {
 			e.awaitServers(t, "shop_cart_80", e.pods["cart"]...)
 		}
 	}
-	echo(t, conn, "behind a pod that left")
+	echo(t, conn, "through a server that was removed")
 	l.check(t)
-	if got := e.HAProxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, before)
 }
 
 func TestReadinessFlapsUnderLoad(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	before := e.HAProxy.Pid()
 	steady, flapping := newPod(t, "cart-2"), newPod(t, "cart-3")
 	e.endpoints(t, "cart", steady, flapping)
@@ -138,13 +126,11 @@ func TestReadinessFlapsUnderLoad(t *testing.T) {
 		flaps := edgetest.Ready(steady, flapping)
 		flaps[1].Ready, flaps[1].Serving = n%2 == 1, n%2 == 1
 		must(t, e.Cluster.SetEndpoints("cart", flaps...))
-		edgetest.Pause(t.Context(), 2*time.Millisecond) // some flaps are shorter than podgate's pass, some are longer
+		edgetest.Pause(t.Context(), 2*time.Millisecond) // some flaps are shorter than a pass of podgate, some are longer
 	}
 	e.awaitServers(t, "shop_cart_80", steady, flapping)
 	l.check(t)
-	if got := e.HAProxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, before)
 }
 
 func TestScaleToZeroAndBackLeavesTheOthersAlone(t *testing.T) {
@@ -165,39 +151,34 @@ func TestScaleToZeroAndBackLeavesTheOthersAlone(t *testing.T) {
 		e.awaitAnswer(t, "any", "/shop/", "200 "+p.Name+" /")
 	}
 	l.check(t)
-	if got := e.HAProxy.Pid(); got != before {
-		t.Errorf("HAProxy was reloaded: %q", e.Reloads())
-	}
+	e.checkPid(t, before)
 }
 
-func TestSomebodyElseReloadsHAProxy(t *testing.T) {
+func TestAReloadByAnotherProgram(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	before, err := e.Runtime.Process(t.Context())
 	must(t, err)
 	other := runtime.New(e.HAProxy.Admin, e.HAProxy.Master, e.HAProxy.Folder)
 	for n := range 3 {
 		p := newPod(t, fmt.Sprintf("cart-%d", n+2))
-		e.endpoints(t, "cart", p) // the file may miss it at the reload
+		e.endpoints(t, "cart", p) // the file may lack it at the reload
 		if _, err := other.Reload(t.Context(), before.Generation); err != nil {
 			t.Fatal(err)
 		}
 		e.awaitServers(t, "shop_cart_80", p)
 	}
 	l.check(t)
-	if got := e.Reloads(); len(got) != 1 {
-		t.Errorf("podgate reloaded too: %q", got)
-	}
+	e.checkOneReload(t)
 }
 
-func TestALongConnectionOutlivesEverything(t *testing.T) {
+func TestALongConnectionOutlivesItsServerAReloadAndPodgate(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	tcp := e.freeAddr(t)
 	e.Set("tcp.addresses", []string{tcp.Addr().String()})
-	e.Set("tcp.allowed_ports", []int{int(tcp.Port())})
-	e.configure(t, "")
-	l := e.openStreets(t)
+	e.set(t, "tcp.allowed_ports", []int{int(tcp.Port())})
+	l := e.startLoaded(t)
 	e.service(t, "socket", nil, newPod(t, "socket-0"))
 	e.service(t, "stream", map[string]string{"tcp": fmt.Sprint(tcp.Port())}, newPod(t, "stream-0"))
 	e.awaitAnswer(t, "any", "/socket/", "200 socket-0 /")
@@ -210,22 +191,23 @@ func TestALongConnectionOutlivesEverything(t *testing.T) {
 		}
 	}
 	echoes("before")
-	e.endpoints(t, "socket", newPod(t, "socket-1")) // their pods leave
+	e.endpoints(t, "socket", newPod(t, "socket-1")) // their pods are replaced
 	e.endpoints(t, "stream", newPod(t, "stream-1"))
 	e.awaitAnswer(t, "any", "/socket/", "200 socket-1 /")
 	e.awaitServers(t, "shop_stream_80", e.pods["stream"]...)
-	echoes("by a server that left")
-	e.reloading(t, "more", newPod(t, "more-0"))
+	echoes("through a server that was removed")
+	e.serviceWithReload(t, "more", newPod(t, "more-0"))
 	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
-	echoes("by an old worker")
+	echoes("through an old worker")
 	e.stop(t)
 	echoes("without podgate")
 	l.check(t)
 }
 
-// askKept asks for a path over a connection that is kept, and returns how to ask
-// again over the same one. The pod's name must be pod, or begin with it and "-".
-func (e *edge) askKept(t *testing.T, path, pod string) (again func(pod string) error) {
+// requestPersistent requests a path over a persistent connection, and returns a function
+// that repeats the request over the same connection. The name of the pod that answers
+// must be pod, or begin with pod and "-".
+func (e *edge) requestPersistent(t *testing.T, path, pod string) (again func(pod string) error) {
 	t.Helper()
 	kept := &edgetest.Client{KeepAlive: true}
 	t.Cleanup(kept.Close)
@@ -240,11 +222,11 @@ func (e *edge) askKept(t *testing.T, path, pod string) (again func(pod string) e
 	return again
 }
 
-// reloadNow has podgate reload HAProxy, by a Service that costs a reload.
+// reloadNow makes podgate reload HAProxy, by a Service that needs a reload.
 func (e *edge) reloadNow(t *testing.T) {
 	t.Helper()
 	before := e.HAProxy.Pid()
-	e.reloading(t, "more", newPod(t, "more-0"))
+	e.serviceWithReload(t, "more", newPod(t, "more-0"))
 	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
 	if e.HAProxy.Pid() == before {
 		t.Fatal("HAProxy was not reloaded")
@@ -253,30 +235,30 @@ func (e *edge) reloadNow(t *testing.T) {
 
 func TestAnIdleClientOutlivesAReloadAndItsPod(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	only := newPod(t, "only-0")
 	e.service(t, "only", nil, only)
 	e.awaitAnswer(t, "any", "/only/", "200 only-0 /")
-	again := e.askKept(t, "/only/", "only")
+	again := e.requestPersistent(t, "/only/", "only")
 	e.reloadNow(t)
 	next := newPod(t, "only-1")
 	e.endpoints(t, "only", next)
 	e.awaitServers(t, "shop_only_80", next)
 	only.Close()
 	if err := again("only-1"); err != nil {
-		t.Errorf("on the connection to the retired worker: %v", err)
+		t.Errorf("on the connection to the old worker: %v", err)
 	}
 	l.check(t)
 }
 
-// TestAnIdleClientOutlivesTheFilesOfPodgate loses what podgate keeps, and what
-// HAProxy shares with the worker that it retires, while podgate is away.
-func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
+// TestAnIdleClientOutlivesALossOfFiles removes podgate's files, with the relay secret
+// of the old worker, while podgate is stopped.
+func TestAnIdleClientOutlivesALossOfFiles(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	e.service(t, "only", nil, newPod(t, "only-0"))
 	e.awaitAnswer(t, "any", "/only/", "200 only-0 /")
-	again := e.askKept(t, "/only/", "only")
+	again := e.requestPersistent(t, "/only/", "only")
 	e.stop(t)
 	for _, name := range []string{"podgate.secret", "podgate.cfg", "podgate.loaded.json"} {
 		must(t, os.Remove(filepath.Join(e.HAProxy.Folder, name)))
@@ -284,7 +266,7 @@ func TestAnIdleClientOutlivesTheFilesOfPodgate(t *testing.T) {
 	e.start(t)
 	e.reloadNow(t)
 	if err := again("only"); err != nil {
-		t.Errorf("on the connection to the retired worker: %v", err)
+		t.Errorf("on the connection to the old worker: %v", err)
 	}
 	l.check(t)
 }
@@ -302,7 +284,7 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 	want := map[string]string{dead.Name: "0 0", draining.Name: "2 8", "cart-2": "2 0"} // srv_op_state srv_admin_state
 	states := func() error {
 		got := map[string]string{}
-		for _, row := range strings.Split(e.say(t, "show servers state shop_cart_80"), "\n") {
+		for _, row := range strings.Split(e.command(t, "show servers state shop_cart_80"), "\n") {
 			fields := strings.Fields(row)
 			for _, p := range e.pods["cart"] {
 				if len(fields) > 6 && fields[3] == p.Addr.String() {
@@ -317,70 +299,50 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 	}
 	eventually(t, "cart-0 is down and cart-1 drains", states)
 	before := e.HAProxy.Pid()
-	e.reloading(t, "more", newPod(t, "more-0"))
-	eventually(t, "HAProxy is reloaded", func() error {
-		if e.HAProxy.Pid() == before {
-			return errors.New("it is not")
-		}
-		return nil
-	})
+	e.serviceWithReload(t, "more", newPod(t, "more-0"))
+	awaitThat(t, "HAProxy is reloaded", func() bool { return e.HAProxy.Pid() != before })
 	if err := states(); err != nil {
-		t.Errorf("right after the reload: %v", err)
+		t.Errorf("immediately after the reload: %v", err)
 	}
-	eventually(t, "the state is taken away", func() error {
+	awaitThat(t, "the file of server states is emptied", func() bool {
 		text, err := os.ReadFile(filepath.Join(e.HAProxy.Folder, "servers.state"))
-		if err == nil && string(text) != "1\n" {
-			err = fmt.Errorf("it holds %q", text)
-		}
-		return err
+		return err == nil && string(text) == "1\n"
 	})
 }
 
-func TestADeadAdminSocketIsDoneWithout(t *testing.T) {
+func TestTheMasterReplacesADeadAdminSocket(t *testing.T) {
 	t.Parallel()
-	e, l := streets(t)
+	e, l := newLoadedEdge(t)
 	must(t, os.Remove(e.HAProxy.Admin))
 	p := newPod(t, "cart-2")
 	e.endpoints(t, "cart", p)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-2 /")
 	e.awaitLog(t, "admin socket is dead, HAProxy is reached through its master")
-	e.reloading(t, "more", newPod(t, "more-0"))
+	e.serviceWithReload(t, "more", newPod(t, "more-0"))
 	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
 	l.check(t)
 	if n := strings.Count(e.Log.String(), "admin socket is dead"); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("logged %d times", n)
 	}
 }
 
-// say says a command to HAProxy.
-func (e *edge) say(t *testing.T, command string) string {
-	t.Helper()
-	conn, err := net.Dial("unix", e.HAProxy.Admin)
-	must(t, err)
-	defer conn.Close()
-	fmt.Fprintln(conn, command)
-	reply, err := io.ReadAll(conn)
-	must(t, err)
-	return string(reply)
-}
-
-func TestARelayThatIsTakenIsDoneWithout(t *testing.T) {
+func TestReloadsWorkWithoutARelayWhosePortIsTaken(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	listener, err := net.Listen("tcp", e.Relay.String())
 	must(t, err)
 	defer listener.Close()
 	e.serveCart(t)
-	e.reloading(t, "new", newPod(t, "new-0"))
+	e.serviceWithReload(t, "new", newPod(t, "new-0"))
 	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
 	e.awaitLog(t, "http.relay is not used")
 	if n := strings.Count(e.Log.String(), "http.relay is not used"); n != 1 {
-		t.Errorf("told %d times:\n%s", n, e.Log)
+		t.Errorf("logged %d times:\n%s", n, e.Log)
 	}
 }
 
-// upgraded is a connection that speaks another protocol after an HTTP request, as
-// WebSockets do.
+// upgraded is a connection that was switched to another protocol by an HTTP request, as
+// WebSockets are.
 type upgraded struct {
 	net.Conn
 	lines *bufio.Reader
@@ -400,7 +362,7 @@ func upgrade(t *testing.T, addr netip.AddrPort, path string) upgraded {
 	return upgraded{conn, lines}
 }
 
-// echo sends a line and wants it back.
+// echo sends a line and expects it back.
 func echo(t *testing.T, conn upgraded, text string) {
 	t.Helper()
 	fmt.Fprintln(conn, text)

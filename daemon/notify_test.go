@@ -16,11 +16,11 @@ import (
 	"podgate/daemon/config"
 )
 
-// TestTheLoopFeedsTheWatchdog runs podgate as systemd does, without API server
-// and HAProxy: the unit is up all the same, and stays so.
-func TestTheLoopFeedsTheWatchdog(t *testing.T) {
-	told := listenAsSystemd(t)
-	// A tenth of a second makes every pass give its sign of life.
+// TestTheLoopNotifiesTheWatchdog runs podgate as systemd does, without an API server and
+// without HAProxy: the unit starts and keeps running.
+func TestTheLoopNotifiesTheWatchdog(t *testing.T) {
+	messages := listenAsSystemd(t)
+	// With a tenth of a second every pass sends WATCHDOG=1.
 	t.Setenv("WATCHDOG_USEC", "100000")
 	t.Setenv("WATCHDOG_PID", "")
 	dir := t.TempDir()
@@ -36,8 +36,8 @@ func TestTheLoopFeedsTheWatchdog(t *testing.T) {
 		ended <- d.Run(ctx)
 	}()
 	for _, want := range []string{"READY=1\nSTATUS=waiting for the API server", "WATCHDOG=1", "WATCHDOG=1"} {
-		if got := <-told; got != want {
-			t.Errorf("systemd is told %q, want %q", got, want)
+		if got := <-messages; got != want {
+			t.Errorf("systemd receives %q, want %q", got, want)
 		}
 	}
 	cancel()
@@ -47,14 +47,14 @@ func TestTheLoopFeedsTheWatchdog(t *testing.T) {
 	last := ""
 	for last != "STOPPING=1" {
 		select {
-		case last = <-told:
+		case last = <-messages:
 		case <-time.After(10 * time.Second):
-			t.Fatalf("the end is not told, the last was %q", last)
+			t.Fatalf("no STOPPING=1, the last message was %q", last)
 		}
 	}
 }
 
-// listenAsSystemd makes $NOTIFY_SOCKET, and returns what is sent to it.
+// listenAsSystemd sets $NOTIFY_SOCKET, and returns the messages that are sent to it.
 func listenAsSystemd(t *testing.T) <-chan string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "podgate") // sockets have names of 107 bytes at most
@@ -64,17 +64,17 @@ func listenAsSystemd(t *testing.T) <-chan string {
 	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
-	told := make(chan string, 100) // closed when the socket is
+	messages := make(chan string, 100) // closed when the socket is
 	go func() {
-		defer close(told)
+		defer close(messages)
 		for {
 			buffer := make([]byte, 4096)
 			n, err := conn.Read(buffer)
 			if err != nil {
 				return
 			}
-			told <- strings.TrimSpace(string(buffer[:n]))
+			messages <- strings.TrimSpace(string(buffer[:n]))
 		}
 	}()
-	return told
+	return messages
 }

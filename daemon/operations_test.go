@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,13 +24,13 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// trouble is a row of operations.md: what is wrong, and what each place says.
+// trouble is a row of operations.md: what each place shows while the problem lasts.
 type trouble struct {
 	status, metrics, log []string
 	code                 int
 }
 
-// readTroubles are the rows of the table, by their first cell.
+// readTroubles reads the rows of the table, by their first cell.
 func readTroubles(t *testing.T) map[string]trouble {
 	t.Helper()
 	text, err := os.ReadFile("../packaging/doc/operations.md")
@@ -43,15 +42,15 @@ func readTroubles(t *testing.T) map[string]trouble {
 		if len(cells) != 6 || err != nil {
 			continue
 		}
-		said := func(i int) []string { return strings.Split(strings.Trim(strings.TrimSpace(cells[i]), "`"), "`, `") }
-		rows[said(0)[0]] = trouble{status: said(1), code: code, metrics: said(3), log: said(4)}
+		texts := func(i int) []string { return strings.Split(strings.Trim(strings.TrimSpace(cells[i]), "`"), "`, `") }
+		rows[texts(0)[0]] = trouble{status: texts(1), code: code, metrics: texts(3), log: texts(4)}
 	}
 	return rows
 }
 
-// TestWhateverIsWrongIsToldInFourPlaces provokes every row of the table of
-// operations.md, and finds each of its texts.
-func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
+// TestEveryProblemIsShownInFourPlaces provokes every row of the table of operations.md,
+// and finds each of its texts.
+func TestEveryProblemIsShownInFourPlaces(t *testing.T) {
 	t.Parallel()
 	rows := readTroubles(t)
 	provoke := map[string]func(*testing.T, *edge){
@@ -74,7 +73,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 				err = os.WriteFile(e.HAProxy.Base, append(base, "\n  nonsense here\n"...), 0o600)
 			}
 			must(t, err)
-			e.reloading(t, "more", newPod(t, "more-0"))
+			e.serviceWithReload(t, "more", newPod(t, "more-0"))
 		},
 		"podgate.toml has an error": func(t *testing.T, e *edge) { e.configure(t, "[nonsense]\nx = 1\n") },
 		"this host is not one of its peers": func(t *testing.T, e *edge) {
@@ -109,7 +108,7 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			}
 			e.service(t, "many", nil, pods...)
 			e.awaitServers(t, "shop_many_80", pods...)
-			e.endpoints(t, "many") // they are in one slice, so all of them leave at once
+			e.endpoints(t, "many") // one slice has all of them, so they are removed together
 		},
 		"the node drains": func(t *testing.T, e *edge) {
 			c, err := config.Load(e.TOML)
@@ -121,13 +120,13 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			}
 		},
 		"a certificate is about to expire": func(t *testing.T, e *edge) {
-			ends := e.ending(t)
+			ends := e.withTLS(t)
 			ends.put(t, "soon.pem", haproxytest.CertificateUntil(t, time.Now().Add(20*time.Hour), "soon.test"))
 			ends.setHTTPS(t)
 			e.service(t, "soon", map[string]string{"host": "soon.test", "sslTerm": "true"}, newPod(t, "soon-0"))
 		},
 		"a certificate file is rejected": func(t *testing.T, e *edge) {
-			ends := e.ending(t)
+			ends := e.withTLS(t)
 			ends.put(t, "broken.pem", []byte("nonsense\n"))
 			ends.setHTTPS(t)
 		},
@@ -138,12 +137,12 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 		},
 	}
 	if len(rows) != len(provoke) {
-		t.Errorf("operations.md has %d rows, %d are provoked", len(rows), len(provoke))
+		t.Errorf("operations.md has %d rows, the test provokes %d", len(rows), len(provoke))
 	}
 	for name, row := range rows {
 		do, ok := provoke[name]
 		if !ok {
-			t.Errorf("%s: is not provoked", name)
+			t.Errorf("%s: the test does not provoke it", name)
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -154,43 +153,20 @@ func TestWhateverIsWrongIsToldInFourPlaces(t *testing.T) {
 			e.serveCart(t)
 			e.awaitHealthy(t)
 			do(t, e)
-			e.awaitTold(t, row, page)
+			e.awaitShown(t, row, page)
 		})
 	}
 }
 
-// TestErrorsOfTheConfigurationAreToldInOneLine has podgate.toml with two of them.
-func TestErrorsOfTheConfigurationAreToldInOneLine(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	e.hurry = true
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.start(t)
-	e.awaitHealthy(t)
-	e.configure(t, "[nonsense]\nx = 1\n[madness]\nx = 1\n")
-	want := regexp.MustCompile(`nonsense: unknown section; .*podgate.toml:[0-9]+: madness: unknown section`)
-	eventually(t, "status tells both", func() error {
-		s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
-		if err != nil || !want.MatchString(s.Config.Error) {
-			return fmt.Errorf("%q, %v", s.Config.Error, err)
-		}
-		return nil
-	})
-	if !want.MatchString(e.Log.String()) {
-		t.Errorf("the log:\n%s", e.Log.String())
-	}
-}
-
-// servePage has podgate serve its status page and metrics at the returned address.
+// servePage makes podgate serve its status page and metrics at the returned address.
 func (e *edge) servePage(t *testing.T) netip.AddrPort {
 	t.Helper()
 	page := e.freeAddr(t)
-	e.Set("admin.listen", []string{page.String()})
-	e.configure(t, "")
+	e.set(t, "admin.listen", []string{page.String()})
 	return page
 }
 
-// listen takes an address for as long as the test lasts.
+// listen occupies an address until the end of the test.
 func (e *edge) listen(t *testing.T) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", netip.AddrPortFrom(e.HTTP.Addr(), 0).String())
@@ -199,8 +175,7 @@ func (e *edge) listen(t *testing.T) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// awaitHealthy waits until podgate has nothing to do either: its first reload
-// has ended.
+// awaitHealthy waits until status is ok and the first reload has ended.
 func (e *edge) awaitHealthy(t *testing.T) {
 	t.Helper()
 	eventually(t, "status is ok", func() error {
@@ -212,8 +187,8 @@ func (e *edge) awaitHealthy(t *testing.T) {
 	})
 }
 
-// awaitTold waits until every place says what row says.
-func (e *edge) awaitTold(t *testing.T, row trouble, page netip.AddrPort) {
+// awaitShown waits until every place shows the texts of row.
+func (e *edge) awaitShown(t *testing.T, row trouble, page netip.AddrPort) {
 	t.Helper()
 	places := map[string]func() (text string, want []string){
 		"status": func() (string, []string) {
@@ -228,8 +203,8 @@ func (e *edge) awaitTold(t *testing.T, row trouble, page netip.AddrPort) {
 			s.Print(&text, admin.Style{})
 			return text.String(), row.status
 		},
-		"page":    func() (string, []string) { return html.UnescapeString(fetch(page, "/")), row.status },
-		"metrics": func() (string, []string) { return "\n" + fetch(page, "/metrics"), lines(row.metrics) },
+		"page":    func() (string, []string) { return html.UnescapeString(fetch(t, page, "/")), row.status },
+		"metrics": func() (string, []string) { return fetch(t, page, "/metrics") + "\n", lines(row.metrics) },
 		"log":     func() (string, []string) { return strings.ReplaceAll(e.Log.String(), `\"`, `"`), row.log },
 	}
 	for place, look := range places {
@@ -245,7 +220,7 @@ func (e *edge) awaitTold(t *testing.T, row trouble, page netip.AddrPort) {
 	}
 }
 
-// lines has each text be a whole line.
+// lines makes each text match only a whole line.
 func lines(texts []string) (all []string) {
 	for _, text := range texts {
 		all = append(all, "\n"+text+"\n")
@@ -253,17 +228,13 @@ func lines(texts []string) (all []string) {
 	return all
 }
 
-// fetch is a page of podgate's own, or why there is none.
-func fetch(page netip.AddrPort, path string) string {
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + page.String() + path)
+// fetch returns a page of podgate's admin server after its status, or the error.
+func fetch(t *testing.T, page netip.AddrPort, path string) string {
+	t.Helper()
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	text, err := edgetest.Fetch(t.Context(), client, page.String(), "http://"+page.String()+path)
 	if err != nil {
 		return err.Error()
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
+	return text
 }

@@ -5,8 +5,6 @@ package daemon_test
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -16,14 +14,14 @@ import (
 	"podgate/kubeapi"
 )
 
-// rename replaces HAProxy by one that goes by this name among its peers.
+// rename replaces HAProxy by one that has this name among its peers.
 func (e *edge) rename(t *testing.T, name string) {
 	t.Helper()
 	must(t, e.RunHAProxy(t.Context(), haproxytest.Options{Name: name}))
 	e.configure(t, "")
 }
 
-// answerer is the pod that answers a client of that address.
+// answerer returns the name of the pod that answers a client with that address.
 func (e *edge) answerer(ip string) (string, error) {
 	got, err := from(ip, e.HTTP, "", "/cart/")
 	if err != nil {
@@ -37,8 +35,8 @@ func (e *edge) answerer(ip string) (string, error) {
 
 func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 	t.Parallel()
-	one := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
-	two := newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2"})
+	one := newEdgeIn(t, newCluster(t), haproxytest.Options{Name: "edge1"})
+	two := newEdgeIn(t, one.Cluster, haproxytest.Options{Name: "edge2"})
 	at1, at2 := one.freeAddr(t), two.freeAddr(t)
 	for _, e := range []*edge{one, two} {
 		e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\", \"edge2=%s\"]\n", at1, at2))
@@ -47,7 +45,7 @@ func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 	for n := range 4 {
 		pods = append(pods, newPod(t, fmt.Sprintf("cart-%d", n)))
 	}
-	one.affine(t, "cart", pods...)
+	one.serviceWithAffinity(t, "cart", pods...)
 	one.start(t)
 	two.start(t)
 	want := map[string]string{}
@@ -63,13 +61,13 @@ func TestAClientAddressSticksOnEveryPeer(t *testing.T) {
 	}
 }
 
-// A worker that has not learned yet what others know hands nothing on, and so
-// must not be reloaded in the middle of that.
+// A worker that has not learned the stick tables of its peers yet passes nothing on to the
+// next worker, so podgate must not reload HAProxy before.
 func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
 	t.Parallel()
-	e := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
+	e := newEdgeIn(t, newCluster(t), haproxytest.Options{Name: "edge1"})
 	e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))
-	e.affine(t, "cart", newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
+	e.serviceWithAffinity(t, "cart", newPod(t, "cart-0"), newPod(t, "cart-1"), newPod(t, "cart-2"))
 	e.start(t)
 	eventually(t, "the edge answers", func() error { _, err := e.answerer("127.95.1.100"); return err })
 	e.awaitReloads(t)
@@ -82,7 +80,7 @@ func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
 		eventually(t, "the edge answers", func() (err error) { want[ip], err = e.answerer(ip); return err })
 	}
 	pid := e.HAProxy.Pid()
-	e.affine(t, "more", newPod(t, "more-0"))
+	e.serviceWithAffinity(t, "more", newPod(t, "more-0"))
 	e.awaitAnswer(t, "any", "/more/", "200 more-0 /")
 	if e.HAProxy.Pid() == pid {
 		t.Fatal("HAProxy was not reloaded")
@@ -95,33 +93,17 @@ func TestAClientAddressSticksOverAReloadRightAfterTheStart(t *testing.T) {
 	}
 }
 
-// affine puts a Service that sticks by client address into the cluster.
-func (e *edge) affine(t *testing.T, name string, pods ...*edgetest.Pod) {
+// serviceWithAffinity creates a Service with sessionAffinity: ClientIP.
+func (e *edge) serviceWithAffinity(t *testing.T, name string, pods ...*edgetest.Pod) {
 	t.Helper()
-	err := e.Cluster.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: name}, Affinity: "ClientIP",
-		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
-	})
-	must(t, err)
+	must(t, e.Cluster.PutService(kubeapi.Service{Key: kubeapi.Key{Name: name}, Affinity: "ClientIP"}))
 	e.endpoints(t, name, pods...)
 }
 
-// awaitTable waits until HAProxy knows so many clients of cart.
+// awaitTable waits until the stick table of cart has so many entries.
 func (e *edge) awaitTable(t *testing.T, entries int) {
 	t.Helper()
-	eventually(t, "the stick table", func() error {
-		conn, err := net.Dial("unix", e.HAProxy.Admin)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "show table shop_cart_80\n"); err != nil {
-			return err
-		}
-		reply, err := io.ReadAll(conn)
-		if n := strings.Count(string(reply), ": key="); err == nil && n < entries {
-			err = fmt.Errorf("%d entries", n)
-		}
-		return err
+	awaitThat(t, "the stick table has all clients", func() bool {
+		return strings.Count(e.command(t, "show table shop_cart_80"), ": key=") >= entries
 	})
 }

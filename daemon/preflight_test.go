@@ -22,25 +22,26 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// examine returns what is wrong with a edge, a line each, and how much is right.
-func (e *edge) examine(t *testing.T) (wrong []string, right int) {
+// preflight returns the failed checks of podgate preflight, a line each, and the number of
+// checks that passed.
+func (e *edge) preflight(t *testing.T) (failed []string, passed int) {
 	t.Helper()
 	c, err := config.Load(e.TOML)
 	must(t, err)
 	for _, f := range preflight.Run(t.Context(), c, "test") {
 		if !slices.Contains(preflight.Checks(), f.Check) {
-			t.Errorf("%q is no check", f.Check)
+			t.Errorf("%q is not one of Checks", f.Check)
 		}
 		if f.OK {
-			right++
+			passed++
 		} else {
-			wrong = append(wrong, f.String())
+			failed = append(failed, f.String())
 		}
 	}
-	return wrong, right
+	return failed, passed
 }
 
-// replace changes podgate.toml.
+// replace replaces a text of podgate.toml.
 func (e *edge) replace(t *testing.T, old, text string) {
 	t.Helper()
 	written, err := os.ReadFile(e.TOML)
@@ -57,7 +58,7 @@ func hostname(t *testing.T) string {
 	return name
 }
 
-func TestExamineNamesWhatIsBroken(t *testing.T) {
+func TestPreflightNamesWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
@@ -65,7 +66,11 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 		want   []string // a part of each line, in their order
 	}{
 		{"nothing", func(*testing.T, *edge) {}, nil},
-		{"a pod that nobody listens in is reached", func(t *testing.T, e *edge) {
+		{"nothing while podgate runs", func(t *testing.T, e *edge) {
+			e.serveCart(t)
+			e.awaitReloads(t)
+		}, nil},
+		{"a pod that refuses connections is reachable", func(t *testing.T, e *edge) {
 			e.service(t, "dead", nil, &edgetest.Pod{Addr: netip.MustParseAddrPort("127.77.255.254:9"), Name: "dead"})
 		}, nil},
 		{"wrong CA", func(t *testing.T, e *edge) {
@@ -77,8 +82,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			ca := filepath.Join(t.TempDir(), "ca.crt")
 			must(t, os.WriteFile(ca, other.CertificatePEM(), 0o600))
 			e.Set("kubernetes.server", e.Cluster.URL())
-			e.Set("kubernetes.ca_file", ca)
-			e.configure(t, "")
+			e.set(t, "kubernetes.ca_file", ca)
 		}, []string{"FAIL api: list services in namespace \"shop\": verify the server's certificate: signed by an unknown authority (is "}},
 		{"expired token", func(t *testing.T, e *edge) {
 			e.Cluster.Misbehave(kubeapitest.RequireToken("a newer one"))
@@ -86,15 +90,15 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 		{"a missing verb", func(t *testing.T, e *edge) {
 			e.Cluster.Misbehave(kubeapitest.Forbid("watch", "endpointslices", "shop"))
 		}, []string{`FAIL api: watch endpointslices in namespace "shop": 403 Forbidden`}},
-		{"no API server", func(t *testing.T, e *edge) { e.Cluster.Stop() }, []string{"FAIL api: list services in namespace \"shop\": "}},
-		{"socket rights", func(t *testing.T, e *edge) {
+		{"an API server that is down", func(t *testing.T, e *edge) { e.Cluster.Stop() }, []string{"FAIL api: list services in namespace \"shop\": "}},
+		{"socket permissions", func(t *testing.T, e *edge) {
 			if os.Geteuid() == 0 {
 				e.replace(t, "master.sock", "no-master.sock") // root may do anything
 			} else if err := os.Chmod(e.HAProxy.Master, 0); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"(its unit needs -S SOCKET,mode,660,group,haproxy: podgate setup haproxy)"}},
-		{"a socket that is not there is told once", func(t *testing.T, e *edge) {
+		{"a missing socket is reported once", func(t *testing.T, e *edge) {
 			e.replace(t, "admin.sock", "no-admin.sock")
 		}, []string{"(its stats socket needs mode 660, level admin and group haproxy, and podgate that group)"}},
 		{"a folder that cannot be written", func(t *testing.T, e *edge) {
@@ -111,7 +115,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600))
 		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c rejects the operator's files: "}},
 		{"certificates that cannot be served", func(t *testing.T, e *edge) {
-			ends := e.ending(t)
+			ends := e.withTLS(t)
 			ends.certify(t, "good.pem", "good.test")
 			crt, _ := split(haproxytest.Certificate(t, "lone.test"))
 			ends.put(t, "lone.pem", crt)
@@ -120,25 +124,25 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			"FAIL certificates: /nonexistent/ca.pem: does not exist; frontends and ports that require these CA certificates are not served",
 			"/lone.pem: holds no private key in PEM; it is not served",
 		}},
-		{"a HAProxy that is none of its peers", func(t *testing.T, e *edge) {
+		{"a HAProxy that is not one of its peers", func(t *testing.T, e *edge) {
 			e.rename(t, "edge3")
 			e.configure(t, "[peers]\nnodes = [\"edge1=127.0.0.1:10024\", \"edge2=127.0.0.2:10024\"]\n")
 		}, []string{`FAIL peers: HAProxy in peers.nodes: "edge3" is not one of edge1, edge2; stick tables are not shared (write "edge3=ADDRESS:PORT" into peers.nodes of every node, or give HAProxy one of its names by -L)`}},
-		{"a host that is none of the peers, where HAProxy cannot be asked", func(t *testing.T, e *edge) {
+		{"a host that is not one of the peers, and a HAProxy that does not answer", func(t *testing.T, e *edge) {
 			e.configure(t, "[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
 			e.replace(t, "admin.sock", "no-admin.sock")
 			e.replace(t, "master.sock", "no-master.sock")
 		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname(t) + "\" is not one of edge1.of-many; "}},
-		{"nothing where HAProxy goes by another name than its host", func(t *testing.T, e *edge) {
+		{"nothing if HAProxy has another name than its host", func(t *testing.T, e *edge) {
 			e.rename(t, "edge1")
 			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))
 		}, nil},
-		{"its address among the peers is taken", func(t *testing.T, e *edge) {
+		{"its peer address is taken", func(t *testing.T, e *edge) {
 			e.rename(t, "edge1")
 			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.listen(t)))
 		}, []string{" for peers: listen tcp4 "}},
-		{"port of TLS taken, where clients are verified", func(t *testing.T, e *edge) {
-			ends := e.ending(t)
+		{"TLS port taken, with client certificates", func(t *testing.T, e *edge) {
+			ends := e.withTLS(t)
 			ca := filepath.Join(ends.folder, "ca.txt")
 			crt, _ := split(haproxytest.Certificate(t, "authority"))
 			must(t, os.WriteFile(ca, crt, 0o600))
@@ -148,7 +152,7 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			ends.certify(t, "good.pem", "good.test")
 			ends.setHTTPS(t, fmt.Sprintf("client_ca = %q", ca))
 		}, []string{"for podgate_https: "}},
-		{"two at once hide nothing", func(t *testing.T, e *edge) {
+		{"two problems are both reported", func(t *testing.T, e *edge) {
 			e.Cluster.Misbehave(kubeapitest.Forbid("watch", "services", "shop"), kubeapitest.Forbid("watch", "endpointslices", "shop"))
 			e.replace(t, "master.sock", "no-master.sock")
 		}, []string{"FAIL api: watch services", "FAIL api: watch endpointslices", "FAIL sockets: haproxy.master_socket"}},
@@ -158,50 +162,40 @@ func TestExamineNamesWhatIsBroken(t *testing.T) {
 			e := newEdge(t)
 			e.service(t, "cart", nil, newPod(t, "cart-0"))
 			row.breaks(t, e)
-			wrong, right := e.examine(t)
-			if len(wrong) != len(row.want) || right == 0 {
-				t.Fatalf("wrong is %q, %d right", wrong, right)
+			failed, passed := e.preflight(t)
+			if len(failed) != len(row.want) || passed < 1 || len(failed) == 0 && passed < 8 {
+				t.Fatalf("failed %q, passed %d", failed, passed)
 			}
 			for i, want := range row.want {
-				if !strings.Contains(wrong[i], want) {
-					t.Errorf("got %s, want %s", wrong[i], want)
+				if !strings.Contains(failed[i], want) {
+					t.Errorf("got %s, want %s", failed[i], want)
 				}
 			}
 		})
 	}
 }
 
-func TestExamineReadsTheSecretsThatServicesName(t *testing.T) {
+func TestPreflightReadsTheSecretsThatServicesName(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	for _, name := range []string{"cart", "till"} {
 		e.service(t, name, map[string]string{"host": name + ".shop.test", "sslTerm": "true", "tls-secret": "shop-tls"}, newPod(t, name))
 	}
 	e.service(t, "plain", nil, newPod(t, "plain"))
-	if wrong, _ := e.examine(t); len(wrong) > 0 {
-		t.Errorf("of a Secret that there is not: %q", wrong)
+	if failed, _ := e.preflight(t); len(failed) > 0 {
+		t.Errorf("a Secret that does not exist: %q", failed)
 	}
 	e.Cluster.Misbehave(kubeapitest.Forbid("get", "secrets", "shop"))
-	wrong, _ := e.examine(t)
+	failed, _ := e.preflight(t)
 	want := `FAIL api: get Secret shop/shop-tls, for Service shop/cart: read Secret shop/shop-tls: 403 Forbidden (a role in namespace shop needs the rule {apiGroups: [""], resources: [secrets], resourceNames: [shop-tls], verbs: [get]})`
-	if !slices.Equal(wrong, []string{want}) {
-		t.Errorf("got %q, want %q", wrong, want)
+	if !slices.Equal(failed, []string{want}) {
+		t.Errorf("got %q, want %q", failed, want)
 	}
 }
 
-func TestExamineFindsNothingWrongWithWhatRuns(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	e.serveCart(t)
-	e.awaitReloads(t)
-	if wrong, right := e.examine(t); len(wrong) > 0 || right < 8 {
-		t.Errorf("wrong is %q, %d right", wrong, right)
-	}
-}
-
-// TestExamineTellsAFirewallFromNoRoute stands in a network of its own, where one
-// node is behind a link that swallows everything and another behind none.
-func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
+// TestPreflightDistinguishesAFirewallFromAMissingRoute runs in a network namespace of its
+// own. A link to one node drops all packets, and there is no link to the other node.
+func TestPreflightDistinguishesAFirewallFromAMissingRoute(t *testing.T) {
 	need(t, "ip", "iproute2")
 	if !realapi.InNamespace(t) {
 		return
@@ -233,12 +227,12 @@ func TestExamineTellsAFirewallFromNoRoute(t *testing.T) {
 		must(t, err)
 	}
 	e.service(t, "cart", nil)
-	wrong, _ := e.examine(t)
+	failed, _ := e.preflight(t)
 	want := []string{
 		`FAIL pods: node far: 203.0.113.4:80: no route from this machine: dial tcp 203.0.113.4:80: connect: network is unreachable (ip route add 203.0.113.0/25 via 192.0.2.7, or upstream = "nodeport" if the pods' network is an overlay)`,
 		`FAIL pods: node walled: 198.18.0.2:80: no answer within 2s: a firewall drops the packets, or there is no route back to this machine (ip route add 198.18.0.2/32 via 198.18.0.9, if its pods are routed by node, or upstream = "nodeport" if the pods' network is an overlay)`,
 	}
-	if !slices.Equal(wrong, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(wrong, "\n"), strings.Join(want, "\n"))
+	if !slices.Equal(failed, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(failed, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -21,10 +21,10 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// prometheus is Debian's, and scrapes a podgate.
+// prometheus is Debian's Prometheus, which scrapes a podgate.
 type prometheus struct {
 	addr netip.AddrPort
-	said bytes.Buffer // to be read when it has ended
+	log  bytes.Buffer // may be read after it has ended
 }
 
 // scrape starts Prometheus with the packaged rules, until the end of the test.
@@ -47,18 +47,18 @@ scrape_configs:
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+p.addr.String())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Stdout, cmd.Stderr = &p.said, &p.said
+	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	must(t, cmd.Start())
 	t.Cleanup(func() { // its context has ended
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("Prometheus said:\n%s", p.said.String())
+			t.Logf("Prometheus' log:\n%s", p.log.String())
 		}
 	})
 	return p
 }
 
-// ask asks its API for path, and reads data of the answer into out.
+// ask sends a query to its API, and decodes the data of the answer into out.
 func (p *prometheus) ask(path string, query url.Values, out any) error {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + p.addr.String() + path + "?" + query.Encode())
@@ -79,9 +79,9 @@ func (p *prometheus) ask(path string, query url.Values, out any) error {
 	return json.Unmarshal(answer.Data, out)
 }
 
-// TestTheDashboardShowsAnEdge sends every query of the dashboard to a Prometheus
-// that scrapes an edge where something has happened: each has an answer with
-// numbers in it. And the alerts are such that it can evaluate, and are silent.
+// TestTheDashboardShowsAnEdge sends every query of the dashboard to a Prometheus that
+// scrapes an edge: each answer has numbers. Prometheus evaluates every alert, and none
+// fires.
 func TestTheDashboardShowsAnEdge(t *testing.T) {
 	t.Parallel()
 	haproxytest.Need(t)
@@ -100,7 +100,7 @@ func TestTheDashboardShowsAnEdge(t *testing.T) {
 			return err
 		}
 		if len(found) != 1 || found[0] != page.String() {
-			return fmt.Errorf("the dashboard may choose from %q", found)
+			return fmt.Errorf("the dashboard offers the instances %q", found)
 		}
 		return nil
 	})
@@ -112,7 +112,7 @@ func TestTheDashboardShowsAnEdge(t *testing.T) {
 	eventually(t, "alerts", p.quiet)
 }
 
-// dashboard are its queries by title and number, with Grafana's variables put in.
+// dashboard returns its queries by title and number, with values for Grafana's variables.
 func dashboard(t *testing.T) map[string]string {
 	t.Helper()
 	var board struct {
@@ -138,7 +138,7 @@ func dashboard(t *testing.T) map[string]string {
 	return all
 }
 
-// draws asks for a panel's last minute, as Grafana does, and wants a number.
+// draws queries the last minute of a panel, as Grafana does, and expects a number.
 func (p *prometheus) draws(expr string) error {
 	now := time.Now()
 	stamp := func(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000) }
@@ -156,10 +156,10 @@ func (p *prometheus) draws(expr string) error {
 			}
 		}
 	}
-	return fmt.Errorf("%s: nothing to draw in %d series", expr, len(drawn.Result))
+	return fmt.Errorf("%s: %d series, and no number in them", expr, len(drawn.Result))
 }
 
-// quiet has every alert evaluated without an error, and none of them come.
+// quiet expects that every alert was evaluated without an error, and that no alert fires.
 func (p *prometheus) quiet() error {
 	var rules struct {
 		Groups []struct {
@@ -179,7 +179,7 @@ func (p *prometheus) quiet() error {
 		}
 	}
 	if count < 10 {
-		return fmt.Errorf("it has %d rules", count)
+		return fmt.Errorf("Prometheus has %d rules", count)
 	}
 	return nil
 }

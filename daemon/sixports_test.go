@@ -13,7 +13,7 @@ import (
 	"podgate/kubeapi"
 )
 
-// gateway are the six ports of an API manager, which every one of its pods has.
+// gateway returns the six ports of an API manager, which each of its pods serves.
 func gateway() []kubeapi.ServicePort {
 	return []kubeapi.ServicePort{
 		{Name: "servlet-https", Protocol: "TCP", Port: 9443},
@@ -25,8 +25,8 @@ func gateway() []kubeapi.ServicePort {
 	}
 }
 
-// gatewayService is what the port's own Service is called; the first is as users of the
-// ancestor have it.
+// gatewayService returns the name of a port's own Service, as users of service-loadbalancer
+// name it.
 func gatewayService(p kubeapi.ServicePort) string {
 	if p.Port == 9443 {
 		return "gateway-443"
@@ -34,9 +34,9 @@ func gatewayService(p kubeapi.ServicePort) string {
 	return fmt.Sprintf("gateway-%d", p.Port)
 }
 
-// TestSixPortsBehindTLS is what users of the ancestor expose: self-signed HTTPS
-// pods, each Service reached by its host, with a certificate chosen by the name
-// that a client asks for, sticky by cookie. As six Services, and as one.
+// TestSixPortsBehindTLS is a deployment of users of service-loadbalancer: HTTPS pods with
+// self-signed certificates, a host and a certificate for each port, and cookies for
+// stickiness. The ports belong to six Services, or to one.
 func TestSixPortsBehindTLS(t *testing.T) {
 	t.Parallel()
 	need(t, "curl", "curl")
@@ -53,17 +53,17 @@ func TestSixPortsBehindTLS(t *testing.T) {
 				pods[p.Name] = []*edgetest.Pod{newTLSPod(t, p.Name+"-0"), newTLSPod(t, p.Name+"-1")}
 				own := map[string]string{"host": host, "sslTerm": "true", "cookie-sticky-session": "true"}
 				if !strings.HasSuffix(p.Name, "https") {
-					own["backend-protocol"] = "https" // as nothing else tells
+					own["backend-protocol"] = "https" // the name of the port does not end in https
 				}
 				if !oneService {
-					e.serve(t, gatewayService(p), []kubeapi.ServicePort{p}, own, map[string][]*edgetest.Pod{p.Name: pods[p.Name]})
+					e.servicePorts(t, gatewayService(p), []kubeapi.ServicePort{p}, own, map[string][]*edgetest.Pod{p.Name: pods[p.Name]})
 				}
 				for k, v := range own {
 					all[k+"."+p.Name] = v
 				}
 			}
 			if oneService {
-				e.serve(t, "gateway", gateway(), all, pods)
+				e.servicePorts(t, "gateway", gateway(), all, pods)
 			}
 			e.start(t)
 			for _, p := range gateway() {
@@ -72,7 +72,7 @@ func TestSixPortsBehindTLS(t *testing.T) {
 				e.checkCurl(t, host, p.Name)
 				e.checkOpenSSL(t, host)
 			}
-			e.awaitReloads(t) // none but the first
+			e.awaitReloads(t) // only the first
 		})
 	}
 }
@@ -89,9 +89,9 @@ func (e *tlsEdge) awaitHost(t *testing.T, host string) {
 	})
 }
 
-// checkCurl asks as curl does: the first answer gives a cookie, which leads to
-// the same pod ever after. Without one the pods take turns, although the Service
-// has its clients stick by address as well: the cookie has the better of it.
+// checkCurl sends requests by curl: the first answer sets a cookie, which selects the same
+// pod from then on. Without the cookie the pods take turns, although the Service has
+// sessionAffinity: ClientIP as well: the cookie has priority.
 func (e *tlsEdge) checkCurl(t *testing.T, host, port string) {
 	t.Helper()
 	jar := filepath.Join(t.TempDir(), "cookies")
@@ -104,7 +104,7 @@ func (e *tlsEdge) checkCurl(t *testing.T, host, port string) {
 		pods[strings.Fields(out)[0]] = true
 	}
 	if len(pods) != 1 {
-		t.Errorf("%s: one client, with its cookie, came to %v", host, pods)
+		t.Errorf("%s: a client with its cookie reached %v", host, pods)
 	}
 	for n := 0; n < 6 && len(pods) < 2; n++ {
 		out, err := e.curl(t, host)
@@ -114,11 +114,11 @@ func (e *tlsEdge) checkCurl(t *testing.T, host, port string) {
 		pods[strings.Fields(out)[0]] = true
 	}
 	if len(pods) != 2 {
-		t.Errorf("%s: a client without cookies came to %v", host, pods)
+		t.Errorf("%s: a client without cookies reached %v", host, pods)
 	}
 }
 
-// checkOpenSSL sees that the certificate is that of the host.
+// checkOpenSSL checks that the certificate is for the host.
 func (e *tlsEdge) checkOpenSSL(t *testing.T, host string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "openssl", "s_client", "-connect", e.https.String(), "-servername", host, "-verify_hostname", host)

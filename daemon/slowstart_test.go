@@ -9,8 +9,8 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-// TestANewPodGetsItsShareSlowly counts which pod answers while a new one starts
-// slowly beside two others: a third would be its share.
+// TestANewPodGetsItsShareSlowly counts which pod answers while a new pod starts slowly. With
+// two other pods its full share is a third.
 func TestANewPodGetsItsShareSlowly(t *testing.T) {
 	const slow = 2 * time.Second
 	e := newEdge(t)
@@ -22,7 +22,7 @@ func TestANewPodGetsItsShareSlowly(t *testing.T) {
 
 	began := time.Now()
 	e.endpoints(t, "cart", append(old, newPod(t, "new-0"))...)
-	shares := map[bool]*share{false: {}, true: {}} // at the beginning, and when it is over
+	shares := map[bool]*share{false: {}, true: {}} // at the beginning, and after slowstart
 	for passed := time.Duration(0); passed < slow+time.Second; passed = time.Since(began) {
 		got, err := e.Get(t.Context(), "any", "/cart/")
 		must(t, err)
@@ -30,21 +30,21 @@ func TestANewPodGetsItsShareSlowly(t *testing.T) {
 			shares[late].count(got == "200 new-0 /")
 		}
 	}
-	early, late := shares[false].of(), shares[true].of()
+	early, late := shares[false].part(), shares[true].part()
 	t.Logf("of %d requests in the first half second %.1f %%, of %d when it was over %.1f %%", shares[false].all, 100*early, shares[true].all, 100*late)
 	if early > 0.2 || late < 0.3 {
 		t.Errorf("the new pod's share went from %.3f to %.3f, want from less than 0.2 to a third", early, late)
 	}
 }
 
-// share counts how much of all is ours.
-type share struct{ ours, all int }
+// share counts the requests that the new pod answers.
+type share struct{ answered, all int }
 
-func (s *share) count(ours bool) {
+func (s *share) count(answered bool) {
 	s.all++
-	if ours {
-		s.ours++
+	if answered {
+		s.answered++
 	}
 }
 
-func (s *share) of() float64 { return float64(s.ours) / float64(max(1, s.all)) }
+func (s *share) part() float64 { return float64(s.answered) / float64(max(1, s.all)) }

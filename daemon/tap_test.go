@@ -11,11 +11,11 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-// tap notes what podgate sends to HAProxy's sockets.
+// tap records what podgate sends to HAProxy's sockets.
 type tap struct {
 	mu    sync.Mutex
 	sent  strings.Builder
-	heard func(text string) // is called before HAProxy gets it; nil for none
+	heard func(text string) // is called before HAProxy receives the text; nil for none
 }
 
 // tapSockets puts a tap between podgate and HAProxy, and writes podgate.toml.
@@ -60,8 +60,8 @@ func (tp *tap) listen(heard func(text string)) {
 	tp.heard = heard
 }
 
-// forget starts over.
-func (tp *tap) forget() {
+// reset forgets what podgate has sent so far.
+func (tp *tap) reset() {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	tp.sent.Reset()

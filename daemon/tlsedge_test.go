@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -21,24 +20,24 @@ import (
 	"podgate/kubeapi"
 )
 
-// tlsEdge is a edge whose edge ends TLS.
+// tlsEdge is an edge that terminates TLS.
 type tlsEdge struct {
 	*edge
 	https      netip.AddrPort
-	folder     string // of certificates
-	httpsRelay netip.AddrPort
-	inner      netip.AddrPort
+	folder     string         // of certificates
+	httpsRelay netip.AddrPort // https.relay
+	inner      netip.AddrPort // https.inner
 }
 
-// newTLSTown starts all but podgate. More is written into [https].
+// newTLSEdge starts everything except podgate. More lines are written to section [https].
 func newTLSEdge(t *testing.T, more ...string) *tlsEdge {
-	e := newEdge(t).ending(t)
+	e := newEdge(t).withTLS(t)
 	e.setHTTPS(t, more...)
 	return e
 }
 
-// ending is the edge with all that it takes to end TLS, which setHTTPS begins.
-func (e *edge) ending(t *testing.T) *tlsEdge {
+// withTLS returns the edge with addresses for TLS, which setHTTPS uses.
+func (e *edge) withTLS(t *testing.T) *tlsEdge {
 	return &tlsEdge{edge: e, folder: t.TempDir(), https: e.freeAddr(t), httpsRelay: e.freeAddr(t), inner: e.freeAddr(t)}
 }
 
@@ -49,21 +48,22 @@ func (e *tlsEdge) setHTTPS(t *testing.T, more ...string) {
 		e.https, e.folder, e.httpsRelay, e.inner, strings.Join(more, "\n")))
 }
 
-// certify puts a new certificate for names in the folder, at once.
+// certify writes a new certificate for these names to the folder.
 func (e *tlsEdge) certify(t *testing.T, file string, names ...string) {
 	t.Helper()
 	e.put(t, file, haproxytest.Certificate(t, names...))
 }
 
-// put writes a file of the folder as a careful writer does.
+// put replaces a file of the folder atomically.
 func (e *tlsEdge) put(t *testing.T, file string, text []byte) {
 	t.Helper()
 	path := filepath.Join(e.folder, file)
 	must(t, errors.Join(os.WriteFile(path+".tmp", text, 0o600), os.Rename(path+".tmp", path)))
 }
 
-// shows is the common name that a handshake for a host shows, or its error.
-func (e *tlsEdge) shows(host string) string {
+// presents returns the common name of the certificate that a handshake for a host
+// presents, or the error of the handshake.
+func (e *tlsEdge) presents(host string) string {
 	conn, err := tls.Dial("tcp", e.https.String(), &tls.Config{ServerName: host, InsecureSkipVerify: true})
 	if err != nil {
 		return err.Error()
@@ -72,11 +72,11 @@ func (e *tlsEdge) shows(host string) string {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-// awaitCertificate waits until a handshake for a host shows the common name.
+// awaitCertificate waits until presents returns want.
 func (e *tlsEdge) awaitCertificate(t *testing.T, host, want string) {
 	t.Helper()
 	eventually(t, "certificate of "+host, func() error {
-		if got := e.shows(host); got != want {
+		if got := e.presents(host); got != want {
 			return fmt.Errorf("got %q, want %q", got, want)
 		}
 		return nil
@@ -85,20 +85,18 @@ func (e *tlsEdge) awaitCertificate(t *testing.T, host, want string) {
 
 const unknownName = "remote error: tls: unrecognized name"
 
-// client asks the TLS frontend whatever the host is.
+// client returns a client that does not verify certificates and follows no redirects.
 func (e *tlsEdge) client(configure func(*tls.Config)) *http.Client {
 	c := &tls.Config{InsecureSkipVerify: true}
 	if configure != nil {
 		configure(c)
 	}
 	transport := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
-	dialer := &net.Dialer{}
-	transport.DialContext = dialer.DialContext
 	return &http.Client{Timeout: 10 * time.Second, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// getTLS asks the TLS frontend for a host, which is SNI and Host, and returns
-// status and body of the answer.
+// getTLS sends a request to the TLS frontend, with host as server name and Host header, and
+// returns the status and the body of the answer.
 func (e *tlsEdge) getTLS(t *testing.T, host, path string) (string, error) {
 	client := e.client(func(c *tls.Config) { c.ServerName = host })
 	defer client.CloseIdleConnections()
@@ -116,15 +114,15 @@ func (e *tlsEdge) awaitTLSAnswer(t *testing.T, host, path, want string) {
 	})
 }
 
-// newTLSPod is a pod that speaks TLS, with a certificate that nobody trusts.
+// newTLSPod is a pod that serves TLS with a self-signed certificate.
 func newTLSPod(t *testing.T, name string) *edgetest.Pod {
 	t.Helper()
 	return newPodOf(t, edgetest.PodOptions{Name: name, Certificate: haproxytest.Certificate(t, name+".pod")})
 }
 
-// serve creates a Service with these ports, whose clients stick by their address,
-// and the pods of each port by its name.
-func (e *tlsEdge) serve(t *testing.T, name string, ports []kubeapi.ServicePort, annotations map[string]string, pods map[string][]*edgetest.Pod) {
+// servicePorts creates a Service with these ports and sessionAffinity: ClientIP, and with
+// the pods of each port by the port's name.
+func (e *tlsEdge) servicePorts(t *testing.T, name string, ports []kubeapi.ServicePort, annotations map[string]string, pods map[string][]*edgetest.Pod) {
 	t.Helper()
 	svc := edgetest.Service(name, annotations)
 	svc.Affinity, svc.Ports = "ClientIP", ports
@@ -140,7 +138,7 @@ func (e *tlsEdge) serve(t *testing.T, name string, ports []kubeapi.ServicePort, 
 	}
 }
 
-// curl asks the edge as a user would, and returns what it prints.
+// curl sends a request to the edge by curl, and returns the output.
 func (e *tlsEdge) curl(t *testing.T, host string, args ...string) (string, error) {
 	port := fmt.Sprint(e.https.Port())
 	args = append([]string{"-sSk", "--max-time", "10", "--connect-to", host + ":443:" + e.https.Addr().String() + ":" + port}, args...)

@@ -7,7 +7,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -16,13 +15,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"podgate/daemon/edgetest"
+	"podgate/haproxy"
 	"podgate/haproxy/haproxytest"
 )
 
-func TestTLSIsPassedThroughBesideHostsWhoseTLSEndsHere(t *testing.T) {
+func TestPassthroughNextToTerminatedTLS(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	e.certify(t, "edge.pem", "edge.test", "*.apps.test")
@@ -40,19 +39,16 @@ func TestTLSIsPassedThroughBesideHostsWhoseTLSEndsHere(t *testing.T) {
 		"vault.test": "vault.pod", "any.apps.test": "zone.pod", // the pods' own certificates
 		"ended.apps.test": "edge.test", "edge.test": "edge.test", "other.test": unknownName,
 	} {
-		e.awaitCertificate(t, host, want) // the worker of before may take a connection yet, until it hears that it is to stop
+		e.awaitCertificate(t, host, want) // the old worker may still accept a connection before it stops
 	}
 	e.awaitTLSAnswer(t, "ended.apps.test", "/x", "200 ended /x")
-	// Without them nothing takes another step.
+	// Without them, TLS ends on the frontend again.
 	e.Cluster.Delete("Service", "shop", "vault")
 	e.Cluster.Delete("Service", "shop", "zone")
 	e.awaitCertificate(t, "any.apps.test", "edge.test")
-	eventually(t, "the last step is gone", func() error {
+	awaitThat(t, "podgate.cfg lacks https.inner", func() bool {
 		config, err := os.ReadFile(filepath.Join(e.HAProxy.Folder, "podgate.cfg"))
-		if err == nil && strings.Contains(string(config), e.inner.String()) {
-			err = fmt.Errorf("%s is still listened on", e.inner)
-		}
-		return err
+		return err == nil && !strings.Contains(string(config), e.inner.String())
 	})
 	l.check(t)
 }
@@ -72,7 +68,7 @@ func TestTLSEndsOnATCPPort(t *testing.T) {
 		}
 		defer conn.Close()
 		if cn := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; cn != "amqp.test" {
-			return fmt.Errorf("it shows %s", cn)
+			return fmt.Errorf("the port presents %s", cn)
 		}
 		fmt.Fprint(conn, "GET /bytes HTTP/1.0\r\n\r\n")
 		answer, err := io.ReadAll(conn)
@@ -83,7 +79,7 @@ func TestTLSEndsOnATCPPort(t *testing.T) {
 	})
 }
 
-func TestPlainClientsAreSentToTLS(t *testing.T) {
+func TestPlainHTTPIsRedirectedToHTTPS(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	e.setHTTPS(t, "redirect_port = 8443")
@@ -117,7 +113,7 @@ func TestPlainClientsAreSentToTLS(t *testing.T) {
 	e.awaitReloads(t)
 	e.service(t, "shop", map[string]string{"host": "shop.test", "path": "/a", "sslTerm": "true", "hsts": "0"}, e.pods["shop"]...)
 	e.awaitAnswer(t, "shop.test", "/a/x", notFound)
-	eventually(t, "the other map", func() error { // of two, one is swapped first
+	eventually(t, "both maps are swapped", func() error { // one is swapped before the other
 		if got := ask("https://" + e.https.String() + "/a/x").Header.Get("Strict-Transport-Security"); got != "max-age=0" {
 			return fmt.Errorf("got %q", got)
 		}
@@ -126,17 +122,16 @@ func TestPlainClientsAreSentToTLS(t *testing.T) {
 	e.awaitReloads(t) // none
 }
 
-// TestPodsAreToldOfTheClientInTLS asks from another address, where TLS ends at
-// the port and where it ends behind the choice of what is passed through.
-func TestPodsAreToldOfTheClientInTLS(t *testing.T) {
+// TestPodsGetTheClientAddressOfTLS sends requests from another address: to a frontend that
+// terminates TLS itself, and to one that passes some hosts through.
+func TestPodsGetTheClientAddressOfTLS(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
-	e.certify(t, "told.pem", "told.test")
-	e.service(t, "told", map[string]string{"host": "told.test", "sslTerm": "true", "check": "false", "send-proxy": "v2"}, newWitness(t))
+	e.certify(t, "client.pem", "client.test")
+	e.service(t, "client", map[string]string{"host": "client.test", "sslTerm": "true", "check": "false", "send-proxy": "v2"}, newReportingPod(t))
 	e.start(t)
 	ask := func(addr netip.AddrPort, before string) (string, error) {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(unlisted)}, Timeout: 5 * time.Second}
-		conn, err := d.DialContext(t.Context(), "tcp", addr.String())
+		conn, err := dialFrom(unlisted, addr)
 		if err != nil {
 			return "", err
 		}
@@ -144,12 +139,12 @@ func TestPodsAreToldOfTheClientInTLS(t *testing.T) {
 		if _, err := io.WriteString(conn, before); err != nil {
 			return "", err
 		}
-		secured := tls.Client(conn, &tls.Config{ServerName: "told.test", InsecureSkipVerify: true})
-		return exchange(secured, "GET / HTTP/1.1\r\nHost: told.test\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n"+
+		secured := tls.Client(conn, &tls.Config{ServerName: "client.test", InsecureSkipVerify: true})
+		return exchange(secured, "GET / HTTP/1.1\r\nHost: client.test\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n"+
 			"X-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-SSL-Client-CN: root\r\nX-SSL-Client-DN: CN=root\r\nX-SSL-Client-Verify: 0\r\n\r\n")
 	}
 	want := fmt.Sprintf("200 X-Forwarded-For=%s X-Forwarded-Port=%d X-Forwarded-Proto=https v2=%[1]s", unlisted, e.https.Port())
-	told := func(when string) {
+	check := func(when string) {
 		t.Helper()
 		eventually(t, when, func() error {
 			got, err := ask(e.https, "")
@@ -159,18 +154,18 @@ func TestPodsAreToldOfTheClientInTLS(t *testing.T) {
 			return err
 		})
 	}
-	told("where TLS ends at the port")
+	check("the frontend terminates TLS")
 	e.service(t, "vault", map[string]string{"host": "vault.test", "passthrough": "true"}, newTLSPod(t, "vault"))
 	e.awaitTLSAnswer(t, "vault.test", "/x", "200 vault /x")
-	told("where TLS ends behind the choice")
+	check("the frontend passes some hosts through")
 	if got, err := ask(e.inner, proxied); err == nil {
-		t.Errorf("whoever is on the box may name a client: %q", got)
+		t.Errorf("any local program can claim a client address: %q", got)
 	}
 }
 
-// TestALoadBalancerThatEndsTLSIsNotRedirected is about the one that is believed:
-// it says that the client came by https already.
-func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
+// TestALoadBalancerThatTerminatesTLSIsNotRedirected sends X-Forwarded-Proto from a trusted
+// source.
+func TestALoadBalancerThatTerminatesTLSIsNotRedirected(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	e.setHTTPS(t, "[cloud]\ntrusted_sources = [\"127.0.0.0/8\"]\nforwarded_hops = 1")
@@ -185,8 +180,8 @@ func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
 		{"a client in https", "shop.test", "/a", "https", "200 shop /a"},
 		{"a client in plain HTTP", "shop.test", "/a", "http", "308 "},
 		{"a rewritten path", "moved.test", "/old/a", "https", "200 moved /new/a"},
-		{"who cannot be served but by a passed on connection", "passed.test", "/", "https", "503 "},
-		{"a Service that redirects nobody", "any", "/plain/", "https", "200 plain /"},
+		{"a Service that needs passthrough", "passed.test", "/", "https", "503 "},
+		{"a Service without redirect-https", "any", "/plain/", "https", "200 plain /"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.HTTP.String()+row.path, nil)
 		must(t, err)
@@ -204,7 +199,7 @@ func TestALoadBalancerThatEndsTLSIsNotRedirected(t *testing.T) {
 	}
 }
 
-func TestClientsAreVerified(t *testing.T) {
+func TestClientCertificatesAreVerified(t *testing.T) {
 	t.Parallel()
 	for mode, without := range map[string]string{"optional": "200", "required": "certificate required"} {
 		t.Run(mode, func(t *testing.T) {
@@ -231,14 +226,14 @@ func TestClientsAreVerified(t *testing.T) {
 				defer client.CloseIdleConnections()
 				return forge(t, client, "https://"+e.https.String()+"/")
 			}
-			eventually(t, "a known client is let in", func() error {
+			eventually(t, "a client with a certificate is accepted", func() error {
 				if got, want := ask(known), "200 X-Ssl-Client-Cn=known client X-Ssl-Client-Dn=CN=known client"; got != want {
 					return fmt.Errorf("got %q, want %q", got, want)
 				}
 				return nil
 			})
-			// The client may meet the end of its connection before HAProxy's reason.
-			eventually(t, "a client without a certificate is told so", func() error {
+			// The connection may end before the client has read HAProxy's alert.
+			eventually(t, "a client without a certificate gets the alert", func() error {
 				got := ask(nil)
 				if strings.Contains(got, "forged") || strings.HasPrefix(got, "200") != strings.HasPrefix(without, "200") {
 					t.Fatalf("without a certificate: got %q, want %q", got, without)
@@ -249,7 +244,7 @@ func TestClientsAreVerified(t *testing.T) {
 				return nil
 			})
 			if got := ask(haproxytest.Certificate(t, "known client")); strings.HasPrefix(got, "200") {
-				t.Errorf("of another authority: got %q", got)
+				t.Errorf("certificate of another authority: got %q", got)
 			}
 			if got := forge(t, http.DefaultClient, "http://"+e.HTTP.String()+"/plain/"); got != "200" {
 				t.Errorf("in plain HTTP: got %q", got)
@@ -258,8 +253,7 @@ func TestClientsAreVerified(t *testing.T) {
 	}
 }
 
-// forge asks with headers that are not the client's to send, and returns what the
-// pod saw of them.
+// forge sends a request with forged headers, and returns those that the pod received.
 func forge(t *testing.T, client *http.Client, url string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -280,7 +274,7 @@ func forge(t *testing.T, client *http.Client, url string) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, body))
 }
 
-// newHeaderPod answers with those headers of a request that begin so.
+// newHeaderPod is a pod that answers with the request headers that have this prefix.
 func newHeaderPod(t *testing.T, prefix string) *edgetest.Pod {
 	t.Helper()
 	return newPodOf(t, edgetest.PodOptions{Name: "headers", Configure: func(server *http.Server) {
@@ -296,9 +290,9 @@ func newHeaderPod(t *testing.T, prefix string) *edgetest.Pod {
 	}})
 }
 
-// TestPodsAreSpokenToAsTheyAsk has a pod for each protocol, with a health check
-// by path, and two whose certificates are verified: one is right.
-func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
+// TestBackendProtocols has a pod for each protocol, with a health check by path, and two
+// pods whose certificates are verified, of which one is valid.
+func TestBackendProtocols(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
 	folder := t.TempDir()
@@ -308,7 +302,7 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 	e.setHTTPS(t, fmt.Sprintf("backend_ca_folder = %q", folder))
 	e.certify(t, "all.pem", "*.test")
 	pods := map[string]*edgetest.Pod{}
-	more := map[string]func() *edgetest.Pod{} // one more of each Service, by its name
+	more := map[string]func() *edgetest.Pod{} // by Service: starts another pod
 	add := func(name, protocol string, annotations map[string]string, certificate []byte) {
 		t.Helper()
 		more[name] = func() *edgetest.Pod { return newProtocolPod(t, name, certificate, protocol) }
@@ -319,10 +313,10 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 		annotations["check-interval"] = "100ms"
 		e.service(t, name, annotations, p)
 	}
-	any := haproxytest.Certificate(t, "anybody")
+	other := haproxytest.Certificate(t, "other")
 	add("http", "http", map[string]string{}, nil)
-	add("https", "https", map[string]string{}, any)
-	add("h2", "h2", map[string]string{}, any)
+	add("https", "https", map[string]string{}, other)
+	add("h2", "h2", map[string]string{}, other)
 	add("h2c", "h2c", map[string]string{}, nil)
 	add("right", "https", map[string]string{"backend-verify": "internal"}, right)
 	add("righth2", "h2", map[string]string{"backend-verify": "none"}, right)
@@ -334,7 +328,7 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 	} {
 		e.awaitTLSAnswer(t, host, "/", want)
 	}
-	eventually(t, "a pod with another's certificate gets nothing", func() error {
+	eventually(t, "a pod with the certificate of another pod gets no requests", func() error {
 		got, err := e.getTLS(t, "wrong.test", "/")
 		if err == nil && !strings.HasPrefix(got, "503 ") {
 			err = fmt.Errorf("got %s", got)
@@ -342,7 +336,7 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 		return err
 	})
 	e.awaitChecks(t, pods)
-	// All that holds for servers that are added while HAProxy runs as well.
+	// The same holds for servers that are added at run time.
 	e.awaitReloads(t)
 	e.endpoints(t, "right")
 	e.endpoints(t, "right", newProtocolPod(t, "again", right, "https"))
@@ -355,12 +349,12 @@ func TestPodsAreSpokenToAsTheyAsk(t *testing.T) {
 	e.awaitReloads(t)
 }
 
-// awaitChecks waits for the results of health checks ("show stat", check_status),
-// before which a server serves that was added: all pass but that of wrong.
+// awaitChecks waits for the results of the health checks ("show stat", check_status): the
+// check of wrong fails, all others pass. An added server serves before its first check.
 func (e *tlsEdge) awaitChecks(t *testing.T, pods map[string]*edgetest.Pod) {
 	t.Helper()
 	eventually(t, "health checks", func() error {
-		text := strings.TrimPrefix(e.say(t, "show stat"), "# ")
+		text := strings.TrimPrefix(e.command(t, "show stat"), "# ")
 		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 		if err != nil {
 			return err
@@ -383,8 +377,8 @@ func (e *tlsEdge) awaitChecks(t *testing.T, pods map[string]*edgetest.Pod) {
 	})
 }
 
-// newProtocolPod answers with its name, how it was spoken to and the name that
-// it was asked for; with a certificate in TLS.
+// newProtocolPod is a pod that answers with its name, the protocol of the request and the
+// server name. With a certificate it serves TLS.
 func newProtocolPod(t *testing.T, name string, certificate []byte, protocol string) *edgetest.Pod {
 	t.Helper()
 	return newPodOf(t, edgetest.PodOptions{Name: name, Certificate: certificate, Configure: func(server *http.Server) {
@@ -398,7 +392,7 @@ func newProtocolPod(t *testing.T, name string, certificate []byte, protocol stri
 	}})
 }
 
-// speak has a server accept one protocol alone.
+// speak makes a server accept only one protocol.
 func speak(server *http.Server, protocol string) {
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(protocol == "http" || protocol == "https")
@@ -406,14 +400,14 @@ func speak(server *http.Server, protocol string) {
 	server.Protocols.SetUnencryptedHTTP2(protocol == "h2c")
 }
 
-// TestAPodLeavesWhileItIsChecked: HAProxy 3.0 and 3.2 end on the spot where they
-// delete a server whose check over HTTP/2 is under way.
-func TestAPodLeavesWhileItIsChecked(t *testing.T) {
+// TestAServerIsDeletedDuringItsCheck: HAProxy 3.0 and 3.2 crash when a server is deleted
+// while its health check over HTTP/2 runs.
+func TestAServerIsDeletedDuringItsCheck(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)
-	certificate := haproxytest.Certificate(t, "anybody")
-	over := make(chan struct{})
-	defer close(over)
+	certificate := haproxytest.Certificate(t, "slow")
+	ended := make(chan struct{})
+	defer close(ended)
 	checks := make(chan string)
 	slow := func(name string) *edgetest.Pod {
 		return newPodOf(t, edgetest.PodOptions{Name: name, Certificate: certificate, Configure: func(server *http.Server) {
@@ -421,7 +415,7 @@ func TestAPodLeavesWhileItIsChecked(t *testing.T) {
 			server.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				select {
 				case checks <- name: // and does not answer
-				case <-over:
+				case <-ended:
 				}
 				<-r.Context().Done()
 			})
@@ -442,19 +436,11 @@ func TestAPodLeavesWhileItIsChecked(t *testing.T) {
 		e.endpoints(t, "slow", pods...)
 		e.awaitServers(t, "shop_slow_80", pods...)
 	}
-	eventually(t, "deletes", func() error {
-		servers, err := e.Runtime.Servers(t.Context(), []string{"shop_slow_80"})
-		if got := len(servers["shop_slow_80"]); err == nil && got != len(pods) {
-			err = fmt.Errorf("%d servers, want %d", got, len(pods))
-		}
-		return err
-	})
-	if got := e.HAProxy.Pid(); got != pid {
-		t.Errorf("HAProxy's worker was %d, is %d", pid, got)
-	}
+	e.awaitStates(t, "shop_slow_80", haproxy.Ready, haproxy.Ready)
+	e.checkPid(t, pid)
 }
 
-// TestAScanFindsNothingWeak has a scanner of Debian look at the TLS frontend.
+// TestAScanFindsNothingWeak scans the TLS frontend with Debian's sslscan.
 func TestAScanFindsNothingWeak(t *testing.T) {
 	t.Parallel()
 	need(t, "sslscan", "sslscan")

@@ -10,22 +10,19 @@ import (
 
 	"podgate/daemon/edgetest"
 	"podgate/haproxy/haproxytest"
-	"podgate/kubeapi"
 )
 
-// hashesOtherwise is the version whose consistent hashes are its own: 2.6, 3.2 and
-// 3.4 agree.
-const hashesOtherwise = "3.0"
+// otherHashes is the version whose consistent hashes differ from those of 2.6, 3.2 and 3.4.
+const otherHashes = "3.0"
 
-// TestEdgesOfTwoVersionsLeadAClientToTheSamePod is about edge nodes that stand
-// side by side while one of them has another HAProxy: while a site is upgraded,
-// say. Cookies, hashes and stick tables lead to the same pod through either, and
-// do so after a reload of both.
-func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
+// TestEdgesWithTwoVersionsSendAClientToTheSamePod has two edge nodes with different
+// versions of HAProxy, as during an upgrade. Cookies, hashes and stick tables select the
+// same pod through either node, also after a reload of both.
+func TestEdgesWithTwoVersionsSendAClientToTheSamePod(t *testing.T) {
 	t.Parallel()
 	binary := haproxytest.Other(t)
-	one := newEdgeOf(t, newCluster(t), haproxytest.Options{Name: "edge1"})
-	two := newEdgeOf(t, one.Cluster, haproxytest.Options{Name: "edge2", Binary: binary})
+	one := newEdgeIn(t, newCluster(t), haproxytest.Options{Name: "edge1"})
+	two := newEdgeIn(t, one.Cluster, haproxytest.Options{Name: "edge2", Binary: binary})
 	versions := [2]string{one.version(t), two.version(t)}
 	if versions[0] == versions[1] {
 		t.Fatalf("HAPROXY_OTHER is HAProxy %s too", versions[0])
@@ -41,12 +38,7 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 	}
 	one.service(t, "cookie", map[string]string{"cookie-sticky-session": "true"}, pods...)
 	one.service(t, "source", map[string]string{"algorithm": "source"}, pods...)
-	err := one.Cluster.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "shop", Name: "cart"}, Affinity: "ClientIP",
-		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
-	})
-	must(t, err)
-	one.endpoints(t, "cart", pods[:3]...)
+	one.serviceWithAffinity(t, "cart", pods[:3]...)
 	one.start(t)
 	two.start(t)
 	for _, e := range []*edge{one, two} {
@@ -54,7 +46,7 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 		e.awaitServers(t, "shop_cookie_80", pods...)
 		e.awaitServers(t, "shop_source_80", pods...)
 	}
-	one.endpoints(t, "cart", pods...) // servers of the file, and two that came at runtime
+	one.endpoints(t, "cart", pods...) // three servers of the file, and two added at run time
 	for _, e := range []*edge{one, two} {
 		e.awaitServers(t, "shop_cart_80", pods...)
 	}
@@ -62,11 +54,11 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 	var clients []client
 	for n := range 12 {
 		c := client{ip: netip.AddrFrom4([4]byte{127, 94, 0, byte(n + 1)}).String()}
-		c.meet(t, one)
+		c.visit(t, one)
 		clients = append(clients, c)
 	}
 	two.awaitTable(t, len(clients))
-	hashed := versions[0] != hashesOtherwise && versions[1] != hashesOtherwise
+	hashed := versions[0] != otherHashes && versions[1] != otherHashes
 	for _, c := range clients {
 		got := c.ask(t, two)
 		if !hashed {
@@ -76,11 +68,11 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 			t.Errorf("through HAProxy %s, %s with %s reaches %q, want %q", versions[1], c.ip, c.cookie, got, c.pods)
 		}
 	}
-	one.reloading(t, "late", newPod(t, "late-0"))
+	one.serviceWithReload(t, "late", newPod(t, "late-0"))
 	for i, e := range []*edge{one, two} {
 		e.awaitAnswer(t, "any", "/late/", "200 late-0 /")
 		for _, c := range clients {
-			// A worker that served for a few seconds hands no stick table on.
+			// A worker that has served only for a few seconds passes no stick table on.
 			got := c.ask(t, e)
 			if !hashed && e == two {
 				got[1] = c.pods[1]
@@ -92,7 +84,7 @@ func TestEdgesOfTwoVersionsLeadAClientToTheSamePod(t *testing.T) {
 	}
 }
 
-// version is HAProxy's, "3.4" of 3.4.7.
+// version returns the version of HAProxy without the patch level: "3.4".
 func (e *edge) version(t *testing.T) string {
 	t.Helper()
 	p, err := e.Runtime.Process(t.Context())
@@ -101,13 +93,14 @@ func (e *edge) version(t *testing.T) string {
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }
 
-// client is somebody who was led to a pod of each Service.
+// client has reached a pod of each Service.
 type client struct {
 	ip, cookie string
-	pods       [3]string // by ask
+	pods       [3]string // the result of ask
 }
 
-// ask asks for the Services that lead by a cookie, by a hash and by a stick table.
+// ask requests the Services that select a pod by a cookie, a hash and a stick table, and
+// returns the answers.
 func (c *client) ask(t *testing.T, e *edge) (answers [3]string) {
 	t.Helper()
 	for i, path := range []string{"/cookie/", "/source/", "/cart/"} {
@@ -120,8 +113,8 @@ func (c *client) ask(t *testing.T, e *edge) (answers [3]string) {
 	return answers
 }
 
-// meet comes for the first time.
-func (c *client) meet(t *testing.T, e *edge) {
+// visit sends the first requests of the client.
+func (c *client) visit(t *testing.T, e *edge) {
 	t.Helper()
 	cookie, answer := setCookie(t, e, "/cookie/", c.ip)
 	c.cookie = cookie
