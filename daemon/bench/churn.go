@@ -14,60 +14,69 @@ import (
 )
 
 const (
-	churnTime = 30 * time.Second // unless -churn says otherwise
+	churnTime = 30 * time.Second // the default of -churn
 	churnRate = 100              // endpoint changes a second
 )
 
-// churn replaces the pods of all Services in turn: from each write to the API
-// server to the first 200 from the new pod, and what podgate takes of a processor.
-// The yardstick is "add server" alone, at the same time.
+// churn replaces the pods of all Services in turn. It measures the time from each write to
+// the API server to the first 200 from the new pod, and podgate's processor time. The
+// yardstick is "add server" alone, at the same time.
 func churn(ctx context.Context, e *edge) (line, error) {
 	reloads := e.podgate.reloads()
-	before, err := e.podgate.cpu()
-	if err != nil {
+	yardstickCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	var yardstick sync.WaitGroup
+	var bare []time.Duration
+	var bareErr error
+	yardstick.Go(func() { bare, bareErr = e.addServers(yardstickCtx) })
+	lags, percent, err := e.replacePods(ctx)
+	stop()
+	yardstick.Wait()
+	if err := errors.Join(err, bareErr); err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	yardstick := e.startYardstick(ctx)
-	lags, err := e.replacePods(ctx)
-	bare, yardstickErr := yardstick.stop()
-	if err := errors.Join(err, yardstickErr); err != nil {
-		return nil, err
-	}
-	after, err := e.podgate.cpu()
-	if err != nil {
-		return nil, err
-	}
-	cpu := line{
-		{"changes_per_s", churnRate},
-		{"podgate_cpu_percent", round(100 * float64(after-before) / float64(time.Since(began)))},
-		{"reloads", e.podgate.reloads() - reloads},
-	}
+	cpu := line{{"changes_per_s", churnRate}, {"podgate_cpu_percent", percent}, {"reloads", e.podgate.reloads() - reloads}}
 	return slices.Concat(figures("", lags), figures("yardstick_", bare), cpu), nil
 }
 
-// replacePods changes one Service after the other, at churnRate, and returns how
-// long each took to be seen.
-func (e *edge) replacePods(ctx context.Context) ([]time.Duration, error) {
+// underChurn calls change churnRate times per second, for e.churn, and returns how often,
+// and podgate's processor time meanwhile in percent.
+func (e *edge) underChurn(ctx context.Context, change func(i int) error) (changes int, percent float64, err error) {
+	before, err := e.podgate.cpu()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	tick := time.NewTicker(time.Second / churnRate)
+	defer tick.Stop()
+	for ; changes < int(e.churn.Seconds())*churnRate; changes++ {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, 0, context.Cause(ctx)
+		}
+		if err := change(changes); err != nil {
+			return 0, 0, err
+		}
+	}
+	after, err := e.podgate.cpu()
+	return changes, round(100 * float64(after-before) / float64(time.Since(began))), err
+}
+
+// replacePods changes one Service after the other, and returns how long each new pod took
+// to answer, and podgate's processor time in percent.
+func (e *edge) replacePods(ctx context.Context) (lags []time.Duration, percent float64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	var mu sync.Mutex
-	var lags []time.Duration
-	tick := time.NewTicker(time.Second / churnRate)
-	defer tick.Stop()
-	for i := range int(e.churn.Seconds()) * churnRate {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	_, percent, err = e.underChurn(ctx, func(i int) error {
 		service := serviceName(i % e.services)
 		addr := e.shop.pods.Next(service, 1)[0]
 		began := time.Now()
 		if err := e.shop.setPods(service, addr); err != nil {
-			return nil, err
+			return err
 		}
 		watching.Go(func() {
 			if err := e.awaitPod(ctx, service, addr); err != nil {
@@ -78,13 +87,14 @@ func (e *edge) replacePods(ctx context.Context) ([]time.Duration, error) {
 			defer mu.Unlock()
 			lags = append(lags, time.Since(began))
 		})
-	}
+		return nil
+	})
 	watching.Wait()
-	return lags, context.Cause(ctx)
+	return lags, percent, errors.Join(err, context.Cause(ctx))
 }
 
-// awaitPod waits until the Service's pod answers. It asks less and less often, for
-// the case that the queue is long.
+// awaitPod waits until the pod of the Service answers. It sends requests less and less
+// often, because the queue may be long.
 func (e *edge) awaitPod(ctx context.Context, service string, pod netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()

@@ -14,20 +14,19 @@ import (
 )
 
 const (
-	// inSyncTimeout bounds how long podgate may take from its start until all is
-	// served.
+	// inSyncTimeout bounds the time from podgate's start until all Services answer.
 	inSyncTimeout = time.Minute
-	// settleTime is for what podgate does after the last answer.
+	// settleTime is for the work that podgate does after the last answer.
 	settleTime = 2 * time.Second
 	// answerTimeout bounds how long one change may take to show.
 	answerTimeout = 30 * time.Second
-	// checkInterval keeps health checks out of the way.
+	// checkInterval is so long that health checks do not disturb the measurement.
 	checkInterval = time.Hour
 	// reloadInterval is podgate's default.
 	reloadInterval = 5 * time.Second
 )
 
-// edge is an edge whose podgate is a process of its own.
+// edge is an edgetest.Edge whose podgate is a process of its own.
 type edge struct {
 	size
 	*edgetest.Edge
@@ -38,10 +37,10 @@ type edge struct {
 	admin   netip.AddrPort // podgate's page and metrics
 	bare    netip.AddrPort // where the yardstick's frontend listens
 	inSync  time.Duration  // from podgate's start until the last Service answered
-	churn   time.Duration  // how long churn and rss have pods move
+	churn   time.Duration  // how long churn and rss replace pods
 }
 
-// openEdge fills a cluster and returns when all of it is served.
+// openEdge fills a cluster, and returns when HAProxy serves all of it.
 func openEdge(ctx context.Context, s size, binary string) (*edge, error) {
 	e := &edge{size: s, check: canCheck(s.services * s.pods), churn: churnTime}
 	if err := e.open(ctx, binary); err != nil {
@@ -69,8 +68,8 @@ func (e *edge) open(ctx context.Context, binary string) (err error) {
 	return nil
 }
 
-// canCheck reports whether HAProxy may open a file for each server, as it does
-// for health checks; it does not start if it may not.
+// canCheck reports whether HAProxy may open a file for each server, which it needs for
+// health checks. Without that permission it does not start.
 func canCheck(servers int) bool {
 	const more = 8000
 	var limit syscall.Rlimit
@@ -78,7 +77,7 @@ func canCheck(servers int) bool {
 	return err == nil && limit.Max >= uint64(servers+more)
 }
 
-// configure has HAProxy load the yardstick, and writes podgate.toml.
+// configure makes HAProxy load the yardstick, and writes podgate.toml.
 func (e *edge) configure(ctx context.Context) (err error) {
 	for _, addr := range []*netip.AddrPort{&e.bare, &e.admin} {
 		if *addr, err = e.HAProxy.FreeAddr(); err != nil {
@@ -103,7 +102,7 @@ func (e *edge) configure(ctx context.Context) (err error) {
 	return e.Configure("")
 }
 
-// startPodgate returns how long it took until the last Service answered.
+// startPodgate starts podgate and returns the time until the last Service answered.
 func (e *edge) startPodgate(ctx context.Context, binary string) (time.Duration, error) {
 	began := time.Now()
 	process, err := e.StartProcess(binary)
@@ -126,7 +125,7 @@ func (e *edge) await(ctx context.Context, service string, timeout time.Duration)
 	return new(edgetest.Client).Until(ctx, e.request(service), 2*time.Millisecond, func(a edgetest.Answer) bool { return a.Status == 200 })
 }
 
-// request asks for a Service.
+// request returns a request to a Service.
 func (e *edge) request(service string) edgetest.Request {
 	return edgetest.Request{Addr: e.HTTP, Host: "edge.test", Path: "/" + service + "/"}
 }
@@ -136,7 +135,7 @@ func (e *edge) withLogs(err error) error {
 	return fmt.Errorf("%w\npodgate's log ends with:\n%s\nHAProxy's log ends with:\n%s", err, e.podgate.Tail(), e.HAProxy.Log())
 }
 
-// close ends everything. The edge may be half open.
+// close ends podgate, HAProxy, the pods and the cluster. The edge may be half open.
 func (e *edge) close() error {
 	var errs []error
 	if e.podgate != nil {

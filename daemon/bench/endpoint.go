@@ -14,8 +14,8 @@ import (
 // endpointTrials is how often a pod is added.
 const endpointTrials = 150
 
-// endpointToFirst200 adds a pod to a Service that has none, again and again: from
-// the write to the API server to its first 200. The yardstick is the same "add
+// endpointToFirst200 adds a pod to a Service that has none, many times, and measures the
+// time from the write to the API server to the first 200. The yardstick is the same "add
 // server" sent to HAProxy's socket, in turns with it.
 func endpointToFirst200(ctx context.Context, e *edge) (line, error) {
 	const service = "probe"
@@ -45,8 +45,7 @@ func endpointToFirst200(ctx context.Context, e *edge) (line, error) {
 		line{{"reloads", e.podgate.reloads() - reloads}}), nil
 }
 
-// addPod empties a Service, adds a pod and returns how long it took to its first
-// answer.
+// addPod empties a Service, adds a pod and returns the time until the first answer.
 func (e *edge) addPod(ctx context.Context, service string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -58,7 +57,7 @@ func (e *edge) addPod(ctx context.Context, service string) (time.Duration, error
 	if err := c.Until(ctx, request, time.Millisecond, func(a edgetest.Answer) bool { return a.Status == 503 }); err != nil {
 		return 0, err
 	}
-	// Not always at the same time after the change before.
+	// The time since the previous change varies.
 	if !edgetest.Pause(ctx, 20*time.Millisecond+rand.N(60*time.Millisecond)) {
 		return 0, context.Cause(ctx)
 	}

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,17 +25,17 @@ import (
 )
 
 const (
-	// eventTrials are so many that memory is collected as often as usual: with a few
-	// hundred it would be once or never, by chance.
+	// eventTrials is large enough for the usual number of garbage collections. With a few
+	// hundred trials there would be one or none, by chance.
 	eventTrials = 1000
-	// eventPause lets each change be a Snapshot of its own.
+	// eventPause is so long that each change becomes a Snapshot of its own.
 	eventPause = 30 * time.Millisecond
 )
 
-// eventCPU is the processor time of one changed endpoint, from its bytes on the wire
-// to the Plan: of a program that follows, compiles and compares as podgate does,
-// with its collections of memory. The yardstick is a program that reads the same
-// events and drops them.
+// eventCPU measures the processor time of one changed endpoint, from its bytes on the wire
+// to the Plan, in a program that follows, compiles and compares as podgate does. The time
+// includes garbage collections. The yardstick is a program that reads the same events and
+// drops them.
 func eventCPU(ctx context.Context, s size) (line, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
@@ -45,10 +44,14 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 		return nil, err
 	}
 	defer cluster.close()
-	n := eventTrials
-	var programs []*eventReader
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	var programs []*child
 	for _, name := range []string{"events", "drop-events"} {
-		p, err := startEventReader(ctx, name, cluster.URL())
+		// podgate's GOGC at 100,000 endpoints; it is larger with fewer endpoints.
+		p, err := startChild(ctx, []string{"GOGC=15"}, self, name, cluster.URL())
 		if err != nil {
 			return nil, err
 		}
@@ -64,10 +67,12 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 		}
 	}
 	edgetest.Pause(ctx, settleTime)
+	n := eventTrials
 	var each []float64
 	for _, p := range programs {
-		cpu, events, err := p.end()
-		if err != nil {
+		var cpu time.Duration
+		var events int
+		if err := p.end((*int64)(&cpu), &events); err != nil {
 			return nil, err
 		}
 		if events == 0 {
@@ -79,56 +84,7 @@ func eventCPU(ctx context.Context, s size) (line, error) {
 	return line{{"ms", each[0]}, {"n", n}, {"yardstick_ms", each[1]}}, nil
 }
 
-// eventReader is a program that prints a line when it has everything. When its
-// standard input ends, it prints its processor time since then, and for how many
-// events: a line for each would cost half as much as dropping one.
-type eventReader struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	out   *bufio.Reader
-}
-
-func startEventReader(ctx context.Context, name, url string) (*eventReader, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, self, name, url)
-	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), "GOGC=15") // podgate's at 100,000 endpoints; it has more with fewer
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &eventReader{cmd, stdin, bufio.NewReader(stdout)}
-	_, err = p.out.ReadString('\n')
-	return p, err
-}
-
-func (p *eventReader) end() (cpu time.Duration, events int, err error) {
-	if err := p.stdin.Close(); err != nil {
-		return 0, 0, err
-	}
-	_, err = fmt.Fscan(p.out, &cpu, &events)
-	return cpu, events, errors.Join(err, p.cmd.Wait())
-}
-
-// kill ends what has not ended.
-func (p *eventReader) kill() {
-	if p.cmd.ProcessState == nil {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait() // it was killed
-	}
-}
-
-// counter counts what a program has read: first everything, then each event.
+// counter counts what a child has read: first everything, then each event.
 type counter struct {
 	count  atomic.Int64
 	synced chan struct{} // closed when everything was read
@@ -142,7 +98,9 @@ func (c *counter) add() {
 	}
 }
 
-// report prints what an eventReader reads.
+// report prints "synced" and, when standard input has ended, the processor time since
+// then and the number of events: a line for each event would cost half as much as dropping
+// one.
 func (c *counter) report(ctx context.Context) error {
 	select {
 	case <-c.synced:
@@ -156,7 +114,7 @@ func (c *counter) report(ctx context.Context) error {
 	return err
 }
 
-// ownCPU is the processor time that this process has taken.
+// ownCPU returns the processor time that this process has used.
 func ownCPU() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -165,7 +123,7 @@ func ownCPU() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// events is podgate up to the Plan, which it assumes to be applied.
+// events does what podgate does up to the Plan, and assumes that the Plan is applied.
 func events(ctx context.Context, url string) error {
 	c, err := kubeapi.New(kubeapi.Config{Server: url, Namespaces: []string{edgetest.Namespace}, Watch: true}, slog.New(slog.DiscardHandler))
 	if err != nil {

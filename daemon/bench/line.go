@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -15,46 +14,25 @@ import (
 // line is one JSON object with the keys in this order.
 type line []field
 
+// field is a key and its value; the names are exported for encoding/json.
 type field struct {
-	key   string
-	value any
+	Key   string
+	Value any
 }
 
 func (l line) String() string {
 	fields := make([]string, len(l))
 	for i, f := range l {
-		value, err := json.Marshal(f.value)
+		value, err := json.Marshal(f.Value)
 		if err != nil {
 			panic(err) // numbers and texts
 		}
-		fields[i] = fmt.Sprintf("%q:%s", f.key, value)
+		fields[i] = fmt.Sprintf("%q:%s", f.Key, value)
 	}
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
-// readLine reads what String wrote.
-func readLine(text []byte) (line, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	if _, err := dec.Token(); err != nil {
-		return nil, fmt.Errorf("read %q: %w", text, err)
-	}
-	var l line
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		var f field
-		f.key, _ = key.(string) // a key always is
-		if err := dec.Decode(&f.value); err != nil {
-			return nil, err
-		}
-		l = append(l, f)
-	}
-	return l, nil
-}
-
-// figures are p50, p99, the maximum and the number of times, with a prefix before
+// figures returns p50, p99, the maximum and the number of times, with a prefix before
 // their keys.
 func figures(prefix string, times []time.Duration) line {
 	sorted := slices.Sorted(slices.Values(times))
@@ -66,7 +44,7 @@ func figures(prefix string, times []time.Duration) line {
 	}
 }
 
-// percentile is the nearest rank; zero without times.
+// percentile returns the nearest rank; zero without times.
 func percentile(sorted []time.Duration, p int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -5,7 +5,7 @@
 // has a yardstick in the same run: what HAProxy needs for the same change, or what
 // client-go needs to read the same real API server.
 //
-// It does not decide whether a figure is good, and is not shipped.
+// It does not decide whether a figure is good. It is not part of the packages.
 package main
 
 import (
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	services := flags.Int("services", 0, "how many Services there are, instead of each benchmark's own sizes")
 	pods := flags.Int("pods", 10, "how many pods each of them has; only with -services")
 	podgate := flags.String("podgate", "bin/podgate", "the podgate to measure")
-	churn := flags.Duration("churn", churnTime, "how long churn and rss have pods move")
+	churn := flags.Duration("churn", churnTime, "how long churn and rss replace pods")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

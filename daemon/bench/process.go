@@ -14,7 +14,7 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-// podgate is a podgate and what it takes.
+// podgate is a podgate process whose memory is known after its end.
 type podgate struct {
 	*edgetest.Process
 	rss float64 // in megabytes, when it was stopped
@@ -28,7 +28,7 @@ func (p *podgate) stop() error {
 	return p.Stop()
 }
 
-// memory is its resident memory in megabytes, now or when it was stopped.
+// memory returns its resident memory in megabytes, now or when it was stopped.
 func (p *podgate) memory() float64 {
 	if p.ProcessState != nil {
 		return p.rss
@@ -38,17 +38,16 @@ func (p *podgate) memory() float64 {
 
 func (p *podgate) pid() int { return p.Cmd.Process.Pid }
 
-// cpu is the processor time that it has taken, without its children's.
+// cpu returns its processor time, without that of its children.
 func (p *podgate) cpu() (time.Duration, error) { return cpuOf(p.pid()) }
 
-// reloads is how often it has reloaded HAProxy.
+// reloads returns how often it has reloaded HAProxy.
 func (p *podgate) reloads() int {
-	text, _ := os.ReadFile(p.LogFile) // it is there as long as the edge is
+	text, _ := os.ReadFile(p.LogFile) // it exists as long as the edge does
 	return bytes.Count(text, []byte("msg=reloaded "))
 }
 
-// cpuOf is the processor time of a process, to 10 ms (proc_pid_stat(5): utime,
-// stime).
+// cpuOf returns the processor time of a process, to 10 ms (proc_pid_stat(5): utime, stime).
 func cpuOf(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -69,12 +68,12 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, err
 }
 
-// residentMB is the resident memory of a process in megabytes, zero if there is
-// none (proc_pid_status(5): VmRSS).
+// residentMB returns the resident memory of a process in megabytes; zero if the process
+// has ended (proc_pid_status(5): VmRSS).
 func residentMB(pid int) float64 { return statusMB(pid, "VmRSS:") }
 
-// peakMB is the most resident memory that a process ever had, in megabytes, zero
-// if there is none (proc_pid_status(5): VmHWM).
+// peakMB returns the largest resident memory that a process has had, in megabytes; zero if
+// the process has ended (proc_pid_status(5): VmHWM).
 func peakMB(pid int) float64 { return statusMB(pid, "VmHWM:") }
 
 func statusMB(pid int, key string) float64 {
@@ -88,7 +87,7 @@ func statusMB(pid int, key string) float64 {
 	return 0
 }
 
-// descriptors is how many files a process has open.
+// descriptors returns how many files a process has open.
 func descriptors(pid int) int {
 	open, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
 	return len(open)

@@ -22,8 +22,8 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// readers are the programs that benchmarks run, by the first argument. The second is
-// a kubeconfig for those of synced, else the API server's URL.
+// readers are the children, by the first argument. The second argument is a kubeconfig
+// for those of synced, and the URL of the API server for the others.
 func readers() map[string]func(ctx context.Context, server string) error {
 	return map[string]func(context.Context, string) error{
 		"follow":   func(ctx context.Context, kubeconfig string) error { return follow(ctx, kubeconfig, true) },
@@ -43,7 +43,7 @@ func reportAndWait() error {
 	return err
 }
 
-// follow is podgate's client until its first Snapshot.
+// follow runs podgate's client until its first Snapshot.
 func follow(ctx context.Context, kubeconfig string, watch bool) error {
 	c, err := kubeapi.New(kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{edgetest.Namespace}, Watch: watch}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -63,7 +63,7 @@ func follow(ctx context.Context, kubeconfig string, watch bool) error {
 	return err
 }
 
-// transfer reads the same as follow and drops it.
+// transfer reads what follow reads, and drops it.
 func transfer(ctx context.Context, kubeconfig string) error {
 	folder := filepath.Dir(kubeconfig)
 	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, "admin.crt"), filepath.Join(folder, "admin.key"))
@@ -108,7 +108,7 @@ func drop(ctx context.Context, client *http.Client, collection string) error {
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(resp.Status)
 	}
-	// Frames are a length and a WatchEvent, whose first field is its type.
+	// A frame is a length and a WatchEvent, whose first field is its type.
 	const bookmark = "\x0a\x08BOOKMARK"
 	frames := bufio.NewReaderSize(resp.Body, 64<<10)
 	for {

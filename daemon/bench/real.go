@@ -14,7 +14,7 @@ import (
 	"podgate/kubeapi/kubeapitest/realapi"
 )
 
-// fillWriters is how many write to a real API server at a time.
+// fillWriters is how many goroutines write to a real API server in parallel.
 const fillWriters = 8
 
 // fillReal creates all Services and EndpointSlices in a real API server, as its
@@ -69,14 +69,14 @@ func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
 	return errors.Join(errs...)
 }
 
-// scope is what realapi needs of a test.
+// scope implements the part of testing.TB that realapi needs.
 type scope struct {
 	ctx     context.Context
 	cleanup []func()
 	failed  bool
 }
 
-// fatal is what Fatal panics with.
+// fatal is the value that Fatal panics with.
 type fatal string
 
 // within runs do with a scope, and ends the scope.

@@ -4,41 +4,20 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"podgate/daemon/edgetest"
 )
 
-// rss is podgate's whole resident memory: when it is in sync, and after one pod of
-// each Service in turn was replaced for a while (-churn); and what it takes of a
-// processor meanwhile. The yardstick is the memory of the HAProxy that serves the
-// same servers.
+// rss measures podgate's resident memory when it is in sync, and after one pod of each
+// Service in turn was replaced for a while (-churn), and podgate's processor time
+// meanwhile. The yardstick is the memory of the HAProxy that serves the same servers.
 func rss(ctx context.Context, e *edge) (line, error) {
 	pid := e.podgate.pid()
 	synced := residentMB(pid)
-	before, err := e.podgate.cpu()
+	changes, percent, err := e.underChurn(ctx, e.shop.replacePod)
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	tick := time.NewTicker(time.Second / churnRate)
-	defer tick.Stop()
-	changes := int(e.churn.Seconds()) * churnRate
-	for i := range changes {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		if err := e.shop.replacePod(i); err != nil {
-			return nil, err
-		}
-	}
-	after, err := e.podgate.cpu()
-	if err != nil {
-		return nil, err
-	}
-	percent := round(100 * float64(after-before) / float64(time.Since(began)))
 	if !edgetest.Pause(ctx, settleTime) {
 		return nil, context.Cause(ctx)
 	}

@@ -16,14 +16,14 @@ const (
 	reloadTrials  = 5
 )
 
-// serviceToFirst200 adds a Service with a pod, again and again: from the write
-// to the API server to its first 200. The yardstick is a bare reload of the same
-// files, after podgate has ended.
+// serviceToFirst200 adds a Service with a pod, several times, and measures the time from
+// the write to the API server to the first 200. The yardstick is a reload of the same
+// files without podgate.
 func serviceToFirst200(ctx context.Context, e *edge) (line, error) {
 	before := e.podgate.reloads()
 	var times []time.Duration
 	for i := range serviceTrials {
-		// Else it would wait until reload_interval is over.
+		// Without the pause, the reload would wait for reload_interval.
 		if !edgetest.Pause(ctx, reloadInterval) {
 			return nil, context.Cause(ctx)
 		}
@@ -44,7 +44,7 @@ func serviceToFirst200(ctx context.Context, e *edge) (line, error) {
 	return slices.Concat(figures("", times), figures("yardstick_", yardstick), line{{"reloads", e.podgate.reloads() - before}}), nil
 }
 
-// bareReloads ends podgate and reloads HAProxy with the files that are there.
+// bareReloads ends podgate, and reloads HAProxy with the same files several times.
 func (e *edge) bareReloads(ctx context.Context) ([]time.Duration, error) {
 	if !edgetest.Pause(ctx, settleTime) {
 		return nil, context.Cause(ctx)

@@ -50,8 +50,8 @@ func (c shop) addService(name string, n int) error {
 	return errors.Join(c.PutService(edgetest.Service(name, nil)), c.setPods(name, c.pods.Next(name, n)...))
 }
 
-// setPods writes the EndpointSlice of a Service. The pods are ready, and the
-// references to them are as long as real ones.
+// setPods writes the EndpointSlice of a Service, with ready pods. The references to the
+// pods are as long as real ones.
 func (c shop) setPods(service string, pods ...netip.AddrPort) error {
 	endpoints := make([]kubeapi.Endpoint, len(pods))
 	for i, addr := range pods {

@@ -24,8 +24,9 @@ type soaker struct {
 	extra   int // Services that were added
 }
 
-// soak replaces pods, adds and removes Services for a given time, and regularly
-// writes what podgate and HAProxy take. A figure that keeps growing is a leak.
+// soak replaces pods, and adds and removes Services, for a given time. It writes the
+// memory, files and goroutines of podgate and HAProxy at intervals. A figure that keeps
+// growing is a leak.
 func soak(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench soak", flag.ContinueOnError)
 	services := flags.Int("services", 1000, "how many Services there are")
@@ -93,7 +94,7 @@ func (s *soaker) change() error {
 	return s.shop.setPods(name, s.shop.pods.Next(name, s.size.pods)...)
 }
 
-// line measures once.
+// line measures everything once, and writes a line.
 func (s *soaker) line(ctx context.Context, l *edgetest.Load, out io.Writer) error {
 	began := time.Now()
 	process, err := s.Runtime.Process(ctx)
@@ -117,7 +118,7 @@ func (s *soaker) line(ctx context.Context, l *edgetest.Load, out io.Writer) erro
 	return err
 }
 
-// goMetrics asks podgate for its metrics.
+// goMetrics reads podgate's metrics.
 func (s *soaker) goMetrics(ctx context.Context) (goroutines int, heapMB float64, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin.String()+"/metrics", nil)
 	if err != nil {
@@ -135,7 +136,7 @@ func (s *soaker) goMetrics(ctx context.Context) (goroutines int, heapMB float64,
 	values := map[string]float64{}
 	for row := range strings.Lines(string(text)) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(row), " "); ok {
-			values[name], _ = strconv.ParseFloat(value, 64) // comments are no numbers
+			values[name], _ = strconv.ParseFloat(value, 64) // a comment has no number
 		}
 	}
 	const megabyte = 1 << 20

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,9 +27,9 @@ const (
 	syncTimeout = 2 * time.Minute
 )
 
-// synced is how several programs read a real API server: from a program's start
-// until it has everything. The yardsticks are client-go's informers, and a program
-// that drops the same bytes. All of it runs in a network namespace of its own; see
+// synced measures how several programs read a real API server, from the start of the
+// program until it has everything. The yardsticks are client-go's informers, and a program
+// that drops the same bytes. All programs run in a network namespace of their own; see
 // syncApart.
 func synced(ctx context.Context, s size) (line, error) {
 	kubernetes, err := build(ctx, "testdata/kubernetes/build.sh")
@@ -51,7 +52,9 @@ func synced(ctx context.Context, s size) (line, error) {
 	if err := realapi.RunApart(cmd); err != nil {
 		return nil, err
 	}
-	return readLine(out.Bytes())
+	var l line
+	err = json.Unmarshal(out.Bytes(), &l)
+	return l, err
 }
 
 // build runs a script that prints the path of a binary, and builds it first if
@@ -69,7 +72,7 @@ func build(ctx context.Context, script string) (string, error) {
 // syncApart is the part that runs in the network namespace.
 func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) != 4 {
-		return errors.New("sync-apart is run by sync alone")
+		return errors.New("only sync runs sync-apart")
 	}
 	services, pods := atoi(args[2]), atoi(args[3])
 	if err := realapi.Local(); err != nil {
@@ -91,7 +94,7 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 			{key: "clientgo_", command: []string{args[1], config, edgetest.Namespace}},
 			{key: "transfer_", command: []string{self, "transfer", config}},
 		}
-		// The first round fills the server's caches and is not counted.
+		// The first round fills the caches of the server, and does not count.
 		for range 1 + syncTrials {
 			for _, p := range programs {
 				if err := p.run(ctx); err != nil {
@@ -108,8 +111,7 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 			field{"wall_to_transfer", round(follow.wall() / transfer.wall())},
 			field{"wall_min_to_transfer", round(follow.wallMin() / transfer.wallMin())},
 			field{"cpu_to_clientgo", round(follow.cpu() / clientgo.cpu())})
-		_, err := fmt.Fprintln(out, l)
-		return err
+		return json.NewEncoder(out).Encode(l)
 	})
 }
 
@@ -121,14 +123,14 @@ func atoi(text string) int {
 	return n
 }
 
-// program reads the API server, reports that, and ends with its standard input.
+// program is a child and what its runs took.
 type program struct {
 	key     string // prefix of its figures' names
 	command []string
 	runs    []reading
 }
 
-// reading is what it took.
+// reading is what one run took.
 type reading struct {
 	wall, cpu time.Duration
 	bytes     int     // over the network, TLS and all
@@ -138,38 +140,24 @@ type reading struct {
 func (p *program) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
+	c, err := startChild(ctx, nil, p.command...)
+	if err != nil {
 		return err
 	}
-	line := make([]byte, len("synced\n"))
-	if _, err := io.ReadFull(stdout, line); err != nil {
-		return errors.Join(err, cmd.Wait())
-	}
-	r := reading{wall: time.Since(began), bytes: received(cmd.Process.Pid)}
+	r := reading{wall: time.Since(began), bytes: received(c.Process.Pid)}
 	edgetest.Pause(ctx, settleTime)
-	r.rss = residentMB(cmd.Process.Pid)
-	stdin.Close()
-	if err := cmd.Wait(); err != nil {
+	r.rss = residentMB(c.Process.Pid)
+	if err := c.end(); err != nil {
 		return err
 	}
-	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	r.cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 	p.runs = append(p.runs, r)
 	return nil
 }
 
-// received is how many bytes a process has read: from the network, except for a few
-// small files (proc_pid_io(5): rchar).
+// received returns how many bytes a process has read, nearly all of them from the network
+// (proc_pid_io(5): rchar).
 func received(pid int) int {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
 	for l := range strings.Lines(string(text)) {

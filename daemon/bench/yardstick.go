@@ -16,7 +16,7 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// yardstickConfig is a frontend and a backend that podgate does not manage.
+// yardstickConfig returns a frontend and a backend that podgate does not manage.
 func yardstickConfig(listen netip.AddrPort) []byte {
 	return fmt.Appendf(nil, `defaults yardstick-defaults
   mode http
@@ -33,9 +33,9 @@ backend yardstick from yardstick-defaults
 `, listen)
 }
 
-// addServer adds a server to the yardstick as podgate would, and returns how long
-// it took to the first 200. The server is in maint then, and deleted if HAProxy has
-// closed its idle connection.
+// addServer adds a server to the yardstick as podgate would, and returns the time until
+// the first 200. It then puts the server into maint, and deletes it if HAProxy has closed
+// its idle connection.
 func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -63,46 +63,26 @@ func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// yardstickPause is between two servers that are added during another benchmark.
+// yardstickPause is the time between two calls of addServer.
 const yardstickPause = 100 * time.Millisecond
 
-// yardstick adds servers during another benchmark.
-type yardstick struct {
-	cancel context.CancelFunc
-	done   chan struct{} // closed when it has ended
-	times  []time.Duration
-	err    error
-}
-
-func (e *edge) startYardstick(ctx context.Context) *yardstick {
-	ctx, cancel := context.WithCancel(ctx)
-	y := &yardstick{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(y.done)
-		for edgetest.Pause(ctx, yardstickPause) {
-			took, err := e.addServer(context.WithoutCancel(ctx))
-			if err != nil {
-				y.err = err
-				return
-			}
-			y.times = append(y.times, took)
+// addServers calls addServer again and again until ctx ends, and returns how long each
+// server took.
+func (e *edge) addServers(ctx context.Context) (times []time.Duration, err error) {
+	for edgetest.Pause(ctx, yardstickPause) {
+		took, err := e.addServer(context.WithoutCancel(ctx))
+		if err != nil {
+			return nil, err
 		}
-	}()
-	return y
-}
-
-// stop ends it and returns how long each server took.
-func (y *yardstick) stop() ([]time.Duration, error) {
-	y.cancel()
-	<-y.done
-	return y.times, y.err
+		times = append(times, took)
+	}
+	return times, nil
 }
 
 // commandTimeout bounds one exchange with HAProxy's socket.
 const commandTimeout = 5 * time.Second
 
-// command sends commands to HAProxy's stats socket in one line and returns all
-// that it answers.
+// command sends commands to HAProxy's admin socket in one line, and returns the reply.
 func (e *edge) command(commands ...string) (string, error) {
 	conn, err := net.DialTimeout("unix", e.HAProxy.Admin, commandTimeout)
 	if err != nil {
