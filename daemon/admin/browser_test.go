@@ -25,16 +25,16 @@ import (
 	"podgate/kubeapi"
 )
 
-// town is a page with a certain number of Services.
-type town struct {
+// testPage is a View to show in the browser.
+type testPage struct {
 	name string
 	view *View
 }
 
-// towns returns an empty one, one with every problem, and a large one.
-func towns(t *testing.T) []town {
+// testPages returns an empty cluster, one with every problem, and a large one.
+func testPages(t *testing.T) []testPage {
 	t.Helper()
-	return []town{{"empty", newView(t, 0, 0)}, {"trouble", troubledView(t)}, {"large", newView(t, 5000, 20)}}
+	return []testPage{{"empty", newView(t, 0, 0)}, {"trouble", troubledView(t)}, {"large", newView(t, 5000, 20)}}
 }
 
 // troubledView has twelve Services, which are in every state, and an edge with many
@@ -70,8 +70,8 @@ func troubledView(t *testing.T) *View {
 	return v
 }
 
-// served serves a View as podgate does.
-func served(t *testing.T, v *View) string {
+// serve serves a View as podgate does.
+func serve(t *testing.T, v *View) string {
 	t.Helper()
 	s := newServer(v)
 	server := httptest.NewServer(s.checkHost(s.routes()))
@@ -79,8 +79,8 @@ func served(t *testing.T, v *View) string {
 	return server.URL
 }
 
-// shoot saves a screenshot if $SCREENSHOTS is a folder.
-func (b *browser) shoot(name string) {
+// screenshot saves a screenshot if $SCREENSHOTS is a folder.
+func (b *browser) screenshot(name string) {
 	b.t.Helper()
 	folder := os.Getenv("SCREENSHOTS")
 	if folder == "" {
@@ -106,18 +106,18 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 		t.Fatalf("%v (AXE=$(testdata/axe/fetch.sh))", err)
 	}
 	b := startBrowser(t)
-	for _, town := range towns(t) {
-		url := served(t, town.view)
+	for _, page := range testPages(t) {
+		url := serve(t, page.view)
 		for name, path := range map[string]string{"status": "/", "history": "/history", "explain": "/explain?of=shop/svc-00001"} {
-			if town.name == "large" && name != "status" {
+			if page.name == "large" && name != "status" {
 				continue // it is no other than the smaller ones
 			}
 			for _, width := range []int{1280, 390} {
 				for _, scheme := range []string{"light", "dark"} {
-					b.look(width, scheme)
+					b.setViewport(width, scheme)
 					b.open(url + path)
-					what := fmt.Sprintf("%s-%s-%d-%s", town.name, name, width, scheme)
-					b.shoot(what)
+					what := fmt.Sprintf("%s-%s-%d-%s", page.name, name, width, scheme)
+					b.screenshot(what)
 					if scroll := b.text("`${document.documentElement.scrollWidth} of ${innerWidth}`"); scroll != fmt.Sprintf("%d of %[1]d", width) {
 						t.Errorf("%s: is too wide: %s", what, scroll)
 					}
@@ -126,9 +126,7 @@ func TestBrowserPagesAreAccessible(t *testing.T) {
 							t.Errorf("%s: %s", what, violation)
 						}
 					}
-					for _, complaint := range b.complaints() {
-						t.Errorf("%s: console: %s", what, complaint)
-					}
+					b.checkConsole(what)
 				}
 			}
 		}
@@ -167,11 +165,11 @@ func (b *browser) axe(source, scheme string) (all []string) {
 // skips to the content, searches, and sorts in both directions.
 func TestBrowserKeyboard(t *testing.T) {
 	b := startBrowser(t)
-	url := served(t, newView(t, 5000, 2))
+	url := serve(t, newView(t, 5000, 2))
 	for _, off := range []bool{false, true} {
 		t.Run(map[bool]string{false: "with JavaScript", true: "without"}[off], func(t *testing.T) {
 			b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": off}, nil)
-			b.look(1280, "light")
+			b.setViewport(1280, "light")
 			b.open(url + "/?refresh=off")
 			b.press("Tab")
 			if got := b.focus(); got != "Skip to the content" {
@@ -198,9 +196,7 @@ func TestBrowserKeyboard(t *testing.T) {
 				}
 				b.tabTo("Service")
 			}
-			for _, complaint := range b.complaints() {
-				t.Errorf("console: %s", complaint)
-			}
+			b.checkConsole("page")
 		})
 	}
 }
@@ -208,7 +204,7 @@ func TestBrowserKeyboard(t *testing.T) {
 // follow presses Enter, and waits for the next page.
 func (b *browser) follow() {
 	b.t.Helper()
-	b.forget("Page.loadEventFired")
+	b.discard("Page.loadEventFired")
 	b.press("Enter")
 	b.await("Page.loadEventFired")
 }
@@ -272,7 +268,7 @@ func TestBrowserThePageRefreshes(t *testing.T) {
 	server := httptest.NewServer(s.checkHost(s.routes()))
 	t.Cleanup(server.Close)
 	b := startBrowser(t)
-	b.look(1280, "light")
+	b.setViewport(1280, "light")
 	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
 	b.open(server.URL)
 	if page := b.page(); !strings.Contains(page, `<meta http-equiv="refresh" content="10">`) {
@@ -297,9 +293,7 @@ func TestBrowserThePageRefreshes(t *testing.T) {
 	if at := b.text("document.activeElement.textContent"); at != "shop/svc-00007" {
 		t.Errorf("the focus is on %q", at)
 	}
-	for _, complaint := range b.complaints() {
-		t.Errorf("console: %s", complaint)
-	}
+	b.checkConsole("page")
 }
 
 // paintLimit is the maximum time to the first paint with 5,000 Services.
@@ -309,7 +303,7 @@ const paintLimit = 300 * time.Millisecond
 // that of a file with the same bytes and style sheet. The best of several counts,
 // because the machine may be busy.
 func TestBrowserFirstPaint(t *testing.T) {
-	url := served(t, newView(t, 5000, 20))
+	url := serve(t, newView(t, 5000, 20))
 	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +324,7 @@ func TestBrowserFirstPaint(t *testing.T) {
 	}))
 	t.Cleanup(file.Close)
 	b := startBrowser(t)
-	b.look(1280, "light")
+	b.setViewport(1280, "light")
 	paint := func(url string) time.Duration {
 		best := time.Hour
 		for range 7 {
@@ -341,13 +335,13 @@ func TestBrowserFirstPaint(t *testing.T) {
 		}
 		return best
 	}
-	ours, plain := paint(url), paint(file.URL)
-	said, err := json.Marshal(map[string]any{"services": 5000, "bytes": len(page), "first_paint_ms": ours.Milliseconds(), "static_file_ms": plain.Milliseconds()})
+	own, plain := paint(url), paint(file.URL)
+	result, err := json.Marshal(map[string]any{"services": 5000, "bytes": len(page), "first_paint_ms": own.Milliseconds(), "static_file_ms": plain.Milliseconds()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s", said)
-	if ours > max(paintLimit, 2*plain) { // a machine on which even the file takes long is busy
-		t.Errorf("first paint after %v, want %v at most, or twice the %v of a file with the same bytes", ours, paintLimit, plain)
+	t.Logf("%s", result)
+	if own > max(paintLimit, 2*plain) { // if even the file takes long, the machine is busy
+		t.Errorf("first paint after %v, want %v at most, or twice the %v of a file with the same bytes", own, paintLimit, plain)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +24,7 @@ type browser struct {
 	in      chan message // closed when Chromium has ended
 	lastID  int
 	session string
-	seen    []message // events that were not awaited yet
+	events  []message // that were not awaited yet
 }
 
 // message is a command, its answer, or an event.
@@ -58,8 +58,8 @@ func startBrowser(t testing.TB) *browser {
 	cmd := exec.CommandContext(ctx, binary, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
 		"--disable-dev-shm-usage", "--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // its descriptors 3 and 4
-	var said strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func startBrowser(t testing.TB) *browser {
 		cancel()
 		in.Close()
 		if t.Failed() {
-			t.Logf("Chromium said:\n%s", said.String())
+			t.Logf("Chromium wrote:\n%s", output.String())
 		}
 	})
 	var target struct{ TargetID string }
@@ -154,7 +154,7 @@ func (b *browser) call(method string, params map[string]any, out any) {
 		m := b.next(method)
 		switch {
 		case m.ID == 0:
-			b.seen = append(b.seen, m)
+			b.events = append(b.events, m)
 		case m.ID == b.lastID && m.Error != nil:
 			b.t.Fatalf("%s: %s", method, m.Error.Message)
 		case m.ID == b.lastID:
@@ -171,60 +171,53 @@ func (b *browser) call(method string, params map[string]any, out any) {
 // await waits for an event.
 func (b *browser) await(method string) message {
 	b.t.Helper()
-	for i, m := range b.seen {
-		if m.Method == method {
-			b.seen = append(b.seen[:i:i], b.seen[i+1:]...)
-			return m
-		}
+	if i := slices.IndexFunc(b.events, func(m message) bool { return m.Method == method }); i >= 0 {
+		m := b.events[i]
+		b.events = slices.Delete(b.events, i, i+1)
+		return m
 	}
 	for {
 		m := b.next(method)
 		if m.Method == method {
 			return m
 		}
-		b.seen = append(b.seen, m)
+		b.events = append(b.events, m)
 	}
 }
 
 // open loads a page.
 func (b *browser) open(url string) {
 	b.t.Helper()
-	b.forget("Page.loadEventFired")
-	var went struct{ ErrorText string }
-	b.call("Page.navigate", map[string]any{"url": url}, &went)
-	if went.ErrorText != "" {
-		b.t.Fatalf("%s: %s", url, went.ErrorText)
+	b.discard("Page.loadEventFired")
+	var navigated struct{ ErrorText string }
+	b.call("Page.navigate", map[string]any{"url": url}, &navigated)
+	if navigated.ErrorText != "" {
+		b.t.Fatalf("%s: %s", url, navigated.ErrorText)
 	}
 	b.await("Page.loadEventFired")
 }
 
-// forget removes an event from those seen.
-func (b *browser) forget(method string) {
-	kept := b.seen[:0]
-	for _, m := range b.seen {
-		if m.Method != method {
-			kept = append(kept, m)
-		}
-	}
-	b.seen = kept
+// discard removes an event that was not awaited.
+func (b *browser) discard(method string) {
+	b.events = slices.DeleteFunc(b.events, func(m message) bool { return m.Method == method })
 }
 
 // eval evaluates an expression, which may be a promise, into out.
 func (b *browser) eval(expression string, out any) {
 	b.t.Helper()
-	var said struct {
+	var evaluated struct {
 		Result           struct{ Value json.RawMessage }
 		ExceptionDetails *struct {
 			Text      string
 			Exception struct{ Description string }
 		}
 	}
-	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &said)
-	if e := said.ExceptionDetails; e != nil {
+	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &evaluated)
+	if e := evaluated.ExceptionDetails; e != nil {
 		b.t.Fatalf("%.80s: %s %s", expression, e.Text, e.Exception.Description)
 	}
 	if out != nil {
-		if err := json.Unmarshal(said.Result.Value, out); err != nil {
+		if err := json.Unmarshal(evaluated.Result.Value, out); err != nil {
 			b.t.Fatalf("%.80s: %v", expression, err)
 		}
 	}
@@ -249,35 +242,33 @@ func (b *browser) press(key string) {
 	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
 }
 
-// look sets the width of the window, and light or dark.
-func (b *browser) look(width int, scheme string) {
+// setViewport sets the width of the window, and the color scheme: light or dark.
+func (b *browser) setViewport(width int, scheme string) {
 	b.t.Helper()
 	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
 	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-// complaints returns the messages in the console since the last call: errors,
+// checkConsole reports the messages in the console since the last call: errors,
 // warnings, exceptions, and failed loads.
-func (b *browser) complaints() (all []string) {
+func (b *browser) checkConsole(what string) {
 	b.t.Helper()
-	b.call("Runtime.enable", nil, nil) // every event before its answer has been seen then
-	kept := b.seen[:0]
-	for _, m := range b.seen {
+	b.call("Runtime.enable", nil, nil) // its answer follows all earlier events
+	b.events = slices.DeleteFunc(b.events, func(m message) bool {
 		var p struct {
 			Type  string
 			Entry struct{ Level, Text, URL string }
 		}
-		_ = json.Unmarshal(m.Params, &p) // not a log event
+		_ = json.Unmarshal(m.Params, &p) // fails for other events
 		switch {
 		case m.Method == "Log.entryAdded" && p.Entry.Level != "info" && p.Entry.Level != "verbose":
-			all = append(all, fmt.Sprintf("%s %s: %s", p.Entry.Level, p.Entry.URL, p.Entry.Text))
+			b.t.Errorf("%s: console: %s %s: %s", what, p.Entry.Level, p.Entry.URL, p.Entry.Text)
 		case m.Method == "Runtime.consoleAPICalled" && p.Type != "log" && p.Type != "info" && p.Type != "debug",
 			m.Method == "Runtime.exceptionThrown", m.Method == "Network.loadingFailed":
-			all = append(all, m.Method+" "+string(m.Params))
+			b.t.Errorf("%s: console: %s %s", what, m.Method, m.Params)
 		default:
-			kept = append(kept, m)
+			return false
 		}
-	}
-	b.seen = kept
-	return all
+		return true
+	})
 }

@@ -61,7 +61,7 @@ func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
 // TestTheNumberOfMetricsIsConstant compares a small with a large cluster.
 func TestTheNumberOfMetricsIsConstant(t *testing.T) {
 	few, many := scrape(t, newServer(newView(t, 1, 1))), scrape(t, newServer(newView(t, 300, 3)))
-	if a, b := ours(few), ours(many); a != b {
+	if a, b := podgateLines(few), podgateLines(many); a != b {
 		t.Errorf("%d lines for a Service, %d for 300", a, b)
 	}
 }
@@ -93,7 +93,8 @@ func TestEachCertificateHasItsExpiry(t *testing.T) {
 	}
 }
 
-func ours(text string) (n int) {
+// podgateLines counts the lines of podgate's own metrics.
+func podgateLines(text string) (n int) {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "podgate_") {
 			n++

@@ -229,9 +229,9 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-// unsettled is how long a change may wait for its reload before the status is
-// critical.
-const unsettled = time.Minute
+// maxOutOfSync is the time out of sync after which the status is critical. Changes wait
+// for their reload for less.
+const maxOutOfSync = time.Minute
 
 // classify returns the level, and the reasons for it.
 func classify(v *View, s Status, now time.Time) (Level, []string) {
@@ -249,7 +249,7 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 		add(Critical, "podgate has not read the cluster since it started; HAProxy serves its last state")
 	case v.Result == nil:
 		add(Degraded, "podgate is reading the cluster for the first time")
-	case !s.InSync && now.Sub(s.Since) > unsettled:
+	case !s.InSync && now.Sub(s.Since) > maxOutOfSync:
 		add(Critical, "HAProxy has been out of sync since %s", s.Since.UTC().Format(time.RFC3339))
 	}
 	if h := v.Edge.Removal; h != nil {
