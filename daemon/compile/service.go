@@ -216,7 +216,7 @@ func allowedListen(r *annotationReader, tcp setting[int]) (uint16, bool) {
 // hasFrontend reports whether there is a frontend for the routes of a claim. If not,
 // a Service without annotations still has no Problem.
 func hasFrontend(r *annotationReader, c claim) bool {
-	if c.secure.edge() || len(r.in.HTTP.Binds) > 0 {
+	if c.secure.usesTLSFrontend() || len(r.in.HTTP.Binds) > 0 {
 		return true
 	}
 	if c.routesFrom.written != "" {

@@ -23,8 +23,8 @@ type secure struct {
 	secretFrom  annotation
 }
 
-// edge reports whether the port is reached through the TLS frontend.
-func (s secure) edge() bool { return s.sslTerm || s.passthrough }
+// usesTLSFrontend reports whether the port is reached through the TLS frontend.
+func (s secure) usesTLSFrontend() bool { return s.sslTerm || s.passthrough }
 
 // readSecure parses the TLS settings of a port. It reports false for a port that
 // must not be served without them.
@@ -46,7 +46,7 @@ func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 		}
 		readHTTPSecure(r, &s)
 	}
-	if ok && s.edge() && !endsTLS(r.in) {
+	if ok && s.usesTLSFrontend() && !endsTLS(r.in) {
 		why := "https.bind in podgate.toml is empty"
 		if len(r.in.HTTPS.Binds) > 0 {
 			why = "https.client_ca of podgate.toml cannot be read"
@@ -62,7 +62,7 @@ func readHTTPSecure(r *annotationReader, s *secure) {
 	redirect := optional(r, keyRedirectHTTPS, parseBool)
 	switch {
 	case !redirect.or(false):
-	case !s.edge():
+	case !s.usesTLSFrontend():
 		r.report(Invalid, redirect.annotation, "has no effect without sslTerm or passthrough")
 	case len(r.in.HTTP.Binds) == 0:
 		r.report(Invalid, redirect.annotation, "has no effect because http.bind in podgate.toml is empty")

@@ -33,20 +33,20 @@ func sameNodes(a, b []*kubeapi.Node) bool {
 func readUpstream(r *annotationReader, svc *kubeapi.Service) (config.UpstreamMode, bool) {
 	upstream := optional(r, keyUpstream, parseOneOf(config.UpstreamModes()...))
 	mode := upstream.or(r.in.Upstream.Mode)
-	lack := lacks(mode, r.port, svc)
-	if lack != "" && upstream.valid() && mode != r.in.Upstream.Mode {
-		r.report(Invalid, upstream.annotation, "%s; %s is used instead", lack, r.in.Upstream.Mode)
+	why := whyUnreachable(mode, r.port, svc)
+	if why != "" && upstream.valid() && mode != r.in.Upstream.Mode {
+		r.report(Invalid, upstream.annotation, "%s; %s is used instead", why, r.in.Upstream.Mode)
 		mode = r.in.Upstream.Mode
-		lack = lacks(mode, r.port, svc)
+		why = whyUnreachable(mode, r.port, svc)
 	}
-	if lack != "" {
-		r.reportPort(Invalid, upstream.annotation, "not served: %s", lack)
+	if why != "" {
+		r.reportPort(Invalid, upstream.annotation, "not served: %s", why)
 	}
-	return mode, lack == ""
+	return mode, why == ""
 }
 
-// lacks returns why a port cannot be reached in a mode; "" if it can.
-func lacks(mode config.UpstreamMode, p kubeapi.ServicePort, svc *kubeapi.Service) string {
+// whyUnreachable returns why a port cannot be reached in a mode; "" if it can.
+func whyUnreachable(mode config.UpstreamMode, p kubeapi.ServicePort, svc *kubeapi.Service) string {
 	switch mode {
 	case config.UpstreamNodePort:
 		if p.NodePort == 0 {

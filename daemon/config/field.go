@@ -36,9 +36,12 @@ func scalar[T any](p *T, accepts string, read func(any) (T, error), print func(T
 	}
 }
 
-// list is a field of several values, each rejected with its own line. finish gets
-// the valid ones with their places, and returns the value of the field.
-func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, finish func(value, []value, []T) []T) field {
+// finish returns the value of a list from its valid entries, of which xs[i] was parsed
+// from at[i]. It may reject the list or entries.
+type finish[T any] func(list value, at []value, xs []T) []T
+
+// list is a field of several values, each rejected with its own line.
+func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, end finish[T]) field {
 	return field{
 		accepts: accepts,
 		set: func(v value) {
@@ -61,7 +64,7 @@ func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T
 				}
 				at, xs = append(at, e), append(xs, x)
 			}
-			*p = finish(v, at, xs)
+			*p = end(v, at, xs)
 		},
 		print: func() string {
 			words := make([]string, len(*p))
@@ -75,8 +78,8 @@ func list[T any](p *[]T, accepts string, read func(any) (T, error), print func(T
 
 // oneOrMore is a list that may also be written as one value, and as "" if it is
 // empty.
-func oneOrMore[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, finish func(value, []value, []T) []T) field {
-	several := list(p, accepts, read, print, finish)
+func oneOrMore[T any](p *[]T, accepts string, read func(any) (T, error), print func(T) string, end finish[T]) field {
+	several := list(p, accepts, read, print, end)
 	return field{
 		accepts: accepts,
 		set: func(v value) {
