@@ -12,10 +12,11 @@ import (
 func (d *document) check(c *Config) {
 	d.checkConnection(&c.Kubernetes)
 	d.checkHAProxy(&c.HAProxy)
-	d.checkListeners(c)
+	listeners := d.listeners(c) // before one of their keys is rejected
+	d.checkListeners(listeners)
 	d.checkHTTPS(&c.HTTPS)
-	d.checkTCP(c)
-	d.checkCloud(c)
+	d.checkTCP(&c.TCP, listeners)
+	d.checkCloud(&c.Cloud)
 }
 
 // checkConnection requires exactly one way to reach the API server.
@@ -79,11 +80,10 @@ func (d *document) checkHAProxy(h *HAProxy) {
 	}
 }
 
-// checkTCP requires an address for allowed_ports, and rejects ports of the HTTP and
-// TLS frontends.
-func (d *document) checkTCP(c *Config) {
+// checkTCP requires an address for allowed_ports, and rejects ports of other frontends.
+func (d *document) checkTCP(t *TCP, listeners []listener) {
 	const key = "tcp.allowed_ports"
-	if d.valid("tcp.addresses") && len(c.TCP.Addresses) == 0 && len(c.TCP.AllowedPorts) > 0 {
+	if d.valid("tcp.addresses") && len(t.Addresses) == 0 && len(t.AllowedPorts) > 0 {
 		d.reject("tcp.addresses", "tcp.addresses", "is empty, so that allowed_ports has no effect")
 	}
 	section, _ := d.tree["tcp"].(map[string]any)
@@ -93,9 +93,9 @@ func (d *document) checkTCP(c *Config) {
 		if err != nil {
 			continue
 		}
-		for _, l := range c.listeners() {
-			if p := l.addr.Port(); r.Contains(p) && d.valid(l.key) {
-				e.reject("%d is already used by %s", p, l)
+		for _, l := range listeners {
+			if p := l.addr.Port(); r.Contains(p) {
+				e.reject("%d is in use by %s", p, l)
 			}
 		}
 	}

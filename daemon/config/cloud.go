@@ -129,39 +129,13 @@ func sortedNetworks(v value, at []value, networks []netip.Prefix) []netip.Prefix
 	return networks
 }
 
-// listens are the addresses of the health frontends.
-func (c *Cloud) listens() []netip.AddrPort { return slices.Concat(c.HealthBinds, c.HealthProxyBinds) }
-
-// checkCloud requires addresses for the health frontends that nothing else uses,
-// and trusted_sources for the keys that depend on them.
-func (d *document) checkCloud(c *Config) {
-	if d.valid("http.bind") {
-		for i, b := range c.Cloud.listens() {
-			key := "cloud.health_bind"
-			if i >= len(c.Cloud.HealthBinds) {
-				key = "cloud.health_proxy_bind"
-			}
-			others := slices.Clone(c.Cloud.listens()[:i])
-			for _, l := range c.listeners() {
-				others = append(others, l.addr)
-			}
-			for _, other := range others {
-				if conflict(b, other) {
-					d.reject(key, key, "%s is already used by %s", printBind(b), printBind(other))
-				}
-			}
-			for _, r := range c.TCP.AllowedPorts {
-				if d.valid("tcp.allowed_ports") && r.Contains(b.Port()) {
-					d.reject(key, key, "%s is one of tcp.allowed_ports", printBind(b))
-				}
-			}
-		}
-	}
-	if d.valid("cloud.trusted_sources", "cloud.proxy", "cloud.forwarded_hops") && len(c.Cloud.TrustedSources) == 0 {
+// checkCloud requires trusted_sources for the keys that depend on them.
+func (d *document) checkCloud(c *Cloud) {
+	if d.valid("cloud.trusted_sources", "cloud.proxy", "cloud.forwarded_hops") && len(c.TrustedSources) == 0 {
 		switch {
-		case c.Cloud.ForwardedHops > 0:
-			d.reject("cloud", "cloud.trusted_sources", "must list the networks of the load balancer, because forwarded_hops is %d", c.Cloud.ForwardedHops)
-		case len(c.Cloud.Proxy) > 0:
+		case c.ForwardedHops > 0:
+			d.reject("cloud", "cloud.trusted_sources", "must list the networks of the load balancer, because forwarded_hops is %d", c.ForwardedHops)
+		case len(c.Proxy) > 0:
 			d.reject("cloud", "cloud.trusted_sources", "must list the networks of the load balancer, because proxy is set")
 		}
 	}

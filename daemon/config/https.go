@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -118,12 +119,12 @@ type listener struct {
 
 func (l listener) String() string { return l.key + " " + printBind(l.addr) }
 
-// listeners returns the addresses of all frontends that do not belong to a Service.
-// Of two equal ones, the later is rejected.
-func (c *Config) listeners() (all []listener) {
+// listeners returns the addresses of all frontends that do not belong to a Service,
+// except those of rejected keys.
+func (d *document) listeners(c *Config) (all []listener) {
 	add := func(key string, addrs ...netip.AddrPort) {
 		for _, addr := range addrs {
-			if addr.IsValid() {
+			if addr.IsValid() && d.valid(key) {
 				all = append(all, listener{key, addr})
 			}
 		}
@@ -135,6 +136,8 @@ func (c *Config) listeners() (all []listener) {
 		add("https.relay", c.HTTPS.Relay)
 		add("https.inner", c.HTTPS.Inner)
 	}
+	add("cloud.health_bind", c.Cloud.HealthBinds...)
+	add("cloud.health_proxy_bind", c.Cloud.HealthProxyBinds...)
 	return all
 }
 
@@ -145,12 +148,13 @@ func conflict(a, b netip.AddrPort) bool {
 	return a.Port() == b.Port() && (same || covered)
 }
 
-// checkListeners rejects an address that another key has.
-func (d *document) checkListeners(c *Config) {
-	all := c.listeners()
+// checkListeners rejects an address that an earlier key has, and overlapping addresses
+// for health checks.
+func (d *document) checkListeners(all []listener) {
 	for i, l := range all {
 		for _, before := range all[:i] {
-			if l.key != before.key && conflict(l.addr, before.addr) && d.valid(l.key, before.key) {
+			exclusive := l.key != before.key || strings.HasPrefix(l.key, "cloud.")
+			if exclusive && conflict(l.addr, before.addr) {
 				d.reject(l.key, l.key, "%s is in use by %s", printBind(l.addr), before)
 			}
 		}
