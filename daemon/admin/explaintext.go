@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"podgate/daemon/compile"
-	"podgate/haproxy"
 )
 
 // Print writes the explanation as text.
@@ -43,7 +42,7 @@ func (p printer) service(s *ExplainedService) {
 	if len(s.Problems) > 0 {
 		p.head("Problems")
 		for _, x := range s.Problems {
-			fmt.Fprintln(p.w, "  "+string(p.paint(yellow, strings.TrimPrefix(x.String(), s.Service+": ")))) // without repeating the Service
+			fmt.Fprintln(p.w, "  "+string(p.paint(yellow, x.about())))
 		}
 	}
 	for _, port := range s.Ports {
@@ -132,11 +131,11 @@ func (p printer) servers(x ExplainedPort) {
 	for i, s := range x.Servers {
 		rows[i] = []string{s.Addr, wantedText(s), s.haproxyText(), sessionsText(s), s.about()}
 	}
-	p.table([]string{"ENDPOINT", "PODGATE", "HAPROXY", "SESSIONS", "ABOUT"}, rows, func(row []string) string {
-		switch {
-		case strings.HasPrefix(row[2], "DOWN"), row[1] != "-" && row[2] == "not there" && x.BackendName != "":
+	p.table([]string{"ENDPOINT", "PODGATE", "HAPROXY", "SESSIONS", "ABOUT"}, rows, func(i int) string {
+		switch s := x.Servers[i]; {
+		case strings.HasPrefix(s.HAProxy, "DOWN"), s.State != 0 && s.HAProxy == "" && x.BackendName != "":
 			return red
-		case row[1] == "-":
+		case s.State == 0:
 			return faint
 		}
 		return "0"
@@ -154,7 +153,7 @@ func (s ExplainedServer) haproxyText() string {
 	switch {
 	case s.HAProxy == unknown:
 		return unknown
-	case s.HAProxy == "" && s.State == haproxy.Ready, s.HAProxy == "" && s.State == haproxy.Drain:
+	case s.HAProxy == "" && s.State != 0:
 		return "not there"
 	case s.HAProxy == "":
 		return "-"

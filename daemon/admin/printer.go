@@ -76,9 +76,9 @@ func (p printer) line(format string, args ...any) {
 
 func (p printer) head(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint(bold, text)) }
 
-// table writes rows in columns. It colors whole lines, because escapes in a cell
-// would count as its width.
-func (p printer) table(header []string, rows [][]string, color func(row []string) string) {
+// table writes rows in columns. Color returns the color of a row. It colors whole
+// lines, because escapes in a cell would count as its width.
+func (p printer) table(header []string, rows [][]string, color func(row int) string) {
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{header}, rows...) {
@@ -101,7 +101,7 @@ func (p printer) table(header []string, rows [][]string, color func(row []string
 		case i < 0:
 			fmt.Fprintln(p.w, p.paint(faint, line))
 		case color != nil:
-			fmt.Fprintln(p.w, p.paint(color(rows[i]), line))
+			fmt.Fprintln(p.w, p.paint(color(i), line))
 		default:
 			fmt.Fprintln(p.w, line)
 		}

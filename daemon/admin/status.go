@@ -4,6 +4,7 @@ package admin
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"podgate/daemon/compile"
@@ -148,15 +149,22 @@ func (p StatusProblem) String() string {
 	if p.Certificate != "" {
 		return "certificate " + p.Certificate + ": " + p.Text
 	}
-	text := p.Service
 	if p.Port != "" {
-		text += " port " + p.Port
+		return p.Service + " " + p.about()
 	}
-	text += ": "
+	return p.Service + ": " + p.about()
+}
+
+// about names the port, the annotation and the problem, but not the Service.
+func (p StatusProblem) about() string {
+	var words []string
+	if p.Port != "" {
+		words = append(words, "port "+p.Port)
+	}
 	if p.Annotation != "" {
-		text += "annotation " + p.Annotation + ": "
+		words = append(words, "annotation "+p.Annotation)
 	}
-	return text + p.Text
+	return strings.Join(append(words, p.Text), ": ")
 }
 
 // newStatus returns the status of v, which is nil before the first pass. It may be

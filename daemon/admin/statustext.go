@@ -148,7 +148,7 @@ func (p printer) services(s Status) {
 	for i, r := range rows {
 		cells[i] = []string{string(r.State), r.Service, serversText(r), cmp.Or(urlsText(r.URLs), r.Why)}
 	}
-	p.table([]string{"STATE", "SERVICE", "UP", "URL"}, cells, func(row []string) string { return ServiceState(row[0]).color() })
+	p.table([]string{"STATE", "SERVICE", "UP", "URL"}, cells, func(i int) string { return rows[i].State.color() })
 	p.more(s.Count.Services-len(rows), "podgate status --all")
 }
 
