@@ -148,10 +148,15 @@ func listenAddrs(c *config.Config) []netip.AddrPort {
 	return addrs
 }
 
-// owners returns the name and number of the process that has each socket, by inode.
-// Only root sees the sockets of other users.
-func (h *Host) owners() map[string]string {
-	owners := map[string]string{}
+// process is a running process.
+type process struct{ name, pid string }
+
+func (p process) String() string { return fmt.Sprintf("%s (process %s)", p.name, p.pid) }
+
+// owners returns the process that has each socket, by inode. Only root sees the sockets
+// of other users.
+func (h *Host) owners() map[string]process {
+	owners := map[string]process{}
 	links, err := filepath.Glob(h.path("/proc/[0-9]*/fd/*"))
 	if err != nil {
 		return owners
@@ -162,9 +167,9 @@ func (h *Host) owners() map[string]string {
 		if err != nil || !ok {
 			continue
 		}
-		process := filepath.Dir(filepath.Dir(link))
-		if comm, err := os.ReadFile(filepath.Join(process, "comm")); err == nil {
-			owners[strings.TrimSuffix(inode, "]")] = fmt.Sprintf("%s (process %s)", strings.TrimSpace(string(comm)), filepath.Base(process))
+		folder := filepath.Dir(filepath.Dir(link))
+		if comm, err := os.ReadFile(filepath.Join(folder, "comm")); err == nil {
+			owners[strings.TrimSuffix(inode, "]")] = process{strings.TrimSpace(string(comm)), filepath.Base(folder)}
 		}
 	}
 	return owners

@@ -142,7 +142,7 @@ func (h *Host) findConflicts(p *Plan, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	var owners map[string]string
+	var owners map[string]process
 	for _, l := range listeners {
 		for _, want := range wanted {
 			if !check.Overlap(l.Addr, want) {
@@ -151,11 +151,10 @@ func (h *Host) findConflicts(p *Plan, c *config.Config) error {
 			if owners == nil {
 				owners = h.owners()
 			}
-			owner := owners[l.Inode]
-			if owner == "" || strings.HasPrefix(owner, "haproxy ") { // unknown; or addConflicts reports it
-				continue
+			owner, known := owners[l.Inode]
+			if known && owner.name != "haproxy" { // addConflicts reports those of HAProxy
+				p.problem("%s listens on %s, and podgate.toml has %s: change one of them", owner, l.Addr, want)
 			}
-			p.problem("%s listens on %s, and podgate.toml has %s: change one of them", owner, l.Addr, want)
 		}
 	}
 	return nil
