@@ -5,7 +5,6 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -109,56 +108,6 @@ func inner(s string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errors.New("is empty")
 	}
 	return relay(s)
-}
-
-// listener is an address in podgate.toml that HAProxy listens on.
-type listener struct {
-	key  string
-	addr netip.AddrPort
-}
-
-func (l listener) String() string { return l.key + " " + printBind(l.addr) }
-
-// listeners returns the addresses of all frontends that do not belong to a Service,
-// except those of rejected keys.
-func (d *document) listeners(c *Config) (all []listener) {
-	add := func(key string, addrs ...netip.AddrPort) {
-		for _, addr := range addrs {
-			if addr.IsValid() && d.valid(key) {
-				all = append(all, listener{key, addr})
-			}
-		}
-	}
-	add("http.bind", c.HTTP.Binds...)
-	add("http.relay", c.HTTP.Relay)
-	add("https.bind", c.HTTPS.Binds...)
-	if len(c.HTTPS.Binds) > 0 {
-		add("https.relay", c.HTTPS.Relay)
-		add("https.inner", c.HTTPS.Inner)
-	}
-	add("cloud.health_bind", c.Cloud.HealthBinds...)
-	add("cloud.health_proxy_bind", c.Cloud.HealthProxyBinds...)
-	return all
-}
-
-// conflict reports whether HAProxy cannot listen on both addresses.
-func conflict(a, b netip.AddrPort) bool {
-	same := a.Addr() == b.Addr()
-	covered := a.Addr().Is4() == b.Addr().Is4() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
-	return a.Port() == b.Port() && (same || covered)
-}
-
-// checkListeners rejects an address that an earlier key has, and overlapping addresses
-// for health checks.
-func (d *document) checkListeners(all []listener) {
-	for i, l := range all {
-		for _, before := range all[:i] {
-			exclusive := l.key != before.key || strings.HasPrefix(l.key, "cloud.")
-			if exclusive && conflict(l.addr, before.addr) {
-				d.reject(l.key, l.key, "%s is in use by %s", printBind(l.addr), before)
-			}
-		}
-	}
 }
 
 // checkHTTPS rejects keys without effect.
