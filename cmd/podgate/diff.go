@@ -24,10 +24,10 @@ func diffCommand() *cobra.Command {
 		Short: "Compare the running HAProxy and its files with what they should be",
 		Long: `Compare the running HAProxy, and podgate's files for it, with what the cluster
 requires, and change nothing. Each difference is one line: where it is (process or
-file), how podgate would repair it (runtime, reload or write), and what it is.
+file), how podgate would correct it (runtime, reload or write), and what differs.
 
-Exit code: 0 if there is no difference, 1 if there is one, 2 if they cannot be
-compared.`,
+Exit code: 0 if there is no difference, 1 if there is a difference, 2 if the
+comparison fails.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)

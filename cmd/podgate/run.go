@@ -30,8 +30,8 @@ podgate re-reads podgate.toml on SIGHUP and whenever the file changes. HAProxy
 continues to serve when podgate ends, whatever the reason. On a terminal, a line shows
 the progress until HAProxy is in sync.
 
-Exit code: 0 after SIGTERM, 78 if the configuration cannot be used or another podgate
-manages the same haproxy.folder; then nothing was changed.`,
+Exit code: 0 after SIGTERM; 78 if podgate cannot use the configuration, or if another
+podgate manages the same haproxy.folder. With 78, nothing was changed.`,
 		Args: cobra.NoArgs,
 	}
 	file := configFlag(cmd)

@@ -19,9 +19,9 @@ const exitUnknown = 3
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show whether podgate is in sync, and what it serves",
-		Long: `Show whether podgate is in sync, and what it serves: one screen, problems first.
-The command connects to the control socket of the running podgate.
+		Short: "Show whether HAProxy is in sync, what it serves, and what is wrong",
+		Long: `Show whether HAProxy is in sync, what it serves, and what is wrong: one screen,
+problems first. The command connects to the control socket of the running podgate.
 
 Exit code: 0 if there is no problem; 1 if there is a problem, but everything that was
 served is still served (a Problem of a Service, an unreachable API server); 2 if
