@@ -97,6 +97,7 @@ func TestServicesAreAddedAndRemovedWithoutAReload(t *testing.T) {
 	l.check(t)
 	e.checkPid(t, before)
 	backends = append(backends, "shop_new-27_80", "shop_new-28_80", "shop_new-29_80")
+	slices.Sort(backends)
 	if diff := cmp.Diff(backends, e.backends(t)); diff != "" {
 		t.Errorf("backends (-before +after):\n%s", diff)
 	}
