@@ -8,7 +8,7 @@
 package lifecycle
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"podgate/daemon/edgetest"
+	"podgate/kubeapi"
 	"podgate/kubeapi/kubeapitest"
 )
 
@@ -483,40 +484,23 @@ func (c *cluster) awaitToken(t *testing.T, token string) {
 // serve creates or updates a Service whose endpoints are pods.
 func (c *cluster) serve(name string, pods ...*edgetest.Pod) { c.serveWith(name, nil, pods...) }
 
-// serveWith is serve with annotations, without their prefix.
+// serveWith is serve with annotations.
 func (c *cluster) serveWith(name string, annotations map[string]string, pods ...*edgetest.Pod) {
 	c.t.Helper()
-	text, err := json.Marshal(prefixed(annotations))
-	if err != nil {
-		c.t.Fatal(err)
+	slice := kubeapi.EndpointSlice{
+		Key: kubeapi.Key{Namespace: "default", Name: name + "-1"}, Service: name,
+		Ports: []kubeapi.EndpointPort{{Name: "http", Port: pods[0].Addr.Port()}},
 	}
-	objects := fmt.Sprintf(`
-apiVersion: v1
-kind: Service
-metadata: {name: %[1]s, namespace: default, annotations: %[3]s}
-spec: {ports: [{name: http, port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: %[1]s-1, namespace: default, labels: {kubernetes.io/service-name: %[1]s}}
-addressType: IPv4
-ports: [{name: http, port: %[2]d}]
-endpoints:
-`, name, pods[0].Addr.Port(), text)
 	for _, p := range pods {
-		objects += fmt.Sprintf("- {addresses: [%s]}\n", p.Addr.Addr())
+		slice.Endpoints = append(slice.Endpoints, kubeapi.Endpoint{Addr: p.Addr.Addr(), Ready: true, Serving: true})
 	}
-	if err := c.api.Apply(objects); err != nil {
+	service := kubeapi.Service{
+		Key:         kubeapi.Key{Namespace: "default", Name: name},
+		Annotations: annotations, Ports: []kubeapi.ServicePort{{Name: "http", Port: 80}},
+	}
+	if err := errors.Join(c.api.SetService(service), c.api.SetSlice(slice)); err != nil {
 		c.t.Fatal(err)
 	}
-}
-
-func prefixed(annotations map[string]string) map[string]string {
-	all := map[string]string{}
-	for key, value := range annotations {
-		all["serviceloadbalancer/lb."+key] = value
-	}
-	return all
 }
 
 // newService adds a Service, which before HAProxy 3.4 needs a reload, and waits for it.

@@ -116,7 +116,7 @@ func tlsInTheSandbox(t *testing.T, c *cluster) {
 	writeFile(t, configFile, readFile(t, configFile)+httpsToml(t), 0o644)
 	run(t, "systemctl", "reload", "podgate")
 	p := newPod(t, "www")
-	c.serveWith("www", map[string]string{"host": "www.example.com", "sslTerm": "true"}, p)
+	c.serveWith("www", map[string]string{"serviceloadbalancer/lb.host": "www.example.com", "serviceloadbalancer/lb.sslTerm": "true"}, p)
 	awaitCertificate(t)
 	await(t, edgetest.Target{Service: "www", Request: edgetest.Request{
 		Addr: netip.MustParseAddrPort("127.0.0.1:443"), TLS: &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true},
