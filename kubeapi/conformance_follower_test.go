@@ -28,14 +28,13 @@ const (
 // follower is a Client that follows a space until the test ends.
 type follower struct {
 	*following
-	space    *space
-	selector string
-	last     *kubeapi.Snapshot // nil before the first
+	space *space
+	last  *kubeapi.Snapshot // nil before the first
 }
 
 func (s *space) follow(cfg kubeapi.Config, options ...func(*kubeapi.Client)) *follower {
 	s.t.Helper()
-	return &follower{following: follow(s.t, cfg, options...), space: s, selector: cfg.Selector}
+	return &follower{following: follow(s.t, cfg, options...), space: s}
 }
 
 // followers returns one that watches and one that polls.
@@ -70,7 +69,7 @@ func (f *follower) awaitWithin(within time.Duration, what string, ok func(*kubea
 func (f *follower) awaitTruth() *kubeapi.Snapshot {
 	f.t.Helper()
 	for deadline := time.After(usually); ; {
-		want := f.space.truth(f.selector)
+		want := f.space.truth()
 		tick := time.After(200 * time.Millisecond)
 		for waiting := true; waiting; {
 			if f.last != nil && diff(want, f.last) == "" {

@@ -12,37 +12,6 @@ import (
 	"podgate/kubeapi"
 )
 
-func terminatingPod(_ *testing.T, s *space) {
-	all := s.followers()
-	s.service("cart", nil)
-	stays, leaves := s.pod("stays", "cart", 8080), s.pod("leaves", "cart", 8080)
-	all.await(s.endpointsAre("cart", stays+":8080", leaves+":8080"))
-
-	s.remove("v1", "Pod", "leaves?gracePeriodSeconds=30")
-	all.await(s.endpointsAre("cart", stays+":8080", leaves+":8080 not ready terminating"))
-	s.podNotReady("leaves")
-	all.await(s.endpointsAre("cart", stays+":8080", leaves+":8080 not ready not serving terminating"))
-	s.remove("v1", "Pod", "leaves?gracePeriodSeconds=0")
-	all.await(s.endpointsAre("cart", stays+":8080"))
-	all.end()
-}
-
-func publishedNotReady(_ *testing.T, s *space) {
-	all := s.followers()
-	s.service("cart", nil)
-	s.service("raft", object{"selector": object{"app": "cart"}, "publishNotReadyAddresses": true})
-	pod := s.pod("cart-1", "cart", 8080)
-	all.await(s.endpointsAre("cart", pod+":8080"))
-	s.podNotReady("cart-1")
-	all.await(s.endpointsAre("cart", pod+":8080 not ready not serving"))
-	// The condition serving depends on the version of the controller.
-	all.await("it is ready", func(snapshot *kubeapi.Snapshot) bool {
-		group := snapshot.Slices.Of(s.key("raft"))
-		return len(group) == 1 && len(group[0].Endpoints) == 1 && group[0].Endpoints[0].Ready
-	})
-	all.end()
-}
-
 func withoutPortsOrSlices(_ *testing.T, s *space) {
 	all := s.followers()
 	s.service("raft", object{"clusterIP": "None", "ports": nil})
@@ -125,34 +94,5 @@ func createdAgain(_ *testing.T, s *space) {
 		return len(snapshot.Slices.Of(s.key("cart"))) == 1
 	})
 	all.await(s.endpointsAre("cart", pod+":8080"))
-	all.end()
-}
-
-// labelSelector changes labels of a Service: the API server sends a DELETED event when it
-// no longer matches the selector.
-func labelSelector(_ *testing.T, s *space) {
-	cfg := s.config()
-	cfg.Selector = "edge=yes"
-	watches := s.follow(cfg)
-	cfg.Watch = false
-	all := followers{watches, s.follow(cfg)}
-	label := func(value any) {
-		s.patch("v1", "Service", "cart", object{"metadata": object{"labels": object{"edge": value}}})
-	}
-	s.service("cart", nil)
-	s.service("pay", nil)
-	pod := s.pod("cart-1", "cart", 8080)
-	all.await(s.endpointsAre("cart", pod+":8080")) // slices are not selected
-	all.await(servicesAre())
-	for range 2 {
-		label("yes")
-		all.await(servicesAre("cart"))
-		label("no")
-		all.await(servicesAre())
-		label("yes")
-		all.await(servicesAre("cart"))
-		label(nil)
-		all.await(servicesAre())
-	}
 	all.end()
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -127,17 +126,7 @@ func (s *space) pod(name, app string, port int) string {
 func (s *space) podAt(name, app string, port int, addresses ...string) {
 	s.t.Helper()
 	s.post(s.path("v1", "Pod"), realapi.Pod(name, app, port))
-	s.podStatus(name, realapi.PodRunning(addresses...))
-}
-
-func (s *space) podStatus(name string, status object) {
-	s.t.Helper()
-	s.patch("v1", "Pod", name+"/status", object{"status": status})
-}
-
-func (s *space) podNotReady(name string) {
-	s.t.Helper()
-	s.podStatus(name, object{"conditions": realapi.PodReady("False")})
+	s.patch("v1", "Pod", name+"/status", object{"status": realapi.PodRunning(addresses...)})
 }
 
 // slice creates an EndpointSlice of a Service by hand, with further fields.
@@ -158,13 +147,10 @@ func (s *space) key(name string) kubeapi.Key { return kubeapi.Key{Namespace: s.n
 
 // truth lists everything as the administrator, in JSON: it shares only the decoding of
 // objects with Follow.
-func (s *space) truth(selector string) *kubeapi.Snapshot {
+func (s *space) truth() *kubeapi.Snapshot {
 	s.t.Helper()
 	var text bytes.Buffer
-	for _, path := range []string{
-		s.path("v1", "Service") + "?labelSelector=" + url.QueryEscape(selector),
-		s.path("discovery.k8s.io/v1", "EndpointSlice"),
-	} {
+	for _, path := range []string{s.path("v1", "Service"), s.path("discovery.k8s.io/v1", "EndpointSlice")} {
 		body, err := s.cluster.Admin.Open(s.t.Context(), http.MethodGet, path, "", nil)
 		if err != nil {
 			s.t.Fatal(err)

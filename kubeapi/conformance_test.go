@@ -34,13 +34,10 @@ func TestConformanceFollow(t *testing.T) {
 			name string
 			run  func(*testing.T, *space)
 		}{
-			{"a pod terminates and still answers", terminatingPod},
-			{"pods that are not ready are published", publishedNotReady},
 			{"a headless Service has no ports and an ExternalName no slice", withoutPortsOrSlices},
 			{"slices are mirrored from Endpoints", mirroredSlices},
 			{"pods have an address of either family", dualStack},
 			{"a Service is deleted and created again", createdAgain},
-			{"a Service stops and starts matching the selector", labelSelector},
 			{"nodes, and a Service with node ports", nodesAndNodePorts},
 			{"watches time out under changes", watchTimeouts},
 			{"RBAC is withdrawn and given back", accessWithdrawn},

@@ -102,20 +102,9 @@ type noAnswerError struct{ within time.Duration }
 
 func (e noAnswerError) Error() string { return fmt.Sprintf("no answer within %v", e.within) }
 
-func isNoAnswer(err error) bool {
-	_, ok := errors.AsType[noAnswerError](err)
-	return ok
-}
-
 // answerWithin is context.WithTimeout, with a noAnswerError as its cause.
 func answerWithin(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, noAnswerError{d})
-}
-
-// isUnreadable reports whether err is caused by a malformed event.
-func isUnreadable(err error) bool {
-	_, ok := errors.AsType[*wire.UnreadableError](err)
-	return ok
 }
 
 // stalledError ends an open watch that has sent nothing, not even the bookmark that
@@ -124,15 +113,16 @@ type stalledError struct{ after time.Duration }
 
 func (e stalledError) Error() string { return fmt.Sprintf("no event or bookmark for %v", e.after) }
 
-func isStalled(err error) bool {
-	_, ok := errors.AsType[stalledError](err)
+// is reports whether err's chain has an error of type E.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
 	return ok
 }
 
 // requestError returns the error of a request with ctx, without the URL that
 // net/http puts before it, and with what an operator can do about it.
 func (c *Client) requestError(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); isNoAnswer(cause) {
+	if cause := context.Cause(ctx); is[noAnswerError](cause) {
 		return cause
 	}
 	server := c.Server()

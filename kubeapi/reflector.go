@@ -178,7 +178,7 @@ func (r *reflector) resumes(ctx context.Context, end watchEnd) bool {
 	if !time.Now().Before(r.due) {
 		return false
 	}
-	if !end.progress && !isUnreadable(end.err) { // an unreadable event was an event
+	if !end.progress && !is[*wire.UnreadableError](end.err) { // an unreadable event was an event
 		r.failures++
 	}
 	switch code := statusCode(end.err); {
@@ -188,11 +188,11 @@ func (r *reflector) resumes(ctx context.Context, end watchEnd) bool {
 	case r.failures >= watchAttempts:
 		r.poll("watch fails, polling", end.err, min(watchPause, r.c.cfg.ResyncInterval))
 		return false
-	case end.err == nil, isStalled(end.err) && end.progress:
+	case end.err == nil, is[stalledError](end.err) && end.progress:
 		return true // after timeoutSeconds, or on a dead connection
 	case code == http.StatusGone && end.progress:
 		return false
-	case code == http.StatusGone, isUnreadable(end.err), !end.opened && mayBeDown(code):
+	case code == http.StatusGone, is[*wire.UnreadableError](end.err), !end.opened && mayBeDown(code):
 		r.log.Debug("listing again", "err", end.err)
 		r.wait(ctx, end.err)
 		return false
@@ -212,12 +212,12 @@ func (r *reflector) cause(end watchEnd) string {
 		return "timeout"
 	case code == http.StatusGone:
 		return "expired"
-	case isStalled(end.err), isNoAnswer(end.err):
+	case is[stalledError](end.err), is[noAnswerError](end.err):
 		return "stalled"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
 		code == http.StatusMethodNotAllowed, code == http.StatusTooManyRequests:
 		return "rejected"
-	case isUnreadable(end.err):
+	case is[*wire.UnreadableError](end.err):
 		return "unreadable"
 	case code == 0:
 		return "disconnected"

@@ -79,7 +79,7 @@ func (w *watch) run(ctx context.Context) watchEnd {
 		return w.end
 	case err == io.EOF:
 		err = fmt.Errorf("the server closed it after %v (is a proxy in between?)", time.Since(w.opened).Round(time.Millisecond))
-	case w.end.opened && isNoAnswer(context.Cause(w.ctx)):
+	case w.end.opened && is[noAnswerError](context.Cause(w.ctx)):
 		err = stalledError{w.patience()}
 	default:
 		err = w.r.c.requestError(w.ctx, err)
