@@ -6,7 +6,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -54,31 +53,18 @@ type module struct{ path, licence string } // licence is the path of the file
 
 // modules returns the modules of the program except its own, sorted by path.
 func modules(program string) ([]module, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=Module", program)
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", program)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
-	found := map[string]string{}
-	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p struct {
-			Module *struct {
-				Path, Dir string
-				Main      bool
-			}
-		}
-		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, err
-		}
-		if p.Module != nil && !p.Module.Main {
-			found[p.Module.Path] = p.Module.Dir
-		}
-	}
 	var all []module
-	for path, dir := range found {
+	for _, line := range slices.Compact(slices.Sorted(strings.Lines(string(out)))) { // a line per package
+		path, dir, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue
+		}
 		licences, err := filepath.Glob(filepath.Join(dir, "LICEN[SC]E*"))
 		if err != nil {
 			return nil, err
@@ -93,7 +79,6 @@ func modules(program string) ([]module, error) {
 		}
 		all = append(all, module{path, licences[0]})
 	}
-	slices.SortFunc(all, func(a, b module) int { return strings.Compare(a.path, b.path) })
 	return all, nil
 }
 

@@ -123,8 +123,7 @@ func (c *Cluster) StartServer(t TB, flags ...string) {
 func (c *Cluster) waitReady(t TB) {
 	t.Helper()
 	began := time.Now()
-	deadline := began.Add(2 * time.Minute)
-	for {
+	for tick := time.NewTicker(100 * time.Millisecond); ; <-tick.C {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		err := c.Admin.Do(ctx, http.MethodGet, "/readyz", "", nil, nil)
 		cancel()
@@ -133,11 +132,10 @@ func (c *Cluster) waitReady(t TB) {
 			t.Logf("    the API server is ready after %v", time.Since(began).Round(time.Millisecond))
 			return
 		case !c.server.Running():
-			t.Fatalf("kube-apiserver ended: %v", c.server.State())
-		case time.Now().After(deadline):
+			t.Fatalf("kube-apiserver ended: %v", c.server.cmd.ProcessState)
+		case time.Since(began) > 2*time.Minute:
 			t.Fatalf("kube-apiserver is not ready: %v", err)
 		}
-		pause(t.Context(), 100*time.Millisecond)
 	}
 }
 
@@ -164,14 +162,4 @@ func (c *Cluster) StopServer(t TB, patience time.Duration) {
 		c.KillServer(t)
 	}
 	t.Logf("    the API server has ended after %v", time.Since(began).Round(time.Millisecond))
-}
-
-// pause waits, or returns early when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

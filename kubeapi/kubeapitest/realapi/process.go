@@ -80,14 +80,6 @@ func (p *Process) Running() bool {
 	}
 }
 
-// State returns how the process ended; nil while it runs.
-func (p *Process) State() *os.ProcessState {
-	if p.Running() {
-		return nil
-	}
-	return p.cmd.ProcessState
-}
-
 // Tail returns the last lines of the log.
 func (p *Process) Tail(lines int) string {
 	text, err := os.ReadFile(p.log)
