@@ -47,7 +47,7 @@ clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443", certificate-auth
 		cfg  kubeapi.Config
 		want []string
 	}{
-		{"a server alone has none", plain, nil},
+		{"a server without files", plain, nil},
 		{"every file of the settings", files, []string{"ca", "token", "cert", "key"}},
 		{"a kubeconfig and the files it names", kubeapi.Config{Kubeconfig: kubeconfig, Namespaces: []string{"shop"}}, []string{"config", "ca", "token"}},
 	} {

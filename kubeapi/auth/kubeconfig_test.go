@@ -131,11 +131,11 @@ func TestKubeconfigErrors(t *testing.T) {
 		{"a password", kubeconfigOf("", "username: me, password: s3cret"), "", head + `user "edge": username and password are not supported, and were removed in Kubernetes 1.19 (use a token, a tokenFile, a client certificate or an exec plugin)`},
 		{"impersonation", kubeconfigOf("", "token: abc, as: admin"), "", head + `user "edge": impersonation by as is not supported (use a token, a tokenFile, a client certificate or an exec plugin of that user itself)`},
 		{"a certificate without a key", kubeconfigOf("", "client-certificate-data: Y2VydA=="), "", head + `user "edge": a client-certificate needs its client-key, and the key its certificate`},
-		{"a file that is not there", kubeconfigOf("certificate-authority: none", ""), "", head + `certificate-authority: open DIR/none: no such file or directory`},
+		{"a missing file", kubeconfigOf("certificate-authority: none", ""), "", head + `certificate-authority: open DIR/none: no such file or directory`},
 		{"data that is not base64", kubeconfigOf("", "client-certificate-data: Y2VydA==, client-key-data: s3cret"), "", head + `client-key-data: illegal base64 data at input byte 4`},
 		{"a CA without a certificate", kubeconfigOf("certificate-authority-data: Y2E=", ""), "", `read CA: certificate-authority-data of DIR/config holds no PEM certificate`},
 		{"a proxy that is not a URL", kubeconfigOf("proxy-url: 'me:s3cret'", ""), "", `read proxy-url of the kubeconfig: not a URL such as http://10.0.0.1:3128 or socks5://10.0.0.1:1080`},
-		{"a token file that is not there", kubeconfigOf("", "tokenFile: none"), "", `read token file: open DIR/none: no such file or directory`},
+		{"a missing token file", kubeconfigOf("", "tokenFile: none"), "", `read token file: open DIR/none: no such file or directory`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

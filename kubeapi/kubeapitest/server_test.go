@@ -132,19 +132,19 @@ func TestWatchSendsChanges(t *testing.T) {
 		all, cart string // the event of each watch; "" for no event
 	}{
 		{"a new object", func() { apply(t, s, named("cart")) }, "ADDED cart 1001", "ADDED cart 1001"},
-		{"one that is not selected", func() { apply(t, s, named("pay")) }, "ADDED pay 1002", ""},
-		{"one that changed", func() { apply(t, s, named("cart")) }, "MODIFIED cart 1003", "MODIFIED cart 1003"},
+		{"an object that the selector does not match", func() { apply(t, s, named("pay")) }, "ADDED pay 1002", ""},
+		{"a changed object", func() { apply(t, s, named("cart")) }, "MODIFIED cart 1003", "MODIFIED cart 1003"},
 		{
-			"one that leaves the selector",
+			"an object that stops matching the selector",
 			func() { apply(t, s, strings.Replace(named("cart"), "app: cart", "app: old", 1)) },
 			"MODIFIED cart 1004", "DELETED cart 1004",
 		},
-		{"one that matches the selector again", func() { apply(t, s, named("cart")) }, "MODIFIED cart 1005", "ADDED cart 1005"},
-		{"one that is deleted", func() { s.Delete("Service", "shop", "cart") }, "DELETED cart 1006", "DELETED cart 1006"},
+		{"an object that matches the selector again", func() { apply(t, s, named("cart")) }, "MODIFIED cart 1005", "ADDED cart 1005"},
+		{"a deleted object", func() { s.Delete("Service", "shop", "cart") }, "DELETED cart 1006", "DELETED cart 1006"},
 		{"a bookmark", s.Bookmark, "BOOKMARK 1006", "BOOKMARK 1006"},
 		{"garbage", func() { s.SendGarbage("<html>") }, "garbage <html>", "garbage <html>"},
-		{"versions that expire", s.ExpireVersions, "ERROR Gone", "ERROR Gone"},
-		{"nothing after that", func() {}, "end", "end"},
+		{"expired versions", s.ExpireVersions, "ERROR Gone", "ERROR Gone"},
+		{"the end of the watch", func() {}, "end", "end"},
 	} {
 		step.do()
 		for e, want := range map[*events]string{all: step.all, cart: step.cart} {
