@@ -20,6 +20,8 @@ func exceptions() []exception {
 		{news, "weakened", renamed},
 		{news, "none of its peers", renamed},
 		{news, "strangers", renamed},
+		{news, "HAProxy is not told", renamed},
+		{news, "retired workers", renamed},
 	}
 }
 
