@@ -85,6 +85,11 @@ func clientKeepAlive(s haproxy.Settings) []string {
 	}
 }
 
+// checkHost is the Host of a health check, in HAProxy's syntax: the address and port of
+// the server, as in the probes of a kubelet. A server's name has no brackets around an
+// IPv6 address.
+const checkHost = `'%[srv_name,regsub("^(.*:.*):([0-9]+)$","[\1]:\2")]'`
+
 // addClass adds the defaults section of a class.
 func (d *document) addClass(p haproxy.Policy) {
 	m := &models.Defaults{
@@ -99,8 +104,8 @@ func (d *document) addClass(p haproxy.Policy) {
 	rules := allowSource(p)
 	if p.CheckPath != "" {
 		m.AdvCheck = "httpchk"
-		m.HttpchkParams = &models.HttpchkParams{Method: "GET", URI: d.word("check path", p.CheckPath)}
-		rules = append(rules, "http-check expect status 200-399")
+		rules = append(rules, "http-check send meth GET uri "+d.word("check path", p.CheckPath)+" ver HTTP/1.1 hdr Host "+checkHost,
+			"http-check expect status 200-399")
 	}
 	if p.Mode == haproxy.HTTP {
 		m.From = httpDefaults
