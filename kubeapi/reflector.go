@@ -247,7 +247,7 @@ func (r *reflector) watchWorks() {
 	r.backoff.reset()
 	if r.polling {
 		r.polling = false
-		r.c.tracker.poll(r.src, false)
+		r.c.tracker.pollEnded(r.src)
 		r.log.Info("watch works, polling ended", "op", "watch "+r.src.String())
 	}
 }
@@ -258,7 +258,7 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 	r.nextWatch = time.Now().Add(jitter(d, 10))
 	if !r.polling {
 		r.polling = true
-		r.c.tracker.poll(r.src, true)
+		r.c.tracker.pollBegan(r.src)
 		r.log.Warn(message, "err", err)
 	}
 }

@@ -186,15 +186,18 @@ func (t *tracker) countObjects(src source, objects int) {
 	}
 }
 
-// poll notes whether src is polled because watches fail.
-func (t *tracker) poll(src source, polled bool) {
+// pollBegan notes that src is polled because watches fail.
+func (t *tracker) pollBegan(src source) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if polled {
-		t.polling[src] = true
-	} else {
-		delete(t.polling, src)
-	}
+	t.polling[src] = true
+}
+
+// pollEnded notes that src is watched again.
+func (t *tracker) pollEnded(src source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.polling, src)
 }
 
 // watchEnded counts one of WatchEnds.
