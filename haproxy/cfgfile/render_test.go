@@ -114,22 +114,16 @@ func servers(texts ...string) (list []haproxy.Server) {
 
 func TestRender(t *testing.T) {
 	files, err := cfgfile.Render(shop(), "/var/lib/podgate/haproxy")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	files.Maps[cfgfile.ConfigFile] = files.Config()
 	files.Maps[cfgfile.CrtListFile] = files.CrtList
 	for name, got := range files.Maps {
 		golden := filepath.Join("testdata", name)
 		if *update {
-			if err := os.WriteFile(golden, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(golden, got, 0o644))
 		}
 		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -139,9 +133,7 @@ func TestRender(t *testing.T) {
 func TestHAProxyAcceptsRenderedFiles(t *testing.T) {
 	haproxytest.Need(t)
 	binary, err := haproxytest.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:3]}} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -158,9 +150,7 @@ func TestHAProxyAcceptsRenderedFiles(t *testing.T) {
 				}
 			}
 			files, err := cfgfile.Render(state, folder)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			for name, text := range files.Maps {
 				write(t, filepath.Join(folder, name), text)
 			}
@@ -181,14 +171,17 @@ func TestHAProxyAcceptsRenderedFiles(t *testing.T) {
 	}
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func write(t *testing.T, path string, text []byte) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, text, 0o644))
 }
 
 func TestGenerationDependsOnTheStructure(t *testing.T) {
@@ -196,9 +189,7 @@ func TestGenerationDependsOnTheStructure(t *testing.T) {
 		s := shop()
 		change(&s)
 		files, err := cfgfile.Render(s, "/f")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return files.Generation
 	}
 	same := generation(func(*haproxy.State) {})
@@ -242,9 +233,7 @@ func TestGenerationWithRuntimeBackends(t *testing.T) {
 	loaded = loaded.AsLoaded()
 	render := func(s haproxy.State) cfgfile.Files {
 		files, err := cfgfile.Render(s, "/f")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return files
 	}
 	same := render(loaded)

@@ -45,9 +45,7 @@ func TestSpreadChecksPreventsTheOverflow(t *testing.T) {
 	} {
 		state := checked(row.servers, row.interval)
 		files, err := cfgfile.Render(state, "/f")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		var got string
 		if _, rest, found := strings.Cut(string(files.Config()), "max-spread-checks "); found {
 			value, _, _ := strings.Cut(rest, "\n")
@@ -72,26 +70,18 @@ func TestHAProxySpreadsItsFirstChecks(t *testing.T) {
 	clock, ticks := newClock(t)
 	state.Backends = haproxy.ListOf(clock, state.Backends.At(0))
 	files, err := cfgfile.Render(state, h.Folder)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	texts := map[string][]byte{cfgfile.ConfigFile: files.Config(), cfgfile.ServerStateFile: []byte("1\n")}
 	for name, text := range files.Maps {
 		texts[name] = text
 	}
-	if err := h.Write(texts); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, h.Write(texts))
+	must(t, h.Restart(t.Context()))
 	for range 5 {
 		<-ticks
 	}
 	stats, err := runtime.New(h.Admin, h.Master, h.Folder).ServerStats(t.Context(), "shop")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	done := 0
 	for _, s := range stats {
 		if s.Check != "INI" {
@@ -108,9 +98,7 @@ func TestHAProxySpreadsItsFirstChecks(t *testing.T) {
 func newClock(t *testing.T) (*haproxy.Backend, chan struct{}) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { l.Close() })
 	ticks := make(chan struct{})
 	go func() {

@@ -40,9 +40,7 @@ func TestApplyServers(t *testing.T) {
 				if a := b.apply(t, plan); len(a.Pending) > 0 {
 					t.Errorf("Pending: %v", a.Pending)
 				}
-				if d := diff(row.want, b.servers(t, "shop")); d != "" {
-					t.Errorf("Servers (-want +got):\n%s", d)
-				}
+				compare(t, "Servers", row.want, b.servers(t, "shop"))
 			})
 		}
 	}
@@ -98,15 +96,9 @@ func TestNoServerIsRemovedAfterARejection(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			row.plan.Leave = changes(haproxy.SetServer, &sticky, withState(haproxy.Maint, a)...)
 			applied, err := b.Apply(t.Context(), row.plan)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := diff([]string{row.want}, rejections(applied)); d != "" {
-				t.Errorf("Rejected (-want +got):\n%s", d)
-			}
-			if d := diff([]haproxy.Server{a}, b.servers(t, "shop")); d != "" {
-				t.Errorf("Servers (-want +got):\n%s", d)
-			}
+			must(t, err)
+			compare(t, "Rejected", []string{row.want}, rejections(applied))
+			compare(t, "Servers", []haproxy.Server{a}, b.servers(t, "shop"))
 		})
 	}
 }
@@ -149,9 +141,7 @@ func TestApplyListsRejectionsAndContinues(t *testing.T) {
 			changes(haproxy.SetServer, other, withState(haproxy.Drain, ready("127.0.0.1:8009"))...),
 			changes(haproxy.SetServer, other, withState(haproxy.Drain, a)...)...),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	want := []string{
 		`add shop;shutdown frontend http/127.0.0.1:8001 ready: backend "shop;shutdown frontend http" contains ';', which a command must not contain (this is a bug in podgate, please report it)`,
 		`add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command must not contain (this is a bug in podgate, please report it)`,
@@ -164,18 +154,10 @@ func TestApplyListsRejectionsAndContinues(t *testing.T) {
 		`swap map routes: entry "\xff\xfe" "a b" is not a line of a map`,
 		`set other/127.0.0.1:8009 drain: No such server.`,
 	}
-	if d := diff(want, rejections(applied)); d != "" {
-		t.Errorf("Rejected (-want +got):\n%s", d)
-	}
-	if d := diff([]haproxy.Server{a, c}, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
-	if d := diff(withState(haproxy.Drain, a), b.servers(t, "other")); d != "" {
-		t.Errorf("Servers of other (-want +got):\n%s", d)
-	}
-	if d := diff([]haproxy.MapEntry{{Key: "*/", Value: "shop|0"}}, b.observe(t, s).Maps[0].Entries); d != "" {
-		t.Errorf("Maps (-want +got):\n%s", d)
-	}
+	compare(t, "Rejected", want, rejections(applied))
+	compare(t, "Servers", []haproxy.Server{a, c}, b.servers(t, "shop"))
+	compare(t, "Servers of other", withState(haproxy.Drain, a), b.servers(t, "other"))
+	compare(t, "Maps", []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}}, b.observe(t, s).Maps[0].Entries)
 }
 
 func TestApplyManyServersInFewLines(t *testing.T) {
@@ -186,9 +168,7 @@ func TestApplyManyServersInFewLines(t *testing.T) {
 	began := time.Now()
 	applied := b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), servers...)})
 	t.Logf("added %d servers with %d commands in %v", len(servers), applied.Commands, time.Since(began))
-	if d := diff(servers, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	compare(t, "Servers", servers, b.servers(t, "shop"))
 	gone := withState(haproxy.Maint, servers...)
 	began = time.Now()
 	applied = b.apply(t, haproxy.Plan{Leave: changes(haproxy.DeleteServer, s.Backends.At(0), gone...)})
@@ -196,9 +176,7 @@ func TestApplyManyServersInFewLines(t *testing.T) {
 	eventually(t, "the last server is deleted", func() bool {
 		return len(b.apply(t, haproxy.Plan{Leave: applied.Pending}).Pending) == 0
 	})
-	if d := diff([]haproxy.Server(nil), b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	compare(t, "Servers", []haproxy.Server(nil), b.servers(t, "shop"))
 }
 
 func TestServerIsDeletedAfterItsLastConnection(t *testing.T) {
@@ -211,7 +189,7 @@ func TestServerIsDeletedAfterItsLastConnection(t *testing.T) {
 			frontend := s.Frontends[0].Binds[0]
 			got := make(chan error, 1)
 			go func() {
-				r, err := get(t.Context(), frontend, "/slow")
+				r, err := get(t.Context(), frontend, "", "/slow")
 				if err == nil && (r.Status != 200 || r.Body != pod.Addr.String()) {
 					err = fmt.Errorf("%d %q", r.Status, r.Body)
 				}
@@ -222,12 +200,8 @@ func TestServerIsDeletedAfterItsLastConnection(t *testing.T) {
 			gone := withState(haproxy.Maint, pod)
 			leave := changes(haproxy.DeleteServer, s.Backends.At(0), gone...)
 			applied := b.apply(t, haproxy.Plan{Leave: append(changes(haproxy.SetServer, s.Backends.At(0), gone...), leave...)})
-			if d := diff(fmt.Sprint(leave), fmt.Sprint(applied.Pending)); d != "" {
-				t.Errorf("Pending (-want +got):\n%s", d)
-			}
-			if d := diff(gone, b.servers(t, "shop")); d != "" {
-				t.Errorf("Servers while the request runs (-want +got):\n%s", d)
-			}
+			compare(t, "Pending", fmt.Sprint(leave), fmt.Sprint(applied.Pending))
+			compare(t, "Servers while the request runs", gone, b.servers(t, "shop"))
 			slow <- struct{}{}
 			if err := <-got; err != nil {
 				t.Errorf("the running request: %v", err)
@@ -235,9 +209,7 @@ func TestServerIsDeletedAfterItsLastConnection(t *testing.T) {
 			eventually(t, "the server is deleted", func() bool {
 				return len(b.apply(t, haproxy.Plan{Leave: leave}).Pending) == 0
 			})
-			if d := diff([]haproxy.Server(nil), b.servers(t, "shop")); d != "" {
-				t.Errorf("Servers (-want +got):\n%s", d)
-			}
+			compare(t, "Servers", []haproxy.Server(nil), b.servers(t, "shop"))
 		})
 	}
 }

@@ -112,9 +112,7 @@ func TestApplyABackendThatHAProxyRejects(t *testing.T) {
 				Maps:        []haproxy.Map{{Name: haproxy.RoutesMap}},
 				Leave:       changes(haproxy.SetServer, shop, withState(haproxy.Maint, ready("127.0.0.1:8001"))...),
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			last := a.Rejected[len(a.Rejected)-1]
 			if last.Backend != row.new.Name || !strings.Contains(last.Reply, row.reply) {
 				t.Errorf("rejected %v, want backend %s with %q", a.Rejected, row.new.Name, row.reply)
@@ -129,9 +127,7 @@ func TestApplyABackendThatHAProxyRejects(t *testing.T) {
 func TestApplyAddsABackendThroughTheMasterCLI(t *testing.T) {
 	pod, _ := newPod(t)
 	b, s := newDynamicBox(t, nil, pod)
-	if err := os.Remove(b.Admin); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(b.Admin))
 	if !b.addsBackends(t) {
 		t.Error("AddsBackends: got false, want true")
 	}

@@ -36,13 +36,9 @@ func tlsBox(t *testing.T, certificates ...haproxy.Certificate) (box, haproxy.Sta
 			MinVersion: "TLSv1.2", Ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuites: "TLS_AES_128_GCM_SHA256", ALPN: "h2,http/1.1",
 		}}},
 	}
-	if err := os.Mkdir(filepath.Join(b.Folder, cfgfile.CertificateFolder), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(filepath.Join(b.Folder, cfgfile.CertificateFolder), 0o700))
 	keys := ticketKey(t) + "\n" + ticketKey(t) + "\n" + ticketKey(t) + "\n"
-	if err := b.Write(map[string][]byte{cfgfile.TicketKeysFile: []byte(keys)}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{cfgfile.TicketKeysFile: []byte(keys)}))
 	b.load(t, s)
 	return b, s
 }
@@ -129,9 +125,7 @@ func TestCertificatesReadsTheNamedFingerprintsOnly(t *testing.T) {
 	b.apply(t, haproxy.Diff(haproxy.Running{Loaded: s}, want))
 	all := observedCertificates(t, b)
 	one, err := b.Certificates(t.Context(), "b.pem", "missing.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	all[0].Fingerprint = "" // a.pem is not named
 	if diff := cmp.Diff(all, one); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -146,9 +140,7 @@ func firstBlock(pem []byte) []byte {
 func observedCertificates(t *testing.T, b box) []haproxy.Certificate {
 	t.Helper()
 	certificates, err := b.Certificates(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, c := range certificates {
 		if len(c.Fingerprint) != 40 {
 			t.Errorf("%s: fingerprint %q", c.Name, c.Fingerprint)
@@ -169,9 +161,7 @@ func TestARejectedCertificateDoesNotPreventOthers(t *testing.T) {
 		certificate(t, "b.pem", haproxytest.Certificate(t, "b.test"), "b.test"),
 	}
 	a, err := b.Apply(t.Context(), haproxy.Diff(haproxy.Running{Loaded: s}, want))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if len(a.Rejected) != 1 || a.Rejected[0].Certificate.Certificate.Name != "a.pem" {
 		t.Errorf("rejected: %v", a.Rejected)
 	}
@@ -208,9 +198,7 @@ func TestTLSSessionsResumeAfterAReloadAndWithNewKeys(t *testing.T) {
 	want := s
 	want.Certificates = []haproxy.Certificate{certificate(t, "a.pem", haproxytest.Certificate(t, "a.test"), "a.test")}
 	for _, c := range want.Certificates {
-		if err := os.WriteFile(cfgfile.CertificatePath(b.Folder, c.Name), c.PEM, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(cfgfile.CertificatePath(b.Folder, c.Name), c.PEM, 0o600))
 	}
 	b.load(t, want)
 	sessions := tls.NewLRUClientSessionCache(1)
@@ -220,9 +208,7 @@ func TestTLSSessionsResumeAfterAReloadAndWithNewKeys(t *testing.T) {
 			ServerName: "a.test", InsecureSkipVerify: true, ClientSessionCache: sessions,
 			MaxVersion: tls.VersionTLS12, // the ticket is part of the handshake
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		defer conn.Close()
 		return conn.ConnectionState().DidResume
 	}
@@ -234,9 +220,7 @@ func TestTLSSessionsResumeAfterAReloadAndWithNewKeys(t *testing.T) {
 		t.Error("the session did not resume after a reload")
 	}
 	for n := range 2 {
-		if err := b.TicketKey(t.Context(), ticketKey(t)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, b.TicketKey(t.Context(), ticketKey(t)))
 		if !resumes() {
 			t.Errorf("the session did not resume after new key %d", n)
 		}

@@ -40,9 +40,7 @@ func newBox(t *testing.T) box {
 func (b box) write(t *testing.T, s haproxy.State) string {
 	t.Helper()
 	files, err := cfgfile.Render(s, b.Folder)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	all := map[string][]byte{cfgfile.ConfigFile: files.Config()}
 	for name, content := range files.Maps {
 		all[name] = content
@@ -50,9 +48,7 @@ func (b box) write(t *testing.T, s haproxy.State) string {
 	if files.CrtList != nil {
 		all[cfgfile.CrtListFile] = files.CrtList
 	}
-	if err := b.Write(all); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(all))
 	return files.Generation
 }
 
@@ -60,9 +56,7 @@ func (b box) write(t *testing.T, s haproxy.State) string {
 func (b box) load(t *testing.T, s haproxy.State) runtime.Process {
 	t.Helper()
 	p, err := b.Reload(t.Context(), b.write(t, s))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return p
 }
 
@@ -70,9 +64,7 @@ func (b box) load(t *testing.T, s haproxy.State) runtime.Process {
 func (b box) apply(t *testing.T, p haproxy.Plan) runtime.Applied {
 	t.Helper()
 	a, err := b.Apply(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, r := range a.Rejected {
 		t.Errorf("rejected: %s", r)
 	}
@@ -83,9 +75,7 @@ func (b box) apply(t *testing.T, p haproxy.Plan) runtime.Applied {
 func (b box) servers(t *testing.T, backend string) []haproxy.Server {
 	t.Helper()
 	servers, err := b.Servers(t.Context(), []string{backend})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return servers[backend]
 }
 
@@ -93,22 +83,16 @@ func (b box) servers(t *testing.T, backend string) []haproxy.Server {
 func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	t.Helper()
 	servers, err := b.Servers(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	maps, err := b.Maps(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	have := haproxy.Running{Loaded: loaded.Structure(), Servers: servers, Maps: maps}
 	if !b.addsBackends(t) {
 		return have
 	}
 	have.AddsBackends, have.Unpublished = true, map[string]bool{}
 	published, err := b.Published(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, backend := range loaded.Backends.All() {
 		if open, ok := published[backend.Name]; ok && !open {
 			have.Unpublished[backend.Name] = true
@@ -120,9 +104,7 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 func (b box) addsBackends(t *testing.T) bool {
 	t.Helper()
 	adds, err := b.AddsBackends(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return adds
 }
 
@@ -130,17 +112,13 @@ func (b box) addsBackends(t *testing.T) bool {
 func (b box) command(t *testing.T, command string) string {
 	t.Helper()
 	conn, err := net.Dial("unix", b.Admin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer conn.Close()
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	reply, err := io.ReadAll(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(reply)
 }
 
@@ -162,9 +140,7 @@ func (b box) awaitAddr(t *testing.T, command string) {
 func (b box) freeAddr(t *testing.T) netip.AddrPort {
 	t.Helper()
 	addr, err := b.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return addr
 }
 
@@ -223,6 +199,22 @@ func changes(op haproxy.Op, b *haproxy.Backend, servers ...haproxy.Server) []hap
 	return all
 }
 
+// must fails the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// compare fails the test if got differs from want.
+func compare(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
 func diff(want, got any) string {
 	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateEmpty())
 }
@@ -257,15 +249,14 @@ type response struct {
 	Cookies []*http.Cookie
 }
 
-// get sends a request to a frontend on a new connection.
-func get(ctx context.Context, frontend netip.AddrPort, path string, cookies ...*http.Cookie) (response, error) {
+// get sends a request to a frontend on a new connection. host is its Host header, ""
+// for the address of the frontend.
+func get(ctx context.Context, frontend netip.AddrPort, host, path string) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+frontend.String()+path, nil)
 	if err != nil {
 		return response{}, err
 	}
-	for _, c := range cookies {
-		req.AddCookie(c)
-	}
+	req.Host = host
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -276,12 +267,10 @@ func get(ctx context.Context, frontend netip.AddrPort, path string, cookies ...*
 	return response{resp.StatusCode, string(body), resp.Cookies()}, err
 }
 
-func mustGet(t *testing.T, frontend netip.AddrPort, path string, cookies ...*http.Cookie) response {
+func mustGet(t *testing.T, frontend netip.AddrPort, path string) response {
 	t.Helper()
-	r, err := get(t.Context(), frontend, path, cookies...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, err := get(t.Context(), frontend, "", path)
+	must(t, err)
 	return r
 }
 

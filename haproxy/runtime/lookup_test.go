@@ -3,9 +3,7 @@
 package runtime_test
 
 import (
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -44,9 +42,7 @@ func TestLookup(t *testing.T) {
 		{"any", "/older", ""},
 	} {
 		found, err := b.Lookup(t.Context(), haproxy.Request{Host: row.host, Path: row.path})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		var got []string
 		for _, l := range found {
 			if l.Found.Key != "" {
@@ -105,37 +101,17 @@ func TestMatchAndChooseAgreeWithHAProxy(t *testing.T) {
 				want = found[0].Backend
 			}
 			lookups, err := b.Lookup(t.Context(), request)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			chosen := "404"
 			if _, route, ok := haproxy.Choose(lookups); ok {
 				chosen = route.Backend
 			}
-			name, _, _ := strings.Cut(answer(t, s.Frontends[0].Binds[0], request), " ")
+			r, err := get(t.Context(), s.Frontends[0].Binds[0], request.Host, request.Path)
+			must(t, err)
+			name, _, _ := strings.Cut(r.Body, " ")
 			if want != chosen || want != name {
 				t.Errorf("%+v: Match returns %s, Choose %s, HAProxy uses %s, of\n%s", request, want, chosen, name, s)
 			}
 		}
 	}
-}
-
-// answer returns the body of the response to a request.
-func answer(t *testing.T, frontend netip.AddrPort, r haproxy.Request) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+frontend.String()+r.Path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = r.Host
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
 }

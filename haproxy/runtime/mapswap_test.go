@@ -37,9 +37,7 @@ func TestApplySwapsMaps(t *testing.T) {
 			began := time.Now()
 			b.apply(t, haproxy.Plan{Maps: want[:1]})
 			t.Logf("swapped %d entries in %v", row.want, time.Since(began))
-			if d := diff(want, b.observe(t, s).Maps); d != "" {
-				t.Errorf("Maps (-want +got):\n%s", d)
-			}
+			compare(t, "Maps", want, b.observe(t, s).Maps)
 			frontend := s.Frontends[0].Binds[0]
 			for _, i := range []int{0, 1, 8_999, 9_999} {
 				want := 404
@@ -77,9 +75,7 @@ func TestApplySwapsEntriesWithSpecialCharacters(t *testing.T) {
 		{Key: "@1", Value: "@2"},
 	}}
 	b.apply(t, haproxy.Plan{Maps: []haproxy.Map{m}})
-	if d := diff(m, b.observe(t, s).Maps[0]); d != "" {
-		t.Errorf("Maps (-want +got):\n%s", d)
-	}
+	compare(t, "Maps", m, b.observe(t, s).Maps[0])
 }
 
 // TestTwoClientsSwapAMap is the situation of "podgate drain" while podgate runs.

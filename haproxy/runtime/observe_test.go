@@ -15,9 +15,7 @@ import (
 func TestProcess(t *testing.T) {
 	b := newBox(t)
 	p, err := b.Process(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if p.Pid != b.Pid() || p.Generation != "" || p.Version == "" {
 		t.Errorf("Process of an empty HAProxy: %+v, want Pid %d, a Version and no Generation", p, b.Pid())
 	}
@@ -35,9 +33,7 @@ func TestProcess(t *testing.T) {
 func TestGenerationIsOneWordOfTheDescription(t *testing.T) {
 	h := haproxytest.Run(t, haproxytest.Options{Global: []string{`description "edge 7, rack gen-a gen=4711 spare"`}})
 	p, err := runtime.New(h.Admin, h.Master, h.Folder).Process(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if p.Generation != "4711" {
 		t.Errorf("Generation %q, want 4711", p.Generation)
 	}
@@ -79,34 +75,22 @@ func TestServers(t *testing.T) {
 				b.command(t, command)
 				b.awaitAddr(t, command)
 			}
-			if d := diff(row.want, b.servers(t, "shop")); d != "" {
-				t.Errorf("Servers (-want +got):\n%s", d)
-			}
+			compare(t, "Servers", row.want, b.servers(t, "shop"))
 			all, err := b.Servers(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := diff(map[string][]haproxy.Server{"shop": row.want}, all); d != "" {
-				t.Errorf("Servers of all backends (-want +got):\n%s", d)
-			}
+			must(t, err)
+			compare(t, "Servers of all backends", map[string][]haproxy.Server{"shop": row.want}, all)
 		})
 	}
 }
 
 func TestDisabledServerIsReadyAfterItIsEnabled(t *testing.T) {
 	b := newBox(t)
-	if err := b.Write(map[string][]byte{"a.cfg": []byte("backend theirs\n  server 127.0.0.1:8001 127.0.0.1:8001 disabled\n")}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{"a.cfg": []byte("backend theirs\n  server 127.0.0.1:8001 127.0.0.1:8001 disabled\n")}))
 	b.load(t, b.shop(t, nil))
 	want := ready("127.0.0.1:8001")
-	if d := diff(withState(haproxy.Maint, want), b.servers(t, "theirs")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	compare(t, "Servers", withState(haproxy.Maint, want), b.servers(t, "theirs"))
 	b.command(t, "set server theirs/127.0.0.1:8001 state ready")
-	if d := diff([]haproxy.Server{want}, b.servers(t, "theirs")); d != "" {
-		t.Errorf("Servers once enabled (-want +got):\n%s", d)
-	}
+	compare(t, "Servers once enabled", []haproxy.Server{want}, b.servers(t, "theirs"))
 }
 
 func TestServersSendsSeveralLinesForManyBackends(t *testing.T) {
@@ -131,26 +115,18 @@ func TestServersSendsSeveralLinesForManyBackends(t *testing.T) {
 	s.Backends = haproxy.ListOf(backends...)
 	b.load(t, s)
 	got, err := b.Servers(t.Context(), append(names, "missing"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := diff(want, got); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	must(t, err)
+	compare(t, "Servers", want, got)
 }
 
 func TestMapsThatAreNotLoadedAreEmpty(t *testing.T) {
 	got, err := newBox(t).Maps(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var want []haproxy.Map
 	for _, name := range haproxy.MapNames() {
 		want = append(want, haproxy.Map{Name: name})
 	}
-	if d := diff(want, got); d != "" {
-		t.Errorf("Maps (-want +got):\n%s", d)
-	}
+	compare(t, "Maps", want, got)
 }
 
 func TestMapsReturnsTheFirstOfTwoEqualKeys(t *testing.T) {
@@ -159,20 +135,14 @@ func TestMapsReturnsTheFirstOfTwoEqualKeys(t *testing.T) {
 	s := b.shop(t, nil, pod)
 	generation := b.write(t, s)
 	// The second line of the same key would lead to no backend.
-	if err := b.Write(map[string][]byte{"routes.map": []byte("z/ missing|1\n*/ shop|0\n*/ missing|0\n")}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{"routes.map": []byte("z/ missing|1\n*/ shop|0\n*/ missing|0\n")}))
 	if _, err := b.Reload(t.Context(), generation); err != nil {
 		t.Fatal(err)
 	}
 	maps, err := b.Maps(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	want := []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}, {Key: "z/", Value: "missing|1"}}
-	if d := diff(want, maps[0].Entries); d != "" {
-		t.Errorf("Maps (-want +got):\n%s", d)
-	}
+	compare(t, "Maps", want, maps[0].Entries)
 	if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
 		t.Errorf("request: %d, want 200 by the first line", r.Status)
 	}

@@ -20,9 +20,7 @@ func TestStickTablesSyncedWithoutPeers(t *testing.T) {
 
 func TestLocalPeer(t *testing.T) {
 	host, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, row := range []struct {
 		name string
 		o    haproxytest.Options

@@ -47,19 +47,13 @@ func (c *keptClient) get(t *testing.T, path string) (answer string, reused bool)
 		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.frontend.String()+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	req.Header.Set("X-Forwarded-For", "192.0.2.7")
 	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return fmt.Sprintf("%d %s", resp.StatusCode, body), reused
 }
 
@@ -160,9 +154,7 @@ func TestOldWorkersRelayBodiesOfManyClients(t *testing.T) {
 	const size = 1 << 20
 	for _, c := range clients {
 		resp, err := c.Post("http://"+c.frontend.String()+"/", "text/plain", strings.NewReader(strings.Repeat("x", size)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if want := fmt.Sprint(size, nil); err != nil || resp.StatusCode != http.StatusOK || string(body) != want {

@@ -48,9 +48,7 @@ func TestReloadOfAnInvalidFileIsALoadError(t *testing.T) {
 	s := b.shop(t, nil, pod)
 	b.load(t, s)
 	pid := b.Pid()
-	if err := b.Write(map[string][]byte{"wrong.cfg": []byte("nonsense\n")}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{"wrong.cfg": []byte("nonsense\n")}))
 	_, err := b.Reload(t.Context(), "next")
 	var load *runtime.LoadError
 	if !errors.As(err, &load) {
@@ -68,9 +66,7 @@ func TestReloadOfAnInvalidFileIsALoadError(t *testing.T) {
 	if r := mustGet(t, s.Frontends[0].Binds[0], "/"); r.Status != 200 {
 		t.Errorf("request after the reload: %d, want 200", r.Status)
 	}
-	if err := b.Write(map[string][]byte{"wrong.cfg": nil}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{"wrong.cfg": nil}))
 	b.load(t, s)
 }
 
@@ -116,9 +112,7 @@ func TestReloadFailsOnceHAProxyHasEnded(t *testing.T) {
 	}()
 	for pid := before; pid == before || pid == 0; pid = b.Pid() {
 	}
-	if err := b.KillMaster(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.KillMaster())
 	err := <-failed
 	if want := "reload HAProxy: HAProxy ended while it loaded generation other (journalctl -u haproxy): "; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -156,7 +150,7 @@ func TestReloadKeepsRunningRequests(t *testing.T) {
 	b.load(t, s)
 	got := make(chan response, 1)
 	go func() {
-		r, err := get(t.Context(), s.Frontends[0].Binds[0], "/slow")
+		r, err := get(t.Context(), s.Frontends[0].Binds[0], "", "/slow")
 		if err != nil {
 			t.Error(err)
 		}

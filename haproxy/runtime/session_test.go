@@ -18,9 +18,7 @@ import (
 func hold(t *testing.T, s haproxy.State) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Frontends[0].Binds[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	if _, err := conn.Write([]byte("GET")); err != nil {
 		t.Fatal(err)
@@ -38,7 +36,7 @@ func TestSessionQueriesAndChangesOneProcess(t *testing.T) {
 	if _, err := session.Observe(t.Context()); err != nil { // a long reply
 		t.Fatal(err)
 	}
-	after := b.load(t, s)
+	b.load(t, s)
 	if p, err := session.Process(t.Context()); err != nil || p.Pid != before.Pid {
 		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
 	}
@@ -46,9 +44,7 @@ func TestSessionQueriesAndChangesOneProcess(t *testing.T) {
 	if _, err := session.Apply(t.Context(), haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
 		t.Fatal(err)
 	}
-	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
-		t.Errorf("process %d (-want +got):\n%s", after.Pid, d)
-	}
+	compare(t, "Servers of the new process", []haproxy.Server{old}, b.servers(t, "shop"))
 }
 
 func TestSessionObservesItsProcess(t *testing.T) {
@@ -64,12 +60,8 @@ func TestSessionObservesItsProcess(t *testing.T) {
 	changed.Backends.At(0).Servers = []haproxy.Server{next}
 	b.load(t, changed)
 	observed, err := session.Observe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := diff([]haproxy.Server{old}, observed.Servers["shop"]); d != "" {
-		t.Errorf("Observe (-want +got):\n%s", d)
-	}
+	must(t, err)
+	compare(t, "Observe", []haproxy.Server{old}, observed.Servers["shop"])
 }
 
 func TestSessionDoesNotApplyMapsToAnotherProcess(t *testing.T) {
@@ -89,18 +81,14 @@ func TestSessionDoesNotApplyMapsToAnotherProcess(t *testing.T) {
 	if _, err := session.Apply(t.Context(), plan); !errors.Is(err, runtime.ErrProcessChanged) {
 		t.Errorf("Apply: %v, want ErrProcessChanged", err)
 	}
-	if d := diff([]haproxy.Server{old}, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	compare(t, "Servers", []haproxy.Server{old}, b.servers(t, "shop"))
 }
 
 func TestSessionWithoutAdminSocket(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil, ready("127.0.0.1:8001"))
 	b.load(t, s)
-	if err := os.Remove(b.Admin); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(b.Admin))
 	session := b.Session(t.Context())
 	defer session.Close()
 	if p, err := session.Process(t.Context()); err != nil || p.Pid == 0 {

@@ -31,9 +31,7 @@ func newFakeSocket(t *testing.T, reply string) *fakeSocket {
 	t.Helper()
 	f := &fakeSocket{path: filepath.Join(shortDir(t), "s"), reply: reply, closed: make(chan struct{})}
 	l, err := net.Listen("unix", f.path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -71,9 +69,7 @@ func (f *fakeSocket) serve(conn net.Conn) {
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "podgate")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
@@ -141,9 +137,7 @@ func TestErrorsContainARemedy(t *testing.T) {
 	missing := filepath.Join(dir, "missing")
 	dead := filepath.Join(dir, "dead")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	l.SetUnlinkOnClose(false)
 	l.Close()
 	answers := newFakeSocket(t, "2.6.12\n\nPid: 1\n\n2.6.12\n\n")
@@ -199,9 +193,7 @@ func TestMissingPermissionErrorNamesTheGroup(t *testing.T) {
 		t.Skip("root may open every socket")
 	}
 	f := newFakeSocket(t, "")
-	if err := os.Chmod(f.path, 0); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(f.path, 0))
 	err := process(runtime.New(f.path, f.path, "/conf"))
 	want := "observe HAProxy: dial unix " + f.path + ": connect: permission denied (is podgate in group haproxy?)"
 	if err == nil || err.Error() != want {
@@ -214,9 +206,7 @@ func TestRepliesOfOneLineAreSeparated(t *testing.T) {
 	row := strings.Repeat("0 ", 18) + "80\n"
 	f := newFakeSocket(t, version+"1\n# head\n"+row+"\n"+version+"Can't find backend.\n\n"+version)
 	got, err := runtime.New(f.path, f.path, "/conf").Servers(t.Context(), []string{"a", "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if len(got) != 0 {
 		t.Errorf("Servers: %v, want none", got)
 	}

@@ -4,7 +4,6 @@ package runtime_test
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"testing"
@@ -17,9 +16,7 @@ import (
 func TestServerStatsAndUp(t *testing.T) {
 	b := newBox(t)
 	alive, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer alive.Close()
 	up := alive.Addr().(*net.TCPAddr).AddrPort()
 	down := netip.AddrPortFrom(netip.MustParseAddr("127.66.1.9"), 1)
@@ -60,34 +57,12 @@ func TestServerStatsAndUp(t *testing.T) {
 
 func TestOldWorkersAreCounted(t *testing.T) {
 	b := newBox(t)
-	addr, err := b.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	echo := startEcho(t)
-	s := haproxy.State{
-		Settings:  haproxy.Settings{TimeoutClient: time.Minute, TimeoutServer: time.Minute, TimeoutConnect: time.Second},
-		Frontends: []haproxy.Frontend{{Name: "podgate_tcp_1", Mode: haproxy.TCP, Binds: []netip.AddrPort{addr}, Backend: "b"}},
-		Backends: haproxy.ListOf(&haproxy.Backend{Name: "b", Policy: haproxy.Policy{Mode: haproxy.TCP, Balance: haproxy.RoundRobin},
-			Options: haproxy.Options{Protocol: haproxy.Plain}, Servers: []haproxy.Server{{Addr: echo, State: haproxy.Ready}}}),
-	}
+	s := b.shop(t, nil)
 	b.load(t, s)
-	conn, err := net.Dial("tcp", addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	say := []byte("hello")
-	if _, err := conn.Write(say); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(conn, say); err != nil { // the worker has the connection now
-		t.Fatal(err)
-	}
+	hold(t, s)
 	if n := b.OldWorkers(t.Context()); n != 0 {
 		t.Errorf("before the reload: %d", n)
 	}
-	s.Settings.TimeoutClient = 2 * time.Minute
 	b.load(t, s)
 	await(t, "an old worker", func() error {
 		if n := b.OldWorkers(t.Context()); n != 1 {
@@ -95,28 +70,6 @@ func TestOldWorkersAreCounted(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-func startEcho(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // await is eventually for a condition that returns an error while it is false.

@@ -32,9 +32,7 @@ backend theirs from operators
   server web 127.0.0.1:9
   server 127.0.0.1:9 127.0.0.1:9
 `, filepath.Join(b.Folder, stateFile))
-	if err := b.Write(map[string][]byte{"a.cfg": []byte(theirs), stateFile: cfgfile.EmptyServerState()}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{"a.cfg": []byte(theirs), stateFile: cfgfile.EmptyServerState()}))
 	return b
 }
 
@@ -42,18 +40,14 @@ backend theirs from operators
 func (b box) loadStateful(t *testing.T, s haproxy.State, file []byte) {
 	t.Helper()
 	files, err := cfgfile.Render(s, b.Folder)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	const load = "  load-server-state-from-file global\n"
 	config := string(files.Config())
 	if !strings.Contains(config, load) {
 		config = strings.Replace(config, "\ndefaults podgate\n", "\ndefaults podgate\n"+load, 1)
 	}
 	generation := b.write(t, s)
-	if err := b.Write(map[string][]byte{cfgfile.ConfigFile: []byte(config), stateFile: file}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{cfgfile.ConfigFile: []byte(config), stateFile: file}))
 	if _, err := b.Reload(t.Context(), generation); err != nil {
 		t.Fatal(err)
 	}
@@ -115,19 +109,13 @@ func TestServersKeepTheirStateAcrossAReload(t *testing.T) {
 	want := s
 	want.Backends = haproxy.ListOf(checked(live, dead, added, leaving, undrained, withState(haproxy.Drain, draining)[0]))
 	file, err := b.StateFile(t.Context(), want)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	want.Backends.At(0).Options.CheckInterval = time.Hour // so that no check of the new worker changes the states
 	b.loadStateful(t, want, file)
-	if d := diff(map[string]string{
+	compare(t, "servers after the reload", map[string]string{
 		live.Name(): "up", dead.Name(): "down", added.Name(): "up", leaving.Name(): "up", undrained.Name(): "up", draining.Name(): "up drain",
-	}, b.states(t, "shop")); d != "" {
-		t.Errorf("servers after the reload (-want +got):\n%s", d)
-	}
-	if d := diff(map[string]string{"web": "up drain", "127.0.0.1:9": "down admin 1"}, b.states(t, "theirs")); d != "" {
-		t.Errorf("the operator's servers after the reload (-want +got):\n%s", d)
-	}
+	}, b.states(t, "shop"))
+	compare(t, "the operator's servers after the reload", map[string]string{"web": "up drain", "127.0.0.1:9": "down admin 1"}, b.states(t, "theirs"))
 	answered := map[string]bool{}
 	for range 20 {
 		r := mustGet(t, s.Frontends[0].Binds[0], "/")
@@ -140,9 +128,7 @@ func TestServersKeepTheirStateAcrossAReload(t *testing.T) {
 	for _, pod := range []haproxy.Server{live, added, leaving, undrained} {
 		wantAnswers[pod.Addr.String()] = true
 	}
-	if d := diff(wantAnswers, answered); d != "" {
-		t.Errorf("pods that answered (-want +got):\n%s", d)
-	}
+	compare(t, "pods that answered", wantAnswers, answered)
 
 	b.loadStateful(t, want, cfgfile.EmptyServerState())
 	if got := b.states(t, "shop")[draining.Name()]; got != "up" {
@@ -170,9 +156,7 @@ func TestHealthDoesNotOutliveItsChecks(t *testing.T) {
 			}
 			o.Check = row.after
 			file, err := b.StateFile(t.Context(), s)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			b.loadStateful(t, s, file)
 			eventually(t, "the dead server is "+row.want, func() bool { return b.states(t, "shop")[dead.Name()] == row.want })
 		})

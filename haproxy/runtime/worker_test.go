@@ -22,9 +22,7 @@ func TestMasterCLIReplacesAMissingAdminSocket(t *testing.T) {
 	b.load(t, s)
 	pid := b.Pid()
 	gone := b.Admin + ".gone"
-	if err := os.Rename(b.Admin, gone); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(b.Admin, gone))
 
 	p, err := b.Process(t.Context())
 	if err != nil || p.Pid != pid {
@@ -46,17 +44,11 @@ func TestMasterCLIReplacesAMissingAdminSocket(t *testing.T) {
 	}
 
 	b.apply(t, haproxy.Diff(b.observe(t, s), s))
-	if d := diff(s.Backends.At(0).Servers, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	compare(t, "Servers", s.Backends.At(0).Servers, b.servers(t, "shop"))
 
-	if err := os.Rename(gone, b.Admin); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(gone, b.Admin))
 	b.TryAdminSocket()
-	if d := diff(s.Backends.At(0).Servers, b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers, by the admin socket (-want +got):\n%s", d)
-	}
+	compare(t, "Servers, by the admin socket", s.Backends.At(0).Servers, b.servers(t, "shop"))
 	if err := b.AdminSocket(); err != nil {
 		t.Errorf("AdminSocket: %v, want nil after the socket is back", err)
 	}
@@ -75,15 +67,11 @@ func TestReloadWithoutAdminSocket(t *testing.T) {
 	b := newBox(t)
 	s := b.shop(t, nil)
 	b.load(t, s)
-	if err := os.Remove(b.Admin); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(b.Admin))
 	if p := b.load(t, s); p.Pid == 0 {
 		t.Errorf("Reload: %+v", p)
 	}
-	if d := diff([]haproxy.Server(nil), b.servers(t, "shop")); d != "" {
-		t.Errorf("Servers (-want +got):\n%s", d)
-	}
+	compare(t, "Servers", []haproxy.Server(nil), b.servers(t, "shop"))
 }
 
 func TestAdminSocketThatDoesNotAnswer(t *testing.T) {
@@ -124,13 +112,9 @@ func TestAdminSocketIsUsedAgainAfterAReload(t *testing.T) {
 	s := b.shop(t, nil)
 	b.load(t, s)
 	moved := b.Admin + ".moved"
-	if err := os.Rename(b.Admin, moved); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(b.Admin, moved))
 	b.observe(t, s)
-	if err := os.Rename(moved, b.Admin); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(moved, b.Admin))
 	b.load(t, s)
 	if err := b.AdminSocket(); err != nil {
 		t.Errorf("AdminSocket: %v", err)
