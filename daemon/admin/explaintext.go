@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -129,7 +130,11 @@ func (p printer) servers(x ExplainedPort) {
 	}
 	rows := make([][]string, len(x.Servers))
 	for i, s := range x.Servers {
-		rows[i] = []string{s.Addr, wantedText(s), s.haproxyText(), sessionsText(s), s.about()}
+		sessions := "-"
+		if s.HAProxy != "" {
+			sessions = fmt.Sprint(s.Sessions)
+		}
+		rows[i] = []string{s.Addr, cmp.Or(s.State.String(), "-"), s.haproxyText(), sessions, s.about()}
 	}
 	p.table([]string{"ENDPOINT", "PODGATE", "HAPROXY", "SESSIONS", "ABOUT"}, rows, func(i int) string {
 		switch s := x.Servers[i]; {
@@ -140,13 +145,6 @@ func (p printer) servers(x ExplainedPort) {
 		}
 		return "0"
 	})
-}
-
-func wantedText(s ExplainedServer) string {
-	if s.State == 0 {
-		return "-"
-	}
-	return s.State.String()
 }
 
 func (s ExplainedServer) haproxyText() string {
@@ -163,13 +161,6 @@ func (s ExplainedServer) haproxyText() string {
 		text += " " + s.Check
 	}
 	return text + ", for " + ago(time.Duration(s.Since))
-}
-
-func sessionsText(s ExplainedServer) string {
-	if s.HAProxy == "" {
-		return "-"
-	}
-	return fmt.Sprint(s.Sessions)
 }
 
 func (s ExplainedServer) about() string {

@@ -40,7 +40,7 @@ func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, s
 		Name: defaultName(svc.Key, r.port.Port),
 		Policy: haproxy.Policy{
 			Mode:           mode,
-			Balance:        optional(r, keyAlgorithm, parseAlgorithm).or(d.Algorithm),
+			Balance:        optional(r, keyAlgorithm, parseOneOf(haproxy.Balances()...)).or(d.Algorithm),
 			TimeoutConnect: optional(r, keyTimeoutConnect, parseDuration(100*time.Millisecond, 5*time.Minute)).or(0),
 		},
 		Options: haproxy.Options{

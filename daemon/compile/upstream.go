@@ -115,8 +115,8 @@ func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, families []string,
 	return normalize(dedupe(servers))
 }
 
-// nodeAddr returns the address of a node in the first of families that it has; the
-// zero Addr if it has none of them.
+// nodeAddr returns the address of a node in the first of families that it has, else the
+// zero Addr.
 func nodeAddr(n *kubeapi.Node, families []string) netip.Addr {
 	for _, family := range families {
 		if a, ok := n.Addr(family); ok {

@@ -42,10 +42,6 @@ func parseOneOf[T ~string](choices ...T) func(string) (T, error) {
 	}
 }
 
-func parseAlgorithm(value string) (haproxy.Balance, error) {
-	return parseOneOf(haproxy.Balances()...)(value)
-}
-
 // parseDuration returns a parser of a Go duration of whole milliseconds
 // between two bounds, both included.
 func parseDuration(least, most time.Duration) func(string) (time.Duration, error) {

@@ -61,7 +61,7 @@ func (h *HTTPS) keys() []key {
 			"Files and folders with certificates, chains and keys in PEM; podgate re-reads them when they change."},
 		{s, "default_certificate", text(&h.DefaultCertificate, "absolute path", orEmpty(absolutePath)), immediately,
 			"File with the certificate for clients that send no server name, or one that no certificate matches. If empty, HAProxy rejects the handshakes of these clients."},
-		{s, "min_version", scalar(&h.MinVersion, "one of TLSv1.2, TLSv1.3", fromString(tlsVersion), quote), immediately,
+		{s, "min_version", choice(&h.MinVersion, "TLSv1.2", "TLSv1.3"), immediately,
 			"Minimum TLS version for clients."},
 		{s, "ciphers", text(&h.Ciphers, "OpenSSL names separated by :", cipherList), immediately,
 			"TLS 1.2 ciphers for clients; the default is Mozilla's intermediate profile."},
@@ -84,12 +84,6 @@ func (h *HTTPS) keys() []key {
 		{s, "ticket_key_interval", duration(&h.TicketKeyInterval, time.Minute, 168*time.Hour), immediately,
 			"Time between two rotations of the TLS session ticket key. The previous key stays valid for one more interval."},
 	}
-}
-
-// tlsVersion accepts the versions that are considered secure.
-func tlsVersion(s string) (string, error) {
-	versions := []string{"TLSv1.2", "TLSv1.3"}
-	return s, checkChoice(s, versions)
 }
 
 // cipherList checks a list that HAProxy passes to OpenSSL.
