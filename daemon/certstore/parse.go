@@ -55,10 +55,13 @@ func parse(source string, certificates, key []byte, now time.Time) (haproxy.Cert
 	leaf := pair.Leaf
 	for i, block := range chain {
 		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return haproxy.Certificate{}, fmt.Errorf("certificate %d of its chain: %w", i+1, err)
+		if err == nil {
+			err = checkStrength(c)
 		}
-		if err := strong(c); err != nil {
+		if err != nil && i > 0 {
+			err = fmt.Errorf("certificate %d of its chain: %w", i, err)
+		}
+		if err != nil {
 			return haproxy.Certificate{}, err
 		}
 	}
@@ -134,23 +137,23 @@ func encode(blocks ...*pem.Block) []byte {
 	return text.Bytes()
 }
 
-// strong rejects what OpenSSL rejects at its security level 2: with one such
+// checkStrength rejects what OpenSSL rejects at its security level 2: with one such
 // certificate HAProxy would not start.
-func strong(c *x509.Certificate) error {
+func checkStrength(c *x509.Certificate) error {
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < minRSA {
-			return fmt.Errorf("its RSA key, or one of its chain, has %d bits, less than %d", bits, minRSA)
+			return fmt.Errorf("its RSA key has %d bits, less than %d", bits, minRSA)
 		}
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	default:
-		return fmt.Errorf("its key, or one of its chain, is %s, not RSA, ECDSA or Ed25519", c.PublicKeyAlgorithm)
+		return fmt.Errorf("its key is %s, not RSA, ECDSA or Ed25519", c.PublicKeyAlgorithm)
 	}
 	root := bytes.Equal(c.RawSubject, c.RawIssuer)
 	switch c.SignatureAlgorithm {
 	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
 		if !root {
-			return fmt.Errorf("it, or one of its chain, is signed with %s, which is broken", c.SignatureAlgorithm)
+			return fmt.Errorf("is signed with %s, which is insecure", c.SignatureAlgorithm)
 		}
 	}
 	return nil
