@@ -56,6 +56,7 @@ func newView(t testing.TB, services, pods int) *View {
 			Runtime: runtime.New("/nonexistent/admin.sock", "/nonexistent/master.sock", "/nonexistent"),
 		},
 		Health:  &Health{At: time.Now(), Up: map[string]int{}},
+		Latency: NewLatency(),
 		Changes: []*Change{{At: time.Now(), Service: "shop/svc-00000", What: "1 server in", Object: "EndpointSlice shop/svc-00000-1", Version: "2", How: ByRuntime, Waited: Seconds(12 * time.Millisecond)}},
 	}
 	for _, b := range v.Result.State.Backends.All() {

@@ -3,32 +3,31 @@
 package admin
 
 import (
-	"slices"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"podgate/daemon/reconcile"
 )
 
 // Latency is how long changes took from the cluster to HAProxy, by how they were
-// applied.
-type Latency struct{ Runtime, Reload Histogram }
+// applied. It may be used concurrently.
+type Latency struct{ byMethod *prometheus.HistogramVec }
 
-// Histogram counts durations in buckets.
-type Histogram struct {
-	Counts [14]uint64 // by bucket, not cumulative; the last has no upper bound
-	Sum    time.Duration
-}
-
-// Buckets returns the upper bounds of a Histogram's buckets, without the last.
-func Buckets() []time.Duration {
-	const ms = time.Millisecond
-	return []time.Duration{
-		5 * ms, 10 * ms, 20 * ms, 50 * ms, 100 * ms, 200 * ms, 500 * ms,
-		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+// NewLatency returns a Latency without observations.
+func NewLatency() Latency {
+	l := Latency{prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "podgate_event_to_applied_seconds",
+		Help:    "Time from a change in the cluster until HAProxy serves it, by method.",
+		Buckets: []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60},
+	}, []string{"method"})}
+	for _, m := range []reconcile.Method{reconcile.AtRuntime, reconcile.ByReload} {
+		l.byMethod.WithLabelValues(m.String()) // so that the metric exists from the start
 	}
+	return l
 }
 
-// Observe counts one duration.
-func (h *Histogram) Observe(d time.Duration) {
-	i, _ := slices.BinarySearch(Buckets(), d)
-	h.Counts[i]++
-	h.Sum += d
+// Observe counts one change.
+func (l Latency) Observe(m reconcile.Method, d time.Duration) {
+	l.byMethod.WithLabelValues(m.String()).Observe(d.Seconds())
 }

@@ -66,9 +66,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e.served(v)
 	e.counters(v.Edge.Counters)
 	e.certificates(v)
-	e.histogram("event_to_applied_seconds", "Time from a change in the cluster until HAProxy serves it, by method.", "method", map[string]Histogram{
-		reconcile.AtRuntime.String(): v.Latency.Runtime, reconcile.ByReload.String(): v.Latency.Reload,
-	})
+	v.Latency.byMethod.Collect(out)
 }
 
 func (e emitter) api(st kubeapi.Status) {
@@ -182,22 +180,6 @@ func (e emitter) metrics(kind prometheus.ValueType, name, help string, labels []
 	desc := prometheus.NewDesc("podgate_"+name, help, labels, nil)
 	return func(value float64, labels ...string) {
 		e <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
-	}
-}
-
-// histogram sends the histograms by the value of one label. The buckets of
-// Prometheus are cumulative.
-func (e emitter) histogram(name, help, label string, all map[string]Histogram) {
-	desc := prometheus.NewDesc("podgate_"+name, help, []string{label}, nil)
-	for value, h := range all {
-		buckets := make(map[float64]uint64, len(h.Counts))
-		var total uint64
-		for i, bound := range Buckets() {
-			total += h.Counts[i]
-			buckets[bound.Seconds()] = total
-		}
-		total += h.Counts[len(h.Counts)-1]
-		e <- prometheus.MustNewConstHistogram(desc, total, h.Sum.Seconds(), buckets, value)
 	}
 }
 

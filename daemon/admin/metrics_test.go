@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 )
 
@@ -27,8 +28,8 @@ func scrape(t testing.TB, s *Server) string {
 
 func TestMetricsFollowTheConventionsOfPrometheus(t *testing.T) {
 	v := newView(t, 3, 2)
-	v.Latency.Runtime.Observe(7 * time.Millisecond)
-	v.Latency.Runtime.Observe(2 * time.Hour)
+	v.Latency.Observe(reconcile.AtRuntime, 7*time.Millisecond)
+	v.Latency.Observe(reconcile.AtRuntime, 2*time.Hour)
 	v.Edge.Counters.Reloads[haproxy.Reasons{{Kind: haproxy.BackendNew}, {Kind: haproxy.SettingsChanged}}.Kind()]++
 	text := scrape(t, newServer(v))
 	problems, err := promlint.New(bytes.NewBufferString(text)).Lint()

@@ -22,8 +22,7 @@ import (
 // of earlier passes.
 const maxPerPass = 20
 
-// History is the last changes. It may not be used concurrently. The zero History is
-// empty.
+// History is the last changes. It may not be used concurrently.
 type History struct {
 	changes []*admin.Change // the oldest first; published, so never changed in place
 	latency admin.Latency
@@ -38,7 +37,9 @@ type History struct {
 }
 
 // New returns a History with the changes of an earlier podgate, the oldest first.
-func New(earlier []*admin.Change) *History { return &History{changes: earlier} }
+func New(earlier []*admin.Change) *History {
+	return &History{changes: earlier, latency: admin.NewLatency()}
+}
 
 // Changes returns the last changes, the oldest first. The slice is immutable.
 func (h *History) Changes() []*admin.Change { return h.changes }
@@ -111,11 +112,11 @@ func (h *History) AddPass(p Pass) {
 	if p.reloaded() {
 		waited := elapsed(h.since, now)
 		h.Add(&admin.Change{At: now, What: "HAProxy reloaded", How: admin.ByReload, Why: p.Did.Reload.Brief(), Took: admin.Seconds(p.Did.Took), Waited: waited})
-		h.latency.Reload.Observe(time.Duration(waited))
+		h.latency.Observe(reconcile.ByReload, time.Duration(waited))
 	}
 	h.addServices(p, now)
 	if !p.Since.IsZero() && !p.reloaded() && p.Did.Added+p.Did.Left+p.Did.Maps > 0 {
-		h.latency.Runtime.Observe(now.Sub(p.Since))
+		h.latency.Observe(reconcile.AtRuntime, now.Sub(p.Since))
 	}
 	switch began, ended := h.trouble.Set(p.Status.Trouble); {
 	case began:
