@@ -43,7 +43,7 @@ func (p printer) service(s *ExplainedService) {
 	if len(s.Problems) > 0 {
 		p.head("Problems")
 		for _, x := range s.Problems {
-			fmt.Fprintln(p.w, "  "+string(p.paint(yellow, x.about())))
+			p.uncut(yellow, x.about())
 		}
 	}
 	for _, port := range s.Ports {
@@ -64,7 +64,7 @@ func (p printer) service(s *ExplainedService) {
 	if len(s.Lines) > 0 {
 		p.head("HAProxy configuration")
 		for _, line := range s.Lines {
-			fmt.Fprintln(p.w, "  "+string(p.paint(faint, line)))
+			p.uncut(faint, line)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (p printer) annotations(all []compile.ExplainedAnnotation) {
 		p.line("  %s: %s", a.Key, compile.Quote(a.Value, 200))
 		switch {
 		case a.Problem != "":
-			fmt.Fprintln(p.w, "      "+string(p.paint(yellow, a.Problem)))
+			p.uncut(yellow, "    "+a.Problem)
 			if a.Meaning != "" {
 				p.line("      understood as %s", a.Meaning)
 			}

@@ -74,6 +74,9 @@ func (p printer) line(format string, args ...any) {
 	fmt.Fprintln(p.w, p.cut(fmt.Sprintf(format, args...)))
 }
 
+// uncut writes an indented line that is never cut, whatever the width.
+func (p printer) uncut(color, text string) { fmt.Fprintln(p.w, "  "+string(p.paint(color, text))) }
+
 func (p printer) head(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint(bold, text)) }
 
 // table writes rows in columns. Color returns the color of a row. It colors whole
@@ -120,7 +123,7 @@ func (p printer) warn(title string, lines []string, most int) {
 		shown = limit(lines, most)
 	}
 	for _, line := range shown {
-		fmt.Fprintln(p.w, "  "+string(p.paint(yellow, line)))
+		p.uncut(yellow, line)
 	}
 	p.more(len(lines)-len(shown), "podgate status --all")
 }

@@ -23,7 +23,7 @@ func (s Status) Print(w io.Writer, style Style) {
 	p := printer{w, style}
 	p.line("%s  podgate %s, %s", p.paint(s.Level.color(), strings.ToUpper(string(s.Level))), s.Version, s.syncText())
 	for _, r := range s.Reasons {
-		fmt.Fprintln(p.w, "  "+clean(r)) // never cut
+		p.uncut("0", r)
 	}
 	p.line("")
 	p.table(nil, s.facts(), nil)
