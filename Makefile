@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# make demo   everything in one terminal: a cluster, HAProxy, podgate, a client
-# make test   all tests but the conformance suite, with the real HAProxy
-# make deb    the Debian packages, in dist/
+# make demo   run a simulated cluster, HAProxy, podgate and clients in one terminal
+# make test   run all tests except the conformance suite, with the real HAProxy
+# make deb    build the Debian packages in dist/
 
 VERSION := 0.2.0
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-# Tools are named with their version here and are no part of go.mod.
+# Tools are not in go.mod; their versions are here.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -48,8 +48,8 @@ e2e: export CGO_ENABLED = 1
 e2e: haproxy compiler tlsclients network
 	other=$$($(OTHER)) && HAPROXY_OTHER=$$other go test -race -count=1 -timeout 15m -v ./daemon ./cmd/podgate
 
-# A real kube-apiserver, built once from its modules and kept in the user's
-# cache, in a network namespace of its own.
+# Tests with a real kube-apiserver in a network namespace. It is built once from its
+# modules, and kept in the user's cache.
 conformance: build haproxy network
 	CI=1 KUBERNETES=$$(testdata/kubernetes/build.sh) PODGATE=$(CURDIR)/bin/podgate \
 	go test -tags conformance -count=1 -v -timeout 15m -run TestConformance -p 1 ./kubeapi ./cmd/podgate
@@ -60,9 +60,9 @@ conformance: build haproxy network
 browser: chromium
 	axe=$$(testdata/axe/fetch.sh) && AXE=$$axe go test -tags browser -count=1 -v -timeout 5m -run TestBrowser ./daemon/admin
 
-# What tries to break it: see packaging/doc/internals.md.
+# Tests that try to break podgate: see packaging/doc/internals.md.
 .PHONY: fuzz chaos soak
-# Every fuzzer for FUZZTIME, as 1m or 1000x. What it finds lies in the package's testdata then.
+# Each fuzz test for FUZZTIME, such as 1m or 1000x. Findings are written to the testdata of the package.
 FUZZTIME ?= 1m
 fuzz: haproxy
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z]+' . | sort | while IFS=: read -r file target; do \
@@ -76,7 +76,8 @@ DURATION ?= 1m
 chaos: haproxy
 	go run ./daemon/chaos -duration $(DURATION) $(if $(SEED),-seed $(SEED)) $(ARGS)
 
-# What podgate and HAProxy take over DURATION of churn, a JSON object a line.
+# Memory, descriptors and latency of podgate and HAProxy during DURATION of churn, one JSON
+# object per line.
 soak: build haproxy
 	go run ./daemon/bench soak -duration $(DURATION) $(ARGS)
 
@@ -106,7 +107,7 @@ lint:
 clean:
 	rm -rf bin dist
 
-# What a fresh Debian lacks, from apt: as root, or by sudo.
+# Packages that a fresh Debian does not have, from apt: as root, or with sudo.
 APT := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 .PHONY: compiler network promtool rsyslog tlsclients chromium
 haproxy:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# make unit   podgate's units are closed
-# make deb    dist/podgate_VERSION_{amd64,arm64}.deb, which lintian has nothing against
-# make test-arm64 the arm64 package's podgate, run by QEMU
-# make test-deb   install, upgrade, remove, purge under load, on real Debians; as root
+# make unit        check the sandbox of podgate's units
+# make deb         build dist/podgate_VERSION_{amd64,arm64}.deb, and check them with lintian
+# make test-arm64  run the podgate of the arm64 package in QEMU
+# make test-deb    install, upgrade, remove and purge the package under load, on Debian 12
+#                  and 13; as root
 
 .PHONY: unit deb deb-reproducible test-arm64 test-deb
 
-# At most 1.5 of 10, as "systemd-analyze security" counts what a unit leaves open.
+# The exposure level of "systemd-analyze security" must be at most 1.5 of 10.
 unit: systemd
 	@for unit in podgate podgate-drain; do \
 	 said=$$(systemd-analyze security --offline=true --threshold=15 --no-pager systemd/$$unit.service) || { echo "$$said"; exit 1; }; \
@@ -33,7 +34,7 @@ deb-reproducible: deb
 	 echo "podgate_$(VERSION)_$$arch.deb is the same twice" || exit 1; done; \
 	rm -rf dist/again
 
-# What is built for arm64 runs there, and does what it does here.
+# The podgate of the arm64 package must run, and print the same as bin/podgate.
 test-arm64: build debhelper qemu
 	packaging/build-deb.sh arm64 dist $(VERSION) $(COMMIT)
 	packaging/foreign.sh dist/podgate_$(VERSION)_arm64.deb qemu-aarch64-static /usr/aarch64-linux-gnu
