@@ -65,7 +65,7 @@ func (e *edge) compare(ctx context.Context) (serves bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	// Not by the proxies.
+	// This comparison does not use the proxies.
 	c.Kubernetes.Servers = []string{e.Cluster.URL()}
 	c.HAProxy.AdminSocket, c.HAProxy.MasterSocket = e.HAProxy.Admin, e.HAProxy.Master
 	differences, err := dryrun.Diff(ctx, c, "chaos", nil)
@@ -110,7 +110,8 @@ func (e *edge) compareService(i int, servers []haproxy.Server) error {
 	return nil
 }
 
-// askOnce asks for one Service. The last may be at a TCP port instead of its path.
+// askOnce sends a request to one Service. The last one may have a TCP port instead of a
+// path.
 func (e *edge) askOnce(i int) error {
 	err := edgetest.Ask(e.target(i))
 	_, exists := e.wanted[i]
@@ -120,7 +121,7 @@ func (e *edge) askOnce(i int) error {
 	case !exists && errors.Is(err, edgetest.StatusError(http.StatusNotFound)):
 		return nil
 	case !exists && err == nil:
-		return fmt.Errorf("%s is answered and does not exist", serviceName(i))
+		return fmt.Errorf("%s answers although it does not exist", serviceName(i))
 	case !exists && e.evil && errors.Is(err, edgetest.StatusError(http.StatusServiceUnavailable)):
 		return nil // a Service of evilNamespace may have the path now, and has no pods
 	}

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	stable   = 4 // Services that always exist, and that the clients ask
+	stable   = 4 // Services that always exist, and that the clients use
 	services = 8 // all of them; the others are added and removed
 	perPod   = 6 // pods that each may have
 )
 
-// evilNamespace has Services that ask for what others have.
+// evilNamespace has Services that claim the hosts, paths and ports of others.
 const evilNamespace = "evil"
 
-// cluster is what the API server should hold, and how often that changed.
+// cluster is the content of the API server, and how often it changed.
 type cluster struct {
 	tcp     netip.AddrPort       // where the last Service may listen by itself
 	wanted  map[int]map[int]bool // pods of each Service that exists
@@ -116,8 +116,8 @@ func (e *edge) annotations(i int) map[string]string {
 	return all[e.IntN(len(all))]
 }
 
-// harm adds or changes a Service of another namespace that asks for what others
-// have, and for nonsense.
+// harm adds or changes a Service of evilNamespace with claims of others, and with invalid
+// values.
 func (e *edge) harm() error {
 	values := []string{
 		"s0_80", "shop_s1_80", "/s0", "/s1,/s2/x", "*", "\n  server x 127.0.0.1:1", `"`, "${HOME}", "%[src]", "-i /S3", strings.Repeat("a", 5000),
@@ -135,6 +135,6 @@ func (e *edge) harm() error {
 	e.evil = true
 	svc := edgetest.Service(serviceName(e.IntN(3)), annotations)
 	svc.Namespace = evilNamespace
-	svc.Created = time.Unix(2, 0) // younger: the older Service wins what both ask for
+	svc.Created = time.Unix(2, 0) // younger: the older Service wins a conflict
 	return e.Cluster.PutService(svc)
 }

@@ -16,13 +16,13 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-// edge is an edge of which every connection and file can be harmed.
+// edge is an edge whose connections and files can all be damaged.
 type edge struct {
 	*rand.Rand
 	*edgetest.Edge
 	dir     string
 	binary  string          // podgate
-	clock   string          // file that shifts the clock of binary; "" if it has the machine's
+	clock   string          // file that shifts the clock of binary; "" if binary uses the machine's clock
 	config  []byte          // podgate.toml
 	api     *edgetest.Proxy // before the API server
 	admin   *edgetest.Proxy // before HAProxy's sockets, for podgate
@@ -34,7 +34,7 @@ type edge struct {
 
 	cluster
 	starts, haproxyStarts int
-	current               atomic.Value // name of the fault that is being done
+	current               atomic.Value // name of the fault that runs
 }
 
 func openEdge(ctx context.Context, binary string, r *rand.Rand) (*edge, error) {
@@ -81,8 +81,7 @@ func (e *edge) open(ctx context.Context) (err error) {
 	return e.startPodgate()
 }
 
-// configure puts proxies before everything that podgate speaks to, and writes
-// podgate.toml.
+// configure starts proxies for all connections of podgate, and writes podgate.toml.
 func (e *edge) configure() (err error) {
 	if e.api, err = edgetest.StartProxy("tcp", "127.0.0.1:0", strings.TrimPrefix(e.Cluster.URL(), "http://"), nil); err != nil {
 		return err
@@ -129,8 +128,8 @@ func (e *edge) startPodgate() (err error) {
 	return err
 }
 
-// restartHAProxy runs HAProxy again after kill has ended it, as systemd would.
-// Requests that fail meanwhile are excused: podgate could not have saved them.
+// restartHAProxy starts HAProxy again after kill has ended it, as systemd does. Requests
+// that fail meanwhile are excused, because podgate cannot prevent that.
 func (e *edge) restartHAProxy(ctx context.Context, kill func() error) error {
 	e.haproxyStarts++
 	return e.load.Outage(func() error {
@@ -141,7 +140,7 @@ func (e *edge) restartHAProxy(ctx context.Context, kill func() error) error {
 	})
 }
 
-// startLoad has clients ask the stable Services without a pause.
+// startLoad starts clients that send requests to the stable Services.
 func (e *edge) startLoad(ctx context.Context) error {
 	e.load = edgetest.StartLoad(edgetest.LoadOptions{Failed: func(f edgetest.Failure) {
 		fmt.Fprintf(os.Stderr, "failed during %q: %s\n", e.current.Load(), f)

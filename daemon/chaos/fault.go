@@ -17,8 +17,8 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// fault is one kind of harm. When do returns, the harm is over, and podgate has to
-// repair what it left behind.
+// fault is one kind of damage. When do returns, the damage ends, and podgate has to repair
+// the consequences.
 type fault struct {
 	name     string
 	do       func(context.Context) error
@@ -26,15 +26,6 @@ type fault struct {
 	skipped  int
 	served   time.Duration // the longest until every Service was served again
 	slowest  recovery
-}
-
-func find(faults []*fault, name string) (*fault, bool) {
-	for _, f := range faults {
-		if f.name == name {
-			return f, true
-		}
-	}
-	return nil, false
 }
 
 // moment waits up to 1.5 s.
@@ -112,7 +103,7 @@ func (e *edge) processFaults() []*fault {
 				return errNotHere
 			}
 			e.Cluster.Misbehave(kubeapitest.Hide("services", "endpointslices"))
-			defer e.recall()
+			defer e.behave()
 			e.Cluster.ExpireVersions()
 			edgetest.Pause(ctx, time.Duration(e.IntN(400))*time.Millisecond)
 			err := e.setClock(e.jumps())
@@ -121,7 +112,7 @@ func (e *edge) processFaults() []*fault {
 		}},
 		{name: "HAProxy's worker frozen for a while", do: func(ctx context.Context) error {
 			pid := e.HAProxy.Pid()
-			if pid == 0 { // it would be this process group
+			if pid == 0 { // zero is this process group
 				return errors.New("HAProxy does not answer")
 			}
 			return e.while(ctx, func() { _ = syscall.Kill(pid, syscall.SIGSTOP) }, func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
@@ -129,11 +120,11 @@ func (e *edge) processFaults() []*fault {
 		{name: "HAProxy's worker killed", do: func(ctx context.Context) error {
 			e.moment(ctx)
 			return e.restartHAProxy(ctx, func() error {
-				if pid := e.HAProxy.Pid(); pid != 0 { // zero would be this process group
+				if pid := e.HAProxy.Pid(); pid != 0 { // zero is this process group
 					_ = syscall.Kill(pid, syscall.SIGKILL)
 				}
 				edgetest.Pause(ctx, time.Second)
-				// During a reload the master may go on without that worker.
+				// During a reload the master may survive the end of that worker.
 				return e.HAProxy.KillMaster()
 			})
 		}},
@@ -159,7 +150,7 @@ func (e *edge) apiFaults() []*fault {
 				if e.IntN(2) == 0 {
 					e.Cluster.CutWatches()
 				}
-			}, e.recall)
+			}, e.behave)
 		}}
 	}
 	return []*fault{
@@ -191,7 +182,7 @@ func (e *edge) apiFaults() []*fault {
 		misbehave("answers with empty lists", kubeapitest.Hide("services", "endpointslices")),
 		misbehave("answers without EndpointSlices", kubeapitest.Hide("endpointslices")),
 		{name: "API server answers from an old cache", do: func(ctx context.Context) error {
-			return e.while(ctx, func() { e.Cluster.Stale(); e.Cluster.ExpireVersions() }, e.recall)
+			return e.while(ctx, func() { e.Cluster.Stale(); e.Cluster.ExpireVersions() }, e.behave)
 		}},
 		{name: "API server restored from a backup", do: func(ctx context.Context) error {
 			e.Cluster.RestoreVersion(1 + e.IntN(100))
@@ -227,8 +218,8 @@ func (e *edge) apiFaults() []*fault {
 	}
 }
 
-// recall ends the misbehaviour of the API server, and makes podgate list again.
-func (e *edge) recall() {
+// behave ends the misbehaviour of the API server, and makes podgate list again.
+func (e *edge) behave() {
 	e.Cluster.Behave()
 	e.Cluster.ExpireVersions()
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command chaos does harm to a whole edge under load: a podgate in a process of
-// its own, a real HAProxy and an API server, their sockets, their files, their
-// disk. After each fault it waits until HAProxy serves what the cluster says,
-// and it counts every request that failed. The same seed does the same harm.
+// Command chaos damages a whole edge under load: a podgate process, a real HAProxy, an API
+// server, their sockets, files and disk. After each fault it waits until HAProxy serves the
+// state of the cluster, and it counts every failed request. The same seed causes the same
+// faults.
 //
-// It measures nothing (daemon/bench does) and mends nothing.
+// It does not measure performance, which daemon/bench does.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,8 +25,8 @@ import (
 func main() {
 	binary := flag.String("podgate", "", "podgate to run; the default is to build one whose clock can jump")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano())%1_000_000, "seed of the faults")
-	duration := flag.Duration("duration", time.Minute, "how long faults are done")
-	only := flag.String("only", "", "the only fault to do, again and again")
+	duration := flag.Duration("duration", time.Minute, "how long faults are caused")
+	only := flag.String("only", "", "the only fault to cause, repeatedly")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -50,11 +51,11 @@ func run(ctx context.Context, binary string, seed uint64, duration time.Duration
 	}
 	faults := e.faults()
 	if only != "" {
-		f, ok := find(faults, only)
-		if !ok {
+		i := slices.IndexFunc(faults, func(f *fault) bool { return f.name == only })
+		if i < 0 {
 			return fmt.Errorf("find fault %q: no fault has that name", only)
 		}
-		faults = []*fault{f}
+		faults = faults[i : i+1]
 	}
 	var failure error
 	for end := time.Now().Add(duration); time.Now().Before(end) && ctx.Err() == nil && failure == nil; {
@@ -71,8 +72,8 @@ func run(ctx context.Context, binary string, seed uint64, duration time.Duration
 	return nil
 }
 
-// step does one fault while the cluster changes, and waits until the edge is in
-// sync again.
+// step causes one fault while the cluster changes, and waits until the edge is in sync
+// again.
 func (e *edge) step(ctx context.Context, f *fault) error {
 	e.current.Store(f.name)
 	if err := e.churn(); err != nil {

@@ -12,20 +12,14 @@ import (
 
 func TestTheSameErrorHasTheSameText(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "conf")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(dir, 0o700))
 	d := Dir(dir)
-	if err := os.Mkdir(filepath.Join(dir, "podgate.cfg"), 0o700); err != nil { // no file can be renamed to it
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(filepath.Join(dir, "podgate.cfg"), 0o700)) // no file can be renamed to it
 	first, second := d.replace("podgate.cfg", []byte("x")), d.replace("podgate.cfg", []byte("y"))
 	if first == nil || first.Error() != second.Error() {
 		t.Errorf("got %q, then %q", first, second)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(dir))
 	gone, again := d.replace("podgate.cfg", []byte("x")), d.replace("podgate.cfg", []byte("y"))
 	if gone == nil || gone.Error() != again.Error() {
 		t.Errorf("got %q, then %q", gone, again)
@@ -49,9 +43,7 @@ func TestManyFilesAreReplacedTogether(t *testing.T) {
 			t.Fatalf("%d files, want %d: %v %v", len(entries), want, entries, err)
 		}
 	}
-	if err := d.replaceAll(all, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.replaceAll(all, 0o600))
 	check(len(all))
 	for _, c := range all {
 		path := filepath.Join(dir, c.name)
@@ -60,12 +52,10 @@ func TestManyFilesAreReplacedTogether(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.name, info, err)
 		}
 	}
-	// One of many cannot be written: that is an error, the others before it may be
-	// new, and no temporary file is left.
+	// One file cannot be written: replaceAll returns an error, the files before it may be
+	// new, and no temporary file remains.
 	bad := filepath.Join(dir, "x.pem")
-	if err := os.MkdirAll(filepath.Join(bad, "full"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Join(bad, "full"), 0o700))
 	for i := range all {
 		all[i].content = whole(fmt.Appendf(nil, "content %d again\n", i))
 	}
@@ -80,8 +70,8 @@ func TestManyFilesAreReplacedTogether(t *testing.T) {
 	check(len(all) + 1)
 }
 
-// TestASweepWhileACommandWrites has podgate start at that moment.
-func TestASweepWhileACommandWrites(t *testing.T) {
+// TestACommandWritesAgainAfterASweep starts podgate while a command writes a file.
+func TestACommandWritesAgainAfterASweep(t *testing.T) {
 	d := Dir(t.TempDir())
 	sweeps := 0
 	err := d.replaceWith(drainFile, func(to io.Writer) error {
@@ -97,9 +87,17 @@ func TestASweepWhileACommandWrites(t *testing.T) {
 		t.Errorf("%v; the file holds %q, %v", err, text, readErr)
 	}
 	if left, err := filepath.Glob(filepath.Join(string(d), ".*")); len(left) > 0 || err != nil {
-		t.Errorf("left behind: %q, %v", left, err)
+		t.Errorf("remaining files: %q, %v", left, err)
 	}
 	if sweeps < 2 {
 		t.Errorf("it was written %d times", sweeps)
+	}
+}
+
+// must fails the test with err.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

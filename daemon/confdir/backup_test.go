@@ -15,31 +15,27 @@ import (
 func TestBackup(t *testing.T) {
 	for _, row := range []struct {
 		name         string
-		before, then map[string]string // what the folder holds when it is kept, and what is written then
+		before, then map[string]string // the files before the backup, and those written after it
 		want         map[string]string // after the restore
 	}{
-		{"what was replaced is back", map[string]string{cfgfile.ConfigFile: "a", "routes.map": "b"}, map[string]string{cfgfile.ConfigFile: "x", "routes.map": "y"},
+		{"a replaced file is restored", map[string]string{cfgfile.ConfigFile: "a", "routes.map": "b"}, map[string]string{cfgfile.ConfigFile: "x", "routes.map": "y"},
 			map[string]string{cfgfile.ConfigFile: "a", "routes.map": "b"}},
-		{"what was not replaced stays", map[string]string{cfgfile.ConfigFile: "a", "routes.map": "b"}, map[string]string{"routes.map": "y"},
+		{"a file that was not replaced stays", map[string]string{cfgfile.ConfigFile: "a", "routes.map": "b"}, map[string]string{"routes.map": "y"},
 			map[string]string{cfgfile.ConfigFile: "a", "routes.map": "b"}},
-		{"a configuration that was not there goes", nil, map[string]string{cfgfile.ConfigFile: "x"}, map[string]string{}},
+		{"a configuration that did not exist is removed", nil, map[string]string{cfgfile.ConfigFile: "x"}, map[string]string{}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for _, end := range []string{"restore", "forget"} {
+			for _, end := range []string{"restore", "discard"} {
 				d := Dir(t.TempDir())
 				write := func(files map[string]string) {
 					t.Helper()
 					for name, text := range files {
-						if err := d.replace(name, []byte(text)); err != nil {
-							t.Fatal(err)
-						}
+						must(t, d.replace(name, []byte(text)))
 					}
 				}
 				write(row.before)
 				b, err := d.Backup()
-				if err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
 				write(row.then)
 				want := row.want
 				if end == "restore" {
@@ -53,9 +49,7 @@ func TestBackup(t *testing.T) {
 					}
 					err = b.Discard()
 				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
 				if diff := cmp.Diff(want, textsIn(t, string(d))); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", end, diff)
 				}
@@ -64,37 +58,29 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-func TestABackupThatWasLeftIsRemoved(t *testing.T) {
+func TestABackupOfAKilledPodgateIsRemoved(t *testing.T) {
 	d := Dir(t.TempDir())
-	if err := d.replace(cfgfile.ConfigFile, []byte("a")); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // and one that is left is no hindrance
+	must(t, d.replace(cfgfile.ConfigFile, []byte("a")))
+	for range 2 { // the first backup does not prevent the second
 		if _, err := d.Backup(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := d.sweep(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.sweep())
 	if diff := cmp.Diff(map[string]string{cfgfile.ConfigFile: "a"}, textsIn(t, string(d))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// textsIn are all files of a folder, hidden ones too.
+// textsIn returns all files of a folder, including hidden ones.
 func textsIn(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	texts := map[string]string{}
 	for _, e := range entries {
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		texts[e.Name()] = string(text)
 	}
 	return texts

@@ -21,7 +21,7 @@ func TestWhenADrainExpires(t *testing.T) {
 		{"a drain until later does not yet", Drain{Since: now, Until: now.Add(time.Second)}, false},
 		{"a drain until now does", Drain{Since: now, Until: now}, true},
 		{"a drain until the next boot does not before it", Drain{Since: now, UntilBoot: true}, false},
-		{"a drain until a boot that has been does", Drain{Since: booted(now).Add(-time.Minute), UntilBoot: true}, true},
+		{"a drain until a boot that has happened does", Drain{Since: booted(now).Add(-time.Minute), UntilBoot: true}, true},
 	} {
 		if got := row.drain.Expired(now); got != row.want {
 			t.Errorf("%s: %v", row.name, got)
@@ -35,16 +35,12 @@ func TestDrainFile(t *testing.T) {
 		t.Error("the node drains without a file")
 	}
 	want := Drain{Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), UntilBoot: true}
-	if err := d.WriteDrain(want); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.WriteDrain(want))
 	got, draining := d.ReadDrain()
 	if diff := cmp.Diff(want, got); diff != "" || !draining {
 		t.Errorf("draining %v (-want +got):\n%s", draining, diff)
 	}
-	if err := os.WriteFile(d.Path(drainFile), []byte("nonsense"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(d.Path(drainFile), []byte("nonsense"), 0o600))
 	if got, draining := d.ReadDrain(); !draining || got != (Drain{}) {
 		t.Errorf("a damaged file: draining %v, %+v", draining, got)
 	}

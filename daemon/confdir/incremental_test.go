@@ -18,7 +18,7 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-// walk is a HAProxy whose servers change at random.
+// walk is a simulated HAProxy whose servers change at random.
 type walk struct {
 	*rand.Rand
 	have haproxy.Running
@@ -46,7 +46,7 @@ func newWalk(seed uint64, backends int) *walk {
 	return w
 }
 
-// change gives a backend other servers, or none.
+// change replaces the servers of a backend at random.
 func (w *walk) change(backend string) {
 	var servers []haproxy.Server
 	for i := range w.IntN(6) {
@@ -65,7 +65,7 @@ func (w *walk) step() {
 	}
 }
 
-// rendered is what the files should be.
+// rendered returns the expected files.
 func (w *walk) rendered(t *testing.T, d Dir) map[string][]byte {
 	t.Helper()
 	running := w.have.Loaded.Structure()
@@ -73,9 +73,7 @@ func (w *walk) rendered(t *testing.T, d Dir) map[string][]byte {
 		b.Servers = slices.DeleteFunc(slices.Clone(w.have.Servers[b.Name]), func(s haproxy.Server) bool { return s.State == haproxy.Maint })
 	}
 	files, err := cfgfile.Render(running, string(d))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if files.Maps, err = cfgfile.RenderMaps(w.have.Maps); err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +99,16 @@ func TestChangesGiveTheSameFilesAsACompleteWrite(t *testing.T) {
 		d := Dir(t.TempDir())
 		w := newWalk(uint64(backends), backends)
 		last := newWritten(w.have)
-		if err := last.writeAll(d); err != nil {
-			t.Fatal(err)
-		}
+		must(t, last.writeAll(d))
 		for range 25 {
 			w.compare(t, d)
 			before := d.fileID(loadedFile)
 			w.step()
 			next := newWritten(w.have)
 			if !next.follows(last) {
-				t.Fatal("it does not follow what it differs from in servers")
+				t.Fatal("a change of servers does not follow the last write")
 			}
-			if err := next.writeChanges(d, last); err != nil {
-				t.Fatal(err)
-			}
+			must(t, next.writeChanges(d, last))
 			if d.fileID(loadedFile) != before {
 				t.Fatalf("%s was written again", loadedFile)
 			}
@@ -123,34 +117,27 @@ func TestChangesGiveTheSameFilesAsACompleteWrite(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreTheSameAreNotWritten(t *testing.T) {
+func TestUnchangedFilesAreNotWritten(t *testing.T) {
 	d := Dir(t.TempDir())
 	w := newWalk(1, 5)
 	last := newWritten(w.have)
-	if err := d.writeRunning(last, nil); err != nil {
-		t.Fatal(err)
-	}
-	for name, next := range map[string]*written{"by what was written": last, "by the files": nil} {
+	must(t, d.writeRunning(last, nil))
+	for name, next := range map[string]*written{"compared with the last write": last, "compared with the files": nil} {
 		before := d.fileID(cfgfile.ConfigFile)
-		if err := d.writeRunning(newWritten(w.have), next); err != nil {
-			t.Fatal(err)
-		}
+		must(t, d.writeRunning(newWritten(w.have), next))
 		if after := d.fileID(cfgfile.ConfigFile); after != before {
 			t.Errorf("%s: %v, then %v", name, before, after)
 		}
 	}
 }
 
-// TestFilesThatAnotherProcessChangedAreNotCopied harms the files in all ways between
-// two writes.
+// TestFilesThatAnotherProcessChangedAreNotCopied changes the files between two writes.
 func TestFilesThatAnotherProcessChangedAreNotCopied(t *testing.T) {
 	d := Dir(t.TempDir())
 	path := func(name string) string { return filepath.Join(string(d), name) }
 	flip := func(t *testing.T, name string) { // in place, and as long as it was
 		file, err := os.OpenFile(path(name), os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if _, err := file.WriteAt([]byte("#"), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -159,29 +146,25 @@ func TestFilesThatAnotherProcessChangedAreNotCopied(t *testing.T) {
 	w := newWalk(3, 20)
 	w.have.Maps[0].Entries = []haproxy.MapEntry{{Key: "*/a/", Value: "shop_s000_80|2"}}
 	for name, harm := range map[string]func(*testing.T){
-		"nothing":                           func(*testing.T) {},
-		"the configuration is changed":      func(t *testing.T) { flip(t, cfgfile.ConfigFile) },
-		"what was loaded is changed":        func(t *testing.T) { flip(t, loadedFile) },
-		"a map is changed":                  func(t *testing.T) { flip(t, cfgfile.MapFile(haproxy.RoutesMap)) },
-		"the configuration is cut":          func(t *testing.T) { truncate(t, path(cfgfile.ConfigFile), 100) },
-		"the configuration is gone":         func(t *testing.T) { remove(t, path(cfgfile.ConfigFile)) },
-		"what was loaded is gone":           func(t *testing.T) { remove(t, path(loadedFile)) },
-		"a map is gone":                     func(t *testing.T) { remove(t, path(cfgfile.MapFile(haproxy.RoutesMap))) },
-		"another configuration is in place": func(t *testing.T) { replace(t, path(cfgfile.ConfigFile)) },
+		"nothing":                                 func(*testing.T) {},
+		"the configuration is changed":            func(t *testing.T) { flip(t, cfgfile.ConfigFile) },
+		"the loaded State is changed":             func(t *testing.T) { flip(t, loadedFile) },
+		"a map is changed":                        func(t *testing.T) { flip(t, cfgfile.MapFile(haproxy.RoutesMap)) },
+		"the configuration is truncated":          func(t *testing.T) { must(t, os.Truncate(path(cfgfile.ConfigFile), 100)) },
+		"the configuration is missing":            func(t *testing.T) { must(t, os.Remove(path(cfgfile.ConfigFile))) },
+		"the loaded State is missing":             func(t *testing.T) { must(t, os.Remove(path(loadedFile))) },
+		"a map is missing":                        func(t *testing.T) { must(t, os.Remove(path(cfgfile.MapFile(haproxy.RoutesMap)))) },
+		"another file replaces the configuration": func(t *testing.T) { replace(t, path(cfgfile.ConfigFile)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			last := newWritten(w.have)
-			if err := d.writeRunning(last, nil); err != nil {
-				t.Fatal(err)
-			}
+			must(t, d.writeRunning(last, nil))
 			awaitTick(t, d)
 			harm(t)
 			for range 3 {
 				w.step()
 				next := newWritten(w.have)
-				if err := d.writeRunning(next, last); err != nil {
-					t.Fatal(err)
-				}
+				must(t, d.writeRunning(next, last))
 				w.compare(t, d)
 				last = next
 			}
@@ -194,41 +177,21 @@ func TestFilesThatAnotherProcessChangedAreNotCopied(t *testing.T) {
 func awaitTick(t *testing.T, d Dir) {
 	t.Helper()
 	for last := d.fileID(cfgfile.ConfigFile).changed; ; {
-		if err := os.WriteFile(filepath.Join(string(d), "tick"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(string(d), "tick"), nil, 0o600))
 		if d.fileID("tick").changed != last {
 			return
 		}
 	}
 }
 
-func truncate(t *testing.T, path string, size int64) {
-	t.Helper()
-	if err := os.Truncate(path, size); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func replace(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.WriteFile(path+".other", bytes.ToUpper(text), 0o600), os.Rename(path+".other", path)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, errors.Join(os.WriteFile(path+".other", bytes.ToUpper(text), 0o600), os.Rename(path+".other", path)))
 }
 
-func TestWhatIsMoreThanAChangeOfServers(t *testing.T) {
+func TestOtherChangesNeedACompleteWrite(t *testing.T) {
 	w := newWalk(4, 6)
 	last := newWritten(w.have)
 	for name, change := range map[string]func(*haproxy.Running){
@@ -245,7 +208,7 @@ func TestWhatIsMoreThanAChangeOfServers(t *testing.T) {
 		have := w.have
 		change(&have)
 		if newWritten(have).follows(last) {
-			t.Errorf("%s changed, and it follows", name)
+			t.Errorf("%s changed, and the write still follows the last", name)
 		}
 	}
 }

@@ -18,13 +18,9 @@ import (
 func TestLockHasOneHolder(t *testing.T) {
 	d := Dir(t.TempDir())
 	link := Dir(filepath.Join(t.TempDir(), "link"))
-	if err := os.Symlink(string(d), string(link)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Symlink(string(d), string(link)))
 	unlock, err := d.Lock("process 1, /etc/podgate/podgate.toml with a long name")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_, err = link.Lock("process 2")
 	want := fmt.Sprintf("haproxy.folder: %q is managed by another podgate (process 1, /etc/podgate/podgate.toml with a long name): "+
 		"stop that one, or set another folder", string(link))
@@ -38,9 +34,7 @@ func TestLockHasOneHolder(t *testing.T) {
 	}
 	defer unlock()
 	got, err := os.ReadFile(d.Path(lockFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if diff := cmp.Diff("process 2\n", string(got)); diff != "" {
 		t.Errorf("lock file (-want +got):\n%s", diff)
 	}

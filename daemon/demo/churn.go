@@ -44,8 +44,7 @@ func (c *churn) step(ctx context.Context, d *deployment) error {
 	return d.roll(ctx)
 }
 
-// addAndRemove adds a Service and removes it, again and again until ctx ends,
-// each time under another name.
+// addAndRemove adds and removes Services until ctx ends, each under another name.
 func (c *churn) addAndRemove(ctx context.Context) {
 	for n := 1; edgetest.Pause(ctx, c.shop.pace.rest+rand.N(3*c.shop.pace.rest)); n++ {
 		if err := c.once(ctx, sale(n)); err != nil && ctx.Err() == nil {
@@ -54,7 +53,7 @@ func (c *churn) addAndRemove(ctx context.Context) {
 	}
 }
 
-// once is the life of one Service.
+// once adds a Service, rolls it and removes it.
 func (c *churn) once(ctx context.Context, k kind) error {
 	began := time.Now()
 	d, err := c.shop.deploy(ctx, k)
@@ -73,7 +72,7 @@ func (c *churn) once(ctx context.Context, k kind) error {
 		return err
 	}
 	if !edgetest.Pause(ctx, 2*c.shop.pace.rest) {
-		return nil // the clients go on to the end
+		return nil // the clients use the Service until the end
 	}
 	forget()
 	if err := d.remove(ctx); err != nil {

@@ -16,14 +16,14 @@ import (
 
 // Options describe a run of the demo.
 type Options struct {
-	For     time.Duration // how long the clients go on; zero is until ctx ends
+	For     time.Duration // how long the clients send requests; zero is until ctx ends
 	Version string        // podgate's
 	Out     io.Writer     // a terminal is rewritten in place
 }
 
-// Run shows the demo until ctx ends or its time is over, and removes everything
-// that it started or wrote. It returns an error if it cannot begin, if a request
-// failed, and if none was sent.
+// Run shows the demo until ctx ends or o.For has passed, and removes everything that it
+// started or wrote. It returns an error if it cannot start, if a request failed, and if
+// none was sent.
 func Run(ctx context.Context, o Options) error {
 	if _, err := haproxytest.Binary(); err != nil {
 		return missing(err)
@@ -40,7 +40,7 @@ func Run(ctx context.Context, o Options) error {
 	return c.Err()
 }
 
-// missing is the error of a HAProxy that is not installed, with its remedy.
+// missing returns the error for a HAProxy that is not installed, with the remedy.
 func missing(err error) error {
 	if os.Getenv("HAPROXY") != "" {
 		return fmt.Errorf("find HAProxy: %w (does $HAPROXY name the binary?)", err)
@@ -55,14 +55,14 @@ type demo struct {
 	screen *screen
 }
 
-// clients and think make about 900 requests a second, all of them together.
+// With these numbers, all clients together send about 900 requests a second.
 const (
 	clients = 16
 	think   = 12 * time.Millisecond
 )
 
-// run returns when everything that it started has ended: first what changes the
-// shop, then the clients, then the edge and the pods.
+// run returns when everything that it started has ended: first the changes of the shop,
+// then the clients, then the edge and the pods.
 func (d *demo) run(ctx context.Context) (err error) {
 	cluster, err := edgetest.StartCluster()
 	if err != nil {
@@ -80,18 +80,25 @@ func (d *demo) run(ctx context.Context) (err error) {
 	defer func() { load.Stop(); d.tally.end() }()
 	d.screen.print(d.header(edge))
 
-	// The clients go on to the end, so the shop outlasts ctx.
+	// The clients send requests until the end, so the shop outlasts ctx.
 	shopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	churn := &churn{shop: shop, load: load, http: edge.HTTP, tally: d.tally, screen: d.screen}
 	defer churn.changing.Wait()
 	defer cancel()
-	deployments, err := open(shopCtx, shop, kinds(edge.tcp.Port()))
-	if err != nil {
-		return err
+	var deployments []*deployment
+	for _, k := range kinds(edge.tcp.Port()) {
+		dep, err := shop.deploy(shopCtx, k)
+		if err != nil {
+			return err
+		}
+		deployments = append(deployments, dep)
 	}
 	for _, dep := range deployments {
-		if _, err := load.Add(ctx, dep.target(edge.HTTP)); err != nil {
-			return unlessEnded(ctx, err)
+		switch _, err := load.Add(ctx, dep.target(edge.HTTP)); {
+		case err != nil && ctx.Err() != nil:
+			return nil // the user ended the demo
+		case err != nil:
+			return err
 		}
 	}
 	d.tally.begin(load.Report)
@@ -110,28 +117,7 @@ func (d *demo) failed(f edgetest.Failure) {
 	}
 }
 
-// open deploys the Services that exist from start to end.
-func open(ctx context.Context, s *shop, kinds []kind) ([]*deployment, error) {
-	var all []*deployment
-	for _, k := range kinds {
-		d, err := s.deploy(ctx, k)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, d)
-	}
-	return all, nil
-}
-
-// unlessEnded returns err, or nil if the user ended the demo.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// watch shows the numbers until ctx ends or the time is over.
+// watch shows the numbers until ctx ends or d.For has passed.
 func (d *demo) watch(ctx context.Context) {
 	if d.For > 0 {
 		var cancel context.CancelFunc

@@ -75,13 +75,13 @@ func (d *deployment) scale(ctx context.Context, n int) error {
 	return d.change(ctx, max(0, n-have), max(0, have-n))
 }
 
-// move replaces all pods at once by as many at other addresses.
+// move replaces all pods together by as many at other addresses.
 func (d *deployment) move(ctx context.Context) error {
 	return d.change(ctx, d.size(), d.size())
 }
 
-// change shows, all at once, new pods as ready and the oldest ready ones as
-// terminating. Those end in the background.
+// change adds new pods as ready, and marks the oldest ready ones as terminating, in one
+// step. Those end in the background.
 func (d *deployment) change(ctx context.Context, add, end int) error {
 	var fresh []listed
 	for range add {
@@ -107,8 +107,8 @@ func (d *deployment) change(ctx context.Context, add, end int) error {
 	return d.publish(add + len(ending))
 }
 
-// end removes the endpoints of pods that are terminating, and ends each pod when
-// it is no longer asked.
+// end removes the endpoints of terminating pods, and ends each pod when it gets no more
+// requests.
 func (d *deployment) end(ctx context.Context, pods []*edgetest.Pod) {
 	if !edgetest.Pause(ctx, d.shop.pace.unlisted) {
 		return

@@ -25,14 +25,10 @@ type quickShop struct {
 func newQuickShop(t *testing.T) *quickShop {
 	t.Helper()
 	cluster, err := edgetest.StartCluster()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(cluster.Stop)
 	client, err := kubeapi.New(kubeapi.Config{Server: cluster.URL(), Namespaces: []string{namespace}, UserAgent: "test"}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	s := newShop(cluster, new(tally), pace{unlisted: 50 * time.Millisecond, grace: 100 * time.Millisecond})
 	t.Cleanup(s.close)
 	return &quickShop{s, client}
@@ -41,9 +37,7 @@ func newQuickShop(t *testing.T) *quickShop {
 func (s *quickShop) deploy(t *testing.T, ctx context.Context, k kind) *deployment {
 	t.Helper()
 	d, err := s.shop.deploy(ctx, k)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return d
 }
 
@@ -51,9 +45,7 @@ func (s *quickShop) deploy(t *testing.T, ctx context.Context, k kind) *deploymen
 func (s *quickShop) listed(t *testing.T, service string) []string {
 	t.Helper()
 	snapshot, err := s.client.List(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var all []string
 	for _, slice := range snapshot.Slices.Of(kubeapi.Key{Namespace: namespace, Name: service}) {
 		for _, e := range slice.Endpoints {
@@ -74,16 +66,12 @@ func (s *quickShop) listed(t *testing.T, service string) []string {
 // await waits until the API server shows want.
 func (s *quickShop) await(t *testing.T, service string, want ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		diff := cmp.Diff(want, s.listed(t, service))
-		if diff == "" {
-			return
+	must(t, edgetest.Await(t.Context(), "endpoints of "+service, func() error {
+		if diff := cmp.Diff(want, s.listed(t, service)); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("endpoints of %s (-want +got):\n%s", service, diff)
-		}
-		edgetest.Pause(t.Context(), time.Millisecond)
-	}
+		return nil
+	}))
 }
 
 func TestChangeAddsPodsAndTerminatesTheOldest(t *testing.T) {
@@ -93,9 +81,7 @@ func TestChangeAddsPodsAndTerminatesTheOldest(t *testing.T) {
 	t.Cleanup(cancel)
 	d := s.deploy(t, ctx, kind{name: "cart", pods: 2})
 	s.await(t, "cart", "cart-1 ready", "cart-2 ready")
-	if err := d.change(ctx, 1, 2); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.change(ctx, 1, 2))
 	s.await(t, "cart", "cart-1 terminating", "cart-2 terminating", "cart-3 ready")
 	if got := d.size(); got != 1 {
 		t.Errorf("size is %d, want 1", got)
@@ -108,9 +94,7 @@ func TestChangeAddsPodsAndTerminatesTheOldest(t *testing.T) {
 func TestRollReplacesEveryPod(t *testing.T) {
 	s := newQuickShop(t)
 	d := s.deploy(t, t.Context(), kind{name: "cart", pods: 3})
-	if err := d.roll(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.roll(t.Context()))
 	s.await(t, "cart", "cart-4 ready", "cart-5 ready", "cart-6 ready")
 }
 
@@ -118,30 +102,30 @@ func TestScaleAndMove(t *testing.T) {
 	s := newQuickShop(t)
 	d := s.deploy(t, t.Context(), kind{name: "cart", pods: 1})
 	for _, n := range []int{3, 2} {
-		if err := d.scale(t.Context(), n); err != nil {
-			t.Fatal(err)
-		}
+		must(t, d.scale(t.Context(), n))
 	}
 	s.await(t, "cart", "cart-2 ready", "cart-3 ready")
-	if err := d.move(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.move(t.Context()))
 	s.await(t, "cart", "cart-4 ready", "cart-5 ready")
 }
 
 func TestRemoveDeletesEverything(t *testing.T) {
 	s := newQuickShop(t)
 	d := s.deploy(t, t.Context(), kind{name: "cart", pods: 2})
-	if err := d.remove(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, d.remove(t.Context()))
 	s.await(t, "cart")
 	s.leaving.Wait()
 	snapshot, err := s.client.List(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if len(snapshot.Services)+snapshot.Slices.Len()+len(s.running) > 0 {
 		t.Errorf("%d Services, %d of them with slices, %d pods are left", len(snapshot.Services), snapshot.Slices.Len(), len(s.running))
+	}
+}
+
+// must fails the test with err.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

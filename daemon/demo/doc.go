@@ -5,6 +5,6 @@
 // own loop between them, and clients that never stop while the pods roll, scale
 // and move.
 //
-// Only the cluster is simulated. Nothing here gives podgate commands, and no
-// request is repeated or missing from the count.
+// Only the cluster is simulated. No code here changes HAProxy, and every request is counted
+// and none repeated.
 package demo

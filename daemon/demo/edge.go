@@ -27,7 +27,7 @@ const (
 type edge struct {
 	*edgetest.Edge
 	ports ports
-	tcp   netip.AddrPort // the one port that Services may ask for
+	tcp   netip.AddrPort // the one TCP port that Services may use
 	admin netip.AddrPort // podgate's status page
 	log   *os.File       // podgate's
 }
@@ -76,7 +76,7 @@ func (d *demo) passed(p daemon.Pass) {
 	}
 }
 
-// newLog writes everything to file, and what an operator must see to the screen.
+// newLog writes everything to file, and warnings and errors to the screen.
 func newLog(file *os.File, s *screen) slog.Handler {
 	timeless := func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.TimeKey {
@@ -90,8 +90,8 @@ func newLog(file *os.File, s *screen) slog.Handler {
 	)
 }
 
-// stop ends podgate, then HAProxy, and removes their files. The error is why
-// podgate could not start, or what could not be removed.
+// stop ends podgate, then HAProxy, and removes their files. It returns the errors of
+// podgate and of the removal.
 func (e *edge) stop() error {
 	var errs []error
 	if e.Edge != nil {

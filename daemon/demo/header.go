@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// header lists what a user can look at.
+// header lists the commands and files for the user.
 func (d *demo) header(e *edge) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "podgate %s, a real HAProxy and a simulated cluster. Try in another terminal:\n\n", d.Version)
@@ -30,7 +30,7 @@ Pods roll, scale and move all the time; Services are added and removed. Press Ct
 	return b.String()
 }
 
-// command asks for a Service.
+// command returns a command that sends a request to a Service.
 func command(e *edge, k kind) string {
 	r := k.target(e.HTTP).Request
 	if r.Host != "" {

@@ -13,9 +13,8 @@ import (
 // ports are ports of this machine that other demos do not use.
 type ports struct{ claims []net.Listener }
 
-// claim returns an address of this machine on which nobody listens, with that
-// port if no demo has claimed it, this one included. Other ports are below those
-// that the kernel gives to clients.
+// claim returns an address of this machine that is not in use, with that port unless this
+// or another demo has claimed it. Other ports are below the kernel's ephemeral ports.
 func (p *ports) claim(port uint16) (netip.AddrPort, error) {
 	const from, to, most = 20_000, 32_000, 100
 	var errs []error
@@ -52,7 +51,8 @@ func (p *ports) release() {
 	p.claims = nil
 }
 
-// isFree returns addr, or with any port for zero, if nobody listens on it.
+// isFree returns addr, with any free port in place of zero, or an error if the address is
+// in use.
 func isFree(addr netip.AddrPort) (netip.AddrPort, error) {
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
 	if err != nil {

@@ -33,7 +33,7 @@ func clock(d time.Duration) string {
 // terminal, else as a new line each time. Its methods may be called concurrently.
 type screen struct {
 	tally *tally
-	width func() int // of the terminal; zero if out is none
+	width func() int // of the terminal; zero if out is not a terminal
 
 	mu       sync.Mutex
 	out      io.Writer

@@ -12,7 +12,7 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-func TestNumbersStandUnderTheirHeading(t *testing.T) {
+func TestNumbersAreAlignedWithTheirHeading(t *testing.T) {
 	few := count{elapsed: 7 * time.Second}
 	many := count{
 		Report:  edgetest.Report{Sent: 98_765_432, Failed: 123_456},

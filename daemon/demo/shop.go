@@ -19,14 +19,14 @@ const namespace = edgetest.Namespace
 // podPort is the port that a pod listens on if it is free.
 const podPort = 8080
 
-// kind is a Service of the shop and how clients reach it.
+// kind describes a Service of the shop and how clients reach it.
 type kind struct {
 	name        string
 	annotations map[string]string // without their prefix
 	pods        int               // at first, and about that many later
 	host        string            // "" for any
 	path        string
-	strip       string // what HAProxy takes off path
+	strip       string // the prefix that HAProxy removes from path
 	port        uint16 // of a TCP frontend; zero for HTTP
 	hint        string // how clients reach it, for the header
 	did         string // what podgate did with a request, for the answer
@@ -125,7 +125,7 @@ func (s *shop) start(k kind) (*edgetest.Pod, error) {
 	return p, err
 }
 
-// leave ends a pod once its requests have ended.
+// leave ends a pod after its requests have ended.
 func (s *shop) leave(ctx context.Context, p *edgetest.Pod) {
 	p.Leave(ctx, s.pace.grace)
 	if ctx.Err() != nil {

@@ -10,7 +10,7 @@ import (
 	"podgate/daemon/edgetest"
 )
 
-// count is what happened so far.
+// count counts what has happened so far.
 type count struct {
 	edgetest.Report
 	began     time.Time     // when the clients did
@@ -39,7 +39,7 @@ type tally struct {
 	count  count                  // without Report and elapsed
 }
 
-// begin starts the clock of clients that report so.
+// begin starts the clock, and sets the function that reports the clients' requests.
 func (t *tally) begin(report func() edgetest.Report) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,15 +14,15 @@ import (
 	"podgate/kubeapi/kubeapitest"
 )
 
-// Namespace is that of the Services.
+// Namespace is the namespace of the Services.
 const Namespace = "shop"
 
 // portName is the name of every Service's port.
 const portName = "web"
 
-// Cluster is a fake API server with the Services and EndpointSlices of one
-// namespace, which are written as Kubernetes' controllers do. Its methods may be
-// called concurrently, but SetEndpoints of one Service by one goroutine.
+// Cluster is a fake API server with Services and EndpointSlices of one namespace, in the
+// form in which Kubernetes' controllers write them. Its methods may be called
+// concurrently, except SetEndpoints for the same Service.
 type Cluster struct {
 	*kubeapitest.Server
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package edgetest is one whole edge on this machine: a fake cluster with pods
-// that are real HTTP servers on loopback addresses, a real HAProxy, podgate in
-// this process or in one of its own, and clients that never stop. The tests, the
-// demo, the benchmarks and chaos are built from it, and so agree on what a failed
-// request is; see Target.
+// Package edgetest runs a whole edge on this machine: a fake cluster with pods that are
+// HTTP servers on loopback addresses, a real HAProxy, podgate in this process or in one of
+// its own, and clients that send requests without pause. The tests, the demo, the
+// benchmarks and chaos use it, and so have the same definition of a failed request; see
+// Target.
 //
-// It decides nothing about podgate's configuration beyond addresses, sockets and
-// files, and does not import package testing, because the demo is shipped.
+// It sets only the addresses, sockets and files of podgate's configuration. It does not
+// import package testing, because the demo is part of the product.
 package edgetest

@@ -18,7 +18,7 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// Options describe an Edge. The zero value is of use.
+// Options describe an Edge. The zero value runs the default HAProxy at a free address.
 type Options struct {
 	HAProxy haproxytest.Options
 	HTTP    netip.AddrPort // of the HTTP frontend; invalid: a free one
@@ -37,7 +37,7 @@ type Edge struct {
 	Socket  string         // podgate's control socket
 	History string         // path of podgate's history
 	Log     *Log           // of podgate
-	Hangup  chan os.Signal // what podgate takes for SIGHUP
+	Hangup  chan os.Signal // podgate treats each value as a SIGHUP
 
 	Handler slog.Handler         // of podgate's log; nil: Log, with everything
 	Prepare func(*daemon.Daemon) // is called before podgate runs; nil for none
@@ -47,7 +47,7 @@ type Edge struct {
 	passes   passes
 	cancel   context.CancelFunc // nil: podgate does not run
 	running  sync.WaitGroup
-	err      error // of podgate, after running
+	err      error // of podgate, after it has ended
 }
 
 // OpenEdge starts HAProxy, until Close, and writes podgate.toml. podgate is
@@ -89,8 +89,7 @@ func (e *Edge) open(ctx context.Context, o haproxytest.Options) (err error) {
 	return e.Configure("")
 }
 
-// RunHAProxy starts a HAProxy in place of the one that runs. Configure has podgate
-// speak to it.
+// RunHAProxy replaces the running HAProxy. Configure makes podgate use the new one.
 func (e *Edge) RunHAProxy(ctx context.Context, o haproxytest.Options) error {
 	if e.HAProxy != nil {
 		if err := e.HAProxy.Stop(); err != nil {
@@ -145,8 +144,8 @@ func (e *Edge) Start() error {
 // while podgate runs.
 func (e *Edge) Interrupt() { e.cancel() }
 
-// Stop ends podgate and returns the error that it ended with. It does nothing
-// where podgate does not run in this process.
+// Stop ends podgate and returns its error. It does nothing if podgate does not run in this
+// process.
 func (e *Edge) Stop() error {
 	if e.cancel == nil {
 		return nil

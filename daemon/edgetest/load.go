@@ -16,14 +16,13 @@ import (
 type LoadOptions struct {
 	Clients int           // zero is 4; half of them keep their connections
 	Idle    int           // more clients, which keep their connections and let 0.5 to 3 s pass between two requests
-	Think   time.Duration // between two requests of the others, on average; zero is none
+	Think   time.Duration // average pause of the others between two requests; zero for no pause
 	Failed  func(Failure) // is called by the client's goroutine; nil for none
 }
 
-// Load is clients that never stop asking for its Targets. Most requests are short
-// and some slow, some are POSTs and some have large answers. It counts every
-// request and repeats none. Its methods may be called concurrently, but Stop by
-// one goroutine.
+// Load is clients that send requests to its Targets without pause. Most requests are short,
+// some are slow, some are POSTs and some have large answers. It counts every request and
+// repeats none. Its methods may be called concurrently, except Stop.
 type Load struct {
 	o       LoadOptions
 	quit    chan struct{} // closed by Stop
@@ -37,18 +36,18 @@ type Load struct {
 	report  Report
 }
 
-// Report is what the clients of a Load met.
+// Report counts the requests of a Load.
 type Report struct {
 	Sent     int
 	Failed   int
-	Excused  int           // failed in an Outage, and not among Failed
-	Longest  time.Duration // of all that were answered, less the time that the pod was asked to take
-	Failures []Failure     // the first of those that Failed counts
+	Excused  int           // failed in an Outage; Failed does not count them
+	Longest  time.Duration // of the answered requests, without the sleep of the pod
+	Failures []Failure     // the first that Failed counts
 }
 
 // Failure is a request that failed.
 type Failure struct {
-	At      time.Time // when it had failed
+	At      time.Time // when it failed
 	Took    time.Duration
 	Request Request
 	Err     error
@@ -61,7 +60,7 @@ func (f Failure) String() string {
 	return fmt.Sprintf("%s %s, after %s: %v", f.At.Format("15:04:05.000"), f.Request, f.Took.Round(time.Millisecond), f.Err)
 }
 
-// Err returns an error where a request failed or none was sent.
+// Err returns an error if a request failed or none was sent.
 func (r Report) Err() error {
 	switch {
 	case r.Sent == 0:
@@ -96,10 +95,10 @@ func StartLoad(o LoadOptions) *Load {
 // reachTimeout bounds how long a target may take until its first answer.
 const reachTimeout = 20 * time.Second
 
-// Add waits for a first answer of the target, which is not counted, and then has
-// the clients ask for it. The returned function has them ask for it no more, and
-// returns when the last request has ended. A target that is not answered within
-// 20 seconds is an error, and a request that failed.
+// Add waits for a first answer of the target, which does not count. The clients send
+// requests to the target from then on, until remove is called, which returns when the last
+// request has ended. If there is no answer within 20 seconds, Add returns an error and
+// counts a failed request.
 func (l *Load) Add(ctx context.Context, t Target) (remove func(), err error) {
 	began := time.Now()
 	for err = Ask(t); err != nil; err = Ask(t) {
@@ -125,8 +124,8 @@ func (l *Load) remove(t *target) {
 	t.running.Wait()
 }
 
-// Outage excuses the requests that fail while f runs, such as those that were
-// under way when it killed HAProxy, and returns its error.
+// Outage excuses the requests that fail while f runs, for example because f kills HAProxy,
+// and returns the error of f.
 func (l *Load) Outage(f func() error) error {
 	l.outage()
 	defer l.outage()
@@ -148,15 +147,15 @@ func (l *Load) Report() Report {
 	return r
 }
 
-// Stop ends the clients once their requests have ended, and returns what they
-// met. It may be called again.
+// Stop ends the clients after their running requests, and returns the Report. It may be
+// called again.
 func (l *Load) Stop() Report {
 	l.stop.Do(func() { close(l.quit) })
 	l.clients.Wait()
 	return l.Report()
 }
 
-// work is one client's life.
+// work sends requests until Stop.
 func (l *Load) work(c *caller, think func() time.Duration) {
 	defer c.Close()
 	timer := time.NewTimer(think())
@@ -175,8 +174,8 @@ func (l *Load) work(c *caller, think func() time.Duration) {
 	}
 }
 
-// pick returns some target, whose running it has raised, and the number of the
-// next request; nil where there is no target.
+// pick returns a random target, after adding to its running requests, and the number of
+// the next request; nil if there is no target.
 func (l *Load) pick() (t *target, n, outages int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,8 +188,7 @@ func (l *Load) pick() (t *target, n, outages int) {
 	return t, l.sent, l.outages
 }
 
-// once sends one request, counts it and reports whether it was answered as it
-// should be.
+// once sends one request, counts it and reports whether it succeeded.
 func (l *Load) once(c *caller, t *target, n, outages int) bool {
 	defer t.running.Done()
 	q := newQuery(n)
@@ -204,7 +202,7 @@ func (l *Load) once(c *caller, t *target, n, outages int) bool {
 	case err == nil:
 		l.answered(took - q.sleep)
 	case !l.excused(outages):
-		l.failed(Failure{At: time.Now(), Took: took, Request: q.of(t), Err: err})
+		l.failed(Failure{At: time.Now(), Took: took, Request: q.request(t), Err: err})
 	}
 	return err == nil
 }
@@ -216,8 +214,8 @@ func (l *Load) answered(took time.Duration) {
 	l.report.Longest = max(l.report.Longest, took)
 }
 
-// excused counts a failure, unless no Outage lasted at any moment since there had
-// been so many beginnings and ends of them.
+// excused counts a failure and returns true if an Outage lasted at any moment of the
+// request. outages is Load.outages at the begin of the request.
 func (l *Load) excused(outages int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// serve is an edge that answers so, and cart as its clients reach it.
+// serve runs a server with this handler in place of an edge, and returns Service cart as
+// its clients reach it.
 func serve(t *testing.T, handler http.HandlerFunc) Target {
 	t.Helper()
 	s := httptest.NewServer(handler)
@@ -23,13 +24,13 @@ func serve(t *testing.T, handler http.HandlerFunc) Target {
 	return Target{Service: "cart", Request: Request{Addr: addr, Path: "/cart/"}, Strip: "/cart"}
 }
 
-// good answers as a pod of cart behind HAProxy.
+// good answers as HAProxy with a pod of cart does.
 func good(w http.ResponseWriter, r *http.Request) {
 	r.URL.Path = strings.TrimPrefix(r.URL.Path, "/cart")
 	answer(w, r, "cart-0", "cart", "ok\n")
 }
 
-func TestWhatIsAFailedRequest(t *testing.T) {
+func TestWhichRequestsFail(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		handler http.HandlerFunc
@@ -37,10 +38,10 @@ func TestWhatIsAFailedRequest(t *testing.T) {
 		want    string // in the error; "" for none
 	}{
 		{"a pod of the Service answers", good, query{}, ""},
-		{"it answers a POST with much", good, query{post: 2000, size: 200_000}, ""},
+		{"a pod answers a POST with a large body", good, query{post: 2000, size: 200_000}, ""},
 		{"a pod of another Service answers", func(w http.ResponseWriter, r *http.Request) { answer(w, r, "stock-0", "stock", "ok\n") }, query{}, `answered by Service "stock"`},
 		{"HAProxy answers", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, query{}, "status 503"},
-		{"nobody answers", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, query{}, "EOF"},
+		{"the connection is closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, query{}, "EOF"},
 		{"the answer is cut short", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = io.WriteString(w, "short")
@@ -80,9 +81,7 @@ func TestAClientDoesNotRepeatARequest(t *testing.T) {
 	})}
 	c := &caller{Client: Client{KeepAlive: true}}
 	defer c.Close()
-	if err := c.ask(on, query{}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, c.ask(on, query{}))
 	if err := c.ask(on, query{}); err == nil {
 		t.Error("the second request did not fail")
 	}
@@ -100,15 +99,13 @@ func TestAClientUsesNoConnectionThatIsOlderThanTheService(t *testing.T) {
 	c := &caller{Client: Client{KeepAlive: true}}
 	defer c.Close()
 	for _, on := range []*target{{Target: old}, {Target: old}, {Target: old, since: time.Now().Add(time.Minute)}} {
-		if err := c.ask(on, query{}); err != nil {
-			t.Fatal(err)
-		}
+		must(t, c.ask(on, query{}))
 	}
 	if from[0] != from[1] {
-		t.Error("the second request had a connection of its own")
+		t.Error("the second request had another connection")
 	}
 	if from[1] == from[2] {
-		t.Error("the new Service was asked over the old connection")
+		t.Error("the request to the new Service used the old connection")
 	}
 }
 
@@ -155,9 +152,7 @@ func TestALoadCountsEveryRequest(t *testing.T) {
 	l := StartLoad(LoadOptions{Clients: 2, Idle: 1, Think: time.Millisecond, Failed: func(f Failure) { failed <- f }})
 	defer l.Stop()
 	remove, err := l.Add(t.Context(), on)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	await := func(what string, ok func(Report) bool) {
 		t.Helper()
 		if err := Await(t.Context(), what, func() error {
@@ -187,11 +182,11 @@ func TestALoadCountsEveryRequest(t *testing.T) {
 		t.Errorf("%d requests after the target was removed", later.Sent-r.Sent)
 	}
 	if f := <-failed; f.Err != StatusError(http.StatusBadGateway) || !strings.HasPrefix(f.Request.Path, "/cart/?id=") || len(r.Failures) != keptFailures {
-		t.Errorf("%s; %d are kept", f, len(r.Failures))
+		t.Errorf("%s; %d failures in the report", f, len(r.Failures))
 	}
 }
 
-func TestTheVerdictOfALoad(t *testing.T) {
+func TestTheErrorOfAReport(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	request := Request{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Host: "shop.example.com", Path: "/"}
 	for _, row := range []struct {

@@ -35,7 +35,7 @@ func (l *Log) Reset() {
 	l.text.Reset()
 }
 
-// passes are what podgate did.
+// passes are the passes of podgate that changed something.
 type passes struct {
 	mu  sync.Mutex
 	all []daemon.Pass
@@ -59,7 +59,7 @@ func (e *Edge) Reloads() (reasons []string) {
 	return reasons
 }
 
-// Drift returns how many differences podgate has found that it had not made.
+// Drift returns how many differences podgate has found that other programs had made.
 func (e *Edge) Drift() (count int) {
 	e.passes.mu.Lock()
 	defer e.passes.mu.Unlock()

@@ -38,10 +38,10 @@ type PodOptions struct {
 	Configure   func(*http.Server) // is called before the server starts; nil for none
 }
 
-// Pod is an HTTP server at an address of its own. It answers every request with
-// its name and Service, after the time that the query asks for (sleep=100ms) and
-// with as many bytes (size=200000); Upgrade: echo turns the connection into an
-// echo of each line. Its methods may be called concurrently.
+// Pod is an HTTP server at an address of its own. It answers each request with its name and
+// Service. The query can set a delay (sleep=100ms) and the size of the answer
+// (size=200000). Upgrade: echo turns the connection into an echo of each line. Its methods
+// may be called concurrently.
 type Pod struct {
 	Name, Service string
 	Addr          netip.AddrPort
@@ -69,7 +69,7 @@ func StartPod(o PodOptions) (*Pod, error) {
 		}
 	}
 	p := &Pod{Name: o.Name, Service: o.Service, Addr: addrOf(listener), body: o.Body, served: make(chan struct{})}
-	p.server = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)} // it logs clients that went away
+	p.server = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)} // it would log clients that closed their connections
 	if o.Certificate != nil {
 		pair, err := tls.X509KeyPair(o.Certificate, o.Certificate)
 		if err != nil {
@@ -125,12 +125,11 @@ func (p *Pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r, p.Name, p.Service, body)
 }
 
-// answer is the answer of every pod. The body has the size that the query asks
-// for.
+// answer writes the answer of every pod. The size in the query replaces the body.
 func answer(w http.ResponseWriter, r *http.Request, pod, service, body string) {
 	read, err := io.Copy(io.Discard, r.Body)
 	if err != nil {
-		return // the client went away
+		return // the client closed the connection
 	}
 	query := r.URL.Query()
 	if d, err := time.ParseDuration(query.Get("sleep")); err == nil && !Pause(r.Context(), d) {
@@ -145,7 +144,7 @@ func answer(w http.ResponseWriter, r *http.Request, pod, service, body string) {
 	if size, err := strconv.Atoi(query.Get("size")); err == nil {
 		body = strings.Repeat("x", size)
 	}
-	_, _ = io.WriteString(w, body) // the client may have gone away
+	_, _ = io.WriteString(w, body) // the client may have closed the connection
 }
 
 // echo answers each line with itself until the client closes the connection.
@@ -188,7 +187,7 @@ func (p *Pod) Served() int {
 	return p.count
 }
 
-// quiet returns for how long no request has run, counted from since at the most.
+// quiet returns for how long no request has run, from since on.
 func (p *Pod) quiet(since time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,14 +18,12 @@ import (
 func startPod(t *testing.T, o PodOptions) *Pod {
 	t.Helper()
 	p, err := StartPod(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(p.Close)
 	return p
 }
 
-func TestAPodWaitsForItsRequestsAndAGrace(t *testing.T) {
+func TestAPodEndsAGracePeriodAfterItsLastRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const grace = 2 * time.Second
 		var p Pod
@@ -44,20 +42,18 @@ func TestAPodWaitsForItsRequestsAndAGrace(t *testing.T) {
 	})
 }
 
-func TestAPodThatLeftDoesNotListen(t *testing.T) {
+func TestAPodThatEndedDoesNotListen(t *testing.T) {
 	p := startPod(t, PodOptions{Name: "cart-0"})
 	p.Leave(t.Context(), time.Millisecond)
 	if conn, err := net.Dial("tcp", p.Addr.String()); err == nil {
 		conn.Close()
-		t.Error("it does")
+		t.Error("the pod accepts connections")
 	}
 }
 
 func TestAPodAnswersWithItsName(t *testing.T) {
 	all, err := StartPods()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(all.Close)
 	next := all.Next("cart", 2)[1]
 	at := all.At("cart", netip.MustParseAddr("127.70.0.1"))
@@ -72,9 +68,7 @@ func TestAPodAnswersWithItsName(t *testing.T) {
 		{at, at.String(), "cart", "ok\n"},
 	} {
 		resp, err := http.Get("http://" + row.addr.String() + "/items")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if err != nil || string(body) != row.body || resp.Header.Get(PodHeader) != row.pod || resp.Header.Get(ServiceHeader) != row.service {
@@ -88,14 +82,10 @@ func TestAPodAnswersWithItsName(t *testing.T) {
 
 func TestEndpointSlicesAreOnePerPort(t *testing.T) {
 	c, err := StartCluster()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(c.Stop)
 	client, err := kubeapi.New(kubeapi.Config{Server: c.URL(), Namespaces: []string{Namespace}, UserAgent: "test"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	one := startPod(t, PodOptions{Name: "cart-0"})
 	next := startPod(t, PodOptions{Name: "cart-1", Port: one.Addr.Port()})
 	other := startPod(t, PodOptions{Name: "cart-2"})
@@ -107,13 +97,9 @@ func TestEndpointSlicesAreOnePerPort(t *testing.T) {
 		{[]*Pod{other}, []string{SliceOf("cart", other.Addr.Port()).Name + " 1"}},
 		{nil, nil},
 	} {
-		if err := c.SetEndpoints("cart", Ready(row.pods...)...); err != nil {
-			t.Fatal(err)
-		}
+		must(t, c.SetEndpoints("cart", Ready(row.pods...)...))
 		snapshot, err := client.List(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		var got []string
 		for _, s := range snapshot.Slices.Of(kubeapi.Key{Namespace: Namespace, Name: "cart"}) {
 			got = append(got, s.Name+" "+string(rune('0'+len(s.Endpoints))))
@@ -129,12 +115,18 @@ func TestEndpointSlicesAreOnePerPort(t *testing.T) {
 func TestAPortThatIsTakenIsNotUsed(t *testing.T) {
 	p := startPod(t, PodOptions{Name: "cart-0"})
 	taken, err := net.Listen("tcp", net.JoinHostPort("0.0.0.0", "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer taken.Close()
 	port := uint16(taken.Addr().(*net.TCPAddr).Port)
 	if other := startPod(t, PodOptions{Name: "cart-1", Port: port}); other.Addr.Port() == port || p.Addr == other.Addr {
 		t.Errorf("%s has the port that another server has on all addresses", other.Addr)
+	}
+}
+
+// must fails the test with err.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

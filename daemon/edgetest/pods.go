@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// Pods are any number of pods with one listener, at addresses of 127.64.0.0/10 and
-// one port. The name of a pod is its address. They end together, unlike a Pod. The
-// methods may be called concurrently.
+// Pods are any number of pods with one listener, at addresses of 127.64.0.0/10 and one
+// port. The name of a pod is its address. Unlike a Pod, they end together. The methods may
+// be called concurrently.
 type Pods struct {
 	Port uint16
 
@@ -28,13 +28,13 @@ type Pods struct {
 
 // StartPods returns Pods that listen, until Close.
 func StartPods() (*Pods, error) {
-	// A socket listens on one address or on all; there is none for 127.0.0.0/8.
+	// A socket listens on one address or on all addresses; it cannot listen on 127.0.0.0/8.
 	listener, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
 		return nil, err
 	}
 	p := &Pods{Port: addrOf(listener).Port(), served: make(chan struct{}), services: map[netip.Addr]string{}}
-	p.server = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)} // it logs clients that went away
+	p.server = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)} // it would log clients that closed their connections
 	go func() {
 		defer close(p.served)
 		_ = p.server.Serve(listener) // http.ErrServerClosed

@@ -17,8 +17,8 @@ type Process struct {
 	LogFile string // of all podgates that the Edge has started
 }
 
-// StartProcess runs "BINARY run" with podgate.toml and these variables besides
-// the environment, until the Process is stopped or killed.
+// StartProcess runs "BINARY run" with podgate.toml, until the Process is stopped or killed.
+// env is added to the environment.
 func (e *Edge) StartProcess(binary string, env ...string) (*Process, error) {
 	p := &Process{exec.Command(binary, "run", "--config", e.TOML), filepath.Join(e.Folder, "podgate.log")}
 	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -59,6 +59,6 @@ func (p *Process) Kill() {
 // Tail returns the end of the log.
 func (p *Process) Tail() string {
 	const most = 6 << 10
-	text, _ := os.ReadFile(p.LogFile) // it is there as long as the Edge is
+	text, _ := os.ReadFile(p.LogFile) // it exists as long as the Edge does
 	return string(text[max(0, len(text)-most):])
 }

@@ -19,8 +19,8 @@ type Mode struct {
 	Pace    time.Duration // waits so long before each 100 bytes of the answer; zero for not at all
 }
 
-// Proxy stands between clients and a server, listens to what the clients send, and
-// can harm their connections. Its methods may be called concurrently.
+// Proxy forwards connections of clients to a server, reports what the clients send, and
+// can disturb the connections. Its methods may be called concurrently.
 type Proxy struct {
 	listener net.Listener
 	network  string
@@ -147,7 +147,7 @@ func (p *Proxy) serve(conn net.Conn) {
 	<-ended
 }
 
-// hearing calls heard with everything that is written.
+// hearing calls heard with everything that is written to it.
 type hearing struct {
 	io.Writer
 	heard func(text string)
@@ -158,9 +158,9 @@ func (h hearing) Write(b []byte) (int, error) {
 	return h.Writer.Write(b)
 }
 
-// answer passes the server's bytes on until either side ends, or the mode ends
-// the connection. It reports whether any were swallowed: then nothing more is
-// passed on, or the answer would have a hole.
+// answer forwards the server's bytes until either side or the mode ends the connection. It
+// reports whether it swallowed any bytes: it forwards nothing after them, because the
+// answer would have a gap.
 func (p *Proxy) answer(client, server net.Conn) (swallowed bool) {
 	sent := 0
 	buffer := make([]byte, 16<<10)

@@ -12,16 +12,15 @@ import (
 	"time"
 )
 
-// Target is a Service as its clients reach it, and says what they want of an
-// answer: that it came whole, has status 200 and is from a pod of the Service,
-// which received the path and the body that it should. Anything else is a request
-// that failed.
+// Target is a Service as its clients reach it. A request to it fails unless the answer is
+// complete, has status 200, and is from a pod of the Service that received the right path
+// and the whole body.
 type Target struct {
 	Service string
 	Request                       // Path without a query; Body is not used
-	Strip   string                // what HAProxy takes off the beginning of Path
+	Strip   string                // the prefix that HAProxy removes from Path
 	TCP     bool                  // HAProxy passes the connection on; each request has one of its own
-	Stays   func(pod string) bool // reports whether a client must reach this pod again by its cookie; nil: cookies are sent, and not judged
+	Stays   func(pod string) bool // reports whether a client must reach this pod again by its cookie; nil: cookies are sent, and not checked
 }
 
 type target struct {
@@ -30,7 +29,7 @@ type target struct {
 	running sync.WaitGroup // requests
 }
 
-// query is what a request asks of the pod.
+// query is the request's parameters for the pod.
 type query struct {
 	number int // of the request, as HAProxy logs it
 	sleep  time.Duration
@@ -39,8 +38,8 @@ type query struct {
 }
 
 // newQuery returns the query of the n-th request: every fiftieth is slow, so that
-// pods that leave have requests to finish, every tenth is a POST, and every
-// hundredth has an answer larger than all buffers.
+// terminating pods have requests to finish, every tenth is a POST, and every hundredth has
+// an answer larger than all buffers.
 func newQuery(n int) query {
 	q := query{number: n}
 	if n%50 == 49 {
@@ -55,7 +54,7 @@ func newQuery(n int) query {
 	return q
 }
 
-func (q query) of(t *target) Request {
+func (q query) request(t *target) Request {
 	r := t.Request
 	r.Body = q.post
 	r.Path += fmt.Sprintf("?id=%d", q.number)
@@ -68,23 +67,23 @@ func (q query) of(t *target) Request {
 	return r
 }
 
-// caller is a client that keeps its cookies, and knows what it wants.
+// caller is a client that keeps its cookies, and checks the answers.
 type caller struct {
 	Client
 	cookies map[string]session // by Service
 }
 
-// session is a cookie and the pod that it leads to.
+// session is a cookie and the pod that it selects.
 type session struct{ cookie, pod string }
 
-// ask sends one request and returns what is wrong with its answer.
+// ask sends one request and returns why it failed; nil if it did not.
 func (c *caller) ask(t *target, q query) error {
 	if t.TCP || c.opened.Before(t.since) {
 		// A connection stays with the HAProxy process that accepted it, and one
 		// that was replaced by a reload knows no Service that was added later.
 		c.Close()
 	}
-	r, s := q.of(t), c.cookies[t.Service]
+	r, s := q.request(t), c.cookies[t.Service]
 	if s.cookie != "" {
 		r.Header += "Cookie: " + s.cookie + "\r\n"
 	}
@@ -108,7 +107,7 @@ func (c *caller) ask(t *target, q query) error {
 	return nil
 }
 
-// keep keeps the cookie of an answer, if it has one.
+// keep stores the cookie of an answer, if it has one.
 func (c *caller) keep(service string, a Answer, pod string) {
 	set := a.Header.Get("Set-Cookie")
 	if set == "" {
@@ -121,7 +120,7 @@ func (c *caller) keep(service string, a Answer, pod string) {
 	c.cookies[service] = session{cookie, pod}
 }
 
-// check returns what is wrong with an answer; see Target.
+// check returns why the request with this answer failed; see Target.
 func (t *target) check(a Answer, q query) error {
 	path := "/" + strings.TrimLeft(strings.TrimPrefix(t.Path, t.Strip), "/")
 	switch {
@@ -139,13 +138,13 @@ func (t *target) check(a Answer, q query) error {
 	return nil
 }
 
-// StatusError is an answer with another status than 200.
+// StatusError is the status of an answer, if that is not 200.
 type StatusError int
 
 func (e StatusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
-// Ask sends one request for a target, over a connection of its own and not
-// counted, and returns what is wrong with its answer: a StatusError, or another.
+// Ask sends one request for a target, over a connection of its own, and returns why it
+// failed: a StatusError, or another error. No Load counts the request.
 func Ask(t Target) error {
 	c := new(caller)
 	defer c.Close()

@@ -85,8 +85,8 @@ func (r *Reconciler) reportChange(plan haproxy.Plan, result *Result, took time.D
 	r.log.Info("servers changed", "added", done.Added, "left", done.Left, "maps", done.Maps, "backends", done.Backends, "certificates", done.Certificates, "took", took)
 }
 
-// summary is an error with the first rejection and the number of the others; nil if there
-// are none.
+// summary is an error with the first rejection and the number of the others; nil without
+// any rejection.
 func summary(rejected []runtime.Rejection) error {
 	switch more := len(rejected) - 1; {
 	case more < 0:

@@ -31,7 +31,7 @@ func TestARoundOfDeletesTriesEveryBackend(t *testing.T) {
 		{3, 0, 2 * firstRetry, 2},
 		{2, 0, 0, 0}, // all are deleted
 		{0, 0, 0, 0},
-		{0, 1, firstRetry, 1}, // another server leaves
+		{0, 1, firstRetry, 1}, // another server is in maint
 	} {
 		if n, now := d.due(now, pass.waiting); n != deletesPerPass || !now {
 			t.Fatalf("pass %d: due: %d, %v", i, n, now)
