@@ -267,10 +267,20 @@ func TestXForwardedForIsTrustedOnlyFromListedSources(t *testing.T) {
 			{"allow-source rejects others", listed, "", "/guarded/", []string{"X-Forwarded-For: 192.0.2.1, 6.6.6.6"}, "403 <html><body><h1>403 Forbidden</h1>"},
 			{"an unlisted source is its own client", unlisted, "", "/cart/", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 			{"allow-source does not trust it", unlisted, "", "/guarded/", []string{"X-Forwarded-For: 192.0.2.1"}, "403 <html><body><h1>403 Forbidden</h1>"},
+			{"an IPv4 client with its port, as Azure writes it", listed, "", "/guarded/", []string{"X-Forwarded-For: 192.0.2.1:51234"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http v2=192.0.2.1"},
+			{"an IPv6 client", listed, "", "/cart/", []string{"X-Forwarded-For: 2001:db8::7"}, "200 X-Forwarded-For=2001:db8::7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"an IPv6 client in brackets", listed, "", "/cart/", []string{"X-Forwarded-For: [2001:db8::7]"}, "200 X-Forwarded-For=2001:db8::7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"an IPv6 client with its port", listed, "", "/cart/", []string{"X-Forwarded-For: [2001:db8::7]:443"}, "200 X-Forwarded-For=2001:db8::7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"an IPv6 client that is not allowed", listed, "", "/inside/", []string{"X-Forwarded-For: [2001:db8::7]:443"}, "403 <html><body><h1>403 Forbidden</h1>"},
+			{"an unreadable client has no address", listed, "", "/cart/", []string{"X-Forwarded-For: 192.0.2.1, unknown"}, "200 X-Forwarded-For=0.0.0.0 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"an unreadable client is not allowed", listed, "", "/inside/", []string{"X-Forwarded-For: _gw1"}, "403 <html><body><h1>403 Forbidden</h1>"},
+			{"an empty header names no client", listed, "", "/inside/", []string{"X-Forwarded-For:"}, "403 <html><body><h1>403 Forbidden</h1>"},
+			{"the load balancer itself is allowed", listed, "", "/inside/", nil, "200 X-Forwarded-For=127.98.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 			{"without an entry the load balancer is the client", listed, "", "/cart/", nil, "200 X-Forwarded-For=127.98.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
 		}},
 		{2, []clientRow{
 			{"the last but one is the client", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"too few entries name no client", listed, "", "/inside/", []string{"X-Forwarded-For: 127.98.0.9"}, "403 <html><body><h1>403 Forbidden</h1>"},
 		}},
 	} {
 		e := newEdge(t)
@@ -278,6 +288,7 @@ func TestXForwardedForIsTrustedOnlyFromListedSources(t *testing.T) {
 		pod := newReportingPod(t)
 		e.service(t, "cart", map[string]string{"check": "false"}, pod)
 		e.service(t, "guarded", map[string]string{"check": "false", "allow-source": "192.0.2.0/24", "send-proxy": "v2"}, pod)
+		e.service(t, "inside", map[string]string{"check": "false", "allow-source": "127.98.0.0/16"}, pod) // the load balancer's network
 		e.start(t)
 		eventually(t, "cart answers", func() error { _, err := from(unlisted, e.HTTP, "", "/cart/"); return err })
 		e.checkClients(t, e.HTTP, row.rows)

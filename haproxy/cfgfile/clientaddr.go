@@ -17,7 +17,10 @@ const forwarded = "{ var(txn.podgate_forwarded) -m found }"
 // that contain it. The client is the source of the connection, or the address in a
 // PROXY header (expectProxy), or for a request of a trusted load balancer the address
 // in X-Forwarded-For. From then on "src" is that address: in the log, in stick tables,
-// for allow-source and in PROXY headers to servers.
+// for allow-source and in PROXY headers to servers. If the header has no entry there, or
+// one that is not an address, the client is 0.0.0.0: it must not count as the load
+// balancer, whose network allow-source may include. Without the header, as in a health
+// check, the load balancer is the client.
 //
 // Servers get X-Forwarded-For with the client address only, because clients can write
 // anything before it. HAProxy passes other X-Forwarded- headers on only if a trusted
@@ -39,7 +42,9 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 	if len(s.Trusted) > 0 && s.ForwardedHops > 0 {
 		rules = append(rules,
 			models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_forwarded", VarExpr: "bool(true)", Cond: "if", CondTest: fromTrusted(s)},
-			models.HTTPRequestRule{Type: "set-src", Expr: fmt.Sprintf("req.hdr_ip(x-forwarded-for,-%d)", s.ForwardedHops), Cond: "if", CondTest: forwarded},
+			models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_client", VarExpr: forwardedClient(s.ForwardedHops), Cond: "if", CondTest: forwarded},
+			models.HTTPRequestRule{Type: "set-src", Expr: "var(txn.podgate_client)", Cond: "if", CondTest: forwarded},
+			models.HTTPRequestRule{Type: "set-src", Expr: "ipv4(0.0.0.0)", Cond: "if", CondTest: forwarded + " { req.fhdr(x-forwarded-for) -m found } !{ var(txn.podgate_client) -m ip 0.0.0.0/0 ::/0 }"},
 		)
 		for i := range foreign {
 			foreign[i].Cond, foreign[i].CondTest = "unless", forwarded
@@ -54,6 +59,13 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 		ownProto,
 	)
 	return append(rules, clientCertificateRules(f)...)
+}
+
+// forwardedClient is the expression for the entry of X-Forwarded-For that contains the
+// client address: without brackets (RFC 7239 section 6) and without a port, which some
+// load balancers add.
+func forwardedClient(hops int) string {
+	return fmt.Sprintf(`'req.hdr(x-forwarded-for,-%d),regsub("^\[(.*)\](:[0-9]+)?$","\1"),regsub("^([0-9.]+):[0-9]+$","\1")'`, hops)
 }
 
 // clientCertificateHeaders is the prefix of the headers with the subject of a client
