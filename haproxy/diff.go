@@ -201,6 +201,8 @@ func (s State) looksUp(name string) bool {
 	})
 }
 
+// holdBack returns want with the present entries, or without an entry, for routes to
+// backends that are not loaded.
 func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	var entries []MapEntry
 	for _, e := range want {

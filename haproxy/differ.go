@@ -12,7 +12,7 @@ import (
 
 // Differ computes what Diff computes, for successive states of one HAProxy. While
 // only servers change, it examines only the backends whose servers changed. It
-// compares pointers: it takes parts that two calls share for equal without reading
+// compares pointers: it treats parts that two calls share as equal without reading
 // them. So between two calls the caller may change a Running in place only where the
 // last Plan had changes.
 //

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -19,7 +20,8 @@ func (b *Backend) Dynamic() bool {
 	return b.Policy.Mode == HTTP && b.Policy.ClientAffinity == 0 && b.Options.CAFile == ""
 }
 
-// Class is what of p its named defaults section holds.
+// Class returns the part of p that a named defaults section declares. All backends
+// of one class share that section.
 func (p Policy) Class() Policy {
 	p.ClientAffinity = 0
 	return p
@@ -38,22 +40,14 @@ func (s State) AsLoaded() State {
 
 // classes returns s.Classes and the classes of all backends, sorted.
 func (s State) classes() []Policy {
-	known := map[Policy]bool{}
-	var all []Policy
-	add := func(p Policy) {
-		if p = p.Class(); !known[p] {
-			known[p] = true
-			all = append(all, p)
-		}
-	}
+	classes := map[Policy]bool{}
 	for _, p := range s.Classes {
-		add(p)
+		classes[p.Class()] = true
 	}
 	for _, b := range s.Backends.All() {
-		add(b.Policy)
+		classes[b.Policy.Class()] = true
 	}
-	slices.SortFunc(all, func(a, b Policy) int { return cmp.Compare(a.key(), b.key()) })
-	return all
+	return slices.SortedFunc(maps.Keys(classes), func(a, b Policy) int { return cmp.Compare(a.key(), b.key()) })
 }
 
 func (s State) dynamicHash() string {

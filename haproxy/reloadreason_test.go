@@ -90,10 +90,10 @@ func newBackend(change func(*haproxy.Backend)) func(*haproxy.Running, *haproxy.S
 
 func TestEveryReloadReasonHasItsKindObjectAndDetail(t *testing.T) {
 	for _, row := range reasonRows {
-		for _, takes := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, where HAProxy adds backends at run time: %v", row.name, takes), func(t *testing.T) {
+		for _, adds := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, where HAProxy adds backends at run time: %v", row.name, adds), func(t *testing.T) {
 				have, want, reason := running(state("a 1")), state("a 1"), row.reason
-				if takes {
+				if adds {
 					have, want.RuntimeBackends = dynamic(state("a 1"), nil), true
 					reason.Detail = cmp.Or(row.dynamic, reason.Detail)
 				}

@@ -5,6 +5,7 @@ package haproxy
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -73,21 +74,14 @@ func (r Route) CaseNote() string {
 
 // String is "route http host/path -> backend", and the fields that are set.
 func (r Route) String() string {
-	frontend, host, path := "http", r.Host, r.Path
+	frontend, target := "http", r.Backend
 	if r.TLS {
 		frontend = "https"
 	}
-	if host == "" {
-		host = "*"
-	}
-	if path == "" {
-		path = "/"
-	}
-	target := r.Backend
 	if r.Redirect != "" {
 		target = "https"
 	}
-	line := fmt.Sprintf("route %s %s%s -> %s", frontend, host, path, target)
+	line := fmt.Sprintf("route %s %s%s -> %s", frontend, cmp.Or(r.Host, "*"), cmp.Or(r.Path, "/"), target)
 	if r.Passthrough {
 		line += " passthrough"
 	}
@@ -130,45 +124,38 @@ func (t Termination) describe() string {
 // describe is the backend's name, and the fields of its policy and options that are
 // set.
 func (b Backend) describe() string {
-	words := []string{b.Name, string(b.Policy.Mode), string(b.Policy.Balance)}
-	add := func(key, value string) { words = append(words, key+"="+value) }
+	p, o := b.Policy, b.Options
+	words := []string{b.Name, string(p.Mode), string(p.Balance)}
+	add := func(key, value string) {
+		if value != "" {
+			words = append(words, key+"="+value)
+		}
+	}
 	addDuration := func(key string, d time.Duration) {
 		if d != 0 {
 			add(key, d.String())
 		}
 	}
-	if b.Options.Protocol != Plain {
-		add("protocol", string(b.Options.Protocol))
+	if o.Protocol != Plain {
+		add("protocol", string(o.Protocol))
 	}
-	if b.Options.CAFile != "" {
-		add("verify", b.Options.CAFile)
-		add("name", b.Options.ServerName)
+	add("verify", o.CAFile)
+	add("name", o.ServerName)
+	add("hsts", b.HSTS)
+	add("cookie", p.Cookie)
+	addDuration("client-affinity", p.ClientAffinity)
+	if o.Check {
+		add("check", o.CheckInterval.String())
 	}
-	if b.HSTS != "" {
-		add("hsts", b.HSTS)
-	}
-	if b.Policy.Cookie != "" {
-		add("cookie", b.Policy.Cookie)
-	}
-	addDuration("client-affinity", b.Policy.ClientAffinity)
-	if b.Options.Check {
-		add("check", b.Options.CheckInterval.String())
-	}
-	if b.Policy.CheckPath != "" {
-		add("check-path", b.Policy.CheckPath)
-	}
-	addDuration("timeout-connect", b.Policy.TimeoutConnect)
+	add("check-path", p.CheckPath)
+	addDuration("timeout-connect", p.TimeoutConnect)
 	addDuration("timeout-server", b.TimeoutServer)
-	if b.Options.MaxConn != 0 {
-		add("maxconn", fmt.Sprint(b.Options.MaxConn))
+	if o.MaxConn != 0 {
+		add("maxconn", strconv.Itoa(o.MaxConn))
 	}
-	addDuration("slowstart", b.Options.SlowStart)
-	if b.Options.SendProxy != "" {
-		add("send-proxy", string(b.Options.SendProxy))
-	}
-	if b.Policy.AllowSource != "" {
-		add("allow-source", strings.ReplaceAll(string(b.Policy.AllowSource), " ", ","))
-	}
+	addDuration("slowstart", o.SlowStart)
+	add("send-proxy", string(o.SendProxy))
+	add("allow-source", strings.ReplaceAll(string(p.AllowSource), " ", ","))
 	if b.Unknown {
 		words = append(words, "unknown")
 	}

@@ -48,7 +48,10 @@ type HAProxy struct {
 // HAProxy runs until Stop, even after ctx ends. After an error HAProxy does not run
 // and the folder is removed. Without a binary the error is exec.ErrNotFound.
 func Start(ctx context.Context, o Options) (*HAProxy, error) {
-	binary, err := o.binary()
+	binary, err := Binary()
+	if o.Binary != "" {
+		binary, err = exec.LookPath(o.Binary)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +69,11 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 		Master: filepath.Join(dir, "master.sock"),
 		dir:    dir,
 		binary: binary,
-		args:   localPeer(o.Name),
 		ip:     netip.AddrFrom4([4]byte{127, byte(1 + rand.N(254)), byte(rand.N(256)), byte(1 + rand.N(254))}),
 		given:  map[uint16]bool{},
+	}
+	if o.Name != "" {
+		h.args = []string{"-L", o.Name}
 	}
 	if err := h.prepare(o); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -77,20 +82,6 @@ func Start(ctx context.Context, o Options) (*HAProxy, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return h, nil
-}
-
-func (o Options) binary() (string, error) {
-	if o.Binary != "" {
-		return exec.LookPath(o.Binary)
-	}
-	return Binary()
-}
-
-func localPeer(name string) []string {
-	if name == "" {
-		return nil
-	}
-	return []string{"-L", name}
 }
 
 func (h *HAProxy) prepare(o Options) error {

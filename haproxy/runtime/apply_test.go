@@ -33,9 +33,7 @@ func TestApplyServers(t *testing.T) {
 	} {
 		for name, change := range backendKinds() {
 			t.Run(row.name+", "+name, func(t *testing.T) {
-				b := newBox(t)
-				s := b.shop(t, change, row.have...)
-				b.load(t, s)
+				b, s := newShop(t, change, row.have...)
 				plan := haproxy.Plan{Add: changes(row.op, s.Backends.At(0), row.servers...)}
 				if a := b.apply(t, plan); len(a.Pending) > 0 {
 					t.Errorf("Pending: %v", a.Pending)
@@ -161,9 +159,7 @@ func TestApplyListsRejectionsAndContinues(t *testing.T) {
 }
 
 func TestApplyManyServersInFewLines(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, backendKinds()["with cookie and checks"])
-	b.load(t, s)
+	b, s := newShop(t, backendKinds()["with cookie and checks"])
 	servers := withState(haproxy.Ready, manyServers(2000)...)
 	began := time.Now()
 	applied := b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), servers...)})
@@ -183,9 +179,7 @@ func TestServerIsDeletedAfterItsLastConnection(t *testing.T) {
 	for name, change := range backendKinds() {
 		t.Run(name, func(t *testing.T) {
 			pod, slow := newPod(t)
-			b := newBox(t)
-			s := b.shop(t, change, pod)
-			b.load(t, s)
+			b, s := newShop(t, change, pod)
 			frontend := s.Frontends[0].Binds[0]
 			got := make(chan error, 1)
 			go func() {

@@ -176,10 +176,17 @@ func (b box) shop(t *testing.T, change func(*haproxy.Backend), servers ...haprox
 	}
 }
 
-func address(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+// newShop runs a HAProxy that has loaded the shop.
+func newShop(t *testing.T, change func(*haproxy.Backend), servers ...haproxy.Server) (box, haproxy.State) {
+	t.Helper()
+	b := newBox(t)
+	s := b.shop(t, change, servers...)
+	b.load(t, s)
+	return b, s
+}
 
 func ready(addr string) haproxy.Server {
-	return haproxy.Server{Addr: address(addr), State: haproxy.Ready}
+	return haproxy.Server{Addr: netip.MustParseAddrPort(addr), State: haproxy.Ready}
 }
 
 // withState returns copies of the servers in that state.

@@ -63,9 +63,7 @@ func routes(n int) []haproxy.Route {
 }
 
 func TestApplySwapsEntriesWithSpecialCharacters(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	m := haproxy.Map{Name: haproxy.RoutesMap, Entries: []haproxy.MapEntry{
 		{Key: `"quoted"/`, Value: "v"},
 		{Key: "*/$(x);y/", Value: "shop|1|/a;b|/<<"},
@@ -80,9 +78,7 @@ func TestApplySwapsEntriesWithSpecialCharacters(t *testing.T) {
 
 // TestTwoClientsSwapAMap is the situation of "podgate drain" while podgate runs.
 func TestTwoClientsSwapAMap(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	var both sync.WaitGroup
 	for n := range 2 {
 		c := runtime.New(b.Admin, b.Master, b.Folder)

@@ -31,9 +31,7 @@ func TestReloadReturnsTheNewProcess(t *testing.T) {
 }
 
 func TestAwaitStopReturnsForAnEndedProcess(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	before := runtime.Process{Pid: b.Pid()}
 	b.load(t, s)
 	eventually(t, "the old process ends", func() bool { return b.OldWorkers(t.Context()) == 0 })
@@ -44,9 +42,7 @@ func TestAwaitStopReturnsForAnEndedProcess(t *testing.T) {
 
 func TestReloadOfAnInvalidFileIsALoadError(t *testing.T) {
 	pod, _ := newPod(t)
-	b := newBox(t)
-	s := b.shop(t, nil, pod)
-	b.load(t, s)
+	b, s := newShop(t, nil, pod)
 	pid := b.Pid()
 	must(t, b.Write(map[string][]byte{"wrong.cfg": []byte("nonsense\n")}))
 	_, err := b.Reload(t.Context(), "next")
@@ -71,9 +67,7 @@ func TestReloadOfAnInvalidFileIsALoadError(t *testing.T) {
 }
 
 func TestReloadWithAnAddressInUseIsALoadError(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	pod, _ := newPod(t)
 	s.Frontends = append(s.Frontends, haproxy.Frontend{Name: "other", Mode: haproxy.HTTP, Binds: []netip.AddrPort{pod.Addr}})
 	_, err := b.Reload(t.Context(), b.write(t, s))
@@ -145,9 +139,7 @@ func TestConcurrentReloadsWaitForEachOther(t *testing.T) {
 
 func TestReloadKeepsRunningRequests(t *testing.T) {
 	pod, slow := newPod(t)
-	b := newBox(t)
-	s := b.shop(t, nil, pod)
-	b.load(t, s)
+	b, s := newShop(t, nil, pod)
 	got := make(chan response, 1)
 	go func() {
 		r, err := get(t.Context(), s.Frontends[0].Binds[0], "", "/slow")

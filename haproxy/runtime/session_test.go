@@ -25,53 +25,48 @@ func hold(t *testing.T, s haproxy.State) {
 	}
 }
 
-func TestSessionQueriesAndChangesOneProcess(t *testing.T) {
-	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
-	b := newBox(t)
-	s := b.shop(t, nil, old)
-	before := b.load(t, s)
+// holdSession opens a Session with a HAProxy that has loaded the shop, and holds a
+// connection of its process.
+func holdSession(t *testing.T, servers ...haproxy.Server) (box, haproxy.State, *runtime.Session) {
+	t.Helper()
+	b, s := newShop(t, nil, servers...)
 	hold(t, s)
 	session := b.Session(t.Context())
-	defer session.Close()
+	t.Cleanup(session.Close)
+	return b, s, session
+}
+
+func TestSessionQueriesAndChangesOneProcess(t *testing.T) {
+	old, next, other := ready("127.0.0.1:8001"), ready("127.0.0.1:8002"), ready("127.0.0.1:8003")
+	b, s, session := holdSession(t, old)
+	before := b.Pid()
 	if _, err := session.Observe(t.Context()); err != nil { // a long reply
 		t.Fatal(err)
 	}
-	b.load(t, s)
-	if p, err := session.Process(t.Context()); err != nil || p.Pid != before.Pid {
-		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before.Pid)
-	}
-	// The old process may reject the change; the new one must not get it.
-	if _, err := session.Apply(t.Context(), haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), next), Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, old)...)}); err != nil {
-		t.Fatal(err)
-	}
-	compare(t, "Servers of the new process", []haproxy.Server{old}, b.servers(t, "shop"))
-}
-
-func TestSessionObservesItsProcess(t *testing.T) {
-	old, next := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
-	b := newBox(t)
-	s := b.shop(t, nil, old)
-	b.load(t, s)
-	hold(t, s)
-	session := b.Session(t.Context())
-	defer session.Close()
 	changed := s
 	changed.Backends = haproxy.ListOf(new(*s.Backends.At(0)))
 	changed.Backends.At(0).Servers = []haproxy.Server{next}
 	b.load(t, changed)
+	if p, err := session.Process(t.Context()); err != nil || p.Pid != before {
+		t.Errorf("Process: %+v, %v, want Pid %d", p, err, before)
+	}
 	observed, err := session.Observe(t.Context())
 	must(t, err)
 	compare(t, "Observe", []haproxy.Server{old}, observed.Servers["shop"])
+	// The old process may reject the change; the new one must not get it.
+	plan := haproxy.Plan{
+		Add:   changes(haproxy.AddServer, s.Backends.At(0), other),
+		Leave: changes(haproxy.SetServer, s.Backends.At(0), withState(haproxy.Maint, next)...),
+	}
+	if _, err := session.Apply(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "Servers of the new process", []haproxy.Server{next}, b.servers(t, "shop"))
 }
 
 func TestSessionDoesNotApplyMapsToAnotherProcess(t *testing.T) {
 	old := ready("127.0.0.1:8001")
-	b := newBox(t)
-	s := b.shop(t, nil, old)
-	b.load(t, s)
-	hold(t, s)
-	session := b.Session(t.Context())
-	defer session.Close()
+	b, s, session := holdSession(t, old)
 	plan := haproxy.Plan{Maps: []haproxy.Map{{Name: haproxy.RoutesMap, Entries: s.Maps()[0].Entries}}}
 	if _, err := session.Apply(t.Context(), plan); err != nil {
 		t.Fatal(err)
@@ -85,9 +80,7 @@ func TestSessionDoesNotApplyMapsToAnotherProcess(t *testing.T) {
 }
 
 func TestSessionWithoutAdminSocket(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil, ready("127.0.0.1:8001"))
-	b.load(t, s)
+	b, _ := newShop(t, nil, ready("127.0.0.1:8001"))
 	must(t, os.Remove(b.Admin))
 	session := b.Session(t.Context())
 	defer session.Close()

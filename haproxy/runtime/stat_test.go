@@ -56,9 +56,7 @@ func TestServerStatsAndUp(t *testing.T) {
 }
 
 func TestOldWorkersAreCounted(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	hold(t, s)
 	if n := b.OldWorkers(t.Context()); n != 0 {
 		t.Errorf("before the reload: %d", n)

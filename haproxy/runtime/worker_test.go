@@ -17,9 +17,7 @@ import (
 
 func TestMasterCLIReplacesAMissingAdminSocket(t *testing.T) {
 	pod, _ := newPod(t)
-	b := newBox(t)
-	s := b.shop(t, nil, pod)
-	b.load(t, s)
+	b, s := newShop(t, nil, pod)
 	pid := b.Pid()
 	gone := b.Admin + ".gone"
 	must(t, os.Rename(b.Admin, gone))
@@ -64,9 +62,7 @@ func manyServers(n int) []haproxy.Server {
 }
 
 func TestReloadWithoutAdminSocket(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	must(t, os.Remove(b.Admin))
 	if p := b.load(t, s); p.Pid == 0 {
 		t.Errorf("Reload: %+v", p)
@@ -108,9 +104,7 @@ func TestAdminSocketThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestAdminSocketIsUsedAgainAfterAReload(t *testing.T) {
-	b := newBox(t)
-	s := b.shop(t, nil)
-	b.load(t, s)
+	b, s := newShop(t, nil)
 	moved := b.Admin + ".moved"
 	must(t, os.Rename(b.Admin, moved))
 	b.observe(t, s)

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Prints the path of an executable that is HAProxy 2.6, 3.0, 3.2 or 3.4: the
-# installed one, if it is of that version, or else one from the user's cache. If
-# it is missing there, 30 MB are fetched from another Debian, by the mirror and
-# the proxy that this machine's own apt uses. Nothing is installed and no root is
-# needed: the packages are unpacked into the cache, and HAProxy runs with the C
-# library that it was built for.
+# installed one if it has that version, or else one from the user's cache. If the
+# cache does not have it, the script downloads 30 MB from another Debian suite,
+# through the mirror and the proxy of this machine's apt. It installs nothing and
+# needs no root: it unpacks the packages into the cache, and HAProxy runs with the
+# C library that it was built for.
 #
-# "other" is a version that $HAPROXY, or else the installed one, is not.
+# "other" selects another version than that of $HAPROXY, or of the installed one.
 set -eu
 
 fail() {
@@ -27,7 +27,7 @@ case $minor in
 2.6) suites="bookworm" ;;
 3.0) suites="trixie" ;;
 3.2) suites="sid" ;;
-3.4) suites="experimental sid" ;; # what experimental lacks is in sid
+3.4) suites="experimental sid" ;; # packages that experimental does not have are in sid
 *)
 	echo "usage: $0 2.6|3.0|3.2|3.4|other" >&2
 	exit 2
@@ -57,10 +57,10 @@ done
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -r $keyring ] || fail "$keyring is missing (install debian-archive-keyring)"
 
-# Debian's archive is where this Debian's own InRelease is.
+# The mirror is the one from which apt gets the InRelease of this Debian.
 release=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
 mirror=$(apt-get update --print-uris | sed -n "s|^'\(.*\)/dists/$release/InRelease' .*|\1|p" | head -n 1)
-[ -n "$mirror" ] || fail "apt has no source for the suite \"$release\", whose mirror could be asked"
+[ -n "$mirror" ] || fail "apt has no source for the suite \"$release\", so that the mirror is unknown"
 
 mkdir -p "$cache"
 new=$(mktemp -d "$cache/.haproxy-XXXXXX")
@@ -68,8 +68,8 @@ trap 'rm -rf "$new"' EXIT
 trap 'exit 1' HUP INT TERM
 chmod 755 "$new"
 
-# An apt of its own, which knows of no installed package and no other source,
-# with the machine's own way to the network.
+# A separate apt configuration, without installed packages and other sources, with
+# the network settings of this machine.
 apt=$new/apt
 mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$new/root"
 : >"$apt/status"
@@ -96,12 +96,12 @@ export APT_CONFIG="$apt/apt.conf"
 echo "fetching HAProxy $minor from Debian $suites; this is done once" >&2
 apt-get update -qq --error-on=any >&2 || fail "read the package lists of Debian $suites"
 
-# madison says "haproxy | 3.0.11-1 | ...", newest first.
+# madison prints "haproxy | 3.0.11-1 | ...", newest first.
 found=$(apt-cache madison haproxy | cut -d'|' -f2 | tr -d ' ')
 version=$(echo "$found" | grep "^$minor\.[0-9]" | head -n 1)
 [ -n "$version" ] || fail "Debian $suites has haproxy" ${found:-in no version} "(correct the suites in testdata/haproxy/fetch.sh)"
 
-# The libraries are those that apt would install, in the same versions.
+# The libraries that apt would install, in the same versions.
 packages=$(apt-get install --simulate --no-install-recommends "haproxy=$version" |
 	sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | grep -E '^(haproxy|lib|zlib)')
 [ -n "$packages" ] || fail "apt cannot resolve what haproxy $version depends on"
@@ -119,14 +119,14 @@ libraries() { # below $1, in the order of a Debian without a merged /usr
 "$new/$loader" --library-path "$(libraries "$new")" "$new/root/usr/sbin/haproxy" -v >/dev/null ||
 	fail "haproxy $version of Debian $suites does not run here"
 
-# By --argv0 a master starts its next worker by this script again, and not by
-# the bare binary, which would find the machine's own C library.
+# With --argv0 a master starts its next worker by this script again. Without it the
+# bare binary would run with the C library of this machine.
 cat >"$new/haproxy" <<EOT
 #!/bin/sh
 exec "$folder/$loader" --argv0 "$haproxy" --library-path "$(libraries "$folder")" "$folder/root/usr/sbin/haproxy" "\$@"
 EOT
 chmod 755 "$new/haproxy"
 
-# Somebody else may have been faster.
+# Another process may have been faster.
 mv -T "$new" "$folder" 2>/dev/null || [ -x "$haproxy" ] || fail "move $new to $folder"
 echo "$haproxy"
