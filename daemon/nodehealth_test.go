@@ -177,8 +177,7 @@ func TestHealthChecksFromUnlistedSourcesAreDropped(t *testing.T) {
 func TestAHealthCheckMeetsAWorkerThatStops(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, "")
-	c.service(t, "cart", nil, newPod(t, "cart-0"))
-	c.start(t)
+	c.serveCart(t)
 	c.awaitHealth(t, "200 200 serving")
 	c.awaitReloads(t)
 	over := c.connect(t, c.plain)
@@ -215,8 +214,7 @@ func (c *checked) connect(t *testing.T, addr netip.AddrPort) net.Conn {
 func TestADrainLastsUntilUndrain(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, "drain_wait = \"0s\"\n")
-	c.service(t, "cart", nil, newPod(t, "cart-0"))
-	c.start(t)
+	c.serveCart(t)
 	c.awaitHealth(t, "200")
 	if got, want := c.drain(t, drain.Options{}), "health checks fail now, so that the load balancer sends clients elsewhere\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -286,10 +284,8 @@ func TestADrainEndsByItself(t *testing.T) {
 func TestDrainWaitsForSessions(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, "drain_wait = \"500ms\"\ndrain_timeout = \"10s\"\n")
-	c.service(t, "cart", nil, newPod(t, "cart-0"))
-	c.start(t)
+	c.serveCart(t)
 	c.awaitHealth(t, "200")
-	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	l := c.startLoad(t, "/cart/a")
 	drained := c.startDrain(t)
 	c.awaitHealth(t, "503")
@@ -346,10 +342,8 @@ func TestADrainWaitsForAHAProxyThatHasNotLoaded(t *testing.T) {
 func TestADrainWaitsForAHAProxyThatHangs(t *testing.T) {
 	t.Parallel()
 	c := newChecked(t, "drain_wait = \"0s\"\ndrain_timeout = \"1m\"\n")
-	c.service(t, "cart", nil, newPod(t, "cart-0"))
-	c.start(t)
+	c.serveCart(t)
 	c.awaitHealth(t, "200")
-	c.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	conn := c.connect(t, c.HTTP)
 	drained := c.startDrain(t)
 	drained.awaitLine(t, "waiting for 1 sessions to end")

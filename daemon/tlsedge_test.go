@@ -114,6 +114,15 @@ func (e *tlsEdge) awaitTLSAnswer(t *testing.T, host, path, want string) {
 	})
 }
 
+// serveShop starts podgate with one Service, shop, of one pod, and waits until HAProxy
+// serves it.
+func (e *tlsEdge) serveShop(t *testing.T) {
+	t.Helper()
+	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 shop-0 /x")
+}
+
 // newTLSPod is a pod that serves TLS with a self-signed certificate.
 func newTLSPod(t *testing.T, name string) *edgetest.Pod {
 	t.Helper()

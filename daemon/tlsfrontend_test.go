@@ -446,9 +446,7 @@ func TestAScanFindsNothingWeak(t *testing.T) {
 	need(t, "sslscan", "sslscan")
 	e := newTLSEdge(t)
 	e.certify(t, "shop.pem", "shop.test")
-	e.service(t, "shop", map[string]string{"host": "shop.test", "sslTerm": "true"}, newPod(t, "shop"))
-	e.start(t)
-	e.awaitTLSAnswer(t, "shop.test", "/", "200 shop /")
+	e.serveShop(t)
 	out, err := exec.CommandContext(t.Context(), "sslscan", "--no-colour", "--no-fallback", "--sni-name=shop.test", e.https.String()).CombinedOutput()
 	if err != nil {
 		t.Fatalf("sslscan: %v\n%s", err, out)

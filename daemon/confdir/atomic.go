@@ -5,6 +5,7 @@ package confdir
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,23 @@ func (d Dir) replace(name string, text []byte) error {
 
 func (d Dir) replaceWith(name string, c content, mode fs.FileMode) error {
 	return d.replaceAll([]file{{name, c}}, mode)
+}
+
+// replaceJSON replaces a file by a value in JSON.
+func (d Dir) replaceJSON(name string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return d.replace(name, append(text, '\n'))
+}
+
+// remove removes a file, which may be missing.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // replaceAll is replace for many files. It takes little longer than for one, because

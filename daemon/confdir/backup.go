@@ -41,7 +41,7 @@ func (b Backup) path(name string) string { return b.dir.Path("." + name + ".kept
 
 // link gives a file a second name, or copies it if the file system has no hard links.
 func link(path, as string) error {
-	if err := os.Remove(as); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := remove(as); err != nil {
 		return err
 	}
 	if err := os.Link(path, as); err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -68,7 +68,7 @@ func link(path, as string) error {
 // the others are put back, because it may name other maps.
 func (b Backup) Restore() error {
 	if !slices.Contains(b.names, cfgfile.ConfigFile) {
-		if err := os.Remove(b.dir.Path(cfgfile.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := remove(b.dir.Path(cfgfile.ConfigFile)); err != nil {
 			return err
 		}
 	}
@@ -85,9 +85,7 @@ func (b Backup) Restore() error {
 func (b Backup) Discard() error {
 	var errs []error
 	for _, name := range b.names {
-		if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, remove(b.path(name)))
 	}
 	return errors.Join(errs...)
 }

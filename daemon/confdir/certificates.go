@@ -84,10 +84,7 @@ func (d Dir) RemoveCertificate(name string) error {
 	if filepath.IsAbs(name) {
 		return nil
 	}
-	if err := os.Remove(cfgfile.CertificatePath(string(d), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return remove(cfgfile.CertificatePath(string(d), name))
 }
 
 // CertificateNames are the names of the files in CertificateFolder.

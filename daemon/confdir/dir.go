@@ -4,7 +4,6 @@ package confdir
 
 import (
 	"errors"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -77,9 +76,7 @@ func (d Dir) sweep() error {
 		temps, err := filepath.Glob(d.Path("." + name + ".*"))
 		errs = append(errs, err)
 		for _, temp := range temps {
-			if err := os.Remove(temp); !errors.Is(err, fs.ErrNotExist) { // a command may be writing
-				errs = append(errs, err)
-			}
+			errs = append(errs, remove(temp)) // a command may have renamed it
 		}
 	}
 	staging, err := filepath.Glob(d.Path(cfgfile.StagingPrefix + "*"))

@@ -38,16 +38,12 @@ func (d Dir) ReadDrain() (Drain, bool) {
 
 // WriteDrain replaces drainFile.
 func (d Dir) WriteDrain(drain Drain) error {
-	text, err := json.Marshal(drain)
-	if err != nil {
-		return err
-	}
-	return d.replace(drainFile, append(text, '\n'))
+	return d.replaceJSON(drainFile, drain)
 }
 
 // RemoveDrain removes drainFile, which may be missing.
 func (d Dir) RemoveDrain() error {
-	if err := os.Remove(d.Path(drainFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := remove(d.Path(drainFile)); err != nil {
 		return err
 	}
 	return d.sync()

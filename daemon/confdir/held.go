@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -30,11 +29,7 @@ type Held struct {
 
 // WriteHeld replaces heldFile.
 func (d Dir) WriteHeld(h Held) error {
-	text, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	return d.replace(heldFile, append(text, '\n'))
+	return d.replaceJSON(heldFile, h)
 }
 
 // ReadHeld returns the content of heldFile. The error is fs.ErrNotExist while no removal
@@ -52,13 +47,7 @@ func (d Dir) ReadHeld() (h Held, err error) {
 
 // RemoveHeld removes heldFile and confirmFile. Either may be missing.
 func (d Dir) RemoveHeld() error {
-	var errs []error
-	for _, name := range []string{confirmFile, heldFile} {
-		if err := os.Remove(d.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(remove(d.Path(confirmFile)), remove(d.Path(heldFile)))
 }
 
 // WriteConfirm confirms the removal with that Since, and returns the path of
@@ -66,7 +55,7 @@ func (d Dir) RemoveHeld() error {
 func (d Dir) WriteConfirm(since time.Time) (path string, err error) {
 	path = d.Path(confirmFile)
 	temp := path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := remove(temp); err != nil {
 		return path, err
 	}
 	// O_EXCL: podgate could have put a link there for root to follow.

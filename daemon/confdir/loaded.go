@@ -4,7 +4,6 @@ package confdir
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 
 	"podgate/haproxy"
@@ -28,16 +27,12 @@ type loaded struct {
 // writeLoaded replaces loadedFile. A loadedFile of another generation becomes
 // beforeFile.
 func (d Dir) writeLoaded(generation string, s haproxy.State) error {
-	text, err := json.Marshal(loaded{generation, s.Structure()})
-	if err != nil {
-		return fmt.Errorf("write %s: %w", loadedFile, err)
-	}
 	if last := d.lastGeneration(); last != "" && last != generation {
 		if err := os.Rename(d.Path(loadedFile), d.Path(beforeFile)); err != nil {
 			return err
 		}
 	}
-	return d.replace(loadedFile, append(text, '\n'))
+	return d.replaceJSON(loadedFile, loaded{generation, s.Structure()})
 }
 
 // lastGeneration is the generation in loadedFile; "" if it cannot be read.
