@@ -337,14 +337,9 @@ func hangPodgate(t *testing.T) {
 	run(t, "systemctl", "restart", "podgate")
 	before := invocation(t, "podgate")
 	run(t, "systemctl", "kill", "--kill-whom=main", "--signal=STOP", "podgate")
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if invocation(t, "podgate") != before && output("systemctl", "is-active", "podgate") == "active" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("systemd did not restart podgate\n%s", journal())
-		}
-	}
+	eventually(t, "systemd restarts podgate", func() bool {
+		return invocation(t, "podgate") != before && output("systemctl", "is-active", "podgate") == "active"
+	})
 }
 
 // invocation returns the invocation ID of a unit, which each start changes.
@@ -358,11 +353,7 @@ func reloadHAProxy(t *testing.T) {
 	t.Helper()
 	before := workerPid(t)
 	run(t, "systemctl", "reload", "haproxy")
-	for deadline := time.Now().Add(10 * time.Second); workerPid(t) == before; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("HAProxy is not reloaded\n%s", journal())
-		}
-	}
+	eventually(t, "HAProxy has a new worker", func() bool { return workerPid(t) != before })
 }
 
 // workerPid returns the pid of the present HAProxy worker.
@@ -474,11 +465,7 @@ func (c *cluster) awaitToken(t *testing.T, token string) {
 	t.Helper()
 	c.api.Misbehave(kubeapitest.RequireToken(token))
 	c.api.CutWatches()
-	for deadline := time.Now().Add(20 * time.Second); c.api.Watching() < 2; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("podgate does not follow with token %q\n%s", token, journal())
-		}
-	}
+	eventually(t, "podgate follows with token "+token, func() bool { return c.api.Watching() >= 2 })
 }
 
 // serve creates or updates a Service whose endpoints are pods.

@@ -64,6 +64,18 @@ func awaitHeader(t *testing.T, target edgetest.Target, header, want string) {
 	}
 }
 
+// eventually waits until ok returns true, for 30 seconds at most.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 30s: %s\n%s", what, journal())
+		}
+	}
+}
+
 // startLoad sends requests to the targets until the test ends or checkLoad.
 func startLoad(t *testing.T, targets ...edgetest.Target) *edgetest.Load {
 	t.Helper()

@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
@@ -89,21 +90,14 @@ func deploy(t *testing.T) {
 func awaitCertificate(t *testing.T) {
 	t.Helper()
 	block, _ := pem.Decode([]byte(readFile(t, lineage+"/fullchain.pem")))
-	reason := ""
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	eventually(t, "HAProxy presents the certificate", func() bool {
 		conn, err := tls.Dial("tcp", "127.0.0.1:443", &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true})
 		if err != nil {
-			reason = err.Error()
-			continue
+			return false
 		}
-		served := conn.ConnectionState().PeerCertificates[0].Raw
-		conn.Close()
-		if string(served) == string(block.Bytes) {
-			return
-		}
-		reason = "another certificate"
-	}
-	t.Fatalf("HAProxy does not present the certificate: %s\n%s", reason, journal())
+		defer conn.Close()
+		return bytes.Equal(conn.ConnectionState().PeerCertificates[0].Raw, block.Bytes)
+	})
 }
 
 // tlsInTheSandbox installs a certificate with the deploy hook, and renews it while HAProxy
@@ -181,11 +175,7 @@ func (c *cluster) configure(t *testing.T, config string) {
 	c.api.Misbehave(kubeapitest.RequireToken(""))
 	writeFile(t, configFile, config, 0o644)
 	run(t, "systemctl", "reload", "podgate")
-	for deadline := time.Now().Add(20 * time.Second); inForce() == before; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("podgate.toml is not in force\n%s", journal())
-		}
-	}
+	eventually(t, "podgate.toml is in force", func() bool { return inForce() != before })
 }
 
 // pageInTheSandbox requests the pages and runs the commands of an operator.
