@@ -3,6 +3,7 @@
 package kubeapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -131,6 +132,12 @@ func (r *reflector) adopt(ctx context.Context, l *wire.List) {
 	r.c.tracker.countObjects(r.src, len(l.Objects))
 	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
 	r.send(ctx, update{list: l})
+}
+
+// compareVersions orders two resourceVersions of one resource as decimals of
+// any length (KEP-5504, Kubernetes 1.35). "" is older than any.
+func compareVersions(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // listAndWatch streams a list and watches on until the next list is due. It returns
