@@ -237,7 +237,7 @@ func TestREADMEExamples(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("annotations: code %d, %s", code, stderr)
 	}
-	for _, want := range []string{"shop.example.com/cart/ ", "shop.example.com/checkout/ ", "cookie SERVERID", "balance leastconn", "GET /healthz", "bind 0.0.0.0:5432"} {
+	for _, want := range []string{"shop.example.com/cart/ ", "shop.example.com/checkout/ ", "cookie SERVERID", "balance leastconn", "http-check send meth GET uri /healthz ", "bind 0.0.0.0:5432"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("annotations: the output has no %q:\n%s", want, stdout)
 		}
