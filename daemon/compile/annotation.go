@@ -4,6 +4,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,10 +33,10 @@ type slot struct {
 type annotations map[slot]annotation
 
 // parseAnnotations returns podgate's annotations of a Service, and a Problem for
-// each with an unknown key or port. It does not parse values.
-func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
-	var known annotations
-	var problems []Problem
+// each with an unknown key or port. It does not parse values. lost are the keys of the
+// latter that restrict how a port is reached: a port without such a key of its own must
+// not be served, because nothing shows which port the author wanted to restrict.
+func parseAnnotations(svc *kubeapi.Service) (known annotations, lost []key, problems []Problem) {
 	for written, value := range svc.Annotations {
 		rest, ours := strings.CutPrefix(written, domain)
 		if !ours {
@@ -45,6 +46,13 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 			problems = append(problems, Problem{Kind: Invalid, Service: svc.Key, Key: written, Text: fmt.Sprintf(format, args...)})
 		}
 		rest, prefixed := strings.CutPrefix(rest, "lb.")
+		lose := func(k key) (consequence string) {
+			if no, err := parseBool(value); !k.restricts() || err == nil && !no {
+				return ""
+			}
+			lost = append(lost, k)
+			return "; ports without " + string(k) + " are not served"
+		}
 		name, suffix, dotted := strings.Cut(rest, ".")
 		k := key(name)
 		switch {
@@ -54,12 +62,12 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 				near = suggest(name)
 			}
 			if near != "" {
-				report("unknown key (did you mean %q?)", Prefix+string(near))
+				report("unknown key (did you mean %q?)%s", Prefix+string(near), lose(near))
 			} else {
 				report("unknown key")
 			}
 		case dotted && !namesPort(svc, suffix):
-			report("%s is not a port of this Service (its ports: %s)", quote(suffix), portList(svc))
+			report("%s is not a port of this Service (its ports: %s)%s", quote(suffix), portList(svc), lose(k))
 		default:
 			if known == nil {
 				known = make(annotations)
@@ -67,7 +75,12 @@ func parseAnnotations(svc *kubeapi.Service) (annotations, []Problem) {
 			known[slot{k, suffix}] = annotation{written: written, key: k, suffix: suffix, value: value}
 		}
 	}
-	return known, append(problems, known.givenTwice(svc)...)
+	return known, lost, append(problems, known.givenTwice(svc)...)
+}
+
+// hasEach reports whether an annotation of each key applies to a port.
+func (all annotations) hasEach(keys []key, p kubeapi.ServicePort) bool {
+	return !slices.ContainsFunc(keys, func(k key) bool { _, ok := all.forPort(k, p); return !ok })
 }
 
 // givenTwice returns a Problem for each annotation that has a port's number while

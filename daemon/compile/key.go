@@ -61,6 +61,16 @@ func (k key) known() bool {
 	return k == keyIgnore || slices.Contains(config.AnnotationNames(), string(k))
 }
 
+// restricts reports whether the key limits how a port is reached, so that without it
+// the port could be reached by more clients than its owner wants.
+func (k key) restricts() bool {
+	switch k {
+	case keyIgnore, keyHost, keyPath, keyACLMatch, keySSLTerm, keyTCP, keyAllowSource, keyPassthrough, keyBackendVerify:
+		return true
+	}
+	return false
+}
+
 // httpOnly reports whether the key has no effect on a port with a TCP frontend.
 func (k key) httpOnly() bool {
 	switch k {

@@ -82,7 +82,7 @@ func compileService(in *input, svc *kubeapi.Service, endpointSlices []*kubeapi.E
 // parseClaims parses the annotations of a Service. It appends every parsed value
 // to parsed, unless that is nil.
 func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
-	all, problems := parseAnnotations(svc)
+	all, lost, problems := parseAnnotations(svc)
 	if why := skipReason(in, svc, all); why != "" {
 		if why == skipNamespace {
 			problems = nil
@@ -101,7 +101,7 @@ func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *c
 		r := &annotationReader{in: in, service: svc.Key, port: p, annotations: all, parsed: parsed}
 		if ignore := required(r, keyIgnore, parseBool); ignore.or(false) {
 			ignored++
-		} else if !ignore.bad {
+		} else if !ignore.bad && all.hasEach(lost, p) {
 			if claim, ok := readPort(r, svc); ok {
 				c.ports = append(c.ports, claim)
 			}
