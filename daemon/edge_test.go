@@ -245,7 +245,7 @@ func (e *edge) awaitLogCount(t *testing.T, text string, times int) {
 	t.Helper()
 	eventually(t, "the log", func() error {
 		if got := strings.Count(e.Log.String(), text); got != times {
-			return fmt.Errorf("%q is there %d times, want %d", text, got, times)
+			return fmt.Errorf("%d lines with %q, want %d", got, text, times)
 		}
 		return nil
 	})

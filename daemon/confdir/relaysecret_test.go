@@ -3,42 +3,44 @@
 package confdir
 
 import (
+	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
 func TestADamagedRelaySecretIsReplaced(t *testing.T) {
 	d := Dir(t.TempDir())
-	inUse := ""
-	running := func() string { return inUse }
-	secret, err := d.EnsureRelaySecret(running)
-	if err != nil || !isSecret(secret) {
-		t.Fatal(secret, err)
+	inUse := "" // by the running HAProxy
+	ensure := func() string {
+		t.Helper()
+		secret, err := d.EnsureRelaySecret(func() string { return inUse })
+		if err != nil || !isSecret(secret) {
+			t.Errorf("got %q, %v", secret, err)
+		}
+		return secret
 	}
-	if again, err := d.EnsureRelaySecret(running); again != secret || err != nil {
-		t.Errorf("the second secret is %q, %v", again, err)
+	secret := ensure()
+	want := func(where string) {
+		t.Helper()
+		if got := ensure(); got != secret {
+			t.Errorf("got %q, want that of %s, %q", got, where, secret)
+		}
 	}
-	config := "frontend x\n  unique-id-format " + secret + "\n"
-	must(t, os.WriteFile(filepath.Join(string(d), "podgate.cfg"), []byte(config), 0o600))
-	must(t, os.Remove(filepath.Join(string(d), relaySecretFile)))
-	if again, err := d.EnsureRelaySecret(running); again != secret || err != nil {
-		t.Errorf("the configuration has the secret %q, got %q, %v", secret, again, err)
-	}
-	must(t, os.Remove(filepath.Join(string(d), "podgate.cfg")))
-	must(t, os.Remove(filepath.Join(string(d), relaySecretFile)))
+	want("the file")
+	must(t, os.WriteFile(d.Path("podgate.cfg"), []byte("frontend x\n  unique-id-format "+secret+"\n"), 0o600))
+	must(t, os.Remove(d.Path(relaySecretFile)))
+	want("the configuration")
+	must(t, errors.Join(os.Remove(d.Path("podgate.cfg")), os.Remove(d.Path(relaySecretFile))))
 	inUse = secret
-	if again, err := d.EnsureRelaySecret(running); again != secret || err != nil {
-		t.Errorf("HAProxy has the secret %q, got %q, %v", secret, again, err)
-	}
+	want("HAProxy")
 	inUse = "nonsense"
 	for name, text := range map[string]string{
 		"cut": secret[:9], "empty": "", "two lines": secret[:20] + "\n" + secret[20:], "binary": "\xff" + secret[1:], "another format": strings.Repeat("a b", 10),
 	} {
-		must(t, os.WriteFile(filepath.Join(string(d), relaySecretFile), []byte(text), 0o600))
-		if got, err := d.EnsureRelaySecret(running); err != nil || !isSecret(got) || got == text {
-			t.Errorf("%s: %q, %v", name, got, err)
+		must(t, os.WriteFile(d.Path(relaySecretFile), []byte(text), 0o600))
+		if got := ensure(); got == text {
+			t.Errorf("%s: the secret is %q", name, got)
 		}
 	}
 }

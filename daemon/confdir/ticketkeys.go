@@ -65,7 +65,7 @@ func (d Dir) AddTicketKey() ([]byte, error) {
 	key := newTicketKey()
 	next := append(bytes.Clone(rest), append(bytes.Clone(key), '\n')...)
 	if bytes.Count(next, []byte("\n")) != ticketKeyCount {
-		next = append(newTicketKeys(), append(bytes.Clone(key), '\n')...) // somebody else wrote the file
+		next = append(newTicketKeys(), append(bytes.Clone(key), '\n')...) // another program wrote the file
 		_, next, _ = bytes.Cut(next, []byte("\n"))
 	}
 	return key, d.replace(cfgfile.TicketKeysFile, next)

@@ -60,7 +60,7 @@ func (c *churn) once(ctx context.Context, k kind) error {
 	if err != nil {
 		return err
 	}
-	c.tally.serviceAdded()
+	c.tally.add(0, 1)
 	c.screen.event(fmt.Sprintf("Service %s/%s added", namespace, k.name))
 	forget, err := c.load.Add(ctx, k.target(c.http))
 	if err != nil {

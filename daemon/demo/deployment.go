@@ -140,6 +140,6 @@ func (d *deployment) publish(changes int) error {
 			endpoints = append(endpoints, edgetest.Ready(p.Pod)...)
 		}
 	}
-	d.shop.tally.endpointsChanged(changes)
+	d.shop.tally.add(changes, 0)
 	return d.shop.cluster.SetEndpoints(d.name, endpoints...)
 }

@@ -76,18 +76,12 @@ func (t *tally) elapsed() time.Duration {
 	return t.ended.Sub(t.count.began)
 }
 
-// endpointsChanged counts changes of endpoints.
-func (t *tally) endpointsChanged(n int) {
+// add counts changes of endpoints and new Services.
+func (t *tally) add(endpoints, services int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count.endpoints += n
-}
-
-// serviceAdded counts a new Service.
-func (t *tally) serviceAdded() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.count.services++
+	t.count.endpoints += endpoints
+	t.count.services += services
 }
 
 // pass counts what podgate changed in HAProxy.

@@ -29,9 +29,9 @@ func shops(n int) haproxy.State {
 	return haproxy.State{Backends: haproxy.ListOf(backends...)}
 }
 
-// guarding has a Guard with six backends in service, whose default is to hold a
-// removal of more than half for five minutes. It runs in a bubble of synctest.
-func guarding(t *testing.T, test func(t *testing.T, g *guard.Guard, dir confdir.Dir)) {
+// withGuard runs a test in a synctest bubble, with a Guard that has six backends in service
+// and holds a removal of more than half of them for five minutes.
+func withGuard(t *testing.T, test func(t *testing.T, g *guard.Guard, dir confdir.Dir)) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := confdir.Dir(t.TempDir())
 		g := guard.New(guard.Limits{MaxRemoval: 50, FromCount: 4, HoldTime: 5 * time.Minute}, dir, time.Now, slog.New(slog.DiscardHandler))
@@ -41,15 +41,15 @@ func guarding(t *testing.T, test func(t *testing.T, g *guard.Guard, dir confdir.
 	})
 }
 
-// held has the guard hold a removal of all but one backend.
-func held(t *testing.T, g *guard.Guard) {
+// hold removes all backends except one, which the guard holds.
+func hold(t *testing.T, g *guard.Guard) {
 	t.Helper()
 	if n := g.Hold(shops(1)).Backends.Len(); n != 6 || g.Removal() == nil {
 		t.Fatalf("%d backends are served, want 6; held: %v", n, g.Removal())
 	}
 }
 
-func TestWhatIsHeldAndForHowLong(t *testing.T) {
+func TestWhenARemovalIsHeldAndReleased(t *testing.T) {
 	const all, one = 6, 1
 	for _, row := range []struct {
 		name   string
@@ -58,12 +58,12 @@ func TestWhatIsHeldAndForHowLong(t *testing.T) {
 		served int
 		holds  bool
 	}{
-		{"most of them are held", nil, one, all, true},
-		{"what comes back releases nothing and ends the hold", nil, all, all, false},
-		{"half of them are not too many", nil, 3, 3, false},
+		{"the removal of most backends is held", nil, one, all, true},
+		{"the return of the backends ends the hold", nil, all, all, false},
+		{"the removal of half of the backends is not held", nil, 3, 3, false},
 		{"time alone releases nothing", func(*testing.T, *guard.Guard, confdir.Dir) { time.Sleep(time.Hour) }, one, all, true},
 		{"a list before the time is over releases nothing", func(_ *testing.T, g *guard.Guard, _ confdir.Dir) { g.CountList(2) }, one, all, true},
-		{"while the second list does not come nothing is released", func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
+		{"nothing is released without a second list", func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
 			time.Sleep(5 * time.Minute)
 			for range 360 { // an hour without an API server
 				if !g.WantsList() {
@@ -73,7 +73,7 @@ func TestWhatIsHeldAndForHowLong(t *testing.T) {
 				time.Sleep(10 * time.Second)
 			}
 		}, one, all, true},
-		{"a list that was asked for after the time releases", func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
+		{"a list that was requested after the hold time releases", func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
 			time.Sleep(5 * time.Minute)
 			if !g.WantsList() {
 				t.Error("no list is wanted")
@@ -81,21 +81,21 @@ func TestWhatIsHeldAndForHowLong(t *testing.T) {
 			g.CountList(2)
 		}, one, one, false},
 		{"another cluster releases", func(_ *testing.T, g *guard.Guard, _ confdir.Dir) { g.Release() }, one, one, false},
-		{"a changed podgate.toml does not", func(_ *testing.T, g *guard.Guard, _ confdir.Dir) { g.Accept(shops(one)) }, one, all, true},
+		{"a changed podgate.toml does not release", func(_ *testing.T, g *guard.Guard, _ confdir.Dir) { g.Accept(shops(one)) }, one, all, true},
 		{"a confirmation releases", func(t *testing.T, g *guard.Guard, dir confdir.Dir) {
 			if _, err := dir.WriteConfirm(g.Removal().Since); err != nil {
 				t.Error(err)
 			}
 		}, one, one, false},
-		{"a confirmation of another removal does not", func(t *testing.T, g *guard.Guard, dir confdir.Dir) {
+		{"a confirmation of another removal does not release", func(t *testing.T, g *guard.Guard, dir confdir.Dir) {
 			if _, err := dir.WriteConfirm(g.Removal().Since.Add(-time.Second)); err != nil {
 				t.Error(err)
 			}
 		}, one, all, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			guarding(t, func(t *testing.T, g *guard.Guard, dir confdir.Dir) {
-				held(t, g)
+			withGuard(t, func(t *testing.T, g *guard.Guard, dir confdir.Dir) {
+				hold(t, g)
 				if row.during != nil {
 					row.during(t, g, dir)
 				}
@@ -114,11 +114,11 @@ func TestWhatIsHeldAndForHowLong(t *testing.T) {
 }
 
 func TestAListIsWantedAfterTheHoldTimeAndThenEveryTenSeconds(t *testing.T) {
-	guarding(t, func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
+	withGuard(t, func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
 		if !g.Next().IsZero() || g.WantsList() {
 			t.Error("a list is wanted although nothing is held")
 		}
-		held(t, g)
+		hold(t, g)
 		for _, pause := range []time.Duration{5 * time.Minute, 10 * time.Second, 10 * time.Second} {
 			if next := time.Until(g.Next()); next != pause || g.WantsList() {
 				t.Errorf("the next list is wanted in %s, want %s", next, pause)
@@ -131,8 +131,8 @@ func TestAListIsWantedAfterTheHoldTimeAndThenEveryTenSeconds(t *testing.T) {
 	})
 }
 
-func TestWhatPodgateTomlRemovesIsNotHeld(t *testing.T) {
-	guarding(t, func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
+func TestARemovalByPodgateTomlIsNotHeld(t *testing.T) {
+	withGuard(t, func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
 		g.Accept(shops(1))
 		if n := g.Hold(shops(1)).Backends.Len(); n != 1 || g.Removal() != nil {
 			t.Errorf("%d backends are served, want 1; held: %v", n, g.Removal())
@@ -141,8 +141,8 @@ func TestWhatPodgateTomlRemovesIsNotHeld(t *testing.T) {
 }
 
 func TestARemovalNamesTheServersOfEachBackend(t *testing.T) {
-	guarding(t, func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
-		held(t, g)
+	withGuard(t, func(t *testing.T, g *guard.Guard, _ confdir.Dir) {
+		hold(t, g)
 		r := g.Removal()
 		if want := (haproxy.Loss{Servers: 10, OfServers: 12, Backends: 5, OfBackends: 6}); r.Loss != want {
 			t.Errorf("held: %v, want %v", r.Loss, want)

@@ -17,13 +17,13 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-// checking is an edge whose reload is about to be due, and how often its HAProxy,
-// which finds fault with the word "odd", was asked to check something.
-func checking(t *testing.T) (r *Reconciler, asked func() int) {
+// prechecking returns a Reconciler whose reload is due soon, and a function that returns how
+// often its haproxy binary, a script that rejects the word "odd", has run.
+func prechecking(t *testing.T) (r *Reconciler, runs func() int) {
 	t.Helper()
 	dir := t.TempDir()
-	binary, runs := filepath.Join(dir, "haproxy"), filepath.Join(dir, "runs")
-	script := fmt.Sprintf("#!/bin/sh\necho run >>%s\nfor last; do :; done\n! grep -q odd \"$last/podgate.cfg\"\n", runs)
+	binary, log := filepath.Join(dir, "haproxy"), filepath.Join(dir, "runs")
+	script := fmt.Sprintf("#!/bin/sh\necho run >>%s\nfor last; do :; done\n! grep -q odd \"$last/podgate.cfg\"\n", log)
 	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func checking(t *testing.T) (r *Reconciler, asked func() int) {
 	r.process = process{runtime.Process{Pid: 1}}
 	r.reload.reasons, r.reload.at = haproxy.Reasons{{Kind: haproxy.BackendNew}}, time.Now()
 	return r, func() int {
-		text, _ := os.ReadFile(runs) // none yet
+		text, _ := os.ReadFile(log) // missing before the first run
 		return strings.Count(string(text), "run\n")
 	}
 }
@@ -46,68 +46,67 @@ func shops(names ...string) haproxy.State {
 	return haproxy.State{Backends: haproxy.ListOf(backends...)}
 }
 
-func TestWhatIsCheckedAheadIsNotCheckedAgain(t *testing.T) {
-	leave := func(*Reconciler) {}
-	old := func(r *Reconciler) { r.precheck.ended = r.precheck.ended.Add(-precheckValid) }
+func TestAReloadDoesNotRepeatItsPrecheck(t *testing.T) {
+	unchanged := func(*Reconciler) {}
+	expire := func(r *Reconciler) { r.precheck.ended = r.precheck.ended.Add(-precheckValid) }
 	for _, row := range []struct {
-		name          string
-		ahead, loaded haproxy.State
-		meddle        func(*Reconciler)
-		runs          int
-		fails         bool
+		name              string
+		prechecked, check haproxy.State
+		meanwhile         func(*Reconciler) // after the precheck; nil: check does not wait for its end
+		runs              int
+		fails             bool
 	}{
-		{"the same", shops("cart"), shops("cart"), nil, 1, false},
-		{"another one", shops("cart"), shops("cart", "news"), leave, 2, false},
-		{"another one that is bad", shops("cart"), shops("cart", "odd"), leave, 2, true},
-		{"a bad one", shops("odd"), shops("odd"), nil, 2, true},
-		{"one that was good long ago", shops("cart"), shops("cart"), old, 2, false},
-		{"one that was dropped", shops("cart"), shops("cart"), (*Reconciler).stopPrecheck, 2, false},
+		{"the same State", shops("cart"), shops("cart"), nil, 1, false},
+		{"another State", shops("cart"), shops("cart", "news"), unchanged, 2, false},
+		{"another State that is rejected", shops("cart"), shops("cart", "odd"), unchanged, 2, true},
+		{"a State that is rejected", shops("odd"), shops("odd"), nil, 2, true},
+		{"a precheck that has expired", shops("cart"), shops("cart"), expire, 2, false},
+		{"a precheck that was stopped", shops("cart"), shops("cart"), (*Reconciler).stopPrecheck, 2, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			r, asked := checking(t)
-			r.startPrecheck(t.Context(), row.ahead)
-			r.startPrecheck(t.Context(), row.ahead) // as each pass does
-			if row.meddle != nil {
+			r, runs := prechecking(t)
+			r.startPrecheck(t.Context(), row.prechecked)
+			r.startPrecheck(t.Context(), row.prechecked) // as each pass does
+			if row.meanwhile != nil {
 				<-r.precheck.done
-				row.meddle(r)
+				row.meanwhile(r)
 			}
-			if err := r.check(t.Context(), row.loaded); (err != nil) != row.fails {
+			if err := r.check(t.Context(), row.check); (err != nil) != row.fails {
 				t.Errorf("got %v", err)
 			}
 			r.Close()
-			if got := asked(); got != row.runs {
-				t.Errorf("HAProxy checked %d times, want %d", got, row.runs)
+			if got := runs(); got != row.runs {
+				t.Errorf("haproxy ran %d times, want %d", got, row.runs)
 			}
 		})
 	}
 }
 
-func TestNothingIsCheckedAheadOfAReloadThatWaitsForOtherThings(t *testing.T) {
+func TestAReloadThatIsNotDueSoonHasNoPrecheck(t *testing.T) {
 	for name, change := range map[string]func(*Reconciler){
-		"not due soon":     func(r *Reconciler) { r.reload.at = time.Now().Add(time.Hour) },
-		"none is wanted":   func(r *Reconciler) { r.reload.at = time.Time{} },
-		"stick tables":     func(r *Reconciler) { r.reload.waits = true },
-		"what was refused": func(r *Reconciler) { r.reload.failed.err = errors.New("no") },
-		"it was put off": func(r *Reconciler) {
+		"the reload is due later":           func(r *Reconciler) { r.reload.at = time.Now().Add(time.Hour) },
+		"no reload is wanted":               func(r *Reconciler) { r.reload.at = time.Time{} },
+		"the reload waits for stick tables": func(r *Reconciler) { r.reload.waits = true },
+		"the configuration was rejected":    func(r *Reconciler) { r.reload.failed.err = errors.New("no") },
+		"the reload was postponed": func(r *Reconciler) {
 			r.startPrecheck(t.Context(), shops("cart"))
 			r.reload.at = time.Now().Add(time.Hour)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _ := checking(t)
+			r, _ := prechecking(t)
 			change(r)
 			r.startPrecheck(t.Context(), shops("cart"))
 			if r.precheck != nil {
-				t.Error("it is checked")
+				t.Error("a precheck runs")
 			}
 		})
 	}
 }
 
-// TestAReloadWithNobodyToReloadIsNotDue: the loop would not rest until HAProxy
-// comes back.
-func TestAReloadWithNobodyToReloadIsNotDue(t *testing.T) {
-	r, _ := checking(t)
+// TestAReloadIsNotDueWithoutHAProxy: the loop would not sleep until HAProxy starts.
+func TestAReloadIsNotDueWithoutHAProxy(t *testing.T) {
+	r, _ := prechecking(t)
 	if next := time.Until(r.next()); next > 0 {
 		t.Errorf("the reload is due in %s", next)
 	}

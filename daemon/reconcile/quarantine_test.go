@@ -28,10 +28,10 @@ func TestHowLongABackendStaysInQuarantine(t *testing.T) {
 		after time.Duration
 		aside bool
 	}{
-		{"the same is set aside", db(5432, 1), 0, true},
-		{"the same with other servers is", moreServers, 0, true},
-		{"the same is set aside for a minute", db(5432, 1), retryPause, true},
-		{"and is tried again then", db(5432, 1), retryPause + 1, false},
+		{"the same backend is set aside", db(5432, 1), 0, true},
+		{"the same backend with other servers is set aside", moreServers, 0, true},
+		{"the same backend stays set aside for a minute", db(5432, 1), retryPause, true},
+		{"the same backend is tried again after a minute", db(5432, 1), retryPause + 1, false},
 		{"other options are tried", db(5432, 2), 0, false},
 		{"another frontend is tried", db(5433, 1), 0, false},
 	} {
@@ -58,10 +58,10 @@ func TestARelayInQuarantine(t *testing.T) {
 	now := time.Now()
 	q.addRelay(now, with("127.0.0.1:1"))
 	if got := q.filter(now, with("127.0.0.1:1"), haproxy.State{}); relayOf(got).IsValid() {
-		t.Error("it is used although its address is taken")
+		t.Error("the relay is used although its address is taken")
 	}
 	if got := q.filter(now.Add(retryPause+1), with("127.0.0.1:1"), haproxy.State{}); !relayOf(got).IsValid() {
-		t.Error("it is not tried again")
+		t.Error("the relay is not tried again")
 	}
 	q.addRelay(now, with("127.0.0.1:1"))
 	if got := q.filter(now, with("127.0.0.1:2"), haproxy.State{}); !relayOf(got).IsValid() {
@@ -92,9 +92,9 @@ func TestCulprits(t *testing.T) {
 	}
 	bad["a"] = true
 	if got := culprits(want, shops("a"), names, accept); got != nil {
-		t.Errorf("culprits %v although the cause lies elsewhere", got)
+		t.Errorf("culprits %v although another backend is the cause", got)
 	}
 	if got := culprits(want, shops("a"), nil, accept); got != nil {
-		t.Errorf("culprits %v among no suspects", got)
+		t.Errorf("culprits %v without suspects", got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"podgate/haproxy/runtime"
 )
 
-func TestProcessThatChangedIsNoTrouble(t *testing.T) {
+func TestAChangedProcessIsNoFailure(t *testing.T) {
 	var log strings.Builder
 	r := newReconciler(t, "", slog.New(slog.NewTextHandler(&log, nil)))
 	r.report(fmt.Errorf("apply to HAProxy: %w", runtime.ErrProcessChanged))
@@ -24,7 +24,7 @@ func TestProcessThatChangedIsNoTrouble(t *testing.T) {
 	}
 }
 
-// newReconciler is one that is connected to no HAProxy.
+// newReconciler returns a Reconciler without a HAProxy.
 func newReconciler(t *testing.T, dir confdir.Dir, log *slog.Logger) *Reconciler {
 	client := runtime.New(filepath.Join(t.TempDir(), "a.sock"), filepath.Join(t.TempDir(), "m.sock"), string(dir))
 	return New(Host{Runtime: client, Dir: dir, Now: time.Now, Alive: func() {}, Log: log}, Config{TicketKeyInterval: time.Hour})

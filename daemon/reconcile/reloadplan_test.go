@@ -10,7 +10,7 @@ import (
 	"podgate/haproxy"
 )
 
-// reasons are those of backends that are new.
+// reasons returns a reason for each new backend.
 func reasons(names ...string) (all haproxy.Reasons) {
 	for _, name := range names {
 		all = append(all, haproxy.ReloadReason{Kind: haproxy.BackendNew, Object: name, Detail: "is new"})
@@ -35,17 +35,17 @@ func TestWhenAReloadIsDue(t *testing.T) {
 		{"reasons that stay the same are gathered for a short time", time.Hour, []pass{
 			{0, reasons("a"), false, 100 * ms}, {50 * ms, reasons("a"), false, 100 * ms}, {100 * ms, reasons("a"), true, 100 * ms},
 		}},
-		{"another reason prolongs that", time.Hour, []pass{
+		{"another reason extends that time", time.Hour, []pass{
 			{0, reasons("a"), false, 100 * ms}, {90 * ms, reasons("a", "b"), false, 190 * ms}, {190 * ms, reasons("a", "b"), true, 190 * ms},
 		}},
-		{"but not for ever", time.Hour, []pass{
+		{"other reasons extend it to gatherMost", time.Hour, []pass{
 			{0, reasons("a"), false, 100 * ms}, {90 * ms, reasons("b"), false, 190 * ms}, {180 * ms, reasons("c"), false, 280 * ms}, {270 * ms, reasons("d"), false, 370 * ms},
 			{360 * ms, reasons("e"), false, 460 * ms}, {450 * ms, reasons("f"), false, 500 * ms}, {500 * ms, reasons("g"), true, 500 * ms},
 		}},
-		{"the last reload was a short time ago", time.Second, []pass{
+		{"a reload waits for the interval after the last one", time.Second, []pass{
 			{0, reasons("a"), false, 4 * time.Second}, {time.Second, reasons("a", "b"), false, 4 * time.Second}, {4 * time.Second, reasons("a", "b"), true, 4 * time.Second},
 		}},
-		{"the reasons end before", time.Hour, []pass{{0, reasons("a"), false, 100 * ms}, {50 * ms, nil, false, 0}, {100 * ms, nil, false, 0}}},
+		{"the reasons end before the reload", time.Hour, []pass{{0, reasons("a"), false, 100 * ms}, {50 * ms, nil, false, 0}, {100 * ms, nil, false, 0}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			start := time.Now()
@@ -70,19 +70,18 @@ func TestAConfigurationThatCouldNotBeLoadedIsTriedAgainAfterAMinute(t *testing.T
 	p.due(now, reasons("a"), 0)
 	p.fail(now, "abc", errors.New("no"))
 	if p.rejects(now.Add(retryPause-1), "abc") == nil || p.rejects(now, "def") != nil || p.rejects(now.Add(retryPause), "abc") != nil {
-		t.Error("it is not rejected for a minute, or another one is")
+		t.Error("the configuration is not rejected for a minute, or another one is rejected")
 	}
 	if !p.rejected() || !p.precheckAt().IsZero() {
-		t.Error("it is forgotten, or checked in advance")
+		t.Error("the failure is forgotten, or the reload is checked in advance")
 	}
 	p.succeed()
 	if p.rejected() {
-		t.Error("it is rejected although HAProxy was reloaded")
+		t.Error("the configuration is rejected although HAProxy was reloaded")
 	}
 }
 
-// TestAReloadWithoutBackendsDelaysNoOther is about what is loaded before the cluster
-// is known.
+// TestAReloadWithoutBackendsDelaysNoOther begins a reload as before the cluster is known.
 func TestAReloadWithoutBackendsDelaysNoOther(t *testing.T) {
 	var p reloadPlan
 	now := time.Now()
@@ -105,7 +104,7 @@ func TestBackoff(t *testing.T) {
 	}
 	b.reset()
 	if !b.at.IsZero() {
-		t.Error("it is retried after it succeeded")
+		t.Error("a retry is due after a success")
 	}
 	if b.later(now); b.at.Sub(now) != firstRetry {
 		t.Errorf("retried after %s once it had succeeded", b.at.Sub(now))

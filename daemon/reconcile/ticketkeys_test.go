@@ -61,7 +61,7 @@ func TestATicketKeyThatHAProxyDidNotAcceptIsRetried(t *testing.T) {
 		t.Errorf("it is retried without a pause: %v", err)
 	}
 	if err := rotate(); err == nil {
-		t.Error("it is not retried")
+		t.Error("the key is not sent again")
 	}
 	if !bytes.Equal(bytes.Join(keys(), nil), bytes.Join(first, nil)) {
 		t.Error("the keys changed although HAProxy did not accept the last one")
