@@ -98,23 +98,9 @@ func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries
 // fillMap adds the entries to a new version and checks that it contains all of them. It
 // returns the reason if HAProxy rejects that, else "".
 func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry) (string, error) {
-	var payload strings.Builder
-	flush := func() (string, error) {
+	for _, payload := range payloads(entries) {
 		a.Commands++
-		reply, err := x.exchangePayload(ctx, "add map "+at, payload.String())
-		payload.Reset()
-		return reply, err
-	}
-	for _, e := range entries {
-		if payload.Len() > 0 && payload.Len()+entrySize(e) > maxPayload {
-			if reply, err := flush(); err != nil || reply != "" {
-				return reply, err
-			}
-		}
-		fmt.Fprintf(&payload, "%s %s\n", e.Key, e.Value)
-	}
-	if payload.Len() > 0 {
-		if reply, err := flush(); err != nil || reply != "" {
+		if reply, err := x.exchangePayload(ctx, "add map "+at, payload); err != nil || reply != "" {
 			return reply, err
 		}
 	}
@@ -130,6 +116,19 @@ func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries [
 		return fmt.Sprintf(holds+"%d entries after %d were added", len(got), len(entries)), nil
 	}
 	return "", nil
+}
+
+// payloads returns the lines of entries in parts of at most maxPayload bytes.
+func payloads(entries []haproxy.MapEntry) (parts []string) {
+	var lines strings.Builder
+	for i, e := range entries {
+		fmt.Fprintf(&lines, "%s %s\n", e.Key, e.Value)
+		if i+1 == len(entries) || lines.Len()+entrySize(entries[i+1]) > maxPayload {
+			parts = append(parts, lines.String())
+			lines.Reset()
+		}
+	}
+	return parts
 }
 
 func (x exchanger) command(ctx context.Context, a *Applied, command string) (string, error) {

@@ -3,8 +3,6 @@
 package runtime_test
 
 import (
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,15 +12,12 @@ import (
 	"podgate/haproxy/cfgfile"
 )
 
-const stateFile = "servers.state"
-
-// newStatefulBox returns a box whose HAProxy reads a server-state-file.
+// newStatefulBox returns a box with a backend of the operator, whose servers keep their
+// state.
 func newStatefulBox(t *testing.T) box {
 	t.Helper()
 	b := newBox(t)
-	theirs := fmt.Sprintf(`global
-  server-state-file %s
-defaults operators
+	const theirs = `defaults operators
   mode http
   load-server-state-from-file global
   timeout connect 1s
@@ -31,26 +26,18 @@ defaults operators
 backend theirs from operators
   server web 127.0.0.1:9
   server 127.0.0.1:9 127.0.0.1:9
-`, filepath.Join(b.Folder, stateFile))
-	must(t, b.Write(map[string][]byte{"a.cfg": []byte(theirs), stateFile: cfgfile.EmptyServerState()}))
+`
+	must(t, b.Write(map[string][]byte{"a.cfg": []byte(theirs)}))
 	return b
 }
 
 // loadStateful is load with the content of the server-state-file.
 func (b box) loadStateful(t *testing.T, s haproxy.State, file []byte) {
 	t.Helper()
-	files, err := cfgfile.Render(s, b.Folder)
-	must(t, err)
-	const load = "  load-server-state-from-file global\n"
-	config := string(files.Config())
-	if !strings.Contains(config, load) {
-		config = strings.Replace(config, "\ndefaults podgate\n", "\ndefaults podgate\n"+load, 1)
-	}
 	generation := b.write(t, s)
-	must(t, b.Write(map[string][]byte{cfgfile.ConfigFile: []byte(config), stateFile: file}))
-	if _, err := b.Reload(t.Context(), generation); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Write(map[string][]byte{cfgfile.ServerStateFile: file}))
+	_, err := b.Reload(t.Context(), generation)
+	must(t, err)
 }
 
 // states returns "up" or "down" and the administrative state of the servers of a
