@@ -3,7 +3,9 @@
 package haproxy
 
 import (
+	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -115,5 +117,18 @@ func TestHashesAreThoseOfPodgate010(t *testing.T) {
 	}
 	if len(s.Classes) != 2 || s.Classes[0].Balance != LeastConn {
 		t.Errorf("the classes are in another order: %v", s.Classes)
+	}
+}
+
+// TestJSONNamesAreThoseOfPodgate010 is for podgate.loaded.json of podgate 0.1.0.
+func TestJSONNamesAreThoseOfPodgate010(t *testing.T) {
+	text, err := json.Marshal(State{Frontends: []Frontend{{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Edition", "Inner", "RetiredWorkers"} {
+		if !strings.Contains(string(text), `"`+name+`":`) {
+			t.Errorf("the JSON of a State has no %s:\n%s", name, text)
+		}
 	}
 }

@@ -61,40 +61,41 @@ func (c *keptClient) get(t *testing.T, path string) (answer string, reused bool)
 // on the connection of the old worker.
 func TestIdleClientOverAReload(t *testing.T) {
 	const by = "127.0.0.1" // and not the X-Forwarded-For of the client
+	addShop2 := func(s *haproxy.State, next haproxy.Server) {
+		second := new(*s.Backends.At(0))
+		second.Name, second.Servers = "shop2", []haproxy.Server{next}
+		s.Backends = haproxy.ListOf(s.Backends.At(0), second)
+	}
 	for _, row := range []struct {
 		name   string
-		change func(b box, s *haproxy.State, next haproxy.Server)
+		change func(s *haproxy.State, next haproxy.Server)
 		path   string
 		want   string
 	}{
 		{
 			"gets the answer of a new server",
-			func(_ box, s *haproxy.State, next haproxy.Server) { s.Backends.At(0).Servers = []haproxy.Server{next} },
+			func(s *haproxy.State, next haproxy.Server) { s.Backends.At(0).Servers = []haproxy.Server{next} },
 			"/cart/x", "200 new /x " + by,
 		},
 		{
 			"follows a route to another backend",
-			func(_ box, s *haproxy.State, next haproxy.Server) {
-				second := new(*s.Backends.At(0))
-				second.Name, second.Servers = "shop2", []haproxy.Server{next}
-				s.Backends = haproxy.ListOf(s.Backends.At(0), second)
+			func(s *haproxy.State, next haproxy.Server) {
+				addShop2(s, next)
 				s.Routes[1].Backend = "shop2"
 			},
 			"/cart/x", "200 new /x " + by,
 		},
 		{
 			"follows a new route",
-			func(_ box, s *haproxy.State, next haproxy.Server) {
-				second := new(*s.Backends.At(0))
-				second.Name, second.Servers = "shop2", []haproxy.Server{next}
-				s.Backends = haproxy.ListOf(s.Backends.At(0), second)
+			func(s *haproxy.State, next haproxy.Server) {
+				addShop2(s, next)
 				s.Routes = append(s.Routes, haproxy.Route{Path: "/new", Backend: "shop2"})
 			},
 			"/new/x", "200 new /new/x " + by,
 		},
 		{
 			"gets 404 for a removed route",
-			func(_ box, s *haproxy.State, _ haproxy.Server) { s.Routes = s.Routes[:1] },
+			func(s *haproxy.State, _ haproxy.Server) { s.Routes = s.Routes[:1] },
 			"/cart/x", "404 404 no Service is reached by this host and path\n",
 		},
 	} {
@@ -114,7 +115,7 @@ func TestIdleClientOverAReload(t *testing.T) {
 			b.load(t, s)
 			want := s
 			want.Routes = slices.Clone(s.Routes)
-			row.change(b, &want, next)
+			row.change(&want, next)
 			plan := haproxy.Diff(b.observe(t, s), want)
 			if len(plan.Reload) > 0 {
 				b.load(t, want)

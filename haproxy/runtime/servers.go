@@ -4,7 +4,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -63,8 +62,7 @@ func (x exchanger) Observe(ctx context.Context) (Observed, error) {
 	o, err := ask(ctx, x, func(ask asker) (*Observed, error) {
 		o := newObserved()
 		in := observer{into: o}
-		err := ask(ctx, []string{command}, in.line)
-		return o, errors.Join(err, in.end(err))
+		return o, in.end(ask(ctx, []string{command}, in.line))
 	})
 	if err != nil {
 		return Observed{}, fmt.Errorf("observe HAProxy: %s: %w", command, err)
@@ -101,8 +99,7 @@ const (
 // parse adds the servers of a whole reply.
 func (o *Observed) parse(reply string) error {
 	in := observer{into: o}
-	err := eachLine(reply, in.line)
-	return errors.Join(err, in.end(err))
+	return in.end(eachLine(reply, in.line))
 }
 
 // observer parses "show servers state" into an Observed. The rows of a backend are
@@ -153,11 +150,12 @@ func (in *observer) flush() {
 	}
 }
 
-// end must be called after the last line, with the error so far.
+// end must be called after the last line, with the error so far. It returns that error,
+// or one if the reply was empty.
 func (in *observer) end(err error) error {
 	in.flush()
 	if err != nil {
-		return nil
+		return err
 	}
 	return in.rows.end()
 }
