@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -77,16 +78,7 @@ func slicePort(s *kubeapi.EndpointSlice, name string) (uint16, bool) {
 // dedupe sorts servers by address and removes duplicates. It prefers a ready one.
 func dedupe(servers []haproxy.Server) []haproxy.Server {
 	slices.SortFunc(servers, func(a, b haproxy.Server) int {
-		if c := a.Addr.Compare(b.Addr); c != 0 {
-			return c
-		}
-		switch {
-		case a.State == b.State:
-			return 0
-		case a.State == haproxy.Ready:
-			return -1
-		}
-		return 1
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.State, b.State)) // Ready is the first State
 	})
 	return slices.CompactFunc(servers, func(a, b haproxy.Server) bool { return a.Addr == b.Addr })
 }

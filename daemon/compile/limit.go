@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -47,13 +48,7 @@ func limitServers(in *input, service kubeapi.Key, port string, servers []haproxy
 	}
 	if most := in.Safety.MaxEndpoints; len(servers) > most {
 		report("%d of its %d endpoints are not served: safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)
-		rank := func(s haproxy.Server) int {
-			if s.State == haproxy.Ready {
-				return 0
-			}
-			return 1
-		}
-		slices.SortStableFunc(servers, func(a, b haproxy.Server) int { return rank(a) - rank(b) })
+		slices.SortStableFunc(servers, func(a, b haproxy.Server) int { return cmp.Compare(a.State, b.State) }) // ready ones first
 		servers = slices.Clip(servers[:most])
 		slices.SortFunc(servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
 	}
