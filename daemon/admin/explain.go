@@ -37,13 +37,13 @@ var errNotRead = errors.New("podgate has not read the cluster yet")
 // Explain explains how a Service ("shop/cart", or "cart" if one namespace has it), a
 // URL, a host, or a server's address is served, and why. It asks HAProxy for its
 // state. The error is for the user.
-func Explain(ctx context.Context, v *View, of string) (Explanation, error) {
-	x := Explanation{SchemaVersion: SchemaVersion, Of: of}
+func Explain(ctx context.Context, v *View, query string) (Explanation, error) {
+	x := Explanation{SchemaVersion: SchemaVersion, Of: query}
 	if v == nil || v.Result == nil {
 		return x, errNotRead
 	}
-	of = strings.TrimSpace(of)
-	if addr, ok := parseAddr(of); ok {
+	query = strings.TrimSpace(query)
+	if addr, ok := parseAddr(query); ok {
 		if x.Servers = findServers(ctx, v, addr); x.Servers != nil {
 			return x, nil
 		}
@@ -51,16 +51,16 @@ func Explain(ctx context.Context, v *View, of string) (Explanation, error) {
 			return x, fmt.Errorf("no Service has a server at %s", addr.Addr())
 		}
 	}
-	first, _, _ := strings.Cut(of, "/")
-	if strings.Contains(of, "://") || strings.HasPrefix(of, "/") || strings.ContainsAny(first, ".[") {
-		u, err := parseURL(of)
+	first, _, _ := strings.Cut(query, "/")
+	if strings.Contains(query, "://") || strings.HasPrefix(query, "/") || strings.ContainsAny(first, ".[") {
+		u, err := parseURL(query)
 		if err != nil {
 			return x, err
 		}
 		x.URL = explainURL(ctx, v, u)
 		return x, nil
 	}
-	key, err := findService(v, of)
+	key, err := findService(v, query)
 	if err != nil {
 		return x, err
 	}
@@ -94,8 +94,8 @@ func parseURL(text string) (*url.URL, error) {
 
 // findService returns the Service with that name. Its error suggests others.
 func findService(v *View, text string) (kubeapi.Key, error) {
-	namespace, name, whole := strings.Cut(text, "/")
-	if !whole {
+	namespace, name, qualified := strings.Cut(text, "/")
+	if !qualified {
 		namespace, name = "", text
 	}
 	name, _, _ = strings.Cut(name, ":")
@@ -103,7 +103,7 @@ func findService(v *View, text string) (kubeapi.Key, error) {
 	var names []string
 	for _, o := range v.Result.Overviews() {
 		k := o.Object.Key
-		if k.Name == name && (!whole || k.Namespace == namespace) {
+		if k.Name == name && (!qualified || k.Namespace == namespace) {
 			found = append(found, k)
 		}
 		names = append(names, k.Name)
@@ -120,7 +120,7 @@ func findService(v *View, text string) (kubeapi.Key, error) {
 	}
 	k := v.Config.Kubernetes
 	hint := fmt.Sprintf("podgate follows namespaces %s", strings.Join(k.Namespaces, ", "))
-	if whole && !slices.Contains(k.Namespaces, namespace) && !slices.Contains(k.Namespaces, "*") {
+	if qualified && !slices.Contains(k.Namespaces, namespace) && !slices.Contains(k.Namespaces, "*") {
 		hint = fmt.Sprintf("namespace %s is not in kubernetes.namespaces of podgate.toml: %s", namespace, strings.Join(k.Namespaces, ", "))
 	}
 	if k.Selector != "" {
