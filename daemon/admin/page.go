@@ -105,12 +105,11 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		Sync: status.syncTitle(), Facts: status.facts(),
 		Problems: limit(status.Problems, pageProblems), Changes: newPageChanges(limit(status.Changes, pageChanges)),
 	}
-
 	p.MoreProblems = len(status.Problems) - len(p.Problems)
 	ending := status.endingLines()
 	p.Ending, p.EndingTotal = limit(ending, pageProblems), len(ending)
 	p.MoreEnding = len(ending) - len(p.Ending)
-	p.List = Listing{Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}.fill(status.Services, r.FormValue("state"), number(r, "from", 0), pageServices)
+	p.List = newListing(r, status.Services, pageServices)
 	p.Status.Services = nil
 	p.shown(r.URL.Query())
 	s.write(w, "page", p)

@@ -131,7 +131,11 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) apiServices(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, s.list(r, 0))
+	rows := []Row{}
+	if v := s.view.Load(); v != nil {
+		rows = newRows(v)
+	}
+	writeJSON(w, newListing(r, rows, number(r, "limit", 0)))
 }
 
 func (s *Server) apiHistory(w http.ResponseWriter, _ *http.Request) {

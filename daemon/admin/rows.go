@@ -205,27 +205,18 @@ type Listing struct {
 	Sort          string `json:"sort"`
 }
 
-// list accepts q=TEXT, state=STATE, sort=service|state|servers|url|problems, with
-// a minus for descending order, from=N and limit=N.
-func (s *Server) list(r *http.Request, most int) Listing {
-	v := s.view.Load()
-	l := Listing{SchemaVersion: SchemaVersion, Services: []Row{}, Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}
-	if v == nil {
-		return l
-	}
-	return l.fill(newRows(v), r.FormValue("state"), number(r, "from", 0), number(r, "limit", most))
-}
-
-// fill sets the matching rows. Most is their maximum number; zero is no limit.
-func (l Listing) fill(rows []Row, state string, from, most int) Listing {
-	l.Total = len(rows)
-	query := strings.ToLower(l.Query)
+// newListing returns the rows that match q=TEXT and state=STATE, from from=N on, and at
+// most so many; zero is no limit. It sorts them by
+// sort=service|state|servers|url|problems, with a minus for descending order.
+func newListing(r *http.Request, rows []Row, most int) Listing {
+	l := Listing{SchemaVersion: SchemaVersion, Total: len(rows), Query: r.FormValue("q"), Sort: cmp.Or(r.FormValue("sort"), "state")}
+	query, state := strings.ToLower(l.Query), r.FormValue("state")
 	rows = slices.DeleteFunc(rows, func(r Row) bool {
 		return state != "" && string(r.State) != state || query != "" && !r.matches(query)
 	})
 	sortRows(rows, l.Sort)
 	l.Matches = len(rows)
-	l.From = min(from, len(rows))
+	l.From = min(number(r, "from", 0), len(rows))
 	l.Services = rows[l.From:]
 	if most > 0 {
 		l.Services = limit(l.Services, most)
