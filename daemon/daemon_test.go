@@ -458,7 +458,7 @@ func TestAServiceThatHAProxyRejectsIsSetAside(t *testing.T) {
 	must(t, err)
 	script := fmt.Sprintf(`#!/bin/sh
 for last; do :; done
-if grep -n "GET /odd" "$last/podgate.cfg" >/dev/null; then
+if grep -n "uri /odd " "$last/podgate.cfg" >/dev/null; then
 	echo "[ALERT]    (1) : config : parsing [$last/podgate.cfg:7] : odd" >&2
 	exit 1
 fi
