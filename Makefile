@@ -92,14 +92,14 @@ bench: build haproxy
 microbench:
 	go test -run '^$$' -bench . -benchmem -count=1 -timeout 15m ./...
 
-# Format, vet, wording of everything that users read, staticcheck and known vulnerabilities.
+# Format, vet, the wording of user-facing texts and comments, staticcheck and known vulnerabilities.
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
 	go vet ./...
 	go vet -tags conformance ./kubeapi ./cmd/podgate
 	go vet -tags lifecycle ./packaging/lifecycle
 	go vet -tags browser ./daemon/admin
-	go run ./packaging/prose
+	go run ./packaging/prose -comments
 	go run $(STATICCHECK) -checks all -tags conformance,lifecycle,browser ./...
 	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: skipped, its database cannot be reached from here"; fi
