@@ -40,6 +40,6 @@ func (u *Upstream) keys() []key {
 		{"upstream", "mode", choice(&u.Mode, UpstreamModes()...), immediately,
 			"What the servers of a backend are: the pods, the Service's node port on the nodes of the cluster, or its cluster IP."},
 		{"upstream", "ip_family", choice(&u.IPFamily, IPFamilyService, IPFamilyIPv4, IPFamilyIPv6), immediately,
-			"Address family by which podgate reaches pods and nodes of a dual-stack Service: that of its first ipFamilies entry, or always the given one."},
+			"Address family of the servers of a dual-stack Service. \"service\" is the first of the Service's ipFamilies."},
 	}
 }
