@@ -410,11 +410,7 @@ func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	err := e.Cluster.SetService(kubeapi.Service{
-		Key: kubeapi.Key{Namespace: "bank", Name: "vault"}, Type: "ClusterIP",
-		Ports: []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}},
-	})
-	must(t, err)
+	must(t, e.Cluster.PutService(kubeapi.Service{Key: kubeapi.Key{Namespace: "bank", Name: "vault"}}))
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.awaitAnswer(t, "any", "/vault/", notFound)

@@ -51,15 +51,10 @@ func (e *edge) replace(t *testing.T, old, text string) {
 	must(t, os.WriteFile(e.TOML, []byte(strings.Replace(string(written), old, text, 1)), 0o600))
 }
 
-func hostname(t *testing.T) string {
-	t.Helper()
-	name, err := os.Hostname()
-	must(t, err)
-	return name
-}
-
 func TestPreflightNamesWhatIsBroken(t *testing.T) {
 	t.Parallel()
+	hostname, err := os.Hostname()
+	must(t, err)
 	for _, row := range []struct {
 		name   string
 		breaks func(t *testing.T, e *edge)
@@ -132,7 +127,7 @@ func TestPreflightNamesWhatIsBroken(t *testing.T) {
 			e.configure(t, "[peers]\nnodes = [\"edge1.of-many=127.0.0.1:10024\"]\n")
 			e.replace(t, "admin.sock", "no-admin.sock")
 			e.replace(t, "master.sock", "no-master.sock")
-		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname(t) + "\" is not one of edge1.of-many; "}},
+		}, []string{"FAIL sockets: haproxy.admin_socket", "FAIL sockets: haproxy.master_socket", "FAIL peers: this host in peers.nodes: \"" + hostname + "\" is not one of edge1.of-many; "}},
 		{"nothing if HAProxy has another name than its host", func(t *testing.T, e *edge) {
 			e.rename(t, "edge1")
 			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.freeAddr(t)))
