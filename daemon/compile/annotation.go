@@ -20,8 +20,12 @@ type annotation struct {
 	written string // the whole key, as in the Service
 	key     key
 	suffix  string // name or number of the port that it is for; "" for all ports
-	value   string
+	value   string // without blanks before and after it
 }
+
+// blanks are the characters that have no meaning before and after a value, nor
+// between the elements of a list. A block scalar of YAML ends in a line end.
+const blanks = " \t\r\n"
 
 // slot identifies an annotation of a Service.
 type slot struct {
@@ -42,6 +46,7 @@ func parseAnnotations(svc *kubeapi.Service) (known annotations, lost []key, prob
 		if !ours {
 			continue
 		}
+		value = strings.Trim(value, blanks)
 		report := func(format string, args ...any) {
 			problems = append(problems, Problem{Kind: Invalid, Service: svc.Key, Key: written, Text: fmt.Sprintf(format, args...)})
 		}

@@ -30,7 +30,7 @@ func parsePath(value string) (haproxy.PathPrefix, error) {
 // parseACLMatch accepts what service-loadbalancer added to "path_beg": prefixes
 // separated by blanks, after "-i" in any case.
 func parseACLMatch(value string) ([]pathMatch, error) {
-	fields := strings.FieldsFunc(value, func(r rune) bool { return r == ' ' })
+	fields := strings.FieldsFunc(value, isBlank)
 	foldCase := len(fields) > 0 && fields[0] == "-i"
 	if foldCase {
 		fields = fields[1:]

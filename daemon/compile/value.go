@@ -117,10 +117,12 @@ func parseSources(value string) ([]netip.Prefix, error) {
 func splitList(value string) []string {
 	elements := strings.Split(value, ",")
 	for i, e := range elements {
-		elements[i] = strings.Trim(e, " ")
+		elements[i] = strings.Trim(e, blanks)
 	}
 	return elements
 }
+
+func isBlank(r rune) bool { return strings.ContainsRune(blanks, r) }
 
 func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
