@@ -15,7 +15,8 @@ type HostPattern string
 
 // ParseHost parses a HostPattern other than the zero one: a DNS name (RFC 1123
 // section 2.1), with or without a leading "*." and a trailing dot, in any case.
-// Names in other alphabets must be written as "xn--...". The error contains only the
+// Its labels may contain "_", which the DNS allows (RFC 2181 section 11) and clients
+// send. Names in other alphabets must be written as "xn--...". The error contains only the
 // reason; the caller adds the value.
 func ParseHost(s string) (HostPattern, error) {
 	host := strings.TrimSuffix(s, ".")
@@ -40,7 +41,7 @@ const (
 	maxLabel = 63
 )
 
-// checkLabel returns why label is not a label of a DNS name.
+// checkLabel returns why label is not a label of the name of a host.
 func checkLabel(label string) error {
 	switch {
 	case label == "":
@@ -52,13 +53,13 @@ func checkLabel(label string) error {
 	}
 	for i := range len(label) {
 		switch c := label[i]; {
-		case isAlphanumeric(c) || c == '-':
+		case isAlphanumeric(c) || c == '-' || c == '_':
 		case c == '*':
 			return errors.New(`a wildcard is written "*.example.com"`)
 		case c == ':' || c == '/':
 			return errors.New("write it without scheme, port and path")
 		default:
-			return errors.New("use letters, digits, - and dots")
+			return errors.New("use letters, digits, -, _ and dots")
 		}
 	}
 	return nil
@@ -69,12 +70,14 @@ func isAlphanumeric(c byte) bool {
 }
 
 // IsLabel reports whether s is one label of a DNS name in lower case, like the names
-// of Kubernetes namespaces and Services (RFC 1123).
-func IsLabel(s string) bool { return checkLabel(s) == nil && s == strings.ToLower(s) }
+// of Kubernetes namespaces and Services (RFC 1123), which contain no "_".
+func IsLabel(s string) bool {
+	return checkLabel(s) == nil && s == strings.ToLower(s) && !strings.Contains(s, "_")
+}
 
 // IsCertificateName reports whether HAProxy can serve a certificate for name: a host
-// or wildcard in lower case that can be one word of a crt-list. Unlike the host of a
-// Route it may contain "_", as certificates of internal hosts do.
+// or wildcard in lower case that can be one word of a crt-list. Unlike in the host of a
+// Route, "-" may begin or end a label.
 func IsCertificateName(name string) bool {
 	name = strings.TrimPrefix(name, "*.")
 	for label := range strings.SplitSeq(name, ".") {

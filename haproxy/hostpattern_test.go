@@ -17,6 +17,8 @@ func TestParseHost(t *testing.T) {
 		{"*.A.example.com.", "*.a.example.com", ""},
 		{"localhost", "localhost", ""},
 		{"10.0.0.1", "10.0.0.1", ""},
+		{"_a.B_c_.example.com", "_a.b_c_.example.com", ""},
+		{"a b.example.com", "", "use letters, digits, -, _ and dots"},
 		{"xn--bcher-kva.example", "xn--bcher-kva.example", ""},
 		{host253, host253, ""},
 		{host253 + "b", "", "it has more than 253 characters"},
@@ -32,8 +34,7 @@ func TestParseHost(t *testing.T) {
 		{"a*.example.com", "", `a wildcard is written "*.example.com"`},
 		{"*.*.example.com", "", `a wildcard is written "*.example.com"`},
 		{"https://a.example.com", "", "write it without scheme, port and path"},
-		{"a_b.example.com", "", "use letters, digits, - and dots"},
-		{"\u212Aelvin.example", "", "use letters, digits, - and dots"}, // the sign whose lower case is the letter k
+		{"\u212Aelvin.example", "", "use letters, digits, -, _ and dots"}, // the sign whose lower case is the letter k
 	} {
 		host, err := haproxy.ParseHost(row.value)
 		if string(host) != row.want || reason(err) != row.reason {
@@ -58,7 +59,7 @@ func FuzzParseHost(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if strings.Trim(strings.TrimPrefix(string(host), "*."), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+		if strings.Trim(strings.TrimPrefix(string(host), "*."), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
 			t.Errorf("%q is %q", value, host)
 		}
 		if again, err := haproxy.ParseHost(string(host)); err != nil || again != host || len(host) > 253 || host == "" {

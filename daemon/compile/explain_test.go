@@ -101,7 +101,7 @@ func TestExplainShowsTheValidPartOfAList(t *testing.T) {
 		{"path", "/cart,basket", "/cart", `"basket" is not a path: it does not begin with /`},
 		{"path", "/cart,/basket", "/cart, /basket", ""},
 		{"host", "a.example.com,-", "a.example.com", `"-" is not a host name: a label begins or ends with -`},
-		{"host", "-", "", `"-" is not a host name: a label begins or ends with -; has no usable host; the port is not served`},
+		{"host", "a-", "", `"a-" is not a host name: a label begins or ends with -; has no usable host; the port is not served`},
 	} {
 		svc := exposed("cart", 1)
 		svc.Ports = []kubeapi.ServicePort{{Name: "web", Protocol: "TCP", Port: 80}, {Name: "more", Protocol: "TCP", Port: 81}}

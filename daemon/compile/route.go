@@ -99,7 +99,7 @@ func servicePath(r *annotationReader) haproxy.PathPrefix {
 // readHosts returns the hosts of a port, nil if it has no host annotation. It
 // reports false if the annotation has no valid and granted host.
 func readHosts(r *annotationReader) (hosts []haproxy.HostPattern, from annotation, ok bool) {
-	list := required(r, keyHost, parseList)
+	list := required(r, keyHost, parseHosts)
 	if !list.valid() {
 		return nil, list.annotation, !list.bad
 	}

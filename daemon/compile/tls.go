@@ -89,8 +89,8 @@ func readHTTPSecure(r *annotationReader, s *secure) {
 // parseSecretName accepts a DNS subdomain in lower case (Kubernetes API concepts,
 // "Object Names and IDs").
 func parseSecretName(value string) (string, error) {
-	host, err := parseHost(value)
-	if err != nil || string(host) != value || strings.HasPrefix(value, "*") {
+	host, err := haproxy.ParseHost(value)
+	if err != nil || string(host) != value || strings.ContainsAny(value, "*_") {
 		return "", fmt.Errorf("%s is not the name of a Secret", quote(value))
 	}
 	return value, nil

@@ -92,18 +92,39 @@ func parseBackendName(value string) (string, error) {
 	return value, nil
 }
 
+// parseHosts splits a list of hosts. service-loadbalancer wrote the value after
+// "hdr(host)", where it can begin with "-i". A host is in any case without this flag,
+// too; the other flags change what the words after them mean.
+func parseHosts(value string) ([]string, error) {
+	if value == "-i" || strings.HasPrefix(value, "-i") && strings.ContainsRune(blanks, rune(value[2])) {
+		value = strings.TrimLeft(value[2:], blanks)
+	}
+	if strings.HasPrefix(value, "-") {
+		return nil, fmt.Errorf("%s begins with -; of HAProxy's flags, only -i is supported", quote(value))
+	}
+	return splitWords(value), nil
+}
+
+// parseHost accepts a host, and a port, which it ignores like HAProxy does that of the
+// Host header.
 func parseHost(value string) (haproxy.HostPattern, error) {
-	host, err := haproxy.ParseHost(value)
+	name := value
+	if i := strings.LastIndexByte(value, ':'); i >= 0 {
+		if _, err := parseNumber(1, 65535)(value[i+1:]); err == nil {
+			name = value[:i]
+		}
+	}
+	host, err := haproxy.ParseHost(name)
 	if err != nil {
 		err = fmt.Errorf("%s is not a host name: %w", quote(value), err)
 	}
 	return host, err
 }
 
-// parseSources accepts networks and addresses, separated by commas.
+// parseSources accepts a list of networks and addresses.
 func parseSources(value string) ([]netip.Prefix, error) {
 	var sources []netip.Prefix
-	for _, s := range splitList(value) {
+	for _, s := range splitWords(value) {
 		prefix, err := haproxy.ParseNetwork(s)
 		if err != nil {
 			return nil, fmt.Errorf("%s is not a network: %w", quote(s), err)
@@ -111,6 +132,15 @@ func parseSources(value string) ([]netip.Prefix, error) {
 		sources = append(sources, prefix.Masked())
 	}
 	return sources, nil
+}
+
+// splitWords splits a value at its commas, or at its blanks if it has no comma. A blank
+// between two commas is more likely a mistake.
+func splitWords(value string) []string {
+	if value != "" && !strings.Contains(value, ",") {
+		return strings.FieldsFunc(value, isBlank)
+	}
+	return splitList(value)
 }
 
 // splitList splits a value at its commas, and trims blanks around the elements.
