@@ -93,7 +93,11 @@ func affinityTimeout(svc *kubeapi.Service) time.Duration {
 
 // readProtocol parses the protocol between HAProxy and the pods of a port.
 func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
-	parse, fallback := parseProtocol, defaultProtocol(r.port, sslTerm)
+	parse := parseProtocol
+	fallback, understood := appProtocol(r.port)
+	if !understood {
+		fallback = defaultProtocol(r.port, sslTerm)
+	}
 	if mode == haproxy.TCP {
 		parse = func(value string) (protocol, error) {
 			p, err := parseOneOf(protocolTCP, protocolHTTPS)(value)
@@ -106,7 +110,12 @@ func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.
 			fallback = protocolTCP // without sslTerm a TLS client does the handshake with the pod
 		}
 	}
-	switch optional(r, keyBackendProtocol, parse).or(fallback) {
+	given := optional(r, keyBackendProtocol, parse)
+	if mode == haproxy.HTTP && !given.valid() && !understood && r.port.AppProtocol != "" {
+		r.reportPort(Unsupported, annotation{}, "appProtocol %s is unknown; the protocol to the pods is %s (set the annotation %s)",
+			quote(r.port.AppProtocol), fallback, Prefix+string(keyBackendProtocol))
+	}
+	switch given.or(fallback) {
 	case protocolHTTPS:
 		return haproxy.TLS
 	case protocolH2:
@@ -127,20 +136,26 @@ func parseProtocol(value string) (protocol, error) {
 	return p, err
 }
 
-// defaultProtocol is that of the port's appProtocol (Kubernetes API, ServicePort:
-// IANA names and those of KEP-3726). Without one, ports with sslTerm that have a
-// name or a number of HTTPS use TLS, as in service-loadbalancer.
-func defaultProtocol(p kubeapi.ServicePort, sslTerm bool) protocol {
+// appProtocol returns the protocol of the port's appProtocol in any case: an IANA name, one
+// of KEP-3726 (Kubernetes API, ServicePort), or one of Istio ("Protocol Selection"). It
+// reports false for a port without one, and for an unknown one.
+func appProtocol(p kubeapi.ServicePort) (protocol, bool) {
 	switch strings.ToLower(p.AppProtocol) {
-	case "http", "kubernetes.io/ws":
-		return protocolHTTP
-	case "https", "kubernetes.io/wss":
-		return protocolHTTPS
-	case "h2":
-		return protocolH2
-	case "h2c", "kubernetes.io/h2c":
-		return protocolH2C
+	case "http", "ws", "kubernetes.io/ws", "grpc-web":
+		return protocolHTTP, true
+	case "https", "wss", "kubernetes.io/wss", "tls":
+		return protocolHTTPS, true
+	case "h2", "grpcs":
+		return protocolH2, true
+	case "h2c", "kubernetes.io/h2c", "http2", "grpc":
+		return protocolH2C, true
 	}
+	return "", false
+}
+
+// defaultProtocol is that of a port without a known appProtocol: with sslTerm, a port with
+// a name or a number of HTTPS uses TLS, as in service-loadbalancer.
+func defaultProtocol(p kubeapi.ServicePort, sslTerm bool) protocol {
 	if sslTerm && (strings.HasSuffix(p.Name, "https") || p.Port == 443 || p.Port == 8443 || p.Port == 9443) {
 		return protocolHTTPS
 	}
