@@ -25,6 +25,12 @@ import (
 // header before the request, and the request headers that a proxy may write.
 func newReportingPod(t *testing.T) *edgetest.Pod {
 	t.Helper()
+	return newRawPod(t, reportClient)
+}
+
+// newRawPod is a pod that serves each connection with a function, which closes it.
+func newRawPod(t *testing.T, serve func(net.Conn)) *edgetest.Pod {
+	t.Helper()
 	listener, err := edgetest.ListenAsPod(0)
 	must(t, err)
 	var running sync.WaitGroup
@@ -34,7 +40,7 @@ func newReportingPod(t *testing.T) *edgetest.Pod {
 			if err != nil {
 				return
 			}
-			running.Go(func() { reportClient(conn) })
+			running.Go(func() { serve(conn) })
 		}
 	})
 	t.Cleanup(func() {

@@ -109,6 +109,7 @@ func TestExplainOfTLS(t *testing.T) {
 	e.certify(t, "shop.pem", "shop.test", "*.apps.test")
 	e.service(t, "shop", map[string]string{"host": "shop.test,two.apps.test", "path": "/a", "rewrite": "true", "sslTerm": "true", "redirect-https": "true", "hsts": "31536000"}, newPod(t, "shop"))
 	e.service(t, "vault", map[string]string{"host": "vault.test,*.vault.test", "passthrough": "true", "redirect-https": "true"}, newTLSPod(t, "vault"))
+	e.service(t, "any", map[string]string{"path": "/any", "sslTerm": "true", "redirect-https": "true"}, newPod(t, "any"))
 	e.service(t, "bare", map[string]string{"host": "bare.test", "sslTerm": "true"}, newPod(t, "bare"))
 	e.start(t)
 	e.awaitTLSAnswer(t, "shop.test", "/a/x", "200 shop /x")
@@ -126,6 +127,7 @@ func TestExplainOfTLS(t *testing.T) {
 		"https://x.vault.test":     " is passed through to Service shop/vault port web, backend shop_vault_80, whose pods terminate TLS\n",
 		"http://shop.test/a/x?q=1": " is redirected to https://shop.test:8443/a/x?q=1 (308) by redirect-https of Service shop/shop port web\n  frontend  podgate_http on EDGE\n  HAProxy  finds routes.map: shop.test/a/ !https:shop_shop_80|20002|/a\n",
 		"vault.test":               " is redirected to https://vault.test:8443/ (308) by redirect-https of Service shop/vault port web\n",
+		"http:///any":              " is to be redirected by redirect-https of Service shop/any port web, but has no host: HAProxy answers 400\n",
 		"https://bare.test":        " is rejected in the TLS handshake: no certificate matches bare.test" + noDefault + "finds routes-tls.map: bare.test/ shop_bare_80|20000\n\nMatching routes\n",
 		"https://127.0.0.1/":       " is rejected in the TLS handshake: the client sends no server name" + noDefault + "finds no route either\n",
 		"shop/shop":                "  URL  shop.test/a  (redirected to https)\n  two.apps.test/a  (redirected to https)\n  https://shop.test/a  (/a is removed)\n",

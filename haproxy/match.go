@@ -11,8 +11,8 @@ import (
 // Request is the part of a request that decides which Route it takes.
 type Request struct {
 	TLS  bool
-	Host string // the Host header, or the host name that a TLS client sends (SNI)
-	Path string // without query
+	Host string // the host of a URL, the Host header, or the host name that a TLS client sends (SNI)
+	Path string // without query; "" for "OPTIONS *", which only routes without a path match
 }
 
 // byPrecedence orders Routes that match the same request: an exact Host precedes a

@@ -27,6 +27,8 @@ func TestMatchChoosesAsTheFrontendDoes(t *testing.T) {
 	}{
 		{"an exact host", false, "Shop.Example.com.:80", "/", "host"},
 		{"a case-sensitive path beats the same path with FoldCase", false, "shop.example.com", "/api/x", "path"},
+		{"OPTIONS * has no path", false, "shop.example.com", "", "host"},
+		{"OPTIONS * does not match a route with a path", false, "any", "", ""},
 		{"a path matches whole segments", false, "shop.example.com", "/apiary", "host"},
 		{"a path with FoldCase matches in any case", false, "shop.example.com", "/API", "foldedpath"},
 		{"an exact host beats a wildcard's path", false, "shop.example.com", "/only", "host"},

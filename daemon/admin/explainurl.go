@@ -139,11 +139,14 @@ func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u 
 	if x.TLS != nil && !r.Passthrough {
 		x.TLS.HSTS = b.HSTS
 	}
-	if r.Redirect != "" {
+	nowhere := r.Redirect != "" && haproxy.CanonicalHost(u.Host) == ""
+	if r.Redirect != "" && !nowhere {
 		x.Redirect = redirection(v, u)
 	}
 	switch {
 	case x.Verdict != "":
+	case nowhere:
+		x.Verdict = fmt.Sprintf("is to be redirected by redirect-https of Service %s, but has no host: HAProxy answers 400", port.String())
 	case x.Redirect != "":
 		x.Verdict = fmt.Sprintf("is redirected to %s (308) by redirect-https of Service %s", x.Redirect, port.String())
 	case r.Passthrough:

@@ -46,7 +46,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
 	addRules(d, f.Name, "tcp-request", connections, configuration.SerializeTCPRequestRule)
-	rules := slices.Concat(upgradeRules(), clientRules(f, s), d.routing(f, s))
+	rules := slices.Concat(upgradeRules(), targetRules(), clientRules(f, s), d.routing(f, s))
 	chosen := []types.UseBackend{{Name: "%[" + field("route", haproxy.BackendField) + "]"}}
 	if f.Relay.IsValid() {
 		rules = withRelay(rules)
@@ -151,6 +151,8 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 		set("path", `path`, "", ""),
 		set("slash", `path,concat(/)`, "", ""),
 		set("lower", `path,lower,concat(/)`, "", ""),
+		set("slash", `str(/)`, "if", noPath),
+		set("lower", `str(/)`, "if", noPath),
 	}
 	lookup := func(result, path, file string) {
 		for _, host := range []string{"var(txn.podgate_host)", "var(txn.podgate_zone)", "str(*)"} {
@@ -167,8 +169,12 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 		d.notFound(s, "unless", has("route")),
 	)
 	if f.TLS == (haproxy.Termination{}) {
-		rules = append(rules, redirect(s, "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" } !{ req.hdr(x-forwarded-proto) -m str -i https }"),
-			set("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" }"))
+		const redirected = "{ var(txn.podgate_route) -m beg " + haproxy.RedirectPrefix + " } !{ req.hdr(x-forwarded-proto) -m str -i https }"
+		rules = append(rules,
+			redirectNeedsHost(redirected),
+			redirect(s, "if", redirected),
+			set("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" }"),
+		)
 	}
 	rules = append(rules,
 		set("from", field("route", haproxy.PathField), "", ""),

@@ -40,6 +40,8 @@ func TestLookup(t *testing.T) {
 		{"other.example.com", "/cart", "routes *.example.com/cart/ b|10005|/cart"},
 		{"any", "/Old/x", "routes */Old/ b|4"},
 		{"any", "/older", ""},
+		{"shop.example.com", "", "routes shop.example.com/ b|20000"},
+		{"other.example.com", "", ""},
 	} {
 		found, err := b.Lookup(t.Context(), haproxy.Request{Host: row.host, Path: row.path})
 		must(t, err)

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/daemon/edgetest"
+)
+
+// reportTarget answers with the first line of a request and its Host.
+func reportTarget(conn net.Conn) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // HAProxy's check may send nothing
+	req, err := http.ReadRequest(bufio.NewReader(conn))
+	if err != nil {
+		return
+	}
+	body := targetOf(req)
+	fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+func targetOf(r *http.Request) string {
+	return fmt.Sprintf("%s %s, %s", r.Method, r.RequestURI, cmp.Or(r.Host, "no Host"))
+}
+
+// The forms of a request-target are those of RFC 9112 section 3.2.
+func TestEveryFormOfARequestTargetIsRouted(t *testing.T) {
+	t.Parallel()
+	e := newTLSEdge(t)
+	e.certify(t, "shop.pem", "shop.test")
+	pod := newRawPod(t, reportTarget)
+	for name, annotations := range map[string]map[string]string{
+		"shop":    {"host": "shop.test"},
+		"moved":   {"host": "shop.test", "path": "/old", "rewrite": "/new"},
+		"part":    {"host": "part.test", "path": "/only"},
+		"secure":  {"host": "shop.test", "sslTerm": "true", "backend-protocol": "http"},
+		"anyhost": {"path": "/any", "sslTerm": "true", "redirect-https": "true"},
+	} {
+		annotations["check"] = "false"
+		e.service(t, name, annotations, pod)
+	}
+	e.service(t, "h2c", map[string]string{"check": "false", "host": "h2c.test", "backend-protocol": "h2c"}, newPodOf(t, edgetest.PodOptions{Name: "h2c", Configure: func(server *http.Server) {
+		speak(server, "h2c")
+		server.DisableGeneralOptionsHandler = true // it would answer OPTIONS *
+		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, targetOf(r)) })
+	}}))
+	e.start(t)
+	e.awaitTLSAnswer(t, "shop.test", "/x", "200 GET /x, shop.test")
+	by30 := map[string]string{ // what HAProxy 3.0 does before it applies rules
+		"a URL with a query only":         "400 <html><body><h1>400 Bad request</h1>",
+		"OPTIONS of a URL without a path": "200 OPTIONS /, shop.test",
+	}
+	const bad, none = "400 <html><body><h1>400 Bad request</h1>", "404 404 no Service is reached by this host and path"
+	for _, row := range []struct{ name, request, want string }{
+		{"a path", "GET /x?q=1 HTTP/1.1|Host: shop.test", "200 GET /x?q=1, shop.test"},
+		{"a URL", "GET http://shop.test/x?q=1 HTTP/1.1|Host: shop.test", "200 GET /x?q=1, shop.test"},
+		{"a URL in another case", "GET HTTP://Shop.Test/X HTTP/1.1|Host: shop.test", "200 GET /X, Shop.Test"},
+		{"a URL with a port", "GET http://shop.test:8080/x HTTP/1.1|Host: shop.test:8080", "200 GET /x, shop.test:8080"},
+		{"a URL without a path", "GET http://shop.test HTTP/1.1|Host: shop.test", "200 GET /, shop.test"},
+		{"a URL with a query only", "GET http://shop.test?q=/a//b HTTP/1.0", "200 GET /?q=/a//b, shop.test"},
+		{"a URL in a query", "GET /x?to=http://part.test/only HTTP/1.1|Host: shop.test", "200 GET /x?to=http://part.test/only, shop.test"},
+		{"a URL in a path", "GET /http://part.test/only HTTP/1.1|Host: shop.test", "200 GET /http://part.test/only, shop.test"},
+		{"a URL whose path is rewritten", "GET http://shop.test/old/x?q HTTP/1.1|Host: shop.test", "200 GET /new/x?q, shop.test"},
+		{"a URL of HTTP/1.0 names the host", "GET http://shop.test/x HTTP/1.0", "200 GET /x, shop.test"},
+		{"a URL names the host", "GET http://shop.test/x HTTP/1.1", "200 GET /x, shop.test"},
+		{"the host of a URL is not Host", "GET http://part.test/only HTTP/1.1|Host: shop.test", bad},
+		{"a URL without a host", "GET http:///x HTTP/1.1|Host: shop.test", bad},
+		{"a URL without a host of HTTP/1.0", "GET http:///any HTTP/1.0", bad},
+		{"a URL with a user", "GET http://user@shop.test/x HTTP/1.0", bad},
+		{"no path", "OPTIONS * HTTP/1.1|Host: shop.test", "200 OPTIONS *, shop.test"},
+		{"no path on a host of another path", "OPTIONS * HTTP/1.1|Host: part.test", none},
+		{"no path with another method", "GET * HTTP/1.1|Host: shop.test", bad},
+		{"OPTIONS of a path", "OPTIONS http://shop.test/x HTTP/1.1|Host: shop.test", "200 OPTIONS /x, shop.test"},
+		{"OPTIONS of a URL without a path", "OPTIONS http://shop.test HTTP/1.1|Host: shop.test", "200 OPTIONS *, shop.test"},
+		{"OPTIONS of a URL without a path on a host of another path", "OPTIONS http://part.test HTTP/1.1|Host: part.test", none},
+		{"a tunnel", "CONNECT shop.test:443 HTTP/1.1|Host: shop.test:443", none},
+		{"a URL, to a pod of HTTP/2", "GET http://h2c.test/x HTTP/1.0", "200 GET /x, h2c.test"},
+		{"a URL without a path, to a pod of HTTP/2", "GET http://h2c.test HTTP/1.1|Host: h2c.test", "200 GET /, h2c.test"},
+		{"no path, to a pod of HTTP/2", "OPTIONS * HTTP/1.1|Host: h2c.test", "200 OPTIONS *, h2c.test"},
+		{"a redirect to the host", "GET /any/x HTTP/1.1|Host: other.test", "308"},
+		{"a redirect to the host of a URL", "GET http://other.test/any/x HTTP/1.0", "308"},
+		{"a redirect without a host", "GET /any/x HTTP/1.0", bad},
+		{"a redirect with an empty host", "GET /any/x HTTP/1.1|Host:", bad},
+		{"a redirect with a port only", "GET /any/x HTTP/1.1|Host: :80", bad},
+	} {
+		text := strings.ReplaceAll(row.request, "|", "\r\n") + "\r\nConnection: close\r\n\r\n"
+		got, err := exchangeFrom(localhost, e.HTTP, text)
+		got, _, _ = strings.Cut(got, "\n")
+		if got != row.want && got != by30[row.name] {
+			t.Errorf("%s: got %q, %v, want %q", row.name, got, err, row.want)
+		}
+	}
+	for _, row := range []struct{ version, method, want string }{
+		{"--http1.1", "OPTIONS", "OPTIONS *"},
+		{"--http2", "OPTIONS", "OPTIONS *"},
+		{"--http2", "GET", "GET /"},
+	} {
+		got, err := e.curl(t, "shop.test", row.version, "-X", row.method, "--request-target", "*")
+		got, _, _ = strings.Cut(got, ",")
+		if got != row.want && (got != "OPTIONS /" || row.version != "--http2") { // by HAProxy 3.0
+			t.Errorf("%s * by TLS, %s: got %q, %v, want %q", row.method, row.version, got, err, row.want)
+		}
+	}
+}
