@@ -53,6 +53,52 @@ func TestPassthroughNextToTerminatedTLS(t *testing.T) {
 	l.check(t)
 }
 
+// TestAMisdirectedRequest sends requests as browsers do that use one connection for all
+// hosts of a certificate (RFC 9113 section 9.1.1).
+func TestAMisdirectedRequest(t *testing.T) {
+	t.Parallel()
+	e := newTLSEdge(t)
+	e.certify(t, "edge.pem", "*.test", "*.apps.test")
+	e.service(t, "ended", map[string]string{"host": "ended.test, ended.apps.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "ended"))
+	e.service(t, "any", map[string]string{"path": "/any", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "any"))
+	e.service(t, "vault", map[string]string{"host": "vault.test", "passthrough": "true"}, newTLSPod(t, "vault"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "vault.test", "/x", "200 vault /x")
+	e.awaitReloads(t)
+	client := e.client(func(c *tls.Config) { c.ServerName = "ended.test" })
+	defer client.CloseIdleConnections()
+	e.service(t, "zone", map[string]string{"host": "*.apps.test", "passthrough": "true"}, newTLSPod(t, "zone"))
+	e.awaitTLSAnswer(t, "any.apps.test", "/x", "200 zone /x")
+	const misdirected = "421 421 this host requires a TLS connection of its own"
+	for _, row := range []struct{ host, path, want string }{
+		{"ended.test", "/", "200 ended /"},
+		{"Vault.Test.:443", "/", misdirected},
+		{"vault.test", "/any", misdirected}, // not the route without a host
+		{"one.apps.test", "/", misdirected},
+		{"ended.apps.test", "/", "200 ended /"}, // the exact host is not passed through
+		{"none.test", "/any", "200 any /any"},
+		{"none.test", "/", "404 404 no Service is reached by this host and path"},
+		{"a.b.apps.test", "/", "404 404 no Service is reached by this host and path"},
+	} {
+		got, err := edgetest.Fetch(t.Context(), client, row.host, "https://"+e.https.String()+row.path)
+		if got != row.want {
+			t.Errorf("%s%s: got %q, %v, want %q", row.host, row.path, got, err, row.want)
+		}
+	}
+	if got, err := edgetest.Fetch(t.Context(), client, "vault.test", "http://"+e.HTTP.String()+"/"); !strings.HasPrefix(got, "404 ") {
+		t.Errorf("in plain HTTP: got %q, %v", got, err)
+	}
+	// A connection may be older than the passthrough of its own host.
+	conn, err := tls.Dial("tcp", e.https.String(), &tls.Config{ServerName: "ended.test", InsecureSkipVerify: true})
+	must(t, err)
+	defer conn.Close()
+	e.service(t, "ended", map[string]string{"host": "ended.test", "passthrough": "true"}, newTLSPod(t, "now"))
+	e.awaitCertificate(t, "ended.test", "now.pod")
+	if got, err := exchange(conn, "GET / HTTP/1.1\r\nHost: ended.test\r\nConnection: close\r\n\r\n"); got != misdirected {
+		t.Errorf("after the host is passed through: got %q, %v", got, err)
+	}
+}
+
 func TestTLSEndsOnATCPPort(t *testing.T) {
 	t.Parallel()
 	e := newTLSEdge(t)

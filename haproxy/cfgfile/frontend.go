@@ -154,6 +154,9 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 		set("slash", `str(/)`, "if", noPath),
 		set("lower", `str(/)`, "if", noPath),
 	}
+	if f.TLSLoopback.IsValid() {
+		rules = append(rules, d.misdirected(set, has)...)
+	}
 	lookup := func(result, path, file string) {
 		for _, host := range []string{"var(txn.podgate_host)", "var(txn.podgate_zone)", "str(*)"} {
 			expr := fmt.Sprintf("%s,concat(,txn.podgate_%s),map_beg(%s)", host, path, file)

@@ -45,7 +45,6 @@ func CertificatePath(folder, name string) string {
 }
 
 // RenderCrtList returns the crt-list of s, nil if no frontend of s ends TLS. The error
-// names the first certificate that cannot be rendered. The error
 // names the first certificate that cannot be rendered.
 func RenderCrtList(s haproxy.State, folder string) ([]byte, error) {
 	if !s.EndsTLS() {
@@ -143,6 +142,26 @@ func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 	inner := tlsLoopbackBackend(f)
 	d.addSection(parser.Backends, inner, tcpDefaults, &models.Backend{Name: inner})
 	d.addLines(parser.Backends, inner, []string{"server inner " + f.TLSLoopback.String() + " send-proxy-v2" + secretOption(s)})
+}
+
+// misdirected returns the rules that answer a request for a host whose TLS is passed
+// through. It was sent on a connection for another host whose certificate has both
+// names, as browsers do (RFC 9113 section 9.1.1), or on one that is older than the
+// passthrough. After 421 the client sends the request on a new connection (RFC 9110
+// section 15.5.20). State.Match returns the passthrough for such a host, too.
+func (d *document) misdirected(set func(name, expr, cond, test string) models.HTTPRequestRule, has func(name string) string) []models.HTTPRequestRule {
+	passed := ",map(" + d.mapFile(haproxy.PassthroughMap) + ")"
+	return []models.HTTPRequestRule{
+		set("pass", "var(txn.podgate_host)"+passed, "", ""),
+		set("pass", "var(txn.podgate_zone)"+passed, "unless", has("pass")),
+		{
+			Type: "return", ReturnStatusCode: ptr(int64(421)),
+			ReturnContentType:   ptr("text/plain"),
+			ReturnContentFormat: "string",
+			ReturnContent:       `"421 this host requires a TLS connection of its own\n"`,
+			Cond:                "if", CondTest: has("pass") + " !{ var(txn.podgate_pass) -m beg ! }",
+		},
+	}
 }
 
 // hsts returns the rule that sends the Strict-Transport-Security of a Service.
