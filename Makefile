@@ -123,8 +123,8 @@ tlsclients:
 	@{ command -v curl && command -v openssl && command -v sslscan; } >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends curl openssl sslscan; }
 rsyslog:
-	@command -v rsyslogd >/dev/null || [ -x /usr/sbin/rsyslogd ] || { \
-	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends rsyslog; }
+	@[ -x /usr/sbin/rsyslogd ] && [ -x /usr/sbin/logrotate ] || { \
+	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends rsyslog logrotate; }
 chromium:
 	@command -v chromium >/dev/null && command -v npm >/dev/null || { \
 	 $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -y -qq --no-install-recommends chromium fonts-dejavu-core \
