@@ -203,21 +203,6 @@ func TestServerNamesAreAddresses(t *testing.T) {
 	}
 }
 
-func TestServerIDsDifferAndAreValid(t *testing.T) {
-	seen := map[int]netip.AddrPort{}
-	for i := range 1 << 16 {
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 8080)
-		id := haproxy.ServerID(addr)
-		if other, ok := seen[id]; ok {
-			t.Fatalf("%s and %s have id %d", other, addr, id)
-		}
-		if id < 1 || id > 1<<31-1 {
-			t.Fatalf("%s has id %d", addr, id)
-		}
-		seen[id] = addr
-	}
-}
-
 func TestRoutesSortByFrontendHostPathAndCase(t *testing.T) {
 	want := []haproxy.Route{
 		{Path: "/a"}, {Path: "/a", FoldCase: true}, {Path: "/b"}, {Host: "a.test"}, {Host: "a.test", Path: "/a"}, {TLS: true},

@@ -19,7 +19,7 @@ func FuzzServerName(f *testing.F) {
 		if ServerName(addr) != name {
 			t.Errorf("%q is the name of %s, whose name is %q", name, addr, ServerName(addr))
 		}
-		if id := ServerID(addr); id < 1 {
+		if id := ServerID(addr, 0); id < 1 {
 			t.Errorf("%q has id %d", name, id)
 		}
 		if again, err := netip.ParseAddrPort(addr.String()); err != nil || again != addr {

@@ -4,8 +4,6 @@ package haproxy
 
 import (
 	"cmp"
-	"encoding/binary"
-	"hash/fnv"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -284,26 +282,6 @@ const maxServerName = len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:65535")
 
 func appendServerName(name []byte, addr netip.AddrPort) []byte {
 	return strconv.AppendUint(append(addr.Addr().AppendTo(name), ':'), uint64(addr.Port()), 10)
-}
-
-// ServerID is the "id" of the server at addr, the same on every edge node and after
-// every reload, so that consistent hashing sends a client to the same server
-// everywhere. The ids of two IPv4 servers of one port differ unless their addresses
-// differ in the highest bit only.
-func ServerID(addr netip.AddrPort) int {
-	const odd = 0x9E3779B1 // multiplying by it permutes the 32-bit numbers
-	var x uint32
-	if a := addr.Addr(); a.Is4() {
-		b := a.As4()
-		x = binary.BigEndian.Uint32(b[:])
-	} else {
-		b := a.As16()
-		h := fnv.New32a()
-		h.Write(b[:])
-		x = h.Sum32()
-	}
-	x = (x ^ uint32(addr.Port())<<16) * odd
-	return max(1, int(x&0x7fffffff))
 }
 
 // ParseServerName is the inverse of ServerName. It returns false for a name that

@@ -47,7 +47,7 @@ func (e *edge) addServer(ctx context.Context) (time.Duration, error) {
 	if _, err := c.Do(request); err != nil { // opens the connection
 		return 0, err
 	}
-	commands := []string{"add server yardstick/" + cfgfile.ServerLine(options, haproxy.Server{Addr: addr})}
+	commands := []string{"add server yardstick/" + cfgfile.ServerLine(options, haproxy.Server{Addr: addr}, haproxy.ServerID(addr, 0))}
 	if e.check {
 		commands = append(commands, "enable health "+server)
 	}

@@ -33,8 +33,9 @@ func (s *Sections) Head() []byte { return s.head }
 func (s *Sections) AppendBackend(text []byte, b *haproxy.Backend) []byte {
 	text = s.appendHead(text, b)
 	params := s.serverParams(b.Options)
+	ids := make(haproxy.ServerIDs, len(b.Servers))
 	for _, server := range b.Servers {
-		text = append(appendServerLine(append(text, "  server "...), params, server), '\n')
+		text = append(appendServerLine(append(text, "  server "...), params, server, ids.Next(server.Addr)), '\n')
 	}
 	return text
 }

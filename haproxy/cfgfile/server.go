@@ -20,12 +20,12 @@ const poolPurgeDelay = 5 * time.Second
 // ServerLine returns the text of a server after "server " in the file and after "add
 // server BACKEND/" on the runtime API: its name, address and all parameters, because
 // HAProxy ignores "default-server" for servers that are added at run time
-// (management.txt "add server").
-func ServerLine(o haproxy.Options, s haproxy.Server) string {
-	return string(appendServerLine(nil, serverParams(o), s))
+// (management.txt "add server"). id is one of its ids (haproxy.ServerID).
+func ServerLine(o haproxy.Options, s haproxy.Server, id int) string {
+	return string(appendServerLine(nil, serverParams(o), s, id))
 }
 
-func appendServerLine(line []byte, params string, s haproxy.Server) []byte {
+func appendServerLine(line []byte, params string, s haproxy.Server, id int) []byte {
 	addr := s.Addr
 	line = append(line, haproxy.ServerName(addr)...)
 	line = addr.AppendTo(append(line, ' '))
@@ -33,7 +33,7 @@ func appendServerLine(line []byte, params string, s haproxy.Server) []byte {
 	if s.Weight != 0 {
 		line = strconv.AppendInt(append(line, " weight "...), int64(s.Weight), 10)
 	}
-	return strconv.AppendInt(append(line, " id "...), int64(haproxy.ServerID(addr)), 10)
+	return strconv.AppendInt(append(line, " id "...), int64(id), 10)
 }
 
 // serverParams renders the parameters that all servers of a backend have.

@@ -23,7 +23,7 @@ func checked(servers int, interval time.Duration) haproxy.State {
 		Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: interval},
 	}
 	for i := range servers {
-		addr := netip.AddrFrom4([4]byte{127, 9, byte(i >> 8), byte(i)})
+		addr := netip.AddrFrom4([4]byte{127, byte(9 + i>>16), byte(i >> 8), byte(i)})
 		b.Servers = append(b.Servers, haproxy.Server{Addr: netip.AddrPortFrom(addr, 1)})
 	}
 	return haproxy.State{Backends: haproxy.ListOf(b)}

@@ -15,14 +15,15 @@ import (
 // serverCommands are the commands of a ServerChange (management.txt "add server", "set
 // dynamic-cookie-key", "set server", "del server").
 type serverCommands struct {
-	change haproxy.ServerChange
-	add    string   // "" for an existing server
-	key    string   // sets the cookie of an added server; "" without cookies
-	rest   []string // the commands after add and key
+	change  haproxy.ServerChange
+	attempt int      // which of its ids an added server gets
+	add     string   // "" for an existing server
+	key     string   // sets the cookie of an added server; "" without cookies
+	rest    []string // the commands after add and key
 }
 
-func newServerCommands(c haproxy.ServerChange) (serverCommands, error) {
-	o := serverCommands{change: c}
+func newServerCommands(c haproxy.ServerChange, attempt int) (serverCommands, error) {
+	o := serverCommands{change: c, attempt: attempt}
 	if err := checkWord("backend", c.Backend.Name); err != nil {
 		return o, err
 	}
@@ -50,7 +51,7 @@ func newServerCommands(c haproxy.ServerChange) (serverCommands, error) {
 // then set its state. HAProxy 2.6 gives it a cookie only after the key is set again.
 func (o *serverCommands) addServer(server, state string) error {
 	b := o.change.Backend
-	line := cfgfile.ServerLine(b.Options, o.change.Server)
+	line := cfgfile.ServerLine(b.Options, o.change.Server, haproxy.ServerID(o.change.Server.Addr, o.attempt))
 	if err := checkLine("server", line); err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerCh
 	var all []serverCommands
 	size := emptyLine
 	for _, change := range changes {
-		o, err := newServerCommands(change)
+		o, err := newServerCommands(change, 0)
 		if err != nil {
 			a.reject(change, err.Error())
 			continue
@@ -104,7 +105,8 @@ func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerCh
 
 // sendServerCommands sends the commands of one line: first those that add servers, then
 // the cookie keys, then the rest. It sets a key once per line, because HAProxy then
-// compares the cookies of every two servers of the backend.
+// compares the cookies of every two servers of the backend. An add whose id another
+// server has is sent again with its next id.
 func (x exchanger) sendServerCommands(ctx context.Context, all []serverCommands, a *Applied) error {
 	var adds, keys, rest []string
 	for _, o := range all {
@@ -127,6 +129,7 @@ func (x exchanger) sendServerCommands(ctx context.Context, all []serverCommands,
 	}
 	added, replies := replies[:len(adds)], replies[len(adds):]
 	keyed, replies := replies[:len(keys)], replies[len(keys):]
+	var again []serverCommands
 	for _, o := range all {
 		var r serverReplies
 		if o.add != "" {
@@ -136,10 +139,19 @@ func (x exchanger) sendServerCommands(ctx context.Context, all []serverCommands,
 			r.key = keyed[slices.Index(keys, o.key)]
 		}
 		r.rest, replies = replies[:len(o.rest)], replies[len(o.rest):]
+		if idTaken(r.add, o.change.Server) && o.attempt < lastAttempt {
+			next, _ := newServerCommands(o.change, o.attempt+1) // without an error, as before
+			again = append(again, next)
+			continue
+		}
 		a.record(o.change, r)
 	}
-	return nil
+	return x.sendServerCommands(ctx, again, a)
 }
+
+// lastAttempt bounds how many ids of a server are tried. More than one or two being
+// taken has another cause than chance.
+const lastAttempt = 4
 
 // serverReplies are HAProxy's replies to serverCommands.
 type serverReplies struct {
@@ -189,6 +201,11 @@ func addrIsSet(reply string) bool {
 func exists(reply string, s haproxy.Server) bool {
 	return strings.Contains(reply, "Already exists a server with the same name") ||
 		strings.Contains(reply, "already used") && strings.Contains(reply, "('server "+s.Name()+"')")
+}
+
+// idTaken reports whether a server could not be added because another one has its id.
+func idTaken(reply string, s haproxy.Server) bool {
+	return strings.Contains(reply, "already used") && !exists(reply, s)
 }
 
 func (a *Applied) recordDelete(c haproxy.ServerChange, reply string) {
