@@ -58,7 +58,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	}
 	r.writeSoon()
 	r.changed(applied, deleting)
-	r.reportChange(plan, result, r.now().Sub(began))
+	r.reportChange(applied.Done(plan), result, r.now().Sub(began))
 	if len(plan.RemoveUnmanaged) > 0 {
 		r.log.Warn("unmanaged servers are removed", "servers", plan.RemoveUnmanaged)
 		r.resyncAt = r.now().Add(observeInterval) // some may still have connections
@@ -67,9 +67,11 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	return summary(r.final(applied.Rejected)), nil
 }
 
-// changed ends the backoff, and schedules the remaining deletes.
+// changed ends the backoff if nothing was rejected, and schedules the remaining deletes.
 func (r *Reconciler) changed(applied runtime.Applied, deleting bool) {
-	r.retry.reset()
+	if len(applied.Rejected) == 0 {
+		r.retry.reset()
+	}
 	if deleting {
 		r.deletes.tried(r.now(), applied, r.differ.Waiting())
 	}

@@ -29,3 +29,23 @@ func newReconciler(t *testing.T, dir confdir.Dir, log *slog.Logger) *Reconciler 
 	client := runtime.New(filepath.Join(t.TempDir(), "a.sock"), filepath.Join(t.TempDir(), "m.sock"), string(dir))
 	return New(Host{Runtime: client, Dir: dir, Now: time.Now, Alive: func() {}, Log: log}, Config{TicketKeyInterval: time.Hour})
 }
+
+// TestARejectionIsRetriedLessAndLessOften: HAProxy answers, so that nothing else would
+// slow down the retries.
+func TestARejectionIsRetriedLessAndLessOften(t *testing.T) {
+	r := newReconciler(t, "", slog.New(slog.DiscardHandler))
+	now := time.Now()
+	var waits []time.Duration
+	for range 9 {
+		r.changed(runtime.Applied{Rejected: []runtime.Rejection{{Reply: "no"}}}, false)
+		r.retry.later(now)
+		waits = append(waits, r.retry.at.Sub(now))
+	}
+	if waits[0] != firstRetry || waits[1] != 2*firstRetry || waits[8] != lastRetry {
+		t.Errorf("waits %v", waits)
+	}
+	r.changed(runtime.Applied{}, false)
+	if !r.retry.at.IsZero() {
+		t.Error("a change that HAProxy accepts is followed by a retry")
+	}
+}

@@ -14,6 +14,7 @@ import (
 type Applied struct {
 	Commands int                    // sent to HAProxy, including rejected ones
 	Pending  []haproxy.ServerChange // deletes of servers that still have connections or a health check in progress
+	Held     []haproxy.ServerChange // not made, because a part that they depend on was rejected
 	// PendingBackends are the names of backends that HAProxy is not done with yet.
 	PendingBackends []string
 	Rejected        []Rejection
@@ -55,10 +56,31 @@ func (a *Applied) rejectBackend(name, reply string) {
 	a.Rejected = append(a.Rejected, Rejection{Backend: name, Reply: reply})
 }
 
+// Done returns the parts of plan that were neither rejected nor held.
+func (a Applied) Done(plan haproxy.Plan) haproxy.Plan {
+	type server struct{ backend, name string }
+	servers, maps, certificates := map[server]bool{}, map[string]bool{}, map[string]bool{}
+	for _, r := range a.Rejected {
+		if r.Change.Backend != nil {
+			servers[server{r.Change.Backend.Name, r.Change.Server.Name()}] = true
+		}
+		maps[r.Map], certificates[r.Certificate.Certificate.Name] = true, true
+	}
+	for _, c := range a.Held {
+		servers[server{c.Backend.Name, c.Server.Name()}] = true
+	}
+	rejected := func(c haproxy.ServerChange) bool { return servers[server{c.Backend.Name, c.Server.Name()}] }
+	plan.Add = slices.DeleteFunc(slices.Clone(plan.Add), rejected)
+	plan.Leave = slices.DeleteFunc(slices.Clone(plan.Leave), rejected)
+	plan.Maps = slices.DeleteFunc(slices.Clone(plan.Maps), func(m haproxy.Map) bool { return maps[m.Name] })
+	plan.Certificates = slices.DeleteFunc(slices.Clone(plan.Certificates), func(c haproxy.CertificateChange) bool { return certificates[c.Certificate.Name] })
+	return plan
+}
+
 // Apply applies the parts of the plan that need no reload, in the order of its fields.
 // Applied lists the parts that HAProxy rejects. A rejection prevents only the changes
-// that depend on it: if a new server is rejected, no server of its backend is removed;
-// if a map cannot be replaced, no server is removed at all, because routes may still
+// that depend on it: if a new server is rejected, no server of its backend drains; if a
+// map cannot be replaced, no server is removed at all, because routes may still
 // lead there. If a new backend or one of its servers is rejected, the backend and the
 // later parts of the plan are left to a reload.
 //
@@ -97,6 +119,7 @@ func (x exchanger) apply(ctx context.Context, plan haproxy.Plan, a *Applied) err
 		return err
 	}
 	if !swapped {
+		a.Held = append(a.Held, leave...)
 		leave, plan.OldBackends = nil, nil
 	}
 	if leave, err = x.postponeChecked(ctx, leave, a); err != nil {
@@ -135,8 +158,9 @@ func (x exchanger) removeUnmanaged(ctx context.Context, servers []string, a *App
 	return err
 }
 
-// safeToLeave returns the changes of leave without those of backends of which a server
-// was rejected.
+// safeToLeave returns the changes of leave, and holds the drains of backends of which a
+// server was rejected: the pod that drains still serves, and nothing else may. What left
+// the cluster is removed in any case.
 func (a *Applied) safeToLeave(leave []haproxy.ServerChange) []haproxy.ServerChange {
 	rejected := map[string]bool{}
 	for _, r := range a.Rejected {
@@ -144,5 +168,11 @@ func (a *Applied) safeToLeave(leave []haproxy.ServerChange) []haproxy.ServerChan
 			rejected[r.Change.Backend.Name] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool { return rejected[c.Backend.Name] })
+	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool {
+		held := rejected[c.Backend.Name] && c.Server.State == haproxy.Drain
+		if held {
+			a.Held = append(a.Held, c)
+		}
+		return held
+	})
 }

@@ -68,37 +68,65 @@ func TestApplyRestoresTheAddressOfAServer(t *testing.T) {
 	})
 }
 
-func TestNoServerIsRemovedAfterARejection(t *testing.T) {
+func TestARejectionHoldsBackWhatDependsOnIt(t *testing.T) {
 	b := newBox(t)
-	a := ready("127.0.0.1:8001")
-	s := b.shop(t, nil, a)
+	a, other := ready("127.0.0.1:8001"), ready("127.0.0.1:8002")
+	s := b.shop(t, nil, a, other)
 	b.load(t, s)
 	sticky := *s.Backends.At(0)
 	sticky.Policy.Cookie, sticky.Policy.CookieKey = "SERVERID", "a b"
+	add := haproxy.Plan{Add: changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003"))}
+	const rejected = `add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command must not contain (this is a bug in podgate, please report it)`
 	for _, row := range []struct {
-		name string
-		plan haproxy.Plan
-		want string
+		name  string
+		plan  haproxy.Plan
+		leave []haproxy.Server
+		want  string
+		left  []haproxy.Server
+		done  int // changes of leave
 	}{
+		{"a server does not drain without a replacement", add, withState(haproxy.Drain, a), rejected, []haproxy.Server{a, other}, 0},
 		{
-			"of a new server in the same backend",
-			haproxy.Plan{Add: changes(haproxy.AddServer, &sticky, ready("127.0.0.1:8003"))},
-			`add shop/127.0.0.1:8003 ready: cookie key "a b" contains ' ', which a command must not contain (this is a bug in podgate, please report it)`,
-		},
-		{
-			"of a map",
+			"no server is removed without its map",
 			haproxy.Plan{Maps: []haproxy.Map{{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "b"}}}}},
-			"swap map nomap: Unknown map identifier. Please use #<id> or <file>.",
+			withState(haproxy.Maint, a), "swap map nomap: Unknown map identifier. Please use #<id> or <file>.", []haproxy.Server{a, other}, 0,
 		},
+		{"a server that left the cluster is removed", add, withState(haproxy.Maint, a), rejected, append(withState(haproxy.Maint, a), other), 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.plan.Leave = changes(haproxy.SetServer, &sticky, withState(haproxy.Maint, a)...)
+			row.plan.Leave = changes(haproxy.SetServer, &sticky, row.leave...)
 			applied, err := b.Apply(t.Context(), row.plan)
 			must(t, err)
 			compare(t, "Rejected", []string{row.want}, rejections(applied))
-			compare(t, "Servers", []haproxy.Server{a}, b.servers(t, "shop"))
+			compare(t, "Servers", row.left, b.servers(t, "shop"))
+			done := applied.Done(row.plan)
+			if len(done.Add) > 0 || len(done.Maps) > 0 || len(done.Leave) != row.done {
+				t.Errorf("done without the rejected parts: %+v", done)
+			}
 		})
 	}
+}
+
+// TestServersOfOneIDAreBothServed has two servers whose first ids are equal.
+func TestServersOfOneIDAreBothServed(t *testing.T) {
+	a, c := ready("127.45.160.181:4155"), ready("127.54.118.96:6275")
+	if haproxy.ServerID(a.Addr, 0) != haproxy.ServerID(c.Addr, 0) {
+		t.Fatal("the ids differ")
+	}
+	for name, change := range backendKinds() {
+		t.Run("at run time, "+name, func(t *testing.T) {
+			for _, order := range [][]haproxy.Server{{a, c}, {c, a}} {
+				b, s := newShop(t, change, order[0])
+				b.apply(t, haproxy.Plan{Add: changes(haproxy.AddServer, s.Backends.At(0), order[1])})
+				compare(t, "Servers", []haproxy.Server{a, c}, b.servers(t, "shop"))
+			}
+		})
+	}
+	t.Run("in the file", func(t *testing.T) {
+		b := newBox(t)
+		b.load(t, b.shop(t, nil, a, c))
+		compare(t, "Servers", []haproxy.Server{a, c}, b.servers(t, "shop"))
+	})
 }
 
 // rejections returns the String of each Rejection.
