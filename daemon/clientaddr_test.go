@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"podgate/daemon/edgetest"
 )
 
@@ -299,5 +301,51 @@ func TestXForwardedForIsTrustedOnlyFromListedSources(t *testing.T) {
 		eventually(t, "cart answers", func() error { _, err := from(unlisted, e.HTTP, "", "/cart/"); return err })
 		e.checkClients(t, e.HTTP, row.rows)
 		e.stop(t)
+	}
+}
+
+// TestOtherSpellingsOfHeadersAboutTheClient sends headers that CGI, WSGI, Rack and PHP
+// give a program by the same name as those that HAProxy sets.
+func TestOtherSpellingsOfHeadersAboutTheClient(t *testing.T) {
+	t.Parallel()
+	removed := []string{
+		"X_Forwarded_For", "x-forwarded_for", "X_FORWARDED-FOR", "X_Forwarded-Proto", "X-Forwarded-Client_Cert", "X-Forwarded_", "X.Forwarded.For", "X~Forwarded~Host",
+		"X_Real_IP", "X-Real_IP", "X_Real-IP", "X_SSL_Client_CN", "X-SSL_Client-DN", "X-SSL-Client_CN", "X-SSL-Client-S_DN",
+	}
+	passed := []string{"X_Request_Id", "X-Forwarder_Id", "X_Forwardedfor", "X_Real_IPs", "X-Real_Estate", "My-X_Forwarded_For", "X_SSL_Clients", "Forwarded_For"}
+	hyphens := []string{"X-Forwarded-Host", "X-Real-IP", "X-SSL-Client-Verify", "Forwarded"}
+	pod := newRawPod(t, func(conn net.Conn) {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		req, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return
+		}
+		var names []string
+		for name, values := range req.Header {
+			if values[0] == "forged" {
+				names = append(names, strings.ToLower(name))
+			}
+		}
+		slices.Sort(names)
+		body := strings.Join(names, " ")
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	})
+	e := newEdge(t)
+	e.configure(t, "[cloud]\ntrusted_sources = [\"127.98.0.0/16\"]\nforwarded_hops = 1\n")
+	e.service(t, "cart", map[string]string{"check": "false"}, pod)
+	e.start(t)
+	eventually(t, "cart answers", func() error { _, err := from(unlisted, e.HTTP, "", "/cart/"); return err })
+	var headers []string
+	for _, name := range slices.Concat(removed, passed, hyphens) {
+		headers = append(headers, name+": forged")
+	}
+	for ip, kept := range map[string][]string{unlisted: passed, listed: slices.Concat(passed, hyphens)} {
+		want := strings.Fields(strings.ToLower(strings.Join(kept, " ")))
+		slices.Sort(want)
+		got, err := from(ip, e.HTTP, "", "/cart/", headers...)
+		if diff := cmp.Diff("200 "+strings.Join(want, " "), got); diff != "" {
+			t.Errorf("from %s: %v (-want +got):\n%s", ip, err, diff)
+		}
 	}
 }

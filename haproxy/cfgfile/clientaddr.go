@@ -4,6 +4,7 @@ package cfgfile
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/haproxytech/client-native/v5/models"
 
@@ -24,7 +25,8 @@ const forwarded = "{ var(txn.podgate_forwarded) -m found }"
 //
 // Servers get X-Forwarded-For with the client address only, because clients can write
 // anything before it. HAProxy passes other X-Forwarded- headers on only if a trusted
-// load balancer sent them.
+// load balancer sent them, and other spellings of these headers never: a load balancer
+// that replaces X-Forwarded-For does not remove X_Forwarded_For of the client.
 func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	var rules []models.HTTPRequestRule
 	proto := "http"
@@ -53,12 +55,36 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 		ownPort.Cond, ownPort.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found } or "+forwarded+" { req.hdr(x-forwarded-port) -m found }"
 	}
 	rules = append(rules, foreign...)
+	rules = append(rules, models.HTTPRequestRule{Type: "del-header", HdrName: otherSpellings("x-forwarded-", "x-real-ip", strings.ToLower(clientCertificateHeaders)), HdrMethod: "reg"})
 	rules = append(rules,
 		models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"},
 		ownPort, // before ownProto, which sets the header in the condition of ownPort
 		ownProto,
 	)
 	return append(rules, clientCertificateRules(f)...)
+}
+
+// otherSpellings is the expression for all header names that contain another character
+// in place of a "-" of these names, or after one that ends in "-" and so is a prefix.
+// Programs get headers as variables, in whose names every "-" is "_" (CGI, RFC 3875
+// section 4.1.18, and WSGI, Rack), or every character that is no letter or digit (PHP
+// and others): X_Forwarded_For replaces X-Forwarded-For, or is appended to it. HAProxy
+// matches names in lower case.
+func otherSpellings(names ...string) string {
+	const every, other = "[^a-z0-9]", "[^a-z0-9-]"
+	var all []string
+	for _, name := range names {
+		words := strings.Split(name, "-")
+		end := "$"
+		if strings.HasSuffix(name, "-") {
+			end = ""
+			all = append(all, name+".*"+other)
+		}
+		for i := 1; i < len(words); i++ {
+			all = append(all, strings.Join(words[:i], "-")+other+strings.Join(words[i:], every)+end)
+		}
+	}
+	return "'^(" + strings.Join(all, "|") + ")'"
 }
 
 // forwardedClient is the expression for the entry of X-Forwarded-For that contains the
