@@ -130,8 +130,8 @@ func (e *edge) logTo(t *testing.T, log string) {
 const logExamples = "../packaging/examples/logs/"
 
 // TestTheExamplesOfLogsReadTheAccessLog runs a real rsyslog with the example, and parses its
-// file by the rules of the examples for Filebeat, Fluent Bit and Fluentd, none of which is
-// in Debian. Then it rotates the file with the real logrotate and the example.
+// file by the rules of the examples for Filebeat, Fluent Bit and Fluentd, which Debian
+// does not have. Then it rotates the file with the real logrotate and the example.
 func TestTheExamplesOfLogsReadTheAccessLog(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)

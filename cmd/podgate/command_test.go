@@ -154,6 +154,28 @@ func TestRenderPrintsFilesAndProblems(t *testing.T) {
 	}
 }
 
+// TestRenderReadsTheSelectedServices has what podgate run reads of the same cluster.
+func TestRenderReadsTheSelectedServices(t *testing.T) {
+	const service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: %s, labels: {app: %[1]s}}\nspec: {ports: [{port: 80}]}\n"
+	objects := write(t, "cluster.yaml", fmt.Sprintf(service, "one")+fmt.Sprintf(service, "two"))
+	for selector, want := range map[string]string{
+		"app=two":       "*/two/ default_two_80|4|/two\n",
+		"app notin (x)": "*/one/ default_one_80|4|/one\n*/two/ default_two_80|4|/two\n",
+		"!app":          "",
+	} {
+		toml := write(t, "podgate.toml", strings.Replace(smallest, "[kubernetes]\n", "[kubernetes]\nselector = \""+selector+"\"\n", 1))
+		stdout, stderr, code := podgate(t, "render", "--config", toml, "--from", objects)
+		_, rest, _ := strings.Cut(stdout, "==> routes.map <==\n")
+		got, _, _ := strings.Cut(rest, "\n==>")
+		if got != want || code != 0 {
+			t.Errorf("%s: code %d, %s\ngot\n%s\nwant\n%s", selector, code, stderr, got, want)
+		}
+		if none := `nothing is served: there is no Service that kubernetes.selector "!app" matches` + "\n"; want == "" && stderr != none {
+			t.Errorf("%s: got %q, want %q", selector, stderr, none)
+		}
+	}
+}
+
 func TestRenderPrintsWhyNothingIsServed(t *testing.T) {
 	service := func(namespace, name string) string {
 		return fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata: {namespace: %s, name: %s}\nspec: {ports: [{port: 80}]}\n", namespace, name)

@@ -23,7 +23,7 @@ type wanted struct {
 	choice certstore.Choice
 }
 
-// want compiles the cluster. It decodes the cluster from objects, see kubeapi.Decode; if
+// want compiles the cluster. It decodes the cluster from objects, see kubeapi.DecodeSelected; if
 // objects is nil, it lists the cluster once.
 func want(ctx context.Context, c *config.Config, version string, objects io.Reader) (wanted, error) {
 	snapshot, err := readCluster(ctx, c, version, objects)
@@ -39,7 +39,7 @@ func want(ctx context.Context, c *config.Config, version string, objects io.Read
 
 func readCluster(ctx context.Context, c *config.Config, version string, objects io.Reader) (*kubeapi.Snapshot, error) {
 	if objects != nil {
-		return kubeapi.Decode(objects)
+		return kubeapi.DecodeSelected(objects, c.Kubernetes.Selector)
 	}
 	k := cluster.FromConfig(c, version)
 	snapshot, err := cluster.ReadOnce(ctx, k)

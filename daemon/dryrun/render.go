@@ -17,7 +17,7 @@ import (
 
 // Render writes the files that podgate would write for HAProxy to out, each after a
 // line with its name, and each Problem as one line to problems. It decodes the cluster
-// from objects, see kubeapi.Decode; if objects is nil, it lists the cluster once.
+// from objects, see kubeapi.DecodeSelected; if objects is nil, it lists the cluster once.
 func Render(ctx context.Context, c *config.Config, version string, objects io.Reader, out, problems io.Writer) error {
 	w, err := want(ctx, c, version, objects)
 	if err != nil {
@@ -27,7 +27,7 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 		fmt.Fprintln(problems, p)
 	}
 	if len(w.result.Ports) == 0 {
-		for _, line := range nothingServed(w.result) {
+		for _, line := range nothingServed(w.result, c.Kubernetes.Selector) {
 			fmt.Fprintln(problems, line)
 		}
 	}
@@ -54,8 +54,11 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 }
 
 // nothingServed returns why result has no backend, a reason a line.
-func nothingServed(result *compile.Result) (lines []string) {
+func nothingServed(result *compile.Result, selector string) (lines []string) {
 	all := result.Overviews()
+	if len(all) == 0 && selector != "" {
+		return []string{fmt.Sprintf("nothing is served: there is no Service that kubernetes.selector %q matches", selector)}
+	}
 	if len(all) == 0 {
 		return []string{"nothing is served: there is no Service"}
 	}

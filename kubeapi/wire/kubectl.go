@@ -18,7 +18,7 @@ import (
 // them as YAML documents. Objects of other kinds are skipped, and an object without a
 // namespace is in "default". Two objects may have the same name. An error names the
 // object; no objects are returned then.
-func Decode(r io.Reader) ([]Object, error) {
+func Decode(r io.Reader) ([]Labelled, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read objects: %v", err)
@@ -63,8 +63,14 @@ var errNotKubectl = errors.New("not a Kubernetes object (write what kubectl get 
 
 // objectDecoder gathers the objects of several documents.
 type objectDecoder struct {
-	objects []Object
+	objects []Labelled
 	strings Interner
+}
+
+// Labelled is an object with its labels, which the object itself does not have.
+type Labelled struct {
+	Object Object
+	Labels map[string]string // possibly nil
 }
 
 // kubeObject is the head of any object, and the items of a list.
@@ -146,7 +152,15 @@ func (d *objectDecoder) object(text []byte, apiVersion, kind string) error {
 	case key.Name == "":
 		return fmt.Errorf("%s without a name", kind)
 	}
-	d.objects = append(d.objects, inNamespace(o, "default"))
+	var w struct {
+		Metadata struct {
+			Labels map[string]string `json:"labels"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(text, &w); err != nil {
+		return fmt.Errorf("%s %s: %v", kind, key, plainError(err))
+	}
+	d.objects = append(d.objects, Labelled{inNamespace(o, "default"), w.Metadata.Labels})
 	return nil
 }
 
