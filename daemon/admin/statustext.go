@@ -54,7 +54,7 @@ func (s Status) facts() [][]string {
 func (s Status) syncText() string {
 	text := "out of sync"
 	if s.Level == Healthy {
-		text = "not in sync yet"
+		text = "syncing"
 	}
 	if s.InSync {
 		text = "in sync"
