@@ -5,7 +5,9 @@ package daemon_test
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"podgate/daemon/edgetest"
+	"podgate/haproxy"
 )
 
 // reportTarget answers with the first line of a request and its Host.
@@ -107,6 +110,54 @@ func TestEveryFormOfARequestTargetIsRouted(t *testing.T) {
 		got, _, _ = strings.Cut(got, ",")
 		if got != row.want && (got != "OPTIONS /" || row.version != "--http2") { // by HAProxy 3.0
 			t.Errorf("%s * by TLS, %s: got %q, %v, want %q", row.method, row.version, got, err, row.want)
+		}
+	}
+}
+
+func TestDotSegmentsAreRemoved(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.service(t, "all", map[string]string{"check": "false", "host": "all.test"}, newRawPod(t, reportTarget))
+	e.service(t, "part", map[string]string{"check": "false", "host": "part.test", "path": "/open, /moved", "rewrite": "/new"}, newRawPod(t, reportTarget))
+	e.start(t)
+	ask := func(host, path string) (string, error) {
+		got, err := exchangeFrom(localhost, e.HTTP, "GET "+path+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
+		got, _, _ = strings.Cut(got, "\n")
+		return got, err
+	}
+	eventually(t, "part answers", func() error {
+		got, err := ask("part.test", "/open/x")
+		if err == nil && got != "200 GET /new/x, part.test" {
+			err = errors.New(got)
+		}
+		return err
+	})
+	const none, deep = "404 404 no Service is reached by this host and path", "/a/b/c/d/e/f/g/h/i"
+	for _, row := range []struct{ name, host, path, want string }{
+		{"a path that leads out of a route", "part.test", "/open/../secret", none},
+		{"percent-encoded", "part.test", "/open/%2E%2e/secret", none},
+		{"a path that leads into a route", "part.test", "/a/.././open/x?q=/../y", "200 GET /new/x?q=/../y, part.test"},
+		{"a URL", "part.test", "http://part.test/a/../open/x", "200 GET /new/x, part.test"},
+		{"the root", "all.test", "/a/..", "200 GET /, all.test"},
+		{"a path above the root", "all.test", "/../../a", "200 GET /a, all.test"},
+		{"as many as are removed", "all.test", deep + strings.Repeat("/..", haproxy.MaxDotSegments), "200 GET /a/, all.test"},
+		{"too many", "all.test", deep + strings.Repeat("/..", haproxy.MaxDotSegments+1), "400 <html><body><h1>400 Bad request</h1>"},
+		{"dots in a query", "all.test", "/a?/../b", "200 GET /a?/../b, all.test"},
+	} {
+		if got, err := ask(row.host, row.path); got != row.want {
+			t.Errorf("%s: got %q, %v, want %q", row.name, got, err, row.want)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	segments := []string{"a", "b", "", ".", "..", "..", "..", "%2e", "%2E%2e", ".%2e", "%2e.", "..a", ".a", "a..", "...", "%2e%2e%2e", "%2f", "%252e"}
+	for range 400 {
+		path := ""
+		for range 1 + r.IntN(haproxy.MaxDotSegments) {
+			path += "/" + segments[r.IntN(len(segments))]
+		}
+		want := "200 GET " + haproxy.RemoveDotSegments(path) + ", all.test"
+		if got, err := ask("all.test", path); got != want {
+			t.Errorf("%s: got %q, %v, want %q", path, got, err, want)
 		}
 	}
 }

@@ -34,13 +34,14 @@ func (s State) Match(r Request) []Route {
 	if through, ok := s.passesThrough(host); r.TLS && ok {
 		return []Route{through}
 	}
-	lookups, folded := host.Lookups(), strings.ToLower(r.Path)
+	path := RemoveDotSegments(r.Path)
+	lookups, folded := host.Lookups(), strings.ToLower(path)
 	var found []Route
 	for _, route := range s.Routes {
 		if route.TLS != r.TLS || route.Passthrough || !slices.Contains(lookups, route.Host) {
 			continue
 		}
-		if route.Path.Matches(r.Path) || route.FoldCase && route.Path.Matches(folded) {
+		if route.Path.Matches(path) || route.FoldCase && route.Path.Matches(folded) {
 			found = append(found, route)
 		}
 	}
@@ -87,8 +88,9 @@ func (r Request) Lookups() []Lookup {
 			all = append(all, Lookup{Map: PassthroughMap, Key: string(host)})
 		}
 	}
-	add(plain, r.Path+"/")
-	add(folded, strings.ToLower(r.Path)+"/")
+	path := RemoveDotSegments(r.Path)
+	add(plain, path+"/")
+	add(folded, strings.ToLower(path)+"/")
 	return all
 }
 

@@ -60,8 +60,7 @@ func checkSegment(segment string) error {
 			return errors.New("use letters, digits and - . _ ~ : @ + = %XX")
 		}
 	}
-	switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
-	case ".", "..":
+	if dots(segment) != "" {
 		return errors.New(`a segment is "." or ".."`)
 	}
 	return nil

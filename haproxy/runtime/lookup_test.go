@@ -96,7 +96,7 @@ func TestMatchAndChooseAgreeWithHAProxy(t *testing.T) {
 		for range 60 {
 			request := haproxy.Request{
 				Host: one("a.example.com", "A.Example.com:80", "b.example.com.", "c.example.com", "localhost", "x.y.example.com", "[::1]:80"),
-				Path: one("/", "/a", "/A", "/a/", "/a/b", "/A/B/x", "/a/bc", "/abc/d", "/a/b/c", "/x"),
+				Path: one("/", "/a", "/A", "/a/", "/a/b", "/A/B/x", "/a/bc", "/abc/d", "/a/b/c", "/x", "/x/../a", "/A/./b/%2e%2E/b"),
 			}
 			want := "404"
 			if found := s.Match(request); len(found) > 0 {
