@@ -20,7 +20,6 @@ import (
 	"podgate/daemon/admin"
 	"podgate/daemon/edgetest"
 	"podgate/haproxy"
-	"podgate/haproxy/haproxytest"
 	"podgate/kubeapi"
 )
 
@@ -417,74 +416,6 @@ func TestAnotherNamespaceIsFollowedWithoutARestart(t *testing.T) {
 	e.set(t, "kubernetes.namespaces", []string{"shop", "bank"})
 	e.awaitAnswer(t, "any", "/vault/", "503 <html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>")
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
-}
-
-func TestAServiceWhosePortIsTakenIsSetAside(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	taken := newPod(t, "taken")
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	e.configure(t, fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr.Addr(), taken.Addr.Port()))
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
-	l := e.startLoad(t, "/cart/a")
-	e.service(t, "db", map[string]string{"tcp": fmt.Sprint(taken.Addr.Port())}, newPod(t, "db-0"))
-	e.awaitLog(t, "Service shop/db port web: set aside, the last loaded version stays in service: listen tcp4 "+taken.Addr.String()+": bind: address already in use")
-	e.service(t, "new", nil, newPod(t, "new-0"))
-	e.awaitAnswer(t, "any", "/new/", "200 new-0 /")
-	e.endpoints(t, "cart", newPod(t, "cart-1"))
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
-	if log := e.Log.String(); strings.Contains(log, "problem has ended") || strings.Count(log, "set aside") != 1 {
-		t.Error("Service db did not stay set aside")
-	}
-	// Another version of the Service is tried immediately.
-	e.service(t, "db", nil, newPod(t, "db-1"))
-	e.awaitAnswer(t, "any", "/db/", "200 db-1 /")
-	e.awaitLog(t, `level=INFO msg="problem has ended" service=shop/db`)
-	l.check(t)
-}
-
-func TestAServiceThatHAProxyRejectsIsSetAside(t *testing.T) {
-	t.Parallel()
-	e := newEdge(t)
-	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	// The haproxy binary is a script that rejects one path.
-	rejecting := filepath.Join(t.TempDir(), "haproxy")
-	real, err := haproxytest.Binary()
-	must(t, err)
-	script := fmt.Sprintf(`#!/bin/sh
-for last; do :; done
-if grep -n "uri /odd " "$last/podgate.cfg" >/dev/null; then
-	echo "[ALERT]    (1) : config : parsing [$last/podgate.cfg:7] : odd" >&2
-	exit 1
-fi
-exec %s "$@"
-`, real)
-	must(t, os.WriteFile(rejecting, []byte(script), 0o700))
-	e.set(t, "haproxy.binary", rejecting)
-	e.start(t)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
-	for i := range 7 {
-		name := fmt.Sprintf("good%d", i)
-		e.service(t, name, nil, newPod(t, name))
-	}
-	e.service(t, "cart", map[string]string{"check-path": "/odd"}, newPod(t, "cart-1"))
-	e.service(t, "odd", map[string]string{"check-path": "/odd"}, newPod(t, "odd-0"))
-	const refused = ": set aside, the last loaded version stays in service: check configuration: haproxy -c rejects podgate's configuration: config : parsing [podgate.cfg:7] : odd"
-	e.awaitLog(t, "Service shop/odd port web"+refused)
-	e.awaitLog(t, "Service shop/cart port web"+refused)
-	e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /") // with its new pod and its previous settings
-	e.awaitAnswer(t, "any", "/odd/", notFound)
-	for i := range 7 {
-		e.awaitAnswer(t, "any", fmt.Sprintf("/good%d/", i), fmt.Sprintf("200 good%d /", i))
-	}
-	e.service(t, "late", nil, newPod(t, "late")) // another reload
-	e.awaitAnswer(t, "any", "/late/", "200 late /")
-	if log := e.Log.String(); strings.Contains(log, "problem has ended") || strings.Count(log, "set aside") != 2 {
-		t.Error("the Services did not stay set aside")
-	}
-	e.service(t, "odd", nil, newPod(t, "odd-1"))
-	e.awaitAnswer(t, "any", "/odd/", "200 odd-1 /")
 }
 
 func TestABrokenOperatorFileIsLoggedOnceAndFailsNoRequest(t *testing.T) {

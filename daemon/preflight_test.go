@@ -136,6 +136,11 @@ func TestPreflightNamesWhatIsBroken(t *testing.T) {
 			e.rename(t, "edge1")
 			e.configure(t, fmt.Sprintf("[peers]\nnodes = [\"edge1=%s\"]\n", e.listen(t)))
 		}, []string{" for peers: listen tcp4 "}},
+		{"the port of a TCP Service taken", func(t *testing.T, e *edge) {
+			taken := e.listen(t)
+			e.configure(t, fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", taken.Addr(), taken.Port()))
+			e.service(t, "db", map[string]string{"tcp": fmt.Sprint(taken.Port())}, newPod(t, "db-0"))
+		}, []string{", Service shop/db port web: listen tcp4 "}},
 		{"TLS port taken, with client certificates", func(t *testing.T, e *edge) {
 			ends := e.withTLS(t)
 			ca := filepath.Join(ends.folder, "ca.txt")

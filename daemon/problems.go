@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -41,9 +40,12 @@ func (r *reported[T]) set(present []T, now time.Time) (began, ended []T) {
 // Compile found, the backends that HAProxy rejected, and failed health checks.
 func (d *Daemon) reportProblems() {
 	problems := slices.Concat(d.result.Problems, d.health.Problems(), d.choice.Services)
-	for name, reason := range d.status.SetAside {
+	for name, aside := range d.status.SetAside {
 		if port, ok := d.result.Service(name); ok {
-			text := fmt.Sprintf("set aside, the last loaded version stays in service: %s", reason)
+			text := "set aside and not served: " + aside.Reason
+			if aside.Served {
+				text = "set aside, the last loaded version stays in service: " + aside.Reason
+			}
 			problems = append(problems, compile.Problem{Kind: compile.SetAside, Service: port.Service, Port: port.Label(), Text: text})
 		}
 	}

@@ -27,6 +27,7 @@ type Row struct {
 	Problems int          `json:"problems"`
 	silent   bool         // HAProxy does not answer
 	unloaded bool         // HAProxy does not have one of its backends
+	rejected string       // why HAProxy cannot load one of these; "" if it can
 }
 
 // ServiceState is the state of a Service.
@@ -107,6 +108,9 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	r.Up += upServers(b, ready, v)
 	r.silent = !v.Edge.Answers()
 	r.unloaded = r.unloaded || v.unloaded(b)
+	if aside, ok := v.Edge.SetAside[b.Name]; ok && !aside.Served {
+		r.rejected = aside.Reason
+	}
 	r.Held += v.Edge.Removal.ServersOf(b.Name)
 }
 
@@ -141,6 +145,8 @@ func (r *Row) classify(o compile.Overview) {
 		r.State, r.Why = StateSkipped, o.Skipped
 	case len(o.Backends) == 0:
 		r.State, r.Why = StateNotServed, "its problems have the reason"
+	case r.rejected != "" && !r.silent: // without its backend, clients get no 503
+		r.State, r.Why = StateWaiting, "HAProxy cannot load it: "+r.rejected
 	case r.Ready+r.Drain == 0 && r.Held > 0:
 		r.State = StateHeld
 	case r.Ready+r.Drain == 0:

@@ -257,6 +257,8 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 		add(Critical, "podgate has not read the cluster since it started; HAProxy serves its last state")
 	case v.Result == nil:
 		add(Degraded, "podgate is reading the cluster for the first time")
+	case v.Edge.Unserved() > 0:
+		add(Critical, "HAProxy cannot load %d of the new backends", v.Edge.Unserved())
 	case !s.InSync && now.Sub(s.Since) > maxOutOfSync:
 		add(Critical, "HAProxy has been out of sync since %s", s.Since.UTC().Format(time.RFC3339))
 	}
@@ -327,6 +329,8 @@ func Progress(v *View) string {
 		return "HAProxy is out of sync: " + v.Edge.Trouble
 	case len(v.Edge.ReloadReasons) > 0:
 		return fmt.Sprintf("loading %d backends and %d routes into HAProxy", v.Result.State.Backends.Len(), len(v.Result.State.Routes))
+	case v.Edge.Unserved() > 0:
+		return fmt.Sprintf("waiting: HAProxy cannot load %d of the new backends", v.Edge.Unserved())
 	}
 	return "reading the state of HAProxy"
 }

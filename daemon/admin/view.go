@@ -86,9 +86,12 @@ func (h *Health) UpServers(b *haproxy.Backend, ready int) (int, bool) {
 	return min(up, ready), known
 }
 
-// unloaded reports whether HAProxy did not have the backend when it was last asked,
-// and has not been in sync since.
+// unloaded reports whether HAProxy cannot load the backend, or did not have it when it was
+// last asked, and has not been in sync since.
 func (v *View) unloaded(b *haproxy.Backend) bool {
+	if aside, ok := v.Edge.SetAside[b.Name]; ok && !aside.Served {
+		return true
+	}
 	if v.Edge.InSync || v.Health == nil || v.Health.Up == nil {
 		return false
 	}

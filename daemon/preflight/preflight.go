@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,7 +75,7 @@ func Run(ctx context.Context, c *config.Config, version string) []Finding {
 	p.folder()
 	p.certificates()
 	p.peers(ctx)
-	p.binds()
+	p.binds(snapshot)
 	p.base(ctx)
 	if snapshot != nil {
 		p.pods(ctx, snapshot)
@@ -230,24 +231,39 @@ func (p *preflight) peers(ctx context.Context) {
 }
 
 // binds listens on the addresses that HAProxy will listen on, except for those on which
-// it already listens because of podgate's files.
-func (p *preflight) binds() {
+// it already listens because of podgate's files. Without a snapshot, it skips those of
+// Services.
+func (p *preflight) binds(snapshot *kubeapi.Snapshot) {
 	want := compile.WithoutServices(p.config, p.certs.Set().Files)
+	services := map[string]string{} // of a TCP frontend, by its name
+	if snapshot != nil {
+		result := p.compile(snapshot)
+		want = result.State
+		for _, f := range want.Frontends {
+			if port, ok := result.Service(f.Backend); ok {
+				services[f.Name] = ", Service " + port.String()
+			}
+		}
+	}
 	var held []haproxy.Frontend
 	for _, s := range confdir.Dir(p.config.HAProxy.Folder).Remembered() {
 		held = append(held, check.WithPeer(s.Frontends, s.Settings, p.local.Name)...)
 	}
 	for _, f := range check.WithPeer(want.Frontends, want.Settings, p.local.Name) {
 		binds := f.Binds
-		if f.Relay.IsValid() {
-			binds = append(slices.Clone(binds), f.Relay)
+		for _, b := range []netip.AddrPort{f.Relay, f.TLSLoopback} {
+			if b.IsValid() {
+				binds = append(slices.Clone(binds), b)
+			}
 		}
 		for _, b := range binds {
 			var err error
-			if !slices.ContainsFunc(held, func(h haproxy.Frontend) bool { return h.Relay == b || slices.Contains(h.Binds, b) }) {
+			if !slices.ContainsFunc(held, func(h haproxy.Frontend) bool {
+				return h.Relay == b || h.TLSLoopback == b || slices.Contains(h.Binds, b)
+			}) {
 				err = check.ProbeOrSearch(b)
 			}
-			p.add("binds", fmt.Sprintf("%s for %s", b, f.Name), err, "to see the process: ss -ltnp 'sport = "+fmt.Sprint(b.Port())+"'")
+			p.add("binds", fmt.Sprintf("%s for %s%s", b, f.Name, services[f.Name]), err, "to see the process: ss -ltnp 'sport = "+fmt.Sprint(b.Port())+"'")
 		}
 	}
 }

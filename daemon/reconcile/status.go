@@ -24,9 +24,9 @@ type Status struct {
 
 	ReloadAt      time.Time // when HAProxy is to be reloaded next; zero for never
 	ReloadReasons haproxy.Reasons
-	Leaving       int               // servers in maint that still have connections
-	Removal       *guard.Removal    // the removal that is held; nil for none
-	SetAside      map[string]string // by backend: why HAProxy cannot load it as it is wanted
+	Leaving       int                 // servers in maint that still have connections
+	Removal       *guard.Removal      // the removal that is held; nil for none
+	SetAside      map[string]SetAside // by backend; those that HAProxy cannot load as they are wanted
 
 	// Certificates are the wanted certificates. One that HAProxy does not load is
 	// replaced by the certificate in service, and Rejected has the reason.
@@ -34,6 +34,23 @@ type Status struct {
 	Rejected     []Rejection
 
 	Counters Counters
+}
+
+// SetAside is why HAProxy cannot load a backend as it is wanted.
+type SetAside struct {
+	Reason string
+	Served bool // HAProxy serves the backend as it was loaded before
+}
+
+// Unserved returns how many backends HAProxy cannot load and does not have in an earlier
+// version.
+func (s Status) Unserved() (n int) {
+	for _, a := range s.SetAside {
+		if !a.Served {
+			n++
+		}
+	}
+	return n
 }
 
 // Answers reports whether a process is known.
@@ -44,6 +61,8 @@ func (s Status) String() string {
 	switch {
 	case s.Trouble != "":
 		return "out of sync: " + s.Trouble
+	case s.Unserved() > 0:
+		return fmt.Sprintf("out of sync: HAProxy cannot load %d of the new backends", s.Unserved())
 	case !s.ReloadAt.IsZero():
 		return "a reload of HAProxy is due"
 	case s.Removal != nil:
@@ -59,16 +78,17 @@ func (r *Reconciler) Status() Status {
 		Process: r.process.Process, Trouble: r.trouble.Reason(),
 		Backends: r.have.Loaded.Backends.Len(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),
 		ReloadAt: r.reload.at, ReloadReasons: r.reload.reasons, Leaving: r.deletes.leaving, Removal: r.guard.Removal(),
-		SetAside:     map[string]string{},
+		SetAside:     map[string]SetAside{},
 		Certificates: certificates, Rejected: r.validated.rejected,
 		Counters: r.count,
 	}
-	s.InSync = s.Answers() && r.ours && s.Trouble == "" && len(s.ReloadReasons) == 0
 	if err := r.runtime.AdminSocket(); err != nil {
 		s.ViaMaster = err.Error()
 	}
 	for name, a := range r.quarantine.backends {
-		s.SetAside[name] = a.reason
+		_, served := r.have.Loaded.Backend(name)
+		s.SetAside[name] = SetAside{a.reason, served}
 	}
+	s.InSync = s.Answers() && r.ours && s.Trouble == "" && len(s.ReloadReasons) == 0 && s.Unserved() == 0
 	return s
 }
