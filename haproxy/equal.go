@@ -24,6 +24,7 @@ func (s *Settings) equal(o *Settings) bool {
 	return s.TimeoutClient == o.TimeoutClient &&
 		s.TimeoutServer == o.TimeoutServer &&
 		s.TimeoutConnect == o.TimeoutConnect &&
+		s.TimeoutQueue == o.TimeoutQueue &&
 		s.TimeoutHTTPRequest == o.TimeoutHTTPRequest &&
 		s.TimeoutKeepAlive == o.TimeoutKeepAlive &&
 		s.TimeoutTunnel == o.TimeoutTunnel &&

@@ -52,6 +52,7 @@ type Settings struct {
 	TimeoutClient      time.Duration // configuration.txt "timeout client"
 	TimeoutServer      time.Duration // "timeout server"; a Backend can override it
 	TimeoutConnect     time.Duration // "timeout connect"; a Policy can override it
+	TimeoutQueue       time.Duration // "timeout queue"
 	TimeoutHTTPRequest time.Duration // "timeout http-request"
 	TimeoutKeepAlive   time.Duration // "timeout http-keep-alive"
 	TimeoutTunnel      time.Duration // "timeout tunnel", WebSockets among them
@@ -177,7 +178,8 @@ type Backend struct {
 	Name    string
 	Policy  Policy
 	Options Options // of each of its servers
-	// TimeoutServer is "timeout server" of this backend; zero means that of Settings.
+	// TimeoutServer is "timeout server" of this backend, and in TCP mode also "timeout
+	// tunnel", which replaces it there; zero means those of Settings.
 	// In HTTP mode it can change without a reload.
 	TimeoutServer time.Duration
 	// HSTS is the "max-age" of Strict-Transport-Security in seconds, sent to clients

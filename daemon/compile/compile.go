@@ -164,6 +164,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		TimeoutClient:      d.TimeoutClient,
 		TimeoutServer:      d.TimeoutServer,
 		TimeoutConnect:     d.TimeoutConnect,
+		TimeoutQueue:       d.TimeoutQueue,
 		TimeoutHTTPRequest: d.TimeoutHTTPRequest,
 		TimeoutKeepAlive:   d.TimeoutKeepAlive,
 		TimeoutTunnel:      d.TimeoutTunnel,

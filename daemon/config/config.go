@@ -103,6 +103,7 @@ type Defaults struct {
 	TimeoutClient      time.Duration
 	TimeoutServer      time.Duration
 	TimeoutConnect     time.Duration
+	TimeoutQueue       time.Duration
 	TimeoutHTTPRequest time.Duration
 	TimeoutKeepAlive   time.Duration
 	TimeoutTunnel      time.Duration

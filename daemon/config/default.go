@@ -50,6 +50,7 @@ func Default() *Config {
 			TimeoutClient:      50 * time.Second,
 			TimeoutServer:      50 * time.Second,
 			TimeoutConnect:     5 * time.Second,
+			TimeoutQueue:       50 * time.Second,
 			TimeoutHTTPRequest: 10 * time.Second,
 			TimeoutKeepAlive:   60 * time.Second,
 			TimeoutTunnel:      time.Hour,

@@ -155,6 +155,8 @@ func (d *Defaults) keys() []key {
 			"Inactivity timeout when the server is expected to acknowledge or send data."},
 		{s, "timeout_connect", duration(&d.TimeoutConnect, 100*time.Millisecond, 5*time.Minute), immediately,
 			"Maximum time to wait for a connection to a server to be established."},
+		{s, "timeout_queue", duration(&d.TimeoutQueue, 100*time.Millisecond, 24*time.Hour), immediately,
+			"Maximum time that a request or connection waits for a connection to a server when all have maxconn connections."},
 		{s, "timeout_http_request", duration(&d.TimeoutHTTPRequest, 100*time.Millisecond, time.Hour), immediately,
 			"Maximum time to wait for the complete headers of an HTTP request."},
 		{s, "timeout_keep_alive", duration(&d.TimeoutKeepAlive, 100*time.Millisecond, 24*time.Hour), immediately,

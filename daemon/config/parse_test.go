@@ -167,6 +167,7 @@ timeout_server = "2m"
 timeout_connect = "3s"
 timeout_http_request = "4s"
 timeout_keep_alive = "5s"
+timeout_queue = "4s"
 timeout_tunnel = "6h"
 [upstream]
 mode = "clusterip"
@@ -272,6 +273,7 @@ annotations = ["tcp"]
 			TimeoutConnect:     3 * time.Second,
 			TimeoutHTTPRequest: 4 * time.Second,
 			TimeoutKeepAlive:   5 * time.Second,
+			TimeoutQueue:       4 * time.Second,
 			TimeoutTunnel:      6 * time.Hour,
 		},
 		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,

@@ -37,6 +37,7 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		ClientTimeout:        milliseconds(s.TimeoutClient),
 		ServerTimeout:        milliseconds(s.TimeoutServer),
 		ConnectTimeout:       milliseconds(s.TimeoutConnect),
+		QueueTimeout:         milliseconds(s.TimeoutQueue), // HAProxy's default is that of "timeout connect"
 		TunnelTimeout:        milliseconds(s.TimeoutTunnel),
 		HTTPRequestTimeout:   milliseconds(s.TimeoutHTTPRequest),
 		HTTPKeepAliveTimeout: milliseconds(s.TimeoutKeepAlive),

@@ -69,7 +69,10 @@ func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 	text = append(append(text, "\nbackend "...), b.Name...)
 	text = append(append(append(text, " from "...), s.class(b.Policy)...), '\n')
 	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
-		text = append(strconv.AppendInt(append(text, "  timeout server "...), b.TimeoutServer.Milliseconds(), 10), '\n')
+		for _, name := range []string{"server", "tunnel"} {
+			text = append(append(append(text, "  timeout "...), name...), ' ')
+			text = append(strconv.AppendInt(text, b.TimeoutServer.Milliseconds(), 10), '\n')
+		}
 	}
 	if b.Options.CAFile != "" {
 		// With this line HAProxy loads the file, and can use it for servers that are added

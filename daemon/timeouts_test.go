@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"podgate/daemon/edgetest"
+)
+
+// TestRequestsWaitForAConnection sends three requests at the same time to a pod that gets
+// one connection. They wait longer than timeout_connect.
+func TestRequestsWaitForAConnection(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.Set("defaults.timeout_connect", "100ms")
+	e.configure(t, "")
+	e.service(t, "cart", map[string]string{"maxconn": "1"}, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	var waiting sync.WaitGroup
+	for range 3 {
+		waiting.Go(func() {
+			got, err := e.Get(t.Context(), "any", "/cart/?sleep=300ms")
+			if want := "200 cart-0 /"; got != want || err != nil {
+				t.Errorf("got %q, %v, want %q", got, err, want)
+			}
+		})
+	}
+	waiting.Wait()
+}
+
+// TestTimeoutServerEndsASilentTCPConnection would take an hour if timeout_tunnel applied.
+func TestTimeoutServerEndsASilentTCPConnection(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	addr := e.freeAddr(t)
+	e.configure(t, fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", addr.Addr(), addr.Port()))
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer silent.Close()
+	e.service(t, "db", map[string]string{"tcp": fmt.Sprint(addr.Port()), "timeout-server": "1s", "check": "false"}, &edgetest.Pod{Name: "db-0", Addr: netip.MustParseAddrPort(silent.Addr().String())})
+	e.start(t)
+	var conn net.Conn
+	eventually(t, "the port is open", func() (err error) {
+		conn, err = net.Dial("tcp", addr.String())
+		return err
+	})
+	defer conn.Close()
+	accepted, err := silent.Accept()
+	must(t, err)
+	defer accepted.Close()
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want that HAProxy closes the connection", err)
+	}
+}
