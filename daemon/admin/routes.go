@@ -88,8 +88,9 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, "ok\n")
 }
 
-// readyz succeeds once the cluster was read and while HAProxy is in sync. It does
-// not fail when the API server is unreachable later.
+// readyz succeeds once the cluster was read, while HAProxy answers and the last pass
+// succeeded. It does not fail when the API server is unreachable later, or when HAProxy
+// cannot load one of the Services.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	if err := notReady(s.view.Load()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
