@@ -3,7 +3,7 @@
 package cfgfile
 
 import (
-	"slices"
+	"strings"
 
 	"github.com/haproxytech/client-native/v5/models"
 
@@ -16,9 +16,9 @@ import (
 // get the path that is routed. haproxy.RemoveDotSegments is the same in Go.
 //
 // HAProxy's action normalize-uri does the same, but is experimental up to HAProxy 3.4
-// at least: a configuration must allow all experimental directives to use it. Each rule
-// removes the innermost ".." and the segment before it. A path that has some after
-// haproxy.MaxDotSegments rules is invalid.
+// at least: a configuration must allow all experimental directives to use it. The
+// innermost ".." are removed haproxy.MaxDotSegments times, each with the segment before
+// it. A path that still has ".." is invalid.
 func dotSegmentRules() []models.HTTPRequestRule {
 	const has = `{ path -m reg -i '/([.]|%2e)([.]|%2e)?(/|$)' }`
 	const found = "{ var(txn.podgate_dots) -m found }"
@@ -33,13 +33,10 @@ func dotSegmentRules() []models.HTTPRequestRule {
 		above    = `regsub("^(/[.][.])+(/|$)","/")`
 		innerDot = `regsub("/([^/.][^/]*|[.][^/.][^/]*|[.][.][^/]+)?/[.][.](/|$)","/",g)`
 	)
-	remove := set(`'var(txn.podgate_dots),`+above+","+innerDot+`'`, found+" { var(txn.podgate_dots) -m sub /.. }")
-	return slices.Concat(
-		[]models.HTTPRequestRule{set(`'path,`+decode+","+decode+","+current+`'`, has)},
-		slices.Repeat([]models.HTTPRequestRule{remove}, haproxy.MaxDotSegments),
-		[]models.HTTPRequestRule{
-			{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: `{ var(txn.podgate_dots) -m reg '/[.][.](/|$)' }`},
-			{Type: "set-path", PathFmt: "'%[var(txn.podgate_dots)]'", Cond: "if", CondTest: found},
-		},
-	)
+	remove := strings.Repeat(","+above+","+innerDot, haproxy.MaxDotSegments)
+	return []models.HTTPRequestRule{
+		set(`'path,`+decode+","+decode+","+current+remove+`'`, has),
+		{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: `{ var(txn.podgate_dots) -m reg '/[.][.](/|$)' }`},
+		{Type: "set-path", PathFmt: "'%[var(txn.podgate_dots)]'", Cond: "if", CondTest: found},
+	}
 }
