@@ -321,10 +321,10 @@ func TestAHostileAnnotationHarmsOnlyItsService(t *testing.T) {
 		"cookie-sticky-session", "timeout-connect", "timeout-server", "maxconn", "tcp", "backend-protocol", "sslTerm",
 	}
 	for name, value := range map[string]string{
-		"a newline":        "a.example.com\n  server evil 127.0.0.1:1",
+		"a newline":        "a.example.com\n  server evil 127.0.0.1:1 # {",
 		"a quote":          `"a.example.com`,
 		"10 kB":            strings.Repeat("a", 10_000),
-		"HAProxy keywords": "use_backend shop_cart_80 if TRUE",
+		"HAProxy keywords": "use_backend shop_cart_80 if { always_true }",
 	} {
 		for _, key := range keys {
 			e.service(t, "evil", map[string]string{key: value}, newPod(t, "evil-0"))
