@@ -35,7 +35,7 @@ func TestSecondPodgateEnds(t *testing.T) {
 
 	for _, command := range [][]string{{"check"}, {"render"}, {"diff"}, {"status"}} {
 		if _, stderr, code := podgate(t, append(command, "--config", b.TOML)...); code != 0 {
-			t.Errorf("%v beside the daemon: exit code %d: %s", command, code, stderr)
+			t.Errorf("%v while podgate runs: exit code %d: %s", command, code, stderr)
 		}
 	}
 	b.awaitPod(t, 0)
