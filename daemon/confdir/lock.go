@@ -35,12 +35,11 @@ func (e *InUseError) Error() string {
 // Any other error means that the folder cannot be locked by any process, for example
 // because it is missing.
 func (d Dir) Lock(holder string) (unlock func(), err error) {
-	file, err := os.OpenFile(d.Path(lockFile), os.O_CREATE|os.O_RDWR, ordinaryMode)
-	if err != nil { // a lock needs no write, and the disk may be read-only
-		var readOnly error
-		if file, readOnly = os.Open(d.Path(lockFile)); readOnly != nil {
-			return nil, err
-		}
+	// Only for reading: a file that is open for writing keeps its file system from being
+	// mounted read-only.
+	file, err := os.OpenFile(d.Path(lockFile), os.O_CREATE|os.O_RDONLY, ordinaryMode)
+	if err != nil {
+		return nil, err
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -50,8 +49,6 @@ func (d Dir) Lock(holder string) (unlock func(), err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), file.Close())
 	}
-	// The lock holds without the text, which a full disk prevents.
-	_ = file.Truncate(0)
-	_, _ = file.WriteAt([]byte(holder+"\n"), 0)
+	_ = os.WriteFile(file.Name(), []byte(holder+"\n"), ordinaryMode) // the lock holds without the text
 	return func() { _ = file.Close() }, nil
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,6 +39,39 @@ func TestLockHasOneHolder(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff("process 2\n", string(got)); diff != "" {
 		t.Errorf("lock file (-want +got):\n%s", diff)
+	}
+}
+
+// TestLockAllowsAReadOnlyMount looks at the flags of the open lock file: Linux refuses to
+// mount a file system read-only while a file of it is open for writing.
+func TestLockAllowsAReadOnlyMount(t *testing.T) {
+	d := Dir(t.TempDir())
+	unlock, err := d.Lock("process 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	found := 0
+	for _, fd := range open {
+		if path, _ := os.Readlink("/proc/self/fd/" + fd.Name()); path != d.Path(lockFile) {
+			continue
+		}
+		found++
+		n, err := strconv.Atoi(fd.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(n), syscall.F_GETFL, 0)
+		if errno != 0 || flags&syscall.O_ACCMODE != syscall.O_RDONLY {
+			t.Errorf("flags of the lock file: %#o, %v, want read-only", flags, errno)
+		}
+	}
+	if found != 1 {
+		t.Errorf("the lock file is open %d times, want once", found)
 	}
 }
 
