@@ -24,7 +24,7 @@ type document struct {
 	rejected map[string]bool // keys with an Error
 }
 
-// decode reads text as TOML. The error is of type Errors.
+// decode reads text as TOML. On failure it returns an Errors.
 func decode(file string, text []byte) (*document, error) {
 	d := &document{file: file, rejected: make(map[string]bool)}
 	if _, err := toml.Decode(string(text), &d.tree); err != nil {

@@ -39,7 +39,7 @@ func ControlSocket(path string) string {
 }
 
 // Parse parses text as podgate.toml. Errors use file as its name. It does no I/O:
-// HAProxy.ErrorFiles is empty. The error is of type Errors.
+// HAProxy.ErrorFiles is empty. On failure it returns an Errors.
 func Parse(file string, text []byte) (*Config, error) {
 	d, err := decode(file, text)
 	if err != nil {
