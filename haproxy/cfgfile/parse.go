@@ -45,9 +45,13 @@ func Parse(text []byte) Config {
 	return c
 }
 
+// parseHeader is the inverse of Header. Only a section that has a name inherits.
 func parseHeader(line string) Section {
 	kind, rest, _ := strings.Cut(line, " ")
 	name, from, _ := strings.Cut(rest, " from ")
+	if name == "" {
+		return Section{Kind: kind, Name: rest}
+	}
 	return Section{Kind: kind, Name: name, From: from}
 }
 

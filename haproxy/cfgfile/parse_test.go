@@ -67,6 +67,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("# x\n\nglobal\n  description gen=a\n\nbackend b from c\n  server 10.0.0.1:80 10.0.0.1:80 weight x\n  server x y\n"), "shop_cart_80", "a.example.com", "/x", "SECRET", []byte{10, 0, 0, 1}, uint16(80), uint16(2))
 	f.Add([]byte("  server\nbackend"), "global", "*.example.com", "", "", []byte("sixteen bytes!!!"), uint16(0), uint16(256))
 	f.Add([]byte("backend  from \n server 10.0.0.1:80"), " from ", "", "/a b", "a\n b", []byte{}, uint16(1), uint16(1))
+	f.Add([]byte("backend  from \xff\nbackend from x\nglobal "), "from", "", "/", "", []byte{10, 0, 0, 1}, uint16(80), uint16(0))
 	f.Fuzz(func(t *testing.T, text []byte, backend, host, path, secret string, addr []byte, port, weight uint16) {
 		c := cfgfile.Parse(text)
 		var again strings.Builder
