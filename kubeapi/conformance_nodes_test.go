@@ -65,7 +65,7 @@ func nodesAndNodePorts(t *testing.T, s *space) {
 	f.await("the node is not ready", has)
 
 	svc := f.await(servicesAre("cart")).Services[0]
-	if svc.Type != "NodePort" || !svc.Local || svc.Affinity != "ClientIP" || len(svc.Ports) != 1 || svc.Ports[0].NodePort != 30080 {
+	if svc.Type != "NodePort" || !svc.Local || svc.Affinity != "ClientIP" || len(svc.Ports) != 1 || svc.Ports[0].NodePort != 30080 || svc.Ports[0].TargetPort != "web" {
 		t.Errorf("got %+v", svc)
 	}
 }

@@ -41,6 +41,9 @@ spec:
   externalTrafficPolicy: Local
   ports:
   - {name: http, protocol: TCP, appProtocol: kubernetes.io/h2c, port: 80, targetPort: web, nodePort: 30080}
+  - {name: https, port: 443, targetPort: 8443}
+  - {name: zero, port: 81, targetPort: 0}
+  - {name: none, port: 82, targetPort: null}
   - {name: odd, port: 70000}
 `
 	want := []*kubeapi.Service{{
@@ -54,7 +57,12 @@ spec:
 		Affinity:        "ClientIP",
 		AffinityTimeout: 10 * time.Minute,
 		Local:           true,
-		Ports:           []kubeapi.ServicePort{{Name: "http", Protocol: "TCP", AppProtocol: "kubernetes.io/h2c", Port: 80, NodePort: 30080}},
+		Ports: []kubeapi.ServicePort{
+			{Name: "http", Protocol: "TCP", AppProtocol: "kubernetes.io/h2c", Port: 80, TargetPort: "web", NodePort: 30080},
+			{Name: "https", Port: 443, TargetPort: "8443"},
+			{Name: "zero", Port: 81},
+			{Name: "none", Port: 82},
+		},
 	}}
 	got, err := kubeapi.Decode(strings.NewReader(text))
 	if err != nil {

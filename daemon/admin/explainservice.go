@@ -168,7 +168,7 @@ func explainPort(ctx context.Context, v *View, p compile.ExplainedPort) (Explain
 	if p.Backend == nil {
 		return x, nil
 	}
-	x.BackendName, x.Policy = p.Backend.Name, policyText(p.Backend)
+	x.BackendName, x.Policy = p.Backend.Name, policyText(p.Backend, p.ProtocolFrom)
 	for _, reason := range v.Edge.ReloadReasons {
 		if reason.IsAboutBackend(x.BackendName) {
 			x.Pending = reason.String() + ": HAProxy will be reloaded at " + v.Edge.ReloadAt.UTC().Format(time.TimeOnly) + " UTC"
@@ -248,14 +248,14 @@ func checkText(s runtime.ServerStat) string {
 	}, text))
 }
 
-// policyText describes the settings of a backend.
-func policyText(b *haproxy.Backend) string {
+// policyText describes the settings of a backend, and what set its protocol.
+func policyText(b *haproxy.Backend, protocolFrom string) string {
 	words := []string{string(b.Policy.Balance)}
 	if b.Policy.Mode == haproxy.TCP {
 		words = append(words, "TCP")
 	}
-	if b.Options.Protocol != haproxy.Plain {
-		words = append(words, "pods over "+string(b.Options.Protocol))
+	if b.Options.Protocol != haproxy.Plain || protocolFrom != "" {
+		words = append(words, "pods over "+string(b.Options.Protocol)+protocolFrom)
 	}
 	if b.Policy.Cookie != "" {
 		words = append(words, "sticky by cookie "+b.Policy.Cookie)

@@ -16,7 +16,9 @@ type annotationReader struct {
 	port        kubeapi.ServicePort
 	annotations annotations
 	problems    []Problem
-	parsed      *[]parsedAnnotation // collects every parsed value; nil to collect none
+
+	protocolFrom string              // set by readProtocol
+	parsed       *[]parsedAnnotation // collects every parsed value; nil to collect none
 }
 
 // parsedAnnotation is an annotation as parsed for one port.

@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -111,6 +112,15 @@ func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.
 		}
 	}
 	given := optional(r, keyBackendProtocol, parse)
+	switch {
+	case given.valid():
+		r.protocolFrom = " (backend-protocol)"
+	case mode == haproxy.TCP && !sslTerm:
+	case understood:
+		r.protocolFrom = " (appProtocol)"
+	case sslTerm:
+		r.protocolFrom = " (target port " + plain(cmp.Or(r.port.TargetPort, portNumber(r.port))) + ")"
+	}
 	if mode == haproxy.HTTP && !given.valid() && !understood && r.port.AppProtocol != "" {
 		r.reportPort(Unsupported, annotation{}, "appProtocol %s is unknown; the protocol to the pods is %s (set the annotation %s)",
 			quote(r.port.AppProtocol), fallback, Prefix+string(keyBackendProtocol))
@@ -153,11 +163,20 @@ func appProtocol(p kubeapi.ServicePort) (protocol, bool) {
 	return "", false
 }
 
-// defaultProtocol is that of a port without a known appProtocol: with sslTerm, a port with
-// a name or a number of HTTPS uses TLS, as in service-loadbalancer.
+// defaultProtocol is that of a port without a known appProtocol.
 func defaultProtocol(p kubeapi.ServicePort, sslTerm bool) protocol {
-	if sslTerm && (strings.HasSuffix(p.Name, "https") || p.Port == 443 || p.Port == 8443 || p.Port == 9443) {
+	if sslTerm && targetsHTTPS(p) {
 		return protocolHTTPS
 	}
 	return protocolHTTP
+}
+
+// targetsHTTPS reports whether the port of the pods is likely one of HTTPS, by its number
+// or its name. The Service's own port does not count if the pods have another one: with
+// sslTerm, a Service of port 443 often has pods that speak plain HTTP.
+func targetsHTTPS(p kubeapi.ServicePort) bool {
+	const synapse = "8243" // registered for HTTPS (IANA, "synapse-nhttps")
+	target := cmp.Or(p.TargetPort, portNumber(p))
+	return strings.HasSuffix(target, "https") || strings.HasSuffix(target, "443") || target == synapse ||
+		target == portNumber(p) && strings.HasSuffix(p.Name, "https")
 }

@@ -32,7 +32,9 @@ type ExplainedPort struct {
 	Number uint16 `json:"number"`
 	Note   string `json:"note,omitempty"` // why the port has no endpoint; "" if it has one
 
-	Backend   *haproxy.Backend    `json:"-"` // nil if the port is not served
+	Backend      *haproxy.Backend `json:"-"` // nil if the port is not served
+	ProtocolFrom string           `json:"-"` // " (target port 8443)": what set its Protocol; "" if nothing did
+
 	Frontends []haproxy.Frontend  `json:"-"` // of a TCP port
 	Routes    []haproxy.Route     `json:"-"`
 	Endpoints []ExplainedEndpoint `json:"-"`
@@ -105,6 +107,7 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 		}
 		b := r.State.Backends.At(i)
 		e.Backend, servers = b, b.Servers
+		e.ProtocolFrom = s.claims.ports[placed.claim].protocolFrom
 		for _, route := range r.State.Routes {
 			if route.Backend == b.Name {
 				e.Routes = append(e.Routes, route)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"podgate/daemon/config"
 	"podgate/kubeapi"
 )
 
@@ -95,6 +96,34 @@ func TestExplainCoversPortsEndpointsAndAnnotations(t *testing.T) {
 }
 
 // TestExplainShowsTheValidPartOfAList has two ports with the same annotation.
+func TestExplainShowsWhatSetsTheProtocol(t *testing.T) {
+	cfg := testConfig()
+	cfg.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443")}
+	cfg.TCP.AllowedPorts = []config.PortRange{{First: 1, Last: 65535}}
+	svc := exposed("cart", 1)
+	svc.Annotations = map[string]string{
+		Prefix + "sslTerm": "true", Prefix + "sslTerm.mysql": "false", Prefix + "tcp.mysql": "3306", Prefix + "sslTerm.plain": "false",
+		Prefix + "backend-protocol.chosen": "h2",
+	}
+	svc.Ports = []kubeapi.ServicePort{
+		{Name: "number", Port: 443, TargetPort: "8080"}, {Name: "named", Port: 80, TargetPort: "web-https"}, {Name: "absent", Port: 8443},
+		{Name: "app", Port: 81, AppProtocol: "h2c", TargetPort: "8443"}, {Name: "chosen", Port: 82, AppProtocol: "h2c"},
+		{Name: "mysql", Port: 3306, AppProtocol: "https"}, {Name: "plain", Port: 83, TargetPort: "8443"},
+	}
+	e, _ := Compile(cfg, nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil).Explain(svc.Key)
+	var got []string
+	for _, p := range e.Ports {
+		got = append(got, fmt.Sprint(p.Name, " ", p.Backend.Options.Protocol, p.ProtocolFrom))
+	}
+	want := []string{
+		"number plain (target port 8080)", "named tls (target port web-https)", "absent tls (target port 8443)",
+		"app h2c (appProtocol)", "chosen h2 (backend-protocol)", "mysql plain", "plain plain",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestExplainShowsTheValidPartOfAList(t *testing.T) {
 	for _, row := range []struct{ key, value, meaning, text string }{
 		{"path", "cart", "", `"cart" is not a path: it does not begin with /; has no usable path; the port is not served`},

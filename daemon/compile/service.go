@@ -40,6 +40,8 @@ type claim struct {
 	routesFrom annotation      // that sets listen or routes; zero if the Service's name does
 	mode       config.UpstreamMode
 	secure     secure
+
+	protocolFrom string // as in ExplainedPort
 }
 
 // compileService compiles one Service. It reuses prev, which has the same name or
@@ -190,6 +192,7 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 		c.routes, c.routesFrom, routed = readRoutes(r, c.secure)
 	}
 	c.backend, verified = readBackend(r, svc, mode, c.secure)
+	c.protocolFrom = r.protocolFrom
 	limited := readSources(r, &c.backend)
 	if !routed || !secured || !verified || !limited {
 		return claim{}, false

@@ -110,7 +110,15 @@ func encodeService(f fields) proto {
 }
 
 func encodeServicePort(f fields) proto {
-	return proto(nil).text(1, f["name"]).text(2, f["protocol"]).number(3, f["port"]).number(5, f["nodePort"]).text(6, f["appProtocol"])
+	return proto(nil).text(1, f["name"]).text(2, f["protocol"]).number(3, f["port"]).bytes(4, encodeIntOrString(f["targetPort"])).
+		number(5, f["nodePort"]).text(6, f["appProtocol"])
+}
+
+func encodeIntOrString(v any) proto {
+	if s, ok := v.(string); ok {
+		return proto(nil).number(1, 1.0).number(2, 0.0).text(3, s)
+	}
+	return proto(nil).number(1, 0.0).number(2, v).text(3, "")
 }
 
 func encodeNode(f fields) proto {

@@ -230,7 +230,10 @@ func TestTypedObjectsAreListedAsSet(t *testing.T) {
 		ClusterIP:       "10.96.0.7",
 		Affinity:        "ClientIP",
 		AffinityTimeout: time.Minute,
-		Ports:           []kubeapi.ServicePort{{Name: "http", Protocol: "TCP", AppProtocol: "http", Port: 80, NodePort: 30080}},
+		Ports: []kubeapi.ServicePort{
+			{Name: "http", Protocol: "TCP", AppProtocol: "http", Port: 80, TargetPort: "web", NodePort: 30080},
+			{Name: "https", Protocol: "TCP", Port: 443, TargetPort: "8443"},
+		},
 	}
 	if err := s.SetService(want); err != nil {
 		t.Fatal(err)

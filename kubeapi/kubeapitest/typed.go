@@ -3,6 +3,7 @@
 package kubeapitest
 
 import (
+	"strconv"
 	"time"
 
 	"podgate/kubeapi"
@@ -47,6 +48,10 @@ func servicePorts(ports []kubeapi.ServicePort) []any {
 		setText(port, "name", p.Name)
 		setText(port, "protocol", p.Protocol)
 		setText(port, "appProtocol", p.AppProtocol)
+		setText(port, "targetPort", p.TargetPort)
+		if n, err := strconv.Atoi(p.TargetPort); err == nil {
+			port["targetPort"] = n
+		}
 		if p.NodePort != 0 {
 			port["nodePort"] = p.NodePort
 		}

@@ -162,7 +162,7 @@ func FuzzEncodings(f *testing.F) {
 			{"kind": "Service", "metadata": meta, "spec": map[string]any{
 				"clusterIP": address, "type": pick(6, "ClusterIP", name), "sessionAffinity": pick(7, "None", "ClientIP"), "externalTrafficPolicy": pick(11, "Cluster", "Local"),
 				"sessionAffinityConfig": map[string]any{"clientIP": map[string]any{"timeoutSeconds": nodePort}},
-				"ports":                 []any{map[string]any{"name": port, "appProtocol": value, "protocol": pick(8, "TCP", port), "port": number, "nodePort": nodePort}},
+				"ports":                 []any{map[string]any{"name": port, "appProtocol": value, "protocol": pick(8, "TCP", port), "port": number, "nodePort": nodePort, "targetPort": pickTarget(flags, nodePort, port)}},
 			}},
 			{"kind": "EndpointSlice", "metadata": meta, "addressType": pick(9, "IPv4", "FQDN"),
 				"ports": []any{map[string]any{"name": port, "port": number}, map[string]any{"port": nodePort}},
@@ -183,6 +183,17 @@ func FuzzEncodings(f *testing.F) {
 			}
 		}
 	})
+}
+
+// pickTarget returns a number, a name or null.
+func pickTarget(flags uint16, number int32, name string) any {
+	switch flags >> 12 & 3 {
+	case 0:
+		return nil
+	case 1:
+		return name
+	}
+	return number
 }
 
 func decodeAs(t *testing.T, s *kubeapitest.Server, plural, path, contentType string) page {

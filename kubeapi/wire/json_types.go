@@ -3,7 +3,9 @@
 package wire
 
 import (
+	"encoding/json"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -60,6 +62,33 @@ type jsonServicePort struct {
 	AppProtocol string `json:"appProtocol"`
 	Port        int32  `json:"port"`
 	NodePort    int32  `json:"nodePort"`
+
+	TargetPort intOrString `json:"targetPort"`
+}
+
+// intOrString is a number or a name, as text (Kubernetes API, IntOrString).
+type intOrString string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *intOrString) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(t))
+	}
+	var n *int32
+	if err := json.Unmarshal(b, &n); err != nil || n == nil {
+		return err
+	}
+	*t = intOrString(targetPort(*n))
+	return nil
+}
+
+// targetPort returns the number of a target port as text; "" for 0, which is the same as
+// absent.
+func targetPort(n int32) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(n))
 }
 
 type jsonSlice struct {
@@ -129,6 +158,7 @@ func (w *jsonService) object(in Interner) Object {
 			Protocol:    in.intern(p.Protocol),
 			AppProtocol: in.intern(p.AppProtocol),
 			Port:        port,
+			TargetPort:  in.intern(string(p.TargetPort)),
 			NodePort:    nodePort,
 		})
 	}

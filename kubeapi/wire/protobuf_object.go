@@ -98,6 +98,8 @@ func (d *protoDecoder) servicePort(m message, s *Service) {
 			p.Protocol = d.strings.internBytes(m.bytes)
 		case 3:
 			port = int32(m.varint)
+		case 4:
+			p.TargetPort = d.intOrString(m.inner())
 		case 5:
 			nodePort = int32(m.varint)
 		case 6:
@@ -109,6 +111,27 @@ func (d *protoDecoder) servicePort(m message, s *Service) {
 		p.NodePort, _ = portNumber(nodePort)
 		s.Ports = append(s.Ports, p)
 	}
+}
+
+// intOrString reads an IntOrString, in the form of the type of the same name.
+func (d *protoDecoder) intOrString(m message) string {
+	var isText bool
+	var number int32
+	var text string
+	for m.next() {
+		switch m.num {
+		case 1:
+			isText = m.varint == 1
+		case 2:
+			number = int32(m.varint)
+		case 3:
+			text = d.strings.internBytes(m.bytes)
+		}
+	}
+	if isText {
+		return text
+	}
+	return d.strings.intern(targetPort(number))
 }
 
 // affinityTimeout reads a SessionAffinityConfig.

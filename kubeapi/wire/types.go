@@ -51,6 +51,7 @@ type ServicePort struct {
 	Protocol    string // "TCP", "UDP" or "SCTP"; "" reads as TCP
 	AppProtocol string // "" when absent
 	Port        uint16
+	TargetPort  string // of the pods: a number, or the name of a container port; "" when absent
 	NodePort    uint16 // zero when absent
 }
 
