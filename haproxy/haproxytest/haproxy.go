@@ -175,11 +175,12 @@ config = [%q]
 `, h.Folder, h.Admin, h.Master, h.binary, h.Base)
 }
 
-// Pid returns the process id of the worker that serves, 0 if no worker answers.
+// Pid returns the process id of the newest worker, 0 if no worker answers. It asks the
+// master: while HAProxy reloads, the old worker may still answer on the admin socket.
 func (h *HAProxy) Pid() int {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	reply, err := ask(ctx, h.Admin, "show info", "Pid: ")
+	reply, err := h.process.askUntil(ctx, h.Master, "@1 show info;quit", "Pid: ")
 	if err != nil {
 		return 0
 	}

@@ -76,22 +76,28 @@ func run(cmd *exec.Cmd) (*process, error) {
 func (p *process) await(ctx context.Context, admin, master string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	_, err := p.askUntil(ctx, admin, "show info", "Pid: ")
+	if err == nil {
+		_, err = p.askUntil(ctx, master, "show proc;quit", "#<PID>")
+	}
+	return err
+}
+
+// askUntil repeats ask until it is answered, the process has ended or ctx ends.
+func (p *process) askUntil(ctx context.Context, socket, command, prefix string) (string, error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		_, err := ask(ctx, admin, "show info", "Pid: ")
+		reply, err := ask(ctx, socket, command, prefix)
 		if err == nil {
-			_, err = ask(ctx, master, "show proc;quit", "#<PID>")
-		}
-		if err == nil {
-			return nil
+			return reply, nil
 		}
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return errors.New("the process ended")
+			return "", errors.New("the process ended")
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return "", fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }
