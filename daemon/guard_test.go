@@ -55,10 +55,19 @@ func (e *edge) awaitShopsGone(t *testing.T) {
 }
 
 // hide makes the API server answer lists of these resources with empty lists, and makes
-// podgate list again.
-func (e *edge) hide(resources ...string) {
+// podgate list again. It returns when podgate has requested each of these lists: an
+// object that is added earlier could be missing from its list.
+func (e *edge) hide(t *testing.T, resources ...string) {
+	t.Helper()
+	before := map[string]int{}
+	for _, r := range resources {
+		before[r] = e.Cluster.Hidden(r)
+	}
 	e.Cluster.Misbehave(kubeapitest.Hide(resources...))
 	e.Cluster.ExpireVersions()
+	for _, r := range resources {
+		awaitThat(t, "podgate lists "+r, func() bool { return e.Cluster.Hidden(r) > before[r] })
+	}
 }
 
 // show ends hide.
@@ -81,7 +90,7 @@ func TestAnEmptyAnswerOfTheAPIServerRemovesNothing(t *testing.T) {
 			t.Parallel()
 			e := shops(t, "1h")
 			l := e.startLoad(t, allShops()...)
-			e.hide(resources...)
+			e.hide(t, resources...)
 			e.awaitLog(t, "removal is held")
 			e.awaitLog(t, "of 12 servers and ")
 			// New Services and changed pods are applied meanwhile.
@@ -108,7 +117,7 @@ func (e *edge) dir() confdir.Dir { return confdir.Dir(e.HAProxy.Folder) }
 func TestARemovalIsReleasedAfterASecondList(t *testing.T) {
 	t.Parallel()
 	e := shops(t, "1s")
-	e.hide("services")
+	e.hide(t, "services")
 	e.awaitLog(t, "removal is held")
 	held := time.Now()
 	e.awaitLog(t, "removal is no longer held")
@@ -122,7 +131,7 @@ func TestARemovalIsReleasedAfterASecondList(t *testing.T) {
 func TestConfirmReleasesTheHeldRemoval(t *testing.T) {
 	t.Parallel()
 	e := shops(t, "1h")
-	e.hide("services", "endpointslices")
+	e.hide(t, "services", "endpointslices")
 	var held guard.Removal
 	eventually(t, "the file of the held removal", func() (err error) {
 		held, err = guard.Held(e.dir())
@@ -149,7 +158,7 @@ func TestConfirmReleasesTheHeldRemoval(t *testing.T) {
 func TestStatusAndExplainShowHeldServers(t *testing.T) {
 	t.Parallel()
 	e := shops(t, "1h")
-	e.hide("endpointslices")
+	e.hide(t, "endpointslices")
 	e.awaitLog(t, "removal is held")
 	eventually(t, "status shows all Services as held", func() error {
 		s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
@@ -183,7 +192,7 @@ func TestAStartWithAnEmptyClusterRemovesNothing(t *testing.T) {
 			if down {
 				must(t, e.HAProxy.KillWorker())
 			}
-			e.hide("services", "endpointslices")
+			e.hide(t, "services", "endpointslices")
 			e.start(t)
 			e.awaitLog(t, "removal is held")
 			if down {
@@ -224,7 +233,7 @@ func TestRemovalsByPodgateTomlAreNotHeld(t *testing.T) {
 	t.Run("a change of another key releases no held removal", func(t *testing.T) {
 		t.Parallel()
 		e := shops(t, "1h")
-		e.hide("endpointslices")
+		e.hide(t, "endpointslices")
 		e.awaitLog(t, "removal is held")
 		watches := e.Cluster.Watches()
 		e.set(t, "kubernetes.poll_interval", "2s")

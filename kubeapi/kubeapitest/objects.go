@@ -217,6 +217,7 @@ func (s *Server) ResourceVersion() string {
 func (s *Server) selected(r request) []*object {
 	var all []*object
 	if slices.Contains(s.faults.hidden, r.resource.name) {
+		s.hidden[r.resource.name]++
 		return nil
 	}
 	objects := s.objects

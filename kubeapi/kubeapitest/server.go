@@ -40,7 +40,8 @@ type Server struct {
 	signals []signal // to running watches, in order
 	lists   int
 	watches int
-	running int // watches
+	running int            // watches
+	hidden  map[string]int // lists that Hide made empty, by resource
 
 	addr    string
 	scheme  string
@@ -59,6 +60,7 @@ func New() *Server {
 		window:  10000,
 		pages:   make(map[int]*page),
 		changed: make(chan struct{}),
+		hidden:  make(map[string]int),
 	}
 }
 
@@ -171,6 +173,13 @@ func (s *Server) Watches() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.watches
+}
+
+// Hidden returns the number of lists of a resource that Hide made empty.
+func (s *Server) Hidden(resource string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hidden[resource]
 }
 
 // Watching returns the number of running watches.
