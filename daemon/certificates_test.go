@@ -339,6 +339,34 @@ func TestChangedCertificatesAreDrift(t *testing.T) {
 	e.checkOneReload(t)
 }
 
+// TestDriftThatAChangeShowsIsCounted deletes a certificate of HAProxy. podgate sees that
+// when it reads back another certificate, long before the next resync.
+func TestDriftThatAChangeShowsIsCounted(t *testing.T) {
+	t.Parallel()
+	e := newTLSEdge(t)
+	e.certify(t, "shop.pem", "shop.test")
+	e.certify(t, "gone.pem", "gone.test")
+	e.serveShop(t)
+	e.awaitCertificate(t, "gone.test", "gone.test")
+	e.awaitReloads(t) // podgate has observed the loaded certificates
+	e.awaitNoDifference(t)
+	list := filepath.Join(e.HAProxy.Folder, "certificates.crtlist")
+	text, err := os.ReadFile(list)
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); words[1] == "gone.test" {
+			e.command(t, "del ssl crt-list "+list+" "+words[0])
+		}
+	}
+	e.certify(t, "late.pem", "late.test")
+	e.awaitCertificate(t, "late.test", "late.test")
+	e.awaitCertificate(t, "gone.test", "gone.test")
+	if got := e.Drift(); got != 1 {
+		t.Errorf("%d differences are counted, want 1", got)
+	}
+	e.checkOneReload(t)
+}
+
 // TestARestartOfPodgateChangesNoCertificate restarts podgate: HAProxy has everything.
 func TestARestartOfPodgateChangesNoCertificate(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	applied, err := session.Apply(ctx, plan)
 	r.countApply(AtRuntime, err != nil || len(applied.Rejected) > 0)
 	if err == nil {
-		err = errors.Join(r.settleBackends(ctx, session, plan, applied), r.readBack(ctx, session, plan, want))
+		err = errors.Join(r.settleBackends(ctx, session, plan, applied), r.readBack(ctx, session, plan, want, result))
 	}
 	if err != nil {
 		r.process.forget() // only HAProxy knows which part of the plan was applied

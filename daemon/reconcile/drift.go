@@ -20,16 +20,22 @@ func (r *Reconciler) reportDrift(before haproxy.Running, node haproxy.Node) (cou
 			count++
 		}
 	}
+	return count + r.reportMapDrift(before.Maps, node) + r.reportCertificateDrift(before.Certificates)
+}
+
+// reportMapDrift logs and counts the maps that were changed, without those named in
+// changed, which podgate has changed itself.
+func (r *Reconciler) reportMapDrift(before []haproxy.Map, node haproxy.Node, changed ...string) (count int) {
 	for i, m := range r.have.Maps {
 		if m.Name == haproxy.NodeMap && haproxy.ParseNode(m) == node {
 			continue // podgate drain changes HAProxy itself
 		}
-		if i < len(before.Maps) && !slices.Equal(before.Maps[i].Entries, m.Entries) {
+		if i < len(before) && !slices.Equal(before[i].Entries, m.Entries) && !slices.Contains(changed, m.Name) {
 			r.log.Warn("drift found", "map", m.Name)
 			count++
 		}
 	}
-	return count + r.reportCertificateDrift(before.Certificates)
+	return count
 }
 
 // reportBackendDrift logs and counts the backends that were deleted or unpublished.
@@ -50,13 +56,16 @@ func (r *Reconciler) reportBackendDrift(before haproxy.Running) (count int) {
 }
 
 // reportCertificateDrift logs and counts the certificates that were added, deleted or
-// changed.
-func (r *Reconciler) reportCertificateDrift(before []haproxy.Certificate) (count int) {
+// changed, without those named in changed, which podgate has changed itself.
+func (r *Reconciler) reportCertificateDrift(before []haproxy.Certificate, changed ...string) (count int) {
 	byName := map[string]haproxy.Certificate{}
 	for _, c := range before {
 		byName[c.Name] = c
 	}
 	report := func(name string) {
+		if slices.Contains(changed, name) {
+			return
+		}
 		r.log.Warn("drift found", "certificate", name)
 		count++
 	}

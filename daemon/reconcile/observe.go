@@ -122,8 +122,9 @@ func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want
 	return nil
 }
 
-// readBack reads back the backends, maps and certificates that plan touched.
-func (r *Reconciler) readBack(ctx context.Context, session *runtime.Session, plan haproxy.Plan, want haproxy.State) error {
+// readBack reads back the backends, maps and certificates that plan touched. HAProxy
+// shows maps and certificates together: how the others differ is drift.
+func (r *Reconciler) readBack(ctx context.Context, session *runtime.Session, plan haproxy.Plan, want haproxy.State, result *Result) error {
 	touched := map[string]bool{}
 	for _, c := range slices.Concat(plan.Add, plan.Leave) {
 		touched[c.Backend.Name] = true
@@ -143,14 +144,24 @@ func (r *Reconciler) readBack(ctx context.Context, session *runtime.Session, pla
 		if err != nil {
 			return err
 		}
+		before := r.have.Maps
 		r.have.Maps = loaded
+		var changed []string
+		for _, m := range plan.Maps {
+			changed = append(changed, m.Name)
+		}
+		result.Drift += r.reportMapDrift(before, want.Node, changed...)
 	}
 	var certificates []string
 	for _, c := range slices.Concat(plan.Certificates, plan.DropCertificates) {
 		certificates = append(certificates, c.Certificate.Name)
 	}
 	if len(certificates) > 0 {
-		return r.observeCertificates(ctx, session, certificates...)
+		before := r.have.Certificates
+		if err := r.observeCertificates(ctx, session, certificates...); err != nil {
+			return err
+		}
+		result.Drift += r.reportCertificateDrift(before, certificates...)
 	}
 	return nil
 }
