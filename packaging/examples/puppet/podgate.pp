@@ -1,6 +1,12 @@
 # Installs podgate on an edge node that runs HAProxy. Puppet does not install an invalid
 # podgate.toml, and does not restart HAProxy: restart it once yourself, when "podgate
 # setup haproxy" prints that this is necessary.
+#
+# Hiera returns the token as a String. With these lines in its data, Puppet converts it:
+#
+#   lookup_options:
+#     profile::podgate::token:
+#       convert_to: Sensitive
 class profile::podgate (
   String            $config, # podgate.toml
   String            $ca,     # CA certificate of the API server, PEM
