@@ -21,14 +21,32 @@ import (
 	"podgate/haproxy/haproxytest"
 )
 
-// prometheus is Debian's Prometheus, which scrapes a podgate.
+// prometheus is Debian's Prometheus, which scrapes an edge.
 type prometheus struct {
 	addr netip.AddrPort
 	log  bytes.Buffer // may be read after it has ended
 }
 
+// addExporter adds HAProxy's exporter to the operator's configuration.
+func (e *edge) addExporter(t *testing.T) netip.AddrPort {
+	t.Helper()
+	addr := e.freeAddr(t)
+	base, err := os.ReadFile(e.HAProxy.Base)
+	must(t, err)
+	exporter := fmt.Sprintf(`
+frontend metrics
+  mode http
+  timeout client 10s
+  bind %s
+  http-request use-service prometheus-exporter if { path /metrics }
+`, addr)
+	must(t, os.WriteFile(e.HAProxy.Base, append(base, exporter...), 0o600))
+	must(t, e.HAProxy.Restart(t.Context()))
+	return addr
+}
+
 // scrape starts Prometheus with the packaged rules, until the end of the test.
-func (e *edge) scrape(t *testing.T, page netip.AddrPort) *prometheus {
+func (e *edge) scrape(t *testing.T, page, exporter netip.AddrPort) *prometheus {
 	t.Helper()
 	binary := need(t, "prometheus", "prometheus")
 	rules, err := filepath.Abs("../packaging/prometheus/podgate.rules.yml")
@@ -41,7 +59,9 @@ rule_files: [%q]
 scrape_configs:
 - job_name: podgate
   static_configs: [{targets: [%q]}]
-`, rules, page)
+- job_name: haproxy
+  static_configs: [{targets: [%q]}]
+`, rules, page, exporter)
 	must(t, os.WriteFile(file, []byte(text), 0o600))
 	p := &prometheus{addr: e.freeAddr(t)}
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+p.addr.String())
@@ -80,20 +100,20 @@ func (p *prometheus) ask(path string, query url.Values, out any) error {
 }
 
 // TestTheDashboardShowsAnEdge sends every query of the dashboard to a Prometheus that
-// scrapes an edge: each answer has numbers. Prometheus evaluates every alert, and none
-// fires.
+// scrapes podgate and HAProxy: each answer has numbers. Prometheus evaluates every alert,
+// and none fires.
 func TestTheDashboardShowsAnEdge(t *testing.T) {
 	t.Parallel()
 	haproxytest.Need(t)
 	e := newEdge(t)
 	e.hurry = true
-	page := e.servePage(t)
+	page, exporter := e.servePage(t), e.addExporter(t)
 	cart := []*edgetest.Pod{newPod(t, "cart-0"), newPod(t, "cart-1")}
 	e.service(t, "cart", nil, cart[0])
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	e.awaitHealthy(t)
-	p := e.scrape(t, page)
+	p := e.scrape(t, page, exporter)
 	eventually(t, "Prometheus scrapes podgate", func() error {
 		var found []string
 		if err := p.ask("/api/v1/label/instance/values", url.Values{"match[]": {"podgate_build_info"}}, &found); err != nil {
@@ -129,7 +149,7 @@ func dashboard(t *testing.T) map[string]string {
 	all := map[string]string{}
 	for _, panel := range board.Panels {
 		for i, target := range panel.Targets {
-			all[fmt.Sprintf("%s %d", panel.Title, i)] = strings.NewReplacer("$__rate_interval", "30s", "$instance", ".*").Replace(target.Expr)
+			all[fmt.Sprintf("%s %d", panel.Title, i)] = strings.NewReplacer("$__rate_interval", "30s", "$instance", ".*", "$haproxy", ".*").Replace(target.Expr)
 		}
 	}
 	if len(all) < 20 {
