@@ -206,7 +206,7 @@ func (s State) looksUp(name string) bool {
 func holdBack(want, present []MapEntry, loaded State) []MapEntry {
 	var entries []MapEntry
 	for _, e := range want {
-		if _, ok := loaded.Backend(e.backend()); !ok && e.Value != TerminateHere {
+		if _, ok := loaded.Backend(e.backend()); !ok && e.Value != TerminateHere && !e.isHeld() {
 			i, found := slices.BinarySearchFunc(present, e, compareKeys)
 			if !found {
 				continue

@@ -13,6 +13,7 @@ import "reflect"
 func (s *State) equalButLists(o *State) bool {
 	return s.Settings.equal(&o.Settings) &&
 		equal(s.Frontends, o.Frontends) &&
+		equal(s.HeldHosts, o.HeldHosts) &&
 		s.Node == o.Node &&
 		s.RuntimeBackends == o.RuntimeBackends &&
 		equal(s.Classes, o.Classes) &&
@@ -37,6 +38,7 @@ func (s *Settings) equal(o *Settings) bool {
 		equal(s.Trusted, o.Trusted) &&
 		s.ForwardedHops == o.ForwardedHops &&
 		s.RelaySecret == o.RelaySecret &&
+		s.HoldHosts == o.HoldHosts &&
 		s.RedirectPort == o.RedirectPort &&
 		equal(s.Peers, o.Peers)
 }

@@ -120,6 +120,9 @@ func (h HostPattern) Lookups() []HostPattern {
 	}
 }
 
+// exactRank is the rank of an exact host.
+const exactRank = 2
+
 // rank is higher for a pattern that is earlier in Lookups.
 func (h HostPattern) rank() int {
 	switch {
@@ -128,5 +131,5 @@ func (h HostPattern) rank() int {
 	case strings.HasPrefix(string(h), "*."):
 		return 1
 	}
-	return 2
+	return exactRank
 }

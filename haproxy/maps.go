@@ -53,6 +53,7 @@ func (s State) Maps() []Map {
 			add(r.routesMap(), r.entry())
 		}
 	}
+	s.heldEntries(add)
 	for _, b := range s.Backends.All() {
 		if b.Policy.Mode == HTTP && b.TimeoutServer != 0 {
 			ms := b.TimeoutServer / time.Millisecond
@@ -85,6 +86,11 @@ func (s State) passthrough() []MapEntry {
 		if r.TLS && passed[r.Host.Wildcard()] && !passed[r.Host] {
 			passed[r.Host] = true
 			entries = append(entries, MapEntry{string(r.Host), TerminateHere})
+		}
+	}
+	for _, h := range s.HeldHosts {
+		if h.Host.rank() == exactRank && passed[h.Host.Wildcard()] && !passed[h.Host] && s.closesZone(h) {
+			entries = append(entries, MapEntry{string(h.Host), TerminateHere})
 		}
 	}
 	return entries

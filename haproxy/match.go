@@ -35,10 +35,14 @@ func (s State) Match(r Request) []Route {
 		return []Route{through}
 	}
 	path := RemoveDotSegments(r.Path)
-	lookups, folded := host.Lookups(), strings.ToLower(path)
+	lookups, within := s.confine(host)
+	folded := strings.ToLower(path)
 	var found []Route
 	for _, route := range s.Routes {
 		if route.TLS != r.TLS || route.Passthrough || !slices.Contains(lookups, route.Host) {
+			continue
+		}
+		if route.Host == "" && within.Host != "" && !within.EveryPath && route.Namespace != within.Namespace {
 			continue
 		}
 		if route.Path.Matches(path) || route.FoldCase && route.Path.Matches(folded) {
@@ -50,7 +54,8 @@ func (s State) Match(r Request) []Route {
 }
 
 // passesThrough returns the Route that passes TLS of the host through. A host for
-// which the TLS frontend has a Route is not passed through, even if its wildcard is.
+// which the TLS frontend has a Route is not passed through, even if its wildcard is,
+// nor is a host that another namespace holds.
 func (s State) passesThrough(host HostPattern) (Route, bool) {
 	var wild Route
 	for _, r := range s.Routes {
@@ -61,6 +66,9 @@ func (s State) passesThrough(host HostPattern) (Route, bool) {
 		case r.Host == host.Wildcard() && r.Passthrough:
 			wild = r
 		}
+	}
+	if h, ok := s.held(host); ok && s.closesZone(h) {
+		return Route{}, false
 	}
 	return wild, wild.Passthrough
 }

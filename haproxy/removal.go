@@ -58,6 +58,11 @@ func Missing(from, to State) (State, Loss) {
 	}
 	missing := State{Backends: ListOf(lost...)}
 	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !isRemoved(missing, to, r.Backend) })
+	hosts := map[HostPattern]bool{}
+	for _, r := range missing.Routes {
+		hosts[r.Host] = true
+	}
+	missing.HeldHosts = slices.DeleteFunc(slices.Clone(from.HeldHosts), func(h HeldHost) bool { return !hosts[h.Host] })
 	missing.Frontends = slices.DeleteFunc(slices.Clone(from.Frontends), func(f Frontend) bool { return !isRemoved(missing, to, f.Backend) })
 	return missing, loss
 }
@@ -198,6 +203,13 @@ func (s State) With(missing State) State {
 		}
 	}
 	slices.SortFunc(routes, Route.Compare)
+	held := slices.Clone(s.HeldHosts)
+	for _, h := range missing.HeldHosts {
+		if _, taken := s.held(h.Host); !taken && s.Settings.HoldHosts {
+			held = append(held, h)
+		}
+	}
+	slices.SortFunc(held, func(a, b HeldHost) int { return cmp.Compare(a.Host, b.Host) })
 	frontends := slices.Clone(s.Frontends)
 	for _, f := range missing.Frontends {
 		if !slices.ContainsFunc(s.Frontends, f.sameListener) {
@@ -205,7 +217,7 @@ func (s State) With(missing State) State {
 		}
 	}
 	slices.SortFunc(frontends, func(x, y Frontend) int { return cmp.Compare(x.Name, y.Name) })
-	s.Frontends, s.Backends, s.Routes = frontends, ListOf(backends...), routes
+	s.Frontends, s.Backends, s.Routes, s.HeldHosts = frontends, ListOf(backends...), routes, held
 	return s
 }
 
@@ -229,5 +241,6 @@ func (r Running) State() State {
 		_, ok := s.Backend(route.Backend)
 		return !ok
 	})
+	s.HeldHosts = parseHeldHosts(r.Maps)
 	return s
 }

@@ -98,6 +98,9 @@ func cutRedirect(target string) (Redirect, string) {
 // parseRoute is the inverse of entry and routesMap. It returns false for an entry that
 // they do not make.
 func parseRoute(name string, e MapEntry) (Route, bool) {
+	if e.isHeld() {
+		return Route{}, false
+	}
 	if name == PassthroughMap {
 		return Route{TLS: true, Host: HostPattern(e.Key), Backend: e.Value, Passthrough: true}, e.Value != TerminateHere
 	}
@@ -113,6 +116,9 @@ func parseRoute(name string, e MapEntry) (Route, bool) {
 		Path:     PathPrefix(strings.TrimSuffix("/"+path, "/")),
 	}
 	r.Redirect, r.Backend = cutRedirect(fields[BackendField-1])
+	if namespace, within := strings.CutPrefix(host, withinMark); within {
+		r.Host, r.Namespace = "", namespace
+	}
 	if host == "*" {
 		r.Host = ""
 	}
@@ -139,6 +145,7 @@ func ParseRoutes(maps []Map) []Route {
 			}
 		}
 	}
-	slices.SortFunc(routes, Route.Compare)
-	return routes
+	// A Route without a Host may be in a map twice, the second time for its Namespace.
+	slices.SortFunc(routes, func(a, b Route) int { return cmp.Or(a.Compare(b), cmp.Compare(b.Namespace, a.Namespace)) })
+	return slices.CompactFunc(routes, func(a, b Route) bool { return a.Compare(b) == 0 })
 }

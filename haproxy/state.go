@@ -18,6 +18,7 @@ type State struct {
 	Frontends []Frontend // by Name
 	Backends  Backends   // by Name; States share those that are the same in both
 	Routes    []Route    // by Route.Compare
+	HeldHosts []HeldHost // by Host; only with Settings.HoldHosts
 	Node      Node
 
 	// RuntimeBackends means that dynamic backends are added and deleted while
@@ -70,7 +71,10 @@ type Settings struct {
 	ForwardedHops int
 	// RelaySecret is what a worker sends to authenticate at the Relay of the next
 	// worker, the same for all workers; "" if no Frontend has a Relay.
-	RelaySecret  string
+	RelaySecret string
+	// HoldHosts makes the frontends keep requests for HeldHosts from the Routes of other
+	// namespaces.
+	HoldHosts    bool
 	RedirectPort uint16 // port to which Routes with Redirect send clients; zero means 443
 	// Peers are all edge nodes that share stick tables, by Name, including this one;
 	// nil if tables are not shared (configuration.txt "peers").
@@ -136,6 +140,9 @@ type Route struct {
 	// client sends (SNI), without ending TLS. It requires TLS and a Host and excludes
 	// a Path.
 	Passthrough bool
+	// Namespace is that of the Backend, for a Route without a Host; "" if every namespace
+	// may match below the HeldHosts.
+	Namespace string
 }
 
 // Rewrite replaces the matched path in the request that a server receives: ""
@@ -330,7 +337,7 @@ func (s State) searchAt(likely int, name string) (int, bool) {
 // AsLoaded, without routes, certificates and servers.
 func (s State) Structure() State {
 	s = s.AsLoaded()
-	s.Routes, s.Certificates, s.Node = nil, nil, Node{}
+	s.Routes, s.HeldHosts, s.Certificates, s.Node = nil, nil, nil, Node{}
 	backends := make([]Backend, s.Backends.Len()) // one allocation
 	bare := make([]*Backend, len(backends))
 	for i, b := range s.Backends.All() {

@@ -38,6 +38,9 @@ func (s State) String() string {
 		b.WriteString(r.String())
 		b.WriteByte('\n')
 	}
+	for _, h := range s.HeldHosts {
+		fmt.Fprintf(&b, "host %s of namespace %s\n", h.Host, h.Namespace)
+	}
 	for _, c := range s.Certificates {
 		fmt.Fprintf(&b, "certificate %s\n", c)
 	}

@@ -186,6 +186,9 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 		x.Verdict = "no route matches: HAProxy answers 404"
 	}
 	host := haproxy.CanonicalHost(u.Host)
+	if owner := v.Result.State.Holder(host); owner != "" {
+		x.Near = append(x.Near, fmt.Sprintf("%s belongs to namespace %s: no route of another namespace matches below it", host, owner))
+	}
 	for _, r := range v.Result.State.Routes {
 		sameHost := host != "" && r.Host == host
 		samePath := r.Path != "" && r.Path.Matches(path)

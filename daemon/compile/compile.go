@@ -73,6 +73,7 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 		Frontends: r.merged.frontends,
 		Backends:  r.backends(prev),
 		Routes:    r.merged.routes,
+		HeldHosts: r.merged.hosts,
 	}
 	r.Problems = r.problems()
 	r.Ports = r.merged.ports
@@ -178,6 +179,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		Trusted:            cfg.Cloud.TrustedSources,
 		ForwardedHops:      cfg.Cloud.ForwardedHops,
 		Peers:              cfg.Peers.Nodes,
+		HoldHosts:          cfg.HoldsHosts(),
 	}
 }
 

@@ -61,18 +61,38 @@ func (c *cluster) greedy(key kubeapi.Key, created int64) *kubeapi.Service {
 		Ports: []kubeapi.ServicePort{{Name: "http", Port: 80}, {Name: "admin", Port: 8081}}[:1+c.IntN(2)],
 	}
 	for range c.IntN(5) {
-		k := pick(c, keyHost, keyPath, keyACLMatch, keyBackendName, keyTCP, keyCookie, keyRewrite, keyAlgorithm)
+		k := pick(c, keyHost, keyHost, keyPath, keyACLMatch, keyBackendName, keyTCP, keyCookie, keyRewrite, keyAlgorithm, keySSLTerm, keyPassthrough, keyRedirectHTTPS)
 		svc.Annotations[Prefix+string(k)+pick(c, "", "", ".http", ".8081")] = pick(c, append(plausible(k),
 			"shop_svc1_80", "shop_svc2_8081", "default_svc1_80", "a.example.com", "/svc1", "/svc2:8081", "/a/b/c", "-i /SVC1", "5001", "podgate", "SERVERID")...)
 	}
 	return svc
 }
 
-// belongings are the backends of a namespace with their routes and frontends, a line
-// each.
+// belongings are the backends of a namespace with their routes and frontends, and what
+// answers requests for its hosts, a line each.
 func belongings(r *Result, namespace string) []string {
 	others := func(p ServicePort) bool { return p.Service.Namespace != namespace }
-	return strings.Split(without(r, others).String(), "\n")
+	left := without(r, others)
+	// The frontends of podgate.toml belong to no namespace.
+	left.Frontends = slices.DeleteFunc(slices.Clone(left.Frontends), func(f haproxy.Frontend) bool { return f.Backend == "" })
+	left.HeldHosts = slices.DeleteFunc(slices.Clone(r.State.HeldHosts), func(h haproxy.HeldHost) bool { return h.Namespace != namespace })
+	lines := strings.Split(left.String(), "\n")
+	for _, h := range left.HeldHosts {
+		host := strings.Replace(string(h.Host), "*", "other", 1)
+		if r.State.Holder(haproxy.HostPattern(host)) != namespace {
+			continue
+		}
+		for _, tls := range []bool{false, true} {
+			for _, path := range []string{"/", "/a", "/A/x", "/a/b/c", "/svc1", "/SVC1/x", "/svc2:8081", "/none"} {
+				answer := "404"
+				if found := r.State.Match(haproxy.Request{TLS: tls, Host: host, Path: path}); len(found) > 0 {
+					answer = found[0].Backend
+				}
+				lines = append(lines, fmt.Sprintf("%v %s%s %s", tls, host, path, answer))
+			}
+		}
+	}
+	return lines
 }
 
 // TestGrantsApplyInAnyOrder has Services of two namespaces claim everything, in

@@ -69,6 +69,12 @@ func without(r *Result, remove func(ServicePort) bool) haproxy.State {
 	}
 	state.Backends = haproxy.ListOf(slices.DeleteFunc(state.Backends.Slice(), func(b *haproxy.Backend) bool { return theirs(b.Name) })...)
 	state.Routes = slices.DeleteFunc(slices.Clone(state.Routes), func(r haproxy.Route) bool { return theirs(r.Backend) })
+	state.HeldHosts = slices.DeleteFunc(slices.Clone(state.HeldHosts), func(h haproxy.HeldHost) bool {
+		return !slices.ContainsFunc(state.Routes, func(r haproxy.Route) bool { return r.Host == h.Host })
+	})
+	if len(state.HeldHosts) == 0 {
+		state.HeldHosts = nil
+	}
 	state.Frontends = slices.DeleteFunc(slices.Clone(state.Frontends), func(f haproxy.Frontend) bool { return theirs(f.Backend) })
 	return state
 }

@@ -19,6 +19,7 @@ type merged struct {
 	claims    []*claims // of every Service, in the order of the Snapshot
 	frontends []haproxy.Frontend
 	routes    []haproxy.Route
+	hosts     []haproxy.HeldHost
 	backends  []placed
 	placed    [][]int       // index into backends, by Service and claim; -1 for a claim without a backend
 	ports     []ServicePort // by index into backends
@@ -57,6 +58,7 @@ func merge(in *input, services []*service, prev *merged) *merged {
 		listens:  map[uint16]claimID{},
 		names:    make(map[string]claimID, len(services)),
 		shares:   map[string]share{},
+		hosts:    map[haproxy.HostPattern]claimID{},
 		tlsHosts: map[haproxy.HostPattern]tlsHost{},
 	}
 	m.out.routes = make([]haproxy.Route, 0, len(services))
@@ -101,10 +103,11 @@ type claimID struct{ service, claim int }
 type merger struct {
 	in       *input
 	services []*service
-	routes   map[haproxy.Route]claimID // without Rewrite and Backend
-	listens  map[uint16]claimID        // by port of a TCP frontend
-	names    map[string]claimID        // by name of a backend
-	shares   map[string]share          // by namespace
+	routes   map[haproxy.Route]claimID       // without Rewrite and Backend
+	listens  map[uint16]claimID              // by port of a TCP frontend
+	names    map[string]claimID              // by name of a backend
+	shares   map[string]share                // by namespace
+	hosts    map[haproxy.HostPattern]claimID // the first claim to each host
 	tlsHosts map[haproxy.HostPattern]tlsHost
 	out      merged
 }
@@ -130,6 +133,9 @@ func (m *merger) place(at claimID) {
 	m.addSecret(at, routes)
 	for _, r := range routes {
 		r.Backend = name
+		if r.Host == "" && m.in.HoldsHosts() && !m.in.GrantsPaths() {
+			r.Namespace = m.namespace(at)
+		}
 		m.out.routes = append(m.out.routes, r)
 	}
 	if listens {
@@ -146,10 +152,13 @@ func (m *merger) place(at claimID) {
 
 // freeRoutes claims the routes of a claim, and returns those that were free.
 func (m *merger) freeRoutes(at claimID) []haproxy.Route {
-	c := m.claim(at)
+	c, mine := m.claim(at), false
 	routes := make([]haproxy.Route, 0, len(c.routes))
-	for _, r := range c.routes {
-		if !m.claimTLSHost(at, r) || !m.claimRoute(at, r, c.routesFrom) {
+	for i, r := range c.routes {
+		if i == 0 || r.Host != c.routes[i-1].Host { // they are in the order of their hosts
+			mine = m.claimHost(at, r.Host)
+		}
+		if !mine || !m.claimTLSHost(at, r) || !m.claimRoute(at, r, c.routesFrom) {
 			continue
 		}
 		routes = append(routes, r)
@@ -255,10 +264,7 @@ func (m *merger) reportTaken(at, has claimID, from annotation, what subject) {
 	why := ""
 	switch {
 	case has.service != at.service:
-		why = "comes first by name"
-		if compareAge(m.services[has.service].object, m.services[at.service].object) < 0 {
-			why = "is older"
-		}
+		why = m.why(at, has)
 		m.report(Conflict, at, from, what, "is taken by Service %s, which %s", m.servicePort(has), why)
 	case from.written != "" && from.suffix == "":
 		own := plain(from.written + "." + portLabel(m.claim(at).port))
@@ -267,6 +273,14 @@ func (m *merger) reportTaken(at, has claimID, from annotation, what subject) {
 		m.report(Conflict, at, from, what, "is taken by Service %s", m.servicePort(has))
 	}
 	m.addConflict(at, has, what, why)
+}
+
+// why returns why another Service has what the Service of a claim wants.
+func (m *merger) why(at, has claimID) string {
+	if compareAge(m.services[has.service].object, m.services[at.service].object) < 0 {
+		return "is older"
+	}
+	return "comes first by name"
 }
 
 func (m *merger) addConflict(loser, winner claimID, what subject, why string) {
@@ -291,6 +305,7 @@ func (m *merger) finish() *merged {
 		out.claims[i], out.placed[i] = s.claims, slices.Repeat([]int{-1}, len(s.claims.ports))
 		out.needNodes = out.needNodes || s.claims.needNodes()
 	}
+	out.hosts = m.heldHosts()
 	out.frontends = frontends(m.in, out.frontends, out.routes)
 	slices.SortFunc(out.routes, haproxy.Route.Compare)
 	slices.SortFunc(out.secrets, compareSecrets)

@@ -126,6 +126,7 @@ func testConfig() *config.Config {
 	c := config.Default()
 	c.Kubernetes.Namespaces = []string{"default", "shop"}
 	c.TCP.AllowedPorts = []config.PortRange{{First: 5000, Last: 5009}}
+	c.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443")}
 	return c
 }
 

@@ -115,11 +115,23 @@ type Safety struct {
 	FromCount  int           // number of servers, or Services, from which MaxRemoval applies
 	HoldTime   time.Duration // time that a removal is held before the cluster is listed again
 
-	MaxBackends  int            // of one namespace
-	MaxRoutes    int            // of one namespace
-	MaxEndpoints int            // of one port of a Service
-	Networks     []netip.Prefix // of the endpoints; empty for all
+	MaxBackends   int            // of one namespace
+	MaxRoutes     int            // of one namespace
+	MaxEndpoints  int            // of one port of a Service
+	HostOwnership HostOwnership  // which namespaces may have routes below a host
+	Networks      []netip.Prefix // of the endpoints; empty for all
 }
+
+// HostOwnership is which namespaces may have routes for a host that one namespace has
+// claimed.
+type HostOwnership string
+
+// OwnedByNamespace gives a host to the namespace that claimed it first, OwnedByNone
+// each path of it to the Service that claimed it first.
+const (
+	OwnedByNamespace HostOwnership = "namespace"
+	OwnedByNone      HostOwnership = "shared"
+)
 
 // Admin is the listeners and files for operators.
 type Admin struct {

@@ -63,6 +63,8 @@ func Default() *Config {
 			MaxBackends:  10_000,
 			MaxRoutes:    50_000,
 			MaxEndpoints: 5_000,
+
+			HostOwnership: OwnedByNamespace,
 		},
 		Upstream: Upstream{Mode: UpstreamPod, IPFamily: IPFamilyService},
 		Cloud: Cloud{

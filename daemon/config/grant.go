@@ -41,10 +41,32 @@ func granted[T any](grants []Grant, namespace string, list func(Grant) []T, has 
 
 // GrantsHost reports whether Services of a namespace may claim a host.
 func (c *Config) GrantsHost(namespace string, host haproxy.HostPattern) bool {
-	return granted(c.Grants, namespace, func(g Grant) []haproxy.HostPattern { return g.Hosts }, func(pattern haproxy.HostPattern) bool {
-		below, wildcard := strings.CutPrefix(string(pattern), "*")
-		return host == pattern || wildcard && strings.HasSuffix(string(host), below)
+	return granted(c.Grants, namespace, func(g Grant) []haproxy.HostPattern { return g.Hosts }, func(pattern haproxy.HostPattern) bool { return covers(pattern, host) })
+}
+
+// HoldsHosts reports whether a host belongs to the namespace that claims it first.
+func (c *Config) HoldsHosts() bool {
+	n := c.Kubernetes.Namespaces
+	return c.Safety.HostOwnership == OwnedByNamespace && (len(n) > 1 || slices.Contains(n, allNamespaces))
+}
+
+// SharesHost reports whether a Grant that names the namespace lists a host, which
+// another namespace may hold.
+func (c *Config) SharesHost(namespace string, host haproxy.HostPattern) bool {
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool {
+		return g.Namespace == namespace && slices.ContainsFunc(g.Hosts, func(p haproxy.HostPattern) bool { return covers(p, host) })
 	})
+}
+
+// GrantsPaths reports whether any Grant lists paths.
+func (c *Config) GrantsPaths() bool {
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return len(g.Paths) > 0 })
+}
+
+// covers reports whether a pattern of a Grant lists a host.
+func covers(pattern, host haproxy.HostPattern) bool {
+	below, wildcard := strings.CutPrefix(string(pattern), "*")
+	return host == pattern || wildcard && strings.HasSuffix(string(host), below)
 }
 
 // GrantsPath reports whether Services of a namespace may claim a path prefix under

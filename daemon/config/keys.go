@@ -181,6 +181,8 @@ func (f *Safety) keys() []key {
 			"Maximum number of routes (hosts times paths) per namespace; the oldest Services take precedence."},
 		{s, "max_endpoints", integer(&f.MaxEndpoints, 1, 1_000_000), immediately,
 			"Maximum number of servers per Service port; ready endpoints take precedence."},
+		{s, "host_ownership", choice(&f.HostOwnership, OwnedByNamespace, OwnedByNone), immediately,
+			"\"namespace\" gives a host to the namespace that claims it first: no other namespace has routes below it, unless a grant shares it. \"shared\" decides about each path of a host separately. Without effect if podgate follows one namespace."},
 		{s, "networks", networkList(&f.Networks), immediately,
 			"Networks that contain the pods. podgate ignores endpoints outside of them, and reports them. Empty for every address."},
 	}

@@ -192,6 +192,7 @@ hold_time = "1m"
 max_backends = 4
 max_routes = 5
 max_endpoints = 6
+host_ownership = "shared"
 networks = ["10.0.0.0/8"]
 [admin]
 listen = ["10.0.0.2:9999", "[::1]:9999"]
@@ -276,7 +277,7 @@ annotations = ["tcp"]
 			TimeoutQueue:       4 * time.Second,
 			TimeoutTunnel:      6 * time.Hour,
 		},
-		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6,
+		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6, HostOwnership: OwnedByNone,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Upstream: Upstream{Mode: UpstreamClusterIP, IPFamily: IPFamilyIPv6},
 		Peers: Peers{Nodes: []haproxy.Peer{

@@ -18,6 +18,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/check"
 	"podgate/haproxy/haproxytest"
@@ -152,7 +153,9 @@ func (h hostile) check(t *testing.T) {
 			case kind == "frontend" && !old && len(have[section]) > 0 && theirs(defaultBackend(have[section])):
 				delete(have, section)
 			case section == name: // a map
-				have[section] = slices.DeleteFunc(have[section], func(line string) bool { return theirs(mapBackend(name, line)) })
+				have[section] = slices.DeleteFunc(have[section], func(line string) bool {
+					return theirs(mapBackend(name, line)) || strings.Contains(line, " "+haproxy.HeldPrefix+"evil-0|")
+				})
 			}
 		}
 		for _, all := range []map[string][]string{have, before} {

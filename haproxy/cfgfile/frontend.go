@@ -157,14 +157,38 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 	if f.TLSLoopback.IsValid() {
 		rules = append(rules, d.misdirected(set, has)...)
 	}
-	lookup := func(result, path, file string) {
-		for _, host := range []string{"var(txn.podgate_host)", "var(txn.podgate_zone)", "str(*)"} {
+	lookup := func(host, unless string, results ...string) {
+		for _, result := range results {
+			path, file := "slash", routes
+			if result == "folded" {
+				path, file = "lower", folded
+			}
 			expr := fmt.Sprintf("%s,concat(,txn.podgate_%s),map_beg(%s)", host, path, file)
-			rules = append(rules, set(result, expr, "unless", has(result)))
+			rules = append(rules, set(result, expr, "unless", has(result)+unless))
 		}
 	}
-	lookup("route", "slash", routes)
-	lookup("folded", "lower", folded)
+	const host, zone, every = "var(txn.podgate_host)", "var(txn.podgate_zone)", "str(*)"
+	if s.HoldHosts {
+		// A held host limits the lookups that follow, see haproxy.HeldHost.
+		const held = "{ var(txn.podgate_route) -m beg " + haproxy.HeldPrefix + " }"
+		within := []models.HTTPRequestRule{
+			set("within", field("route", haproxy.WithinField), "if", held),
+			{Type: "unset-var", VarScope: "txn", VarName: "podgate_route", Cond: "if", CondTest: held},
+		}
+		limited := " or " + has("within")
+		lookup(host, "", "route", "folded")
+		rules = append(rules, within...)
+		lookup(zone, limited, "route", "folded")
+		rules = append(rules, within...)
+		lookup("var(txn.podgate_within)", "", "route", "folded")
+		lookup(every, limited, "route", "folded")
+	} else {
+		for _, result := range []string{"route", "folded"} {
+			for _, pattern := range []string{host, zone, every} {
+				lookup(pattern, "", result)
+			}
+		}
+	}
 	rules = append(rules,
 		set("rank", `int(0)`, "", ""),
 		set("rank", field("route", haproxy.RankField), "if", has("route")),

@@ -86,7 +86,7 @@ func settings() haproxy.Settings {
 		TimeoutClient: 50 * time.Second, TimeoutServer: 50 * time.Second, TimeoutConnect: 5 * time.Second,
 		TimeoutQueue: 20 * time.Second, TimeoutHTTPRequest: 10 * time.Second, TimeoutKeepAlive: time.Minute, TimeoutTunnel: time.Hour,
 		HardStopAfter: time.Hour, MaxWorkerReloads: 20, RedirectPort: 8443,
-		ClientKeepAlive: 2 * time.Minute, Trusted: networks("10.0.0.0/16", "fd00:1::/32"), ForwardedHops: 2, RelaySecret: "shown-at-the-relay",
+		ClientKeepAlive: 2 * time.Minute, Trusted: networks("10.0.0.0/16", "fd00:1::/32"), ForwardedHops: 2, HoldHosts: true, RelaySecret: "shown-at-the-relay",
 		Peers: []haproxy.Peer{{Name: "edge1", Addr: addrs("10.0.0.1:10024")[0]}, {Name: "edge2", Addr: addrs("[fd00::2]:10024")[0]}},
 	}
 }

@@ -13,7 +13,17 @@ import (
 // Lookup does the lookups of a request in HAProxy's maps and returns them with the
 // entries that they find (management.txt "get map").
 func (x exchanger) Lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Lookup, error) {
-	lookups := r.Lookups()
+	lookups, err := x.lookUp(ctx, r.Lookups())
+	if err != nil {
+		return nil, err
+	}
+	if confined, ok := haproxy.Confine(lookups); ok {
+		return x.lookUp(ctx, confined)
+	}
+	return lookups, nil
+}
+
+func (x exchanger) lookUp(ctx context.Context, lookups []haproxy.Lookup) ([]haproxy.Lookup, error) {
 	commands := make([]string, len(lookups))
 	for i, l := range lookups {
 		file, err := x.mapPath(l.Map)

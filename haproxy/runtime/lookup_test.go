@@ -68,7 +68,7 @@ func TestMatchAndChooseAgreeWithHAProxy(t *testing.T) {
 	for _, name := range []string{"b0", "b1", "b2", "b3"} {
 		pods[name], _ = newEcho(t, name)
 	}
-	for range 6 {
+	for round := range 9 {
 		known := map[haproxy.Route]bool{}
 		var routes []haproxy.Route
 		for range 12 {
@@ -84,6 +84,12 @@ func TestMatchAndChooseAgreeWithHAProxy(t *testing.T) {
 			if !known[route] {
 				known[route] = true
 				route.Backend = one("b0", "b1", "b2", "b3")
+				if route.Host == "" && round >= 3 {
+					route.Namespace = "even"
+					if route.Backend == "b1" || route.Backend == "b3" {
+						route.Namespace = "odd"
+					}
+				}
 				routes = append(routes, route)
 			}
 		}
@@ -92,6 +98,13 @@ func TestMatchAndChooseAgreeWithHAProxy(t *testing.T) {
 			backend.Servers = []haproxy.Server{pods[backend.Name]}
 		}
 		s.Settings = settings()
+		if s.Settings.HoldHosts = round >= 3; s.Settings.HoldHosts {
+			for _, host := range []haproxy.HostPattern{"*.example.com", "a.example.com", "b.example.com", "localhost"} {
+				if r.IntN(3) > 0 {
+					s.HeldHosts = append(s.HeldHosts, haproxy.HeldHost{Host: host, Namespace: one("even", "odd"), EveryPath: round >= 7})
+				}
+			}
+		}
 		b.load(t, s)
 		for range 60 {
 			request := haproxy.Request{
