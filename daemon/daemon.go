@@ -14,6 +14,7 @@ import (
 	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
+	"podgate/daemon/confdir"
 	"podgate/daemon/config"
 	"podgate/daemon/health"
 	"podgate/daemon/history"
@@ -47,7 +48,8 @@ type Daemon struct {
 
 	// The state of the loop.
 	snapshot   *kubeapi.Snapshot // nil before the first complete list
-	result     *compile.Result   // of snapshot
+	known      known
+	result     *compile.Result // of snapshot
 	choice     certstore.Choice
 	status     reconcile.Status // after the last pass
 	reselected bool             // podgate.toml selects other Services, from the next Snapshot on
@@ -78,10 +80,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	defer unlock()
 	d.cluster, d.certs = cluster.NewFollower(d.Log), certstore.New(d.Log)
+	d.recall()
 	if _, err := d.cluster.Follow(ctx, cluster.FromConfig(d.Config, d.Version)); err != nil {
 		return err
 	}
 	defer d.cluster.Stop()
+	dir := confdir.Dir(d.Config.HAProxy.Folder)
+	background.Go(func() { d.writeKnown(ctx, dir) })
 	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
 	defer d.certs.Stop()
 	configChanged := make(chan struct{}, 1)
@@ -108,6 +113,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case d.snapshot = <-d.cluster.Snapshots():
 			since = d.snapshot.Since
 			d.released, d.reselected = d.reselected, false
+			d.know()
 		case secrets := <-d.cluster.Secrets():
 			d.certs.UpdateSecrets(secrets)
 		case set := <-d.certs.Updates():

@@ -58,6 +58,14 @@ type Config struct {
 	// logged, Services and EndpointSlices are followed without them.
 	Nodes bool
 
+	// Known are the Services as they were known before. Those of a namespace whose
+	// Services cannot be listed are in the Snapshots until they can; nil if none were
+	// known.
+	Known []*Service
+	// Whole sends no Snapshot before everything was listed. For a caller that has lost
+	// what it knew, a resource that cannot be listed must not look empty.
+	Whole bool
+
 	// Watch requests changes as they happen; false only polls.
 	Watch bool
 	// PollInterval is the pause between two lists without a watch, and the longest
@@ -95,6 +103,11 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.UserAgent = defaultUserAgent
 	}
 	return cfg, nil
+}
+
+// follows reports whether a namespace is followed.
+func (cfg Config) follows(namespace string) bool {
+	return slices.Contains(cfg.Namespaces, namespace) || slices.Contains(cfg.Namespaces, AllNamespaces)
 }
 
 // auth returns the part of cfg that kubeapi/auth reads.

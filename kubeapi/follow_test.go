@@ -4,6 +4,7 @@ package kubeapi_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -167,41 +168,169 @@ func TestFollowWithoutCapacityPanics(t *testing.T) {
 	_ = c.Follow(t.Context(), make(chan *kubeapi.Snapshot))
 }
 
-func TestFollowSendsNoPartialSnapshot(t *testing.T) {
+// What cannot be listed in one namespace holds back only itself: the first Snapshot has the
+// other namespace, and the Services that are known of this one.
+func TestFollowSendsWhatItCanList(t *testing.T) {
+	const forbids = `level=ERROR msg="API server forbids a list" server=URL err="list services in namespace \"bank\": 403 Forbidden: services is forbidden: User \"edge\" cannot list resource \"services\" in API group \"\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"\"], resources: [services], verbs: [list]})"`
+	answer := func(code int, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(code)
+			fmt.Fprint(w, text)
+		}
+	}
+	breaks := func(resource string, answer http.HandlerFunc) []kubeapitest.Misbehaviour {
+		return []kubeapitest.Misbehaviour{kubeapitest.Break("list", resource, "bank", answer), kubeapitest.Break("watch", resource, "bank", answer)}
+	}
 	for _, tt := range []struct {
-		name string
-		what kubeapitest.Misbehaviour
-		want string
+		name   string
+		what   []kubeapitest.Misbehaviour
+		log    string // of the condition
+		want   string
+		unread []string
 	}{
 		{
 			name: "one namespace is forbidden",
-			what: kubeapitest.Forbid("list", "services", "bank"),
-			want: `level=ERROR msg="API server forbids a list" server=URL err="list services in namespace \"bank\": 403 Forbidden: services is forbidden: User \"edge\" cannot list resource \"services\" in API group \"\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"\"], resources: [services], verbs: [list]})"`,
+			what: []kubeapitest.Misbehaviour{kubeapitest.Forbid("list", "services", "bank")},
+			log:  "forbids", want: forbids,
 		},
 		{
 			name: "endpointslices are forbidden in one namespace",
-			what: kubeapitest.Forbid("list", "endpointslices", "bank"),
+			what: []kubeapitest.Misbehaviour{kubeapitest.Forbid("list", "endpointslices", "bank")},
+			log:  "forbids", unread: []string{"bank"},
 			want: `level=ERROR msg="API server forbids a list" server=URL err="list endpointslices in namespace \"bank\": 403 Forbidden: endpointslices is forbidden: User \"edge\" cannot list resource \"endpointslices\" in API group \"discovery.k8s.io\" in the namespace \"bank\" (its role needs the rule {apiGroups: [\"discovery.k8s.io\"], resources: [endpointslices], verbs: [list]})"`,
+		},
+		{
+			name: "services of one namespace are not found",
+			what: breaks("services", answer(404, `{"kind":"Status","apiVersion":"v1","message":"the test finds nothing","code":404}`)),
+			log:  "forbids",
+			want: `level=ERROR msg="API server forbids a list" server=URL err="list services in namespace \"bank\": 404 Not Found: the test finds nothing (is URL a Kubernetes API server, 1.21 or newer?)"`,
+		},
+		{
+			name: "services of one namespace fail",
+			what: breaks("services", answer(500, `{"kind":"Status","apiVersion":"v1","message":"etcd is slow","code":500}`)),
+			log:  "unreachable",
+			want: `level=WARN msg="API server unreachable" server=URL err="list services in namespace \"bank\": 500 Internal Server Error: etcd is slow"`,
+		},
+		{
+			name: "endpointslices of one namespace are broken",
+			what: breaks("endpointslices", answer(200, `{"kind":"EndpointSliceList","items":[{"metad`)),
+			log:  "unreachable", unread: []string{"bank"},
+			want: `level=WARN msg="API server unreachable" server=URL err="list endpointslices in namespace \"bank\": read answer: unexpected EOF"`,
+		},
+		{
+			name: "services of one namespace hang",
+			what: breaks("services", nil),
+		},
+		{
+			name:   "endpointslices of one namespace hang",
+			what:   breaks("endpointslices", nil),
+			unread: []string{"bank"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, "cart")
-			s.Misbehave(tt.what)
+			vault := kubeapi.Key{Namespace: "bank", Name: "vault"}
+			for _, key := range []kubeapi.Key{vault, {Namespace: "bank", Name: "new"}} {
+				if err := s.SetService(kubeapi.Service{Key: key, Ports: []kubeapi.ServicePort{{Name: "http", Port: 80}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Misbehave(tt.what...)
 			cfg := watching(s)
 			cfg.Namespaces = []string{"shop", "bank"}
+			cfg.Known = []*kubeapi.Service{
+				{Key: vault, Ports: []kubeapi.ServicePort{{Name: "http", Port: 80}}},
+				{Key: kubeapi.Key{Namespace: "gone", Name: "other"}}, // of a namespace that is not followed any more
+			}
 			f := follow(t, cfg)
-			f.noneUntil("ten lists", func() bool { return s.Lists() >= 10 })
-			want := []string{strings.ReplaceAll(tt.want, "URL", s.URL())}
-			if diff := cmp.Diff(want, f.logs.lines("forbids")); diff != "" {
-				t.Errorf("log (-want +got):\n%s", diff)
+			bank := []string{"vault"}
+			if len(tt.unread) > 0 {
+				bank = []string{"new", "vault"} // its Services can be listed
+			}
+			first := f.untilServices(append(bank, "cart")...)
+			if diff := cmp.Diff(tt.unread, first.Unread); diff != "" {
+				t.Errorf("unread (-want +got):\n%s", diff)
+			}
+			setService(t, s, "pay")
+			setSlice(t, s, "cart", "10.0.0.7")
+			f.until("both changes in shop", func(s *kubeapi.Snapshot) bool {
+				return slices.Equal(serviceNames(s), append(slices.Clone(bank), "cart", "pay")) && slices.Equal(addresses(s, "cart"), []string{"10.0.0.7"})
+			})
+			if tt.want != "" {
+				want := []string{strings.ReplaceAll(tt.want, "URL", s.URL())}
+				eventually(t, "ten lists", func() bool { return s.Lists() >= 10 })
+				if diff := cmp.Diff(want, f.logs.lines(tt.log)); diff != "" {
+					t.Errorf("log (-want +got):\n%s", diff)
+				}
 			}
 			s.Behave()
-			f.untilServices("cart")
-			if got := f.logs.lines("API server allows the list"); len(got) != 1 {
-				t.Errorf("logged the end %d times, want once: %q", len(got), got)
+			last := f.until("everything", func(s *kubeapi.Snapshot) bool { return len(s.Unread) == 0 && len(s.Services) == 4 })
+			if last.Complete < 1 {
+				t.Errorf("complete %d", last.Complete)
+			}
+			if tt.log == "forbids" {
+				if got := f.logs.lines("API server allows the list"); len(got) != 1 {
+					t.Errorf("logged the end %d times, want once: %q", len(got), got)
+				}
 			}
 		})
+	}
+}
+
+// Without Services that were known before, a Snapshot needs all of one namespace, and a
+// caller that has lost what it knew gets none that lacks anything.
+func TestFollowDoesNotTakeUnreadForEmpty(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		forbidden []string // resources in namespace shop
+		whole     bool
+	}{
+		{"the Services of the only namespace are forbidden", []string{"services"}, false},
+		{"the EndpointSlices of the only namespace are forbidden", []string{"endpointslices"}, false},
+		{"another namespace is forbidden, and what was known is lost", nil, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, "cart")
+			cfg := watching(s)
+			if cfg.Whole = row.whole; row.whole {
+				cfg.Namespaces = []string{"shop", "bank"}
+				s.Misbehave(kubeapitest.Forbid("list", "services", "bank"))
+			}
+			for _, resource := range row.forbidden {
+				s.Misbehave(kubeapitest.Forbid("list", resource, "shop"))
+			}
+			f := follow(t, cfg)
+			f.noneUntil("ten lists", func() bool { return s.Lists() >= 10 })
+			s.Behave()
+			f.untilServices("cart")
+		})
+	}
+}
+
+// A removal that is held waits for a complete list. A namespace that became forbidden
+// meanwhile does not prevent it.
+func TestAForbiddenNamespaceDoesNotPreventACompleteList(t *testing.T) {
+	s := serve(t, "cart")
+	cfg := watching(s)
+	cfg.Namespaces = []string{"shop", "bank"}
+	var c *kubeapi.Client
+	f := follow(t, cfg, func(client *kubeapi.Client) { c = client })
+	first := f.untilServices("cart")
+	s.Misbehave(kubeapitest.Forbid("list", "services", "bank"), kubeapitest.Forbid("watch", "services", "bank"))
+	eventually(t, "another complete list", func() bool {
+		c.Relist()
+		select {
+		case next := <-f.out:
+			return next.Complete > first.Complete
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	if listed := c.Status().Listed; listed.IsZero() {
+		t.Error("no list of everything is recorded")
 	}
 }
 

@@ -161,11 +161,14 @@ func (k ConditionKind) messages() (level slog.Level, began, ended string) {
 	return slog.LevelWarn, "API server unreachable", "API server reachable"
 }
 
-// complete notes that every resource was listed.
-func (t *tracker) complete() {
+// complete notes that a complete list ended, and whether it has all resources.
+func (t *tracker) complete(all bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.listed, t.objects = time.Now(), nil
+	t.objects = nil
+	if all {
+		t.listed = time.Now()
+	}
 }
 
 // receive notes that the server sent something.

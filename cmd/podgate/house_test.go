@@ -53,7 +53,7 @@ const walls = `
 cmd/podgate: daemon daemon/admin daemon/certstore daemon/compile daemon/confdir daemon/config daemon/demo
     daemon/drain daemon/dryrun daemon/guard daemon/preflight daemon/setup haproxy/check
 daemon: daemon/admin daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/drain
-    daemon/health daemon/history daemon/reconcile daemon/transition haproxy haproxy/cfgfile haproxy/runtime
+    daemon/health daemon/history daemon/latest daemon/reconcile daemon/transition haproxy haproxy/cfgfile haproxy/runtime
     kubeapi
 daemon/admin: daemon/compile daemon/config daemon/guard daemon/reconcile daemon/transition haproxy
     haproxy/cfgfile haproxy/runtime kubeapi

@@ -27,6 +27,7 @@ type Row struct {
 	Problems int          `json:"problems"`
 	silent   bool         // HAProxy does not answer
 	unloaded bool         // HAProxy does not have one of its backends
+	unread   bool         // what its servers are cannot be read from the cluster
 	rejected string       // why HAProxy cannot load one of these; "" if it can
 }
 
@@ -36,7 +37,7 @@ type ServiceState string
 // The states, the worst first.
 const (
 	StateDown        ServiceState = "down"         // no server passes its health check
-	StateUnknown     ServiceState = "unknown"      // HAProxy does not answer
+	StateUnknown     ServiceState = "unknown"      // HAProxy does not answer, or its endpoints cannot be read
 	StateNoEndpoints ServiceState = "no endpoints" // it has no servers
 	StateNotServed   ServiceState = "not served"   // it is selected, but cannot be served
 	StateWaiting     ServiceState = "waiting"      // HAProxy has not loaded it yet
@@ -108,6 +109,7 @@ func (r *Row) add(b *haproxy.Backend, v *View) {
 	r.Up += upServers(b, ready, v)
 	r.silent = !v.Edge.Answers()
 	r.unloaded = r.unloaded || v.unloaded(b)
+	r.unread = r.unread || b.Unknown
 	if aside, ok := v.Edge.SetAside[b.Name]; ok && !aside.Served {
 		r.rejected = aside.Reason
 	}
@@ -147,6 +149,8 @@ func (r *Row) classify(o compile.Overview) {
 		r.State, r.Why = StateNotServed, "its problems have the reason"
 	case r.rejected != "" && !r.silent: // without its backend, clients get no 503
 		r.State, r.Why = StateWaiting, "HAProxy cannot load it: "+r.rejected
+	case r.unread:
+		r.State, r.Why = StateUnknown, "its endpoints cannot be read; HAProxy keeps the servers that it has"
 	case r.Ready+r.Drain == 0 && r.Held > 0:
 		r.State = StateHeld
 	case r.Ready+r.Drain == 0:
@@ -281,6 +285,8 @@ func serversText(r Row) string {
 	switch {
 	case r.State == StateHeld:
 		return strconv.Itoa(r.Held) + " held"
+	case r.unread:
+		return "?"
 	case r.State == StateUnknown:
 		return "?/" + strconv.Itoa(r.Ready)
 	case r.Ready+r.Drain == 0:

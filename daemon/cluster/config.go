@@ -17,6 +17,10 @@ type Config struct {
 	config.Kubernetes
 	Nodes   bool   // also read Nodes
 	Version string // of podgate, for the User-Agent
+
+	// Known and Whole are those of kubeapi.Config. A Follower sets them.
+	Known []*kubeapi.Service
+	Whole bool
 }
 
 // FromConfig returns the Config that podgate.toml sets. Nodes is true if podgate.toml
@@ -43,6 +47,8 @@ func Connect(c Config, log *slog.Logger) (*kubeapi.Client, error) {
 		PollInterval:      c.PollInterval,
 		ResyncInterval:    c.ResyncInterval,
 		UserAgent:         "podgate/" + c.Version,
+		Known:             c.Known,
+		Whole:             c.Whole,
 	}
 	if len(c.Servers) > 0 {
 		k.Server, k.Servers = c.Servers[0], c.Servers[1:]
@@ -61,7 +67,7 @@ func ReadOnce(ctx context.Context, c Config) (*kubeapi.Snapshot, error) {
 
 // same reports whether both Configs lead to the same requests.
 func (c Config) same(other Config) bool {
-	c.Expose = other.Expose // which affects no request
+	c.Expose, c.Known, c.Whole = other.Expose, other.Known, other.Whole // which affect no request
 	return reflect.DeepEqual(c, other)
 }
 

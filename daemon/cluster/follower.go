@@ -14,8 +14,10 @@ import (
 // Follower follows one cluster at a time, in goroutines of its own. Its methods may not
 // be called concurrently; its Client may be used concurrently.
 type Follower struct {
-	log *slog.Logger
-	run *run // nil before the first Follow
+	log   *slog.Logger
+	run   *run               // nil before the first Follow
+	known []*kubeapi.Service // nil for none
+	lost  bool
 }
 
 // run follows the cluster of one Config.
@@ -31,6 +33,14 @@ type run struct {
 // NewFollower returns a Follower without a cluster.
 func NewFollower(log *slog.Logger) *Follower { return &Follower{log: log} }
 
+// Know sets the Services that are in service: the next Follow keeps those of a namespace
+// whose Services cannot be listed. Services is not changed any more.
+func (f *Follower) Know(services []*kubeapi.Service) { f.known, f.lost = services, false }
+
+// Lost notes that there are Services in service that are not known: until Know, the next
+// Follow sends no Snapshot before everything was listed.
+func (f *Follower) Lost() { f.lost = true }
+
 // Follow follows the cluster of c instead of the one before, until ctx ends or Stop is
 // called. It does nothing if c leads to the same requests. If Nodes were followed
 // before, it follows them, too. Reselected reports whether c has another cluster or
@@ -45,6 +55,7 @@ func (f *Follower) Follow(ctx context.Context, c Config) (reselected bool, err e
 		}
 		reselected = old.config.reselects(c)
 	}
+	c.Known, c.Whole = f.known, f.lost
 	client, err := Connect(c, f.log)
 	if err != nil {
 		return false, err

@@ -116,7 +116,7 @@ func compileServices(in *input, snap *kubeapi.Snapshot, prev *Result) []*service
 		if at, ok := prev.search(svc.Key); ok {
 			before = prev.services.At(at)
 		}
-		services[i] = compileService(in, svc, snap.Slices.Of(svc.Key), snap.Nodes, before)
+		services[i] = compileService(in, svc, snap, before)
 	}
 	return services
 }

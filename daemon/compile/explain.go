@@ -121,6 +121,8 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 	}
 	e.Endpoints = explainEndpoints(p, s.slices, slicesOfFamily(families(r.input, s.object)[0], p, s.slices), servers)
 	switch {
+	case s.unread:
+		e.Note = "the EndpointSlices of its namespace cannot be read; HAProxy keeps the servers that it has"
 	case len(s.slices) == 0:
 		e.Note = "the Service has no EndpointSlice (does it have a selector?)"
 	case len(e.Endpoints) == 0:

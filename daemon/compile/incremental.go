@@ -13,7 +13,7 @@ import (
 // onlySlicesChanged reports whether two Snapshots differ only in their
 // EndpointSlices. It does not compare the elements of identical lists.
 func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
-	return haproxy.Same(a.Services, b.Services) && (a.Nodes == nil) == (b.Nodes == nil) && (haproxy.Same(a.Nodes, b.Nodes) || reflect.DeepEqual(a.Nodes, b.Nodes))
+	return haproxy.Same(a.Services, b.Services) && slices.Equal(a.Unread, b.Unread) && (a.Nodes == nil) == (b.Nodes == nil) && (haproxy.Same(a.Nodes, b.Nodes) || reflect.DeepEqual(a.Nodes, b.Nodes))
 }
 
 // withSlices is Compile for a Snapshot that differs from that of r only in its
@@ -29,7 +29,7 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 			continue
 		}
 		old := r.services.At(i)
-		s := compileService(r.input, old.object, snap.Slices.Of(key), snap.Nodes, old)
+		s := compileService(r.input, old.object, snap, old)
 		if s != old {
 			changed[i] = s
 		}

@@ -18,6 +18,7 @@ func TestOnlySlicesChangedComparesEveryField(t *testing.T) {
 		"Services": {kubeapi.Snapshot{Services: []*kubeapi.Service{{}}}, false},
 		"Nodes":    {kubeapi.Snapshot{Nodes: []*kubeapi.Node{}}, false}, // can be listed now
 		"Slices":   {kubeapi.Snapshot{Slices: kubeapi.SliceIndex{}.With(map[kubeapi.Key][]*kubeapi.EndpointSlice{{}: {{}}})}, true},
+		"Unread":   {kubeapi.Snapshot{Unread: []string{"bank"}}, false},
 		"Complete": {kubeapi.Snapshot{Complete: 1}, true},
 		"Since":    {kubeapi.Snapshot{Since: time.Now()}, true},
 	}

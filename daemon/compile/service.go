@@ -18,6 +18,7 @@ type service struct {
 	slices   []*kubeapi.EndpointSlice
 	claims   *claims            // the same pointer while claims, age and configuration are the same
 	nodes    []*kubeapi.Node    // nil if they are not known, or the Service does not need them
+	unread   bool               // its EndpointSlices are not known
 	servers  [][]haproxy.Server // by index into claims.ports
 	problems []Problem          // of the slices
 }
@@ -44,14 +45,15 @@ type claim struct {
 	protocolFrom string // as in ExplainedPort
 }
 
-// compileService compiles one Service. It reuses prev, which has the same name or
-// is nil.
-func compileService(in *input, svc *kubeapi.Service, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node, prev *service) *service {
-	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) &&
+// compileService compiles one Service of snap. It reuses prev, which has the same name
+// or is nil.
+func compileService(in *input, svc *kubeapi.Service, snap *kubeapi.Snapshot, prev *service) *service {
+	endpointSlices, nodes, unread := snap.Slices.Of(svc.Key), snap.Nodes, !snap.EndpointsKnown(svc.Namespace)
+	if prev != nil && prev.object == svc && slices.Equal(prev.slices, endpointSlices) && prev.unread == unread &&
 		(!prev.claims.needNodes() || sameNodes(prev.nodes, nodes)) {
 		return prev
 	}
-	s := &service{object: svc, slices: endpointSlices}
+	s := &service{object: svc, slices: endpointSlices, unread: unread}
 	switch {
 	case prev == nil:
 		s.claims = parseClaims(in, svc, nil)

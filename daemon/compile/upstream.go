@@ -20,7 +20,7 @@ func (c *claims) needNodes() bool {
 
 // unknown reports whether the servers of a claim are not known.
 func (s *service) unknown(claim int) bool {
-	return s.claims.ports[claim].mode == config.UpstreamNodePort && s.nodes == nil
+	return s.unread || s.claims.ports[claim].mode == config.UpstreamNodePort && s.nodes == nil
 }
 
 // sameNodes reports whether two lists hold the same nodes, or are both nil.

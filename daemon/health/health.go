@@ -116,6 +116,9 @@ const (
 )
 
 func shortageOf(b *haproxy.Backend, h *admin.Health) (shortage, bool) {
+	if b.Unknown {
+		return shortage{}, false
+	}
 	if len(b.Servers) == 0 && h.Up[b.Name] == 0 { // with servers up, their removal is held
 		return shortage{b.Name, compile.NoEndpoints, textNoEndpoints}, true
 	}

@@ -22,6 +22,7 @@ type Misbehaviour func(*faults)
 type faults struct {
 	failures   map[string]*failure // by verb
 	forbidden  []permission
+	broken     []broken
 	token      string
 	hang       map[string]bool // by verb
 	delay      time.Duration
@@ -109,6 +110,20 @@ func RequireToken(token string) Misbehaviour { return func(f *faults) { f.token 
 // secrets. Namespace "" is all requests.
 func Forbid(verb, resource, namespace string) Misbehaviour {
 	return func(f *faults) { f.forbidden = append(f.forbidden, permission{verb, resource, namespace}) }
+}
+
+// broken is a permission whose requests get answer; they hang if it is nil.
+type broken struct {
+	permission
+	answer http.HandlerFunc
+}
+
+// Break answers a verb on a resource in a namespace with answer, or not at all if that
+// is nil, until Behave. Namespace "" is all requests.
+func Break(verb, resource, namespace string, answer http.HandlerFunc) Misbehaviour {
+	return func(f *faults) {
+		f.broken = append(f.broken, broken{permission{verb, resource, namespace}, answer})
+	}
 }
 
 // PageSize limits pages of lists to n objects if the request has a limit.
@@ -216,16 +231,22 @@ func (s *Server) signal(sig signal) {
 
 // misbehave answers r if a fault applies to it, and reports whether it did.
 func (s *Server) misbehave(ctx context.Context, w http.ResponseWriter, req *http.Request, r request) bool {
-	if s.waitFor(ctx, func() bool { return !s.faults.hang[r.verb()] }) != nil {
+	if s.waitFor(ctx, func() bool {
+		b, is := s.faults.breaks(r)
+		return !s.faults.hang[r.verb()] && (!is || b.answer != nil)
+	}) != nil {
 		return true
 	}
 	s.mu.Lock()
+	b, isBroken := s.faults.breaks(r)
 	delay, token, forbidden, failure := s.faults.delay, s.faults.token, s.faults.forbids(r), s.faults.fail(r.verb())
 	s.mu.Unlock()
 	if !wait(ctx, delay) {
 		return true
 	}
 	switch {
+	case isBroken && b.answer != nil:
+		b.answer(w, req)
 	case token != "" && req.Header.Get("Authorization") != "Bearer "+token:
 		writeStatus(w, r, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 	case forbidden:
@@ -245,9 +266,20 @@ func (s *Server) misbehave(ctx context.Context, w http.ResponseWriter, req *http
 func (f *faults) forbids(r request) bool { return f.forbid(r.verb(), r.resource.name, r.namespace) }
 
 func (f *faults) forbid(verb, resource, namespace string) bool {
-	return slices.ContainsFunc(f.forbidden, func(p permission) bool {
-		return p.verb == verb && p.resource == resource && (p.namespace == "" || p.namespace == namespace)
-	})
+	return slices.ContainsFunc(f.forbidden, func(p permission) bool { return p.covers(verb, resource, namespace) })
+}
+
+func (p permission) covers(verb, resource, namespace string) bool {
+	return p.verb == verb && p.resource == resource && (p.namespace == "" || p.namespace == namespace)
+}
+
+// breaks returns what Break set for r; false for nothing.
+func (f *faults) breaks(r request) (broken, bool) {
+	i := slices.IndexFunc(f.broken, func(b broken) bool { return b.covers(r.verb(), r.resource.name, r.namespace) })
+	if i < 0 {
+		return broken{}, false
+	}
+	return f.broken[i], true
 }
 
 // fail returns the answer to the next request of verb, and counts it; code 0 is no
