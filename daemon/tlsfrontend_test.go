@@ -431,7 +431,7 @@ func newProtocolPod(t *testing.T, name string, certificate []byte, protocol stri
 		speak(server, protocol)
 		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, "%s %s", name, r.Proto)
-			if r.TLS != nil && strings.HasSuffix(r.TLS.ServerName, ".svc") { // HAProxy 3.3 and newer send the Host header's to others
+			if r.TLS != nil && strings.HasSuffix(r.TLS.ServerName, ".svc") {
 				fmt.Fprintf(w, " for %s", r.TLS.ServerName)
 			}
 		})

@@ -254,11 +254,17 @@ type Options struct {
 	SendProxy     SendProxy     // version of the PROXY header that HAProxy sends to servers; "" sends none
 	SlowStart     time.Duration // "slowstart" of a server that becomes ready; zero sends it its full share immediately
 	// CAFile is the absolute path of the authorities that verify the servers'
-	// certificates. ServerName is the name that HAProxy sends (SNI) and that the
-	// certificates must have. Only for a Protocol with TLS; "" verifies nothing and
-	// sends no name.
-	CAFile, ServerName string
+	// certificates; "" verifies nothing. Only for a Protocol with TLS.
+	CAFile string
+	// ServerName is the host name that HAProxy sends (SNI) in health checks, and in other
+	// connections if the client names no host. With CAFile, HAProxy sends it in every
+	// connection, and the certificates must have it. Only for a Protocol with TLS; ""
+	// sends the name that HAProxy sends by default.
+	ServerName string
 }
+
+// UsesTLS reports whether HAProxy speaks TLS with the servers.
+func (o Options) UsesTLS() bool { return o.Protocol == TLS || o.Protocol == H2 }
 
 // SendProxy is a version of the PROXY protocol (proxy-protocol.txt).
 type SendProxy string

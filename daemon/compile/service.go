@@ -195,6 +195,9 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 	}
 	c.backend, verified = readBackend(r, svc, mode, c.secure)
 	c.protocolFrom = r.protocolFrom
+	if o := &c.backend.Options; o.UsesTLS() && o.ServerName == "" {
+		o.ServerName = serverName(svc.Key, c.routes)
+	}
 	limited := readSources(r, &c.backend)
 	if !routed || !secured || !verified || !limited {
 		return claim{}, false

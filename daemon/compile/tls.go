@@ -5,6 +5,7 @@ package compile
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,14 +113,30 @@ func readVerify(r *annotationReader, o *haproxy.Options) bool {
 	case verify.bad:
 		return false
 	case bundle == "none":
-	case o.Protocol != haproxy.TLS && o.Protocol != haproxy.H2:
+	case !o.UsesTLS():
 		r.report(Invalid, verify.annotation, "has no effect because connections to the pods do not use TLS")
 	default:
 		o.CAFile = bundles[bundle]
-		o.ServerName = r.service.Name + "." + r.service.Namespace + ".svc"
+		o.ServerName = serviceHost(r.service)
 	}
 	return true
 }
+
+// serverName is the name that HAProxy sends in health checks of pods with TLS: the first
+// host of the port, so that a health check is like a request.
+func serverName(service kubeapi.Key, routes []haproxy.Route) string {
+	for _, r := range routes {
+		host := string(r.Host)
+		if _, notAddress := netip.ParseAddr(host); host != "" && !strings.HasPrefix(host, "*") && notAddress != nil {
+			return host
+		}
+	}
+	return serviceHost(service)
+}
+
+// serviceHost is the name of a Service in the cluster's DNS, without the cluster's domain
+// (Kubernetes, "DNS for Services and Pods").
+func serviceHost(service kubeapi.Key) string { return service.Name + "." + service.Namespace + ".svc" }
 
 // passthroughRoutes returns the routes of a port with passthrough, which match
 // host names only.

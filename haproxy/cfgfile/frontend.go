@@ -35,6 +35,9 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	connections := expectProxy(f, s)
 	if f.Mode != haproxy.HTTP {
 		addRules(d, f.Name, "tcp-request", connections, configuration.SerializeTCPRequestRule)
+		if f.TLS != (haproxy.Termination{}) {
+			d.addLines(parser.Frontends, f.Name, []string{serverNameOfClient()})
+		}
 		return
 	}
 	lines := []string{d.closeWhileDraining()}
@@ -147,6 +150,7 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 		// The lookups would take a slash in Host for a part of the path.
 		{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: "{ req.hdr(host) -m sub / }"},
 		set("host", `req.hdr(host),host_only,lower,regsub(\.$,)`, "", ""),
+		serverNameOfRequest(),
 		set("zone", `var(txn.podgate_host),regsub(^[^.]*,*)`, "", ""),
 		set("path", `path`, "", ""),
 		set("slash", `path,concat(/)`, "", ""),

@@ -53,7 +53,7 @@ func shop() haproxy.State {
 			},
 			{Name: "shop_h2_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2}, Servers: servers("10.2.9.6:8443")},
 			{Name: "shop_h2c_80", Policy: http, Options: haproxy.Options{Protocol: haproxy.H2C}, Servers: servers("10.2.9.7:8081")},
-			{Name: "shop_tls_443", Policy: http, Options: haproxy.Options{Protocol: haproxy.TLS, Check: true, CheckInterval: time.Second}, TimeoutServer: 90 * time.Second},
+			{Name: "shop_tls_443", Policy: http, Options: haproxy.Options{Protocol: haproxy.TLS, ServerName: "tls.example.com", Check: true, CheckInterval: time.Second}, TimeoutServer: 90 * time.Second, Servers: servers("10.2.9.8:8443")},
 		}...),
 		Routes: []haproxy.Route{
 			{Path: "/cart", Backend: "shop_cart_80", Rewrite: "/"},

@@ -74,9 +74,15 @@ func serverParams(o haproxy.Options) string {
 	if p.Ssl != "" && o.Check {
 		p.CheckSsl = "enabled" // "ssl" does not apply to checks of servers that are added at run time
 	}
+	if p.Ssl != "" && o.ServerName != "" {
+		p.Sni = "var(" + serverNameVariable + "," + o.ServerName + ")"
+		if o.Check {
+			p.CheckSni = o.ServerName
+		}
+	}
 	if o.CAFile != "" {
 		p.Verify, p.SslCafile = "required", o.CAFile
-		p.Sni, p.Verifyhost, p.CheckSni = "str("+o.ServerName+")", o.ServerName, o.ServerName
+		p.Sni, p.Verifyhost = "str("+o.ServerName+")", o.ServerName
 	}
 	return params.ServerOptionsString(configuration.SerializeServerParams(p))
 }
