@@ -233,7 +233,8 @@ func TestAnInvalidCertificateIsRejectedAndTheOneInServiceStays(t *testing.T) {
 		{"another's key", "private key does not match public key", append(bytes.Clone(crt), key...)},
 		{"it has expired", "expired on 20", haproxytest.CertificateUntil(t, time.Now().Add(-time.Hour), "shop.test")},
 		{"it is not valid yet", "is not valid before 20", haproxytest.CertificateUntil(t, time.Now().Add(72*time.Hour), "shop.test")},
-		{"too long", "more than the 14336 that HAProxy accepts", append(bytes.Clone(good), bytes.Repeat(crt, 30)...)},
+		{"too long", "more than the 102400 that TLS clients accept", append(bytes.Clone(good), bytes.Repeat(crt, 200)...)},
+		{"too many names", "more than the 9216 that HAProxy shows", haproxytest.Certificate(t, manyNames("shop.test", 300)...)},
 		{"a truncated key", "holds no private key in PEM", append(bytes.Clone(crt), key[:len(key)/2]...)},
 		{"an invalid key", "failed to parse private key", append(bytes.Clone(crt), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("not a valid key, and secret as well")})...)},
 	} {
@@ -266,6 +267,15 @@ func TestAnInvalidCertificateIsRejectedAndTheOneInServiceStays(t *testing.T) {
 		t.Errorf("reloads: %q, the first process was %d", e.Reloads(), pid)
 	}
 	e.checkKeysAreSecret(t, key, key[:len(key)/2], []byte("not a valid key, and secret as well"))
+}
+
+// manyNames returns a name and n longer ones.
+func manyNames(name string, n int) []string {
+	names := []string{name}
+	for i := range n {
+		names = append(names, fmt.Sprintf("%d.one-of-many-host-names.%s", i, name))
+	}
+	return names
 }
 
 // TestARenewalFailsNoHandshake renews a certificate several times under load.

@@ -152,12 +152,13 @@ func (c CertificateChange) String() string {
 
 // diffCertificates merges the two lists, both sorted by Name. Additions and
 // renewals come before deletions, so that every host name is served throughout.
-func (p *Plan) diffCertificates(have, want []Certificate) {
+func (p *Plan) diffCertificates(have Running, want []Certificate) {
 	byName := func(a, b *Certificate) int { return cmp.Compare(a.Name, b.Name) }
-	for h, w := range mergeSlices(have, want, byName) {
+	for h, w := range mergeSlices(have.Certificates, want, byName) {
 		switch {
 		case w == nil:
 			p.DropCertificates = append(p.DropCertificates, CertificateChange{DeleteCertificate, *h})
+		case have.AtReload[Part{Certificate: w.Name}] != "":
 		case h == nil:
 			p.Certificates = append(p.Certificates, CertificateChange{AddCertificate, *w})
 		default:

@@ -25,6 +25,10 @@ type Running struct {
 	// add, by backend: a name that is not an address.
 	Unmanaged map[string][]string
 
+	// AtReload are the parts that HAProxy did not take at run time, with the reason. Diff
+	// leaves them to a reload.
+	AtReload map[Part]string
+
 	// AddsBackends means that the process adds and deletes backends at run time. The
 	// fields below are used only then.
 	AddsBackends bool
@@ -89,7 +93,7 @@ func (c ServerChange) String() string {
 func Diff(have Running, want State) Plan {
 	p := Plan{Reload: ReloadReasons(have, want)}
 	if have.Loaded.EndsTLS() && want.EndsTLS() {
-		p.diffCertificates(have.Certificates, want.Certificates)
+		p.diffCertificates(have, want.Certificates)
 	}
 	have.Loaded = p.diffBackends(have, want)
 	maps := want.Maps()
@@ -107,7 +111,7 @@ func Diff(have Running, want State) Plan {
 			p.RemoveUnmanaged = append(p.RemoveUnmanaged, b.Name+"/"+name)
 		}
 		leaving := len(p.Leave)
-		p.diffServers(b, have.Servers[b.Name], servers)
+		p.diffServers(b, have, servers)
 		if waiting[b.Name] && !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Ready }) {
 			p.Leave = p.Leave[:leaving]
 		}
@@ -119,7 +123,8 @@ func Diff(have Running, want State) Plan {
 }
 
 // diffServers merges the two sorted lists of one backend.
-func (p *Plan) diffServers(b *Backend, have, want []Server) {
+func (p *Plan) diffServers(b *Backend, running Running, want []Server) {
+	have := running.Servers[b.Name]
 	if Same(have, want) {
 		return
 	}
@@ -128,6 +133,7 @@ func (p *Plan) diffServers(b *Backend, have, want []Server) {
 		switch {
 		case w == nil:
 			p.leave(b, *h)
+		case h == nil && running.AtReload[Part{Server: b.Name + "/" + w.Name()}] != "":
 		case h == nil:
 			p.Add = append(p.Add, ServerChange{AddServer, b, *w})
 		case h.servesLike(*w):
@@ -159,7 +165,7 @@ func (p *Plan) leave(b *Backend, s Server) {
 func diffMaps(have Running, want []Map) []Map {
 	var changed []Map
 	for i, m := range want {
-		if !have.Loaded.looksUp(m.Name) {
+		if !have.Loaded.looksUp(m.Name) || have.AtReload[Part{Map: m.Name}] != "" {
 			continue
 		}
 		var present Map

@@ -114,7 +114,7 @@ func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want St
 			wanted = want.Backends.At(x.want).Servers
 		}
 		added, left := len(p.Add), len(p.Leave)
-		p.diffServers(b, have.Servers[b.Name], wanted)
+		p.diffServers(b, have, wanted)
 		waits := false
 		switch {
 		case isDue[x]:
@@ -198,9 +198,9 @@ func (p Plan) onlyServers() bool {
 
 // changed returns the backends whose wanted servers differ from those of the last
 // call. It returns false if something else changed too, or if the last Plan changed
-// more than servers.
+// more than servers. It returns false as well while a reload has to apply a Part.
 func (d *Differ) changed(have Running, want State) (changed []pair, ok bool) {
-	if !d.quiet || !d.sameRunning(have) || !d.sameButBackends(want) || want.Backends.Len() != d.want.Backends.Len() {
+	if !d.quiet || len(have.AtReload) > 0 || !d.sameRunning(have) || !d.sameButBackends(want) || want.Backends.Len() != d.want.Backends.Len() {
 		return nil, false
 	}
 	for i := range want.Backends.Changed(d.want.Backends) {
@@ -224,6 +224,7 @@ func (d *Differ) sameRunning(have Running) bool {
 		have.Loaded.equalButLists(&before.Loaded) &&
 		equal(have.Certificates, before.Certificates) &&
 		equalMaps(have.Unmanaged, before.Unmanaged) &&
+		equalMaps(have.AtReload, before.AtReload) &&
 		have.AddsBackends == before.AddsBackends &&
 		equalMaps(have.Unpublished, before.Unpublished) &&
 		equalMaps(have.Rejected, before.Rejected)

@@ -14,7 +14,7 @@ import (
 // ReloadReason is one reason why only a reload makes HAProxy serve a State.
 type ReloadReason struct {
 	Kind   ReloadKind
-	Object string // name of the frontend or backend, or the generation of a foreign configuration; else ""
+	Object string // name of the frontend or backend, the generation of a foreign configuration, or a Part; else ""
 	Detail string // what happened to Object, for messages: "changed its policy"
 }
 
@@ -29,13 +29,14 @@ const (
 	FrontendChanged                        // a frontend is new, removed or changed
 	BackendChanged                         // a part of a backend changed that only a reload changes
 	BackendNew                             // a backend is new that cannot be added at run time
+	NotAtRuntime                           // HAProxy did not take a change at run time that it usually takes
 
 	ReloadKinds = iota // how many kinds there are
 )
 
 // String is the value of the metric label "reason": "backend-new".
 func (k ReloadKind) String() string {
-	return [ReloadKinds]string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new"}[k]
+	return [ReloadKinds]string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new", "not-at-runtime"}[k]
 }
 
 // String is "backend shop_cart_80 changed its policy".
@@ -49,6 +50,8 @@ func (r ReloadReason) String() string {
 		return "settings changed"
 	case FrontendChanged:
 		return "frontend " + r.Object + " " + r.Detail
+	case NotAtRuntime:
+		return r.Object + " cannot be changed at run time: " + r.Detail
 	}
 	return "backend " + r.Object + " " + r.Detail
 }
@@ -125,6 +128,7 @@ func ReloadReasons(running Running, want State) Reasons {
 			reasons = append(reasons, ReloadReason{BackendNew, b.Name, "is new" + running.whyNotAtRuntime(b)})
 		}
 	}
+	reasons = append(reasons, running.notAtRuntime(want)...)
 	slices.SortFunc(reasons, func(a, b ReloadReason) int { return cmp.Compare(a.String(), b.String()) })
 	return reasons
 }

@@ -56,12 +56,28 @@ var reasonRows = []struct {
 		newBackend(func(*haproxy.Backend) {})(have, want)
 		have.Rejected = map[string]string{"b": "no."}
 	}, added, "is new; HAProxy rejected it at run time: no."},
+	{"a map that HAProxy did not replace", func(have *haproxy.Running, want *haproxy.State) {
+		want.Routes = append(slices.Clone(want.Routes), haproxy.Route{Host: "shop.example.com", Path: "/", Backend: "a"})
+		have.AtReload = map[haproxy.Part]string{{Map: haproxy.RoutesMap}: "too large", {Map: haproxy.NodeMap}: "too large"}
+	}, notAtRuntime("map routes"), ""},
+	{"a certificate that is too large", func(have *haproxy.Running, want *haproxy.State) {
+		want.Certificates = []haproxy.Certificate{{Name: "one.pem", Digest: "new"}}
+		have.AtReload = map[haproxy.Part]string{{Certificate: "one.pem"}: "too large", {Certificate: "gone.pem"}: "too large"}
+	}, notAtRuntime("certificate one.pem"), ""},
+	{"a server that is too large", func(have *haproxy.Running, want *haproxy.State) {
+		want.Backends.At(0).Servers = []haproxy.Server{{Addr: loopback, State: haproxy.Ready}}
+		have.AtReload = map[haproxy.Part]string{{Server: "a/127.0.0.1:1"}: "too large", {Server: "a/127.0.0.1:2"}: "too large"}
+	}, notAtRuntime("server a/127.0.0.1:1"), ""},
 }
 
 var (
 	loopback = netip.MustParseAddrPort("127.0.0.1:1")
 	added    = haproxy.ReloadReason{Kind: haproxy.BackendNew, Object: "b", Detail: "is new"}
 )
+
+func notAtRuntime(object string) haproxy.ReloadReason {
+	return haproxy.ReloadReason{Kind: haproxy.NotAtRuntime, Object: object, Detail: "too large"}
+}
 
 func frontend(detail string) haproxy.ReloadReason {
 	return haproxy.ReloadReason{Kind: haproxy.FrontendChanged, Object: "podgate_http", Detail: detail}

@@ -24,9 +24,12 @@ import (
 )
 
 const (
-	// maxPEM is the number of bytes of certificate, chain and key that fit a command of
-	// HAProxy before 3.4, whose default tune.bufsize is 16384.
-	maxPEM = 14 << 10
+	// maxPEM is the number of bytes of certificate, chain and key. Clients with OpenSSL
+	// accept a chain of 100 KiB (SSL_CTX_set_max_cert_list).
+	maxPEM = 100 << 10
+	// maxNames is the number of bytes of all names. HAProxy shows as many as fit a buffer,
+	// whose default tune.bufsize is 16384.
+	maxNames = 9 << 10
 	// minRSA is the length in bits of the shortest RSA key that OpenSSL accepts at its
 	// security level 2, Debian's default.
 	minRSA = 2048
@@ -87,7 +90,9 @@ func usable(c haproxy.Certificate, now time.Time) error {
 	case now.Before(c.NotBefore):
 		return fmt.Errorf("is not valid before %s", c.NotBefore.UTC().Format(time.RFC3339))
 	case len(c.PEM) > maxPEM:
-		return fmt.Errorf("has %d bytes with its chain and key, more than the %d that HAProxy accepts at run time", len(c.PEM), maxPEM)
+		return fmt.Errorf("has %d bytes with its chain and key, more than the %d that TLS clients accept", len(c.PEM), maxPEM)
+	case len(strings.Join(c.Names, "")) > maxNames:
+		return fmt.Errorf("has %d names of %d bytes, more than the %d that HAProxy shows at run time", len(c.Names), len(strings.Join(c.Names, "")), maxNames)
 	}
 	return nil
 }

@@ -96,7 +96,9 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 		if c.Name == "" || rejection.Certificate.Op == haproxy.DeleteCertificate {
 			continue
 		}
-		r.validated.reject(c.Digest, rejection.Reply)
+		if !rejection.AtReload {
+			r.validated.reject(c.Digest, rejection.Reply)
+		}
 		if old := undo[c.Name]; old != nil {
 			if err := r.dir.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
 				return err

@@ -56,6 +56,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	if err := r.settleCertificates(plan, applied, undo); err != nil {
 		return nil, err
 	}
+	r.leaveToReload(applied.Rejected, want)
 	r.writeSoon()
 	r.changed(applied, deleting)
 	r.reportChange(applied.Done(plan), result, r.now().Sub(began))

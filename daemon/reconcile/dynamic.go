@@ -137,9 +137,12 @@ func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Sessio
 }
 
 // final returns the rejections that remain after a reload: a reload adds the backends
-// that HAProxy rejected at run time.
+// that HAProxy rejected at run time, and changes the parts that are left to it.
 func (r *Reconciler) final(rejected []runtime.Rejection) []runtime.Rejection {
 	return slices.DeleteFunc(slices.Clone(rejected), func(rejection runtime.Rejection) bool {
+		if part, ok := partOf(rejection); ok && r.have.AtReload[part] != "" {
+			return true
+		}
 		name := rejection.Backend
 		if rejection.Change.Backend != nil {
 			name = rejection.Change.Backend.Name

@@ -80,7 +80,7 @@ func (r *Reconciler) reportAdminSocket(err error) {
 func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
 	r.writeAt = r.now() // the file may lack the last changes
 	r.ours = true
-	r.have.Rejected = nil
+	r.have.Rejected, r.have.AtReload, r.reloadedFor = nil, nil, nil
 	written, _ := r.dir.Loaded(p.Generation)
 	for _, s := range []haproxy.State{written, want} {
 		if files, err := cfgfile.Render(s, string(r.dir)); err == nil && files.Generation == p.Generation {

@@ -56,7 +56,10 @@ type Reconciler struct {
 	have    haproxy.Running         // what it serves; valid only while process is known
 	ours    bool                    // it has loaded a configuration of podgate, which is have.Loaded
 	added   map[string]addedBackend // by name: backends added at run time, which the files may lack
-	local   LocalPeer
+	// reloadedFor are the parts for which HAProxy was reloaded last, with a hash of what
+	// was wanted of them.
+	reloadedFor map[haproxy.Part]string
+	local       LocalPeer
 
 	// The schedule. The zero time is never.
 	observeSoon time.Time // when to observe the process, earlier than after observeInterval

@@ -76,6 +76,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 	}
 	r.process, r.ours, r.have.Loaded = process{loaded}, true, want.Structure()
 	r.have.Rejected, r.added = nil, nil
+	r.settleAtReload(want)
 	r.writeAt = r.now() // servers may have changed since
 	r.writer.Reloaded()
 	session := r.runtime.Session(ctx)

@@ -29,6 +29,9 @@ type Rejection struct {
 	Backend     string // name of a whole backend
 	Certificate haproxy.CertificateChange
 	Reply       string // the reply of HAProxy
+	// AtReload means that HAProxy cannot make the change at run time, but when it loads
+	// the files: a command is larger than it reads, or a map cannot be replaced.
+	AtReload bool
 }
 
 // String is "add shop_cart_80/10.1.2.3:8080 ready: No such backend.".

@@ -37,8 +37,12 @@ func (x exchanger) Published(ctx context.Context, names []string) (map[string]bo
 			commands = append(commands, showStat(name, statBackend))
 		}
 	}
+	all, err := x.fitting(ctx, commands)
+	if err != nil {
+		return nil, err
+	}
 	published := map[string]bool{}
-	for line := range fitting(commands) {
+	for line := range all {
 		_, err := ask(ctx, x, func(ask asker) (none struct{}, err error) {
 			return none, readStat(ctx, ask, line, []string{"pxname", "status"}, func(row [][]byte) error {
 				published[string(row[0])] = !bytes.HasSuffix(row[1], []byte("(UNPUB)"))

@@ -5,6 +5,7 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -161,10 +162,12 @@ func (x exchanger) changeCertificates(ctx context.Context, changes []haproxy.Cer
 			return err
 		}
 		rejection, err := do(ctx, change.Certificate, path, linesOf(lines, path), a)
-		if err != nil {
+		switch {
+		case errors.Is(err, errTooLarge):
+			a.Rejected = append(a.Rejected, Rejection{Certificate: change, Reply: err.Error(), AtReload: true})
+		case err != nil:
 			return fmt.Errorf("certificates: %w", err)
-		}
-		if rejection != "" {
+		case rejection != "":
 			a.Rejected = append(a.Rejected, Rejection{Certificate: change, Reply: rejection})
 		}
 	}
@@ -178,6 +181,9 @@ func linesOf(lines []crtLine, path string) []crtLine {
 
 // addCertificate adds a certificate and serves its names.
 func (x exchanger) addCertificate(ctx context.Context, cert haproxy.Certificate, path string, lines []crtLine, a *Applied) (rejection string, err error) {
+	if err := x.fits(ctx, "set ssl cert "+path, string(cert.PEM)); err != nil {
+		return "", err
+	}
 	// It may exist already, if podgate ended during an earlier change.
 	if _, err := x.command(ctx, a, "new ssl cert "+path); err != nil {
 		return "", err

@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// maxLine limits a line of commands to less than the default tune.bufsize of
-	// 16384: HAProxy 2.6 never answers a longer one, newer versions reject it.
-	maxLine = 12 << 10
 	// separator is a command that is sent before, between and after the commands of a
 	// line. Its reply separates their replies. An empty line does not: some replies
 	// contain empty lines, and the reply to "del server" of 2.6 ends without one.
@@ -39,18 +36,13 @@ type asker func(ctx context.Context, commands []string, each func(command int, l
 
 // commandLine is "show version;COMMAND;show version;COMMAND;show version", with
 // the prefix before each command.
-func commandLine(prefix string, commands []string) (string, error) {
+func commandLine(prefix string, commands []string) string {
 	var text strings.Builder
 	text.WriteString(prefix + separator)
-	size := emptyLine
 	for _, command := range commands {
 		text.WriteString(";" + prefix + command + ";" + prefix + separator)
-		size += cost(command)
 	}
-	if size > maxLine {
-		return "", fmt.Errorf("a line of %d bytes is longer than HAProxy reads", size)
-	}
-	return text.String(), nil
+	return text.String()
 }
 
 // emptyLine is the length of a line without commands, and cost the length that a
@@ -58,6 +50,14 @@ func commandLine(prefix string, commands []string) (string, error) {
 const emptyLine = len(separator) + 1
 
 func cost(command string) int { return len(command) + len(separator) + 2 }
+
+func lineSize(commands []string) int {
+	size := emptyLine
+	for _, command := range commands {
+		size += cost(command)
+	}
+	return size
+}
 
 // collect returns the reply to each command, without empty lines.
 func collect(ctx context.Context, ask asker, commands []string) ([]string, error) {

@@ -14,6 +14,7 @@ type exchanger struct {
 	folder string
 	worker *worker
 	pinned *pinned // connection to one process; nil for any process that accepts a connection
+	known  *limits // of the process of a Session, zero until they are needed; nil for a Client
 }
 
 // unpinned returns an exchanger for any process that accepts a connection.
@@ -46,8 +47,12 @@ func (x exchanger) exchange(ctx context.Context, commands ...string) ([]string, 
 
 // exchangeAll is exchange for any number of commands.
 func (x exchanger) exchangeAll(ctx context.Context, commands []string) ([]string, error) {
+	all, err := x.fitting(ctx, commands)
+	if err != nil {
+		return nil, err
+	}
 	var replies []string
-	for line := range fitting(commands) {
+	for line := range all {
 		part, err := x.exchange(ctx, line...)
 		if err != nil {
 			return nil, err
@@ -58,11 +63,19 @@ func (x exchanger) exchangeAll(ctx context.Context, commands []string) ([]string
 }
 
 // fitting yields the commands in as few parts as possible that fit in one line.
-func fitting(commands []string) iter.Seq[[]string] {
+func (x exchanger) fitting(ctx context.Context, commands []string) (iter.Seq[[]string], error) {
+	most := limitsOf(smallestBuffer).line // fits without a question to HAProxy
+	if lineSize(commands) > most {
+		l, err := x.limits(ctx)
+		if err != nil {
+			return nil, err
+		}
+		most = l.line
+	}
 	return func(yield func([]string) bool) {
 		for len(commands) > 0 {
-			n, size := 1, emptyLine+cost(commands[0])
-			for n < len(commands) && size+cost(commands[n]) <= maxLine {
+			n, size := 1, lineSize(commands[:1])
+			for n < len(commands) && size+cost(commands[n]) <= most {
 				size += cost(commands[n])
 				n++
 			}
@@ -71,10 +84,32 @@ func fitting(commands []string) iter.Seq[[]string] {
 			}
 			commands = commands[n:]
 		}
-	}
+	}, nil
 }
 
-// exchangePayload sends a command with a payload, always on a new connection.
+// errTooLarge is returned for a command that is larger than the buffers of HAProxy. It
+// was not sent.
+var errTooLarge = errors.New("it is larger than HAProxy reads at run time (tune.bufsize)")
+
+// exchangePayload sends a command with a payload, always on a new connection. The error
+// is errTooLarge if the payload does not fit in a buffer of HAProxy.
 func (x exchanger) exchangePayload(ctx context.Context, command, payload string) (string, error) {
+	if err := x.fits(ctx, command, payload); err != nil {
+		return "", err
+	}
 	return onWorker(ctx, x.worker, func(s socket) (string, error) { return s.exchangePayload(ctx, command, payload) })
+}
+
+// fits returns errTooLarge if a command with a payload does not fit in a buffer of
+// HAProxy.
+func (x exchanger) fits(ctx context.Context, command, payload string) error {
+	size := len(payloadText("", command, payload))
+	if size <= limitsOf(smallestBuffer).text {
+		return nil
+	}
+	l, err := x.limits(ctx)
+	if err == nil && size > l.text {
+		err = errTooLarge
+	}
+	return err
 }

@@ -32,7 +32,12 @@ type box struct {
 // newBox runs HAProxy without a configuration of podgate.
 func newBox(t *testing.T) box {
 	t.Helper()
-	h := haproxytest.Run(t, haproxytest.Options{})
+	return newBoxOf(t, haproxytest.Options{})
+}
+
+func newBoxOf(t *testing.T, o haproxytest.Options) box {
+	t.Helper()
+	h := haproxytest.Run(t, o)
 	return box{h, runtime.New(h.Admin, h.Master, h.Folder)}
 }
 

@@ -4,15 +4,13 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"podgate/haproxy"
 )
-
-// maxPayload limits the payload of one "add map". Larger ones are not faster.
-const maxPayload = 8 << 10
 
 // swapTries is how often swapMap fills a new version if another client commits one
 // first, as "podgate drain" does while podgate runs.
@@ -59,23 +57,27 @@ func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool
 	if err != nil {
 		return false, err
 	}
-	entries := a.rejectEntries(m)
-	reply, err := x.trySwap(ctx, a, path, entries)
+	l, err := x.limits(ctx)
+	if err != nil {
+		return false, err
+	}
+	entries := a.rejectEntries(m, l.payload)
+	reply, err := x.trySwap(ctx, a, path, entries, l)
 	for tries := 1; err == nil && overtaken(reply) && tries < swapTries; tries++ {
-		reply, err = x.trySwap(ctx, a, path, entries)
+		reply, err = x.trySwap(ctx, a, path, entries, l)
 	}
 	if err != nil {
 		return false, err
 	}
 	if reply != "" {
-		a.rejectMap(m.Name, reply)
+		a.Rejected = append(a.Rejected, Rejection{Map: m.Name, Reply: reply, AtReload: true})
 	}
 	return reply == "", nil
 }
 
 // trySwap fills a new version and commits it. It returns the reason if HAProxy rejects
 // that, else "".
-func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry) (string, error) {
+func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry, l limits) (string, error) {
 	reply, err := x.command(ctx, a, "prepare map "+path)
 	if err != nil {
 		return "", err
@@ -85,7 +87,7 @@ func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries
 		return reply, nil
 	}
 	at := fmt.Sprintf("@%d %s", version, path)
-	reply, err = x.fillMap(ctx, a, at, entries)
+	reply, err = x.fillMap(ctx, a, at, entries, l)
 	if err == nil && reply == "" {
 		reply, err = x.command(ctx, a, "commit map "+at)
 	}
@@ -97,10 +99,14 @@ func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries
 
 // fillMap adds the entries to a new version and checks that it contains all of them. It
 // returns the reason if HAProxy rejects that, else "".
-func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry) (string, error) {
-	for _, payload := range payloads(entries) {
+func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry, l limits) (string, error) {
+	for _, payload := range payloads(entries, l.payload) {
 		a.Commands++
-		if reply, err := x.exchangePayload(ctx, "add map "+at, payload); err != nil || reply != "" {
+		reply, err := x.exchangePayload(ctx, "add map "+at, payload)
+		if errors.Is(err, errTooLarge) {
+			reply, err = err.Error(), nil
+		}
+		if err != nil || reply != "" {
 			return reply, err
 		}
 	}
@@ -118,12 +124,12 @@ func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries [
 	return "", nil
 }
 
-// payloads returns the lines of entries in parts of at most maxPayload bytes.
-func payloads(entries []haproxy.MapEntry) (parts []string) {
+// payloads returns the lines of entries in parts of at most so many bytes.
+func payloads(entries []haproxy.MapEntry, most int) (parts []string) {
 	var lines strings.Builder
 	for i, e := range entries {
 		fmt.Fprintf(&lines, "%s %s\n", e.Key, e.Value)
-		if i+1 == len(entries) || lines.Len()+entrySize(entries[i+1]) > maxPayload {
+		if i+1 == len(entries) || lines.Len()+entrySize(entries[i+1]) > most {
 			parts = append(parts, lines.String())
 			lines.Reset()
 		}
@@ -143,11 +149,11 @@ func (x exchanger) command(ctx context.Context, a *Applied, command string) (str
 func entrySize(e haproxy.MapEntry) int { return len(e.Key) + len(e.Value) + len(" \n") }
 
 // rejectEntries returns the entries of m, sorted. It rejects and omits those that are
-// not a line of a map.
-func (a *Applied) rejectEntries(m haproxy.Map) []haproxy.MapEntry {
+// not a line of a map, or longer than HAProxy reads.
+func (a *Applied) rejectEntries(m haproxy.Map, most int) []haproxy.MapEntry {
 	var entries []haproxy.MapEntry
 	for _, e := range m.Entries {
-		if err := checkEntry(e); err != nil {
+		if err := checkEntry(e, most); err != nil {
 			a.rejectMap(m.Name, err.Error())
 			continue
 		}
@@ -157,14 +163,14 @@ func (a *Applied) rejectEntries(m haproxy.Map) []haproxy.MapEntry {
 	return slices.CompactFunc(entries, func(a, b haproxy.MapEntry) bool { return a.Key == b.Key })
 }
 
-func checkEntry(e haproxy.MapEntry) error {
+func checkEntry(e haproxy.MapEntry, most int) error {
 	blank := func(r rune) bool { return r <= ' ' || r == 0x7f }
 	switch {
 	case e.Key == "" || e.Value == "":
 		return fmt.Errorf("entry %q %q has no key or no value", e.Key, e.Value)
 	case strings.ContainsFunc(e.Key+e.Value, blank) || strings.HasPrefix(e.Key, "#"):
 		return fmt.Errorf("entry %q %q is not a line of a map", e.Key, e.Value)
-	case entrySize(e) > maxPayload:
+	case entrySize(e) > most:
 		return fmt.Errorf("entry %.40q... of %d bytes is longer than HAProxy reads", e.Key, entrySize(e))
 	}
 	return nil

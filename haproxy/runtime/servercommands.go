@@ -83,6 +83,13 @@ func (o serverCommands) cost() int {
 
 // changeServers makes the changes in their order, with as many per line as fit.
 func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerChange, a *Applied) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	l, err := x.limits(ctx)
+	if err != nil {
+		return err
+	}
 	var all []serverCommands
 	size := emptyLine
 	for _, change := range changes {
@@ -91,7 +98,11 @@ func (x exchanger) changeServers(ctx context.Context, changes []haproxy.ServerCh
 			a.reject(change, err.Error())
 			continue
 		}
-		if size+o.cost() > maxLine {
+		if emptyLine+o.cost() > l.line {
+			a.Rejected = append(a.Rejected, Rejection{Change: change, Reply: errTooLarge.Error(), AtReload: true})
+			continue
+		}
+		if size+o.cost() > l.line {
 			if err := x.sendServerCommands(ctx, all, a); err != nil {
 				return err
 			}

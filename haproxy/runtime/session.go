@@ -25,6 +25,7 @@ type Session struct{ exchanger }
 // Close it.
 func (c *Client) Session(ctx context.Context) *Session {
 	s := &Session{c.exchanger}
+	s.known = &limits{}
 	if c.worker.isDead(ctx) {
 		return s
 	}
@@ -74,13 +75,9 @@ func (s socket) openInteractive(ctx context.Context) (*connection, error) {
 
 // exchange is an asker.
 func (p *pinned) exchange(ctx context.Context, commands []string, each func(command int, line []byte) error) error {
-	text, err := commandLine("", commands)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, p.socket.timeout)
 	defer cancel()
-	p.err = p.ask(ctx, text+"\n", len(commands), each)
+	p.err = p.ask(ctx, commandLine("", commands)+"\n", len(commands), each)
 	return p.err
 }
 

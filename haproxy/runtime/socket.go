@@ -26,9 +26,6 @@ const (
 	// masterPatience is how long the master CLI may refuse connections: that of 2.6 does
 	// from a reload until the configuration is loaded.
 	masterPatience = 10 * time.Second
-	// maxPayloadText limits a command with a payload that cannot be split, such as a
-	// certificate: 2.6 accepts 16383 bytes.
-	maxPayloadText = 15 << 10
 )
 
 // socket is a UNIX socket on which HAProxy accepts commands. Each exchange opens a new
@@ -46,11 +43,7 @@ type remedies struct{ denied, missing string }
 
 // exchange is an asker that opens a connection.
 func (s socket) exchange(ctx context.Context, commands []string, each func(command int, line []byte) error) error {
-	text, err := commandLine(s.prefix, commands)
-	if err != nil {
-		return err
-	}
-	return s.askReplies(ctx, text, len(commands), each)
+	return s.askReplies(ctx, commandLine(s.prefix, commands), len(commands), each)
 }
 
 // askReplies sends text, which is n commands between separators, on a new connection.
@@ -71,10 +64,7 @@ func (s socket) askReplies(ctx context.Context, text string, n int, each func(co
 // exchangePayload sends one command with a payload of whole lines
 // (management.txt 9.3 "payload") and returns its reply.
 func (s socket) exchangePayload(ctx context.Context, command, payload string) (string, error) {
-	text := s.prefix + separator + ";" + s.prefix + command + " <<\n" + payload + "\n"
-	if len(text) > maxPayloadText {
-		return "", fmt.Errorf("a payload of %d bytes is longer than HAProxy reads", len(text))
-	}
+	text := payloadText(s.prefix, command, payload)
 	if s.prefix != "" { // the master accepts commands after a payload
 		replies, err := collect(ctx, func(ctx context.Context, _ []string, each func(int, []byte) error) error {
 			return s.askReplies(ctx, text+s.prefix+separator, 1, each)
@@ -94,6 +84,10 @@ func (s socket) exchangePayload(ctx context.Context, command, payload string) (s
 		return "", fmt.Errorf("%s: %w: no answer to the payload", s.path, errCut)
 	}
 	return strings.Trim(rest, "\n"), nil
+}
+
+func payloadText(prefix, command, payload string) string {
+	return prefix + separator + ";" + prefix + command + " <<\n" + payload + "\n"
 }
 
 // ask sends the text and returns everything that HAProxy answers until it closes the
