@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,10 @@ import (
 )
 
 // startBalancer runs a load balancer, a HAProxy that sends PROXY v2 headers to the edges and
-// checks their health, and returns its address.
-func startBalancer(t *testing.T, edges ...*checked) netip.AddrPort {
+// checks their health, and returns it with its address.
+func startBalancer(t *testing.T, edges ...*checked) (lb *haproxytest.HAProxy, addr netip.AddrPort) {
 	t.Helper()
-	lb := haproxytest.Run(t, haproxytest.Options{})
+	lb = haproxytest.Run(t, haproxytest.Options{})
 	addr, err := lb.FreeAddr()
 	must(t, err)
 	text := fmt.Sprintf(`
@@ -37,7 +38,14 @@ backend edges
 	}
 	must(t, lb.Write(map[string][]byte{"lb.cfg": []byte(text)}))
 	must(t, lb.Restart(t.Context()))
-	return addr
+	return lb, addr
+}
+
+// awaitTaken waits until a load balancer sends requests to an edge.
+func awaitTaken(t *testing.T, lb *haproxytest.HAProxy, edge string) {
+	t.Helper()
+	row := regexp.MustCompile(`(?m)^\d+ edges \d+ ` + edge + ` \S+ 2 `) // srv_op_state 2 is running
+	awaitThat(t, "the load balancer takes "+edge, func() bool { return row.MatchString(ask(t, lb.Admin, "show servers state edges")) })
 }
 
 // TestTwoEdgesBehindALoadBalancer drains and restarts an edge node while clients send
@@ -66,7 +74,7 @@ drain_timeout = "20s"
 	two.start(t)
 	one.awaitHealth(t, "200")
 	two.awaitHealth(t, "200")
-	lb := startBalancer(t, one, two)
+	balancer, lb := startBalancer(t, one, two)
 	eventually(t, "the load balancer serves both Services", func() error {
 		for _, path := range []string{"/cart/", "/cart/", "/witness/"} {
 			if _, err := from(localhost, lb, "", path); err != nil {
@@ -105,6 +113,7 @@ drain_timeout = "20s"
 	one.awaitHealth(t, "503")
 	one.undrain(t, drain.End)
 	one.awaitHealth(t, "200")
+	awaitTaken(t, balancer, "edge1") // as an operator does before the next node
 	out, err = two.tryDrain(t, drain.Options{Wait: true})
 	if err != nil || !strings.HasSuffix(out, "drained: no sessions are left\n") {
 		t.Errorf("drain of edge two: %q, %v", out, err)

@@ -266,7 +266,13 @@ func (e *edge) awaitFile(t *testing.T, name, text string) {
 // command sends a command to HAProxy's admin socket, and returns the reply.
 func (e *edge) command(t *testing.T, command string) string {
 	t.Helper()
-	conn, err := net.Dial("unix", e.HAProxy.Admin)
+	return ask(t, e.HAProxy.Admin, command)
+}
+
+// ask sends a command to a socket of HAProxy.
+func ask(t *testing.T, socket, command string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", socket)
 	must(t, err)
 	defer conn.Close()
 	fmt.Fprintln(conn, command)

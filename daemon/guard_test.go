@@ -55,18 +55,20 @@ func (e *edge) awaitShopsGone(t *testing.T) {
 }
 
 // hide makes the API server answer lists of these resources with empty lists, and makes
-// podgate list again. It returns when podgate has requested each of these lists: an
-// object that is added earlier could be missing from its list.
+// podgate list again.
 func (e *edge) hide(t *testing.T, resources ...string) {
 	t.Helper()
-	before := map[string]int{}
-	for _, r := range resources {
-		before[r] = e.Cluster.Hidden(r)
-	}
 	e.Cluster.Misbehave(kubeapitest.Hide(resources...))
 	e.Cluster.ExpireVersions()
+	e.awaitHidden(t, resources...)
+}
+
+// awaitHidden waits until podgate has requested lists of these resources while they were
+// hidden: an object that is added earlier could be missing from its list.
+func (e *edge) awaitHidden(t *testing.T, resources ...string) {
+	t.Helper()
 	for _, r := range resources {
-		awaitThat(t, "podgate lists "+r, func() bool { return e.Cluster.Hidden(r) > before[r] })
+		awaitThat(t, "podgate lists "+r, func() bool { return e.Cluster.Hidden(r) > 0 })
 	}
 }
 
@@ -192,8 +194,9 @@ func TestAStartWithAnEmptyClusterRemovesNothing(t *testing.T) {
 			if down {
 				must(t, e.HAProxy.KillWorker())
 			}
-			e.hide(t, "services", "endpointslices")
+			e.Cluster.Misbehave(kubeapitest.Hide("services", "endpointslices"))
 			e.start(t)
+			e.awaitHidden(t, "services", "endpointslices")
 			e.awaitLog(t, "removal is held")
 			if down {
 				must(t, e.HAProxy.Restart(t.Context()))
