@@ -94,6 +94,7 @@ const (
 	columnWeight     = 7
 	columnCheckState = 13
 	columnPort       = 18
+	columnUseTLS     = 20
 )
 
 // parse adds the servers of a whole reply.

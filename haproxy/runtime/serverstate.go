@@ -17,12 +17,12 @@ import (
 type stateRows struct {
 	began bool // the version was read
 	row   stateRow
-	line  []byte              // of row
-	ends  [columnPort + 1]int // where in line each column of row ends
+	line  []byte                // of row
+	ends  [columnUseTLS + 1]int // where in line each column of row ends
 }
 
 // stateRow is the columns of one row. They are valid until the next line is read.
-type stateRow [columnPort + 1][]byte
+type stateRow [columnUseTLS + 1][]byte
 
 // next parses a line, and reports whether it is the row of a server.
 func (r *stateRows) next(line []byte) (bool, error) {

@@ -203,7 +203,7 @@ func TestMissingPermissionErrorNamesTheGroup(t *testing.T) {
 
 func TestRepliesOfOneLineAreSeparated(t *testing.T) {
 	const version = "2.6.12\n\n"
-	row := strings.Repeat("0 ", 18) + "80\n"
+	row := strings.Repeat("0 ", 18) + "80 - 0 0 - - 0\n"
 	f := newFakeSocket(t, version+"1\n# head\n"+row+"\n"+version+"Can't find backend.\n\n"+version)
 	got, err := runtime.New(f.path, f.path, "/conf").Servers(t.Context(), []string{"a", "b"})
 	must(t, err)

@@ -15,7 +15,8 @@ import (
 // StateFile returns the content of a "server-state-file" for a reload that loads want,
 // so that servers which are down or drain are not up after the reload
 // (configuration.txt "load-server-state-from-file"). It contains the present servers
-// that are in want, with their present health and the administrative state of want. It
+// that are in want, with their present health, and the administrative state and use of
+// TLS of want: HAProxy would use those of the row instead of those it is configured for. It
 // omits servers that are in maint now, and servers whose health does not apply to want;
 // these start as the configuration declares them. Servers of backends that are not in
 // want are the operator's and keep their state.
@@ -77,13 +78,11 @@ func (f *stateFile) line(_ int, line []byte) error {
 	}
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if ok && f.backend != nil {
-		// The columns after the administrative state are unchanged.
-		row := &f.rows.row
-		server := f.servers[string(row[columnServer])]
-		line = bytes.Join(row[:columnAdminState], []byte(" "))
-		line = append(append(line, ' '), adminState(server.State)...)
-		rest := f.rows.after(columnAdminState)
-		line = append(append(line, ' '), rest...)
+		row := f.rows.row
+		row[columnAdminState] = adminState(f.servers[string(row[columnServer])].State)
+		row[columnUseTLS] = useTLS(f.backend.Options.Protocol)
+		line = bytes.Join(row[:], []byte(" "))
+		line = append(append(line, ' '), f.rows.after(columnUseTLS)...)
 	}
 	f.text.Write(line)
 	f.text.WriteByte('\n')
@@ -136,9 +135,17 @@ func keepsState(row *stateRow, s haproxy.Server, o haproxy.Options) bool {
 }
 
 // adminState returns the srv_admin_state of one of podgate's servers.
-func adminState(s haproxy.ServerState) string {
+func adminState(s haproxy.ServerState) []byte {
 	if s == haproxy.Drain {
-		return "8"
+		return []byte("8")
 	}
-	return "0"
+	return []byte("0")
+}
+
+// useTLS returns the srv_use_ssl of a server.
+func useTLS(p haproxy.Protocol) []byte {
+	if p == haproxy.TLS || p == haproxy.H2 {
+		return []byte("1")
+	}
+	return []byte("0")
 }
