@@ -22,7 +22,8 @@ type Certificate struct {
 	Source string // its origin, for messages: a file, or "Secret shop/tls"
 	// Names are the host names that it was issued for. Serves are those for which
 	// HAProxy serves it, by SNI. Both are lower case and sorted; "*.example.com" covers
-	// one label. A Certificate with an empty Serves is the default one, or unused.
+	// one label. After the names, Serves has the hosts of its wildcards that it does not
+	// serve, each as NotServed and the host. A Certificate with an empty Serves is the default one, or unused.
 	Names, Serves []string
 	Algorithm     string    // of its key, "RSA", "ECDSA" or "Ed25519"; a name may have a certificate of each
 	NotBefore     time.Time // its validity
@@ -33,6 +34,10 @@ type Certificate struct {
 	Digest      string // of PEM; "" for an observed certificate that differs from the file
 	PEM         PEM    // nil for an observed certificate
 }
+
+// NotServed is the prefix of a host in Certificate.Serves that a wildcard before it does
+// not serve (configuration.txt "crt-list").
+const NotServed = "!"
 
 // PEM is a certificate, its chain and its key. No format, log or JSON prints its
 // bytes.
@@ -117,7 +122,7 @@ func ShownFor(name string, all []Certificate) []Certificate {
 	for _, pattern := range HostPattern(name).Lookups() {
 		var found []Certificate
 		for _, c := range all {
-			if slices.Contains(c.Serves, string(pattern)) {
+			if slices.Contains(c.Serves, string(pattern)) && !slices.Contains(c.Serves, NotServed+name) {
 				found = append(found, c)
 			}
 		}

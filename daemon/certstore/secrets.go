@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,12 +61,15 @@ func secretName(key kubeapi.Key) string { return secretPrefix + fileName(secretS
 
 // addSecrets adds the certificates of the Secrets that Services name to those of
 // files, and returns the Problems of these Services. For the hosts of a Service, the
-// certificate of its Secret is served instead of that of a file. While a Secret was
+// certificate of its Secret is served instead of that of a file, except for the hosts
+// of a wildcard that other namespaces hold: these keep the certificate of the file. While a Secret was
 // not read yet or is invalid, the certificate that HAProxy has stays.
 func (s *Store) addSecrets(files []haproxy.Certificate, uses []compile.Secret) ([]haproxy.Certificate, []compile.Problem) {
 	var problems []compile.Problem
 	owner := map[string]kubeapi.Key{} // by host
+	except := map[string]bool{}       // hosts of other namespaces than that of a Secret
 	chosen := map[kubeapi.Key]*haproxy.Certificate{}
+	excluded := map[kubeapi.Key][]string{}
 	for _, use := range uses {
 		report := func(format string, args ...any) {
 			problems = append(problems, compile.Problem{
@@ -100,11 +104,19 @@ func (s *Store) addSecrets(files []haproxy.Certificate, uses []compile.Secret) (
 			switch {
 			case !isFor(c, host):
 				report("the certificate of Secret %s is for %s, not for host %s", use.Key, cmp.Or(strings.Join(c.Names, ", "), "no host"), host)
+			case !taken && strings.HasPrefix(host, "*.") && len(use.Except) > maxExceptions:
+				report("the certificate of Secret %s is not served for %s: other namespaces hold %d of its hosts, more than %d", use.Key, host, len(use.Except), maxExceptions)
 			case taken && other != use.Key:
 				report("host %s already has the certificate of Secret %s", host, other)
 			case !taken:
 				owner[host] = use.Key
 				chosen[use.Key].Serves = append(chosen[use.Key].Serves, host)
+				for _, h := range use.Except {
+					if strings.HasPrefix(host, "*.") && strings.HasSuffix(h, host[1:]) {
+						excluded[use.Key] = append(excluded[use.Key], haproxy.NotServed+h)
+						except[h] = true
+					}
+				}
 			}
 		}
 	}
@@ -113,17 +125,28 @@ func (s *Store) addSecrets(files []haproxy.Certificate, uses []compile.Secret) (
 	}
 	out := slices.Clone(files)
 	for i := range out {
+		for _, host := range slices.Sorted(maps.Keys(except)) {
+			if _, taken := owner[host]; !taken && slices.ContainsFunc(haproxy.ShownFor(host, files), func(c haproxy.Certificate) bool { return c.Name == files[i].Name }) {
+				out[i].Serves = slices.Compact(slices.Sorted(slices.Values(append(slices.Clip(out[i].Serves), host))))
+			}
+		}
 		out[i].Serves = slices.DeleteFunc(slices.Clone(out[i].Serves), func(name string) bool { _, taken := owner[name]; return taken })
 	}
-	for _, c := range chosen {
+	for key, c := range chosen {
 		if len(c.Serves) > 0 {
 			slices.Sort(c.Serves)
+			slices.Sort(excluded[key])
+			c.Serves = append(c.Serves, slices.Compact(excluded[key])...)
 			out = append(out, *c)
 		}
 	}
 	slices.SortFunc(out, func(a, b haproxy.Certificate) int { return cmp.Compare(a.Name, b.Name) })
 	return out, problems
 }
+
+// maxExceptions is the maximum number of hosts that a wildcard is served without. HAProxy
+// accepts about 2000 words in a line of a crt-list.
+const maxExceptions = 1000
 
 // isFor reports whether a certificate is for a host, which may be a wildcard.
 func isFor(c haproxy.Certificate, host string) bool {

@@ -297,6 +297,7 @@ func (m *merger) report(kind Kind, at claimID, from annotation, what subject, fo
 
 // finish adds the frontends and sorts the result.
 func (m *merger) finish() *merged {
+	m.exceptions()
 	out := new(merged)
 	*out = m.out // m would keep all Services in memory
 	out.claims = make([]*claims, len(m.services))

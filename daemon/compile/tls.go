@@ -185,7 +185,8 @@ func (m *merger) claimTLSHost(at claimID, r haproxy.Route) bool {
 // Secret is a Secret whose certificate serves the hosts of one port.
 type Secret struct {
 	kubeapi.Key
-	Hosts      []string // sorted; nil for a port that serves every host
+	Hosts      []string // that its namespace holds, sorted; nil for a port that serves every host
+	Except     []string // the hosts of wildcards in Hosts that other namespaces hold, sorted
 	Service    ServicePort
 	Annotation string // that names the Secret
 }
@@ -199,19 +200,27 @@ func (r *Result) SecretKeys() []kubeapi.Key {
 	return slices.Compact(keys)
 }
 
-// addSecret adds the Secret of a claim, for the routes that the claim has.
+// addSecret adds the Secret of a claim, for the hosts of its routes that its namespace
+// holds.
 func (m *merger) addSecret(at claimID, routes []haproxy.Route) {
 	c := m.claim(at)
 	if c.secure.secret == "" {
 		return
 	}
 	var hosts []string
-	for _, r := range routes {
-		if host := string(r.Host); r.TLS && host != "" && !slices.Contains(hosts, host) {
-			hosts = append(hosts, host)
+	shared := 0
+	for _, host := range tlsHosts(routes) {
+		if has := m.hosts[host]; !m.sameNamespace(at, has) {
+			what := subject{text: "host " + string(host), host: string(host)}
+			m.report(Conflict, at, c.secure.secretFrom, what, "belongs to namespace %s (Service %s) and keeps its certificate", m.namespace(has), m.servicePort(has))
+			shared++
+			continue
 		}
+		hosts = append(hosts, string(host))
 	}
-	slices.Sort(hosts)
+	if hosts == nil && shared > 0 {
+		return
+	}
 	service := m.servicePort(at)
 	m.out.secrets = append(m.out.secrets, Secret{
 		Key:        kubeapi.Key{Namespace: service.Service.Namespace, Name: c.secure.secret},
@@ -219,6 +228,48 @@ func (m *merger) addSecret(at claimID, routes []haproxy.Route) {
 		Service:    service,
 		Annotation: c.secure.secretFrom.written,
 	})
+}
+
+// tlsHosts returns the hosts of routes in TLS, sorted.
+func tlsHosts(routes []haproxy.Route) []haproxy.HostPattern {
+	var hosts []haproxy.HostPattern
+	for _, r := range routes {
+		if r.TLS && r.Host != "" {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// exceptions sets Except of every Secret.
+func (m *merger) exceptions() {
+	below := map[haproxy.HostPattern][]haproxy.HostPattern{} // exact hosts by wildcard
+	for _, s := range m.out.secrets {
+		for _, host := range s.Hosts {
+			if strings.HasPrefix(host, "*.") {
+				below[haproxy.HostPattern(host)] = nil
+			}
+		}
+	}
+	if len(below) == 0 {
+		return
+	}
+	for host := range m.hosts {
+		if hosts, wanted := below[host.Wildcard()]; wanted && host != host.Wildcard() {
+			below[host.Wildcard()] = append(hosts, host)
+		}
+	}
+	for i, s := range m.out.secrets {
+		for _, wildcard := range s.Hosts {
+			for _, host := range below[haproxy.HostPattern(wildcard)] {
+				if m.namespace(m.hosts[host]) != s.Namespace {
+					m.out.secrets[i].Except = append(m.out.secrets[i].Except, string(host))
+				}
+			}
+		}
+		slices.Sort(m.out.secrets[i].Except)
+	}
 }
 
 func compareSecrets(a, b Secret) int {

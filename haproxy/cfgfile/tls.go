@@ -75,7 +75,7 @@ func RenderCrtList(s haproxy.State, folder string) ([]byte, error) {
 func CrtListLine(c haproxy.Certificate, folder string) (string, error) {
 	words := append([]string{CertificatePath(folder, c.Name)}, c.Serves...)
 	for i, w := range words {
-		if !isWord(w) || i > 0 && strings.ContainsAny(w[:1], "![") {
+		if !isWord(w) || i > 0 && strings.ContainsAny(strings.TrimPrefix(w, haproxy.NotServed), "![") {
 			return "", fmt.Errorf("certificate %s: name %q contains a character that a crt-list does not allow (this is a bug in podgate, please report it)", c.Name, w)
 		}
 	}
