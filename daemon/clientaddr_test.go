@@ -304,6 +304,37 @@ func TestXForwardedForIsTrustedOnlyFromListedSources(t *testing.T) {
 	}
 }
 
+func TestServiceLoadbalancerPassesForwardedHeadersOn(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		cloud string
+		rows  []clientRow
+	}{
+		{"", []clientRow{
+			{"the load balancer in front is added to its client", unlisted, "", "/cart/", []string{"X-Forwarded-For: 192.0.2.1"}, "200 X-Forwarded-For=192.0.2.1|127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"without the header the source is the client", unlisted, "", "/cart/", nil, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"other headers are those of the load balancer", unlisted, "", "/cart/", []string{"X-Forwarded-Proto: https", "X-Real-IP: 192.0.2.1", "Forwarded: for=192.0.2.1"}, "200 Forwarded=for=192.0.2.1 X-Forwarded-For=127.97.0.7 X-Forwarded-Proto=https X-Real-Ip=192.0.2.1"},
+			{"a port without a protocol", unlisted, "", "/cart/", []string{"X-Forwarded-Port: 8443"}, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=8443 X-Forwarded-Proto=http"},
+			{"headers about a client certificate are removed", unlisted, "", "/cart/", []string{"X-SSL-Client-CN: admin", "X_SSL_Client_CN: admin", "X_Forwarded_For: 6.6.6.6"}, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"allow-source does not trust the header", unlisted, "", "/guarded/", []string{"X-Forwarded-For: 192.0.2.1"}, "403 <html><body><h1>403 Forbidden</h1>"},
+		}},
+		{"[cloud]\ntrusted_sources = [\"127.98.0.0/16\"]\nforwarded_hops = 1\n", []clientRow{
+			{"with forwarded_hops, a listed source is trusted", listed, "", "/cart/", []string{"X-Forwarded-For: 6.6.6.6, 192.0.2.1"}, "200 X-Forwarded-For=192.0.2.1 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+			{"with forwarded_hops, an unlisted source is not trusted", unlisted, "", "/cart/", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "200 X-Forwarded-For=127.97.0.7 X-Forwarded-Port=EDGE X-Forwarded-Proto=http"},
+		}},
+	} {
+		e := newEdge(t)
+		e.configure(t, "[compatibility]\nservice_loadbalancer = true\n"+row.cloud)
+		pod := newReportingPod(t)
+		e.service(t, "cart", map[string]string{"check": "false"}, pod)
+		e.service(t, "guarded", map[string]string{"check": "false", "allow-source": "192.0.2.0/24"}, pod)
+		e.start(t)
+		eventually(t, "cart answers", func() error { _, err := from(unlisted, e.HTTP, "", "/cart/"); return err })
+		e.checkClients(t, e.HTTP, row.rows)
+		e.stop(t)
+	}
+}
+
 // TestOtherSpellingsOfHeadersAboutTheClient sends headers that CGI, WSGI, Rack and PHP
 // give a program by the same name as those that HAProxy sets.
 func TestOtherSpellingsOfHeadersAboutTheClient(t *testing.T) {

@@ -37,6 +37,7 @@ func (s *Settings) equal(o *Settings) bool {
 		s.ClientKeepAlive == o.ClientKeepAlive &&
 		equal(s.Trusted, o.Trusted) &&
 		s.ForwardedHops == o.ForwardedHops &&
+		s.PassForwarded == o.PassForwarded &&
 		s.RelaySecret == o.RelaySecret &&
 		s.HoldHosts == o.HoldHosts &&
 		s.RedirectPort == o.RedirectPort &&

@@ -69,6 +69,10 @@ type Settings struct {
 	// ForwardedHops is the position of the client in an X-Forwarded-For that Trusted
 	// send, counted from the end: 1 is the last entry. Zero ignores the header.
 	ForwardedHops int
+	// PassForwarded passes on the X-Forwarded headers of every client, and adds its
+	// address to them, if ForwardedHops is zero. The client address does not depend on
+	// them.
+	PassForwarded bool
 	// RelaySecret is what a worker sends to authenticate at the Relay of the next
 	// worker, the same for all workers; "" if no Frontend has a Relay.
 	RelaySecret string

@@ -123,20 +123,46 @@ func (p *pass) readCertificates() {
 			p.certificates[name] = c
 		}
 	}
-	if p.source.Default != "" {
-		if name := fileName(p.source.Default); p.certificates[name].Name != "" {
-			p.set.Files.Default = name
-		}
+	switch name := fileName(p.source.Default); {
+	case p.source.Default == "" && p.source.FirstIsDefault:
+		p.set.Files.Default = p.first()
+	case p.source.Default != "" && p.certificates[name].Name != "":
+		p.set.Files.Default = name
 	}
 }
 
 // keepCertificatesOf keeps the certificates of a file or folder that cannot be read.
 func (p *pass) keepCertificatesOf(path string) {
 	for name, c := range p.valid {
-		if c.Source == path || strings.HasPrefix(c.Source, strings.TrimSuffix(path, "/")+"/") {
+		if isOf(c, path) {
 			p.certificates[name] = c
 		}
 	}
+}
+
+// isOf reports whether a certificate is that of a file, or one of a folder.
+func isOf(c haproxy.Certificate, path string) bool {
+	return c.Source == path || strings.HasPrefix(c.Source, strings.TrimSuffix(path, "/")+"/")
+}
+
+// first returns the Name of the certificate that comes first in the order of the paths
+// and of the files in a folder; "" without one.
+func (p *pass) first() string {
+	for _, path := range p.source.paths() {
+		var of []haproxy.Certificate
+		for _, c := range p.certificates {
+			if isOf(c, path) {
+				of = append(of, c)
+			}
+		}
+		if len(of) > 0 {
+			return slices.MinFunc(of, func(a, b haproxy.Certificate) int { return cmp.Compare(a.Source, b.Source) }).Name
+		}
+	}
+	if len(p.certificates) == 0 {
+		return ""
+	}
+	return slices.Min(slices.Collect(maps.Keys(p.certificates))) // the files of none can be read
 }
 
 // keepInService keeps all certificates that HAProxy has. At the first Read, it is not

@@ -24,6 +24,8 @@ type Source struct {
 	ClientCA  string   // file; "" for none
 	CAFolder  string   // folder with NAME.pem and NAME.crt; "" for none
 	InService string   // folder of the files that HAProxy has now, by Name
+
+	FirstIsDefault bool // without Default, the first certificate of Paths is the default one
 }
 
 // FromConfig returns the Source that podgate.toml sets.
@@ -31,7 +33,7 @@ func FromConfig(c *config.Config) Source {
 	h := c.HTTPS
 	return Source{
 		Paths: h.Certificates, Default: h.DefaultCertificate, ClientCA: h.ClientCA, CAFolder: h.BackendCAFolder,
-		InService: confdir.Dir(c.HAProxy.Folder).CertificateFolder(),
+		InService: confdir.Dir(c.HAProxy.Folder).CertificateFolder(), FirstIsDefault: c.Compatibility.ServiceLoadbalancer,
 	}
 }
 

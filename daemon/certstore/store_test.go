@@ -87,6 +87,62 @@ func TestSecretsAreServedForTheHostsOfTheirServices(t *testing.T) {
 	}
 }
 
+func TestTheFirstCertificateIsTheDefault(t *testing.T) {
+	dir := t.TempDir()
+	folder, file, given := filepath.Join(dir, "certificates"), filepath.Join(dir, "a.pem"), filepath.Join(dir, "given.pem")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(path string, text []byte) string {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	certificate := func(path string) string { return write(path, haproxytest.Certificate(t, "a.test")) }
+	c, b := certificate(filepath.Join(folder, "c.pem")), certificate(filepath.Join(folder, "b.pem"))
+	certificate(file)
+	certificate(given)
+	for _, row := range []struct {
+		name   string
+		source Source
+		want   string // a path
+	}{
+		{"the first path, and its first file", Source{Paths: []string{folder, file}, FirstIsDefault: true}, b},
+		{"another order of the paths", Source{Paths: []string{file, folder}, FirstIsDefault: true}, file},
+		{"default_certificate has priority", Source{Paths: []string{file, folder}, Default: given, FirstIsDefault: true}, given},
+		{"not without service_loadbalancer", Source{Paths: []string{file, folder}}, ""},
+		{"no certificate", Source{Paths: []string{filepath.Join(dir, "missing")}, FirstIsDefault: true}, ""},
+	} {
+		want := ""
+		if row.want != "" {
+			want = fileName(row.want)
+		}
+		if set, _ := newReader(row.source).Read(); set.Files.Default != want {
+			t.Errorf("%s: got %q, want %q", row.name, set.Files.Default, want)
+		}
+	}
+
+	r := newReader(Source{Paths: []string{folder + "/"}, FirstIsDefault: true})
+	steps := []struct {
+		name   string
+		change func()
+		want   string
+	}{
+		{"at the start", func() {}, b},
+		{"its file is invalid", func() { write(b, []byte("x")) }, b},
+		{"still invalid", func() {}, b},
+		{"its file is missing once", func() { _ = os.Remove(b) }, b},
+		{"its file is missing", func() {}, c},
+	}
+	for _, step := range steps {
+		step.change()
+		if set, _ := r.Read(); set.Files.Default != fileName(step.want) {
+			t.Errorf("%s: got %q, want %q", step.name, set.Files.Default, fileName(step.want))
+		}
+	}
+}
+
 func TestASecretIsServedInsteadOfAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "wild.pem")
 	if err := os.WriteFile(file, haproxytest.Certificate(t, "cart.test", "other.test"), 0o600); err != nil {

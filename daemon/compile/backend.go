@@ -95,9 +95,10 @@ func affinityTimeout(svc *kubeapi.Service) time.Duration {
 // readProtocol parses the protocol between HAProxy and the pods of a port.
 func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
 	parse := parseProtocol
+	plainPods := mode == haproxy.HTTP && r.in.Compatibility.ServiceLoadbalancer // as in service-loadbalancer
 	fallback, understood := appProtocol(r.port)
 	if !understood {
-		fallback = defaultProtocol(r.port, sslTerm)
+		fallback = defaultProtocol(r.port, sslTerm && !plainPods)
 	}
 	if mode == haproxy.TCP {
 		parse = func(value string) (protocol, error) {
@@ -118,6 +119,8 @@ func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.
 	case mode == haproxy.TCP && !sslTerm:
 	case understood:
 		r.protocolFrom = " (appProtocol)"
+	case sslTerm && plainPods:
+		r.protocolFrom = " (service_loadbalancer)"
 	case sslTerm:
 		r.protocolFrom = " (target port " + plain(cmp.Or(r.port.TargetPort, portNumber(r.port))) + ")"
 	}

@@ -178,6 +178,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		ClientKeepAlive:    cfg.Cloud.TCPKeepAlive,
 		Trusted:            cfg.Cloud.TrustedSources,
 		ForwardedHops:      cfg.Cloud.ForwardedHops,
+		PassForwarded:      cfg.Compatibility.ServiceLoadbalancer,
 		Peers:              cfg.Peers.Nodes,
 		HoldHosts:          cfg.HoldsHosts(),
 	}

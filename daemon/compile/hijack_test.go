@@ -18,8 +18,9 @@ import (
 
 // TestAYoungerServiceTakesNothingFromAnOlderOne adds, changes and removes Services of
 // another namespace in random order, which claim what those of shop have.
-func TestAYoungerServiceTakesNothingFromAnOlderOne(t *testing.T) {
-	cfg := testConfig()
+func TestAYoungerServiceTakesNothingFromAnOlderOne(t *testing.T) { inBothModes(t, youngerTakesNothing) }
+
+func youngerTakesNothing(t *testing.T, cfg *config.Config) {
 	tried := 0
 	for seed := range uint64(60) {
 		c := newCluster(seed)
@@ -97,8 +98,9 @@ func belongings(r *Result, namespace string) []string {
 
 // TestGrantsApplyInAnyOrder has Services of two namespaces claim everything, in
 // random order: a namespace never gets what is granted to the other only.
-func TestGrantsApplyInAnyOrder(t *testing.T) {
-	cfg := testConfig()
+func TestGrantsApplyInAnyOrder(t *testing.T) { inBothModes(t, grantsApply) }
+
+func grantsApply(t *testing.T, cfg *config.Config) {
 	cfg.Grants = []config.Grant{
 		{Namespace: "shop", Hosts: []haproxy.HostPattern{"a.example.com"}, Paths: []haproxy.PathPrefix{"/a"}, TCPPorts: []config.PortRange{{First: 5000, Last: 5000}}},
 		{Namespace: "default", Hosts: []haproxy.HostPattern{"b.example.com"}, Paths: []haproxy.PathPrefix{"/svc1", "/svc2:8081"}, TCPPorts: []config.PortRange{{First: 5001, Last: 5009}}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"podgate/daemon/config"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -121,15 +122,18 @@ func FuzzAnnotation(f *testing.F) {
 	f.Add("host", "a.example.com, *.b.example.com.", "x\ny")
 	f.Add("path", "/a/%2e%2e/b,/c//d", "")
 	f.Add("aclMatch", "-i /A /b", "web")
-	cfg := testConfig()
+	cfg, ancestor := testConfig(), testConfig()
+	ancestor.Compatibility.ServiceLoadbalancer = true
 	f.Fuzz(func(t *testing.T, k, value, name string) {
 		svc := &kubeapi.Service{
 			Key:         kubeapi.Key{Namespace: "default", Name: name},
 			Annotations: map[string]string{Prefix + k: value},
 			Ports:       []kubeapi.ServicePort{{Name: "http", Port: 80}, {Name: name, Port: 8081, AppProtocol: value, Protocol: "TCP"}},
 		}
-		r := Compile(cfg, nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
-		checkTexts(t, r)
-		checkSorted(t, r)
+		for _, c := range []*config.Config{cfg, ancestor} {
+			r := Compile(c, nil, &kubeapi.Snapshot{Services: []*kubeapi.Service{svc}}, nil)
+			checkTexts(t, r)
+			checkSorted(t, r)
+		}
 	})
 }

@@ -64,7 +64,7 @@ func merge(in *input, services []*service, prev *merged) *merged {
 	m.out.routes = make([]haproxy.Route, 0, len(services))
 	m.out.backends = make([]placed, 0, len(services))
 	for _, i := range byAge(services) {
-		for j := range services[i].claims.ports {
+		for _, j := range m.claimOrder(i) {
 			m.place(claimID{i, j})
 		}
 	}
@@ -158,7 +158,11 @@ func (m *merger) freeRoutes(at claimID) []haproxy.Route {
 		if i == 0 || r.Host != c.routes[i-1].Host { // they are in the order of their hosts
 			mine = m.claimHost(at, r.Host)
 		}
-		if !mine || !m.claimTLSHost(at, r) || !m.claimRoute(at, r, c.routesFrom) {
+		from := c.from
+		if r.Host == "" {
+			from = c.anyHostFrom
+		}
+		if !mine || m.lacksHost(at, r) || !m.claimTLSHost(at, r) || !m.claimRoute(at, r, from) {
 			continue
 		}
 		routes = append(routes, r)
@@ -190,7 +194,7 @@ func (m *merger) claimRoute(at claimID, r haproxy.Route, from annotation) bool {
 func (m *merger) claimListen(at claimID) bool {
 	c := m.claim(at)
 	if has, taken := m.listens[c.listen]; taken {
-		m.reportTaken(at, has, c.routesFrom, subject{text: "TCP port " + strconv.Itoa(int(c.listen)), port: c.listen})
+		m.reportTaken(at, has, c.from, subject{text: "TCP port " + strconv.Itoa(int(c.listen)), port: c.listen})
 		return false
 	}
 	m.listens[c.listen] = at

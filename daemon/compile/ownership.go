@@ -30,7 +30,7 @@ func (m *merger) claimHost(at claimID, host haproxy.HostPattern) bool {
 	namespace, owner := m.namespace(at), m.namespace(has)
 	what := subject{text: "host " + string(host), host: string(host)}
 	why := m.why(at, has)
-	m.report(Conflict, at, m.claim(at).routesFrom, what, "belongs to namespace %s, whose Service %s %s (a grant of podgate.toml can share it with namespace %s)",
+	m.report(Conflict, at, m.claim(at).from, what, "belongs to namespace %s, whose Service %s %s (a grant of podgate.toml can share it with namespace %s)",
 		owner, m.servicePort(has), why, namespace)
 	m.addConflict(at, has, what, why)
 	return false

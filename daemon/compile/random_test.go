@@ -19,24 +19,27 @@ import (
 	"podgate/kubeapi"
 )
 
-func TestTheOrderOfTheInputDoesNotMatter(t *testing.T) {
+func TestTheOrderOfTheInputDoesNotMatter(t *testing.T) { inBothModes(t, orderDoesNotMatter) }
+
+func orderDoesNotMatter(t *testing.T, cfg *config.Config) {
 	for seed := range uint64(20) {
 		c := newCluster(seed)
 		for range 40 {
 			c.change()
 		}
 		snap := c.snapshot()
-		want := Compile(testConfig(), nil, snap, nil)
+		want := Compile(cfg, nil, snap, nil)
 		for range 3 {
-			if diff := cmp.Diff(want, Compile(testConfig(), nil, c.permuted(snap), nil), exported()); diff != "" {
+			if diff := cmp.Diff(want, Compile(cfg, nil, c.permuted(snap), nil), exported()); diff != "" {
 				t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
 			}
 		}
 	}
 }
 
-func TestAResultBasedOnAnotherIsTheSame(t *testing.T) {
-	cfg := testConfig()
+func TestAResultBasedOnAnotherIsTheSame(t *testing.T) { inBothModes(t, basedOnAnother) }
+
+func basedOnAnother(t *testing.T, cfg *config.Config) {
 	for seed := range uint64(20) {
 		c := newCluster(seed)
 		var prev *Result
@@ -46,7 +49,8 @@ func TestAResultBasedOnAnotherIsTheSame(t *testing.T) {
 				c.change()
 			}
 			if step == 30 {
-				cfg = testConfig()
+				changed := *cfg
+				cfg = &changed
 				cfg.Defaults.Algorithm = haproxy.Random
 			}
 			snap = c.next(snap)
@@ -128,6 +132,17 @@ func testConfig() *config.Config {
 	c.TCP.AllowedPorts = []config.PortRange{{First: 5000, Last: 5009}}
 	c.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443")}
 	return c
+}
+
+// inBothModes runs a test with testConfig, and with the behaviour of service-loadbalancer.
+func inBothModes(t *testing.T, test func(*testing.T, *config.Config)) {
+	for _, ancestor := range []bool{false, true} {
+		t.Run(fmt.Sprintf("service_loadbalancer=%v", ancestor), func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Compatibility.ServiceLoadbalancer = ancestor
+			test(t, cfg)
+		})
+	}
 }
 
 // cluster is a cluster that changes at random. It has few names, so that Services

@@ -11,11 +11,30 @@ import (
 // maxRoutes is the maximum number of routes of one port: hosts times paths.
 const maxRoutes = 1000
 
-// readRoutes returns the routes of an HTTP port, and the annotation that sets
-// them, which is the zero value if the Service's name does. It reports false for a
-// port that must not be served: an invalid host or path must not become a route
-// for more requests.
-func readRoutes(r *annotationReader, sec secure) ([]haproxy.Route, annotation, bool) {
+// routing is the routes of an HTTP port, and the annotations that set them, which are the
+// zero value if the Service's name does.
+type routing struct {
+	routes      []haproxy.Route // without Backend
+	from        annotation      // that sets routes
+	anyHostFrom annotation      // that sets the routes without a host
+
+	// path of the Service's name if the port has it below its hosts, too; a port that does
+	// not get a host does not get this path below it
+	named haproxy.PathPrefix
+}
+
+// readRoutes returns the routes of an HTTP port. It reports false for a port that must not
+// be served: an invalid host or path must not become a route for more requests.
+func readRoutes(r *annotationReader, sec secure) (routing, bool) {
+	if likeAncestor(r, sec) {
+		return ancestorRoutes(r, sec)
+	}
+	routes, from, ok := readOwnRoutes(r, sec)
+	return routing{routes: routes, from: from, anyHostFrom: from}, ok
+}
+
+// readOwnRoutes returns the routes of a port, and the annotation that sets them.
+func readOwnRoutes(r *annotationReader, sec secure) ([]haproxy.Route, annotation, bool) {
 	hosts, hostsFrom, hostsOK := readHosts(r)
 	paths, pathsFrom, pathsOK := readPaths(r)
 	rewrite := optional(r, keyRewrite, parseRewrite)
@@ -41,6 +60,7 @@ func readRoutes(r *annotationReader, sec secure) ([]haproxy.Route, annotation, b
 	if hosts == nil {
 		hosts = []haproxy.HostPattern{""}
 		if paths = grantedPaths(r, from, paths); paths == nil {
+			r.reportPort(NotGranted, from, "has no granted path; the port is not served")
 			return nil, from, false
 		}
 	}
@@ -73,9 +93,6 @@ func grantedPaths(r *annotationReader, from annotation, paths []pathMatch) []pat
 		}
 		r.reportPort(NotGranted, from, "path %s/ without a host is not granted to namespace %s in podgate.toml", p.path, r.service.Namespace)
 	}
-	if granted == nil {
-		r.reportPort(NotGranted, from, "has no granted path; the port is not served")
-	}
 	return granted
 }
 
@@ -100,6 +117,9 @@ func servicePath(r *annotationReader) haproxy.PathPrefix {
 // reports false if the annotation has no valid and granted host.
 func readHosts(r *annotationReader) (hosts []haproxy.HostPattern, from annotation, ok bool) {
 	list := required(r, keyHost, parseHosts)
+	if list.valid() && list.annotation.value == "" && r.in.Compatibility.ServiceLoadbalancer {
+		return nil, annotation{}, true
+	}
 	if !list.valid() {
 		return nil, list.annotation, !list.bad
 	}

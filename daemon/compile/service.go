@@ -32,15 +32,14 @@ type claims struct {
 
 // claim is what one Service port claims. Claims are in the order of the spec.
 type claim struct {
-	port       kubeapi.ServicePort
-	backend    haproxy.Backend // with its default name, without servers
-	name       string          // of the backend, by annotation; "" for the default
-	nameFrom   annotation      // that sets name
-	listen     uint16          // port of a TCP frontend; zero for an HTTP port
-	routes     []haproxy.Route // of an HTTP port, without Backend
-	routesFrom annotation      // that sets listen or routes; zero if the Service's name does
-	mode       config.UpstreamMode
-	secure     secure
+	port     kubeapi.ServicePort
+	backend  haproxy.Backend // with its default name, without servers
+	name     string          // of the backend, by annotation; "" for the default
+	nameFrom annotation      // that sets name
+	listen   uint16          // port of a TCP frontend; zero for an HTTP port
+	routing                  // of an HTTP port; from is also that of a TCP port
+	mode     config.UpstreamMode
+	secure   secure
 
 	protocolFrom string // as in ExplainedPort
 }
@@ -185,13 +184,13 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 	c.secure, secured = readSecure(r, tcp.given)
 	mode := haproxy.TCP
 	if tcp.given {
-		c.routesFrom = tcp.annotation
+		c.from = tcp.annotation
 		c.listen, routed = allowedListen(r, tcp)
 	} else {
 		if !c.secure.passthrough {
 			mode = haproxy.HTTP
 		}
-		c.routes, c.routesFrom, routed = readRoutes(r, c.secure)
+		c.routing, routed = readRoutes(r, c.secure)
 	}
 	c.backend, verified = readBackend(r, svc, mode, c.secure)
 	c.protocolFrom = r.protocolFrom
@@ -227,8 +226,8 @@ func hasFrontend(r *annotationReader, c claim) bool {
 	if c.secure.usesTLSFrontend() || len(r.in.HTTP.Binds) > 0 {
 		return true
 	}
-	if c.routesFrom.written != "" {
-		r.reportPort(Unsupported, c.routesFrom, "not served: http.bind in podgate.toml is empty")
+	if c.from.written != "" {
+		r.reportPort(Unsupported, c.from, "not served: http.bind in podgate.toml is empty")
 	}
 	return false
 }

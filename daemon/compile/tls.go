@@ -81,8 +81,11 @@ func readHTTPSecure(r *annotationReader, s *secure) {
 		}
 		return
 	}
-	if hsts.valid() {
+	switch {
+	case hsts.valid():
 		s.hsts = strconv.Itoa(hsts.value)
+	case r.in.Compatibility.ServiceLoadbalancer:
+		s.hsts = ancestorHSTS
 	}
 	s.secret, s.secretFrom = secret.or(""), secret.annotation
 }
@@ -176,7 +179,7 @@ func (m *merger) claimTLSHost(at claimID, r haproxy.Route) bool {
 		return true
 	}
 	if has.passthrough != r.Passthrough {
-		m.reportTaken(at, has.claim, m.claim(at).routesFrom, subject{text: "host https://" + string(r.Host), host: string(r.Host)})
+		m.reportTaken(at, has.claim, m.claim(at).from, subject{text: "host https://" + string(r.Host), host: string(r.Host)})
 		return false
 	}
 	return true

@@ -29,6 +29,8 @@ type Config struct {
 	Grants     []Grant
 	Admin      Admin
 	Log        Log
+
+	Compatibility Compatibility
 }
 
 // Kubernetes is the API server to follow, and which of its Services.

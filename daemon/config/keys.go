@@ -50,6 +50,7 @@ func (c *Config) keys() []key {
 		c.Admin.keys(),
 		c.Upstream.keys(),
 		c.Peers.keys(),
+		c.Compatibility.keys(),
 		c.Log.keys(),
 	)
 }

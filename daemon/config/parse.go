@@ -52,6 +52,7 @@ func Parse(file string, text []byte) (*Config, error) {
 func (d *document) config() *Config {
 	c := Default()
 	d.profile().apply(c) // first, because the file overrides it
+	d.compatibility().apply(c)
 	keys := c.keys()
 	for name, v := range d.tree {
 		path := join("", name)

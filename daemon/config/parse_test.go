@@ -174,6 +174,8 @@ mode = "clusterip"
 ip_family = "ipv6"
 [peers]
 nodes = ["edge2=10.0.0.2:10024", "edge1=[fd00::1]:10024"]
+[compatibility]
+service_loadbalancer = true
 [cloud]
 proxy = ["tcp", 5432, "http"]
 trusted_sources = ["10.1.0.0/24"]
@@ -284,6 +286,7 @@ annotations = ["tcp"]
 			{Name: "edge1", Addr: netip.MustParseAddrPort("[fd00::1]:10024")},
 			{Name: "edge2", Addr: netip.MustParseAddrPort("10.0.0.2:10024")},
 		}},
+		Compatibility: Compatibility{ServiceLoadbalancer: true},
 		Cloud: Cloud{
 			Proxy:            []string{"5432", "http", "tcp"},
 			TrustedSources:   []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")},

@@ -8,11 +8,12 @@ import (
 )
 
 // String is the whole configuration as podgate.toml: every key, in a comment if it
-// has its default, and which values a profile sets. It omits the value of
+// has its default, and which values a profile or service_loadbalancer sets. It omits the value of
 // cookie_key, with which one can compute which server a cookie names.
 func (c *Config) String() string {
 	plain, profiled := Default(), Default()
 	c.Cloud.Profile.apply(profiled)
+	c.Compatibility.apply(profiled)
 	defaults, byProfile := plain.keys(), profiled.keys()
 	var b strings.Builder
 	section := ""
@@ -30,7 +31,9 @@ func (c *Config) String() string {
 			fmt.Fprintf(&b, "#%s = %s\n", k.name, value)
 		case k.name == "cookie_key":
 			b.WriteString("# cookie_key is set\n")
-		case k.name != "profile" && value == byProfile[i].field.print():
+		case k.name == "namespaces" && value == byProfile[i].field.print():
+			fmt.Fprintf(&b, "%s = %s # service_loadbalancer\n", k.name, value)
+		case k.name != "profile" && k.name != "service_loadbalancer" && value == byProfile[i].field.print():
 			fmt.Fprintf(&b, "%s = %s # profile %s\n", k.name, value, c.Cloud.Profile)
 		default:
 			fmt.Fprintf(&b, "%s = %s\n", k.name, value)

@@ -27,6 +27,10 @@ const forwarded = "{ var(txn.podgate_forwarded) -m found }"
 // anything before it. HAProxy passes other X-Forwarded- headers on only if a trusted
 // load balancer sent them, and other spellings of these headers never: a load balancer
 // that replaces X-Forwarded-For does not remove X_Forwarded_For of the client.
+//
+// With PassForwarded, servers get all of these headers as the client sent them, and another
+// X-Forwarded-For with the client address, as "option forwardfor" adds it. Only the headers
+// about the client certificate are always removed.
 func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
 	var rules []models.HTTPRequestRule
 	proto := "http"
@@ -41,7 +45,9 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 		{Type: "del-header", HdrName: "X-Real-IP"},
 		{Type: "del-header", HdrName: clientCertificateHeaders, HdrMethod: "beg"},
 	}
-	if len(s.Trusted) > 0 && s.ForwardedHops > 0 {
+	client := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"}
+	switch {
+	case len(s.Trusted) > 0 && s.ForwardedHops > 0:
 		rules = append(rules,
 			models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_forwarded", VarExpr: "bool(true)", Cond: "if", CondTest: fromTrusted(s)},
 			models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_client", VarExpr: forwardedClient(s.ForwardedHops), Cond: "if", CondTest: forwarded},
@@ -53,11 +59,16 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 		}
 		ownProto.Cond, ownProto.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found }"
 		ownPort.Cond, ownPort.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found } or "+forwarded+" { req.hdr(x-forwarded-port) -m found }"
+	case s.PassForwarded:
+		foreign = foreign[len(foreign)-1:]
+		client.Type = "add-header"
+		ownProto.Cond, ownProto.CondTest = "unless", "{ req.hdr(x-forwarded-proto) -m found }"
+		ownPort.Cond, ownPort.CondTest = "unless", "{ req.hdr(x-forwarded-proto) -m found } or { req.hdr(x-forwarded-port) -m found }"
 	}
 	rules = append(rules, foreign...)
 	rules = append(rules, models.HTTPRequestRule{Type: "del-header", HdrName: otherSpellings("x-forwarded-", "x-real-ip", strings.ToLower(clientCertificateHeaders)), HdrMethod: "reg"})
 	rules = append(rules,
-		models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"},
+		client,
 		ownPort, // before ownProto, which sets the header in the condition of ownPort
 		ownProto,
 	)
