@@ -50,5 +50,10 @@ func (d Dir) Lock(holder string) (unlock func(), err error) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), file.Close())
 	}
 	_ = os.WriteFile(file.Name(), []byte(holder+"\n"), ordinaryMode) // the lock holds without the text
-	return func() { _ = file.Close() }, nil
+	return func() {
+		// A program that this process starts meanwhile has a copy of the descriptor until it
+		// executes, and so has the lock: closing the file would leave it locked.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+		_ = file.Close()
+	}, nil
 }

@@ -42,37 +42,51 @@ func TestLockHasOneHolder(t *testing.T) {
 	}
 }
 
+// lockDescriptor returns the descriptor of the lock file, which this process has open once.
+func lockDescriptor(t *testing.T, d Dir) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	var found []int
+	for _, fd := range open {
+		if path, _ := os.Readlink("/proc/self/fd/" + fd.Name()); path == d.Path(lockFile) {
+			n, err := strconv.Atoi(fd.Name())
+			must(t, err)
+			found = append(found, n)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("the lock file is open %d times, want once", len(found))
+	}
+	return found[0]
+}
+
 // TestLockAllowsAReadOnlyMount looks at the flags of the open lock file: Linux refuses to
 // mount a file system read-only while a file of it is open for writing.
 func TestLockAllowsAReadOnlyMount(t *testing.T) {
 	d := Dir(t.TempDir())
 	unlock, err := d.Lock("process 1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer unlock()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip(err)
+	flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(lockDescriptor(t, d)), syscall.F_GETFL, 0)
+	if errno != 0 || flags&syscall.O_ACCMODE != syscall.O_RDONLY {
+		t.Errorf("flags of the lock file: %#o, %v, want read-only", flags, errno)
 	}
-	found := 0
-	for _, fd := range open {
-		if path, _ := os.Readlink("/proc/self/fd/" + fd.Name()); path != d.Path(lockFile) {
-			continue
-		}
-		found++
-		n, err := strconv.Atoi(fd.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(n), syscall.F_GETFL, 0)
-		if errno != 0 || flags&syscall.O_ACCMODE != syscall.O_RDONLY {
-			t.Errorf("flags of the lock file: %#o, %v, want read-only", flags, errno)
-		}
-	}
-	if found != 1 {
-		t.Errorf("the lock file is open %d times, want once", found)
-	}
+}
+
+// TestUnlockIsForAllDescriptors unlocks a folder while a copy of the descriptor is open,
+// as in a program that was started and has not executed yet.
+func TestUnlockIsForAllDescriptors(t *testing.T) {
+	d := Dir(t.TempDir())
+	unlock, err := d.Lock("process 1")
+	must(t, err)
+	fd, err := syscall.Dup(lockDescriptor(t, d))
+	must(t, err)
+	defer syscall.Close(fd)
+	unlock()
+	unlock, err = d.Lock("process 2")
+	must(t, err)
+	unlock()
 }
 
 func TestLockOfAMissingFolderIsNotInUse(t *testing.T) {
