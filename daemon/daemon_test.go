@@ -124,7 +124,13 @@ func TestPodsEndAfterTheirLastRequestWithoutAFailure(t *testing.T) {
 		e.awaitServers(t, "shop_cart_80", append([]*edgetest.Pod{old}, pods...)...)
 		e.endpoints(t, "cart", pods...)
 		e.awaitServers(t, "shop_cart_80", pods...)
-		awaitThat(t, "the requests of "+old.Name+" end", func() bool { return old.Active() == 0 })
+		idle := "\nshop_cart_80," + old.Addr.String() + ",0," // qcur, then qmax and scur
+		awaitThat(t, "the requests of "+old.Name+" end", func() bool {
+			stat := e.command(t, "show stat shop_cart_80 4 -1")
+			_, row, listed := strings.Cut(stat, idle)
+			_, row, _ = strings.Cut(row, ",")
+			return strings.HasPrefix(row, "0,") || !listed && !strings.Contains(stat, old.Addr.String())
+		})
 		old.Close()
 	}
 	l.check(t)
