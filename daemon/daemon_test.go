@@ -324,7 +324,7 @@ func TestAHostileAnnotationHarmsOnlyItsService(t *testing.T) {
 	pid := e.HAProxy.Pid()
 	keys := []string{
 		"host", "path", "aclMatch", "rewrite", "algorithm", "backend-name", "check", "check-path", "check-interval",
-		"cookie-sticky-session", "timeout-connect", "timeout-server", "maxconn", "tcp", "backend-protocol", "sslTerm",
+		"cookie-sticky-session", "cookie-name", "timeout-connect", "timeout-server", "maxconn", "tcp", "backend-protocol", "sslTerm",
 	}
 	for name, value := range map[string]string{
 		"a newline":        "a.example.com\n  server evil 127.0.0.1:1 # {",

@@ -188,9 +188,11 @@ func diffMaps(have Running, want []Map) []Map {
 // looksUp reports whether the configuration of s uses a map. HAProxy does not load
 // the others.
 func (s State) looksUp(name string) bool {
-	if name == TimeoutsMap {
-		return slices.ContainsFunc(s.Classes, func(p Policy) bool { return p.Mode == HTTP }) ||
-			s.Backends.ContainsFunc(func(b *Backend) bool { return b.Policy.Mode == HTTP })
+	switch name {
+	case CookiesMap:
+		return s.hasClass(func(p Policy) bool { return p.Cookie != "" })
+	case TimeoutsMap:
+		return s.hasClass(func(p Policy) bool { return p.Mode == HTTP })
 	}
 	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool {
 		switch name {
@@ -205,6 +207,11 @@ func (s State) looksUp(name string) bool {
 		}
 		return false
 	})
+}
+
+// hasClass reports whether has is true for one of the classes of s.
+func (s State) hasClass(has func(Policy) bool) bool {
+	return slices.ContainsFunc(s.Classes, has) || s.Backends.ContainsFunc(func(b *Backend) bool { return has(b.Policy) })
 }
 
 // holdBack returns want with the present entries, or without an entry, for routes to

@@ -12,6 +12,9 @@ import (
 // The names of the maps that podgate's frontends and defaults sections use. The name
 // is that of the file, without its folder and ".map".
 const (
+	// CookiesMap holds the name of the cookie of a backend. It is the first map to be
+	// replaced, so that no route leads to a backend without its cookie.
+	CookiesMap = "cookies"
 	// RoutesMap leads "host/path/" to a Backend, by the longest prefix.
 	RoutesMap = "routes"
 	// FoldedRoutesMap is RoutesMap for the path in lower case.
@@ -32,7 +35,7 @@ const (
 
 // MapNames lists podgate's maps.
 func MapNames() []string {
-	return []string{RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, NodeMap}
+	return []string{CookiesMap, RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, NodeMap}
 }
 
 // Map is the content of one map file.
@@ -58,6 +61,9 @@ func (s State) Maps() []Map {
 		if b.Policy.Mode == HTTP && b.TimeoutServer != 0 {
 			ms := b.TimeoutServer / time.Millisecond
 			add(TimeoutsMap, MapEntry{b.Name, strconv.FormatInt(int64(ms), 10)})
+		}
+		if b.Cookie != (Cookie{}) {
+			add(CookiesMap, MapEntry{b.Name, b.Cookie.String()})
 		}
 		if b.HSTS != "" {
 			add(HSTSMap, MapEntry{b.Name, b.HSTS})

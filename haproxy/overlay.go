@@ -46,7 +46,7 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 			}
 			old.Servers = b.Servers
 			if old.Policy.Mode == HTTP {
-				old.TimeoutServer, old.HSTS = b.TimeoutServer, b.HSTS // entries of maps, which need no reload
+				old.TimeoutServer, old.HSTS, old.Cookie = b.TimeoutServer, b.HSTS, b.Cookie // entries of maps, which need no reload
 			}
 			b = &old
 		}

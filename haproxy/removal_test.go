@@ -133,7 +133,8 @@ func TestParseRoutesIsTheInverseOfMaps(t *testing.T) {
 	if diff := cmp.Diff(s.Routes, haproxy.ParseRoutes(maps)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	maps[0].Entries = append(maps[0].Entries, haproxy.MapEntry{Key: "foreign", Value: "x"}, haproxy.MapEntry{Key: "a/", Value: "x"})
+	routes := &maps[slices.Index(haproxy.MapNames(), haproxy.RoutesMap)]
+	routes.Entries = append(routes.Entries, haproxy.MapEntry{Key: "foreign", Value: "x"}, haproxy.MapEntry{Key: "a/", Value: "x"})
 	if got := haproxy.ParseRoutes(maps); len(got) != len(s.Routes) {
 		t.Errorf("foreign entries became routes: %v", got)
 	}

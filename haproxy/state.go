@@ -195,7 +195,10 @@ type Backend struct {
 	TimeoutServer time.Duration
 	// HSTS is the "max-age" of Strict-Transport-Security in seconds, sent to clients
 	// that use TLS; "" sends no such header. It can change without a reload.
-	HSTS    string
+	HSTS string
+	// Cookie is the cookie of the Policy as clients see it; the zero value if the Policy
+	// has none. It can change without a reload.
+	Cookie  Cookie
 	Servers []Server // by Addr
 	// Unknown means that the cluster's list of Servers is not known now. HAProxy keeps
 	// the servers that it has.
@@ -204,7 +207,8 @@ type Backend struct {
 
 // SameStructure reports whether the backends differ in Servers and Unknown at most.
 func (b *Backend) SameStructure(o *Backend) bool {
-	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.HSTS == o.HSTS
+	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.HSTS == o.HSTS &&
+		b.Cookie == o.Cookie
 }
 
 // Balance is a load balancing algorithm that accepts servers at runtime
@@ -228,7 +232,7 @@ func Balances() []Balance { return []Balance{RoundRobin, LeastConn, First, Sourc
 type Policy struct {
 	Mode           Mode
 	Balance        Balance
-	Cookie         string        // name of the cookie that binds a client to its server; "" sends no cookie
+	Cookie         string        // name in HAProxy of the cookie that binds a client to its server; "" sends no cookie
 	CookieKey      string        // "dynamic-cookie-key": cookie values are a hash of it and the server's address
 	ClientAffinity time.Duration // how long a client address stays bound to its server after its last connection; zero binds none
 	CheckPath      string        // path of an HTTP health check; "" checks the connection only

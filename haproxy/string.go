@@ -146,6 +146,7 @@ func (b Backend) describe() string {
 	add("name", o.ServerName)
 	add("hsts", b.HSTS)
 	add("cookie", p.Cookie)
+	add("cookie-name", b.Cookie.String())
 	addDuration("client-affinity", p.ClientAffinity)
 	if o.Check {
 		add("check", o.CheckInterval.String())

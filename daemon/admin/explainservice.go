@@ -258,7 +258,7 @@ func policyText(b *haproxy.Backend, protocolFrom string) string {
 		words = append(words, "pods over "+string(b.Options.Protocol)+protocolFrom)
 	}
 	if b.Policy.Cookie != "" {
-		words = append(words, "sticky by cookie "+b.Policy.Cookie)
+		words = append(words, "sticky by "+cookieText(b))
 	}
 	if b.Policy.ClientAffinity != 0 {
 		words = append(words, "sticky by client address for "+config.FormatDuration(b.Policy.ClientAffinity))
@@ -281,6 +281,15 @@ func policyText(b *haproxy.Backend, protocolFrom string) string {
 		words = append(words, fmt.Sprintf("at most %d connections per server", b.Options.MaxConn))
 	}
 	return strings.Join(words, ", ")
+}
+
+// cookieText describes the cookie that clients get.
+func cookieText(b *haproxy.Backend) string {
+	text := "cookie " + cmp.Or(b.Cookie.Name, b.Policy.Cookie) + " (HttpOnly"
+	if b.Cookie.Secure {
+		text += ", Secure"
+	}
+	return text + ")"
 }
 
 // renderedLines returns the sections and map lines of some backends, as in the

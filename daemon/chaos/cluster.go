@@ -125,7 +125,7 @@ func (e *edge) harm() error {
 	}
 	keys := []string{
 		"host", "path", "aclMatch", "rewrite", "backend-name", "tcp", "algorithm", "check-path", "check-interval", "maxconn", "timeout-server",
-		"timeout-connect", "cookie-sticky-session", "backend-protocol", "sslTerm", "allow-source", "nonsense", "host.nope",
+		"timeout-connect", "cookie-sticky-session", "cookie-name", "backend-protocol", "sslTerm", "allow-source", "nonsense", "host.nope",
 	}
 	annotations := map[string]string{}
 	for range 1 + e.IntN(4) {

@@ -33,9 +33,9 @@ const (
 )
 
 // readBackend parses the settings of a port's backend, which has its default name
-// and no servers. It reports false if the certificates of the servers cannot be
+// and no servers, and the annotation that names its cookie. It reports false if the certificates of the servers cannot be
 // verified as the annotation requires.
-func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, bool) {
+func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, sec secure) (haproxy.Backend, setting[string], bool) {
 	d := r.in.Defaults
 	b := haproxy.Backend{
 		Name: defaultName(svc.Key, r.port.Port),
@@ -52,21 +52,19 @@ func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, s
 	}
 	readCheck(r, d, &b)
 	sticky := false
+	var cookie setting[string]
 	if !sec.passthrough {
 		b.Options.Protocol = readProtocol(r, mode, sec.sslTerm)
 	}
 	if mode == haproxy.HTTP {
 		b.HSTS = sec.hsts
-		sticky = optional(r, keyCookie, parseBool).or(false)
+		sticky, cookie = readCookie(r, svc, sec, &b)
 	}
 	verified := readVerify(r, &b.Options)
-	switch {
-	case sticky:
-		b.Policy.Cookie, b.Policy.CookieKey = d.Cookie, d.CookieKey
-	case svc.Affinity == "ClientIP":
+	if !sticky && svc.Affinity == "ClientIP" {
 		b.Policy.ClientAffinity = affinityTimeout(svc)
 	}
-	return b, verified
+	return b, cookie, verified
 }
 
 // defaultName is the name of a port's backend unless an annotation sets another.

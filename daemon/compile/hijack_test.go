@@ -62,7 +62,7 @@ func (c *cluster) greedy(key kubeapi.Key, created int64) *kubeapi.Service {
 		Ports: []kubeapi.ServicePort{{Name: "http", Port: 80}, {Name: "admin", Port: 8081}}[:1+c.IntN(2)],
 	}
 	for range c.IntN(5) {
-		k := pick(c, keyHost, keyHost, keyPath, keyACLMatch, keyBackendName, keyTCP, keyCookie, keyRewrite, keyAlgorithm, keySSLTerm, keyPassthrough, keyRedirectHTTPS)
+		k := pick(c, keyHost, keyHost, keyPath, keyACLMatch, keyBackendName, keyTCP, keyCookie, keyCookieName, keyRewrite, keyAlgorithm, keySSLTerm, keyPassthrough, keyRedirectHTTPS)
 		svc.Annotations[Prefix+string(k)+pick(c, "", "", ".http", ".8081")] = pick(c, append(plausible(k),
 			"shop_svc1_80", "shop_svc2_8081", "default_svc1_80", "a.example.com", "/svc1", "/svc2:8081", "/a/b/c", "-i /SVC1", "5001", "podgate", "SERVERID")...)
 	}

@@ -28,6 +28,7 @@ const (
 	keyBackendProtocol key = "backend-protocol"
 	keyBackendVerify   key = "backend-verify"
 	keyCookie          key = "cookie-sticky-session"
+	keyCookieName      key = "cookie-name"
 	keyAlgorithm       key = "algorithm"
 	keyBackendName     key = "backend-name"
 	keyTCP             key = "tcp"
@@ -75,7 +76,7 @@ func (k key) restricts() bool {
 func (k key) httpOnly() bool {
 	switch k {
 	case keyHost, keyPath, keyACLMatch, keyRewrite,
-		keyCookie, keyRedirectHTTPS, keyHSTS, keyPassthrough, keyTLSSecret:
+		keyCookie, keyCookieName, keyRedirectHTTPS, keyHSTS, keyPassthrough, keyTLSSecret:
 		return true
 	}
 	return false

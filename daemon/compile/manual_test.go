@@ -68,6 +68,8 @@ func TestTheExamplesOfTheManualAreValid(t *testing.T) {
 		switch name, _, _ := strings.Cut(strings.TrimPrefix(example[1], Prefix), "."); key(name) {
 		case keyRedirectHTTPS, keyHSTS, keyBackendVerify, keyTLSSecret:
 			svc.Annotations[Prefix+string(keySSLTerm)] = "true"
+		case keyCookieName:
+			svc.Annotations[Prefix+string(keyCookie)] = "true"
 		case keyPassthrough:
 			svc.Annotations[Prefix+string(keyHost)] = "shop.example.com"
 		}

@@ -57,6 +57,7 @@ func merge(in *input, services []*service, prev *merged) *merged {
 		routes:   make(map[haproxy.Route]claimID, len(services)),
 		listens:  map[uint16]claimID{},
 		names:    make(map[string]claimID, len(services)),
+		cookies:  map[cookieUse]claimID{},
 		shares:   map[string]share{},
 		hosts:    map[haproxy.HostPattern]claimID{},
 		tlsHosts: map[haproxy.HostPattern]tlsHost{},
@@ -106,6 +107,7 @@ type merger struct {
 	routes   map[haproxy.Route]claimID       // without Rewrite and Backend
 	listens  map[uint16]claimID              // by port of a TCP frontend
 	names    map[string]claimID              // by name of a backend
+	cookies  map[cookieUse]claimID           // the first claim to get a cookie of a name for a host
 	shares   map[string]share                // by namespace
 	hosts    map[haproxy.HostPattern]claimID // the first claim to each host
 	tlsHosts map[haproxy.HostPattern]tlsHost
@@ -143,9 +145,10 @@ func (m *merger) place(at claimID) {
 	}
 	m.count(at, len(routes))
 	backend := &c.backend
-	if name != byDefault {
+	cookie := m.cookieName(at, routes)
+	if name != byDefault || cookie != "" {
 		backend = new(*backend)
-		backend.Name = name
+		backend.Name, backend.Cookie.Name = name, cmp.Or(cookie, backend.Cookie.Name)
 	}
 	m.out.backends = append(m.out.backends, placed{backend, at})
 }

@@ -32,14 +32,16 @@ type claims struct {
 
 // claim is what one Service port claims. Claims are in the order of the spec.
 type claim struct {
-	port     kubeapi.ServicePort
-	backend  haproxy.Backend // with its default name, without servers
-	name     string          // of the backend, by annotation; "" for the default
-	nameFrom annotation      // that sets name
-	listen   uint16          // port of a TCP frontend; zero for an HTTP port
-	routing                  // of an HTTP port; from is also that of a TCP port
-	mode     config.UpstreamMode
-	secure   secure
+	port       kubeapi.ServicePort
+	backend    haproxy.Backend // with its default name, without servers
+	name       string          // of the backend, by annotation; "" for the default
+	nameFrom   annotation      // that sets name
+	cookie     string          // its name, by annotation; "" for the default
+	cookieFrom annotation      // that sets cookie
+	listen     uint16          // port of a TCP frontend; zero for an HTTP port
+	routing                    // of an HTTP port; from is also that of a TCP port
+	mode       config.UpstreamMode
+	secure     secure
 
 	protocolFrom string // as in ExplainedPort
 }
@@ -192,7 +194,9 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 		}
 		c.routing, routed = readRoutes(r, c.secure)
 	}
-	c.backend, verified = readBackend(r, svc, mode, c.secure)
+	var cookie setting[string]
+	c.backend, cookie, verified = readBackend(r, svc, mode, c.secure)
+	c.cookie, c.cookieFrom = cookie.or(""), cookie.annotation
 	c.protocolFrom = r.protocolFrom
 	if o := &c.backend.Options; o.UsesTLS() && o.ServerName == "" {
 		o.ServerName = serverName(svc.Key, c.routes)

@@ -144,7 +144,7 @@ func serviceHost(service kubeapi.Key) string { return service.Name + "." + servi
 // passthroughRoutes returns the routes of a port with passthrough, which match
 // host names only.
 func passthroughRoutes(r *annotationReader, hosts []haproxy.HostPattern, from annotation) ([]haproxy.Route, annotation, bool) {
-	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyCheckPath} {
+	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyCookieName, keyCheckPath} {
 		if a, given := r.annotations.forPort(k, r.port); given {
 			r.report(Invalid, a, "has no effect with passthrough")
 		}

@@ -144,7 +144,7 @@ func TestFilesThatAnotherProcessChangedAreNotCopied(t *testing.T) {
 		file.Close()
 	}
 	w := newWalk(3, 20)
-	w.have.Maps[0].Entries = []haproxy.MapEntry{{Key: "*/a/", Value: "shop_s000_80|2"}}
+	w.have.Maps[slices.Index(haproxy.MapNames(), haproxy.RoutesMap)].Entries = []haproxy.MapEntry{{Key: "*/a/", Value: "shop_s000_80|2"}}
 	for name, harm := range map[string]func(*testing.T){
 		"nothing":                                 func(*testing.T) {},
 		"the configuration is changed":            func(t *testing.T) { flip(t, cfgfile.ConfigFile) },
@@ -197,7 +197,7 @@ func TestOtherChangesNeedACompleteWrite(t *testing.T) {
 	for name, change := range map[string]func(*haproxy.Running){
 		"a map": func(r *haproxy.Running) {
 			r.Maps = r.Loaded.Maps()
-			r.Maps[0].Entries = []haproxy.MapEntry{{Key: "a", Value: "b"}}
+			r.Maps[slices.Index(haproxy.MapNames(), haproxy.RoutesMap)].Entries = []haproxy.MapEntry{{Key: "a", Value: "b"}}
 		},
 		"a setting": func(r *haproxy.Running) { r.Loaded.Settings.TimeoutClient = time.Hour },
 		"a backend": func(r *haproxy.Running) {

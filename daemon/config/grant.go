@@ -90,8 +90,8 @@ func (c *Config) GrantsAnnotation(namespace, name string) bool {
 // AnnotationNames returns the annotations that a Grant can list: all except ignore.
 func AnnotationNames() []string {
 	return []string{
-		"host", "path", "aclMatch", "rewrite", "sslTerm", "backend-protocol", "backend-verify", "cookie-sticky-session", "algorithm",
-		"backend-name", "tcp", "upstream", "check", "check-path", "check-interval", "timeout-server", "timeout-connect", "maxconn",
+		"host", "path", "aclMatch", "rewrite", "sslTerm", "backend-protocol", "backend-verify", "cookie-sticky-session", "cookie-name",
+		"algorithm", "backend-name", "tcp", "upstream", "check", "check-path", "check-interval", "timeout-server", "timeout-connect", "maxconn",
 		"slowstart", "allow-source", "redirect-https", "hsts", "send-proxy", "passthrough", "tls-secret",
 	}
 }

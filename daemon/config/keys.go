@@ -145,7 +145,7 @@ func (d *Defaults) keys() []key {
 		{s, "check_interval", duration(&d.CheckInterval, 100*time.Millisecond, time.Hour), immediately,
 			"Time between two health checks of a server."},
 		{s, "cookie", text(&d.Cookie, "1 to 64 letters, digits and ._-", cookieName), immediately,
-			"Name of the cookie that keeps a client on its server."},
+			"Name of the cookie that keeps a client on its server. For clients it is followed by - and a hash of the Service port, because a client keeps only one cookie of a name for a host; the annotation cookie-name replaces the whole name."},
 		{s, "cookie_key", text(&d.CookieKey, "1 to 128 letters, digits and ._/+@:,=-", cookieKey), immediately,
 			"Key of the hash that is the value of the cookie. Use the same key on every edge node."},
 		{s, "maxconn", integer(&d.MaxConn, 0, 1_000_000), immediately,

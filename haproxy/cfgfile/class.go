@@ -117,6 +117,9 @@ func (d *document) addClass(p haproxy.Policy) {
 		// HAProxy sends a request that a server did not answer to another server, unless
 		// the method is not idempotent (RFC 9110 section 9.2.2).
 		m.RetryOn = "conn-failure empty-response"
+		if p.Cookie != "" {
+			rules = append(rules, d.cookieRules(p)...)
+		}
 		timeouts := d.mapFile(haproxy.TimeoutsMap)
 		rules = append(rules,
 			"http-request disable-l7-retry unless { method GET HEAD OPTIONS }",

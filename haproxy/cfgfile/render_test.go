@@ -37,6 +37,7 @@ func shop() haproxy.State {
 			{
 				Name:    "shop_cart_80",
 				Policy:  haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.LeastConn, Cookie: "SERVERID", CookieKey: "podgate", CheckPath: "/healthz", TimeoutConnect: time.Second, AllowSource: haproxy.JoinNetworks(networks("10.0.0.0/8", "fd00::/8"))},
+				Cookie:  haproxy.Cookie{Name: "SERVERID-0123456789ab", Secure: true},
 				Options: haproxy.Options{Protocol: haproxy.Plain, Check: true, CheckInterval: 5 * time.Second, MaxConn: 50, SendProxy: haproxy.ProxyV2, SlowStart: 30 * time.Second},
 				Servers: servers("10.2.9.103:8080", "[fd00::7]:8080"),
 			},

@@ -183,7 +183,7 @@ func TestApplyListsRejectionsAndContinues(t *testing.T) {
 	compare(t, "Rejected", want, rejections(applied))
 	compare(t, "Servers", []haproxy.Server{a, c}, b.servers(t, "shop"))
 	compare(t, "Servers of other", withState(haproxy.Drain, a), b.servers(t, "other"))
-	compare(t, "Maps", []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}}, b.observe(t, s).Maps[0].Entries)
+	compare(t, "Maps", []haproxy.MapEntry{{Key: "*/", Value: "shop|0"}}, b.observe(t, s).Maps[routesMap()].Entries)
 }
 
 func TestApplyManyServersInFewLines(t *testing.T) {

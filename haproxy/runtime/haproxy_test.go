@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -301,3 +302,6 @@ func eventually(t *testing.T, what string, isTrue func() bool) {
 		}
 	}
 }
+
+// routesMap is the index of haproxy.RoutesMap in a list of all maps.
+func routesMap() int { return slices.Index(haproxy.MapNames(), haproxy.RoutesMap) }

@@ -35,7 +35,7 @@ func TestApplySwapsMaps(t *testing.T) {
 			s.Routes = routes(row.want)
 			want := s.Maps()
 			began := time.Now()
-			b.apply(t, haproxy.Plan{Maps: want[:1]})
+			b.apply(t, haproxy.Plan{Maps: want[routesMap() : routesMap()+1]})
 			t.Logf("swapped %d entries in %v", row.want, time.Since(began))
 			compare(t, "Maps", want, b.observe(t, s).Maps)
 			frontend := s.Frontends[0].Binds[0]
@@ -73,7 +73,7 @@ func TestApplySwapsEntriesWithSpecialCharacters(t *testing.T) {
 		{Key: "@1", Value: "@2"},
 	}}
 	b.apply(t, haproxy.Plan{Maps: []haproxy.Map{m}})
-	compare(t, "Maps", m, b.observe(t, s).Maps[0])
+	compare(t, "Maps", m, b.observe(t, s).Maps[routesMap()])
 }
 
 // TestTwoClientsSwapAMap is the situation of "podgate drain" while podgate runs.
@@ -94,7 +94,7 @@ func TestTwoClientsSwapAMap(t *testing.T) {
 		})
 	}
 	both.Wait()
-	if m := b.observe(t, s).Maps[0]; len(m.Entries) != 1 || m.Entries[0].Key != "key99" {
+	if m := b.observe(t, s).Maps[routesMap()]; len(m.Entries) != 1 || m.Entries[0].Key != "key99" {
 		t.Errorf("the map has %v after the last swap, want one entry", m.Entries)
 	}
 }

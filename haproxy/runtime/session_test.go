@@ -67,7 +67,7 @@ func TestSessionQueriesAndChangesOneProcess(t *testing.T) {
 func TestSessionDoesNotApplyMapsToAnotherProcess(t *testing.T) {
 	old := ready("127.0.0.1:8001")
 	b, s, session := holdSession(t, old)
-	plan := haproxy.Plan{Maps: []haproxy.Map{{Name: haproxy.RoutesMap, Entries: s.Maps()[0].Entries}}}
+	plan := haproxy.Plan{Maps: []haproxy.Map{{Name: haproxy.RoutesMap, Entries: s.Maps()[routesMap()].Entries}}}
 	if _, err := session.Apply(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
