@@ -149,15 +149,81 @@ func TestDotSegmentsAreRemoved(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	segments := []string{"a", "b", "", ".", "..", "..", "..", "%2e", "%2E%2e", ".%2e", "%2e.", "..a", ".a", "a..", "...", "%2e%2e%2e", "%2f", "%252e"}
+	segments := []string{"a", "b", "", ".", "..", "..", "..", "%2e", "%2E%2e", ".%2e", "%2e.", "..a", ".a", "a..", "...", "%2e%2e%2e", "%2f", "%252e", "%41", "%7e%5F", "%3a%cC%Aa", "%2541"}
 	for range 400 {
 		path := ""
 		for range 1 + r.IntN(haproxy.MaxDotSegments) {
 			path += "/" + segments[r.IntN(len(segments))]
 		}
-		want := "200 GET " + haproxy.RemoveDotSegments(path) + ", all.test"
+		want := "200 GET " + haproxy.NormalizePath(path) + ", all.test"
 		if got, err := ask("all.test", path); got != want {
 			t.Errorf("%s: got %q, %v, want %q", path, got, err, want)
+		}
+	}
+}
+
+// TestNoSpellingOfAPathPassesItsRoute has a Service for all clients, and one for a part of
+// the same host with an allow-source that forbids all clients. Both have the same pod.
+func TestNoSpellingOfAPathPassesItsRoute(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	pod := newRawPod(t, func(conn net.Conn) {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // HAProxy's check may send nothing
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err == nil {
+			path := strings.Fields(line)[1]
+			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(path), path)
+		}
+	})
+	for name, annotations := range map[string]map[string]string{
+		"open":   {"host": "shop.test"},
+		"closed": {"host": "shop.test", "path": "/%61dmin-%7e, /%c3%a9", "allow-source": "192.0.2.1"},
+		"fold":   {"host": "fold.test", "aclMatch": "-i /%C3%A9%41"},
+		"moved":  {"host": "moved.test", "path": "/%6Fld", "rewrite": "/%6eew"},
+	} {
+		annotations["check"] = "false"
+		e.service(t, name, annotations, pod)
+	}
+	e.start(t)
+	ask := func(host, path string) (string, error) {
+		got, err := exchangeFrom(localhost, e.HTTP, "GET "+path+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
+		got, _, _ = strings.Cut(got, "\n")
+		return got, err
+	}
+	eventually(t, "the Services are served", func() error {
+		for host, want := range map[string]string{"shop.test": "200 /old", "fold.test": "404", "moved.test": "200 /new"} {
+			if got, err := ask(host, "/old"); err != nil || !strings.HasPrefix(got, want) {
+				return fmt.Errorf("%s: got %q, %v, want %s", host, got, err, want)
+			}
+		}
+		return nil
+	})
+	const bad, forbidden = "400 <html><body><h1>400 Bad request</h1>", "403 <html><body><h1>403 Forbidden</h1>"
+	for _, row := range []struct{ name, host, path, want string }{
+		{"as it is", "shop.test", "/admin-~/x", forbidden},
+		{"a letter", "shop.test", "/%61dmin-~/x", forbidden},
+		{"a mark", "shop.test", "/admin-%7e", forbidden},
+		{"all characters", "shop.test", "/%61%64%6D%69%6e%2D%7E", forbidden},
+		{"with dot segments", "shop.test", "/x/%2e%2E/%61dmin-~", forbidden},
+		{"a URL", "shop.test", "http://shop.test/%61dmin-~", forbidden},
+		{"in upper case", "shop.test", "/%C3%A9/x", forbidden},
+		{"in lower case", "shop.test", "/%c3%a9", forbidden},
+		{"an encoded character that decodes to an encoded one", "shop.test", "/%2561dmin-~", "200 /%2561dmin-~"},
+		{"a character that is encoded by two invalid ones", "shop.test", "/%6%31dmin-~", bad},
+		{"an invalid character and an encoded one", "shop.test", "/%/%61dmin-~", bad},
+		{"an invalid character at the end", "shop.test", "/%61dmin-~%6", bad},
+		{"an invalid character only", "shop.test", "/100%/%zz", "200 /100%/%zz"},
+		{"a long path of encoded letters", "shop.test", strings.Repeat("/%61", 3500), "200 " + strings.Repeat("/a", 3500)},
+		{"a long path of encoded signs", "shop.test", "/%61" + strings.Repeat("%25", 4500), "200 /a" + strings.Repeat("%25", 4500)},
+		{"a long path", "shop.test", "/%61" + strings.Repeat("/%C3", 2000), "200 /a" + strings.Repeat("/%C3", 2000)},
+		{"reserved characters stay encoded", "shop.test", "/a%2fb%3f%23%25?%61", "200 /a%2Fb%3F%23%25?%61"},
+		{"a plus sign", "shop.test", "/a+%62", "200 /a+b"},
+		{"in any case", "fold.test", "/%c3%a9%61", "200 /%C3%A9a"},
+		{"rewritten", "moved.test", "/o%6Cd/%78", "200 /new/x"},
+	} {
+		if got, err := ask(row.host, row.path); got != row.want {
+			t.Errorf("%s: got %q, %v, want %q", row.name, got, err, row.want)
 		}
 	}
 }

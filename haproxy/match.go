@@ -34,7 +34,7 @@ func (s State) Match(r Request) []Route {
 	if through, ok := s.passesThrough(host); r.TLS && ok {
 		return []Route{through}
 	}
-	path := RemoveDotSegments(r.Path)
+	path := NormalizePath(r.Path)
 	lookups, within := s.confine(host)
 	folded := strings.ToLower(path)
 	var found []Route
@@ -96,7 +96,7 @@ func (r Request) Lookups() []Lookup {
 			all = append(all, Lookup{Map: PassthroughMap, Key: string(host)})
 		}
 	}
-	path := RemoveDotSegments(r.Path)
+	path := NormalizePath(r.Path)
 	add(plain, path+"/")
 	add(folded, strings.ToLower(path)+"/")
 	return all

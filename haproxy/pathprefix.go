@@ -18,8 +18,8 @@ const MaxPath = 256
 
 // ParsePathPrefix parses a PathPrefix, with or without a trailing slash. It allows
 // pchar of RFC 3986 except for the characters that mean a pattern, a list or a
-// quotation elsewhere: ! $ & ' ( ) * , ; The error contains only the reason; the
-// caller adds the value.
+// quotation elsewhere: ! $ & ' ( ) * , ; It returns the normal form of NormalizePath. The
+// error contains only the reason; the caller adds the value.
 func ParsePathPrefix(s string) (PathPrefix, error) {
 	prefix := strings.TrimSuffix(s, "/")
 	switch {
@@ -35,7 +35,7 @@ func ParsePathPrefix(s string) (PathPrefix, error) {
 			return "", err
 		}
 	}
-	return PathPrefix(prefix), nil
+	return PathPrefix(normalizePercent(prefix)), nil
 }
 
 // checkSegment returns why segment is not allowed in a prefix. Dot segments are not:
@@ -60,14 +60,10 @@ func checkSegment(segment string) error {
 			return errors.New("use letters, digits and - . _ ~ : @ + = %XX")
 		}
 	}
-	if dots(segment) != "" {
+	if isDots(normalizePercent(segment)) {
 		return errors.New(`a segment is "." or ".."`)
 	}
 	return nil
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 // Matches reports whether a path, without query, begins with the segments of p.

@@ -23,6 +23,7 @@ func TestParsePathPrefix(t *testing.T) {
 		{"cart", "", "it does not begin with /"},
 		{"//", "", "a segment is empty"},
 		{"/a//", "", "a segment is empty"},
+		{"/%7Ecart/%63art%2f%3a", "/~cart/cart%2F%3A", ""},
 		{"/%2e%2E", "", `a segment is "." or ".."`},
 		{"/a%2", "", "% is not followed by two hexadecimal digits"},
 		{"/a*", "", "a prefix has no wildcards"},

@@ -59,7 +59,7 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	if x.Frontend == "" {
 		x.Verdict = fmt.Sprintf("podgate has no frontend for %s: %s", u.Scheme, whyNoFrontend(v, tls))
 	}
-	path := haproxy.RemoveDotSegments(cmp.Or(u.EscapedPath(), "/"))
+	path := haproxy.NormalizePath(cmp.Or(u.EscapedPath(), "/"))
 	request := haproxy.Request{TLS: tls, Host: u.Host, Path: path}
 	found := v.Result.State.Match(request)
 	for i, r := range found {
