@@ -18,7 +18,8 @@ const maxValue = 4096
 // annotation is one of podgate's annotations. Its value is not parsed.
 type annotation struct {
 	written string // the whole key, as in the Service
-	key     key
+	key     key    // canonical
+	named   key    // as written
 	suffix  string // name or number of the port that it is for; "" for all ports
 	value   string // without blanks before and after it
 }
@@ -52,7 +53,12 @@ func parseAnnotations(svc *kubeapi.Service) (known annotations, lost []key, prob
 		}
 		rest, prefixed := strings.CutPrefix(rest, "lb.")
 		lose := func(k key) (consequence string) {
-			if no, err := parseBool(value); !k.restricts() || err == nil && !no {
+			k = k.canonical()
+			on, err := parseBool(value)
+			if k == keyEnabled {
+				on = !on
+			}
+			if !k.restricts() || err == nil && !on {
 				return ""
 			}
 			lost = append(lost, k)
@@ -60,7 +66,21 @@ func parseAnnotations(svc *kubeapi.Service) (known annotations, lost []key, prob
 		}
 		name, suffix, dotted := strings.Cut(rest, ".")
 		k := key(name)
+		instead, without, refused := k.refused(value)
 		switch {
+		case prefixed && refused:
+			consequence := ""
+			switch without {
+			case "":
+			case keyNode:
+				consequence = "; the Service is not served"
+			default:
+				consequence = "; ports without " + string(without) + " are not served"
+			}
+			if without != "" {
+				lost = append(lost, without)
+			}
+			report("is not supported (%s)%s", instead, consequence)
 		case !prefixed || !k.known():
 			near := key("")
 			if len(svc.Annotations) <= maxProblems { // the search takes a while
@@ -77,7 +97,9 @@ func parseAnnotations(svc *kubeapi.Service) (known annotations, lost []key, prob
 			if known == nil {
 				known = make(annotations)
 			}
-			known[slot{k, suffix}] = annotation{written: written, key: k, suffix: suffix, value: value}
+			known.add(annotation{written: written, key: k.canonical(), named: k, suffix: suffix, value: value}, func(written, text string) {
+				problems = append(problems, Problem{Kind: Invalid, Service: svc.Key, Key: written, Text: text})
+			})
 		}
 	}
 	return known, lost, append(problems, known.givenTwice(svc)...)

@@ -4,6 +4,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"podgate/kubeapi"
 )
@@ -74,7 +75,7 @@ func parseAnnotation[T any](r *annotationReader, k key, parse func(string) (T, e
 		return setting[T]{}
 	}
 	bad := setting[T]{annotation: a, given: true, bad: true}
-	if k != keyIgnore && !r.in.GrantsAnnotation(r.service.Namespace, string(k)) {
+	if slices.ContainsFunc(k.granted(), func(name string) bool { return !r.in.GrantsAnnotation(r.service.Namespace, name) }) {
 		err := fmt.Errorf("is not granted to namespace %s in podgate.toml", r.service.Namespace)
 		r.record(a, nil, err)
 		r.report(NotGranted, a, "%s%s", err, consequence)

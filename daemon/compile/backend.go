@@ -54,7 +54,7 @@ func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, s
 	sticky := false
 	var cookie setting[string]
 	if !sec.passthrough {
-		b.Options.Protocol = readProtocol(r, mode, sec.sslTerm)
+		b.Options.Protocol = readProtocol(r, mode, sec)
 	}
 	if mode == haproxy.HTTP {
 		b.HSTS = sec.hsts
@@ -91,12 +91,15 @@ func affinityTimeout(svc *kubeapi.Service) time.Duration {
 }
 
 // readProtocol parses the protocol between HAProxy and the pods of a port.
-func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.Protocol {
+func readProtocol(r *annotationReader, mode haproxy.Mode, sec secure) haproxy.Protocol {
 	parse := parseProtocol
 	plainPods := mode == haproxy.HTTP && r.in.Compatibility.ServiceLoadbalancer // as in service-loadbalancer
 	fallback, understood := appProtocol(r.port)
-	if !understood {
-		fallback = defaultProtocol(r.port, sslTerm && !plainPods)
+	switch {
+	case sec.bridge:
+		fallback, understood = protocolHTTPS, true
+	case !understood:
+		fallback = defaultProtocol(r.port, sec.sslTerm && !plainPods)
 	}
 	if mode == haproxy.TCP {
 		parse = func(value string) (protocol, error) {
@@ -106,7 +109,7 @@ func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.
 			}
 			return p, err
 		}
-		if !sslTerm || fallback != protocolHTTPS {
+		if !sec.sslTerm || fallback != protocolHTTPS {
 			fallback = protocolTCP // without sslTerm a TLS client does the handshake with the pod
 		}
 	}
@@ -114,12 +117,14 @@ func readProtocol(r *annotationReader, mode haproxy.Mode, sslTerm bool) haproxy.
 	switch {
 	case given.valid():
 		r.protocolFrom = " (backend-protocol)"
-	case mode == haproxy.TCP && !sslTerm:
+	case mode == haproxy.TCP && !sec.sslTerm:
+	case sec.bridge:
+		r.protocolFrom = " (sslBridge)"
 	case understood:
 		r.protocolFrom = " (appProtocol)"
-	case sslTerm && plainPods:
+	case sec.sslTerm && plainPods:
 		r.protocolFrom = " (service_loadbalancer)"
-	case sslTerm:
+	case sec.sslTerm:
 		r.protocolFrom = " (target port " + plain(cmp.Or(r.port.TargetPort, portNumber(r.port))) + ")"
 	}
 	if mode == haproxy.HTTP && !given.valid() && !understood && r.port.AppProtocol != "" {

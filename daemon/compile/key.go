@@ -59,14 +59,15 @@ func keys() []key {
 }
 
 func (k key) known() bool {
-	return k == keyIgnore || slices.Contains(config.AnnotationNames(), string(k))
+	return k == keyIgnore || k.isFork() || slices.Contains(config.AnnotationNames(), string(k))
 }
 
 // restricts reports whether the key limits how a port is reached, so that without it
 // the port could be reached by more clients than its owner wants.
 func (k key) restricts() bool {
 	switch k {
-	case keyIgnore, keyHost, keyPath, keyACLMatch, keySSLTerm, keyTCP, keyAllowSource, keyPassthrough, keyBackendVerify:
+	case keyIgnore, keyHost, keyPath, keyACLMatch, keySSLTerm, keyTCP, keyAllowSource, keyPassthrough, keyBackendVerify,
+		keyEnabled, keySSLBridge:
 		return true
 	}
 	return false
@@ -88,7 +89,7 @@ func suggest(written string) key {
 		return ""
 	}
 	var names []string
-	for _, k := range keys() {
+	for _, k := range append(keys(), forkKeys()...) {
 		names = append(names, string(k))
 	}
 	return key(config.Nearest(written, names))

@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 
@@ -98,23 +99,30 @@ func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *c
 		if ignore, _ := parseBool(all[slot{keyIgnore, ""}].value); ignore {
 			return &claims{skipped: skipIgnored}
 		}
+		if enabled, err := parseBool(all[slot{keyEnabled, ""}].value); err == nil && !enabled {
+			return &claims{skipped: skipDisabled}
+		}
 		return &claims{problems: limitProblems(svc.Key, append(problems, Problem{Kind: Unsupported, Service: svc.Key, Text: text}))}
 	}
 	c := &claims{}
-	ignored := 0
+	ignored, why := 0, ""
 	for _, p := range svc.Ports {
 		r := &annotationReader{in: in, service: svc.Key, port: p, annotations: all, parsed: parsed}
-		if ignore := required(r, keyIgnore, parseBool); ignore.or(false) {
-			ignored++
-		} else if !ignore.bad && all.hasEach(lost, p) {
-			if claim, ok := readPort(r, svc); ok {
+		ignore, enabled := required(r, keyIgnore, parseBool), required(r, keyEnabled, parseBool)
+		switch {
+		case ignore.or(false):
+			ignored, why = ignored+1, skipIgnored
+		case !enabled.or(true):
+			ignored, why = ignored+1, cmp.Or(why, skipDisabled)
+		case !ignore.bad && !enabled.bad:
+			if claim, ok := readPort(r, svc); ok && all.hasEach(lost, p) {
 				c.ports = append(c.ports, claim)
 			}
 		}
 		problems = append(problems, r.problems...)
 	}
 	if ignored == len(svc.Ports) {
-		return &claims{skipped: skipIgnored}
+		return &claims{skipped: why}
 	}
 	c.problems = limitProblems(svc.Key, append(problems, withoutEffect(svc, all, c.ports)...))
 	return c
@@ -127,6 +135,7 @@ const (
 	skipLoadBalancer = "its type is LoadBalancer, and it has no annotation of podgate"
 	skipUnannotated  = `kubernetes.expose is "annotated", and it has no annotation of podgate`
 	skipIgnored      = "its ignore annotation is true"
+	skipDisabled     = "its enabled annotation is false"
 )
 
 // skipReason returns why a Service is skipped; "" if it is not.
@@ -173,7 +182,7 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 		r.reportPort(Invalid, annotation{}, "not served: it has no port number")
 		return claim{}, false
 	}
-	tcp := required(r, keyTCP, parseNumber(1, 65535))
+	tcp := required(r, keyTCP, parseTCPPort)
 	if tcp.bad {
 		return claim{}, false
 	}

@@ -17,6 +17,7 @@ import (
 // secure is the TLS settings of a port.
 type secure struct {
 	sslTerm     bool
+	bridge      bool // sslTerm by the annotation sslBridge, with TLS to the pods
 	passthrough bool
 	hsts        string     // as in haproxy.Backend
 	redirect    annotation // redirect-https if it is set; else the zero value
@@ -32,8 +33,15 @@ func (s secure) usesTLSFrontend() bool { return s.sslTerm || s.passthrough }
 func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 	sslTerm := required(r, keySSLTerm, parseBool)
 	s := secure{sslTerm: sslTerm.or(false)}
-	ok := !sslTerm.bad
+	bridge := required(r, keySSLBridge, parseBool)
+	ok := !sslTerm.bad && !bridge.bad
 	from := sslTerm.annotation
+	switch {
+	case bridge.or(false) && s.sslTerm:
+		r.report(Invalid, bridge.annotation, "has no effect with sslTerm")
+	case bridge.or(false):
+		s.sslTerm, s.bridge, from = true, true, bridge.annotation
+	}
 	if !tcp {
 		passthrough := required(r, keyPassthrough, parseBool)
 		s.passthrough = passthrough.or(false)
@@ -41,8 +49,12 @@ func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 		if s.passthrough {
 			from = passthrough.annotation
 			if s.sslTerm {
-				r.report(Invalid, sslTerm.annotation, "has no effect with passthrough")
-				s.sslTerm = false
+				with := sslTerm.annotation
+				if s.bridge {
+					with = bridge.annotation
+				}
+				r.report(Invalid, with, "has no effect with passthrough")
+				s.sslTerm, s.bridge = false, false
 			}
 		}
 		readHTTPSecure(r, &s)

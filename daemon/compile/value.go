@@ -71,6 +71,16 @@ func parseNumber(least, most int) func(string) (int, error) {
 	}
 }
 
+// parseTCPPort accepts a port. A fork of service-loadbalancer had another form of the
+// value, LISTEN:PORT.
+func parseTCPPort(value string) (int, error) {
+	n, err := parseNumber(1, 65535)(value)
+	if listen, port, two := strings.Cut(value, ":"); err != nil && two && len(value) <= maxShown {
+		err = fmt.Errorf("%w (write %s%s.%s: %q)", err, Prefix, keyTCP, plain(port), listen)
+	}
+	return n, err
+}
+
 // parseBackendName accepts the names that HAProxy does (configuration.txt 2.3).
 func parseBackendName(value string) (string, error) {
 	const most = 128
