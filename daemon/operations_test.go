@@ -63,6 +63,16 @@ func TestEveryProblemIsShownInFourPlaces(t *testing.T) {
 			e.Cluster.Misbehave(kubeapitest.Forbid("list", "services", "shop"), kubeapitest.Forbid("watch", "services", "shop"))
 			e.Cluster.CutWatches()
 		},
+		"the API server sends too much": func(t *testing.T, e *edge) {
+			e.Cluster.Misbehave(kubeapitest.Break("list", "services", "shop", func(w http.ResponseWriter, _ *http.Request) {
+				_, err := io.WriteString(w, `{"kind":"`)
+				for err == nil { // a string without end
+					_, err = io.WriteString(w, strings.Repeat("x", 64<<10))
+				}
+			}))
+			e.Cluster.ExpireVersions()
+			e.Cluster.Misbehave(kubeapitest.FailWatches(http.StatusInternalServerError, 1000))
+		},
 		"HAProxy is down": func(t *testing.T, e *edge) { e.HAProxy.KillWorker() },
 		"HAProxy's admin socket is dead": func(t *testing.T, e *edge) {
 			must(t, os.Remove(e.HAProxy.Admin))

@@ -25,6 +25,7 @@ type Client struct {
 	lists       *retryablehttp.Client // for lists, over http
 	singleLists *retryablehttp.Client // for lists while the server is down, without a retry
 
+	budget   *wire.Budget // of everything that is read
 	timeouts timeouts
 	tracker  *tracker
 	relist   chan struct{} // makes Follow list again; of capacity 1
@@ -32,12 +33,13 @@ type Client struct {
 
 // timeouts bound how long a Client waits for a server.
 type timeouts struct {
-	page    time.Duration // one page of a list with its retries
-	answer  time.Duration // the head of a watch's answer
-	initial time.Duration // the next event of a streamed list
-	event   time.Duration // the next event or bookmark of a watch
-	watch   time.Duration // a whole watch, less a random part of up to half
-	refresh time.Duration // from one re-read of the credentials to the next
+	page     time.Duration // one page of a list with its retries
+	answer   time.Duration // the head of a watch's answer
+	initial  time.Duration // the next event of a streamed list
+	event    time.Duration // the next event or bookmark of a watch
+	watch    time.Duration // a whole watch, less a random part of up to half
+	tooLarge time.Duration // until the next request after an answer that was too large, less up to half
+	refresh  time.Duration // from one re-read of the credentials to the next
 }
 
 // defaultTimeouts leaves the API server time to give up by itself, which it does
@@ -46,12 +48,13 @@ type timeouts struct {
 // receives a bookmark every minute.
 func defaultTimeouts() timeouts {
 	return timeouts{
-		page:    75 * time.Second,
-		answer:  30 * time.Second,
-		initial: 10 * time.Second,
-		event:   4 * time.Minute,
-		watch:   10 * time.Minute,
-		refresh: time.Minute,
+		page:     75 * time.Second,
+		answer:   30 * time.Second,
+		initial:  10 * time.Second,
+		event:    4 * time.Minute,
+		watch:    10 * time.Minute,
+		tooLarge: 20 * time.Second,
+		refresh:  time.Minute,
 	}
 }
 
@@ -75,6 +78,7 @@ func New(cfg Config, log *slog.Logger) (*Client, error) {
 		timeouts:    defaultTimeouts(),
 		relist:      make(chan struct{}, 1),
 	}
+	c.budget = wire.NewBudget(cfg.MaxSize, len(c.sources()))
 	c.http = &http.Client{
 		Transport: credentials,
 		// A redirect could send the token to another server.
@@ -114,6 +118,7 @@ func (c *Client) List(ctx context.Context) (*Snapshot, error) {
 		for key, err := range l.Unread {
 			c.log.Warn("object skipped", src.logKey(), key.String(), "err", err)
 		}
+		defer l.Share.Release() // List is called once
 		s.replace(src, l)
 	}
 	return s.snapshot(1), nil

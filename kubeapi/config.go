@@ -19,6 +19,7 @@ const (
 	defaultPollInterval   = 5 * time.Second
 	defaultResyncInterval = 10 * time.Minute
 	defaultUserAgent      = "podgate"
+	defaultMaxSize        = 256 << 20
 )
 
 // Config is which API server to follow, and how. Either Kubeconfig or Server
@@ -66,6 +67,10 @@ type Config struct {
 	// what it knew, a resource that cannot be listed must not look empty.
 	Whole bool
 
+	// MaxSize bounds the memory of what is read, in bytes. What exceeds it is rejected and
+	// reported. Zero is 256 MiB.
+	MaxSize int64
+
 	// Watch requests changes as they happen; false only polls.
 	Watch bool
 	// PollInterval is the pause between two lists without a watch, and the longest
@@ -98,6 +103,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.ResyncInterval <= 0 {
 		cfg.ResyncInterval = defaultResyncInterval
+	}
+	if cfg.MaxSize <= 0 {
+		cfg.MaxSize = defaultMaxSize
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = defaultUserAgent

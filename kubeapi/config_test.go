@@ -41,6 +41,7 @@ func TestConfigDefaults(t *testing.T) {
 		PollInterval:   5 * time.Second,
 		ResyncInterval: 10 * time.Minute,
 		UserAgent:      "podgate",
+		MaxSize:        256 << 20,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

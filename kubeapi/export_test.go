@@ -28,6 +28,9 @@ func (c *Client) SetEventTimeout(d time.Duration) {
 // SetRefresh shortens the time from one re-read of the credentials to the next.
 func (c *Client) SetRefresh(d time.Duration) { c.timeouts.refresh = d }
 
+// SetTooLarge shortens the pause after an answer that was too large.
+func (c *Client) SetTooLarge(d time.Duration) { c.timeouts.tooLarge = d }
+
 // SetPings shortens how long a test waits for a connection that is dead.
 func (c *Client) SetPings(every, timeout time.Duration) {
 	c.credentials.Transport().HTTP2 = &http.HTTP2Config{SendPingTimeout: every, PingTimeout: timeout}

@@ -23,6 +23,7 @@ type follower struct {
 	known    bool                      // Services were known before the first list
 	read     map[source]bool           // sources that were listed at least once
 	failing  map[source]bool           // sources that the server forbids, and nodes that cannot be listed
+	shares   map[source]*wire.Share    // of the objects in store; nil before the first list
 	patience *time.Timer               // ends the wait for the sources that are not read; nil before one is usable
 	partial  bool                      // that wait is over
 	unread   map[source]map[Key]string // errors of objects that could not be decoded, as logged
@@ -48,6 +49,7 @@ func newFollower(c *Client, sources []source, out chan *Snapshot) *follower {
 		sources: sources,
 		known:   c.cfg.Known != nil,
 		read:    make(map[source]bool),
+		shares:  make(map[source]*wire.Share),
 		failing: make(map[source]bool),
 		unread:  make(map[source]map[Key]string),
 	}
@@ -63,12 +65,32 @@ func newFollower(c *Client, sources []source, out chan *Snapshot) *follower {
 
 // receive applies u, and sends a Snapshot when one is due. It may be called
 // concurrently.
-func (f *follower) receive(u update) {
+// The error is wire.ErrTooLarge: u is an event that the Budget does not allow, and was not
+// applied.
+func (f *follower) receive(u update) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if u.object != nil {
+		if err := f.charge(u); err != nil {
+			return err
+		}
+	}
 	if f.apply(u) {
 		f.changed()
 	}
+	return nil
+}
+
+// charge counts the object of u instead of the one that it replaces.
+func (f *follower) charge(u update) error {
+	var size int64
+	if !u.deleted {
+		size = wire.Size(u.object)
+	}
+	if old := f.store.object(u.src.resource, u.object.ObjectKey()); old != nil {
+		size -= wire.Size(old)
+	}
+	return f.shares[u.src].Grow(size)
 }
 
 // changed makes a Snapshot due.
@@ -124,6 +146,8 @@ func (f *follower) apply(u update) bool {
 	case u.list != nil:
 		first := !f.read[u.src]
 		f.read[u.src] = true
+		f.shares[u.src].Release()
+		f.shares[u.src] = u.list.Share
 		delete(f.failing, u.src)
 		changed = f.store.replace(u.src, u.list) || first
 		f.logUnread(u.src, u.list.Unread)

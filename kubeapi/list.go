@@ -20,6 +20,8 @@ import (
 const (
 	// pageLimit is how many objects one answer holds at most, as kubectl asks.
 	pageLimit = 500
+	// pageSize is what a page counts in the Budget, in addition to its objects.
+	pageSize = 4 << 10
 	// pageRetries is how often the request for a page is repeated before the whole
 	// list is given up.
 	pageRetries = 2
@@ -79,7 +81,7 @@ func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src sou
 			return l, nil
 		}
 		failures.add(server, err)
-		if ctx.Err() != nil || classify(src, err).kind != Unreachable {
+		if ctx.Err() != nil || !mayBeOneServer(src, err) {
 			break
 		}
 		c.servers.failed(server, err)
@@ -87,10 +89,17 @@ func (c *Client) list(ctx context.Context, client *retryablehttp.Client, src sou
 	return nil, fmt.Errorf("list %s: %w", src, &failures)
 }
 
+// mayBeOneServer reports whether another server of the cluster may answer better.
+func mayBeOneServer(src source, err error) bool {
+	kind := classify(src, err).kind
+	return kind == Unreachable || kind == TooLarge
+}
+
 // listPages returns the list in pages of limit objects, or in one without limit
 // when that is zero.
 func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, server *url.URL, src source, limit int) (*wire.List, error) {
 	l := wire.NewList()
+	l.Share = c.budget.Share()
 	query := c.query(src)
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
@@ -98,11 +107,16 @@ func (c *Client) listPages(ctx context.Context, client *retryablehttp.Client, se
 	for {
 		next, err := c.page(ctx, client, src, src.url(server, query), l)
 		if err != nil {
+			l.Share.Release()
 			return nil, err
 		}
 		c.tracker.countObjects(src, len(l.Objects))
 		if next == "" {
 			return l, nil
+		}
+		if err := l.Share.Grow(pageSize); err != nil { // or pages without objects could follow for ever
+			l.Share.Release()
+			return nil, err
 		}
 		query.Set("continue", next)
 	}
@@ -126,7 +140,9 @@ func (c *Client) page(ctx context.Context, client *retryablehttp.Client, src sou
 	if resp.StatusCode != http.StatusOK {
 		return "", c.answerError(resp, "list", src)
 	}
-	next, err := wire.ReadPage(resp.Header.Get("Content-Type"), resp.Body, src.resource, l)
+	body := wire.NewMeter(resp.Body, l.Share)
+	defer body.Close()
+	next, err := wire.ReadPage(resp.Header.Get("Content-Type"), body, src.resource, l)
 	if err != nil {
 		return "", c.requestError(ctx, err)
 	}

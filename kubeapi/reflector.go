@@ -41,7 +41,7 @@ type reflector struct {
 	c   *Client
 	src source
 	log *slog.Logger
-	out func(update)
+	out func(update) error
 
 	version       string        // resourceVersion of the last list, event or bookmark
 	strings       wire.Interner // of the last list
@@ -53,11 +53,12 @@ type reflector struct {
 	nextWatch     time.Time // no watch is tried before
 	nextStream    time.Time // no streamed list is tried before
 	sawUnreadable bool      // the last event could not be decoded; logged
+	sawTooLarge   bool      // the last watch ended with an event that is too large; logged
 
 	watching atomic.Pointer[watch] // the watch that a list may end; nil while there is no such watch
 }
 
-func newReflector(c *Client, src source, out func(update)) *reflector {
+func newReflector(c *Client, src source, out func(update) error) *reflector {
 	longest := c.cfg.PollInterval
 	if c.cfg.Watch {
 		longest = min(longest, watchBackoff)
@@ -113,7 +114,7 @@ func (r *reflector) list(ctx context.Context) bool {
 	}
 	l, err := r.c.list(ctx, client, r.src)
 	if r.down = err != nil; r.down {
-		r.send(ctx, update{err: err})
+		_ = r.send(ctx, update{err: err})
 		r.wait(ctx, err)
 		return false
 	}
@@ -131,7 +132,7 @@ func (r *reflector) adopt(ctx context.Context, l *wire.List) {
 	r.version, r.strings = l.Version, l.Strings
 	r.c.tracker.countObjects(r.src, len(l.Objects))
 	r.due = time.Now().Add(jitter(r.c.cfg.ResyncInterval, 10))
-	r.send(ctx, update{list: l})
+	_ = r.send(ctx, update{list: l})
 }
 
 // compareVersions orders two resourceVersions of one resource as decimals of
@@ -181,6 +182,7 @@ func (r *reflector) resumes(ctx context.Context, end watchEnd) bool {
 	if end.progress {
 		r.watchWorks()
 	}
+	r.sawTooLarge = r.sawTooLarge && errors.Is(end.err, wire.ErrTooLarge)
 	r.c.tracker.watchEnded(r.cause(end))
 	if !time.Now().Before(r.due) {
 		return false
@@ -199,7 +201,7 @@ func (r *reflector) resumes(ctx context.Context, end watchEnd) bool {
 		return true // after timeoutSeconds, or on a dead connection
 	case code == http.StatusGone && end.progress:
 		return false
-	case code == http.StatusGone, is[*wire.UnreadableError](end.err), !end.opened && mayBeDown(code):
+	case code == http.StatusGone, is[*wire.UnreadableError](end.err), errors.Is(end.err, wire.ErrTooLarge), !end.opened && mayBeDown(code):
 		r.log.Debug("listing again", "err", end.err)
 		r.wait(ctx, end.err)
 		return false
@@ -224,7 +226,7 @@ func (r *reflector) cause(end watchEnd) string {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
 		code == http.StatusMethodNotAllowed, code == http.StatusTooManyRequests:
 		return "rejected"
-	case is[*wire.UnreadableError](end.err):
+	case is[*wire.UnreadableError](end.err), errors.Is(end.err, wire.ErrTooLarge):
 		return "unreadable"
 	case code == 0:
 		return "disconnected"
@@ -245,7 +247,11 @@ func mayBeDown(code int) bool {
 
 // wait pauses after err for Retry-After or the backoff, whichever is longer.
 func (r *reflector) wait(ctx context.Context, err error) {
-	pause(ctx, max(r.backoff.next(), stretch(retryAfter(err))))
+	d := max(r.backoff.next(), stretch(retryAfter(err)))
+	if errors.Is(err, wire.ErrTooLarge) {
+		d = max(d, jitter(r.c.timeouts.tooLarge, 2))
+	}
+	pause(ctx, d)
 }
 
 // watchWorks resets the failures after an event, or a watch that lasted.
@@ -271,22 +277,28 @@ func (r *reflector) poll(message string, err error, d time.Duration) {
 }
 
 // event passes on one event of a watch, and remembers its version for the next watch.
-func (r *reflector) event(ctx context.Context, e wire.Event) {
+// The error is wire.ErrTooLarge.
+func (r *reflector) event(ctx context.Context, e wire.Event) error {
 	r.c.tracker.receive()
 	switch e.Kind {
 	case "ADDED", "MODIFIED", "DELETED":
 		r.sawUnreadable = false
 		r.version = e.Object.Version()
 		// An object that leaves the label selector is DELETED, too.
-		r.send(ctx, update{object: e.Object, deleted: e.Kind == "DELETED"})
+		return r.send(ctx, update{object: e.Object, deleted: e.Kind == "DELETED"})
 	case "BOOKMARK":
 		r.version = e.Bookmark.Version
 	}
+	return nil
 }
 
 // logUnreadable logs once that an event cannot be decoded. The watch ends with it: a
 // list shows the state of the object.
 func (r *reflector) logUnreadable(err error) {
+	if errors.Is(err, wire.ErrTooLarge) && !r.sawTooLarge {
+		r.sawTooLarge = true
+		r.log.Warn("watch event is too large, listing again", "op", "watch "+r.src.String(), "err", err)
+	}
 	e, ok := errors.AsType[*wire.UnreadableError](err)
 	if !ok || r.sawUnreadable {
 		return
@@ -296,10 +308,11 @@ func (r *reflector) logUnreadable(err error) {
 }
 
 // send passes on u unless ctx has ended: its error may be caused by that.
-func (r *reflector) send(ctx context.Context, u update) {
+// The error is wire.ErrTooLarge: the object of u was not applied then.
+func (r *reflector) send(ctx context.Context, u update) error {
 	if ctx.Err() != nil {
-		return
+		return nil
 	}
 	u.src = r.src
-	r.out(u)
+	return r.out(u)
 }

@@ -36,11 +36,12 @@ const (
 	Forbidden              ConditionKind = "forbidden"               // 403, or 404 of a resource that it does not have
 	CredentialsUnavailable ConditionKind = "credentials-unavailable" // the credential plugin fails
 	Throttled              ConditionKind = "throttled"               // 429
+	TooLarge               ConditionKind = "too-large"               // an answer that Config.MaxSize does not allow
 )
 
 // ConditionKinds lists what Condition.Kind may be.
 func ConditionKinds() []ConditionKind {
-	return []ConditionKind{Unreachable, Unauthorized, Forbidden, CredentialsUnavailable, Throttled}
+	return []ConditionKind{Unreachable, Unauthorized, Forbidden, CredentialsUnavailable, Throttled, TooLarge}
 }
 
 // WatchEnds lists the causes for which a watch ends and another begins. "timeout" is

@@ -82,6 +82,25 @@ func (s *store) keys(src source) []Key {
 	return keys
 }
 
+// object returns the object of r named key; nil if the store has no such object.
+func (s *store) object(r wire.Resource, key Key) wire.Object {
+	switch r {
+	case wire.Services:
+		if i, found := search(s.services.list, key); found {
+			return s.services.list[i]
+		}
+	case wire.Nodes:
+		if i, found := search(s.nodes.list, key); found {
+			return s.nodes.list[i]
+		}
+	default:
+		if slice, found := s.slices[key]; found {
+			return slice
+		}
+	}
+	return nil
+}
+
 // put adds or replaces o and reports whether that changed anything. If the store has
 // an equal object, its pointer stays.
 func (s *store) put(o wire.Object) bool {

@@ -4,6 +4,7 @@ package kubeapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -64,6 +65,9 @@ func classify(src source, err error) conditionKey {
 	}
 	if auth.Unavailable(err) {
 		return conditionKey{kind: CredentialsUnavailable}
+	}
+	if errors.Is(err, wire.ErrTooLarge) {
+		return conditionKey{TooLarge, src}
 	}
 	switch statusCode(err) {
 	case http.StatusUnauthorized:
@@ -155,6 +159,8 @@ func (k ConditionKind) messages() (level slog.Level, began, ended string) {
 		return slog.LevelError, "API server forbids a list", "API server allows the list"
 	case CredentialsUnavailable:
 		return slog.LevelError, "credentials unavailable", "credentials available"
+	case TooLarge:
+		return slog.LevelError, "API server sends too much", "API server no longer sends too much"
 	case Throttled:
 		return slog.LevelWarn, "API server throttles requests", "API server no longer throttles requests"
 	}

@@ -41,6 +41,7 @@ type watch struct {
 	due     *time.Timer // ends the watch when the next list is due; nil during a streamed list
 
 	gathered map[Key]wire.Object // of a streamed list up to its end, then nil
+	share    *wire.Share         // of these objects
 	end      watchEnd
 }
 
@@ -104,10 +105,15 @@ func (w *watch) follow() error {
 	defer resp.Body.Close()
 	w.end.opened, w.opened = true, time.Now()
 	strings := w.r.strings
+	share := w.r.c.budget.Share()
 	if w.gathered != nil {
 		strings = make(wire.Interner)
+		w.share = w.r.c.budget.Share()
+		defer func() { w.share.Release() }() // unless listed has passed it on
 	}
-	events := wire.NewEventReader(resp.Header.Get("Content-Type"), resp.Body, w.r.src.resource, strings)
+	body := wire.NewMeter(resp.Body, share)
+	defer body.Close()
+	events := wire.NewEventReader(resp.Header.Get("Content-Type"), body, w.r.src.resource, strings)
 	for {
 		w.stalled.Reset(w.patience())
 		e, err := events.Next()
@@ -177,12 +183,15 @@ func (w *watch) event(e wire.Event, strings wire.Interner) error {
 	case e.Kind == "ERROR":
 		return &statusError{code: e.Status.Code, message: e.Status.Message}
 	case w.gathered == nil:
-		w.r.event(w.ctx, e)
+		return w.r.event(w.ctx, e)
 	case e.Bookmark.Listed:
 		w.listed(e.Bookmark.Version, strings)
 	case e.Kind == "DELETED":
 		delete(w.gathered, e.Object.ObjectKey())
 	case e.Object != nil:
+		if err := w.share.Grow(wire.Size(e.Object)); err != nil {
+			return err
+		}
 		w.gathered[e.Object.ObjectKey()] = e.Object
 		w.r.c.tracker.countObjects(w.r.src, len(w.gathered))
 	}
@@ -191,11 +200,11 @@ func (w *watch) event(e wire.Event, strings wire.Interner) error {
 
 // listed adopts the gathered objects as a list. From now on the watch is a plain one.
 func (w *watch) listed(version string, strings wire.Interner) {
-	l := &wire.List{Version: version, Strings: strings, Objects: make([]wire.Object, 0, len(w.gathered))}
+	l := &wire.List{Version: version, Strings: strings, Share: w.share, Objects: make([]wire.Object, 0, len(w.gathered))}
 	for _, o := range w.gathered {
 		l.Objects = append(l.Objects, o)
 	}
-	w.gathered = nil
+	w.gathered, w.share = nil, nil
 	w.end.listed = true
 	w.r.c.servers.succeeded(w.server)
 	w.r.adopt(w.ctx, l)

@@ -46,6 +46,7 @@ func Connect(c Config, log *slog.Logger) (*kubeapi.Client, error) {
 		Watch:             c.Watch,
 		PollInterval:      c.PollInterval,
 		ResyncInterval:    c.ResyncInterval,
+		MaxSize:           int64(c.MaxSize),
 		UserAgent:         "podgate/" + c.Version,
 		Known:             c.Known,
 		Whole:             c.Whole,

@@ -48,6 +48,7 @@ type Kubernetes struct {
 	Watch             bool
 	PollInterval      time.Duration
 	ResyncInterval    time.Duration
+	MaxSize           Size // of what is read from the API server
 }
 
 // Expose is which Services are served.

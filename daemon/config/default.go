@@ -20,6 +20,7 @@ func Default() *Config {
 			Watch:          true,
 			PollInterval:   5 * time.Second,
 			ResyncInterval: 10 * time.Minute,
+			MaxSize:        256 * MB,
 		},
 		HAProxy: HAProxy{
 			Folder:           "/var/lib/podgate/haproxy",

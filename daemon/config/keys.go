@@ -84,6 +84,8 @@ func (k *Kubernetes) keys() []key {
 			"Time between two lists of the cluster while there is no watch, and between two reads of a Secret with a certificate. Without a watch, it is also the longest delay before podgate retries an API server that failed; with a watch, the longest delay is 1.5s."},
 		{s, "resync_interval", duration(&k.ResyncInterval, time.Minute, 24*time.Hour), immediately,
 			"Time between two complete lists of the cluster in addition to the watch, and between two comparisons with the running HAProxy."},
+		{s, "max_size", size(&k.MaxSize, 16*MB, 64*GB), immediately,
+			"Maximum memory for what podgate reads from the API server. podgate closes a connection that sends more, reports it, and keeps what it has."},
 	}
 }
 

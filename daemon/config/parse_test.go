@@ -122,6 +122,7 @@ expose = "annotated"
 watch = false
 poll_interval = "7s"
 resync_interval = "1h30m"
+max_size = "1536MB"
 [haproxy]
 folder = "/h/folder/"
 admin_socket = "/h/admin.sock"
@@ -224,6 +225,7 @@ annotations = ["tcp"]
 			Expose:            ExposeAnnotated,
 			PollInterval:      7 * time.Second,
 			ResyncInterval:    90 * time.Minute,
+			MaxSize:           1536 * MB,
 		},
 		HAProxy: HAProxy{
 			Folder:           "/h/folder",

@@ -93,12 +93,13 @@ func (a access) transport() (*http.Transport, error) {
 		proxy = http.ProxyURL(u)
 	}
 	return &http.Transport{
-		Proxy:               proxy,
-		DialContext:         dial,
-		TLSClientConfig:     config,
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     90 * time.Second,
-		ForceAttemptHTTP2:   true, // else TLSClientConfig disables it
+		Proxy:                  proxy,
+		DialContext:            dial,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    10 * time.Second,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20,
+		ForceAttemptHTTP2:      true, // else TLSClientConfig disables it
 		// A watch may have no event for a minute: only pings distinguish that from a
 		// connection that a firewall drops.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},

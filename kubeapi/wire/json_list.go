@@ -11,12 +11,14 @@ import (
 // jsonPage decodes pages of a list, one item at a time: the list is never in memory as a
 // whole.
 type jsonPage struct {
+	body     io.Reader
 	resource Resource
 	into     *List
 }
 
 // decode reads one page and returns the token of the next.
 func (d *jsonPage) decode(body io.Reader) (string, error) {
+	d.body = body
 	dec := json.NewDecoder(body)
 	if err := expect(dec, '{'); err != nil {
 		return "", err
@@ -61,15 +63,17 @@ func (d *jsonPage) items(dec *json.Decoder) error {
 		return fmt.Errorf("items is %v, not a list", open)
 	}
 	for dec.More() {
+		mark(d.body)
 		o, key, err := d.resource.decode(dec.Decode, d.into.Strings)
 		switch {
 		case err == nil && key.Name == "":
 			return errNameless
 		case err == nil:
-			d.into.Objects = append(d.into.Objects, o)
+			err = d.into.add(o)
 		case isTypeError(err) && key.Name != "":
-			d.into.skip(key, err)
-		default:
+			err = d.into.skip(key, err)
+		}
+		if err != nil {
 			return err
 		}
 	}

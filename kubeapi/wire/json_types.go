@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"strconv"
@@ -28,6 +29,19 @@ const (
 // The json types have the few fields that are read of each object. null is the same as
 // absent everywhere: a Service scaled to zero has "endpoints": null and "ports": null.
 
+// bounded is a list of objects that has no more than about mostElements of them, by the braces
+// that begin them: it is counted before it is decoded, because an object may be larger
+// than its JSON.
+type bounded[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *bounded[T]) UnmarshalJSON(b []byte) error {
+	if bytes.Count(b, []byte("{")) > 8*mostElements {
+		return errTooMany
+	}
+	return json.Unmarshal(b, (*[]T)(l))
+}
+
 type jsonMeta struct {
 	Namespace         string            `json:"namespace"`
 	Name              string            `json:"name"`
@@ -40,13 +54,13 @@ type jsonMeta struct {
 type jsonService struct {
 	Metadata jsonMeta `json:"metadata"`
 	Spec     struct {
-		Type                  string            `json:"type"`
-		ClusterIP             string            `json:"clusterIP"`
-		IPFamilies            []string          `json:"ipFamilies"`
-		SessionAffinity       string            `json:"sessionAffinity"`
-		ExternalTrafficPolicy string            `json:"externalTrafficPolicy"`
-		SessionAffinityConfig jsonAffinity      `json:"sessionAffinityConfig"`
-		Ports                 []jsonServicePort `json:"ports"`
+		Type                  string                   `json:"type"`
+		ClusterIP             string                   `json:"clusterIP"`
+		IPFamilies            []string                 `json:"ipFamilies"`
+		SessionAffinity       string                   `json:"sessionAffinity"`
+		ExternalTrafficPolicy string                   `json:"externalTrafficPolicy"`
+		SessionAffinityConfig jsonAffinity             `json:"sessionAffinityConfig"`
+		Ports                 bounded[jsonServicePort] `json:"ports"`
 	} `json:"spec"`
 }
 
@@ -98,9 +112,9 @@ type jsonSlice struct {
 		ResourceVersion string            `json:"resourceVersion"`
 		Labels          map[string]string `json:"labels"`
 	} `json:"metadata"`
-	AddressType string             `json:"addressType"`
-	Ports       []jsonEndpointPort `json:"ports"`
-	Endpoints   []jsonEndpoint     `json:"endpoints"`
+	AddressType string                    `json:"addressType"`
+	Ports       bounded[jsonEndpointPort] `json:"ports"`
+	Endpoints   bounded[jsonEndpoint]     `json:"endpoints"`
 }
 
 type jsonEndpointPort struct {
@@ -144,7 +158,7 @@ func (w *jsonService) object(in Interner) Object {
 	if len(w.Metadata.Annotations) > 0 {
 		s.Annotations = w.Metadata.Annotations
 	}
-	for _, family := range w.Spec.IPFamilies {
+	for _, family := range w.Spec.IPFamilies[:min(len(w.Spec.IPFamilies), maxFamilies)] {
 		s.IPFamilies = append(s.IPFamilies, in.intern(family))
 	}
 	for _, p := range w.Spec.Ports {
@@ -252,8 +266,8 @@ type jsonNode struct {
 		PodCIDRs []string `json:"podCIDRs"`
 	} `json:"spec"`
 	Status struct {
-		Addresses  []jsonTyped `json:"addresses"`
-		Conditions []jsonTyped `json:"conditions"`
+		Addresses  bounded[jsonTyped] `json:"addresses"`
+		Conditions bounded[jsonTyped] `json:"conditions"`
 	} `json:"status"`
 }
 

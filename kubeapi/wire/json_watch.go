@@ -9,16 +9,18 @@ import (
 
 // jsonEvents reads a watch in JSON: one object for each event.
 type jsonEvents struct {
+	body     io.Reader
 	dec      *json.Decoder
 	resource Resource
 	strings  Interner
 }
 
 func newJSONEvents(body io.Reader, r Resource, strings Interner) *jsonEvents {
-	return &jsonEvents{dec: json.NewDecoder(body), resource: r, strings: strings}
+	return &jsonEvents{body: body, dec: json.NewDecoder(body), resource: r, strings: strings}
 }
 
 func (d *jsonEvents) Next() (Event, error) {
+	mark(d.body)
 	var frame struct {
 		Type   string          `json:"type"`
 		Object json.RawMessage `json:"object"`

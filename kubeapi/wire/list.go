@@ -14,17 +14,31 @@ type List struct {
 	Objects []Object
 	Unread  map[Key]error // objects that exist and cannot be decoded
 	Strings Interner      // of the objects, also of those in watch events up to the next list
+	Share   *Share        // what the List has of a Budget; nil for no limit
+}
+
+// add adds an object.
+func (l *List) add(o Object) error {
+	if err := l.Share.Grow(Size(o)); err != nil {
+		return err
+	}
+	l.Objects = append(l.Objects, o)
+	return nil
 }
 
 // NewList returns a List for ReadPage.
 func NewList() *List { return &List{Strings: make(Interner)} }
 
 // skip notes that the object named key cannot be decoded.
-func (l *List) skip(key Key, err error) {
+func (l *List) skip(key Key, err error) error {
+	if err := l.Share.Grow(int64(256 + len(key.Namespace) + len(key.Name))); err != nil {
+		return err
+	}
 	if l.Unread == nil {
 		l.Unread = make(map[Key]error)
 	}
 	l.Unread[key] = err
+	return nil
 }
 
 // readError wraps the error of an answer that is incomplete or malformed.

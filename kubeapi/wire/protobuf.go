@@ -155,6 +155,9 @@ func (w *protoMeta) read(m message) {
 				w.excluded = true
 			}
 		case 12:
+			if len(w.annotations) == mostElements {
+				continue
+			}
 			w.annotations = append(w.annotations, readEntry(m.inner()))
 		}
 	}

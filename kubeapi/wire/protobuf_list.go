@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -16,6 +15,7 @@ import (
 // protoPage decodes pages of a list, one item at a time: the list is never in memory as
 // a whole.
 type protoPage struct {
+	body    io.Reader
 	decoder protoDecoder
 	into    *List
 }
@@ -26,6 +26,7 @@ func newProtoPage(r Resource, into *List) *protoPage {
 
 // decode reads one page and returns the token of the next.
 func (d *protoPage) decode(body io.Reader) (string, error) {
+	d.body = body
 	p := &protoReader{r: bufio.NewReaderSize(body, 64<<10)}
 	next, err := d.page(p)
 	if err != nil {
@@ -80,6 +81,7 @@ func (d *protoPage) list(p *protoReader, end uint64) (next string, err error) {
 			next, err = d.listMeta(value)
 		case 2:
 			err = d.item(value)
+			mark(d.body)
 		}
 		if err != nil {
 			return "", err
@@ -107,20 +109,12 @@ func (d *protoPage) item(b []byte) error {
 	case err == nil && key.Name == "":
 		return errNameless
 	case err == nil:
-		d.into.Objects = append(d.into.Objects, o)
+		return d.into.add(o)
 	case key.Name != "":
-		d.into.skip(key, err)
-	default:
-		return err
+		return d.into.skip(key, err)
 	}
-	return nil
+	return err
 }
-
-// errTooLong rejects a length that no object has: etcd stores 1.5 MiB at most.
-var errTooLong = errors.New("broken protobuf: a field is too long")
-
-// longest is the longest field that is read into memory.
-const longest = 64 << 20
 
 // protoReader reads protobuf from a stream.
 type protoReader struct {
@@ -167,8 +161,8 @@ func (p *protoReader) varint() (uint64, error) { return binary.ReadUvarint(p) }
 // bytes returns the next n bytes, valid until the next call. It does not allocate n
 // bytes before they have been received.
 func (p *protoReader) bytes(n uint64) ([]byte, error) {
-	if n > longest {
-		return nil, errTooLong
+	if n > largestObject {
+		return nil, tooLongError{}
 	}
 	p.pos += n
 	if int(n) <= p.r.Size() {

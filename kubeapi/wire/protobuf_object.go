@@ -82,6 +82,9 @@ func (d *protoDecoder) serviceSpec(m message, s *Service) {
 		case 14:
 			s.AffinityTimeout = affinityTimeout(m.inner())
 		case 19:
+			if len(s.IPFamilies) == maxFamilies {
+				continue
+			}
 			s.IPFamilies = append(s.IPFamilies, d.strings.internBytes(m.bytes))
 		}
 	}
@@ -107,6 +110,10 @@ func (d *protoDecoder) servicePort(m message, s *Service) {
 		}
 	}
 	var ok bool
+	if len(s.Ports) == mostElements {
+		d.err = errTooMany
+		return
+	}
 	if p.Port, ok = portNumber(port); ok {
 		p.NodePort, _ = portNumber(nodePort)
 		s.Ports = append(s.Ports, p)
@@ -133,6 +140,9 @@ func (d *protoDecoder) intOrString(m message) string {
 	}
 	return d.strings.intern(targetPort(number))
 }
+
+// maxFamilies is how many address families a Service can have.
+const maxFamilies = 2
 
 // affinityTimeout reads a SessionAffinityConfig.
 func affinityTimeout(m message) (timeout time.Duration) {

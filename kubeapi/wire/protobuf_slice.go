@@ -12,6 +12,10 @@ func (d *protoDecoder) slice(m message) *EndpointSlice {
 	if s.AddressType == fqdn {
 		endpoints = 0
 	}
+	if endpoints > mostElements || ports > mostElements {
+		d.err = errTooMany
+		return s
+	}
 	if endpoints > 0 {
 		s.Endpoints = make([]Endpoint, 0, endpoints)
 	}

@@ -11,12 +11,14 @@ import (
 // protoEvents reads a watch in protobuf: frames of a length in four bytes, big
 // end first, and a metav1.WatchEvent (k8s.io/apimachinery/pkg/util/framer).
 type protoEvents struct {
+	body    io.Reader
 	p       *protoReader
 	decoder protoDecoder
 }
 
 func newProtoEvents(body io.Reader, r Resource, strings Interner) *protoEvents {
 	return &protoEvents{
+		body: body,
 		// Every read from HTTP/2 sends the server a window update.
 		p:       &protoReader{r: bufio.NewReaderSize(body, 32<<10)},
 		decoder: protoDecoder{resource: r, strings: strings},
@@ -24,6 +26,7 @@ func newProtoEvents(body io.Reader, r Resource, strings Interner) *protoEvents {
 }
 
 func (d *protoEvents) Next() (Event, error) {
+	mark(d.body)
 	frame, err := d.frame()
 	if err != nil {
 		return Event{}, err
