@@ -20,6 +20,9 @@ type (
 	Node          = wire.Node
 )
 
+// ExcludeLabel keeps a node out of load balancers (Node.Excluded).
+const ExcludeLabel = wire.ExcludeLabel
+
 // Address families, as in Service.IPFamilies and EndpointSlice.AddressType.
 const (
 	IPv4 = wire.IPv4

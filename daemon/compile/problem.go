@@ -27,8 +27,8 @@ type Problem struct {
 // Kind is the sort of a Problem, as in the labels of metrics.
 type Kind string
 
-// The kinds. Compile returns those before SetAside; the others are found with
-// HAProxy.
+// The kinds. Compile returns those before SetAside, and NoEndpoints for a node port that
+// no node serves; the others are found with HAProxy.
 const (
 	Invalid     Kind = "invalid"      // an annotation is invalid or has no effect
 	Conflict    Kind = "conflict"     // another Service or port has what is claimed

@@ -3,6 +3,7 @@
 package compile
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -113,6 +114,34 @@ func nodeServers(svc *kubeapi.Service, p kubeapi.ServicePort, families []string,
 		servers = append(servers, srv)
 	}
 	return normalize(dedupe(servers))
+}
+
+// nodeProblems reports a node port that no node can serve, although the Service has
+// endpoints. It reports nothing while the nodes are unknown.
+func nodeProblems(in *input, svc *kubeapi.Service, c claim, servers []haproxy.Server, endpointSlices []*kubeapi.EndpointSlice, nodes []*kubeapi.Node) []Problem {
+	if c.mode != config.UpstreamNodePort || len(servers) > 0 || len(nodes) == 0 {
+		return nil
+	}
+	families := families(in, svc)
+	if ready, draining := endpointsByNode(c.port, slicesOfFamily(families[0], c.port, endpointSlices)); len(ready)+len(draining) == 0 {
+		return nil
+	}
+	var excluded, unreachable int
+	for _, n := range nodes {
+		switch {
+		case n.Excluded:
+			excluded++
+		case !usable(nodeAddr(n, families)):
+			unreachable++
+		}
+	}
+	text := fmt.Sprintf("no node can be a server, clients get 503 (nodes: %d; with the label %s: %d; without an internal address of the Service's IP families: %d",
+		len(nodes), kubeapi.ExcludeLabel, excluded, unreachable)
+	if svc.Local {
+		text += fmt.Sprintf("; not ready, or without pods of the Service, as externalTrafficPolicy is Local: %d", len(nodes)-excluded-unreachable)
+	}
+	text += ")"
+	return []Problem{{Kind: NoEndpoints, Service: svc.Key, Port: portLabel(c.port), Text: text}}
 }
 
 // nodeAddr returns the address of a node in the first of families that it has, else the

@@ -83,9 +83,15 @@ func (t *Tracker) Set(h *admin.Health, result *compile.Result, patience time.Dur
 	now := time.Now()
 	since := map[shortage]time.Time{}
 	t.problems = nil
+	explained := map[compile.Problem]bool{} // ports without servers for another reason than endpoints
+	for _, p := range result.Problems {
+		if p.Kind == compile.NoEndpoints {
+			explained[compile.Problem{Service: p.Service, Port: p.Port}] = true
+		}
+	}
 	for i, b := range result.State.Backends.All() {
 		s, ok := shortageOf(b, h)
-		if !ok {
+		if !ok || s.kind == compile.NoEndpoints && explained[compile.Problem{Service: result.Ports[i].Service, Port: result.Ports[i].Label()}] {
 			continue
 		}
 		began, known := t.since[s]

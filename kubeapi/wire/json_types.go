@@ -16,9 +16,9 @@ const (
 	// localPolicy is the spec.externalTrafficPolicy with which node ports reach only
 	// pods of that node.
 	localPolicy = "Local"
-	// excludeLabel keeps a node out of load balancers, whatever its value
+	// ExcludeLabel keeps a node out of load balancers, whatever its value
 	// (Kubernetes "Well-Known Labels, Annotations and Taints").
-	excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers"
+	ExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers"
 	// lastApplied is the annotation in which kubectl keeps a second copy of the
 	// whole object; it is not read.
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -282,7 +282,7 @@ func (w *jsonNode) key() Key { return Key{Name: w.Metadata.Name} }
 
 func (w *jsonNode) object(Interner) Object {
 	n := &Node{Name: w.Metadata.Name, ResourceVersion: w.Metadata.ResourceVersion}
-	_, n.Excluded = w.Metadata.Labels[excludeLabel]
+	_, n.Excluded = w.Metadata.Labels[ExcludeLabel]
 	for _, cidr := range w.Spec.PodCIDRs {
 		n.addPodCIDR(cidr)
 	}

@@ -124,7 +124,7 @@ type protoMeta struct {
 
 	created     time.Time
 	service     []byte // label kubernetes.io/service-name
-	excluded    bool   // has the label excludeLabel
+	excluded    bool   // has the label ExcludeLabel
 	annotations []protoEntry
 }
 
@@ -151,7 +151,7 @@ func (w *protoMeta) read(m message) {
 			switch label := readEntry(m.inner()); string(label.key) {
 			case serviceNameLabel:
 				w.service = label.value
-			case excludeLabel:
+			case ExcludeLabel:
 				w.excluded = true
 			}
 		case 12:
