@@ -31,6 +31,7 @@ func (s *Settings) equal(o *Settings) bool {
 		s.TimeoutTunnel == o.TimeoutTunnel &&
 		s.HardStopAfter == o.HardStopAfter &&
 		s.MaxWorkerReloads == o.MaxWorkerReloads &&
+		s.DefaultStatus == o.DefaultStatus &&
 		s.NotFound == o.NotFound &&
 		equal(s.ErrorFiles, o.ErrorFiles) &&
 		s.AccessLog == o.AccessLog &&

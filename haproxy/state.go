@@ -59,7 +59,8 @@ type Settings struct {
 	TimeoutTunnel      time.Duration // "timeout tunnel", WebSockets among them
 	HardStopAfter      time.Duration // "hard-stop-after"; zero means no limit
 	MaxWorkerReloads   int           `json:"RetiredWorkers"` // "mworker-max-reloads"; zero means HAProxy's default. Files of podgate 0.1.0 have the JSON name
-	NotFound           string        // absolute path of a file with the body of the 404 page; "" means a line of text
+	DefaultStatus      int           // of the response to a request without a route; zero means 404
+	NotFound           string        // absolute path of a file with the body of this response; "" means a line of text
 	ErrorFiles         []ErrorFile   // by Code
 	AccessLog          AccessLog     // how HAProxy logs requests and connections
 	ClientKeepAlive    time.Duration // idle time of a client after which TCP probes it; zero means the system's default

@@ -183,7 +183,7 @@ const mostNear = 8
 // unmatched sets Near.
 func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 	if x.Verdict == "" {
-		x.Verdict = "no route matches: HAProxy answers 404"
+		x.Verdict = fmt.Sprintf("no route matches: HAProxy answers %d", v.Config.HTTP.DefaultStatus)
 	}
 	host := haproxy.CanonicalHost(u.Host)
 	if owner := v.Result.State.Holder(host); owner != "" {

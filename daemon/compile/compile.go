@@ -4,6 +4,7 @@ package compile
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -172,6 +173,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		HardStopAfter:      cfg.HAProxy.HardStopAfter,
 		MaxWorkerReloads:   cfg.HAProxy.MaxWorkerReloads,
 		AccessLog:          accessLog(cfg.HAProxy.AccessLog),
+		DefaultStatus:      defaultStatus(cfg.HTTP.DefaultStatus),
 		NotFound:           cfg.HTTP.NotFound,
 		RedirectPort:       uint16(cfg.HTTPS.RedirectPort),
 		ErrorFiles:         errorFiles,
@@ -182,6 +184,15 @@ func settings(cfg *config.Config) haproxy.Settings {
 		Peers:              cfg.Peers.Nodes,
 		HoldHosts:          cfg.HoldsHosts(),
 	}
+}
+
+// defaultStatus returns zero for 404, so that a State is equal to one of a version of
+// podgate that had no other.
+func defaultStatus(status int) int {
+	if status == http.StatusNotFound {
+		return 0
+	}
+	return status
 }
 
 // accessLog returns "" for HAProxy's own format, so that a State is equal to one

@@ -78,9 +78,10 @@ type HAProxy struct {
 
 // HTTP is the plain HTTP frontend.
 type HTTP struct {
-	Binds    []netip.AddrPort // key "bind"; empty for no such frontend
-	NotFound string           // file with the body of the 404 page; "" for podgate's own text
-	Relay    netip.AddrPort   // where old workers hand over their last requests; invalid for none
+	Binds         []netip.AddrPort // key "bind"; empty for no such frontend
+	DefaultStatus int              // of the response to a request that matches no route
+	NotFound      string           // file with the body of this response; "" for podgate's own text
+	Relay         netip.AddrPort   // where old workers hand over their last requests; invalid for none
 }
 
 // TCP is the addresses and ports that Services can have TCP frontends on.

@@ -35,8 +35,9 @@ func Default() *Config {
 			AccessLog:        haproxy.HTTPLog,
 		},
 		HTTP: HTTP{
-			Binds: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},
-			Relay: netip.MustParseAddrPort("127.0.0.1:10801"),
+			Binds:         []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},
+			DefaultStatus: 404,
+			Relay:         netip.MustParseAddrPort("127.0.0.1:10801"),
 		},
 		HTTPS: defaultHTTPS(),
 		TCP: TCP{

@@ -196,19 +196,34 @@ func boolean(p *bool) field {
 
 // integer is a field with a whole number from least to most, both included.
 func integer(p *int, least, most int64) field {
-	read := func(v any) (int, error) {
-		n, ok := v.(int64)
-		switch {
-		case !ok && isInteger(v):
-			return 0, fmt.Errorf("%s is not an integer (write %s)", literal(v), v)
-		case !ok:
-			return 0, fmt.Errorf("%s is not an integer", literal(v))
-		case n < least || n > most:
-			return 0, fmt.Errorf("%d is not between %d and %d", n, least, most)
-		}
-		return int(n), nil
-	}
+	read := func(v any) (int, error) { return readInteger(v, least, most) }
 	return scalar(p, fmt.Sprintf("integer, %d to %d", least, most), read, strconv.Itoa)
+}
+
+func readInteger(v any, least, most int64) (int, error) {
+	n, ok := v.(int64)
+	switch {
+	case !ok && isInteger(v):
+		return 0, fmt.Errorf("%s is not an integer (write %s)", literal(v), v)
+	case !ok:
+		return 0, fmt.Errorf("%s is not an integer", literal(v))
+	case n < least || n > most:
+		return 0, fmt.Errorf("%d is not between %d and %d", n, least, most)
+	}
+	return int(n), nil
+}
+
+// status is a field with the status of a response that has a body and needs no further
+// headers (RFC 9110 section 15): a redirect requires Location.
+func status(p *int) field {
+	read := func(v any) (int, error) {
+		n, err := readInteger(v, 200, 599)
+		if err == nil && (n == 204 || n == 205 || n/100 == 3) {
+			err = fmt.Errorf("%d is a redirect, or the status of a response without a body", n)
+		}
+		return n, err
+	}
+	return scalar(p, "integer, 200 to 599, except 204, 205 and 3xx", read, strconv.Itoa)
 }
 
 // isInteger reports whether v is an integer in quotes.

@@ -122,8 +122,10 @@ func (h *HTTP) keys() []key {
 			"Addresses of the plain HTTP frontend: \":80\" is every IPv4 address, \"[::]:80\" every IPv6 address. An empty list disables the frontend."},
 		{s, "relay", relayAddr(&h.Relay), immediately,
 			"Loopback address through which an old worker forwards the last request of an idle connection to the current worker. If empty, the old worker answers this request with its own, older routes and servers."},
+		{s, "default_status", status(&h.DefaultStatus), immediately,
+			"Status of the response to requests that match no route."},
 		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), immediately,
-			"File with the body of the 404 page for requests that match no route; empty for one line of text."},
+			"File with the body of the response to requests that match no route; empty for one line of text."},
 	}
 }
 

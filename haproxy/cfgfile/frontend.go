@@ -3,6 +3,7 @@
 package cfgfile
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -244,17 +245,18 @@ func redirect(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
 
 // notFound returns the rule that answers a request that no route matches.
 func (d *document) notFound(s haproxy.Settings, cond, test string) models.HTTPRequestRule {
+	status := int64(cmp.Or(s.DefaultStatus, 404))
 	r := models.HTTPRequestRule{
-		Type: "return", ReturnStatusCode: ptr(int64(404)),
+		Type: "return", ReturnStatusCode: ptr(status),
 		ReturnContentType:   ptr("text/plain"),
 		ReturnContentFormat: "string",
-		ReturnContent:       `"404 no Service is reached by this host and path\n"`,
+		ReturnContent:       fmt.Sprintf(`"%d no Service is reached by this host and path\n"`, status),
 		Cond:                cond, CondTest: test,
 	}
 	if s.NotFound != "" {
 		r.ReturnContentType = ptr(contentType(s.NotFound))
 		r.ReturnContentFormat = "file"
-		r.ReturnContent = d.word("404 page", s.NotFound)
+		r.ReturnContent = d.word("default page", s.NotFound)
 	}
 	return r
 }

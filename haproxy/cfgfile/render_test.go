@@ -218,7 +218,8 @@ func TestGenerationDependsOnTheStructure(t *testing.T) {
 		"a bind changes":                                     func(s *haproxy.State) { s.Frontends[0].Binds = addrs("127.0.0.1:80") },
 		"a setting changes":                                  func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
 		"a TCP timeout changes":                              func(s *haproxy.State) { s.Backends.At(1).TimeoutServer = time.Minute },
-		"the 404 page changes":                               func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
+		"the default status changes":                         func(s *haproxy.State) { s.Settings.DefaultStatus = 503 },
+		"the default page changes":                           func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
 		"a check path is removed":                            func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "" },
 	} {
 		if generation(change) == same {
@@ -274,11 +275,11 @@ func TestGenerationWithRuntimeBackends(t *testing.T) {
 func TestRenderRejectsCharactersThatWouldEndAWord(t *testing.T) {
 	const bug = " contains a character that HAProxy's configuration does not allow (this is a bug in podgate, please report it)"
 	for want, change := range map[string]func(*haproxy.State){
-		`backend "a\n b"` + bug:   func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
-		`check path "/x y"` + bug: func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
-		`cookie "a\"b"` + bug:     func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
-		`404 page "/a\\b"` + bug:  func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
-		`frontend "a#b"` + bug:    func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
+		`backend "a\n b"` + bug:      func(s *haproxy.State) { s.Backends.At(0).Name = "a\n b" },
+		`check path "/x y"` + bug:    func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "/x y" },
+		`cookie "a\"b"` + bug:        func(s *haproxy.State) { s.Backends.At(0).Policy.Cookie = `a"b` },
+		`default page "/a\\b"` + bug: func(s *haproxy.State) { s.Settings.NotFound = `/a\b` },
+		`frontend "a#b"` + bug:       func(s *haproxy.State) { s.Frontends[0].Name = "a#b" },
 		`map routes: entry {"a b/api/" "shop_h2c_80|20004"}: not two words`: func(s *haproxy.State) { s.Routes[3].Host = "a b" },
 	} {
 		s := shop()
