@@ -182,6 +182,9 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 		State: d.result.State, Certificates: d.choice.Certificates, Node: node, Authorities: d.certs.Set().Authorities,
 		Lists: d.snapshot.Complete, Accepted: !d.result.SameInput(before), Released: d.released,
 	}
+	if h := d.health.Last(); h != nil {
+		want.Up, want.Polled = h.Up, h.At
+	}
 	did := d.reconciler.Reconcile(ctx, want)
 	d.status, d.released = d.reconciler.Status(), false
 	if did.Relist {

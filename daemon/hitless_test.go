@@ -304,9 +304,8 @@ func TestHealthAndDrainSurviveAReload(t *testing.T) {
 	if err := states(); err != nil {
 		t.Errorf("immediately after the reload: %v", err)
 	}
-	awaitThat(t, "the file of server states is emptied", func() bool {
-		text, err := os.ReadFile(filepath.Join(e.HAProxy.Folder, "servers.state"))
-		return err == nil && string(text) == "1\n"
+	eventually(t, "the file of server states has only these two servers", func() error {
+		return e.checkStateFile(map[string]string{dead.Addr.String(): "0 0", draining.Addr.String(): "2 8"})
 	})
 }
 

@@ -41,6 +41,7 @@ func (s *Settings) equal(o *Settings) bool {
 		s.PassForwarded == o.PassForwarded &&
 		s.RelaySecret == o.RelaySecret &&
 		s.HoldHosts == o.HoldHosts &&
+		s.StatePerBackend == o.StatePerBackend &&
 		s.RedirectPort == o.RedirectPort &&
 		equal(s.Peers, o.Peers)
 }

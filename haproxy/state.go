@@ -79,8 +79,11 @@ type Settings struct {
 	RelaySecret string
 	// HoldHosts makes the frontends keep requests for HeldHosts from the Routes of other
 	// namespaces.
-	HoldHosts    bool
-	RedirectPort uint16 // port to which Routes with Redirect send clients; zero means 443
+	HoldHosts bool
+	// StatePerBackend makes each backend name the file of server states, because the
+	// global section of the operator names another one, and HAProxy uses the first.
+	StatePerBackend bool
+	RedirectPort    uint16 // port to which Routes with Redirect send clients; zero means 443
 	// Peers are all edge nodes that share stick tables, by Name, including this one;
 	// nil if tables are not shared (configuration.txt "peers").
 	Peers []Peer

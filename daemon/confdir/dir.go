@@ -4,6 +4,7 @@ package confdir
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -63,10 +64,14 @@ func (d Dir) Names() []string {
 	return names
 }
 
-// Tidy removes the files that a killed podgate left: half-written files, the file of a
-// removal that it held, and server states, which are no longer true.
+// Tidy removes the files that a killed podgate left: half-written files, and the file of
+// a removal that it held. Server states stay until podgate has read the present ones.
 func (d Dir) Tidy() error {
-	return errors.Join(d.sweep(), d.RemoveHeld(), d.WriteServerState(cfgfile.EmptyServerState()))
+	var err error
+	if _, missing := os.Stat(d.Path(cfgfile.ServerStateFile)); errors.Is(missing, fs.ErrNotExist) {
+		err = d.WriteServerState(cfgfile.EmptyServerState())
+	}
+	return errors.Join(d.sweep(), d.RemoveHeld(), err)
 }
 
 // sweep removes temporary files of a podgate that was killed.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"podgate/haproxy"
@@ -57,6 +58,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 		return nil, err
 	}
 	r.leaveToReload(applied.Rejected, want)
+	r.touchStates(slices.Concat(plan.Add, plan.Leave)...)
 	r.writeSoon()
 	r.changed(applied, deleting)
 	r.reportChange(applied.Done(plan), result, r.now().Sub(began))

@@ -56,6 +56,7 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 		r.writeSoon()
 	}
 	r.process = process{now}
+	r.states.all = true
 	return nil
 }
 

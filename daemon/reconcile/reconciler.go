@@ -29,6 +29,11 @@ type Want struct {
 	// of certificates, which contain a hash of the file.
 	Authorities map[string][]byte
 
+	// Up is how many servers of each backend were up when HAProxy was polled; nil if it did
+	// not answer.
+	Up     map[string]int
+	Polled time.Time // zero before the first poll
+
 	// Lists is kubeapi.Snapshot.Complete of the Snapshot that State was compiled
 	// from.
 	Lists int
@@ -69,6 +74,8 @@ type Reconciler struct {
 	deletes     deletes
 	reload      reloadPlan
 	precheck    *precheck // nil for none
+	states      serverStates
+	operator    operator
 	ticketKeys  ticketKeys
 
 	// The stages that keep parts of a State from being applied.
@@ -121,6 +128,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, w Want) Result {
 		r.guard.Release()
 	}
 	r.guard.CountList(w.Lists)
+	r.setHealth(w.Up, w.Polled)
 	r.certificates = w.Certificates
 	var result Result
 	err := errors.Join(r.writeAuthorities(w.Authorities), r.reconcile(ctx, w, &result))
@@ -149,14 +157,17 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 	want, err := r.prepare(ctx, session, w, result)
 	switch {
 	case err != nil && want.HasUnknown():
-		return err
+		return errors.Join(err, r.loseServerStates())
 	case err != nil:
-		return errors.Join(err, r.writeForStart(ctx, want))
+		return errors.Join(err, r.writeForStart(ctx, want), r.loseServerStates())
 	}
 	r.findPeer(ctx, want.Settings.Peers)
 	loadable := r.loadable(want)
 	rejected, err := r.change(ctx, session, loadable, result)
 	if err != nil {
+		return err
+	}
+	if err := r.keepServerStates(ctx, session); err != nil {
 		return err
 	}
 	switch due := r.reload.due(r.now(), r.reloadReasons(loadable), r.config.ReloadInterval); {
@@ -177,7 +188,7 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 // next returns when to call Reconcile although nothing changed.
 func (r *Reconciler) next() time.Time {
 	next := r.now().Add(observeInterval)
-	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.guard.Next()} {
+	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.nextServerStates(), r.guard.Next()} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -210,7 +221,7 @@ func (r *Reconciler) Close() {
 		_ = r.writeFiles() // r.writer.Err() has the error
 		r.writer.Wait()
 	}
-	r.report(r.writer.Err())
+	r.report(errors.Join(r.writer.Err(), r.endServerStates()))
 }
 
 // report logs when reconciling begins to fail, and when it succeeds again. If the process

@@ -85,6 +85,10 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 		r.process.forget()
 		return want, err
 	}
+	r.states.all, r.states.touched = true, nil // the files are those that were loaded
+	if err := r.keepServerStates(ctx, session); err != nil {
+		r.log.Warn("file of server states is not written", "file", cfgfile.ServerStateFile, "err", err)
+	}
 	r.reload.succeed()
 	r.removeUnusedCertificates(want)
 	result.Reload = reasons
@@ -131,20 +135,24 @@ func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (ru
 }
 
 // reloadWithServerState reloads HAProxy with a file of server states, so that servers
-// which are down or in drain stay so from the first request on. It empties the file
-// after that: the states would be wrong at a later start.
+// which are down or in drain stay so from the first request on. After a success
+// keepServerStates has to write the file again.
 func (r *Reconciler) reloadWithServerState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
 	state, err := r.runtime.StateFile(ctx, want)
 	if err != nil {
 		r.log.Warn("server states were not carried over this reload; servers that are down start as up until they are checked", "err", err)
 		state = cfgfile.EmptyServerState()
 	}
+	before := r.states.text
+	r.states.text = nil
 	if err := r.dir.WriteServerState(state); err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
 	loaded, err := r.runtime.Reload(ctx, generation)
-	if err := r.dir.WriteServerState(cfgfile.EmptyServerState()); err != nil {
-		r.log.Warn("file of server states is not emptied", "file", cfgfile.ServerStateFile, "err", err)
+	if err != nil && before != nil {
+		if err := r.dir.WriteServerState(before); err != nil {
+			r.log.Warn("file of server states is not restored", "file", cfgfile.ServerStateFile, "err", err)
+		}
 	}
 	return loaded, err
 }

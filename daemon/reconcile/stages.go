@@ -24,6 +24,7 @@ func (r *Reconciler) prepare(ctx context.Context, session *runtime.Session, w Wa
 	// 1. Certificates and node: first, because they do not depend on HAProxy, and the
 	// observation compares them with what HAProxy has.
 	want.Certificates, want.Node = w.Certificates, w.Node
+	want = r.withStateFile(want) // before the observation, like the relay secret
 
 	// 2. Relay secret: before the observation, which identifies the configuration of
 	// a process by all that only a reload changes. The secret is part of that.

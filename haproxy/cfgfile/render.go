@@ -82,6 +82,9 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	}
 	structure := sha256.New()
 	backends := newSections()
+	if s.Settings.StatePerBackend {
+		backends.stateFile = d.stateFile()
+	}
 	if len(s.Settings.Peers) > 0 {
 		backends.shared = " peers " + PeersSection
 	}
@@ -128,7 +131,10 @@ const header = `# Written by podgate; manual changes are lost.
 // globalLines returns lines of podgate's global section, which HAProxy merges with
 // that of the operator.
 func (d *document) globalLines(s haproxy.Settings) string {
-	lines := fmt.Sprintf("  server-state-file %s\n", d.word("folder", filepath.Join(d.folder, ServerStateFile)))
+	lines := ""
+	if !s.StatePerBackend {
+		lines = fmt.Sprintf("  server-state-file %s\n", d.stateFile())
+	}
 	if s.HardStopAfter != 0 {
 		lines += fmt.Sprintf("  hard-stop-after %d\n", s.HardStopAfter.Milliseconds())
 	}
@@ -136,6 +142,10 @@ func (d *document) globalLines(s haproxy.Settings) string {
 		lines += fmt.Sprintf("  mworker-max-reloads %d\n", s.MaxWorkerReloads)
 	}
 	return lines
+}
+
+func (d *document) stateFile() string {
+	return d.word("folder", filepath.Join(d.folder, ServerStateFile))
 }
 
 // PeersSection is the name of the peers section, the same on every edge node.

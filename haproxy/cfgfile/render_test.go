@@ -290,3 +290,22 @@ func TestRenderRejectsCharactersThatWouldEndAWord(t *testing.T) {
 		}
 	}
 }
+
+func TestEachBackendNamesTheStateFileIfTheGlobalSectionCannot(t *testing.T) {
+	b := &haproxy.Backend{Name: "shop_cart_80", Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin}}
+	s := haproxy.State{Backends: haproxy.ListOf(b)}
+	for _, row := range []struct {
+		perBackend bool
+		want, no   string
+	}{
+		{false, "global\n  description gen=", "server-state-file-name"},
+		{true, "  load-server-state-from-file local\n  server-state-file-name /var/lib/podgate/haproxy/servers.state\n", "  server-state-file "},
+	} {
+		s.Settings.StatePerBackend = row.perBackend
+		files, err := cfgfile.Render(s, "/var/lib/podgate/haproxy")
+		must(t, err)
+		if text := string(files.Config()); !strings.Contains(text, row.want) || strings.Contains(text, row.no) {
+			t.Errorf("StatePerBackend %t: want %q and no %q in\n%s", row.perBackend, row.want, row.no, text)
+		}
+	}
+}

@@ -19,6 +19,8 @@ type Sections struct {
 	params  map[haproxy.Options]string
 	classes map[haproxy.Policy]string
 	shared  string // option of stick tables that the peers share; "" without peers
+	// stateFile is the path of the file of server states; "" if the global section names it.
+	stateFile string
 }
 
 func newSections() *Sections {
@@ -68,6 +70,9 @@ func (s *Sections) class(p haproxy.Policy) string {
 func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 	text = append(append(text, "\nbackend "...), b.Name...)
 	text = append(append(append(text, " from "...), s.class(b.Policy)...), '\n')
+	if s.stateFile != "" {
+		text = append(append(append(text, "  load-server-state-from-file local\n  server-state-file-name "...), s.stateFile...), '\n')
+	}
 	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
 		for _, name := range []string{"server", "tunnel"} {
 			text = append(append(append(text, "  timeout "...), name...), ' ')

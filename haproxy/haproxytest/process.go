@@ -136,6 +136,10 @@ func (h *HAProxy) KillWorker() error {
 	return nil
 }
 
+// SignalReload sends the master the signal of "systemctl reload haproxy", and does not
+// wait for the reload.
+func (h *HAProxy) SignalReload() error { return syscall.Kill(h.process.pid, syscall.SIGUSR2) }
+
 // KillMaster kills the master and then its workers, as the unit of HAProxy does.
 // Restart starts HAProxy again.
 func (h *HAProxy) KillMaster() error {

@@ -22,7 +22,7 @@ import (
 // want are the operator's and keep their state.
 //
 // The content is valid for one reload, but HAProxy reads it whenever it starts. Replace
-// it by cfgfile.EmptyServerState afterwards.
+// it by rows of Standing afterwards.
 func (x exchanger) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
 	const command = "show servers state"
 	file, err := ask(ctx, x, func(ask asker) ([]byte, error) {
@@ -98,9 +98,12 @@ func (f *stateFile) keeps(row *stateRow) bool {
 		}
 	}
 	if f.backend == nil {
-		return true
+		return !f.want.Settings.StatePerBackend // otherwise the operator's backends read another file
 	}
 	server, ok := f.servers[string(row[columnServer])]
+	if f.want.Settings.StatePerBackend && server.State == haproxy.Ready && string(row[columnOpState]) == opRunning {
+		return false // each backend reads the whole file
+	}
 	return ok && keepsState(row, server, f.backend.Options)
 }
 
@@ -112,10 +115,11 @@ func byName(servers []haproxy.Server) map[string]haproxy.Server {
 	return m
 }
 
-// The bits of srv_check_state, and the value of srv_op_state, that matter.
+// The bits of srv_check_state, and the values of srv_op_state, that matter.
 const (
 	checkEnabled = 0x04
 	opRunning    = "2"
+	opStopped    = "0"
 )
 
 // keepsState reports whether HAProxy may apply the row to the server. The address must
@@ -136,8 +140,11 @@ func keepsState(row *stateRow, s haproxy.Server, o haproxy.Options) bool {
 
 // adminState returns the srv_admin_state of one of podgate's servers.
 func adminState(s haproxy.ServerState) []byte {
-	if s == haproxy.Drain {
+	switch s {
+	case haproxy.Drain:
 		return []byte("8")
+	case haproxy.Maint:
+		return []byte("1")
 	}
 	return []byte("0")
 }
