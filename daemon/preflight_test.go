@@ -109,6 +109,14 @@ func TestPreflightNamesWhatIsBroken(t *testing.T) {
 			must(t, err)
 			must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  blance roundrobin\n"...), 0o600))
 		}, []string{"FAIL base: haproxy -c: check configuration: haproxy -c rejects the operator's files: "}},
+		{"settings of the operator that podgate cannot work with", func(t *testing.T, e *edge) {
+			base, err := os.ReadFile(e.HAProxy.Base)
+			must(t, err)
+			must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nglobal\n  stats maxconn 1\n  tune.vars.txn-max-size 400\n"...), 0o600))
+		}, []string{
+			": stats maxconn 1: podgate waits for connections to the stats socket (podgate needs 4)",
+			": tune.vars.txn-max-size 400: HAProxy cannot route requests whose variables are larger, and answers 404 (remove the line, or write at least 131072)",
+		}},
 		{"certificates that cannot be served", func(t *testing.T, e *edge) {
 			ends := e.withTLS(t)
 			ends.certify(t, "good.pem", "good.test")

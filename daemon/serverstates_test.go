@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"podgate/daemon/admin"
 	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 	"podgate/haproxy/haproxytest"
@@ -107,5 +108,36 @@ func TestServersKeepTheirStateWhenAnotherProgramReloads(t *testing.T) {
 				t.Errorf("podgate reloaded HAProxy %d times, want once", got)
 			}
 		})
+	}
+}
+
+// TestSettingsOfTheOperatorThatHinderPodgateAreReported shows a setting in the status
+// until it is removed.
+func TestSettingsOfTheOperatorThatHinderPodgateAreReported(t *testing.T) {
+	t.Parallel()
+	const line = "tune.vars.sess-max-size 100000"
+	e := newEdgeIn(t, newCluster(t), haproxytest.Options{Global: []string{line}})
+	e.serveCart(t)
+	base, err := os.ReadFile(e.HAProxy.Base)
+	must(t, err)
+	awaitStatus := func(what string, level admin.Level, n int) {
+		t.Helper()
+		eventually(t, what, func() error {
+			s, err := admin.NewClient(e.Socket).Status(t.Context(), -1)
+			if err == nil && (s.Level != level || len(s.HAProxy.Hindrances) != n || len(s.Reasons) != n) {
+				err = fmt.Errorf("%s, %q, %q", s.Level, s.HAProxy.Hindrances, s.Reasons)
+			}
+			if err == nil && n > 0 && !strings.Contains(s.Reasons[0], e.HAProxy.Base+":") && !strings.Contains(s.Reasons[0], line) {
+				err = fmt.Errorf("reasons: %q", s.Reasons)
+			}
+			return err
+		})
+	}
+	awaitStatus("the setting is in the status", admin.Degraded, 1)
+	must(t, os.WriteFile(e.HAProxy.Base, []byte(strings.Replace(string(base), line, "", 1)), 0o600))
+	must(t, e.HAProxy.SignalReload()) // podgate reads the files when another process answers
+	awaitStatus("it has ended", admin.Healthy, 0)
+	if n := strings.Count(e.Log.String(), line); n != 1 {
+		t.Errorf("the setting is logged %d times, want once", n)
 	}
 }

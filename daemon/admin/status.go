@@ -79,7 +79,8 @@ type StatusHAProxy struct {
 	ViaMaster     string         `json:"via_master"`
 	NoRelay       string         `json:"no_relay"`
 	NoPeers       string         `json:"no_peers"`
-	ReloadAt      *time.Time     `json:"reload_at"` // null if none is due
+	Hindrances    []string       `json:"hindrances"` // settings of the operator with which podgate cannot do its work
+	ReloadAt      *time.Time     `json:"reload_at"`  // null if none is due
 	ReloadReasons []string       `json:"reload_reasons"`
 	Held          string         `json:"held"`         // the held removal; "" for none
 	HeldRemoval   *guard.Removal `json:"held_removal"` // the same in numbers; null for none
@@ -221,6 +222,10 @@ func newStatusHAProxy(v *View) StatusHAProxy {
 		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: v.Edge.ReloadReasons.Texts(),
 		HeldRemoval: v.Edge.Removal, Draining: v.Edge.Draining,
 	}
+	h.Hindrances = make([]string, len(v.Edge.Hindrances))
+	for i, x := range v.Edge.Hindrances {
+		h.Hindrances[i] = x.String()
+	}
 	if v.Edge.Removal != nil {
 		h.Held = "holds the removal of " + v.Edge.Removal.String()
 	}
@@ -282,6 +287,9 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 	}
 	if v.Edge.ViaMaster != "" {
 		add(Degraded, "HAProxy answers on its master CLI, but not on its admin socket: %s", v.Edge.ViaMaster)
+	}
+	for _, text := range s.HAProxy.Hindrances {
+		add(Degraded, "%s", text)
 	}
 	if v.Edge.NoPeers != "" {
 		add(Degraded, "peers.nodes: %s", v.Edge.NoPeers)

@@ -268,7 +268,8 @@ func (p *preflight) binds(snapshot *kubeapi.Snapshot) {
 	}
 }
 
-// base runs "haproxy -c" on the operator's files together with podgate's frontends.
+// base runs "haproxy -c" on the operator's files together with podgate's frontends, and
+// looks for settings with which podgate cannot do its work.
 func (p *preflight) base(ctx context.Context) {
 	h := p.config.HAProxy
 	err := check.HAProxy{Binary: h.Binary, Files: h.Files}.State(ctx, compile.WithoutServices(p.config, nil))
@@ -278,6 +279,13 @@ func (p *preflight) base(ctx context.Context) {
 		help = "podgate does not change these files; until they are corrected, HAProxy cannot be reloaded"
 	}
 	p.add("base", "haproxy -c", err, help)
+	globals, err := check.HAProxy{Files: h.Files}.Globals()
+	if err != nil {
+		p.add("base", "global section", err, "podgate has to read the files of haproxy.config")
+	}
+	for _, x := range check.Hindrances(globals, h.AdminSocket) {
+		p.add("base", x.Global.String(), errors.New(x.Why), x.Help)
+	}
 }
 
 // CheckPeers returns an error if this host is not listed in peers.nodes, so that its

@@ -16,19 +16,21 @@ import (
 // Host is the HAProxy on this machine, and what a Reconciler needs to change it.
 type Host struct {
 	Runtime *runtime.Client
-	Check   check.HAProxy
-	Dir     confdir.Dir
-	Now     func() time.Time
-	Alive   func() // called before a step that may take a minute, for a watchdog
-	Log     *slog.Logger
+	// AdminSocket is the path of the stats socket that Runtime uses.
+	AdminSocket string
+	Check       check.HAProxy
+	Dir         confdir.Dir
+	Now         func() time.Time
+	Alive       func() // called before a step that may take a minute, for a watchdog
+	Log         *slog.Logger
 }
 
 // HostFromConfig returns the HAProxy that podgate.toml names.
 func HostFromConfig(c *config.Config, log *slog.Logger) Host {
 	h := c.HAProxy
 	return Host{
-		Runtime: runtime.New(h.AdminSocket, h.MasterSocket, h.Folder),
-		Check:   check.HAProxy{Binary: h.Binary, Files: h.Files}, Dir: confdir.Dir(h.Folder),
+		Runtime: runtime.New(h.AdminSocket, h.MasterSocket, h.Folder), AdminSocket: h.AdminSocket,
+		Check: check.HAProxy{Binary: h.Binary, Files: h.Files}, Dir: confdir.Dir(h.Folder),
 		Now: time.Now, Alive: func() {}, Log: log,
 	}
 }

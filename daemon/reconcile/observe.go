@@ -38,6 +38,7 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 	}
 	before := r.have
 	if !same {
+		r.operator.readAt = time.Time{} // the operator may have changed the files
 		addsBackends, err := session.AddsBackends(ctx)
 		if err != nil {
 			r.process.forget()

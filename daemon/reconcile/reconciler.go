@@ -47,14 +47,15 @@ type Want struct {
 
 // Reconciler reconciles one HAProxy. It may not be used concurrently.
 type Reconciler struct {
-	runtime *runtime.Client
-	haproxy check.HAProxy
-	dir     confdir.Dir
-	writer  *confdir.Writer
-	now     func() time.Time
-	alive   func()
-	log     *slog.Logger
-	config  Config
+	runtime     *runtime.Client
+	adminSocket string
+	haproxy     check.HAProxy
+	dir         confdir.Dir
+	writer      *confdir.Writer
+	now         func() time.Time
+	alive       func()
+	log         *slog.Logger
+	config      Config
 
 	// The observed HAProxy.
 	process process
@@ -102,7 +103,7 @@ type Reconciler struct {
 // New returns a Reconciler. It does nothing before the first Reconcile.
 func New(h Host, c Config) *Reconciler {
 	return &Reconciler{
-		runtime: h.Runtime, haproxy: h.Check, dir: h.Dir, writer: confdir.NewWriter(h.Dir), now: h.Now, alive: h.Alive, log: h.Log,
+		runtime: h.Runtime, adminSocket: h.AdminSocket, haproxy: h.Check, dir: h.Dir, writer: confdir.NewWriter(h.Dir), now: h.Now, alive: h.Alive, log: h.Log,
 		config:    c,
 		local:     HostPeer(),
 		guard:     guard.New(c.Limits, h.Dir, h.Now, h.Log),

@@ -11,7 +11,6 @@ import (
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
-	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
 
@@ -186,26 +185,4 @@ func (r *Reconciler) loseServerStates() error {
 		return r.restServerStates()
 	}
 	return nil
-}
-
-// operator is what podgate knows of the operator's files.
-type operator struct {
-	readAt         time.Time
-	namesStateFile bool
-}
-
-// operatorInterval is how often the operator's files are read.
-const operatorInterval = 10 * time.Second
-
-// withStateFile returns want with the place where it names the file of server states:
-// HAProxy ignores that of podgate's global section if the operator names one.
-func (r *Reconciler) withStateFile(want haproxy.State) haproxy.State {
-	if now := r.now(); !r.process.known() || now.Sub(r.operator.readAt) > operatorInterval {
-		if globals, err := r.haproxy.Globals(); err == nil {
-			r.operator.namesStateFile = check.NamesStateFile(globals)
-		}
-		r.operator.readAt = now
-	}
-	want.Settings.StatePerBackend = r.operator.namesStateFile
-	return want
 }

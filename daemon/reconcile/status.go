@@ -8,6 +8,7 @@ import (
 
 	"podgate/daemon/guard"
 	"podgate/haproxy"
+	"podgate/haproxy/check"
 	"podgate/haproxy/runtime"
 )
 
@@ -21,6 +22,8 @@ type Status struct {
 	ViaMaster string // why the admin socket is not used; "" while it is
 	NoPeers   string // why HAProxy shares no stick tables with other edge nodes; "" if it does, or if there are no peers
 	NoRelay   string // why old workers do not use the relay; "" if they do
+	// Hindrances are settings of the operator with which podgate cannot do its work.
+	Hindrances []check.Hindrance
 
 	ReloadAt      time.Time // when HAProxy is to be reloaded next; zero for never
 	ReloadReasons haproxy.Reasons
@@ -80,7 +83,8 @@ func (r *Reconciler) Status() Status {
 		ReloadAt: r.reload.at, ReloadReasons: r.reload.reasons, Leaving: r.deletes.leaving, Removal: r.guard.Removal(),
 		SetAside:     map[string]SetAside{},
 		Certificates: certificates, Rejected: r.validated.rejected,
-		Counters: r.count,
+		Hindrances: r.operator.hindrances,
+		Counters:   r.count,
 	}
 	if err := r.runtime.AdminSocket(); err != nil {
 		s.ViaMaster = err.Error()
