@@ -187,7 +187,7 @@ func defaultBackend(lines []string) string {
 // mapBackend returns the backend in a line of a map.
 func mapBackend(name, line string) string {
 	key, value, _ := strings.Cut(line, " ")
-	if strings.HasPrefix(name, "timeouts") {
+	if strings.HasPrefix(name, "timeouts") || strings.HasPrefix(name, "cookies") {
 		return key
 	}
 	backend, _, _ := strings.Cut(value, "|")
