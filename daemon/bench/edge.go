@@ -95,6 +95,7 @@ func (e *edge) configure(ctx context.Context) (err error) {
 		return err
 	}
 	e.version = process.Version
+	e.Set("safety.max_servers", 10_000_000) // all are in one namespace
 	e.Set("haproxy.reload_interval", reloadInterval)
 	e.Set("defaults.check", e.check)
 	e.Set("defaults.check_interval", checkInterval)

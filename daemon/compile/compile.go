@@ -26,6 +26,8 @@ type Result struct {
 	services haproxy.List[*service] // sorted by Key
 	index    map[kubeapi.Key]int32  // of services
 	merged   *merged
+	totals   map[string]int   // of servers, by namespace; without regard to cut
+	cut      map[int]*service // by index into services: those over safety.max_servers, with fewer servers
 }
 
 // ServicePort is a port of a Service.
@@ -55,7 +57,9 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 	case prev.input != in:
 		prev = &Result{}
 	case onlySlicesChanged(prev.snapshot, snap):
-		return prev.withSlices(snap)
+		if next, ok := prev.withSlices(snap); ok {
+			return next
+		}
 	}
 	services := compileServices(in, snap, prev)
 	r := &Result{input: in, snapshot: snap, services: prev.services.Remade(services...)}
@@ -69,6 +73,7 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 			r.index[s.object.Key] = int32(i)
 		}
 	}
+	r.limitNamespaces()
 	r.State = haproxy.State{
 		Settings:  settings(cfg),
 		Frontends: r.merged.frontends,
@@ -128,7 +133,7 @@ func (r *Result) backends(prev *Result) haproxy.Backends {
 	backends := make([]*haproxy.Backend, len(r.merged.backends))
 	old, next := prev.State.Backends, 0
 	for i, p := range r.merged.backends {
-		s := r.services.At(p.service)
+		s := r.served(p.service)
 		servers, unknown := s.servers[p.claim], s.unknown(p.claim)
 		for next < old.Len() && old.At(next).Name < p.backend.Name {
 			next++
@@ -150,7 +155,8 @@ func (r *Result) backends(prev *Result) haproxy.Backends {
 // problems returns all Problems, sorted.
 func (r *Result) problems() []Problem {
 	problems := slices.Clone(r.merged.problems)
-	for _, s := range r.services.All() {
+	for i := range r.services.All() {
+		s := r.served(i)
 		problems = append(problems, s.claims.problems...)
 		problems = append(problems, s.problems...)
 	}

@@ -18,8 +18,9 @@ func onlySlicesChanged(a, b *kubeapi.Snapshot) bool {
 
 // withSlices is Compile for a Snapshot that differs from that of r only in its
 // EndpointSlices. Its cost is proportional to the change. It returns r if the
-// change concerns no server.
-func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
+// change concerns no server, and false if the servers of a namespace must be counted
+// again.
+func (r *Result) withSlices(snap *kubeapi.Snapshot) (*Result, bool) {
 	changed := map[int]*service{}
 	next := *r
 	next.snapshot = snap
@@ -35,9 +36,12 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 		}
 	}
 	if len(changed) == 0 {
-		return r
+		return r, true
 	}
 	next.services = r.services.With(changed)
+	if !next.withinLimits(r, changed) {
+		return nil, false
+	}
 	next.State.Backends = r.backendsWith(changed)
 	for i, s := range changed {
 		if !slices.Equal(s.problems, r.services.At(i).problems) {
@@ -45,7 +49,7 @@ func (r *Result) withSlices(snap *kubeapi.Snapshot) *Result {
 			break
 		}
 	}
-	return &next
+	return &next, true
 }
 
 // backendsWith returns State.Backends with the servers of the changed Services. It

@@ -3,7 +3,6 @@
 package compile
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -48,27 +47,29 @@ func limitServers(in *input, service kubeapi.Key, port string, servers []haproxy
 	}
 	if most := in.Safety.MaxEndpoints; len(servers) > most {
 		report("%d of its %d endpoints are not served: safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)
-		slices.SortStableFunc(servers, func(a, b haproxy.Server) int { return cmp.Compare(a.State, b.State) }) // ready ones first
-		servers = slices.Clip(servers[:most])
-		slices.SortFunc(servers, func(a, b haproxy.Server) int { return a.Addr.Compare(b.Addr) })
+		servers = cutServers(servers, most)
 	}
 	return servers, problems
 }
 
-// share is the number of backends and routes of one namespace.
-type share struct{ backends, routes int }
+// share is the number of backends, routes and bytes of one namespace.
+type share struct{ backends, routes, size int }
 
-// allow reports whether safety.max_backends and safety.max_routes allow the
-// backend and the routes of a claim. If not, it reports a Problem.
+// allow reports whether [safety] allows the backend and the routes of a claim. If not, it
+// reports a Problem.
 func (m *merger) allow(at claimID) bool {
 	s := m.shares[m.services[at.service].object.Namespace]
-	routes := len(m.claim(at).routes)
+	routes, size := len(m.claim(at).routes), m.claim(at).size()
 	what := subject{text: "not served:"}
 	switch safety := m.in.Safety; {
 	case s.backends+1 > safety.MaxBackends:
 		m.report(NotGranted, at, annotation{}, what, "%d ports of its namespace are served, the maximum of safety.max_backends in podgate.toml", s.backends)
 	case s.routes+routes > safety.MaxRoutes:
 		m.report(NotGranted, at, annotation{}, what, "its namespace has %d routes, and %d more exceed safety.max_routes in podgate.toml", s.routes, routes)
+	case m.sizes[at.service]+size > int(safety.MaxServiceSize):
+		m.report(NotGranted, at, annotation{}, what, "with it, the Service needs %d KB of HAProxy's configuration, and safety.max_service_size in podgate.toml is %s", (m.sizes[at.service]+size)>>10, safety.MaxServiceSize)
+	case s.size+size > int(safety.MaxSize):
+		m.report(NotGranted, at, annotation{}, what, "with it, its namespace needs %d KB of HAProxy's configuration, and safety.max_size in podgate.toml is %s", (s.size+size)>>10, safety.MaxSize)
 	default:
 		return true
 	}
@@ -78,6 +79,7 @@ func (m *merger) allow(at claimID) bool {
 // count adds a backend and routes to the share of a claim's namespace.
 func (m *merger) count(at claimID, routes int) {
 	namespace := m.services[at.service].object.Namespace
-	s := m.shares[namespace]
-	m.shares[namespace] = share{s.backends + 1, s.routes + routes}
+	s, size := m.shares[namespace], m.claim(at).size()
+	m.shares[namespace] = share{s.backends + 1, s.routes + routes, s.size + size}
+	m.sizes[at.service] += size
 }

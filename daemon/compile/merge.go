@@ -59,6 +59,7 @@ func merge(in *input, services []*service, prev *merged) *merged {
 		names:    make(map[string]claimID, len(services)),
 		cookies:  map[cookieUse]claimID{},
 		shares:   map[string]share{},
+		sizes:    map[int]int{},
 		hosts:    map[haproxy.HostPattern]claimID{},
 		tlsHosts: map[haproxy.HostPattern]tlsHost{},
 	}
@@ -109,6 +110,7 @@ type merger struct {
 	names    map[string]claimID              // by name of a backend
 	cookies  map[cookieUse]claimID           // the first claim to get a cookie of a name for a host
 	shares   map[string]share                // by namespace
+	sizes    map[int]int                     // by Service: of its backends so far, see claim.size
 	hosts    map[haproxy.HostPattern]claimID // the first claim to each host
 	tlsHosts map[haproxy.HostPattern]tlsHost
 	out      merged

@@ -39,6 +39,13 @@ func orderDoesNotMatter(t *testing.T, cfg *config.Config) {
 
 func TestAResultBasedOnAnotherIsTheSame(t *testing.T) { inBothModes(t, basedOnAnother) }
 
+func TestACutResultBasedOnAnotherIsTheSame(t *testing.T) {
+	inBothModes(t, func(t *testing.T, cfg *config.Config) {
+		cfg.Safety.MaxServers, cfg.Safety.MaxServiceServers = 5, 3
+		basedOnAnother(t, cfg)
+	})
+}
+
 func basedOnAnother(t *testing.T, cfg *config.Config) {
 	for seed := range uint64(20) {
 		c := newCluster(seed)

@@ -78,6 +78,9 @@ func compileService(in *input, svc *kubeapi.Service, snap *kubeapi.Snapshot, pre
 		s.servers[i], problems = limitServers(in, svc.Key, portLabel(c.port), upstreamServers(in, svc, c, endpointSlices, s.nodes))
 		s.problems = append(s.problems, problems...)
 		s.problems = append(s.problems, nodeProblems(in, svc, c, s.servers[i], endpointSlices, s.nodes)...)
+	}
+	s.limitTotal(in)
+	for i := range s.servers {
 		if prev != nil && i < len(prev.servers) && slices.Equal(s.servers[i], prev.servers[i]) {
 			s.servers[i] = prev.servers[i]
 		}

@@ -119,11 +119,16 @@ type Safety struct {
 	FromCount  int           // number of servers, or Services, from which MaxRemoval applies
 	HoldTime   time.Duration // time that a removal is held before the cluster is listed again
 
-	MaxBackends   int            // of one namespace
-	MaxRoutes     int            // of one namespace
-	MaxEndpoints  int            // of one port of a Service
-	HostOwnership HostOwnership  // which namespaces may have routes below a host
-	Networks      []netip.Prefix // of the endpoints; empty for all
+	MaxBackends  int // of one namespace
+	MaxRoutes    int // of one namespace
+	MaxEndpoints int // of one port of a Service
+
+	MaxServers        int            // of one namespace
+	MaxServiceServers int            // of all ports of one Service
+	MaxSize           Size           // of HAProxy's configuration of one namespace, without servers
+	MaxServiceSize    Size           // of one Service
+	HostOwnership     HostOwnership  // which namespaces may have routes below a host
+	Networks          []netip.Prefix // of the endpoints; empty for all
 }
 
 // HostOwnership is which namespaces may have routes for a host that one namespace has

@@ -66,6 +66,11 @@ func Default() *Config {
 			MaxRoutes:    50_000,
 			MaxEndpoints: 5_000,
 
+			MaxServers:        100_000,
+			MaxServiceServers: 10_000,
+			MaxSize:           16 * MB,
+			MaxServiceSize:    2 * MB,
+
 			HostOwnership: OwnedByNamespace,
 		},
 		Upstream: Upstream{Mode: UpstreamPod, IPFamily: IPFamilyService},
