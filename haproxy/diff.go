@@ -203,7 +203,7 @@ func (s State) looksUp(name string) bool {
 		case PassthroughMap:
 			return f.TLSLoopback.IsValid()
 		case NodeMap:
-			return f.Mode == HTTP
+			return f.Mode == HTTP && f.Stats == nil
 		}
 		return false
 	})

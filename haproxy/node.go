@@ -57,4 +57,4 @@ func ParseNode(m Map) Node {
 }
 
 // routes reports whether Routes lead through the frontend.
-func (f Frontend) routes() bool { return f.Mode == HTTP && f.Health == nil }
+func (f Frontend) routes() bool { return f.Mode == HTTP && f.Health == nil && f.Stats == nil }

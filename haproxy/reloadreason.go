@@ -145,6 +145,8 @@ func (f Frontend) changeTo(w Frontend) string {
 		return "changed its PROXY protocol settings"
 	case !reflect.DeepEqual(f.Health, w.Health):
 		return "changed its health check settings"
+	case !reflect.DeepEqual(f.Stats, w.Stats):
+		return "changed its statistics settings"
 	case f.TLS != w.TLS:
 		return "changed its TLS settings"
 	case f.TLSLoopback != w.TLSLoopback:

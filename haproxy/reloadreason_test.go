@@ -36,6 +36,7 @@ var reasonRows = []struct {
 	{"a listen address", frontendChange(func(f *haproxy.Frontend) { f.Binds = nil }), frontend("changed its listen addresses"), ""},
 	{"a relay", frontendChange(func(f *haproxy.Frontend) { f.Relay = loopback }), frontend("changed its relay address"), ""},
 	{"PROXY headers", frontendChange(func(f *haproxy.Frontend) { f.ExpectProxy = true }), frontend("changed its PROXY protocol settings"), ""},
+	{"statistics", frontendChange(func(f *haproxy.Frontend) { f.Stats = &haproxy.Stats{} }), frontend("changed its statistics settings"), ""},
 	{"health checks", frontendChange(func(f *haproxy.Frontend) { f.Health = &haproxy.Health{} }), frontend("changed its health check settings"), ""},
 	{"TLS", frontendChange(func(f *haproxy.Frontend) { f.TLS.ALPN = "h2" }), frontend("changed its TLS settings"), ""},
 	{"TLS passthrough", frontendChange(func(f *haproxy.Frontend) { f.TLSLoopback = loopback }), frontend("changed its TLS passthrough settings"), ""},

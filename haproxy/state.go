@@ -123,7 +123,10 @@ type Frontend struct {
 	// Health makes the frontend answer health checks of the node, and nothing else;
 	// nil for all other frontends.
 	Health *Health
-	TLS    Termination // of the connections of clients
+	// Stats makes the frontend show HAProxy's own statistics, and nothing else; nil for
+	// all other frontends.
+	Stats *Stats
+	TLS   Termination // of the connections of clients
 	// TLSLoopback is a loopback address on which an HTTP frontend ends TLS if TLS of
 	// other hosts is passed through. Its Binds then only read the host name (SNI) and
 	// lead the connection to a Backend or to TLSLoopback. The zero AddrPort means that

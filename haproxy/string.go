@@ -32,6 +32,9 @@ func (s State) String() string {
 		if h := f.Health; h != nil {
 			b.WriteString(h.describe())
 		}
+		if f.Stats != nil {
+			b.WriteString(f.Stats.describe())
+		}
 		b.WriteByte('\n')
 	}
 	for _, r := range s.Routes {

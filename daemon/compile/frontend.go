@@ -43,6 +43,11 @@ func frontends(in *input, tcp []haproxy.Frontend, routes []haproxy.Route) []hapr
 		all[i].ExpectProxy = in.Cloud.ExpectsProxy(cmp.Or(name, config.ProxyTCP), f.Binds[0].Port())
 	}
 	all = append(all, healthFrontends(in.Config)...)
+	if st := in.Stats; len(st.Binds) > 0 {
+		all = append(all, haproxy.Frontend{
+			Name: reservedName + "_stats", Mode: haproxy.HTTP, Binds: sorted(st.Binds), Stats: &haproxy.Stats{Sources: st.Sources, Metrics: st.Metrics},
+		})
+	}
 	slices.SortFunc(all, func(a, b haproxy.Frontend) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }

@@ -108,6 +108,7 @@ func (d *document) listeners(c *Config) (all []listener) {
 	}
 	add("cloud.health_bind", c.Cloud.HealthBinds...)
 	add("cloud.health_proxy_bind", c.Cloud.HealthProxyBinds...)
+	add("stats.bind", c.Stats.Binds...)
 	return all
 }
 

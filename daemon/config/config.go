@@ -28,6 +28,7 @@ type Config struct {
 	Peers      Peers
 	Grants     []Grant
 	Admin      Admin
+	Stats      Stats
 	Log        Log
 
 	Compatibility Compatibility

@@ -84,6 +84,7 @@ func Default() *Config {
 			Socket:  "/run/podgate/podgate.sock",
 			History: "/var/lib/podgate/history.json",
 		},
+		Stats: Stats{Metrics: true},
 		Log: Log{
 			Level:  slog.LevelInfo,
 			Format: LogText,

@@ -48,6 +48,7 @@ func (c *Config) keys() []key {
 		c.Safety.keys(),
 		c.Cloud.keys(),
 		c.Admin.keys(),
+		c.Stats.keys(),
 		c.Upstream.keys(),
 		c.Peers.keys(),
 		c.Compatibility.keys(),

@@ -208,6 +208,11 @@ hosts = ["Edge.example.com"]
 socket = "/run/p.sock"
 history = ""
 
+[stats]
+bind = ["10.0.0.2:1936", "[::1]:1936"]
+sources = ["10.0.0.0/8"]
+metrics = false
+
 [log]
 level = "debug"
 format = "json"
@@ -312,6 +317,10 @@ annotations = ["tcp"]
 			Listen: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:9999"), netip.MustParseAddrPort("[::1]:9999")},
 			Hosts:  []string{"edge.example.com"},
 			Socket: "/run/p.sock",
+		},
+		Stats: Stats{
+			Binds:   []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:1936"), netip.MustParseAddrPort("[::1]:1936")},
+			Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		},
 		Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 	}

@@ -24,6 +24,10 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 		d.addHealth(f)
 		return
 	}
+	if f.Stats != nil {
+		d.addStats(f)
+		return
+	}
 	from := tcpDefaults
 	if f.Mode == haproxy.HTTP {
 		from = httpDefaults

@@ -31,6 +31,7 @@ func shop() haproxy.State {
 			{Name: "podgate_health_proxy", Mode: haproxy.HTTP, Binds: addrs("10.0.0.7:10881"), Health: &haproxy.Health{Path: "/healthz", Proxy: true}},
 			{Name: "podgate_http", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:80", "[::]:80"), Relay: addrs("127.80.71.1:80")[0], ExpectProxy: true},
 			{Name: "podgate_https", Mode: haproxy.HTTP, Binds: addrs("0.0.0.0:443", "[::]:443"), Relay: addrs("127.80.71.1:81")[0], TLSLoopback: addrs("127.80.71.1:82")[0], TLS: shopTLS(), ExpectProxy: true},
+			{Name: "podgate_stats", Mode: haproxy.HTTP, Binds: addrs("127.0.0.1:1936"), Stats: &haproxy.Stats{Sources: networks("127.0.0.0/8"), Metrics: true}},
 			{Name: "podgate_tcp_5432", Mode: haproxy.TCP, Binds: addrs("0.0.0.0:5432"), Backend: "shop_db_5432", ExpectProxy: true},
 		},
 		Backends: haproxy.ListOf([]*haproxy.Backend{
