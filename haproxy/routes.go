@@ -57,6 +57,21 @@ func isRoutesMap(name string) bool {
 	return false
 }
 
+// HoldsValues reports whether the map holds values of backends, and leads no request to a
+// backend.
+func (m Map) HoldsValues() bool {
+	switch m.Name {
+	case CookiesMap, HSTSMap, TimeoutsMap, NodeMap:
+		return true
+	}
+	return false
+}
+
+// LeadsTo reports whether an entry of the map leads to the named backend.
+func (m Map) LeadsTo(backend string) bool {
+	return !m.HoldsValues() && slices.ContainsFunc(m.Entries, func(e MapEntry) bool { return e.backend() == backend })
+}
+
 // entry is the line of the route in its map: "host/path/" and the fields, or "host"
 // and the backend for a Passthrough.
 func (r Route) entry() MapEntry {

@@ -97,7 +97,7 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 			continue
 		}
 		if !rejection.AtReload {
-			r.validated.reject(c.Digest, rejection.Reply)
+			r.validated.rejectForNow(r.now(), c.Digest, rejection.Reply)
 		}
 		if old := undo[c.Name]; old != nil {
 			if err := r.dir.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {

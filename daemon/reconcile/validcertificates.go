@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"podgate/haproxy"
 	"podgate/haproxy/check"
@@ -22,8 +23,9 @@ type Rejection struct {
 // validated is which certificates the haproxy binary loads. HAProxy does not start
 // with one that it does not load.
 type validated struct {
-	good map[string]bool   // by Digest
-	bad  map[string]string // by Digest: HAProxy's message
+	good  map[string]bool   // by Digest
+	bad   map[string]string // by Digest: HAProxy's message
+	until map[string]retry  // by Digest: certificates in bad that only the process rejected
 	// The argument and the result of the last withValidCertificates: the same list has
 	// the same result.
 	argument, result []haproxy.Certificate
@@ -35,6 +37,39 @@ func (v *validated) reject(digest, reason string) {
 	delete(v.good, digest)
 	v.bad[digest] = reason
 	v.argument = nil
+}
+
+// retry is when a certificate is valid again that the process rejected.
+type retry struct {
+	at    time.Time
+	pause time.Duration // that ends then
+}
+
+// maxRetryPause is the longest time between two attempts to load a certificate.
+const maxRetryPause = time.Hour
+
+// rejectForNow is reject for a certificate that the process did not accept at run time
+// although haproxy -c loads it: the cause may end. The pause grows with each rejection.
+func (v *validated) rejectForNow(now time.Time, digest, reason string) {
+	v.reject(digest, reason)
+	if v.until == nil {
+		v.until = map[string]retry{}
+	}
+	pause := retryPause
+	if before, again := v.until[digest]; again {
+		pause = min(2*before.pause, maxRetryPause)
+	}
+	v.until[digest] = retry{now.Add(pause), pause}
+}
+
+// forgive makes the certificates valid that are to be tried again.
+func (v *validated) forgive(now time.Time) {
+	for digest, r := range v.until {
+		if _, bad := v.bad[digest]; bad && now.After(r.at) {
+			delete(v.bad, digest)
+			v.argument = nil
+		}
+	}
 }
 
 // last returns the last result, if that was for these certificates; else it returns the
@@ -55,6 +90,7 @@ func (r *Reconciler) withValidCertificates(ctx context.Context, want haproxy.Sta
 		v.rejected = nil
 		return want
 	}
+	v.forgive(r.now())
 	if result, known := v.last(want.Certificates); known {
 		return withCertificates(want, result)
 	}

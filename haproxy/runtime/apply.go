@@ -83,8 +83,8 @@ func (a Applied) Done(plan haproxy.Plan) haproxy.Plan {
 // Apply applies the parts of the plan that need no reload, in the order of its fields.
 // Applied lists the parts that HAProxy rejects. A rejection prevents only the changes
 // that depend on it: if a new server is rejected, no server of its backend drains; if a
-// map cannot be replaced, no server is removed at all, because routes may still
-// lead there. If a new backend or one of its servers is rejected, the backend and the
+// map cannot be replaced, no server is removed from the HTTP backends that lose their last
+// route in it, because the present routes may still lead there. If a new backend or one of its servers is rejected, the backend and the
 // later parts of the plan are left to a reload.
 //
 // After an error of a socket, or ErrProcessChanged, a part of the plan may be applied,
@@ -117,13 +117,13 @@ func (x exchanger) apply(ctx context.Context, plan haproxy.Plan, a *Applied) err
 	if err := x.unpinned().changeCertificates(ctx, plan.Certificates, a); err != nil {
 		return err
 	}
-	swapped, err := x.swapMaps(ctx, plan.Maps, a)
+	unswapped, err := x.swapMaps(ctx, plan.Maps, a)
 	if err != nil {
 		return err
 	}
-	if !swapped {
-		a.Held = append(a.Held, leave...)
-		leave, plan.OldBackends = nil, nil
+	leave = a.holdRouted(leave, unswapped)
+	if slices.ContainsFunc(unswapped, func(m haproxy.Map) bool { return !m.HoldsValues() }) {
+		plan.OldBackends = nil
 	}
 	if leave, err = x.postponeChecked(ctx, leave, a); err != nil {
 		return err
@@ -177,5 +177,30 @@ func (a *Applied) safeToLeave(leave []haproxy.ServerChange) []haproxy.ServerChan
 			a.Held = append(a.Held, c)
 		}
 		return held
+	})
+}
+
+// holdRouted returns the changes of leave, and holds those of backends to which routes may
+// lead only because these maps were not replaced. A backend that keeps a route loses what
+// left the cluster.
+func (a *Applied) holdRouted(leave []haproxy.ServerChange, unswapped []haproxy.Map) []haproxy.ServerChange {
+	unswapped = slices.DeleteFunc(slices.Clone(unswapped), haproxy.Map.HoldsValues)
+	if len(unswapped) == 0 {
+		return leave
+	}
+	passes := slices.ContainsFunc(unswapped, func(m haproxy.Map) bool { return m.Name == haproxy.PassthroughMap })
+	held := map[string]bool{}
+	for _, c := range leave {
+		name := c.Backend.Name
+		if _, known := held[name]; !known {
+			held[name] = (c.Backend.Policy.Mode == haproxy.HTTP || passes) &&
+				!slices.ContainsFunc(unswapped, func(m haproxy.Map) bool { return m.LeadsTo(name) })
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool {
+		if held[c.Backend.Name] {
+			a.Held = append(a.Held, c)
+		}
+		return held[c.Backend.Name]
 	})
 }

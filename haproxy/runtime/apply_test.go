@@ -92,6 +92,16 @@ func TestARejectionHoldsBackWhatDependsOnIt(t *testing.T) {
 			withState(haproxy.Maint, a), "swap map nomap: Unknown map identifier. Please use #<id> or <file>.", []haproxy.Server{a, other}, 0,
 		},
 		{"a server that left the cluster is removed", add, withState(haproxy.Maint, a), rejected, append(withState(haproxy.Maint, a), other), 1},
+		{
+			"a server drains in a backend that keeps its route",
+			haproxy.Plan{Maps: []haproxy.Map{{Name: "nomap", Entries: []haproxy.MapEntry{{Key: "a", Value: "shop|0"}}}}},
+			withState(haproxy.Drain, other), "swap map nomap: Unknown map identifier. Please use #<id> or <file>.", append(withState(haproxy.Maint, a), withState(haproxy.Drain, other)...), 1,
+		},
+		{
+			"a map of values holds back no server",
+			haproxy.Plan{Maps: []haproxy.Map{{Name: haproxy.HSTSMap, Entries: []haproxy.MapEntry{{Key: "other", Value: "1"}}}}},
+			withState(haproxy.Maint, other), "swap map hsts: Unknown map identifier. Please use #<id> or <file>.", withState(haproxy.Maint, a, other), 1,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.plan.Leave = changes(haproxy.SetServer, &sticky, row.leave...)

@@ -26,26 +26,27 @@ func overtaken(reply string) bool {
 	return reply == "Version number out of range." || strings.HasPrefix(reply, holds)
 }
 
-// swapMaps replaces the maps, and reports whether all were replaced. Commands with a
+// swapMaps replaces the maps, and returns those that were not replaced. Commands with a
 // payload need a new connection, so it checks before and after them that this reaches
 // the pinned process. The maps of another process could lead to servers that it does
 // not have.
-func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (bool, error) {
+func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) (rejected []haproxy.Map, err error) {
 	if len(all) == 0 {
-		return true, nil
+		return nil, nil
 	}
 	if err := x.unchanged(ctx); err != nil {
-		return false, err
+		return nil, err
 	}
-	every := true
 	for _, m := range all {
 		swapped, err := x.unpinned().swapMap(ctx, m, a)
 		if err != nil {
-			return false, fmt.Errorf("map %s: %w", m.Name, err)
+			return nil, fmt.Errorf("map %s: %w", m.Name, err)
 		}
-		every = every && swapped
+		if !swapped {
+			rejected = append(rejected, m)
+		}
 	}
-	return every, x.unchanged(ctx)
+	return rejected, x.unchanged(ctx)
 }
 
 // swapMap replaces the whole map atomically: it fills a new version, reads that back,
