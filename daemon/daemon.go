@@ -18,6 +18,7 @@ import (
 	"podgate/daemon/config"
 	"podgate/daemon/health"
 	"podgate/daemon/history"
+	"podgate/daemon/machine"
 	"podgate/daemon/reconcile"
 	"podgate/haproxy/runtime"
 	"podgate/kubeapi"
@@ -42,6 +43,7 @@ type Daemon struct {
 	// The components that the loop calls.
 	cluster    *cluster.Follower
 	certs      *certstore.Store
+	machine    machine.Reader
 	runtime    *runtime.Client
 	reconciler *reconcile.Reconciler
 	notifier   notifier
@@ -59,11 +61,12 @@ type Daemon struct {
 	health     health.Tracker
 
 	// What the loop has reported.
-	problems reported[compile.Problem]
-	unserved reported[certstore.Problem]
-	history  *history.History
-	inUse    inUse
-	view     viewState
+	problems      reported[compile.Problem]
+	unserved      reported[certstore.Problem]
+	machineUnread bool
+	history       *history.History
+	inUse         inUse
+	view          viewState
 }
 
 // Pass is what one pass of the loop did to HAProxy.
@@ -174,7 +177,7 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 		return d.bootstrap(ctx, node)
 	}
 	before := d.result
-	d.result = compile.Compile(d.Config, d.certs.Set().Files, d.snapshot, before)
+	d.result = compile.Compile(d.Config, d.readMachine(), d.snapshot, before)
 	d.cluster.FollowSecrets(d.result.SecretKeys())
 	d.choice = d.certs.Choose(d.result)
 
@@ -202,6 +205,16 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 		}
 	}
 	return did.Next
+}
+
+// readMachine reads the machine. It logs an error when it begins.
+func (d *Daemon) readMachine() *compile.Machine {
+	m, err := d.machine.Read(d.Config, d.certs.Set().Files, d.cluster.Client().Reached())
+	if err != nil && !d.machineUnread {
+		d.Log.Warn("the addresses of this machine cannot be read, and may be served as endpoints", "err", err)
+	}
+	d.machineUnread = err != nil
+	return m
 }
 
 // followNodes starts to follow Nodes when a Service needs them: podgate requests only

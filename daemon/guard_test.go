@@ -258,7 +258,7 @@ func TestRemovalsByPodgateTomlAreNotHeld(t *testing.T) {
 func TestAServiceScalesDown(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	e.configure(t, "[safety]\nhold_time = \"1h\"\n")
+	e.set(t, "safety.hold_time", "1h")
 	var pods []*edgetest.Pod
 	for i := range 20 {
 		pods = append(pods, newPod(t, fmt.Sprintf("big-%d", i)))

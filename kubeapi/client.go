@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -105,6 +106,10 @@ func (c *Client) CredentialFiles() []string { return c.credentials.Files() }
 
 // Server returns the URL of the API server that is asked at present, for logs.
 func (c *Client) Server() string { return c.servers.current().String() }
+
+// Reached returns the addresses of API servers, or proxies, that requests were sent to,
+// at most 64.
+func (c *Client) Reached() []netip.Addr { return c.credentials.Reached() }
 
 // List returns one complete list of every resource in every namespace, or the
 // first error.

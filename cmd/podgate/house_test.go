@@ -53,8 +53,8 @@ const walls = `
 cmd/podgate: daemon daemon/admin daemon/certstore daemon/compile daemon/confdir daemon/config daemon/demo
     daemon/drain daemon/dryrun daemon/guard daemon/preflight daemon/setup haproxy/check
 daemon: daemon/admin daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/drain
-    daemon/health daemon/history daemon/latest daemon/reconcile daemon/transition haproxy haproxy/cfgfile haproxy/runtime
-    kubeapi
+    daemon/health daemon/history daemon/latest daemon/machine daemon/reconcile daemon/transition haproxy haproxy/cfgfile
+    haproxy/runtime kubeapi
 daemon/admin: daemon/compile daemon/config daemon/guard daemon/reconcile daemon/transition haproxy
     haproxy/cfgfile haproxy/runtime kubeapi
 daemon/bench: daemon/compile daemon/config daemon/edgetest haproxy haproxy/cfgfile kubeapi
@@ -68,7 +68,7 @@ daemon/confdir: haproxy haproxy/cfgfile
 daemon/config: daemon/filewatch haproxy
 daemon/demo: daemon daemon/admin daemon/edgetest haproxy/haproxytest
 daemon/drain: daemon/confdir daemon/config haproxy haproxy/cfgfile haproxy/runtime
-daemon/dryrun: daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/reconcile
+daemon/dryrun: daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/machine daemon/reconcile
     haproxy haproxy/cfgfile kubeapi
 daemon/edgetest: daemon daemon/admin daemon/compile daemon/config haproxy haproxy/haproxytest haproxy/runtime
     kubeapi kubeapi/kubeapitest
@@ -77,7 +77,8 @@ daemon/guard: daemon/confdir haproxy
 daemon/health: daemon/admin daemon/compile daemon/latest haproxy haproxy/runtime
 daemon/history: daemon/admin daemon/compile daemon/reconcile daemon/transition kubeapi
 daemon/latest:
-daemon/preflight: daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/reconcile
+daemon/machine: daemon/compile daemon/config
+daemon/preflight: daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/machine daemon/reconcile
     haproxy haproxy/check haproxy/runtime kubeapi
 daemon/reconcile: daemon/confdir daemon/config daemon/guard daemon/transition haproxy haproxy/cfgfile
     haproxy/check haproxy/runtime

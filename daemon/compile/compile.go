@@ -43,16 +43,16 @@ func (p ServicePort) Label() string { return cmp.Or(p.Name, strconv.Itoa(int(p.N
 // String is "shop/cart port web".
 func (p ServicePort) String() string { return p.Service.String() + " port " + plain(p.Label()) }
 
-// Compile computes what HAProxy should serve. The files may be nil for none. Prev
+// Compile computes what HAProxy should serve. The Machine may be nil. Prev
 // is an earlier Result, or nil; it must not be changed. What it holds for the same
 // objects, configuration and files is reused: equal pointers mean equal content.
 // If nothing changed, Compile returns prev. It never fails: what cannot be served
 // is a Problem. It may be called concurrently.
-func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *Result) *Result {
+func Compile(cfg *config.Config, m *Machine, snap *kubeapi.Snapshot, prev *Result) *Result {
 	if prev == nil {
 		prev = &Result{}
 	}
-	in := newInput(cfg, files, prev.input)
+	in := newInput(cfg, m, prev.input)
 	switch {
 	case prev.input != in:
 		prev = &Result{}
@@ -90,7 +90,7 @@ func Compile(cfg *config.Config, files *TLSFiles, snap *kubeapi.Snapshot, prev *
 // WithoutServices is what HAProxy should serve for a cluster without Services: the
 // frontends and the settings of podgate.toml.
 func WithoutServices(cfg *config.Config, files *TLSFiles) haproxy.State {
-	return Compile(cfg, files, &kubeapi.Snapshot{}, nil).State
+	return Compile(cfg, &Machine{Files: files}, &kubeapi.Snapshot{}, nil).State
 }
 
 // Service returns the Service port of a backend. It reports false for a backend

@@ -119,7 +119,13 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 			}
 		}
 	}
-	e.Endpoints = explainEndpoints(p, s.slices, slicesOfFamily(families(r.input, s.object)[0], p, s.slices), servers)
+	notAllowed := func(netip.AddrPort) string { return "" }
+	for _, c := range s.claims.ports {
+		if c.port == p && c.mode == config.UpstreamPod {
+			notAllowed = func(a netip.AddrPort) string { return r.input.whyNoEndpoint(c, a) }
+		}
+	}
+	e.Endpoints = explainEndpoints(p, s.slices, slicesOfFamily(families(r.input, s.object)[0], p, s.slices), servers, notAllowed)
 	switch {
 	case s.unread:
 		e.Note = "the EndpointSlices of its namespace cannot be read; HAProxy keeps the servers that it has"
@@ -133,7 +139,7 @@ func (r *Result) explainPort(at int, p kubeapi.ServicePort) ExplainedPort {
 
 // explainEndpoints returns every endpoint with the server that endpointServers made of
 // it, by address. used are the slices of the address family that is served.
-func explainEndpoints(p kubeapi.ServicePort, endpointSlices, used []*kubeapi.EndpointSlice, servers []haproxy.Server) []ExplainedEndpoint {
+func explainEndpoints(p kubeapi.ServicePort, endpointSlices, used []*kubeapi.EndpointSlice, servers []haproxy.Server, notAllowed func(netip.AddrPort) string) []ExplainedEndpoint {
 	type explained struct {
 		addr netip.AddrPort // the zero value if no server can have it
 		ExplainedEndpoint
@@ -159,6 +165,9 @@ func explainEndpoints(p kubeapi.ServicePort, endpointSlices, used []*kubeapi.End
 				x.addr = netip.AddrPortFrom(e.Addr.Unmap(), port)
 				x.Addr = x.addr.String()
 				x.State, x.Why = explainEndpoint(e, x.addr, servers)
+				if why := notAllowed(x.addr); why != "" {
+					x.State, x.Why = 0, "its address "+why
+				}
 			}
 			if !ok && slice.AddressType != "FQDN" {
 				x.State, x.Why = 0, fmt.Sprintf("its EndpointSlice has no TCP port named %q (it has %s)", p.Name, slicePorts(slice))

@@ -4,7 +4,6 @@ package compile
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"podgate/haproxy"
@@ -27,23 +26,17 @@ func limitProblems(service kubeapi.Key, problems []Problem) []Problem {
 	})
 }
 
-// limitServers removes the servers outside safety.networks, and those over
+// limitServers removes the servers that safety.networks does not allow, and those over
 // safety.max_endpoints, of which ready ones are the last. It expects and returns
 // servers sorted by address.
-func limitServers(in *input, service kubeapi.Key, port string, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
+func limitServers(in *input, service kubeapi.Key, c claim, servers []haproxy.Server) ([]haproxy.Server, []Problem) {
 	var problems []Problem
 	report := func(format string, args ...any) {
-		problems = append(problems, Problem{Kind: NotGranted, Service: service, Port: port, Text: fmt.Sprintf(format, args...)})
+		problems = append(problems, Problem{Kind: NotGranted, Service: service, Port: portLabel(c.port), Text: fmt.Sprintf(format, args...)})
 	}
-	if networks := in.Safety.Networks; len(networks) > 0 {
-		outside := func(s haproxy.Server) bool {
-			return !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(s.Addr.Addr()) })
-		}
-		if i := slices.IndexFunc(servers, outside); i >= 0 {
-			first, all := servers[i].Addr, len(servers)
-			servers = slices.DeleteFunc(servers, outside)
-			report("%d endpoints are not served: safety.networks in podgate.toml does not contain their addresses (%s)", all-len(servers), first)
-		}
+	servers, refusals := removeUnallowed(in, c, servers)
+	for _, text := range refusals {
+		report("%s", text)
 	}
 	if most := in.Safety.MaxEndpoints; len(servers) > most {
 		report("%d of its %d endpoints are not served: safety.max_endpoints in podgate.toml is %d", len(servers)-most, len(servers), most)

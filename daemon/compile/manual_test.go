@@ -55,7 +55,7 @@ func TestTheExamplesOfTheManualAreValid(t *testing.T) {
 	cfg := testConfig()
 	cfg.TCP.AllowedPorts[0].Last = 5999
 	cfg.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443")}
-	files := &TLSFiles{BackendCAs: map[string]string{"internal": "/folder/ca.pem"}}
+	files := &Machine{Files: &TLSFiles{BackendCAs: map[string]string{"internal": "/folder/ca.pem"}}}
 	for _, example := range examples {
 		svc := &kubeapi.Service{
 			Key:         kubeapi.Key{Namespace: "default", Name: "gateway"},

@@ -75,7 +75,7 @@ func compileService(in *input, svc *kubeapi.Service, snap *kubeapi.Snapshot, pre
 	s.servers = make([][]haproxy.Server, len(s.claims.ports))
 	for i, c := range s.claims.ports {
 		var problems []Problem
-		s.servers[i], problems = limitServers(in, svc.Key, portLabel(c.port), upstreamServers(in, svc, c, endpointSlices, s.nodes))
+		s.servers[i], problems = limitServers(in, svc.Key, c, upstreamServers(in, svc, c, endpointSlices, s.nodes))
 		s.problems = append(s.problems, problems...)
 		s.problems = append(s.problems, nodeProblems(in, svc, c, s.servers[i], endpointSlices, s.nodes)...)
 	}

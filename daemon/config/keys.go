@@ -198,7 +198,7 @@ func (f *Safety) keys() []key {
 		{s, "host_ownership", choice(&f.HostOwnership, OwnedByNamespace, OwnedByNone), immediately,
 			"\"namespace\" gives a host to the namespace that claims it first: no other namespace has routes below it, unless a grant shares it. \"shared\" decides about each path of a host separately. Without effect if podgate follows one namespace."},
 		{s, "networks", networkList(&f.Networks), immediately,
-			"Networks that contain the pods. podgate ignores endpoints outside of them, and reports them. Empty for every address."},
+			"Networks that contain the pods. podgate ignores endpoints outside of them, and reports them. Empty for every address that a pod can have. Loopback, link-local and other reserved addresses are served only if the list has them or a part of their network, and the addresses of this machine, of the API server and of metadata services only as a network of one address."},
 	}
 }
 

@@ -6,12 +6,14 @@ package dryrun
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/machine"
 	"podgate/haproxy"
 	"podgate/kubeapi"
 )
@@ -31,7 +33,11 @@ func want(ctx context.Context, c *config.Config, version string, objects io.Read
 		return wanted{}, err
 	}
 	store := certstore.ReadOnce(certstore.FromConfig(c))
-	result := compile.Compile(c, store.Set().Files, snapshot, nil)
+	m, err := new(machine.Reader).Read(c, store.Set().Files, nil)
+	if err != nil {
+		return wanted{}, fmt.Errorf("read the addresses of this machine: %w", err)
+	}
+	result := compile.Compile(c, m, snapshot, nil)
 	w := wanted{result.State, result, store.Choose(result)}
 	w.state.Certificates = w.choice.Certificates
 	return w, nil

@@ -24,6 +24,7 @@ import (
 	"podgate/daemon/compile"
 	"podgate/daemon/confdir"
 	"podgate/daemon/config"
+	"podgate/daemon/machine"
 	"podgate/daemon/reconcile"
 	"podgate/haproxy"
 	"podgate/haproxy/check"
@@ -84,7 +85,8 @@ func Run(ctx context.Context, c *config.Config, version string) []Finding {
 }
 
 func (p *preflight) compile(snapshot *kubeapi.Snapshot) *compile.Result {
-	return compile.Compile(p.config, p.certs.Set().Files, snapshot, nil)
+	m, _ := new(machine.Reader).Read(p.config, p.certs.Set().Files, nil) // podgate run reports the error
+	return compile.Compile(p.config, m, snapshot, nil)
 }
 
 func (p *preflight) add(check, what string, err error, help string) {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -28,8 +30,9 @@ type Credentials struct {
 	transport *http.Transport
 	failed    string // why the last reading failed, as logged; "" if it succeeded
 
-	counting sync.Mutex // guards answers: mu may be held while a plugin runs
+	counting sync.Mutex // guards answers and reached: mu may be held while a plugin runs
 	answers  map[int]int
+	reached  []netip.Addr // in the order of the first connection
 }
 
 // session is the credential of one request.
@@ -121,6 +124,33 @@ func (c *Credentials) Answers() map[int]int {
 	c.counting.Lock()
 	defer c.counting.Unlock()
 	return maps.Clone(c.answers)
+}
+
+// maxReached is the maximum number of addresses of servers that are remembered.
+const maxReached = 64
+
+// Reached returns the addresses that requests were sent to: of servers, or of proxies.
+func (c *Credentials) Reached() []netip.Addr {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	return slices.Clone(c.reached)
+}
+
+// traced returns the request with a trace that notes the address of its connection.
+func (c *Credentials) traced(req *http.Request) *http.Request {
+	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			p, err := netip.ParseAddrPort(i.Conn.RemoteAddr().String())
+			if err != nil {
+				return
+			}
+			c.counting.Lock()
+			defer c.counting.Unlock()
+			if a := p.Addr().Unmap(); len(c.reached) < maxReached && !slices.Contains(c.reached, a) {
+				c.reached = append(c.reached, a)
+			}
+		},
+	}))
 }
 
 // Transport returns the present connection pool. A test may change it before the
@@ -236,6 +266,7 @@ func (c *Credentials) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	req = c.traced(req)
 	resp, err := c.send(req, s)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err

@@ -71,7 +71,8 @@ backend own
 	writeFile(t, filepath.Join(folder, "token"), "first", 0o600)
 	runIn(t, folder, steps.token)
 	cluster.api.Misbehave(kubeapitest.RequireToken("first"))
-	config := strings.Replace(steps.config, "https://192.0.2.10:6443", cluster.api.URL(), 1) + "[haproxy]\nreload_interval = \"1s\"\n"
+	config := strings.Replace(steps.config, "https://192.0.2.10:6443", cluster.api.URL(), 1) + "[haproxy]\nreload_interval = \"1s\"\n" +
+		"[safety]\nnetworks = [\"127.0.0.0/8\"]\n" // pods have loopback addresses
 	writeFile(t, configFile, config, 0o644)
 	run(t, "podgate", "check")
 	completes(t)

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"podgate/daemon/compile"
+	"podgate/daemon/config"
+)
+
+func TestAMachineStaysThePointerWhileItIsEqual(t *testing.T) {
+	c, files := config.Default(), &compile.TLSFiles{}
+	c.Kubernetes.Servers = []string{"https://10.0.0.1:6443", "https://[fd00::1]:6443", "https://api.example.com", "https://127.0.0.1:6443"}
+	reached := []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.1")}
+	r := Reader{addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
+	read := func(files *compile.TLSFiles) *compile.Machine {
+		t.Helper()
+		m, err := r.Read(c, files, reached)
+		if err != nil {
+			t.Error(err)
+		}
+		return m
+	}
+	first := read(files)
+	want := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("fd00::1")}
+	if diff := cmp.Diff(want, first.APIServers, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("API servers (-want +got):\n%s", diff)
+	}
+	if read(files) != first {
+		t.Error("nothing changed, but the Machine is another one")
+	}
+	if read(&compile.TLSFiles{}) == first {
+		t.Error("other files have the same Machine")
+	}
+	for _, a := range first.Addresses {
+		if a.IsLoopback() || a.IsLinkLocalUnicast() {
+			t.Errorf("%s is an address of every machine", a)
+		}
+	}
+}
