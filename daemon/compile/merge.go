@@ -316,6 +316,7 @@ func (m *merger) finish() *merged {
 		out.needNodes = out.needNodes || s.claims.needNodes()
 	}
 	out.hosts = m.heldHosts()
+	out.problems = append(out.problems, m.missingServices()...)
 	out.frontends = frontends(m.in, out.frontends, out.routes)
 	slices.SortFunc(out.routes, haproxy.Route.Compare)
 	slices.SortFunc(out.secrets, compareSecrets)

@@ -93,12 +93,16 @@ func compileService(in *input, svc *kubeapi.Service, snap *kubeapi.Snapshot, pre
 // to parsed, unless that is nil.
 func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *claims {
 	all, lost, problems := parseAnnotations(svc)
+	ports := svc.Ports
 	if why := skipReason(in, svc, all); why != "" {
 		if why == skipNamespace {
-			problems = nil
+			return &claims{skipped: why}
 		}
-		return &claims{skipped: why, problems: limitProblems(svc.Key, problems)}
+		if ports = listedPorts(in, svc); len(ports) == 0 {
+			return &claims{skipped: why, problems: limitProblems(svc.Key, append(problems, unusedEntries(in, svc)...))}
+		}
 	}
+	problems = append(problems, unusedEntries(in, svc)...)
 	if text := unservable(svc); text != "" {
 		if ignore, _ := parseBool(all[slot{keyIgnore, ""}].value); ignore {
 			return &claims{skipped: skipIgnored}
@@ -110,14 +114,16 @@ func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *c
 	}
 	c := &claims{}
 	ignored, why := 0, ""
-	for _, p := range svc.Ports {
+	for _, p := range ports {
 		r := &annotationReader{in: in, service: svc.Key, port: p, annotations: all, parsed: parsed}
 		ignore, enabled := required(r, keyIgnore, parseBool), required(r, keyEnabled, parseBool)
 		switch {
 		case ignore.or(false):
 			ignored, why = ignored+1, skipIgnored
+			reportListed(r, ignore.annotation)
 		case !enabled.or(true):
 			ignored, why = ignored+1, cmp.Or(why, skipDisabled)
+			reportListed(r, enabled.annotation)
 		case !ignore.bad && !enabled.bad:
 			if claim, ok := readPort(r, svc); ok && all.hasEach(lost, p) {
 				c.ports = append(c.ports, claim)
@@ -125,8 +131,8 @@ func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *c
 		}
 		problems = append(problems, r.problems...)
 	}
-	if ignored == len(svc.Ports) {
-		return &claims{skipped: why}
+	if ignored == len(ports) {
+		return &claims{skipped: why, problems: listedProblems(problems)}
 	}
 	c.problems = limitProblems(svc.Key, append(problems, withoutEffect(svc, all, c.ports)...))
 	return c
@@ -186,7 +192,7 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 		r.reportPort(Invalid, annotation{}, "not served: it has no port number")
 		return claim{}, false
 	}
-	tcp := required(r, keyTCP, parseTCPPort)
+	tcp, listed := readTCP(r)
 	if tcp.bad {
 		return claim{}, false
 	}
@@ -200,7 +206,10 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 	mode := haproxy.TCP
 	if tcp.given {
 		c.from = tcp.annotation
-		c.listen, routed = allowedListen(r, tcp)
+		c.listen, routed = uint16(tcp.value), true
+		if !listed {
+			c.listen, routed = allowedListen(r, tcp)
+		}
 	} else {
 		if !c.secure.passthrough {
 			mode = haproxy.HTTP
@@ -225,7 +234,10 @@ func readPort(r *annotationReader, svc *kubeapi.Service) (claim, bool) {
 func allowedListen(r *annotationReader, tcp setting[int]) (uint16, bool) {
 	listen := uint16(tcp.value)
 	allowed := slices.ContainsFunc(r.in.TCP.AllowedPorts, func(p config.PortRange) bool { return p.Contains(listen) })
+	owner, reserved := listedFor(r.in, listen)
 	switch {
+	case reserved:
+		r.report(Conflict, tcp.annotation, "TCP port %d is set for %s in podgate.toml; the port is not served", listen, owner)
 	case !allowed || len(r.in.TCP.Addresses) == 0:
 		r.report(NotGranted, tcp.annotation, "port %d is not allowed by [tcp] in podgate.toml; the port is not served", listen)
 	case !r.in.GrantsTCPPort(r.service.Namespace, listen):

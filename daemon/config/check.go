@@ -17,6 +17,7 @@ func (d *document) check(c *Config) {
 	d.checkListeners(listeners)
 	d.checkHTTPS(&c.HTTPS)
 	d.checkTCP(&c.TCP, listeners)
+	d.checkTCPServices(c, listeners)
 	d.checkCloud(&c.Cloud)
 }
 

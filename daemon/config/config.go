@@ -89,6 +89,7 @@ type HTTP struct {
 type TCP struct {
 	Addresses    []netip.Addr // where TCP frontends listen
 	AllowedPorts []PortRange  // sorted; empty for none
+	Services     []TCPService // key "service"; nil for none
 }
 
 // PortRange is a range of ports, both ends included.

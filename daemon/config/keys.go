@@ -137,6 +137,8 @@ func (t *TCP) keys() []key {
 			"Addresses that TCP frontends listen on: \"0.0.0.0\" is every IPv4 address, \"::\" every IPv6 address."},
 		{s, "allowed_ports", list(&t.AllowedPorts, `list of ports, 1 to 65535, and ranges like "7000-7100"`, ports, printPorts, mergePorts), immediately,
 			"Ports that Services may claim with the annotation tcp; empty for none."},
+		{s, "service", tcpServices(&t.Services), immediately,
+			"Service ports with a TCP frontend, for Services whose annotations you cannot edit; each has the keys namespace, name, port and listen."},
 	}
 }
 

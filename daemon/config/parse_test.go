@@ -157,6 +157,16 @@ ticket_key_interval = "90m"
 [tcp]
 addresses = ["10.0.0.1", "::1"]
 allowed_ports = ["7000-7100", 5432, "7101", "7050-7080"]
+[[tcp.service]]
+namespace = "a"
+name = "db"
+port = "postgres"
+listen = 15432
+[[tcp.service]]
+namespace = "b"
+name = "queue"
+port = 5672
+listen = 5672
 [defaults]
 algorithm = "leastconn"
 check = false
@@ -277,6 +287,7 @@ annotations = ["tcp"]
 		TCP: TCP{
 			Addresses:    []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::1")},
 			AllowedPorts: []PortRange{{5432, 5432}, {7000, 7101}},
+			Services:     []TCPService{{"a", "db", "postgres", 15432}, {"b", "queue", "5672", 5672}},
 		},
 		Defaults: Defaults{
 			Algorithm:          haproxy.LeastConn,
