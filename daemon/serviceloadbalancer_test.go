@@ -75,6 +75,24 @@ func TestServiceLoadbalancer(t *testing.T) {
 	}
 }
 
+// TestSSLBridge has a Service of a fork of service-loadbalancer, whose pods serve TLS.
+func TestSSLBridge(t *testing.T) {
+	t.Parallel()
+	e := newTLSEdge(t)
+	e.certify(t, "only.pem", "*.example.com")
+	e.service(t, "mgt", map[string]string{"enabled": "true", "sslBridge.web": "true", "host.web": "mgt.example.com"}, newTLSPod(t, "mgt-0"))
+	e.service(t, "off", map[string]string{"enabled": "false", "host": "off.example.com"}, newPod(t, "off-0"))
+	e.service(t, "on", map[string]string{"enabled": "true", "hostname": "on.example.com"}, newPod(t, "on-0"))
+	e.start(t)
+	e.awaitTLSAnswer(t, "mgt.example.com", "/x", "200 mgt-0 /x")
+	e.awaitAnswer(t, "on.example.com", "/x", "200 on-0 /x")
+	for _, request := range []string{"http://mgt.example.com/x", "http://any.example.com/mgt/x", "http://off.example.com/x", "http://any.example.com/off/x"} {
+		if got := e.answer(t, request); got != "404" {
+			t.Errorf("%s: got %s, want 404", request, got)
+		}
+	}
+}
+
 func answerRows(t *testing.T, text string) (rows []answerRow) {
 	t.Helper()
 	numbers := map[string]bool{}

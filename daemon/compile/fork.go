@@ -54,7 +54,7 @@ func (k key) granted() []string {
 func (k key) refused(value string) (instead string, lost key, refused bool) {
 	on, err := parseBool(value)
 	write := func(k key, value string) string { return fmt.Sprintf("write %s%s: %q instead", Prefix, k, value) }
-	switch k {
+	switch k { // refusedKeys of the tests has all of them
 	case "http": // boxlinker: "host:port"
 		instead, lost = "write the name of the host to "+Prefix+"host.PORT instead", keyHost
 		if host, port, ok := strings.Cut(value, ":"); ok && len(value) <= maxShown {

@@ -79,6 +79,28 @@ func TestTheExamplesOfTheManualAreValid(t *testing.T) {
 	}
 }
 
+// refusedKeys lists the keys of forks of service-loadbalancer that are not supported.
+func refusedKeys() []key {
+	return []key{"http", keyNode, "frontendHttp", "frontendHttps", "redirectWWW", "url-param-sticky-session", "stick-table-params"}
+}
+
+func TestTheManualHasTheKeysOfForks(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/doc/migrating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range append(forkKeys(), refusedKeys()...) {
+		if !strings.Contains(string(text), "`"+string(k)+"`") && !strings.Contains(string(text), "`"+string(k)+": ") {
+			t.Errorf("migrating.md does not have %s", k)
+		}
+	}
+	for _, k := range refusedKeys() {
+		if _, _, refused := k.refused("true"); !refused || k.known() {
+			t.Errorf("%s is not refused", k)
+		}
+	}
+}
+
 func readManual(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(manual)
