@@ -36,6 +36,8 @@ type Server struct {
 	metrics   http.Handler
 	templates *template.Template
 
+	open atomic.Int64 // connections
+
 	mu      sync.Mutex // guards history
 	history historyFile
 }
@@ -101,8 +103,10 @@ func (s *Server) Serve(ctx context.Context) {
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener, handler http.Handler) {
+	conns := connections{count: &s.open, open: map[net.Conn]*connection{}}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           limitAnswers(handler),
+		ConnState:         conns.changed,
 		ReadHeaderTimeout: requestTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout,
