@@ -3,10 +3,12 @@
 package daemon_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"testing"
@@ -39,13 +41,24 @@ func TestRequestsWaitForAConnection(t *testing.T) {
 // TestTimeoutServerEndsASilentTCPConnection would take an hour if timeout_tunnel applied.
 func TestTimeoutServerEndsASilentTCPConnection(t *testing.T) {
 	t.Parallel()
+	endsSilentTCPConnection(t, map[string]string{"timeout-server": "1s"})
+}
+
+func TestTimeoutTunnelEndsASilentTCPConnection(t *testing.T) {
+	t.Parallel()
+	endsSilentTCPConnection(t, map[string]string{"timeout-tunnel": "1s", "timeout-server": "1h"})
+}
+
+func endsSilentTCPConnection(t *testing.T, annotations map[string]string) {
+	t.Helper()
 	e := newEdge(t)
 	addr := e.freeAddr(t)
 	e.configure(t, fmt.Sprintf("[tcp]\naddresses = [%q]\nallowed_ports = [%d]\n", addr.Addr(), addr.Port()))
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer silent.Close()
-	e.service(t, "db", map[string]string{"tcp": fmt.Sprint(addr.Port()), "timeout-server": "1s", "check": "false"}, &edgetest.Pod{Name: "db-0", Addr: netip.MustParseAddrPort(silent.Addr().String())})
+	annotations["tcp"], annotations["check"] = fmt.Sprint(addr.Port()), "false"
+	e.service(t, "db", annotations, &edgetest.Pod{Name: "db-0", Addr: netip.MustParseAddrPort(silent.Addr().String())})
 	e.start(t)
 	var conn net.Conn
 	eventually(t, "the port is open", func() (err error) {
@@ -58,5 +71,27 @@ func TestTimeoutServerEndsASilentTCPConnection(t *testing.T) {
 	defer accepted.Close()
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want that HAProxy closes the connection", err)
+	}
+}
+
+// TestTimeoutTunnelEndsASilentWebSocket would take an hour if another timeout applied.
+func TestTimeoutTunnelEndsASilentWebSocket(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.service(t, "chat", map[string]string{"host": "chat.test", "timeout-tunnel": "1s", "timeout-server": "1h"}, newPod(t, "chat-0"))
+	e.start(t)
+	e.awaitAnswer(t, "chat.test", "/", "200 chat-0 /")
+	conn, err := net.Dial("tcp", e.HTTP.String())
+	must(t, err)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	reader := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(reader, nil)
+	must(t, err)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %s, want 101", resp.Status)
+	}
+	if got, err := reader.ReadString('\n'); !errors.Is(err, io.EOF) {
+		t.Errorf("got %q, %v, want that HAProxy closes the connection", got, err)
 	}
 }

@@ -191,7 +191,7 @@ func (s State) looksUp(name string) bool {
 	switch name {
 	case CookiesMap:
 		return s.hasClass(func(p Policy) bool { return p.Cookie != "" })
-	case TimeoutsMap:
+	case TimeoutsMap, TunnelTimeoutsMap:
 		return s.hasClass(func(p Policy) bool { return p.Mode == HTTP })
 	}
 	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool {

@@ -29,13 +29,15 @@ const (
 	HSTSMap = "hsts"
 	// TimeoutsMap holds the server timeout of a backend, in milliseconds.
 	TimeoutsMap = "timeouts"
+	// TunnelTimeoutsMap holds the tunnel timeout of a backend, in milliseconds.
+	TunnelTimeoutsMap = "timeouts-tunnel"
 	// NodeMap holds the Node, which load balancers query.
 	NodeMap = "node"
 )
 
 // MapNames lists podgate's maps.
 func MapNames() []string {
-	return []string{CookiesMap, RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, NodeMap}
+	return []string{CookiesMap, RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, TunnelTimeoutsMap, NodeMap}
 }
 
 // Map is the content of one map file.
@@ -51,6 +53,11 @@ type MapEntry struct{ Key, Value string }
 func (s State) Maps() []Map {
 	entries := map[string][]MapEntry{PassthroughMap: s.passthrough(), NodeMap: s.Node.entries()}
 	add := func(name string, e MapEntry) { entries[name] = append(entries[name], e) }
+	addDuration := func(name, backend string, d time.Duration) {
+		if d != 0 {
+			add(name, MapEntry{backend, strconv.FormatInt(d.Milliseconds(), 10)})
+		}
+	}
 	for _, r := range s.Routes {
 		if !r.Passthrough {
 			add(r.routesMap(), r.entry())
@@ -58,9 +65,9 @@ func (s State) Maps() []Map {
 	}
 	s.heldEntries(add)
 	for _, b := range s.Backends.All() {
-		if b.Policy.Mode == HTTP && b.TimeoutServer != 0 {
-			ms := b.TimeoutServer / time.Millisecond
-			add(TimeoutsMap, MapEntry{b.Name, strconv.FormatInt(int64(ms), 10)})
+		if b.Policy.Mode == HTTP {
+			addDuration(TimeoutsMap, b.Name, b.TimeoutServer)
+			addDuration(TunnelTimeoutsMap, b.Name, b.TimeoutTunnel)
 		}
 		if b.Cookie != (Cookie{}) {
 			add(CookiesMap, MapEntry{b.Name, b.Cookie.String()})

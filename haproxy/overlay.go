@@ -46,7 +46,8 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 			}
 			old.Servers = b.Servers
 			if old.Policy.Mode == HTTP {
-				old.TimeoutServer, old.HSTS, old.Cookie = b.TimeoutServer, b.HSTS, b.Cookie // entries of maps, which need no reload
+				// Entries of maps need no reload.
+				old.TimeoutServer, old.TimeoutTunnel, old.HSTS, old.Cookie = b.TimeoutServer, b.TimeoutTunnel, b.HSTS, b.Cookie
 			}
 			b = &old
 		}

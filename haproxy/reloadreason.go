@@ -169,6 +169,8 @@ func (b *Backend) changeTo(w *Backend) string {
 		return "changed its server options"
 	case w.Policy.Mode != HTTP && b.TimeoutServer != w.TimeoutServer:
 		return "changed its server timeout"
+	case w.Policy.Mode != HTTP && b.TimeoutTunnel != w.TimeoutTunnel:
+		return "changed its tunnel timeout"
 	}
 	return ""
 }

@@ -48,6 +48,10 @@ var reasonRows = []struct {
 		have.Loaded.Backends.At(0).Policy.Mode, want.Backends.At(0).Policy.Mode = haproxy.TCP, haproxy.TCP
 		want.Backends.At(0).TimeoutServer = time.Hour
 	}, changed("changed its server timeout"), ""},
+	{"the tunnel timeout of a TCP backend", func(have *haproxy.Running, want *haproxy.State) {
+		have.Loaded.Backends.At(0).Policy.Mode, want.Backends.At(0).Policy.Mode = haproxy.TCP, haproxy.TCP
+		want.Backends.At(0).TimeoutTunnel = time.Hour
+	}, changed("changed its tunnel timeout"), ""},
 	{"a new TCP backend", newBackend(func(b *haproxy.Backend) { b.Policy.Mode = haproxy.TCP }), added, ""},
 	{"a new backend of another class", newBackend(func(b *haproxy.Backend) { b.Policy.Balance = haproxy.First }), added, "is new; no loaded defaults section matches it"},
 	{"a new backend with a stick table", newBackend(func(b *haproxy.Backend) { b.Policy.ClientAffinity = time.Hour }), added, "is new, with a stick table"},

@@ -196,10 +196,11 @@ type Backend struct {
 	Name    string
 	Policy  Policy
 	Options Options // of each of its servers
-	// TimeoutServer is "timeout server" of this backend, and in TCP mode also "timeout
-	// tunnel", which replaces it there; zero means those of Settings.
-	// In HTTP mode it can change without a reload.
-	TimeoutServer time.Duration
+	// TimeoutServer is "timeout server" of this backend, and TimeoutTunnel "timeout
+	// tunnel", which replaces it after an upgrade, and in TCP mode; zero means those of
+	// Settings. In TCP mode, a zero TimeoutTunnel means TimeoutServer. In HTTP mode, they
+	// can change without a reload.
+	TimeoutServer, TimeoutTunnel time.Duration
 	// HSTS is the "max-age" of Strict-Transport-Security in seconds, sent to clients
 	// that use TLS; "" sends no such header. It can change without a reload.
 	HSTS string
@@ -214,7 +215,7 @@ type Backend struct {
 
 // SameStructure reports whether the backends differ in Servers and Unknown at most.
 func (b *Backend) SameStructure(o *Backend) bool {
-	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.HSTS == o.HSTS &&
+	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.TimeoutTunnel == o.TimeoutTunnel && b.HSTS == o.HSTS &&
 		b.Cookie == o.Cookie
 }
 

@@ -157,6 +157,7 @@ func (b Backend) describe() string {
 	add("check-path", p.CheckPath)
 	addDuration("timeout-connect", p.TimeoutConnect)
 	addDuration("timeout-server", b.TimeoutServer)
+	addDuration("timeout-tunnel", b.TimeoutTunnel)
 	if o.MaxConn != 0 {
 		add("maxconn", strconv.Itoa(o.MaxConn))
 	}

@@ -274,6 +274,9 @@ func policyText(b *haproxy.Backend, protocolFrom string) string {
 	if b.TimeoutServer != 0 {
 		words = append(words, "server timeout "+config.FormatDuration(b.TimeoutServer))
 	}
+	if b.TimeoutTunnel != 0 {
+		words = append(words, "tunnel timeout "+config.FormatDuration(b.TimeoutTunnel))
+	}
 	if b.Policy.TimeoutConnect != 0 {
 		words = append(words, "connect timeout "+config.FormatDuration(b.Policy.TimeoutConnect))
 	}

@@ -124,7 +124,7 @@ func (e *edge) harm() error {
 		fmt.Sprint(e.tcp.Port()), fmt.Sprint(e.HTTP.Port()), "true", "9999999h", "podgate_http", "\x00", "none", "a.example.com,*.example.com",
 	}
 	keys := []string{
-		"host", "path", "aclMatch", "rewrite", "backend-name", "tcp", "algorithm", "check-path", "check-interval", "maxconn", "timeout-server",
+		"host", "path", "aclMatch", "rewrite", "backend-name", "tcp", "algorithm", "check-path", "check-interval", "maxconn", "timeout-server", "timeout-tunnel",
 		"timeout-connect", "cookie-sticky-session", "cookie-name", "backend-protocol", "sslTerm", "allow-source", "nonsense", "host.nope",
 	}
 	annotations := map[string]string{}

@@ -49,8 +49,9 @@ func readBackend(r *annotationReader, svc *kubeapi.Service, mode haproxy.Mode, s
 			MaxConn:  optional(r, keyMaxConn, parseNumber(0, 1_000_000)).or(d.MaxConn),
 		},
 		TimeoutServer: optional(r, keyTimeoutServer, parseDuration(time.Second, 24*time.Hour)).or(0),
+		TimeoutTunnel: optional(r, keyTimeoutTunnel, parseDuration(time.Second, 7*24*time.Hour)).or(0),
 	}
-	readCheck(r, d, &b)
+	readCheck(r, d, sec, &b)
 	sticky := false
 	var cookie setting[string]
 	if !sec.passthrough {
@@ -72,10 +73,14 @@ func defaultName(service kubeapi.Key, port uint16) string {
 	return service.Namespace + "_" + service.Name + "_" + portNumber(kubeapi.ServicePort{Port: port})
 }
 
-// readCheck parses the health check. A path enables the check. If it is disabled,
-// path and interval are not set, so that equal backends have one Policy.
-func readCheck(r *annotationReader, d config.Defaults, b *haproxy.Backend) {
-	path := optional(r, keyCheckPath, parseCheckPath).or("")
+// readCheck parses the health check. A path enables the check, except with passthrough:
+// pods would reject a request without TLS. If it is disabled, path and interval are not
+// set, so that equal backends have one Policy.
+func readCheck(r *annotationReader, d config.Defaults, sec secure, b *haproxy.Backend) {
+	path := ""
+	if !sec.passthrough {
+		path = optional(r, keyCheckPath, parseCheckPath).or("")
+	}
 	interval := optional(r, keyCheckInterval, parseDuration(100*time.Millisecond, time.Hour)).or(d.CheckInterval)
 	if !optional(r, keyCheck, parseBool).or(d.Check || path != "") {
 		return

@@ -37,6 +37,7 @@ const (
 	keyCheckPath       key = "check-path"
 	keyCheckInterval   key = "check-interval"
 	keyTimeoutServer   key = "timeout-server"
+	keyTimeoutTunnel   key = "timeout-tunnel"
 	keyTimeoutConnect  key = "timeout-connect"
 	keyMaxConn         key = "maxconn"
 	keySlowStart       key = "slowstart"
@@ -78,6 +79,16 @@ func (k key) httpOnly() bool {
 	switch k {
 	case keyHost, keyPath, keyACLMatch, keyRewrite,
 		keyCookie, keyCookieName, keyRedirectHTTPS, keyHSTS, keyPassthrough, keyTLSSecret:
+		return true
+	}
+	return false
+}
+
+// endsWithPassthrough reports whether the key has no effect on a port whose TLS is passed
+// through: HAProxy does not see requests there, and takes no part in the TLS of the pods.
+func (k key) endsWithPassthrough() bool {
+	switch k {
+	case keyPath, keyACLMatch, keyRewrite, keySSLTerm, keyBackendProtocol, keyBackendVerify, keyCookie, keyCookieName, keyCheckPath, keyHSTS, keyTLSSecret:
 		return true
 	}
 	return false

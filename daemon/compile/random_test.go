@@ -222,7 +222,7 @@ func plausible(k key) []string {
 		return []string{"first", "leastconn", "fastest"}
 	case keyMaxConn:
 		return []string{"1", "x"}
-	case keyCheckInterval, keyTimeoutServer:
+	case keyCheckInterval, keyTimeoutServer, keyTimeoutTunnel:
 		return []string{"2s", "2"}
 	}
 	return []string{"true", "false", "wrong"}

@@ -91,7 +91,7 @@ func (c *Config) GrantsAnnotation(namespace, name string) bool {
 func AnnotationNames() []string {
 	return []string{
 		"host", "path", "aclMatch", "rewrite", "sslTerm", "backend-protocol", "backend-verify", "cookie-sticky-session", "cookie-name",
-		"algorithm", "backend-name", "tcp", "upstream", "check", "check-path", "check-interval", "timeout-server", "timeout-connect", "maxconn",
+		"algorithm", "backend-name", "tcp", "upstream", "check", "check-path", "check-interval", "timeout-server", "timeout-tunnel", "timeout-connect", "maxconn",
 		"slowstart", "allow-source", "redirect-https", "hsts", "send-proxy", "passthrough", "tls-secret",
 	}
 }

@@ -120,13 +120,19 @@ func (d *document) addClass(p haproxy.Policy) {
 		if p.Cookie != "" {
 			rules = append(rules, d.cookieRules(p)...)
 		}
-		timeouts := d.mapFile(haproxy.TimeoutsMap)
 		rules = append(rules,
 			"http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
-			fmt.Sprintf("http-request set-timeout server be_name,map(%s) if { be_name,map(%s) -m found }", timeouts, timeouts),
+			d.setTimeout("server", haproxy.TimeoutsMap),
+			d.setTimeout("tunnel", haproxy.TunnelTimeoutsMap),
 		)
 	}
 	d.addDefaults(m, rules...)
+}
+
+// setTimeout returns the rule that sets a timeout to the value of the backend in a map.
+func (d *document) setTimeout(timeout, name string) string {
+	lookup := fmt.Sprintf("be_name,map(%s)", d.mapFile(name))
+	return fmt.Sprintf("http-request set-timeout %s %s if { %s -m found }", timeout, lookup, lookup)
 }
 
 // addDefaults adds a named defaults section. client-native's models cannot express

@@ -3,6 +3,7 @@
 package cfgfile
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -73,11 +74,9 @@ func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 	if s.stateFile != "" {
 		text = append(append(append(text, "  load-server-state-from-file local\n  server-state-file-name "...), s.stateFile...), '\n')
 	}
-	if b.Policy.Mode == haproxy.TCP && b.TimeoutServer != 0 {
-		for _, name := range []string{"server", "tunnel"} {
-			text = append(append(append(text, "  timeout "...), name...), ' ')
-			text = append(strconv.AppendInt(text, b.TimeoutServer.Milliseconds(), 10), '\n')
-		}
+	if b.Policy.Mode == haproxy.TCP {
+		text = appendTimeout(text, "server", b.TimeoutServer)
+		text = appendTimeout(text, "tunnel", cmp.Or(b.TimeoutTunnel, b.TimeoutServer))
 	}
 	if b.Options.CAFile != "" {
 		// With this line HAProxy loads the file, and can use it for servers that are added
@@ -89,6 +88,14 @@ func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
 		text = append(append(text, s.shared...), "\n  stick on src\n"...)
 	}
 	return text
+}
+
+func appendTimeout(text []byte, name string, d time.Duration) []byte {
+	if d == 0 {
+		return text
+	}
+	text = append(append(append(text, "  timeout "...), name...), ' ')
+	return append(strconv.AppendInt(text, d.Milliseconds(), 10), '\n')
 }
 
 // sample returns the text of an example of a dynamic backend. The generation depends
