@@ -24,9 +24,6 @@ func readCookie(r *annotationReader, svc *kubeapi.Service, sec secure, b *haprox
 	sticky = optional(r, keyCookie, parseBool).or(false)
 	name = optional(r, keyCookieName, parseCookieName(d.Cookie, sec.sslTerm))
 	if !sticky {
-		if name.valid() {
-			r.report(Invalid, name.annotation, "has no effect without %s", Prefix+string(keyCookie))
-		}
 		return false, setting[string]{}
 	}
 	b.Policy.Cookie, b.Policy.CookieKey = d.Cookie, d.CookieKey

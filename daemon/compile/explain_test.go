@@ -86,7 +86,7 @@ func TestExplainCoversPortsEndpointsAndAnnotations(t *testing.T) {
 		`check-interval=2m: 2m: `,
 		`host=a.example.com, b.example.com: a.example.com, b.example.com: route a.example.com/ is taken by Service default/older port 80, which is older`,
 		`hots=c: : unknown key (did you mean "serviceloadbalancer/lb.host"?); ports without host are not served`,
-		`rewrite=true: the matched path is removed: `,
+		`rewrite=true: the matched path is removed: has no effect because the port serves every path`,
 	}, annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}

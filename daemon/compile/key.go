@@ -88,7 +88,7 @@ func (k key) httpOnly() bool {
 // through: HAProxy does not see requests there, and takes no part in the TLS of the pods.
 func (k key) endsWithPassthrough() bool {
 	switch k {
-	case keyPath, keyACLMatch, keyRewrite, keySSLTerm, keyBackendProtocol, keyBackendVerify, keyCookie, keyCookieName, keyCheckPath, keyHSTS, keyTLSSecret:
+	case keyPath, keyACLMatch, keyRewrite, keySSLTerm, keySSLBridge, keyBackendProtocol, keyBackendVerify, keyCookie, keyCookieName, keyCheckPath, keyHSTS, keyTLSSecret:
 		return true
 	}
 	return false

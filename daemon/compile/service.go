@@ -134,7 +134,7 @@ func parseClaims(in *input, svc *kubeapi.Service, parsed *[]parsedAnnotation) *c
 	if ignored == len(ports) {
 		return &claims{skipped: why, problems: listedProblems(problems)}
 	}
-	c.problems = limitProblems(svc.Key, append(problems, withoutEffect(svc, all, c.ports)...))
+	c.problems = limitProblems(svc.Key, append(problems, withoutEffect(in, svc, all, c.ports, problems)...))
 	return c
 }
 
@@ -259,38 +259,6 @@ func hasFrontend(r *annotationReader, c claim) bool {
 		r.reportPort(Unsupported, c.from, "not served: http.bind in podgate.toml is empty")
 	}
 	return false
-}
-
-// withoutEffect returns a Problem for each annotation for HTTP that only TCP ports
-// have.
-func withoutEffect(svc *kubeapi.Service, all annotations, ports []claim) []Problem {
-	var problems []Problem
-	for _, a := range all {
-		if !a.key.httpOnly() {
-			continue
-		}
-		var http, tcp int
-		var label string
-		for _, c := range ports {
-			if applied, _ := all.forPort(a.key, c.port); applied != a {
-				continue
-			}
-			if c.listen == 0 {
-				http++
-			} else {
-				tcp++
-				label = portLabel(c.port)
-			}
-		}
-		if tcp > 0 && http == 0 {
-			p := Problem{Kind: Invalid, Service: svc.Key, Key: a.written, Text: "has no effect on a TCP port"}
-			if a.suffix != "" {
-				p.Port = label
-			}
-			problems = append(problems, p)
-		}
-	}
-	return problems
 }
 
 func isTCP(protocol string) bool { return protocol == "TCP" || protocol == "" }

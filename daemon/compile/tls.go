@@ -36,10 +36,7 @@ func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 	bridge := required(r, keySSLBridge, parseBool)
 	ok := !sslTerm.bad && !bridge.bad
 	from := sslTerm.annotation
-	switch {
-	case bridge.or(false) && s.sslTerm:
-		r.report(Invalid, bridge.annotation, "has no effect with sslTerm")
-	case bridge.or(false):
+	if bridge.or(false) && !s.sslTerm {
 		s.sslTerm, s.bridge, from = true, true, bridge.annotation
 	}
 	if !tcp {
@@ -48,14 +45,7 @@ func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 		ok = ok && !passthrough.bad
 		if s.passthrough {
 			from = passthrough.annotation
-			if s.sslTerm {
-				with := sslTerm.annotation
-				if s.bridge {
-					with = bridge.annotation
-				}
-				r.report(Invalid, with, "has no effect with passthrough")
-				s.sslTerm, s.bridge = false, false
-			}
+			s.sslTerm, s.bridge = false, false
 		}
 		readHTTPSecure(r, &s)
 	}
@@ -73,24 +63,12 @@ func readSecure(r *annotationReader, tcp bool) (secure, bool) {
 // readHTTPSecure parses the TLS settings that only HTTP ports have.
 func readHTTPSecure(r *annotationReader, s *secure) {
 	redirect := optional(r, keyRedirectHTTPS, parseBool)
-	switch {
-	case !redirect.or(false):
-	case !s.usesTLSFrontend():
-		r.report(Invalid, redirect.annotation, "has no effect without sslTerm or passthrough")
-	case len(r.in.HTTP.Binds) == 0:
-		r.report(Invalid, redirect.annotation, "has no effect because http.bind in podgate.toml is empty")
-	default:
+	if redirect.or(false) && s.usesTLSFrontend() && len(r.in.HTTP.Binds) > 0 {
 		s.redirect = redirect.annotation
 	}
 	hsts := optional(r, keyHSTS, parseNumber(0, 1<<31-1))
 	secret := optional(r, keyTLSSecret, parseSecretName)
 	if !s.sslTerm {
-		if hsts.valid() {
-			r.report(Invalid, hsts.annotation, "has no effect without sslTerm")
-		}
-		if secret.valid() {
-			r.report(Invalid, secret.annotation, "has no effect without sslTerm")
-		}
 		return
 	}
 	switch {
@@ -112,25 +90,25 @@ func parseSecretName(value string) (string, error) {
 	return value, nil
 }
 
+// noVerification is the value of backend-verify that verifies nothing.
+const noVerification = "none"
+
 // readVerify parses how the certificates of a port's pods are verified. It reports
 // false if they cannot be verified as required, and so another host could pose as
 // the pods.
 func readVerify(r *annotationReader, o *haproxy.Options) bool {
 	bundles := r.in.files.BackendCAs
 	verify := required(r, keyBackendVerify, func(value string) (string, error) {
-		if _, known := bundles[value]; !known && value != "none" {
+		if _, known := bundles[value]; !known && value != noVerification {
 			return "", fmt.Errorf("%s is not none or a CA bundle in https.backend_ca_folder of podgate.toml", quote(value))
 		}
 		return value, nil
 	})
-	bundle := verify.or("none")
+	bundle := verify.or(noVerification)
 	switch {
 	case verify.bad:
 		return false
-	case bundle == "none":
-	case !o.UsesTLS():
-		r.report(Invalid, verify.annotation, "has no effect because connections to the pods do not use TLS")
-	default:
+	case bundle != noVerification && o.UsesTLS():
 		o.CAFile = bundles[bundle]
 		o.ServerName = serviceHost(r.service)
 	}
@@ -156,11 +134,6 @@ func serviceHost(service kubeapi.Key) string { return service.Name + "." + servi
 // passthroughRoutes returns the routes of a port with passthrough, which match
 // host names only.
 func passthroughRoutes(r *annotationReader, hosts []haproxy.HostPattern, from annotation) ([]haproxy.Route, annotation, bool) {
-	for _, k := range []key{keyPath, keyACLMatch, keyRewrite, keyCookie, keyCookieName, keyCheckPath} {
-		if a, given := r.annotations.forPort(k, r.port); given {
-			r.report(Invalid, a, "has no effect with passthrough")
-		}
-	}
 	if hosts == nil {
 		a, _ := r.annotations.forPort(keyPassthrough, r.port)
 		r.reportPort(Invalid, a, "requires the host annotation; the port is not served")
