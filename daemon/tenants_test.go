@@ -3,6 +3,7 @@
 package daemon_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -56,4 +57,20 @@ func TestAnotherNamespaceTakesNothingOfAHost(t *testing.T) {
 	e.Cluster.Delete("Service", "evil", "zone")
 	e.awaitCertificate(t, "other.shop.test", "wild.test")
 	e.awaitCertificate(t, "bank.shop.test", "wild.test")
+}
+
+// TestABackendNameOfTheOperatorIsReportedWithoutAFailedReload has a Service whose
+// backend-name is that of a section in the operator's own file.
+func TestABackendNameOfTheOperatorIsReportedWithoutAFailedReload(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	base, err := os.ReadFile(e.HAProxy.Base)
+	must(t, err)
+	must(t, os.WriteFile(e.HAProxy.Base, append(base, "\nbackend theirs\n  mode http\n"...), 0o600))
+	e.service(t, "cart", map[string]string{"backend-name": "theirs"}, newPod(t, "cart-0"))
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.awaitLog(t, `backend name theirs is in use by section \"backend theirs\" of `+e.HAProxy.Base)
+	e.awaitLogCount(t, "rejects", 0)
+	e.awaitLogCount(t, "msg=reloaded", 1)
 }

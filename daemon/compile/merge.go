@@ -125,7 +125,7 @@ func (m *merger) place(at claimID) {
 		m.reportTaken(at, has, annotation{}, subject{text: "not served: backend name " + byDefault})
 		return
 	}
-	if !m.allow(at) {
+	if m.operatorHas(at) || !m.allow(at) {
 		return
 	}
 	routes := m.freeRoutes(at)
@@ -153,6 +153,18 @@ func (m *merger) place(at claimID) {
 		backend.Name, backend.Cookie.Name = name, cmp.Or(cookie, backend.Cookie.Name)
 	}
 	m.out.backends = append(m.out.backends, placed{backend, at})
+}
+
+// operatorHas reports whether the backend of a claim would have the name of a backend in
+// the operator's own files, and reports it.
+func (m *merger) operatorHas(at claimID) bool {
+	c := m.claim(at)
+	s, taken := m.in.given.backend(c.backend.Name)
+	if _, useless := m.in.given.section(c.name); !taken || c.name != "" && !useless {
+		return false
+	}
+	m.report(Conflict, at, annotation{}, subject{text: "not served: backend name " + c.backend.Name}, "is in use by section %q of %s", s.Kind+" "+s.Name, s.File)
+	return true
 }
 
 // freeRoutes claims the routes of a claim, and returns those that were free.
@@ -219,6 +231,10 @@ func (m *merger) backendName(at claimID) string {
 
 func (m *merger) freeName(at claimID, name string) bool {
 	from, what := m.claim(at).nameFrom, subject{text: "backend name " + name}
+	if s, ok := m.in.given.section(name); ok {
+		m.report(Conflict, at, from, what, "is in use by section %q of %s", s.Kind+" "+s.Name, s.File)
+		return false
+	}
 	if has, taken := m.names[name]; taken {
 		m.reportTaken(at, has, from, what)
 		return false

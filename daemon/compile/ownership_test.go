@@ -50,3 +50,38 @@ func TestASecretIsForHostsOfItsNamespace(t *testing.T) {
 		t.Errorf("Problems (-want +got):\n%s", diff)
 	}
 }
+
+// TestABackendDoesNotGetTheNameOfASectionOfTheOperator compiles Services whose backends
+// would have the names of sections in haproxy.cfg.
+func TestABackendDoesNotGetTheNameOfASectionOfTheOperator(t *testing.T) {
+	snap := &kubeapi.Snapshot{}
+	add := func(name, backendName string) {
+		svc := &kubeapi.Service{Key: kubeapi.Key{Namespace: "shop", Name: name}, Type: "ClusterIP", Ports: []kubeapi.ServicePort{{Port: 80}}}
+		if backendName != "" {
+			svc.Annotations = map[string]string{Prefix + "backend-name": backendName}
+		}
+		snap.Services = append(snap.Services, svc)
+	}
+	add("default", "")        // has the name of a backend by default
+	add("free", "free")       // a name that is free
+	add("frontend", "stats")  // a listen section
+	add("other", "mine")      // has the name of a frontend by default, which conflicts with no backend
+	add("renamed", "renamed") // has the name of a backend by default, and another one by annotation
+	file := "/etc/haproxy/haproxy.cfg"
+	m := &Machine{Sections: []Section{
+		{"backend", "shop_default_80", file}, {"frontend", "shop_other_80", file}, {"backend", "shop_renamed_80", file}, {"listen", "stats", file},
+	}}
+	r := Compile(testConfig(), m, snap, nil)
+	var got []string
+	for _, b := range r.State.Backends.All() {
+		got = append(got, b.Name)
+	}
+	if diff := cmp.Diff([]string{"free", "mine", "renamed", "shop_frontend_80"}, got); diff != "" {
+		t.Errorf("backends (-want +got):\n%s", diff)
+	}
+	const want = "Service shop/default port 80: not served: backend name shop_default_80 is in use by section \"backend shop_default_80\" of /etc/haproxy/haproxy.cfg\n" +
+		"Service shop/frontend port 80: annotation serviceloadbalancer/lb.backend-name: backend name stats is in use by section \"listen stats\" of /etc/haproxy/haproxy.cfg\n"
+	if diff := cmp.Diff(want, problemLines(r.Problems)); diff != "" {
+		t.Errorf("Problems (-want +got):\n%s", diff)
+	}
+}

@@ -16,8 +16,8 @@ import (
 	"podgate/daemon/config"
 )
 
-// every is the minimum time between two reads of the machine. An address that moves to
-// this machine is noticed in the first pass after it.
+// every is the minimum time between two reads of the machine. A change is noticed in the
+// first pass after it.
 const every = 10 * time.Second
 
 // Reader reads the machine repeatedly. The zero value is ready to use. It may not be
@@ -25,18 +25,21 @@ const every = 10 * time.Second
 type Reader struct {
 	last      *compile.Machine // nil before the first Read
 	addresses []netip.Addr
-	at        time.Time // when addresses were read
-	err       error     // of that
+	sections  []compile.Section
+	files     []string  // that sections are of
+	at        time.Time // when addresses and sections were read
+	err       error     // of addresses
 }
 
 // Read returns the present Machine, the same pointer while it is equal. Reached are the
 // addresses of API servers that podgate has connections to. On an error, the addresses
 // of the machine are those that were read last.
 func (r *Reader) Read(c *config.Config, files *compile.TLSFiles, reached []netip.Addr) (*compile.Machine, error) {
-	if r.last == nil || time.Since(r.at) >= every {
+	if r.last == nil || time.Since(r.at) >= every || !slices.Equal(c.HAProxy.Files, r.files) {
 		r.readAddresses()
+		r.files, r.sections = c.HAProxy.Files, sections(c.HAProxy.Files)
 	}
-	m := &compile.Machine{Files: files, Addresses: r.addresses, APIServers: apiServers(c, reached)}
+	m := &compile.Machine{Files: files, Addresses: r.addresses, APIServers: apiServers(c, reached), Sections: r.sections}
 	if r.last != nil && r.last.Files == files && reflect.DeepEqual(r.last, m) {
 		return r.last, r.err
 	}

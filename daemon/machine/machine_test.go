@@ -4,6 +4,8 @@ package machine
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,5 +42,24 @@ func TestAMachineStaysThePointerWhileItIsEqual(t *testing.T) {
 		if a.IsLoopback() || a.IsLinkLocalUnicast() {
 			t.Errorf("%s is an address of every machine", a)
 		}
+	}
+}
+
+func TestSectionsOfTheOperator(t *testing.T) {
+	folder := t.TempDir()
+	text := "global\n  maxconn 5\ndefaults\n  mode http\ndefaults base # named\nlisten stats from base\n  bind :1\n" +
+		"  backend \"theirs\"\nuse_backend no\nbackend # none\nlog-forward syslog\n#backend off\n"
+	if err := os.WriteFile(filepath.Join(folder, "a.cfg"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "b.txt"), []byte("backend ignored\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range sections([]string{folder, filepath.Join(folder, "missing.cfg")}) {
+		got = append(got, s.Kind+" "+s.Name)
+	}
+	if diff := cmp.Diff([]string{"defaults base", "listen stats", "log-forward syslog", "backend theirs"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

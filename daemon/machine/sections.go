@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"podgate/daemon/compile"
+)
+
+// sectionKinds are the keywords that begin a section with a name (configuration.txt
+// 1.2 and 12).
+var sectionKinds = []string{
+	"frontend", "backend", "listen", "defaults", "peers", "userlist", "resolvers", "mailers", "cache", "ring", "log-forward",
+	"log-profile", "http-errors", "fcgi-app", "program", "crt-store", "acme",
+}
+
+// sections returns the sections with a name of the operator's files, sorted by name. It
+// skips a file that cannot be read, which haproxy -c reports.
+func sections(files []string) []compile.Section {
+	var all []compile.Section
+	for _, file := range files {
+		paths := []string{file}
+		if info, err := os.Stat(file); err == nil && info.IsDir() { // as HAProxy reads a folder
+			paths, _ = filepath.Glob(filepath.Join(file, "*.cfg"))
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				continue
+			}
+			all = append(all, parseSections(path, string(text))...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b compile.Section) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+func parseSections(file, text string) []compile.Section {
+	var all []compile.Section
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) < 2 || !slices.Contains(sectionKinds, words[0]) || words[1][0] == '#' {
+			continue
+		}
+		name := strings.NewReplacer(`"`, "", "'", "", `\`, "").Replace(words[1])
+		all = append(all, compile.Section{Kind: words[0], Name: name, File: file})
+	}
+	return all
+}
