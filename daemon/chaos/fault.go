@@ -47,7 +47,7 @@ func (e *edge) while(ctx context.Context, begin, end func()) error {
 }
 
 func (e *edge) faults() []*fault {
-	return append(append(e.processFaults(), e.apiFaults()...), append(e.socketFaults(), e.fileFaults()...)...)
+	return append(append(e.processFaults(), e.apiFaults()...), append(append(e.socketFaults(), e.fileFaults()...), e.companyFaults()...)...)
 }
 
 func (e *edge) processFaults() []*fault {
