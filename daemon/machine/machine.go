@@ -26,7 +26,7 @@ type Reader struct {
 	last      *compile.Machine // nil before the first Read
 	addresses []netip.Addr
 	sections  []compile.Section
-	files     []string  // that sections are of
+	files     []string  // that have these sections
 	at        time.Time // when addresses and sections were read
 	err       error     // of addresses
 }
