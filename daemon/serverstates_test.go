@@ -80,6 +80,7 @@ func TestServersKeepTheirStateWhenAnotherProgramReloads(t *testing.T) {
 				t.Fatalf("servers that are up: %v, %v", up, err)
 			}
 
+			e.awaitNoDifference(t)
 			served := func() [2]int { return [2]int{down.Served(), drains.Served()} }
 			l := e.startLoad(t, "/web/x", "/sticky/x")
 			reload := func() {

@@ -64,7 +64,9 @@ func (e *edge) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if e.Edge, err = edgetest.OpenEdge(ctx, cluster, edgetest.Options{}); err != nil {
+	var o edgetest.Options
+	o.HAProxy.Global = oddGlobals()
+	if e.Edge, err = edgetest.OpenEdge(ctx, cluster, o); err != nil {
 		cluster.Stop()
 		return err
 	}
@@ -190,3 +192,8 @@ func (e *edge) close() {
 }
 
 var errNotHere = errors.New("cannot be done on this machine")
+
+// oddGlobals returns lines of the operator's global section that concern podgate's.
+func oddGlobals() []string {
+	return []string{"description of the operator", "server-state-base /nonexistent", "server-state-file their.state", "tune.bufsize 8192", "spread-checks 10"}
+}

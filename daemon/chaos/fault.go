@@ -132,6 +132,15 @@ func (e *edge) processFaults() []*fault {
 			e.moment(ctx)
 			return e.restartHAProxy(ctx, e.HAProxy.KillMaster)
 		}},
+		{name: "HAProxy reloaded by another program", do: func(ctx context.Context) error {
+			for range 1 + e.IntN(3) {
+				e.moment(ctx)
+				if err := errors.Join(e.churn(), e.HAProxy.SignalReload()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		{name: "HAProxy and podgate killed", do: func(ctx context.Context) error {
 			e.podgate.Kill()
 			if err := e.restartHAProxy(ctx, e.HAProxy.KillMaster); err != nil {

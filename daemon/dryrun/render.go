@@ -6,11 +6,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 
 	"podgate/daemon/compile"
 	"podgate/daemon/config"
+	"podgate/daemon/reconcile"
 	"podgate/haproxy/cfgfile"
 	"podgate/kubeapi"
 )
@@ -32,6 +34,10 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 		}
 	}
 	w.state.Node.Served = true
+	w.state.Settings.StatePerBackend, err = reconcile.HostFromConfig(c, slog.New(slog.DiscardHandler)).NamesStateFile()
+	if err != nil {
+		fmt.Fprintln(problems, "the operator's files are not read:", err)
+	}
 	files, err := cfgfile.Render(w.state.WithRelaySecret("SECRET"), c.HAProxy.Folder) // not the real secret
 	if err != nil {
 		return err

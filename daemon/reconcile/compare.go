@@ -19,6 +19,7 @@ type Comparison struct {
 
 // Compare returns how HAProxy differs from want. It changes nothing.
 func (r *Reconciler) Compare(ctx context.Context, want haproxy.State) (Comparison, error) {
+	want = r.withStateFile(want)
 	session := r.runtime.Session(ctx)
 	defer session.Close()
 	if err := r.observe(ctx, session, want, new(Result)); err != nil {

@@ -54,6 +54,7 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 	if same {
 		result.Drift += r.reportDrift(before, want.Node)
 		r.writer.Doubt() // another program may have changed the files as well
+		r.states.text = nil
 		r.writeSoon()
 	}
 	r.process = process{now}

@@ -10,6 +10,13 @@ import (
 	"podgate/haproxy/check"
 )
 
+// NamesStateFile reports whether the operator's global section names a file of server
+// states.
+func (h Host) NamesStateFile() (bool, error) {
+	globals, err := h.Check.Globals()
+	return check.NamesStateFile(globals), err
+}
+
 // operatorInterval is how often the operator's files are read.
 const operatorInterval = 10 * time.Second
 
