@@ -128,13 +128,14 @@ func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 	d.set(name, "bind", bindsOf(f))
 	addRules(d, name, "tcp-request", expectProxy(f, s), configuration.SerializeTCPRequestRule)
 	file := d.mapFile(haproxy.PassthroughMap)
-	const found, hello = "{ var(txn.podgate_pass) -m found }", "{ req.ssl_hello_type 1 }"
-	lines := []string{
-		fmt.Sprintf("tcp-request inspect-delay %d", s.TimeoutHTTPRequest.Milliseconds()),
-		fmt.Sprintf(`tcp-request content set-var(txn.podgate_pass) req.ssl_sni,lower,map(%s) if %s`, file, hello),
-		fmt.Sprintf(`tcp-request content set-var(txn.podgate_pass) req.ssl_sni,lower,regsub(^[^.]*,*),map(%s) if %s !%s`, file, hello, found),
-		"use_backend %[var(txn.podgate_pass)] if " + found + " !{ var(txn.podgate_pass) -m beg ! }",
-	}
+	const found, sent = "{ var(txn.podgate_pass) -m found }", "var(txn.podgate_name)"
+	lines := []string{fmt.Sprintf("tcp-request inspect-delay %d", s.TimeoutHTTPRequest.Milliseconds())}
+	lines = append(lines, helloNameRules()...)
+	lines = append(lines,
+		fmt.Sprintf("tcp-request content set-var(txn.podgate_pass) %s,map(%s)", sent, file),
+		fmt.Sprintf("tcp-request content set-var(txn.podgate_pass) %s,regsub(^[^.]*,*),map(%s) if !%s", sent, file, found),
+		"use_backend %[var(txn.podgate_pass)] if "+found+" !{ var(txn.podgate_pass) -m beg ! }",
+	)
 	if s.RelaySecret != "" {
 		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
