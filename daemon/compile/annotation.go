@@ -122,7 +122,7 @@ func (all annotations) givenTwice(svc *kubeapi.Service) []Problem {
 			if named, twice := all[slot{a.key, p.Name}]; twice {
 				problems = append(problems, Problem{
 					Kind: Invalid, Service: svc.Key, Port: portLabel(p), Key: a.written,
-					Text: fmt.Sprintf("is ignored because the port also has %s", named.written),
+					Text: "is ignored because the port also has " + plain(named.written),
 				})
 			}
 		}

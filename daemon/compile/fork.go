@@ -57,7 +57,7 @@ func (k key) refused(value string) (instead string, lost key, refused bool) {
 	switch k { // refusedKeys of the tests has all of them
 	case "http": // boxlinker: "host:port"
 		instead, lost = "write the name of the host to "+Prefix+"host.PORT instead", keyHost
-		if host, port, ok := strings.Cut(value, ":"); ok && len(value) <= maxShown {
+		if host, port, ok := strings.Cut(value, ":"); ok && len(value) <= maxShown && plain(port) == port {
 			instead = write(keyHost+"."+key(port), host)
 		}
 	case keyNode:
@@ -95,7 +95,7 @@ func (all annotations) add(a annotation, report func(written, text string)) {
 		a, has = has, a
 	}
 	all[s] = has
-	report(a.written, "is ignored because the Service also has "+has.written)
+	report(a.written, "is ignored because the Service also has "+plain(has.written))
 }
 
 // isFork reports whether the key is one of a fork that has an effect.

@@ -122,6 +122,7 @@ func FuzzAnnotation(f *testing.F) {
 	f.Add("host", "a.example.com, *.b.example.com.", "x\ny")
 	f.Add("path", "/a/%2e%2e/b,/c//d", "")
 	f.Add("aclMatch", "-i /A /b", "web")
+	f.Add("http", "a.example.com:8\x18", "web")
 	for _, k := range append(forkKeys(), refusedKeys()...) {
 		f.Add(string(k), "true", "web")
 		f.Add(string(k)+".http", "a.example.com:80", "web")
