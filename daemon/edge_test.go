@@ -85,6 +85,17 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// receive returns the next value of a channel. The test fails if there is none in time.
+func receive[T any](t *testing.T, values <-chan T) (value T) {
+	t.Helper()
+	select {
+	case value = <-values:
+	case <-time.After(15 * time.Second):
+		t.Fatal("nothing was received")
+	}
+	return value
+}
+
 // need returns the path of a program. Without it the test is skipped, or fails if
 // $CI is set.
 func need(t *testing.T, program, debianPackage string) string {

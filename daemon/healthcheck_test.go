@@ -60,7 +60,7 @@ func TestHealthChecksNameTheirHost(t *testing.T) {
 	e.start(t)
 	for name, results := range checks {
 		for range cap(results) {
-			t.Logf("%s: checked by %s", name, <-results)
+			t.Logf("%s: checked by %s", name, receive(t, results))
 		}
 	}
 	for name := range checks {

@@ -36,12 +36,12 @@ func TestTheLoopNotifiesTheWatchdog(t *testing.T) {
 		ended <- d.Run(ctx)
 	}()
 	for _, want := range []string{"READY=1\nSTATUS=waiting for the API server", "WATCHDOG=1", "WATCHDOG=1"} {
-		if got := <-messages; got != want {
+		if got := receive(t, messages); got != want {
 			t.Errorf("systemd receives %q, want %q", got, want)
 		}
 	}
 	cancel()
-	if err := <-ended; err != nil {
+	if err := receive(t, ended); err != nil {
 		t.Error(err)
 	}
 	last := ""

@@ -56,7 +56,7 @@ func TestPodsGetAServerName(t *testing.T) {
 	e.start(t)
 	for want, p := range pods {
 		for range cap(p.hellos) { // more than it takes to mark a server as down
-			if got, _, _ := strings.Cut(<-p.hellos, " "); got != want {
+			if got, _, _ := strings.Cut(receive(t, p.hellos), " "); got != want {
 				t.Errorf("a health check has the server name %q, want %q", got, want)
 			}
 		}
@@ -128,7 +128,7 @@ func TestHealthChecksAreLikeTraffic(t *testing.T) {
 	}
 	e.start(t)
 	for name, p := range witnesses {
-		check := <-p.checks
+		check := receive(t, p.checks)
 		t.Logf("%s: %s", name, check)
 		e.awaitTLSAnswer(t, name+".test", "/", "200 "+check)
 	}

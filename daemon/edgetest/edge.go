@@ -83,7 +83,7 @@ func (e *Edge) open(ctx context.Context, o haproxytest.Options) (err error) {
 	e.Set("haproxy.error_files", "")
 	e.Set("http.bind", []string{e.HTTP.String()})
 	e.Set("http.relay", e.Relay)
-	e.Set("safety.networks", []string{"127.0.0.0/8", "0.0.0.0/0", "::/0"}) // pods have loopback addresses
+	e.Set("safety.networks", []string{"127.0.0.0/8", "::1/128", "0.0.0.0/0", "::/0"}) // pods have loopback addresses
 	e.Set("admin.listen", []string{})
 	e.Set("admin.socket", e.Socket)
 	e.Set("admin.history", e.History)
