@@ -138,8 +138,8 @@ func (in *input) whyNoServer(addr netip.AddrPort, mode config.UpstreamMode) stri
 // connections to addr; "" if none does.
 func (in *input) leadsBack(addr netip.AddrPort, mode config.UpstreamMode) (key string, bind netip.AddrPort) {
 	for _, l := range in.listeners {
-		if l.addr.Port() == addr.Port() && in.reaches(addr.Addr(), l.addr.Addr(), mode) {
-			return l.key, l.addr
+		if l.Addr.Port() == addr.Port() && in.reaches(addr.Addr(), l.Addr.Addr(), mode) {
+			return l.Key, l.Addr
 		}
 	}
 	return "", netip.AddrPort{}
@@ -156,34 +156,6 @@ func (in *input) reaches(a, listener netip.Addr, mode config.UpstreamMode) bool 
 		return false
 	}
 	return a.IsLoopback() || a.IsUnspecified() || mode == config.UpstreamPod && slices.Contains(in.addresses, a)
-}
-
-// listener is an address on which a frontend of podgate.toml listens.
-type listener struct {
-	key  string
-	addr netip.AddrPort
-}
-
-// listeners returns the addresses of all frontends that no Service sets.
-func listeners(c *config.Config) []listener {
-	var all []listener
-	add := func(key string, binds ...netip.AddrPort) {
-		for _, b := range binds {
-			if b.IsValid() {
-				all = append(all, listener{key, b})
-			}
-		}
-	}
-	add("http.bind", c.HTTP.Binds...)
-	add("http.relay", c.HTTP.Relay)
-	add("https.bind", c.HTTPS.Binds...)
-	if len(c.HTTPS.Binds) > 0 {
-		add("https.relay", c.HTTPS.Relay)
-		add("https.inner", c.HTTPS.Inner)
-	}
-	add("cloud.health_bind", c.Cloud.HealthBinds...)
-	add("cloud.health_proxy_bind", c.Cloud.HealthProxyBinds...)
-	return all
 }
 
 // whyNoEndpoint is whyNoServer for the server of a claim, which must not be its own TCP

@@ -61,12 +61,14 @@ func TestReservedAddressesAreNotServed(t *testing.T) {
 		{"127.0.0.1:10801", "127.0.0.0/8", config.UpstreamPod, "leads back to HAProxy, which listens on 127.0.0.1:10801 (http.relay)"},
 		{"127.0.0.2:10801", "127.0.0.0/8", config.UpstreamPod, ""},
 		{"198.51.100.1:443", "", config.UpstreamNodePort, "leads back to HAProxy, which listens on 198.51.100.1:443 (https.bind)"},
+		{"198.51.100.2:8404", "", config.UpstreamPod, "leads back to HAProxy, which listens on 198.51.100.2:8404 (stats.bind)"},
 		{"192.0.2.1:6443", "", config.UpstreamPod, "is the address of the API server (safety.networks in podgate.toml can list 192.0.2.1/32)"},
 		{"192.0.2.1:30080", "", config.UpstreamNodePort, ""},
 		{"10.2.0.1:8080", "10.3.0.0/16", config.UpstreamPod, notInNetworks},
 	} {
 		cfg := config.Default()
 		cfg.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:443")}
+		cfg.Stats.Binds = []netip.AddrPort{netip.MustParseAddrPort("198.51.100.2:8404")}
 		for _, n := range strings.Fields(row.networks) {
 			cfg.Safety.Networks = append(cfg.Safety.Networks, netip.MustParsePrefix(n))
 		}

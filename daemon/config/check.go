@@ -82,35 +82,9 @@ func (d *document) checkHAProxy(h *HAProxy) {
 	}
 }
 
-// listener is an address in podgate.toml that HAProxy listens on.
-type listener struct {
-	key  string
-	addr netip.AddrPort
-}
-
-func (l listener) String() string { return l.key + " " + printBind(l.addr) }
-
-// listeners returns the addresses of all frontends that do not belong to a Service,
-// except those of rejected keys.
-func (d *document) listeners(c *Config) (all []listener) {
-	add := func(key string, addrs ...netip.AddrPort) {
-		for _, addr := range addrs {
-			if addr.IsValid() && d.valid(key) {
-				all = append(all, listener{key, addr})
-			}
-		}
-	}
-	add("http.bind", c.HTTP.Binds...)
-	add("http.relay", c.HTTP.Relay)
-	add("https.bind", c.HTTPS.Binds...)
-	if len(c.HTTPS.Binds) > 0 {
-		add("https.relay", c.HTTPS.Relay)
-		add("https.inner", c.HTTPS.Inner)
-	}
-	add("cloud.health_bind", c.Cloud.HealthBinds...)
-	add("cloud.health_proxy_bind", c.Cloud.HealthProxyBinds...)
-	add("stats.bind", c.Stats.Binds...)
-	return all
+// listeners returns c.Listeners() without those of rejected keys.
+func (d *document) listeners(c *Config) []Listener {
+	return slices.DeleteFunc(c.Listeners(), func(l Listener) bool { return !d.valid(l.Key) })
 }
 
 // conflict reports whether HAProxy cannot listen on both addresses.
@@ -122,19 +96,19 @@ func conflict(a, b netip.AddrPort) bool {
 
 // checkListeners rejects an address that an earlier key has, and overlapping addresses
 // for health checks.
-func (d *document) checkListeners(all []listener) {
+func (d *document) checkListeners(all []Listener) {
 	for i, l := range all {
 		for _, before := range all[:i] {
-			exclusive := l.key != before.key || strings.HasPrefix(l.key, "cloud.")
-			if exclusive && conflict(l.addr, before.addr) {
-				d.reject(l.key, l.key, "%s is in use by %s", printBind(l.addr), before)
+			exclusive := l.Key != before.Key || strings.HasPrefix(l.Key, "cloud.")
+			if exclusive && conflict(l.Addr, before.Addr) {
+				d.reject(l.Key, l.Key, "%s is in use by %s", printBind(l.Addr), before)
 			}
 		}
 	}
 }
 
 // checkTCP requires an address for allowed_ports, and rejects ports of other frontends.
-func (d *document) checkTCP(t *TCP, listeners []listener) {
+func (d *document) checkTCP(t *TCP, listeners []Listener) {
 	const key = "tcp.allowed_ports"
 	if d.valid("tcp.addresses") && len(t.Addresses) == 0 && len(t.AllowedPorts) > 0 {
 		d.reject("tcp.addresses", "tcp.addresses", "is empty, so that allowed_ports has no effect")
@@ -147,7 +121,7 @@ func (d *document) checkTCP(t *TCP, listeners []listener) {
 			continue
 		}
 		for _, l := range listeners {
-			if p := l.addr.Port(); r.Contains(p) {
+			if p := l.Addr.Port(); r.Contains(p) {
 				e.reject("%d is in use by %s", p, l)
 			}
 		}

@@ -128,7 +128,7 @@ func (s *TCPService) distinct(v value, earlier []TCPService) bool {
 
 // checkTCPServices rejects what no HAProxy can serve: an entry without addresses, in a
 // namespace that podgate does not read, or with the port of another frontend.
-func (d *document) checkTCPServices(c *Config, listeners []listener) {
+func (d *document) checkTCPServices(c *Config, listeners []Listener) {
 	const key = tcpServiceSection
 	if d.valid("tcp.addresses") && len(c.TCP.Addresses) == 0 && len(c.TCP.Services) > 0 {
 		d.reject("tcp.addresses", "tcp.addresses", "is empty, so that [[tcp.service]] has no effect")
@@ -142,7 +142,7 @@ func (d *document) checkTCPServices(c *Config, listeners []listener) {
 			d.reject(join(e.path, "namespace"), join(key, "namespace"), "%q is not in kubernetes.namespaces", name)
 		}
 		for _, l := range listeners {
-			if p, ok := table["listen"].(int64); ok && int64(l.addr.Port()) == p {
+			if p, ok := table["listen"].(int64); ok && int64(l.Addr.Port()) == p {
 				d.reject(join(e.path, "listen"), join(key, "listen"), "%d is in use by %s", p, l)
 			}
 		}
