@@ -85,7 +85,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// receive returns the next value of a channel. The test fails if there is none in time.
+// receive returns the next value of a channel. The test fails if no value arrives in time.
 func receive[T any](t *testing.T, values <-chan T) (value T) {
 	t.Helper()
 	select {
