@@ -74,3 +74,19 @@ func TestABackendNameOfTheOperatorIsReportedWithoutAFailedReload(t *testing.T) {
 	e.awaitLogCount(t, "rejects", 0)
 	e.awaitLogCount(t, "msg=reloaded", 1)
 }
+
+// TestAHeldHostOfOneFrontendIsNoDifference has no TLS frontend, whose maps HAProxy then
+// does not load.
+func TestAHeldHostOfOneFrontendIsNoDifference(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.set(t, "kubernetes.namespaces", []string{"shop", "evil"})
+	e.service(t, "bank", map[string]string{"host": "bank.shop.test", "path": "/account"}, newPod(t, "bank-0"))
+	e.start(t)
+	e.awaitAnswer(t, "bank.shop.test", "/account", "200 bank-0 /account")
+	e.service(t, "late", map[string]string{"host": "late.shop.test", "path": "/late"}, newPod(t, "late-0"))
+	e.awaitAnswer(t, "late.shop.test", "/late", "200 late-0 /late")
+	e.service(t, "bank", map[string]string{"host": "new.shop.test", "path": "/account"}, e.pods["bank"]...) // at run time
+	e.awaitAnswer(t, "new.shop.test", "/account", "200 bank-0 /account")
+	e.awaitNoDifference(t)
+}

@@ -84,8 +84,8 @@ func (s State) confine(host HostPattern) ([]HostPattern, HeldHost) {
 	return lookups, HeldHost{}
 }
 
-// heldEntries adds the entries for HeldHosts to two plain routes maps, and for the
-// Routes without a Host of the namespaces that hold hosts. A host with a Route for
+// heldEntries adds the entries for HeldHosts to the plain routes map of each frontend, and
+// for the Routes without a Host of the namespaces that hold hosts. A host with a Route for
 // every path needs no entry.
 func (s State) heldEntries(add func(name string, e MapEntry)) {
 	if len(s.HeldHosts) == 0 {
@@ -110,8 +110,8 @@ func (s State) heldEntries(add func(name string, e MapEntry)) {
 			continue
 		}
 		for _, tls := range []bool{false, true} {
-			if !whole[side{tls, h.Host}] {
-				add(Route{TLS: tls}.routesMap(), h.entry())
+			if name := (Route{TLS: tls}).routesMap(); s.looksUp(name) && !whole[side{tls, h.Host}] {
+				add(name, h.entry())
 			}
 		}
 	}
