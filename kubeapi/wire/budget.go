@@ -82,21 +82,27 @@ type Meter struct {
 	body  io.Reader
 	share *Share
 	since int64
+	err   error // ErrTooLarge once a limit is exceeded
 }
 
 // NewMeter returns body, of which share bounds what is in memory.
 func NewMeter(body io.Reader, share *Share) *Meter { return &Meter{body: body, share: share} }
 
-// Read implements io.Reader. It returns ErrTooLarge once a limit is exceeded.
+// Read implements io.Reader. It returns ErrTooLarge, and nothing more of the body, once a
+// limit is exceeded: encoding/json forgets an error that comes with data.
 func (m *Meter) Read(p []byte) (int, error) {
+	if m.err != nil {
+		return 0, m.err
+	}
 	n, err := m.body.Read(p)
 	m.since += int64(n)
 	if m.since > largestObject {
-		return n, ErrTooLarge
-	}
-	if tooLarge := m.share.Grow(int64(n)); tooLarge != nil {
+		m.err = ErrTooLarge
+	} else if m.err = m.share.Grow(int64(n)); m.err != nil {
 		m.since -= int64(n)
-		return n, tooLarge
+	}
+	if m.err != nil {
+		return 0, m.err
 	}
 	return n, err
 }
