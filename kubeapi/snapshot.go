@@ -30,9 +30,9 @@ const (
 )
 
 // Snapshot is the state of all followed resources. It exists only after one complete list
-// of each, except those that cannot be listed: of these it has Config.Known. It is never
-// changed. Unchanged objects keep their
-// pointers from one Snapshot to the next, so that equal pointers mean equal content.
+// of each resource that can be listed; of the others it has Config.Known. It is never
+// changed. Unchanged objects keep their pointers from one Snapshot to the next, so that
+// equal pointers mean equal content.
 type Snapshot struct {
 	Services []*Service // sorted by Key
 	Nodes    []*Node    // sorted by Name; nil if they are not followed or cannot be listed
