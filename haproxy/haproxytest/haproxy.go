@@ -143,24 +143,26 @@ func (h *HAProxy) Write(files map[string][]byte) error {
 }
 
 // FreeAddr returns a loopback address and port on which no process listens. It never
-// returns the same port twice.
+// returns the same port twice. The port is below those that Linux chooses for sockets, so
+// that no other process gets it before HAProxy listens.
 func (h *HAProxy) FreeAddr() (netip.AddrPort, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for {
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(h.ip, 0)))
+	var failed error
+	for range 1000 {
+		port := uint16(10000 + rand.N(22768))
+		if h.given[port] {
+			continue
+		}
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(h.ip, port)))
 		if err != nil {
-			return netip.AddrPort{}, err
+			failed = err
+			continue
 		}
-		addr := l.Addr().(*net.TCPAddr).AddrPort()
-		if err := l.Close(); err != nil {
-			return netip.AddrPort{}, err
-		}
-		if !h.given[addr.Port()] {
-			h.given[addr.Port()] = true
-			return addr, nil
-		}
+		h.given[port] = true
+		return l.Addr().(*net.TCPAddr).AddrPort(), l.Close()
 	}
+	return netip.AddrPort{}, fmt.Errorf("no free port of %s: %w", h.ip, failed)
 }
 
 // Section returns a [haproxy] section of podgate.toml for this HAProxy. The caller may

@@ -3,7 +3,6 @@
 package kubeapitest
 
 import (
-	"net"
 	"net/http"
 	"sync/atomic"
 )
@@ -13,7 +12,7 @@ import (
 type Replica struct {
 	t        TB
 	cluster  http.Handler
-	addr     string // as net.Listen takes it
+	port     *port
 	requests atomic.Int32
 	server   *http.Server
 }
@@ -22,17 +21,21 @@ type Replica struct {
 // ends.
 func StartReplica(t TB, cluster http.Handler) *Replica {
 	t.Helper()
-	r := &Replica{t: t, cluster: cluster, addr: "127.0.0.1:0"}
+	port, err := newPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Replica{t: t, cluster: cluster, port: port}
 	r.Start()
 	t.Cleanup(r.Stop)
 	return r
 }
 
 // Addr returns the address, such as 127.0.0.1:6443.
-func (r *Replica) Addr() string { return r.addr }
+func (r *Replica) Addr() string { return r.port.addr }
 
 // URL returns the URL for a client.
-func (r *Replica) URL() string { return "http://" + r.addr }
+func (r *Replica) URL() string { return "http://" + r.port.addr }
 
 // Requests returns the number of requests so far.
 func (r *Replica) Requests() int { return int(r.requests.Load()) }
@@ -40,11 +43,10 @@ func (r *Replica) Requests() int { return int(r.requests.Load()) }
 // Start serves at the same address as before.
 func (r *Replica) Start() {
 	r.t.Helper()
-	listener, err := net.Listen("tcp", r.addr)
+	listener, err := r.port.listen()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.addr = listener.Addr().String()
 	r.server = &http.Server{Handler: r}
 	go r.server.Serve(listener)
 }

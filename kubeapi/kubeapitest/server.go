@@ -44,6 +44,7 @@ type Server struct {
 	hidden  map[string]int // lists that Hide made empty, by resource
 
 	addr    string
+	port    *port // of addr, if Start chose it
 	scheme  string
 	http    *http.Server
 	served  chan struct{} // closed when http has ended
@@ -103,13 +104,7 @@ func (s *Server) start(addr, scheme string) error {
 	if s.http != nil {
 		return errors.New("start API server: it is running")
 	}
-	if addr == "" {
-		addr = s.addr
-	}
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := s.listen(addr)
 	if err != nil {
 		return fmt.Errorf("start API server: %v", err)
 	}
@@ -124,6 +119,23 @@ func (s *Server) start(addr, scheme string) error {
 	s.served = make(chan struct{})
 	go serve(s.http, listener, s.served)
 	return nil
+}
+
+// listen listens on addr, see Start.
+func (s *Server) listen(addr string) (net.Listener, error) {
+	switch {
+	case addr != "":
+		return net.Listen("tcp", addr)
+	case s.addr != "" && s.port == nil:
+		return net.Listen("tcp", s.addr)
+	case s.port == nil:
+		port, err := newPort()
+		if err != nil {
+			return nil, err
+		}
+		s.port = port
+	}
+	return s.port.listen()
 }
 
 // serve closes done when the server was closed.

@@ -5,9 +5,12 @@ package kubeapitest_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -246,5 +249,30 @@ func TestTypedObjectsAreListedAsSet(t *testing.T) {
 	want.ResourceVersion = "1001"
 	if diff := cmp.Diff([]*kubeapi.Service{&want}, got.Services); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
+	}
+}
+
+// TestAPortStaysReserved stops a server and takes its port in the way of an outgoing
+// connection.
+func TestAPortStaysReserved(t *testing.T) {
+	s := kubeapitest.Run(t)
+	addr := strings.TrimPrefix(s.URL(), "http://")
+	s.Stop()
+	local, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := (&net.Dialer{LocalAddr: local}).Dial("tcp", kubeapitest.Run(t).URL()[len("http://"):])
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a connection from %s: %v", addr, err)
+	}
+	if conn != nil {
+		conn.Close()
+	}
+	if conn, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a connection to the stopped server: %v, %v", conn, err)
+	}
+	if err := s.Start(""); err != nil {
+		t.Errorf("start again: %v", err)
 	}
 }
