@@ -71,7 +71,7 @@ type HeaderChanges struct {
 // Header is the name and the value of a header.
 type Header struct{ Name, Value string }
 
-// CORS says which origins may read the responses of a Route (Fetch standard, "CORS
+// CORS lists the origins that may read the responses of a Route (Fetch standard, "CORS
 // protocol"). HAProxy answers preflight requests itself.
 type CORS struct {
 	Origins     []string // exact, with one "*" as a wildcard, or "*" alone
@@ -82,7 +82,7 @@ type CORS struct {
 	MaxAge      time.Duration // of the answer to a preflight request; zero sends none
 }
 
-// Origin is where a Route comes from, for messages.
+// Origin is the object that a Route was made from, for messages.
 type Origin struct {
 	Kind, Namespace, Name string // such as HTTPRoute, shop and cart
 	Rule                  int    // index of the rule in the object, and of the match in the rule
