@@ -77,7 +77,7 @@ daemon/guard: daemon/confdir haproxy
 daemon/health: daemon/admin daemon/compile daemon/latest haproxy haproxy/runtime
 daemon/history: daemon/admin daemon/compile daemon/reconcile daemon/transition kubeapi
 daemon/latest:
-daemon/machine: daemon/compile daemon/config
+daemon/machine: daemon/compile daemon/config haproxy/check
 daemon/preflight: daemon/certstore daemon/cluster daemon/compile daemon/confdir daemon/config daemon/machine daemon/reconcile
     haproxy haproxy/check haproxy/runtime kubeapi
 daemon/reconcile: daemon/confdir daemon/config daemon/guard daemon/transition haproxy haproxy/cfgfile

@@ -24,7 +24,7 @@ type input struct {
 	files      TLSFiles
 	addresses  []netip.Addr // of this machine
 	apiServers []netip.Addr
-	listeners  []config.Listener
+	listeners  []listener
 	given      *Machine // compared by identity
 }
 
@@ -33,7 +33,7 @@ func newInput(cfg *config.Config, m *Machine, before *input) *input {
 	if before != nil && before.Config == cfg && before.given == m {
 		return before
 	}
-	in := &input{Config: cfg, given: m, listeners: cfg.Listeners()}
+	in := &input{Config: cfg, given: m, listeners: listeners(cfg, m)}
 	if m != nil {
 		in.addresses, in.apiServers = m.Addresses, m.APIServers
 		if m.Files != nil {

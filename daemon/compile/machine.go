@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"podgate/daemon/config"
 )
 
 // Machine is what Compile has to know about the machine that HAProxy runs on. It is
@@ -15,6 +17,14 @@ type Machine struct {
 	Addresses  []netip.Addr // of its interfaces
 	APIServers []netip.Addr // of the cluster, as podgate reaches them
 	Sections   []Section    // of the operator's own files of HAProxy, sorted by Name
+	Binds      []Bind       // of these files
+}
+
+// Bind is an address on which HAProxy listens because of a file of the operator.
+type Bind struct {
+	File  string
+	Addr  netip.Addr // "0.0.0.0" and "::" are every address of their family
+	Ports config.PortRange
 }
 
 // Section is a section with a name in a file of the operator.

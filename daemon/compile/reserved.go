@@ -122,8 +122,8 @@ func (in *input) whyNoServer(addr netip.AddrPort, mode config.UpstreamMode) stri
 	listed := func(least int) bool {
 		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) && n.Bits() >= least })
 	}
-	if key, bind := in.leadsBack(addr, mode); key != "" {
-		return fmt.Sprintf("leads back to HAProxy, which listens on %s (%s)", bind, key)
+	if why := in.leadsBack(addr, mode); why != "" {
+		return why
 	}
 	if r, ok := in.reservedAs(a, mode); ok && !listed(r.network.Bits()) {
 		return fmt.Sprintf("is %s (safety.networks in podgate.toml can list %s)", r.name, r.network)
@@ -132,40 +132,6 @@ func (in *input) whyNoServer(addr netip.AddrPort, mode config.UpstreamMode) stri
 		return notInNetworks
 	}
 	return ""
-}
-
-// leadsBack returns the key and the address of a frontend of podgate.toml that accepts
-// connections to addr; "" if none does.
-func (in *input) leadsBack(addr netip.AddrPort, mode config.UpstreamMode) (key string, bind netip.AddrPort) {
-	for _, l := range in.listeners {
-		if l.Addr.Port() == addr.Port() && in.reaches(addr.Addr(), l.Addr.Addr(), mode) {
-			return l.Key, l.Addr
-		}
-	}
-	return "", netip.AddrPort{}
-}
-
-// reaches reports whether connections to an address reach a listener on another one.
-func (in *input) reaches(a, listener netip.Addr, mode config.UpstreamMode) bool {
-	switch {
-	case a == listener:
-		return true
-	case a.Is6() && listener.Is4():
-		return slices.ContainsFunc(embedded(a), func(v4 netip.Addr) bool { return in.reaches(v4, listener, mode) })
-	case !listener.IsUnspecified() || a.Is4() != listener.Is4():
-		return false
-	}
-	return a.IsLoopback() || a.IsUnspecified() || mode == config.UpstreamPod && slices.Contains(in.addresses, a)
-}
-
-// whyNoEndpoint is whyNoServer for the server of a claim, which must not be its own TCP
-// frontend either.
-func (in *input) whyNoEndpoint(c claim, addr netip.AddrPort) string {
-	own := func(a netip.Addr) bool { return in.reaches(addr.Addr(), a, c.mode) }
-	if c.listen != 0 && addr.Port() == c.listen && slices.ContainsFunc(in.TCP.Addresses, own) {
-		return fmt.Sprintf("leads back to HAProxy, which listens on TCP port %d", c.listen)
-	}
-	return in.whyNoServer(addr, c.mode)
 }
 
 // removeUnallowed removes the servers that podgate.toml does not allow, and returns

@@ -62,6 +62,18 @@ func TestReservedAddressesAreNotServed(t *testing.T) {
 		{"127.0.0.2:10801", "127.0.0.0/8", config.UpstreamPod, ""},
 		{"198.51.100.1:443", "", config.UpstreamNodePort, "leads back to HAProxy, which listens on 198.51.100.1:443 (https.bind)"},
 		{"198.51.100.2:8404", "", config.UpstreamPod, "leads back to HAProxy, which listens on 198.51.100.2:8404 (stats.bind)"},
+		{"192.0.2.7:7001", "192.0.2.7/32", config.UpstreamPod, "leads back to HAProxy, which may listen on 0.0.0.0:7000-7001 (tcp.allowed_ports)"},
+		{"127.0.0.9:7000", "127.0.0.0/8", config.UpstreamPod, "leads back to HAProxy, which may listen on 0.0.0.0:7000-7001 (tcp.allowed_ports)"},
+		{"192.0.2.7:7002", "192.0.2.7/32", config.UpstreamPod, ""},
+		{"192.0.2.7:7001", "", config.UpstreamNodePort, ""},
+		{"10.2.0.1:7001", "", config.UpstreamPod, ""},
+		{"192.0.2.7:7500", "192.0.2.7/32", config.UpstreamPod, "leads back to HAProxy, which listens on 0.0.0.0:7500 (tcp.service)"},
+		{"192.0.2.7:1024", "192.0.2.7/32", config.UpstreamPod, "leads back to HAProxy, which listens on 192.0.2.7:1024 (peers.nodes)"},
+		{"192.0.2.7:8501", "192.0.2.7/32", config.UpstreamPod, "leads back to HAProxy, which listens on 0.0.0.0:8500-8502 (/etc/haproxy/haproxy.cfg)"},
+		{"[::ffff:192.0.2.7]:8501", "::/0 ::ffff:192.0.2.7/128", config.UpstreamPod, "leads back to HAProxy, which listens on 0.0.0.0:8500-8502 (/etc/haproxy/haproxy.cfg)"},
+		{"192.0.2.7:8503", "192.0.2.7/32", config.UpstreamPod, ""},
+		{"127.0.0.1:9999", "127.0.0.1/32", config.UpstreamPod, "leads back to HAProxy, which listens on 127.0.0.1:9999 (/etc/haproxy/haproxy.cfg)"},
+		{"192.0.2.7:9999", "192.0.2.7/32", config.UpstreamPod, ""},
 		{"192.0.2.1:6443", "", config.UpstreamPod, "is the address of the API server (safety.networks in podgate.toml can list 192.0.2.1/32)"},
 		{"192.0.2.1:30080", "", config.UpstreamNodePort, ""},
 		{"10.2.0.1:8080", "10.3.0.0/16", config.UpstreamPod, notInNetworks},
@@ -69,10 +81,20 @@ func TestReservedAddressesAreNotServed(t *testing.T) {
 		cfg := config.Default()
 		cfg.HTTPS.Binds = []netip.AddrPort{netip.MustParseAddrPort("198.51.100.1:443")}
 		cfg.Stats.Binds = []netip.AddrPort{netip.MustParseAddrPort("198.51.100.2:8404")}
+		cfg.TCP.AllowedPorts = []config.PortRange{{First: 7000, Last: 7001}}
+		cfg.TCP.Services = []config.TCPService{{Namespace: "shop", Name: "db", Port: "5432", Listen: 7500}}
+		cfg.Peers.Nodes = []haproxy.Peer{{Name: "edge-1", Addr: netip.MustParseAddrPort("192.0.2.7:1024")}}
 		for _, n := range strings.Fields(row.networks) {
 			cfg.Safety.Networks = append(cfg.Safety.Networks, netip.MustParsePrefix(n))
 		}
-		in := newInput(cfg, &Machine{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.7")}, APIServers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, nil)
+		in := newInput(cfg, &Machine{
+			Addresses:  []netip.Addr{netip.MustParseAddr("192.0.2.7")},
+			APIServers: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+			Binds: []Bind{
+				{"/etc/haproxy/haproxy.cfg", netip.IPv4Unspecified(), config.PortRange{First: 8500, Last: 8502}},
+				{"/etc/haproxy/haproxy.cfg", netip.MustParseAddr("127.0.0.1"), config.PortRange{First: 9999, Last: 9999}},
+			},
+		}, nil)
 		if got := in.whyNoServer(netip.MustParseAddrPort(row.addr), row.mode); got != row.want {
 			t.Errorf("%s, %s, networks %s:\n got %q\nwant %q", row.addr, row.mode, row.networks, got, row.want)
 		}

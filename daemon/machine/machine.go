@@ -26,8 +26,9 @@ type Reader struct {
 	last      *compile.Machine // nil before the first Read
 	addresses []netip.Addr
 	sections  []compile.Section
-	files     []string  // that have these sections
-	at        time.Time // when addresses and sections were read
+	binds     []compile.Bind
+	files     []string  // that have these sections and binds
+	at        time.Time // when all of these were read
 	err       error     // of addresses
 }
 
@@ -37,9 +38,9 @@ type Reader struct {
 func (r *Reader) Read(c *config.Config, files *compile.TLSFiles, reached []netip.Addr) (*compile.Machine, error) {
 	if r.last == nil || time.Since(r.at) >= every || !slices.Equal(c.HAProxy.Files, r.files) {
 		r.readAddresses()
-		r.files, r.sections = c.HAProxy.Files, sections(c.HAProxy.Files)
+		r.files, r.sections, r.binds = c.HAProxy.Files, sections(c.HAProxy.Files), binds(c.HAProxy.Files)
 	}
-	m := &compile.Machine{Files: files, Addresses: r.addresses, APIServers: apiServers(c, reached), Sections: r.sections}
+	m := &compile.Machine{Files: files, Addresses: r.addresses, APIServers: apiServers(c, reached), Sections: r.sections, Binds: r.binds}
 	if r.last != nil && r.last.Files == files && reflect.DeepEqual(r.last, m) {
 		return r.last, r.err
 	}

@@ -45,7 +45,7 @@ func TestAMachineStaysThePointerWhileItIsEqual(t *testing.T) {
 	}
 }
 
-func TestSectionsOfTheOperator(t *testing.T) {
+func TestSectionsAndBindsOfTheOperator(t *testing.T) {
 	folder := t.TempDir()
 	text := "global\n  maxconn 5\ndefaults\n  mode http\ndefaults base # named\nlisten stats from base\n  bind :1\n" +
 		"  backend \"theirs\"\nuse_backend no\nbackend # none\nlog-forward syslog\n#backend off\n"
@@ -61,5 +61,10 @@ func TestSectionsOfTheOperator(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"defaults base", "listen stats", "log-forward syslog", "backend theirs"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	all := binds([]string{folder, filepath.Join(folder, "missing.cfg")})
+	want := compile.Bind{File: filepath.Join(folder, "a.cfg"), Addr: netip.IPv4Unspecified(), Ports: config.PortRange{First: 1, Last: 1}}
+	if len(all) != 1 || all[0] != want {
+		t.Errorf("binds %v, want %v", all, want)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"podgate/daemon/compile"
+	"podgate/daemon/config"
+	"podgate/haproxy/check"
 )
 
 // sectionKinds are the keywords that begin a section with a name (configuration.txt
@@ -49,6 +51,17 @@ func parseSections(file, text string) []compile.Section {
 		}
 		name := strings.NewReplacer(`"`, "", "'", "", `\`, "").Replace(words[1])
 		all = append(all, compile.Section{Kind: words[0], Name: name, File: file})
+	}
+	return all
+}
+
+// binds returns the addresses on which HAProxy listens because of the operator's files. If
+// a file cannot be read, which haproxy -c reports, it returns those of the files before it.
+func binds(files []string) []compile.Bind {
+	var all []compile.Bind
+	found, _ := check.HAProxy{Files: files}.Binds()
+	for _, b := range found {
+		all = append(all, compile.Bind{File: b.File, Addr: b.Addr, Ports: config.PortRange{First: b.First, Last: b.Last}})
 	}
 	return all
 }

@@ -26,11 +26,30 @@ func (g Global) String() string {
 // conditions (".if") and variables. A file that does not exist has no lines.
 func (h HAProxy) Globals() ([]Global, error) {
 	var globals []Global
+	err := h.eachLine(func(l line) {
+		if l.section == "global" {
+			globals = append(globals, Global{l.file, l.number, l.words})
+		}
+	})
+	return globals, err
+}
+
+// line is a line of an operator's file within a section.
+type line struct {
+	file    string
+	number  int
+	section string   // its keyword: "global"
+	words   []string // without comments, never empty
+}
+
+// eachLine calls f for each line of the operator's files that does not begin a section.
+// It skips files that do not exist.
+func (h HAProxy) eachLine(f func(line)) error {
 	for _, path := range h.Files {
 		files := []string{path}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			if files, err = filepath.Glob(filepath.Join(path, "*.cfg")); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		for _, file := range files {
@@ -39,32 +58,30 @@ func (h HAProxy) Globals() ([]Global, error) {
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return err
 			}
-			globals = append(globals, globalsOf(file, string(text))...)
+			eachLineOf(file, string(text), f)
 		}
 	}
-	return globals, nil
+	return nil
 }
 
 // sections are the keywords that begin a section (configuration.txt chapter 2 to 12).
 const sections = " global defaults frontend backend listen peers resolvers userlist mailers cache program http-errors ring log-forward log-profile fcgi-app crt-store traces acme "
 
-func globalsOf(file, text string) (globals []Global) {
-	global := false
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		words := wordsOf(line)
+func eachLineOf(file, text string, f func(line)) {
+	l := line{file: file}
+	for written := range strings.Lines(text) {
+		l.number++
+		l.words = wordsOf(written)
 		switch {
-		case len(words) == 0:
-		case strings.Contains(sections, " "+words[0]+" "):
-			global = words[0] == "global"
-		case global:
-			globals = append(globals, Global{file, number, words})
+		case len(l.words) == 0:
+		case strings.Contains(sections, " "+l.words[0]+" "):
+			l.section = l.words[0]
+		case l.section != "":
+			f(l)
 		}
 	}
-	return globals
 }
 
 // wordsOf returns the words of a line, without quotes and comments (configuration.txt
