@@ -18,7 +18,8 @@ func (s *State) equalButLists(o *State) bool {
 		s.RuntimeBackends == o.RuntimeBackends &&
 		equal(s.Classes, o.Classes) &&
 		s.DynamicHash == o.DynamicHash &&
-		equal(s.Certificates, o.Certificates)
+		equal(s.Certificates, o.Certificates) &&
+		equal(s.HeaderNames, o.HeaderNames)
 }
 
 func (s *Settings) equal(o *Settings) bool {
@@ -43,11 +44,15 @@ func (s *Settings) equal(o *Settings) bool {
 		s.HoldHosts == o.HoldHosts &&
 		s.StatePerBackend == o.StatePerBackend &&
 		s.RedirectPort == o.RedirectPort &&
-		equal(s.Peers, o.Peers)
+		equal(s.Peers, o.Peers) &&
+		s.Rules == o.Rules
 }
 
 // equal reports whether two slices are equal. It is quick if they are identical.
 func equal[T any](a, b []T) bool { return Same(a, b) || reflect.DeepEqual(a, b) }
+
+// equalContent reports whether two pointers are equal, or what they point to.
+func equalContent[T any](a, b *T) bool { return a == b || reflect.DeepEqual(a, b) }
 
 // equalMaps reports whether two maps are equal. It is quick if they are identical.
 func equalMaps[K comparable, V any](a, b map[K]V) bool {

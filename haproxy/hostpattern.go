@@ -9,9 +9,13 @@ import (
 )
 
 // HostPattern is the hosts that a Route matches: a DNS name in lower case, or "*."
-// and a name, which matches hosts with exactly one label before that name. The zero
-// value matches every host.
+// and a name, which matches hosts with exactly one label before that name, or "**." and a
+// name, which matches hosts with 1 to MaxZoneLabels labels before it. The zero value
+// matches every host.
 type HostPattern string
+
+// MaxZoneLabels is how many labels of a host "**." matches. HAProxy has a lookup for each.
+const MaxZoneLabels = 6
 
 // ParseHost parses a HostPattern other than the zero one: a DNS name (RFC 1123
 // section 2.1), with or without a leading "*." and a trailing dot, in any case.
@@ -120,13 +124,37 @@ func (h HostPattern) Lookups() []HostPattern {
 	}
 }
 
+// Patterns returns all patterns that match a host, the most special first. With
+// Settings.Rules, HAProxy looks them up in this order.
+func (h HostPattern) Patterns() []HostPattern {
+	if h == "" {
+		return []HostPattern{""}
+	}
+	patterns := []HostPattern{h}
+	if w := h.Wildcard(); w != "" {
+		patterns = append(patterns, w)
+	}
+	for zone, n := string(h), 0; n < MaxZoneLabels; n++ {
+		_, rest, ok := strings.Cut(zone, ".")
+		if !ok {
+			break
+		}
+		patterns, zone = append(patterns, HostPattern(zonePrefix+rest)), rest
+	}
+	return append(patterns, "")
+}
+
+// zonePrefix is before the zone of a pattern for any number of labels.
+const zonePrefix = "**."
+
 // exactRank is the rank of an exact host.
 const exactRank = 2
 
-// rank is higher for a pattern that is earlier in Lookups.
+// rank is higher for a pattern that is earlier in Lookups. Of two patterns of one rank
+// that match the same host, the longer is the more special one.
 func (h HostPattern) rank() int {
 	switch {
-	case h == "":
+	case h == "" || strings.HasPrefix(string(h), zonePrefix):
 		return 0
 	case strings.HasPrefix(string(h), "*."):
 		return 1

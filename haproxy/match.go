@@ -16,14 +16,17 @@ type Request struct {
 }
 
 // byPrecedence orders Routes that match the same request: an exact Host precedes a
-// wildcard, which precedes every host; then the longest Path is first, then a
-// case-sensitive one. HAProxy orders them the same way, by the order of
-// Request.Lookups and the field RankField of a map value.
+// wildcard, which precedes every host; then an Exact path is first, then the longest
+// Path, then a case-sensitive one, then the lowest Order. HAProxy orders them the same
+// way, by the order of Request.Lookups and the field RankField of a map value.
 func byPrecedence(a, b Route) int {
 	return cmp.Or(
 		cmp.Compare(b.Host.rank(), a.Host.rank()),
+		cmp.Compare(len(b.Host), len(a.Host)),
+		compareBool(b.Exact, a.Exact),
 		cmp.Compare(len(b.Path), len(a.Path)),
 		compareBool(a.FoldCase, b.FoldCase),
+		cmp.Compare(a.Order, b.Order),
 	)
 }
 

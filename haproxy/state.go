@@ -34,6 +34,10 @@ type State struct {
 	DynamicHash string `json:"Edition"`
 	// Certificates are by Name; empty if no Frontend ends TLS.
 	Certificates []Certificate
+	// HeaderNames are the names of headers, sorted, that HAProxy has lines for even if no
+	// Route changes them now. Only with Settings.Rules, and without RuntimeBackends:
+	// HAProxy 3.4 reads the names from a map.
+	HeaderNames []string `json:",omitempty"`
 }
 
 // Backends is a list of backends.
@@ -87,6 +91,9 @@ type Settings struct {
 	// Peers are all edge nodes that share stick tables, by Name, including this one;
 	// nil if tables are not shared (configuration.txt "peers").
 	Peers []Peer
+	// Rules makes the frontends serve Routes with Listener, Exact, Conditions, Actions or a
+	// Host that begins with "**.". Without it there must be no such Route.
+	Rules bool `json:",omitempty"`
 }
 
 // AccessLog is the format in which HAProxy logs requests and connections.
@@ -137,8 +144,9 @@ type Frontend struct {
 }
 
 // Route leads requests of the HTTP frontend, or of the TLS frontend, to a
-// Backend. An exact Host beats a wildcard, which beats none; then the longest
-// Path wins.
+// Backend, or does its Actions. The most special Host wins: an exact one, "*.", the
+// longest "**.", none. Then an Exact path wins, then the longest Path, then the lowest
+// Order. A Route whose Conditions a request does not meet does not match it.
 type Route struct {
 	TLS      bool // reached through the TLS frontend instead of the plain one
 	Host     HostPattern
@@ -154,6 +162,24 @@ type Route struct {
 	// Namespace is that of the Backend, for a Route without a Host; "" if every namespace
 	// may match below the HeldHosts.
 	Namespace string
+
+	// Listener is the address that clients connect to. The zero value means every Bind of
+	// the frontend that is no Listener of any Route. A connection to a Listener matches no
+	// other Routes.
+	Listener netip.AddrPort `json:",omitzero"`
+	// Exact matches only the whole path: Path may be "/" or end in a slash then. It
+	// excludes FoldCase.
+	Exact bool `json:",omitempty"`
+	// Conditions are what the request must have in addition; nil for none. They exclude
+	// FoldCase: a Route with FoldCase always matches, as the last of its Path.
+	Conditions *Conditions `json:",omitempty"`
+	// Order is the position of the Route among those with the same frontend, Listener,
+	// Host, Path and Exact. Routes after one without Conditions never match.
+	Order int `json:",omitempty"`
+	// Actions are what happens to the request; nil for Backend and Rewrite alone. They
+	// exclude Redirect and Passthrough.
+	Actions *Actions `json:",omitempty"`
+	Origin  *Origin  `json:",omitempty"` // nil for a Route of an annotation
 }
 
 // Rewrite replaces the matched path in the request that a server receives: ""
@@ -171,14 +197,24 @@ const (
 	ToHTTPSAlone Redirect = "https-alone"
 )
 
-// Compare orders Routes by frontend, host, path and case.
+// Compare orders Routes by frontend, listener, host, path, case and Order.
 func (r Route) Compare(o Route) int {
 	return cmp.Or(
 		compareBool(r.TLS, o.TLS),
+		r.Listener.Compare(o.Listener),
 		cmp.Compare(r.Host, o.Host),
 		cmp.Compare(r.Path, o.Path),
 		compareBool(r.FoldCase, o.FoldCase),
+		compareBool(r.Exact, o.Exact),
+		cmp.Compare(r.Order, o.Order),
 	)
+}
+
+// Equal reports whether all fields are equal, and the content of those that are pointers.
+func (r Route) Equal(o Route) bool {
+	conditions, actions, origin := r.Conditions, r.Actions, r.Origin
+	r.Conditions, r.Actions, r.Origin = o.Conditions, o.Actions, o.Origin
+	return r == o && equalContent(conditions, o.Conditions) && equalContent(actions, o.Actions) && equalContent(origin, o.Origin)
 }
 
 func compareBool(a, b bool) int {

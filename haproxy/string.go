@@ -97,7 +97,7 @@ func (r Route) String() string {
 	if r.Rewrite != "" {
 		line += fmt.Sprintf(" rewrite=%s", r.Rewrite)
 	}
-	return line
+	return line + r.describeRule()
 }
 
 // describe is " health=/healthz", and the fields that are set.
