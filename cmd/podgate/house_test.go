@@ -57,8 +57,8 @@ daemon: daemon/admin daemon/certstore daemon/cluster daemon/compile daemon/confd
     haproxy/runtime kubeapi
 daemon/admin: daemon/compile daemon/config daemon/guard daemon/reconcile daemon/transition haproxy
     haproxy/cfgfile haproxy/runtime kubeapi
-daemon/bench: daemon/compile daemon/config daemon/edgetest haproxy haproxy/cfgfile kubeapi
-    kubeapi/kubeapitest/realapi
+daemon/bench: daemon/compile daemon/config daemon/edgetest haproxy haproxy/cfgfile haproxy/haproxytest haproxy/runtime
+    kubeapi kubeapi/kubeapitest/realapi
 daemon/certstore: daemon/cluster daemon/compile daemon/confdir daemon/config daemon/filewatch daemon/latest
     haproxy kubeapi
 daemon/chaos: daemon daemon/config daemon/dryrun daemon/edgetest haproxy kubeapi/kubeapitest

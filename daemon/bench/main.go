@@ -2,8 +2,9 @@
 
 // Command bench measures podgate between a fake API server and a real HAProxy
 // ($HAPROXY, or haproxy of $PATH) and writes one JSON object per line. Each figure
-// has a yardstick in the same run: what HAProxy needs for the same change, or what
-// client-go needs to read the same real API server.
+// has a yardstick in the same run: what HAProxy needs for the same change or with a
+// configuration that an operator would write, or what client-go needs to read the same
+// real API server.
 //
 // It does not decide whether a figure is good. It is not part of the packages.
 package main
@@ -46,8 +47,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	pattern := flags.String("run", ".", "run the benchmarks whose name matches this `regexp`")
 	services := flags.Int("services", 0, "how many Services there are, instead of each benchmark's own sizes")
 	pods := flags.Int("pods", 10, "how many pods each of them has; only with -services")
-	podgate := flags.String("podgate", "bin/podgate", "the podgate to measure")
-	churn := flags.Duration("churn", churnTime, "how long churn and rss replace pods")
+	var o options
+	flags.StringVar(&o.podgate, "podgate", "bin/podgate", "the podgate to measure")
+	flags.StringVar(&o.before, "before", "", "another podgate, with which requests compares the first")
+	flags.DurationVar(&o.churn, "churn", churnTime, "how long churn and rss replace pods")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -55,7 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	for _, b := range benchmarks() {
+	for _, b := range benchmarks(o) {
 		if !chosen.MatchString(b.name) {
 			continue
 		}
@@ -64,12 +67,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			sizes = []size{{*services, *pods}}
 		}
 		for _, s := range sizes {
-			if err := measure(ctx, b, s, *churn, *podgate, out); err != nil {
+			if err := measure(ctx, b, s, o, out); err != nil {
 				return fmt.Errorf("%s at %d Services: %w", b.name, s.services, err)
 			}
 		}
 	}
 	return nil
+}
+
+// options are those of the command line that benchmarks use.
+type options struct {
+	podgate string        // path of the podgate to measure
+	before  string        // path of another podgate; "" for none
+	churn   time.Duration // how long churn and rss replace pods
 }
 
 // size is how large a cluster is.
@@ -83,19 +93,19 @@ type benchmark struct {
 	alone func(context.Context, size) (line, error) // instead of run, without an edge
 }
 
-func benchmarks() []benchmark {
-	return []benchmark{
+func benchmarks(o options) []benchmark {
+	return append([]benchmark{
 		{name: "endpoint_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: endpointToFirst200},
 		{name: "service_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: serviceToFirst200},
 		{name: "churn", sizes: []size{{1000, 1}}, run: churn},
 		{name: "event_cpu", sizes: []size{{1000, 10}, {5000, 20}}, alone: eventCPU},
 		{name: "rss", sizes: []size{{1000, 10}, {5000, 20}}, run: rss},
 		{name: "sync", sizes: []size{{5000, 20}}, alone: synced},
-	}
+	}, requestBenchmarks(o)...)
 }
 
 // measure runs one benchmark on an edge of its own and writes its line.
-func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podgate string, out io.Writer) error {
+func measure(ctx context.Context, b benchmark, s size, o options, out io.Writer) error {
 	if b.alone != nil {
 		l, err := b.alone(ctx, s)
 		if err == nil {
@@ -103,13 +113,13 @@ func measure(ctx context.Context, b benchmark, s size, churn time.Duration, podg
 		}
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, runTimeout+churn)
+	ctx, cancel := context.WithTimeout(ctx, runTimeout+o.churn)
 	defer cancel()
-	e, err := openEdge(ctx, s, podgate)
+	e, err := openEdge(ctx, s, o.podgate)
 	if err != nil {
 		return err
 	}
-	e.churn = churn
+	e.churn = o.churn
 	defer e.close()
 	l, err := b.run(ctx, e)
 	if err != nil {

@@ -68,6 +68,29 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, err
 }
 
+// threadsCPU returns the processor time of the threads of a process that have not ended, to
+// the nanosecond (Linux, Documentation/scheduler/sched-stats.rst "/proc/<pid>/schedstat").
+func threadsCPU(pid int) (time.Duration, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		return cpuOf(pid)
+	}
+	var sum time.Duration
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return 0, err
+		}
+		onCPU, _, _ := strings.Cut(string(text), " ")
+		ns, err := strconv.ParseInt(onCPU, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %q", file, text)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum, nil
+}
+
 // residentMB returns the resident memory of a process in megabytes; zero if the process
 // has ended (proc_pid_status(5): VmRSS).
 func residentMB(pid int) float64 { return statusMB(pid, "VmRSS:") }
