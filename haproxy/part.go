@@ -5,6 +5,7 @@ package haproxy
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Part is a part of a State that HAProxy usually changes at run time. Exactly one field
@@ -31,7 +32,8 @@ func (p Part) String() string {
 func (r Running) notAtRuntime(want State) (reasons Reasons) {
 	for p, why := range r.AtReload {
 		if r.differs(p, want) {
-			reasons = append(reasons, ReloadReason{NotAtRuntime, p.String(), why})
+			backend, _, _ := strings.Cut(p.Server, "/")
+			reasons = append(reasons, ReloadReason{NotAtRuntime, p.String(), why, backend})
 		}
 	}
 	return reasons

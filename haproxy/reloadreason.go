@@ -5,7 +5,6 @@ package haproxy
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +15,8 @@ type ReloadReason struct {
 	Kind   ReloadKind
 	Object string // name of the frontend or backend, the generation of a foreign configuration, or a Part; else ""
 	Detail string // what happened to Object, for messages: "changed its policy"
+	// Backend is the backend of a TCP frontend, or of a server, that Object names; else "".
+	Backend string
 }
 
 // ReloadKind is what a ReloadReason is about. The zero value is FirstLoad.
@@ -59,6 +60,15 @@ func (r ReloadReason) String() string {
 // IsAboutBackend reports whether the reason is about the named backend.
 func (r ReloadReason) IsAboutBackend(name string) bool {
 	return (r.Kind == BackendChanged || r.Kind == BackendNew) && r.Object == name
+}
+
+// AboutBackend returns the backend that the reason is about, or that only its object leads
+// to; "" for a reason that is about more than one backend.
+func (r ReloadReason) AboutBackend() string {
+	if r.Kind == BackendChanged || r.Kind == BackendNew {
+		return r.Object
+	}
+	return r.Backend
 }
 
 // Reasons are all reasons of one reload.
@@ -111,21 +121,21 @@ func ReloadReasons(running Running, want State) Reasons {
 		}
 		delete(frontends, f.Name)
 		if detail != "" {
-			reasons = append(reasons, ReloadReason{FrontendChanged, f.Name, detail})
+			reasons = append(reasons, ReloadReason{Kind: FrontendChanged, Object: f.Name, Detail: detail, Backend: f.Backend})
 		}
 	}
-	for name := range maps.Keys(frontends) {
-		reasons = append(reasons, ReloadReason{FrontendChanged, name, "is removed"})
+	for name, f := range frontends {
+		reasons = append(reasons, ReloadReason{Kind: FrontendChanged, Object: name, Detail: "is removed", Backend: f.Backend})
 	}
 	for old, b := range mergeBackends(have.Backends, want.Backends) {
 		switch {
 		case b == nil: // no reload: the backend only loses its servers
 		case old != nil:
 			if detail := old.changeTo(b); detail != "" {
-				reasons = append(reasons, ReloadReason{BackendChanged, b.Name, detail})
+				reasons = append(reasons, ReloadReason{Kind: BackendChanged, Object: b.Name, Detail: detail})
 			}
 		case !running.addsAtRuntime(b):
-			reasons = append(reasons, ReloadReason{BackendNew, b.Name, "is new" + running.whyNotAtRuntime(b)})
+			reasons = append(reasons, ReloadReason{Kind: BackendNew, Object: b.Name, Detail: "is new" + running.whyNotAtRuntime(b)})
 		}
 	}
 	reasons = append(reasons, running.notAtRuntime(want)...)

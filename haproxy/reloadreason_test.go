@@ -40,7 +40,10 @@ var reasonRows = []struct {
 	{"health checks", frontendChange(func(f *haproxy.Frontend) { f.Health = &haproxy.Health{} }), frontend("changed its health check settings"), ""},
 	{"TLS", frontendChange(func(f *haproxy.Frontend) { f.TLS.ALPN = "h2" }), frontend("changed its TLS settings"), ""},
 	{"TLS passthrough", frontendChange(func(f *haproxy.Frontend) { f.TLSLoopback = loopback }), frontend("changed its TLS passthrough settings"), ""},
-	{"the backend of a frontend", frontendChange(func(f *haproxy.Frontend) { f.Backend = "a" }), frontend("changed its backend"), ""},
+	{"the backend of a frontend", frontendChange(func(f *haproxy.Frontend) { f.Backend = "a" }), about("a", frontend("changed its backend")), ""},
+	{"a TCP frontend that is not wanted", func(have *haproxy.Running, _ *haproxy.State) {
+		have.Loaded.Frontends = append(slices.Clone(have.Loaded.Frontends), haproxy.Frontend{Name: "podgate_tcp", Backend: "gone"})
+	}, haproxy.ReloadReason{Kind: haproxy.FrontendChanged, Object: "podgate_tcp", Detail: "is removed", Backend: "gone"}, ""},
 	{"the mode of a frontend", frontendChange(func(f *haproxy.Frontend) { f.Mode = haproxy.TCP }), frontend("changed its mode"), ""},
 	{"the policy of a backend", func(_ *haproxy.Running, want *haproxy.State) { want.Backends.At(0).Policy.Balance = haproxy.First }, changed("changed its policy"), ""},
 	{"the options of a backend", func(_ *haproxy.Running, want *haproxy.State) { want.Backends.At(0).Options.MaxConn = 1 }, changed("changed its server options"), ""},
@@ -72,7 +75,7 @@ var reasonRows = []struct {
 	{"a server that is too large", func(have *haproxy.Running, want *haproxy.State) {
 		want.Backends.At(0).Servers = []haproxy.Server{{Addr: loopback, State: haproxy.Ready}}
 		have.AtReload = map[haproxy.Part]string{{Server: "a/127.0.0.1:1"}: "too large", {Server: "a/127.0.0.1:2"}: "too large"}
-	}, notAtRuntime("server a/127.0.0.1:1"), ""},
+	}, about("a", notAtRuntime("server a/127.0.0.1:1")), ""},
 }
 
 var (
@@ -84,12 +87,36 @@ func notAtRuntime(object string) haproxy.ReloadReason {
 	return haproxy.ReloadReason{Kind: haproxy.NotAtRuntime, Object: object, Detail: "too large"}
 }
 
+// about returns a reason with its Backend.
+func about(backend string, r haproxy.ReloadReason) haproxy.ReloadReason {
+	r.Backend = backend
+	return r
+}
+
 func frontend(detail string) haproxy.ReloadReason {
 	return haproxy.ReloadReason{Kind: haproxy.FrontendChanged, Object: "podgate_http", Detail: detail}
 }
 
 func changed(detail string) haproxy.ReloadReason {
 	return haproxy.ReloadReason{Kind: haproxy.BackendChanged, Object: "a", Detail: detail}
+}
+
+func TestAReasonIsAboutTheBackendThatItNames(t *testing.T) {
+	for _, row := range []struct {
+		reason haproxy.ReloadReason
+		want   string
+	}{
+		{added, "b"},
+		{changed("changed its policy"), "a"},
+		{about("a", frontend("is new")), "a"},
+		{frontend("is new"), ""},
+		{notAtRuntime("map routes"), ""},
+		{haproxy.ReloadReason{Kind: haproxy.ForeignConfiguration, Object: "abc"}, ""},
+	} {
+		if got := row.reason.AboutBackend(); got != row.want {
+			t.Errorf("%s: about backend %q, want %q", row.reason, got, row.want)
+		}
+	}
 }
 
 // frontendChange changes the wanted frontend.
