@@ -183,7 +183,8 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 
 	want := reconcile.Want{
 		State: d.result.State, Certificates: d.choice.Certificates, Node: node, Authorities: d.certs.Set().Authorities,
-		Lists: d.snapshot.Complete, Accepted: !d.result.SameInput(before), Released: d.released,
+		Namespace: d.namespace,
+		Lists:     d.snapshot.Complete, Accepted: !d.result.SameInput(before), Released: d.released,
 	}
 	if h := d.health.Last(); h != nil {
 		want.Up, want.Polled = h.Up, h.At
@@ -205,6 +206,12 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 		}
 	}
 	return did.Next
+}
+
+// namespace returns the namespace of the Service of a backend, "" for none.
+func (d *Daemon) namespace(backend string) string {
+	port, _ := d.result.Service(backend)
+	return port.Service.Namespace
 }
 
 // readMachine reads the machine. It logs an error when it begins.

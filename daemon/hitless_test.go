@@ -43,6 +43,7 @@ func (e *edge) startLoaded(t *testing.T) load {
 func TestTwentyReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
 	e, l := newLoadedEdge(t)
+	e.set(t, "haproxy.reload_interval", "0s") // the namespace causes reload after reload
 	for n := range 20 {
 		name := fmt.Sprintf("new-%d", n)
 		e.serviceWithReload(t, name, newPod(t, name))

@@ -129,6 +129,13 @@ func TestEveryProblemIsShownInFourPlaces(t *testing.T) {
 				t.Error(err)
 			}
 		},
+		"a namespace causes reload after reload": func(t *testing.T, e *edge) {
+			change := func(maxconn int) {
+				e.service(t, "cart", map[string]string{"maxconn": fmt.Sprint(maxconn)}, e.pods["cart"]...)
+			}
+			e.causeReloads(t, change)
+			change(1000)
+		},
 		"a certificate is about to expire": func(t *testing.T, e *edge) {
 			ends := e.withTLS(t)
 			ends.put(t, "soon.pem", haproxytest.CertificateUntil(t, time.Now().Add(20*time.Hour), "soon.test"))

@@ -104,7 +104,7 @@ func (s *story) openEdge(t *testing.T) {
 		"kubernetes.ca_file":      s.cluster.CAFile(),
 		"kubernetes.token_file":   token,
 		"kubernetes.namespaces":   []string{"bank", "shop"},
-		"haproxy.reload_interval": "1s",
+		"haproxy.reload_interval": "500ms",
 		"tcp.allowed_ports":       []string{"5432", "7000-7100"},
 	} {
 		e.Set(key, value)

@@ -62,6 +62,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge("haproxy_admin_socket_up", "1 while HAProxy answers on its admin socket, 0 while it answers only on its master CLI or not at all.", truth(v.Edge.Answers() && v.Edge.ViaMaster == ""))
 	e.gauge("peers_in_force", "1 while HAProxy shares its stick tables with peers.nodes or that list is empty, 0 while this node is not listed.", truth(v.Edge.NoPeers == ""))
 	e.gauge("last_apply_timestamp_seconds", "Time of the last successful change of HAProxy, 0 for none since podgate started.", timestamp(v.Edge.Counters.LastApply))
+	e.gauge("reload_floor_seconds", "Minimum time between two reloads of HAProxy at present.", v.Edge.ReloadFloor.Seconds())
+	e.gauge("slow_namespaces", "Namespaces whose reloads are delayed because they cause reload after reload.", float64(len(v.Edge.Slow)))
 	e.api(v.API.Status())
 	e.served(v)
 	e.counters(v.Edge.Counters)

@@ -9,6 +9,7 @@ import (
 
 	"podgate/daemon/compile"
 	"podgate/daemon/guard"
+	"podgate/daemon/reconcile"
 	"podgate/kubeapi"
 )
 
@@ -82,8 +83,10 @@ type StatusHAProxy struct {
 	Hindrances    []string       `json:"hindrances"` // settings of the operator with which podgate cannot do its work
 	ReloadAt      *time.Time     `json:"reload_at"`  // null if none is due
 	ReloadReasons []string       `json:"reload_reasons"`
-	Held          string         `json:"held"`         // the held removal; "" for none
-	HeldRemoval   *guard.Removal `json:"held_removal"` // the same in numbers; null for none
+	ReloadFloor   string         `json:"reload_floor"`    // the minimum time between two reloads, and why; "" before the first reload
+	Slow          []string       `json:"slow_namespaces"` // namespaces whose changes wait because they cause reload after reload
+	Held          string         `json:"held"`            // the held removal; "" for none
+	HeldRemoval   *guard.Removal `json:"held_removal"`    // the same in numbers; null for none
 	Draining      bool           `json:"draining"`
 }
 
@@ -222,6 +225,10 @@ func newStatusHAProxy(v *View) StatusHAProxy {
 		ReloadAt: timeOrNil(v.Edge.ReloadAt), ReloadReasons: v.Edge.ReloadReasons.Texts(),
 		HeldRemoval: v.Edge.Removal, Draining: v.Edge.Draining,
 	}
+	if cost := v.Edge.ReloadCost; cost.Took > 0 {
+		h.ReloadFloor = fmt.Sprintf("at least %s between two reloads: the last one took %s, %d old workers run", short(v.Edge.ReloadFloor), short(cost.Took), cost.OldWorkers)
+	}
+	h.Slow = slowTexts(v.Edge.Slow)
 	h.Hindrances = make([]string, len(v.Edge.Hindrances))
 	for i, x := range v.Edge.Hindrances {
 		h.Hindrances[i] = x.String()
@@ -233,6 +240,17 @@ func newStatusHAProxy(v *View) StatusHAProxy {
 		h.OldWorkers = v.Health.OldWorkers
 	}
 	return h
+}
+
+// slowTexts returns a line for each namespace whose changes wait.
+func slowTexts(slow []reconcile.SlowNamespace) []string {
+	texts := []string{}
+	for _, n := range slow {
+		if n.Waiting > 0 {
+			texts = append(texts, fmt.Sprintf("namespace %s caused %d reloads in ten minutes: its next changes that need a reload wait until %s", n.Name, n.Reloads, n.Until.UTC().Format(time.RFC3339)))
+		}
+	}
+	return texts
 }
 
 func timeOrNil(t time.Time) *time.Time {
@@ -287,6 +305,9 @@ func classify(v *View, s Status, now time.Time) (Level, []string) {
 	}
 	if v.Edge.ViaMaster != "" {
 		add(Degraded, "HAProxy answers on its master CLI, but not on its admin socket: %s", v.Edge.ViaMaster)
+	}
+	for _, text := range s.HAProxy.Slow {
+		add(Degraded, "%s", text)
 	}
 	for _, text := range s.HAProxy.Hindrances {
 		add(Degraded, "%s", text)

@@ -22,8 +22,6 @@ const (
 	answerTimeout = 30 * time.Second
 	// checkInterval is so long that health checks do not disturb the measurement.
 	checkInterval = time.Hour
-	// reloadInterval is podgate's default.
-	reloadInterval = 5 * time.Second
 )
 
 // edge is an edgetest.Edge whose podgate is a process of its own.
@@ -96,7 +94,6 @@ func (e *edge) configure(ctx context.Context) (err error) {
 	}
 	e.version = process.Version
 	e.Set("safety.max_servers", 10_000_000) // all are in one namespace
-	e.Set("haproxy.reload_interval", reloadInterval)
 	e.Set("defaults.check", e.check)
 	e.Set("defaults.check_interval", checkInterval)
 	e.Set("admin.listen", []string{e.admin.String()})

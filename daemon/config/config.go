@@ -71,7 +71,7 @@ type HAProxy struct {
 	Files            []string            // the operator's own -f files, key "config"; for haproxy -c
 	ErrorFolder      string              // key "error_files"; "" for none
 	ErrorFiles       []haproxy.ErrorFile // those of ErrorFolder that exist, by Code; set by Load only
-	ReloadInterval   time.Duration       // minimum time between two reloads
+	ReloadInterval   time.Duration       // upper bound of the minimum time between two reloads
 	HardStopAfter    time.Duration       // maximum lifetime of an old worker; zero is no limit
 	MaxWorkerReloads int                 // number of reloads that an old worker survives
 	AccessLog        haproxy.AccessLog   // format of the log of requests and connections

@@ -29,7 +29,7 @@ func Default() *Config {
 			Binary:           "/usr/sbin/haproxy",
 			Files:            []string{"/etc/haproxy/haproxy.cfg"},
 			ErrorFolder:      "/etc/haproxy/errors",
-			ReloadInterval:   5 * time.Second,
+			ReloadInterval:   30 * time.Second,
 			HardStopAfter:    time.Hour,
 			MaxWorkerReloads: 20,
 			AccessLog:        haproxy.HTTPLog,

@@ -106,7 +106,7 @@ func (h *HAProxy) keys() []key {
 		{s, "error_files", text(&h.ErrorFolder, "absolute path", orEmpty(haproxyPath)), immediately,
 			"Folder with CODE.http files that replace HAProxy's error pages; empty for HAProxy's own."},
 		{s, "reload_interval", duration(&h.ReloadInterval, 0, 10*time.Minute), immediately,
-			"Minimum time between two reloads of HAProxy. podgate combines the changes that need a reload in the meantime into one reload."},
+			"Upper bound of the time between two reloads of HAProxy. podgate waits three times as long as the last reload took, and twice as long for each old worker after the first, but never longer than this. It combines the changes that need a reload in the meantime into one reload. 0s does not delay reloads."},
 		{s, "hard_stop_after", duration(&h.HardStopAfter, 0, 168*time.Hour), immediately,
 			"Maximum lifetime of an old worker after a reload; then HAProxy closes its remaining connections. 0s is no limit."},
 		{s, "max_worker_reloads", integer(&h.MaxWorkerReloads, 1, 1000), immediately,

@@ -37,7 +37,7 @@ func HostFromConfig(c *config.Config, log *slog.Logger) Host {
 
 // Config is the part of podgate.toml that a Reconciler needs. SetConfig changes it.
 type Config struct {
-	ReloadInterval    time.Duration // the shortest time between two reloads
+	ReloadInterval    time.Duration // the longest time for which a reload waits for the last one
 	ResyncInterval    time.Duration // how often everything is read back from HAProxy
 	TicketKeyInterval time.Duration // how often the TLS session ticket key changes
 	Limits            guard.Limits

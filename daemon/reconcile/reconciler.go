@@ -37,6 +37,10 @@ type Want struct {
 	// Lists is kubeapi.Snapshot.Complete of the Snapshot that State was compiled
 	// from.
 	Lists int
+	// Namespace returns the namespace of the Service of a backend in State, "" if State does
+	// not have the backend; nil if none is known.
+	Namespace func(backend string) string
+
 	// Accepted means that podgate.toml or the certificates changed and the cluster
 	// did not: what this State removes is not held.
 	Accepted bool
@@ -74,6 +78,7 @@ type Reconciler struct {
 	retry       backoff   // after a pass that failed
 	deletes     deletes
 	reload      reloadPlan
+	slow        slowdown
 	precheck    *precheck // nil for none
 	states      serverStates
 	operator    operator
@@ -91,10 +96,11 @@ type Reconciler struct {
 	differ       haproxy.Differ   // compares with have
 	unknowns     haproxy.Unknowns // finds backends that are Unknown
 
-	trouble   transition.Condition // why the last pass failed
-	noPeers   transition.Condition // why HAProxy shares no stick table with other nodes
-	noRelay   transition.Condition // why there is no relay
-	viaMaster transition.Condition // why the admin socket is not used
+	trouble   transition.Condition          // why the last pass failed
+	noPeers   transition.Condition          // why HAProxy shares no stick table with other nodes
+	noRelay   transition.Condition          // why there is no relay
+	viaMaster transition.Condition          // why the admin socket is not used
+	slowed    transition.Conditions[string] // namespaces that cause reload after reload
 
 	count    Counters
 	drifting int // how many of count.DriftFound are not repaired yet
@@ -171,7 +177,7 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 	if err := r.keepServerStates(ctx, session); err != nil {
 		return err
 	}
-	switch due := r.reload.due(r.now(), r.reloadReasons(loadable), r.config.ReloadInterval); {
+	switch due := r.reloadDue(ctx, loadable, w.Namespace); {
 	case !due:
 		r.startPrecheck(ctx, loadable)
 	case !r.waitsForPeers(ctx, session):
@@ -189,7 +195,7 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 // next returns when to call Reconcile although nothing changed.
 func (r *Reconciler) next() time.Time {
 	next := r.now().Add(observeInterval)
-	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.nextServerStates(), r.guard.Next()} {
+	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.slow.until, r.nextServerStates(), r.guard.Next()} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}

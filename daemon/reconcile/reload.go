@@ -34,6 +34,16 @@ func (r *Reconciler) reloadReasons(want haproxy.State) haproxy.Reasons {
 	return haproxy.Reasons{{Kind: haproxy.ForeignConfiguration, Object: r.process.Generation}}
 }
 
+// reloadDue reports whether it is time for a reload that want needs.
+func (r *Reconciler) reloadDue(ctx context.Context, want haproxy.State, namespace func(backend string) string) bool {
+	reasons := r.slow.split(r.now(), r.reloadReasons(want), namespace, r.config.ReloadInterval)
+	r.reportSlow()
+	if len(reasons) > 0 {
+		r.askOldWorkers(ctx)
+	}
+	return r.reload.due(r.now(), reasons, r.reload.cost.Floor(r.config.ReloadInterval))
+}
+
 // waitsForPeers reports whether a reload that is due has to wait, and postpones it by
 // learnInterval: a worker that has not learned the stick tables of the other nodes yet
 // passes nothing on to the next worker. This is the case in the first seconds of HAProxy,
@@ -49,7 +59,7 @@ func (r *Reconciler) waitsForPeers(ctx context.Context, session *runtime.Session
 	if err != nil || done {
 		return false
 	}
-	r.reload.at, r.reload.waits = r.now().Add(learnInterval), true
+	r.reload.postpone(r.now().Add(learnInterval))
 	r.log.Debug("reload waits until HAProxy has learned the stick tables of its peers")
 	return true
 }
@@ -60,6 +70,7 @@ func (r *Reconciler) waitsForPeers(ctx context.Context, session *runtime.Session
 func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result *Result) (haproxy.State, error) {
 	began := r.now()
 	r.reload.begin(began, want)
+	defer func() { r.reload.cost.Took = r.now().Sub(began) }()
 	defer r.stopPrecheck()
 	want, err := r.validate(ctx, want)
 	if err != nil {
@@ -90,6 +101,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 		r.log.Warn("file of server states is not written", "file", cfgfile.ServerStateFile, "err", err)
 	}
 	r.reload.succeed()
+	r.slow.reloaded(r.now(), want)
 	r.removeUnusedCertificates(want)
 	result.Reload = reasons
 	r.count.Reloads[reasons.Kind()]++

@@ -25,11 +25,15 @@ const (
 // reloadPlan is when HAProxy is to be reloaded next. The zero reloadPlan is never.
 type reloadPlan struct {
 	at      time.Time // when it is due; zero if there is no reason
+	ready   time.Time // when its reasons are gathered
 	since   time.Time // of the first reason
 	reasons haproxy.Reasons
 	waits   bool      // until HAProxy has learned its stick tables
 	last    time.Time // when HAProxy was reloaded last
 	failed  failure
+
+	cost  ReloadCost
+	asked time.Time // when the number of old workers was read
 }
 
 // failure is a configuration that could not be loaded. It is zero if the last one was loaded.
@@ -40,8 +44,8 @@ type failure struct {
 }
 
 // due records the present reasons for a reload, and reports whether it is time for
-// one: after the reasons have settled, and interval after the last reload.
-func (p *reloadPlan) due(now time.Time, reasons haproxy.Reasons, interval time.Duration) bool {
+// one: after the reasons have settled, and floor after the last reload.
+func (p *reloadPlan) due(now time.Time, reasons haproxy.Reasons, floor time.Duration) bool {
 	same := slices.Equal(reasons, p.reasons)
 	p.reasons = reasons
 	switch {
@@ -49,18 +53,17 @@ func (p *reloadPlan) due(now time.Time, reasons haproxy.Reasons, interval time.D
 		p.at = time.Time{}
 		return false
 	case p.at.IsZero():
-		p.since, p.waits = now, false
-	case same || !now.Before(p.at):
-		return !now.Before(p.at)
+		p.since, p.waits, p.ready = now, false, now.Add(gatherQuiet)
+	case !same && now.Before(p.at):
+		p.ready = earlier(now.Add(gatherQuiet), p.since.Add(gatherMost))
 	}
-	p.at = now.Add(gatherQuiet)
-	if latest := p.since.Add(gatherMost); latest.Before(p.at) {
-		p.at = latest
-	}
-	if earliest := p.last.Add(interval); p.at.Before(earliest) {
-		p.at = earliest
-	}
+	p.at = later(p.ready, p.last.Add(floor))
 	return !now.Before(p.at)
+}
+
+// postpone makes a reload that is due wait until HAProxy has learned its stick tables.
+func (p *reloadPlan) postpone(until time.Time) {
+	p.at, p.ready, p.waits = until, until, true
 }
 
 // precheckAt is when to check the reload in advance; zero if no reload is planned,
@@ -79,6 +82,20 @@ func (p *reloadPlan) begin(now time.Time, want haproxy.State) {
 	if want.Backends.Len() > 0 {
 		p.last = now
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // fail records that a configuration could not be loaded.

@@ -3,6 +3,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"testing"
 	"time"
@@ -25,33 +26,38 @@ func TestWhenAReloadIsDue(t *testing.T) {
 		reasons haproxy.Reasons
 		due     bool
 		next    time.Duration // when the reload is due then; zero for never
+		floor   time.Duration // zero for interval
 	}
 	for _, row := range []struct {
 		name   string
 		last   time.Duration // of the last reload, before the start
 		passes []pass
 	}{
-		{"no reason is no reload", time.Hour, []pass{{0, nil, false, 0}}},
+		{"no reason is no reload", time.Hour, []pass{{0, nil, false, 0, 0}}},
 		{"reasons that stay the same are gathered for a short time", time.Hour, []pass{
-			{0, reasons("a"), false, 100 * ms}, {50 * ms, reasons("a"), false, 100 * ms}, {100 * ms, reasons("a"), true, 100 * ms},
+			{0, reasons("a"), false, 100 * ms, 0}, {50 * ms, reasons("a"), false, 100 * ms, 0}, {100 * ms, reasons("a"), true, 100 * ms, 0},
 		}},
 		{"another reason extends that time", time.Hour, []pass{
-			{0, reasons("a"), false, 100 * ms}, {90 * ms, reasons("a", "b"), false, 190 * ms}, {190 * ms, reasons("a", "b"), true, 190 * ms},
+			{0, reasons("a"), false, 100 * ms, 0}, {90 * ms, reasons("a", "b"), false, 190 * ms, 0}, {190 * ms, reasons("a", "b"), true, 190 * ms, 0},
 		}},
 		{"other reasons extend it to gatherMost", time.Hour, []pass{
-			{0, reasons("a"), false, 100 * ms}, {90 * ms, reasons("b"), false, 190 * ms}, {180 * ms, reasons("c"), false, 280 * ms}, {270 * ms, reasons("d"), false, 370 * ms},
-			{360 * ms, reasons("e"), false, 460 * ms}, {450 * ms, reasons("f"), false, 500 * ms}, {500 * ms, reasons("g"), true, 500 * ms},
+			{0, reasons("a"), false, 100 * ms, 0}, {90 * ms, reasons("b"), false, 190 * ms, 0}, {180 * ms, reasons("c"), false, 280 * ms, 0}, {270 * ms, reasons("d"), false, 370 * ms, 0},
+			{360 * ms, reasons("e"), false, 460 * ms, 0}, {450 * ms, reasons("f"), false, 500 * ms, 0}, {500 * ms, reasons("g"), true, 500 * ms, 0},
 		}},
 		{"a reload waits for the interval after the last one", time.Second, []pass{
-			{0, reasons("a"), false, 4 * time.Second}, {time.Second, reasons("a", "b"), false, 4 * time.Second}, {4 * time.Second, reasons("a", "b"), true, 4 * time.Second},
+			{0, reasons("a"), false, 4 * time.Second, 0}, {time.Second, reasons("a", "b"), false, 4 * time.Second, 0}, {4 * time.Second, reasons("a", "b"), true, 4 * time.Second, 0},
 		}},
-		{"the reasons end before the reload", time.Hour, []pass{{0, reasons("a"), false, 100 * ms}, {50 * ms, nil, false, 0}, {100 * ms, nil, false, 0}}},
+		{"a reload that waits is due earlier when the floor falls", time.Second, []pass{
+			{0, reasons("a"), false, 4 * time.Second, 0}, {time.Second, reasons("a"), false, 2 * time.Second, 3 * time.Second}, {2 * time.Second, reasons("a"), true, 2 * time.Second, 3 * time.Second},
+		}},
+		{"a floor below the time since the last reload changes nothing", time.Second, []pass{{0, reasons("a"), false, 100 * ms, 500 * ms}, {100 * ms, reasons("a"), true, 100 * ms, 500 * ms}}},
+		{"the reasons end before the reload", time.Hour, []pass{{0, reasons("a"), false, 100 * ms, 0}, {50 * ms, nil, false, 0, 0}, {100 * ms, nil, false, 0, 0}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			start := time.Now()
 			p := reloadPlan{last: start.Add(-row.last)}
 			for _, pass := range row.passes {
-				due := p.due(start.Add(pass.at), pass.reasons, interval)
+				due := p.due(start.Add(pass.at), pass.reasons, cmp.Or(pass.floor, interval))
 				next := time.Duration(0)
 				if !p.at.IsZero() {
 					next = p.at.Sub(start)

@@ -4,6 +4,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"podgate/daemon/guard"
@@ -15,7 +16,7 @@ import (
 // Status is how HAProxy is at the end of a Reconcile.
 type Status struct {
 	Process runtime.Process // the process that answered last; zero if HAProxy does not answer, or podgate does not know what it serves
-	InSync  bool            // HAProxy serves what is wanted
+	InSync  bool            // HAProxy serves what is wanted, except the changes of Slow that wait
 	Trouble string          // why the last pass failed; "" if it did not
 
 	Backends  int    // how many backends HAProxy has loaded
@@ -25,8 +26,11 @@ type Status struct {
 	// Hindrances are settings of the operator with which podgate cannot do its work.
 	Hindrances []check.Hindrance
 
-	ReloadAt      time.Time // when HAProxy is to be reloaded next; zero for never
-	ReloadReasons haproxy.Reasons
+	ReloadAt      time.Time           // when HAProxy is to be reloaded next; zero for never
+	ReloadReasons haproxy.Reasons     // those of Slow last
+	ReloadCost    ReloadCost          // from which the minimum time between two reloads follows
+	ReloadFloor   time.Duration       // this minimum time
+	Slow          []SlowNamespace     // by Name
 	Leaving       int                 // servers in maint that still have connections
 	Removal       *guard.Removal      // the removal that is held; nil for none
 	SetAside      map[string]SetAside // by backend; those that HAProxy cannot load as they are wanted
@@ -80,7 +84,9 @@ func (r *Reconciler) Status() Status {
 	s := Status{
 		Process: r.process.Process, Trouble: r.trouble.Reason(),
 		Backends: r.have.Loaded.Backends.Len(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),
-		ReloadAt: r.reload.at, ReloadReasons: r.reload.reasons, Leaving: r.deletes.leaving, Removal: r.guard.Removal(),
+		ReloadAt: r.reload.at, ReloadReasons: slices.Concat(r.reload.reasons, r.slow.waiting),
+		ReloadCost: r.reload.cost, ReloadFloor: r.reload.cost.Floor(r.config.ReloadInterval), Slow: r.slow.slow(r.now(), r.config.ReloadInterval),
+		Leaving: r.deletes.leaving, Removal: r.guard.Removal(),
 		SetAside:     map[string]SetAside{},
 		Certificates: certificates, Rejected: r.validated.rejected,
 		Hindrances: r.operator.hindrances,
@@ -93,6 +99,9 @@ func (r *Reconciler) Status() Status {
 		_, served := r.have.Loaded.Backend(name)
 		s.SetAside[name] = SetAside{a.reason, served}
 	}
-	s.InSync = s.Answers() && r.ours && s.Trouble == "" && len(s.ReloadReasons) == 0 && s.Unserved() == 0
+	if s.ReloadAt.IsZero() {
+		s.ReloadAt = r.slow.until
+	}
+	s.InSync = s.Answers() && r.ours && s.Trouble == "" && len(r.reload.reasons) == 0 && s.Unserved() == 0
 	return s
 }
