@@ -23,12 +23,15 @@ const (
 
 // observe sets have to what the process that answers now serves. It reads everything
 // back from a process that is not the known one, and once per ResyncInterval. On an
-// error the process becomes unknown.
+// error the process becomes unknown, unless podgate stops: Close still writes what it
+// knows of the process.
 func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want haproxy.State, result *Result) error {
 	r.observeSoon = time.Time{}
 	now, err := session.Process(ctx)
 	if err != nil {
-		r.process.forget()
+		if ctx.Err() == nil {
+			r.process.forget()
+		}
 		return err
 	}
 	r.reportAdminSocket(r.runtime.AdminSocket())
@@ -48,7 +51,9 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 		r.adopt(now, want)
 	}
 	if err := r.readAll(ctx, session, want); err != nil {
-		r.process.forget()
+		if !same || ctx.Err() == nil {
+			r.process.forget()
+		}
 		return err
 	}
 	if same {

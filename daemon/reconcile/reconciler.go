@@ -163,6 +163,8 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 	defer session.Close()
 	want, err := r.prepare(ctx, session, w, result)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return err // podgate stops; HAProxy may answer
 	case err != nil && want.HasUnknown():
 		return errors.Join(err, r.loseServerStates())
 	case err != nil:

@@ -3,14 +3,18 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"podgate/daemon/confdir"
+	"podgate/haproxy"
+	"podgate/haproxy/cfgfile"
 	"podgate/haproxy/runtime"
 )
 
@@ -47,5 +51,23 @@ func TestARejectionIsRetriedLessAndLessOften(t *testing.T) {
 	r.changed(runtime.Applied{}, false)
 	if !r.retry.at.IsZero() {
 		t.Error("a change that HAProxy accepts is followed by a retry")
+	}
+}
+
+// TestTheLastChangeIsWritten stops podgate after a change, and before it is written to the
+// files: while the next pass asks HAProxy.
+func TestTheLastChangeIsWritten(t *testing.T) {
+	dir := confdir.Dir(t.TempDir())
+	r := newReconciler(t, dir, slog.New(slog.DiscardHandler))
+	r.process, r.ours = process{runtime.Process{Pid: 1, Generation: "1"}}, true
+	r.have = haproxy.Running{Loaded: shops("shop_new_80")}
+	r.writeSoon()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	r.Reconcile(ctx, Want{State: shops("shop_other_80")})
+	r.Close()
+	written, err := os.ReadFile(filepath.Join(string(dir), cfgfile.ConfigFile))
+	if err != nil || !strings.Contains(string(written), "backend shop_new_80 ") || strings.Contains(string(written), "shop_other_80") {
+		t.Errorf("%v, podgate.cfg:\n%s", err, written)
 	}
 }
