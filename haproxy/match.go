@@ -4,6 +4,7 @@ package haproxy
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,12 @@ type Request struct {
 	TLS  bool
 	Host string // the host of a URL, the Host header, or the host name that a TLS client sends (SNI)
 	Path string // without query; "" for "OPTIONS *", which only routes without a path match
+	// To is the address that the client connected to. The zero value means one that is no
+	// Listener of any Route.
+	To      netip.AddrPort
+	Method  string   // "" means GET
+	Query   string   // of the URL, without "?", as the client sent it
+	Headers []Header // without Host
 }
 
 // byPrecedence orders Routes that match the same request: an exact Host precedes a
@@ -37,23 +44,46 @@ func (s State) Match(r Request) []Route {
 	if through, ok := s.passesThrough(host); r.TLS && ok {
 		return []Route{through}
 	}
+	candidates := s.Candidates(r)
+	return slices.DeleteFunc(candidates, func(route Route) bool { return !route.Conditions.Met(r) })
+}
+
+// Candidates returns the Routes whose Listener, Host and Path match a request, by
+// precedence, whether it meets their Conditions or not.
+func (s State) Candidates(r Request) []Route {
+	host := CanonicalHost(r.Host)
+	listener := netip.AddrPort{}
+	if slices.ContainsFunc(s.Routes, func(route Route) bool { return route.Listener == r.To }) {
+		listener = r.To
+	}
 	path := NormalizePath(r.Path)
 	lookups, within := s.confine(host)
+	if slices.Contains(lookups, host.Wildcard()) {
+		lookups = host.Patterns()
+	}
 	folded := strings.ToLower(path)
 	var found []Route
 	for _, route := range s.Routes {
-		if route.TLS != r.TLS || route.Passthrough || !slices.Contains(lookups, route.Host) {
+		if route.TLS != r.TLS || route.Listener != listener || route.Passthrough || !slices.Contains(lookups, route.Host) {
 			continue
 		}
 		if route.Host == "" && within.Host != "" && !within.EveryPath && route.Namespace != within.Namespace {
 			continue
 		}
-		if route.Path.Matches(path) || route.FoldCase && route.Path.Matches(folded) {
+		if route.matchesPath(path, folded) {
 			found = append(found, route)
 		}
 	}
 	slices.SortStableFunc(found, byPrecedence)
 	return found
+}
+
+// matchesPath compares a path, and the same path in lower case.
+func (r Route) matchesPath(path, folded string) bool {
+	if r.Exact {
+		return path == string(r.Path)
+	}
+	return r.Path.Matches(path) || r.FoldCase && r.Path.Matches(folded)
 }
 
 // passesThrough returns the Route that passes TLS of the host through. A host for

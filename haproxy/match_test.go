@@ -44,7 +44,7 @@ func TestMatchChoosesAsTheFrontendDoes(t *testing.T) {
 		{"no route matches", false, "any", "/none", ""},
 	} {
 		got := ""
-		if found := s.Match(Request{row.tls, row.host, row.path}); len(found) > 0 {
+		if found := s.Match(Request{TLS: row.tls, Host: row.host, Path: row.path}); len(found) > 0 {
 			got = found[0].Backend
 		}
 		if got != row.want {

@@ -20,11 +20,11 @@ const (
 
 // ParseRegexp parses the regular expression of a user, and normalizes it. It must match a
 // whole value, and it works on bytes: "." matches one byte of a character beyond ASCII.
-// HAProxy evaluates it in linear time, with the same result as Go. ParseRegexp accepts what Go's regexp package
-// accepts, except for characters beyond ASCII in classes, for anchors other than those at
-// the beginning and the end, which have no effect, and for expressions for which PCRE2
-// may need more than linear time. The error names the part of the expression that is
-// rejected, and the reason; the caller adds the expression.
+// HAProxy evaluates it in linear time, with the same result as Go. ParseRegexp accepts what
+// Go's regexp package accepts, except for characters beyond ASCII in classes, for anchors
+// other than those at the beginning and the end, which have no effect, and for expressions
+// for which PCRE2 may need more than linear time. The error names the part of the
+// expression that is rejected, and the reason; the caller adds the expression.
 func ParseRegexp(text string) (Regexp, error) {
 	root, err := parseRegexp(text)
 	if err != nil {
