@@ -26,8 +26,8 @@ type Result struct {
 	services haproxy.List[*service] // sorted by Key
 	index    map[kubeapi.Key]int32  // of services
 	merged   *merged
-	totals   map[string]int   // of servers, by namespace; without regard to cut
-	cut      map[int]*service // by index into services: those over safety.max_servers, with fewer servers
+	totals   map[string]weight // of servers, by namespace; without regard to cut
+	cut      map[int]*service  // by index into services: those over a limit of their namespace, with fewer servers
 }
 
 // ServicePort is a port of a Service.

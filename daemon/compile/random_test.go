@@ -41,7 +41,7 @@ func TestAResultBasedOnAnotherIsTheSame(t *testing.T) { inBothModes(t, basedOnAn
 
 func TestACutResultBasedOnAnotherIsTheSame(t *testing.T) {
 	inBothModes(t, func(t *testing.T, cfg *config.Config) {
-		cfg.Safety.MaxServers, cfg.Safety.MaxServiceServers = 5, 3
+		cfg.Safety.MaxServers, cfg.Safety.MaxServiceServers, cfg.Safety.MaxReloadTime = 5, 3, 2*tlsServerTime
 		basedOnAnother(t, cfg)
 	})
 }

@@ -108,7 +108,7 @@ func TestCutPorts(t *testing.T) {
 			ports = append(ports, servers)
 		}
 		var got []int
-		for _, servers := range cutPorts(ports, row.most) {
+		for _, servers := range cutPorts(ports, func(ports [][]haproxy.Server) bool { return countServers(ports) <= row.most }) {
 			got = append(got, len(servers))
 		}
 		if fmt.Sprint(got) != fmt.Sprint(row.want) {

@@ -127,6 +127,7 @@ type Safety struct {
 
 	MaxServers        int            // of one namespace
 	MaxServiceServers int            // of all ports of one Service
+	MaxReloadTime     time.Duration  // that the servers of one namespace add to a reload of HAProxy, estimated
 	MaxSize           Size           // of HAProxy's configuration of one namespace, without servers
 	MaxServiceSize    Size           // of one Service
 	HostOwnership     HostOwnership  // which namespaces may have routes below a host

@@ -68,6 +68,7 @@ func Default() *Config {
 
 			MaxServers:        100_000,
 			MaxServiceServers: 10_000,
+			MaxReloadTime:     5 * time.Second,
 			MaxSize:           16 * MB,
 			MaxServiceSize:    2 * MB,
 

@@ -193,6 +193,8 @@ func (f *Safety) keys() []key {
 			"Maximum number of servers per namespace; the oldest Services and ready endpoints take precedence. Each endpoint is a server of each port."},
 		{s, "max_service_servers", integer(&f.MaxServiceServers, 1, 10_000_000), immediately,
 			"Maximum number of servers of all ports of a Service; ready endpoints take precedence."},
+		{s, "max_reload_time", duration(&f.MaxReloadTime, time.Millisecond, time.Hour), immediately,
+			"Maximum time that the servers of a namespace may add to a reload of HAProxy, estimated from their number; the oldest Services and ready endpoints take precedence."},
 		{s, "max_size", size(&f.MaxSize, 64*KB, GB), immediately,
 			"Maximum size of the backends and routes of a namespace in HAProxy's configuration, without servers; the oldest Services take precedence."},
 		{s, "max_service_size", size(&f.MaxServiceSize, 16*KB, GB), immediately,

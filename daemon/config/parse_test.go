@@ -208,6 +208,7 @@ max_routes = 5
 max_endpoints = 6
 max_servers = 70
 max_service_servers = 60
+max_reload_time = "7s"
 max_size = "64KB"
 max_service_size = "32KB"
 host_ownership = "shared"
@@ -303,7 +304,7 @@ annotations = ["tcp"]
 			TimeoutQueue:       4 * time.Second,
 			TimeoutTunnel:      6 * time.Hour,
 		},
-		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6, MaxServers: 70, MaxServiceServers: 60, MaxSize: 64 * KB, MaxServiceSize: 32 * KB, HostOwnership: OwnedByNone,
+		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6, MaxServers: 70, MaxServiceServers: 60, MaxReloadTime: 7 * time.Second, MaxSize: 64 * KB, MaxServiceSize: 32 * KB, HostOwnership: OwnedByNone,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Upstream: Upstream{Mode: UpstreamClusterIP, IPFamily: IPFamilyIPv6},
 		Peers: Peers{Nodes: []haproxy.Peer{
