@@ -37,6 +37,13 @@ func byPrecedence(a, b Route) int {
 	)
 }
 
+// ComparePrecedence orders Routes that match the same request by the precedence of their
+// Hosts and Paths. It ignores Order.
+func (r Route) ComparePrecedence(o Route) int {
+	r.Order, o.Order = 0, 0
+	return byPrecedence(r, o)
+}
+
 // Match returns the Routes that match a request, by precedence: HAProxy uses the
 // first. If TLS of the host is passed through, it returns that Route only.
 func (s State) Match(r Request) []Route {

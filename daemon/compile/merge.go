@@ -86,17 +86,7 @@ func byAge(services []*service) []int {
 	return order
 }
 
-func compareAge(a, b *kubeapi.Service) int {
-	switch {
-	case a.Created.IsZero() && b.Created.IsZero():
-		return 0
-	case a.Created.IsZero():
-		return 1
-	case b.Created.IsZero():
-		return -1
-	}
-	return a.Created.Compare(b.Created)
-}
+func compareAge(a, b *kubeapi.Service) int { return compareCreated(a.Created, b.Created) }
 
 // claimID identifies a claim: the index of its Service, and its own in the Service.
 type claimID struct{ service, claim int }

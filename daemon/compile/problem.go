@@ -13,15 +13,17 @@ import (
 	"podgate/kubeapi"
 )
 
-// Problem is a part of a Service that is not served as its owner wrote it.
+// Problem is a part of a Service, or of another object, that is not served as its owner
+// wrote it.
 type Problem struct {
 	Kind    Kind
-	Service kubeapi.Key
-	Port    string // the port's name, else its number; "" for the whole Service
-	Key     string // the annotation as written; "" if none is the cause
-	Text    string // what is wrong and what the effect is, one line
-	Host    string // the host as written, if the Problem is about one
-	TCPPort uint16 // the port of a TCP frontend, if the Problem is about one
+	Service kubeapi.Key // or of the Object
+	Port    string      // the port's name, else its number; "" for the whole Service
+	Key     string      // the annotation as written; "" if none is the cause
+	Text    string      // what is wrong and what the effect is, one line
+	Host    string      // the host as written, if the Problem is about one
+	TCPPort uint16      // the port of a TCP frontend, if the Problem is about one
+	Object  string      // kind of the object, such as HTTPRoute; "" means Service
 }
 
 // Kind is the sort of a Problem, as in the labels of metrics.
@@ -49,7 +51,7 @@ func Kinds() []Kind {
 // contains.
 func (p Problem) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Service %s", plain(p.Service.String()))
+	fmt.Fprintf(&b, "%s %s", cmp.Or(p.Object, "Service"), plain(p.Service.String()))
 	if p.Port != "" {
 		fmt.Fprintf(&b, " port %s", plain(p.Port))
 	}
@@ -61,13 +63,14 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Compare orders Problems by Service, port, annotation and text.
+// Compare orders Problems by Service, port, annotation, text and kind.
 func (p Problem) Compare(o Problem) int {
 	return cmp.Or(
 		p.Service.Compare(o.Service),
 		cmp.Compare(p.Port, o.Port),
 		cmp.Compare(p.Key, o.Key),
 		cmp.Compare(p.Text, o.Text),
+		cmp.Compare(p.Object, o.Object),
 	)
 }
 

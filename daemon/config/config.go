@@ -121,9 +121,12 @@ type Safety struct {
 	FromCount  int           // number of servers, or Services, from which MaxRemoval applies
 	HoldTime   time.Duration // time that a removal is held before the cluster is listed again
 
-	MaxBackends  int // of one namespace
-	MaxRoutes    int // of one namespace
-	MaxEndpoints int // of one port of a Service
+	MaxBackends int // of one namespace
+	MaxRoutes   int // of one namespace
+	// MaxConditionalRoutes is the number of routes with conditions of one namespace, and
+	// MaxTotalConditionalRoutes that of all.
+	MaxConditionalRoutes, MaxTotalConditionalRoutes int
+	MaxEndpoints                                    int // of one port of a Service
 
 	MaxServers        int            // of one namespace
 	MaxServiceServers int            // of all ports of one Service

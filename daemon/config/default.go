@@ -66,6 +66,9 @@ func Default() *Config {
 			MaxRoutes:    50_000,
 			MaxEndpoints: 5_000,
 
+			MaxConditionalRoutes:      500,
+			MaxTotalConditionalRoutes: 2_000,
+
 			MaxServers:        100_000,
 			MaxServiceServers: 10_000,
 			MaxReloadTime:     5 * time.Second,

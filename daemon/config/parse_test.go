@@ -205,6 +205,8 @@ from_count = 3
 hold_time = "1m"
 max_backends = 4
 max_routes = 5
+max_conditional_routes = 8
+max_total_conditional_routes = 9
 max_endpoints = 6
 max_servers = 70
 max_service_servers = 60
@@ -304,7 +306,7 @@ annotations = ["tcp"]
 			TimeoutQueue:       4 * time.Second,
 			TimeoutTunnel:      6 * time.Hour,
 		},
-		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxEndpoints: 6, MaxServers: 70, MaxServiceServers: 60, MaxReloadTime: 7 * time.Second, MaxSize: 64 * KB, MaxServiceSize: 32 * KB, HostOwnership: OwnedByNone,
+		Safety: Safety{MaxRemoval: 30, FromCount: 3, HoldTime: time.Minute, MaxBackends: 4, MaxRoutes: 5, MaxConditionalRoutes: 8, MaxTotalConditionalRoutes: 9, MaxEndpoints: 6, MaxServers: 70, MaxServiceServers: 60, MaxReloadTime: 7 * time.Second, MaxSize: 64 * KB, MaxServiceSize: 32 * KB, HostOwnership: OwnedByNone,
 			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Upstream: Upstream{Mode: UpstreamClusterIP, IPFamily: IPFamilyIPv6},
 		Peers: Peers{Nodes: []haproxy.Peer{
