@@ -227,3 +227,89 @@ func TestNoSpellingOfAPathPassesItsRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestSpellingsThatPodsMayTakeForAnotherPath has routes of which programs reach the longer
+// ones by spellings that are other paths for HAProxy. http.ambiguous_paths can reject them.
+func TestSpellingsThatPodsMayTakeForAnotherPath(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	echo := func(name string) *edgetest.Pod {
+		return newRawPod(t, func(conn net.Conn) {
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // HAProxy's check may send nothing
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			if err == nil {
+				text := name + " " + strings.Fields(line)[1]
+				fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+			}
+		})
+	}
+	all := echo("all")
+	e.service(t, "all", map[string]string{"check": "false", "host": "shop.test"}, all)
+	e.service(t, "closed", map[string]string{"check": "false", "host": "shop.test", "path": "/admin", "allow-source": "192.0.2.1"}, all)
+	e.service(t, "a", map[string]string{"check": "false", "host": "shop.test", "path": "/a"}, echo("a"))
+	e.service(t, "ab", map[string]string{"check": "false", "host": "shop.test", "path": "/a/b"}, echo("ab"))
+	e.start(t)
+	ask := func(path string) (string, error) {
+		got, err := exchangeFrom(localhost, e.HTTP, "GET "+path+" HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+		got, _, _ = strings.Cut(got, "\n")
+		return got, err
+	}
+	await := func(path, want string) {
+		t.Helper()
+		eventually(t, path, func() error {
+			got, err := ask(path)
+			if err == nil && got != want {
+				err = fmt.Errorf("got %q, want %q", got, want)
+			}
+			return err
+		})
+	}
+	await("/a/b", "200 ab /a/b")
+	await("/", "200 all /")
+	const bad, forbidden = "400 <html><body><h1>400 Bad request</h1>", "403 <html><body><h1>403 Forbidden</h1>"
+	rows := []struct{ path, want, rejected string }{
+		{"/a%2Fb", "200 all /a%2Fb", bad},
+		{"/a%2fb", "200 all /a%2Fb", bad},
+		{"/a/b%2Fc", "200 a /a/b%2Fc", bad},
+		{"/%2Fa/b", "200 all /%2Fa/b", bad},
+		{"/x%2F..%2Fa/b", "200 all /x%2F..%2Fa/b", bad},
+		{"//a/b", "200 all //a/b", bad},
+		{"/a//b", "200 a /a//b", bad},
+		{"/a;x/b", "200 all /a;x/b", bad},
+		{"/a%5Cb", "200 all /a%5Cb", bad},
+		{`/a\b`, `200 all /a\b`, bad},
+		{"/a%00/b", "200 all /a%00/b", bad},
+		{"/A/b", "200 all /A/b", "200 all /A/b"},
+		{"/admin%2Fusers", "200 all /admin%2Fusers", bad},
+		{"//admin/users", "200 all //admin/users", bad},
+		{"/admin//users", forbidden, bad},
+		{"/admin/users%2F1", forbidden, bad},
+		{"/admin/..//admin", "200 all //admin", bad},
+		{"/a/b/c?d=%2F;//", "200 ab /a/b/c?d=%2F;//", "200 ab /a/b/c?d=%2F;//"},
+		{"/a/b%20%3B%25", "200 a /a/b%20%3B%25", "200 a /a/b%20%3B%25"},
+		{"http://shop.test/a/b", "200 ab /a/b", "200 ab /a/b"},
+		{"/a/", "200 a /a/", "200 a /a/"},
+	}
+	for _, row := range rows {
+		if got, err := ask(row.path); got != row.want {
+			t.Errorf("%s: got %q, %v, want %q", row.path, got, err, row.want)
+		}
+	}
+	e.set(t, "http.ambiguous_paths", "reject")
+	await("/a%2Fb", bad)
+	for _, row := range rows {
+		if got, err := ask(row.path); got != row.rejected {
+			t.Errorf("%s, rejected: got %q, %v, want %q", row.path, got, err, row.rejected)
+		}
+	}
+	e.awaitNoDifference(t)
+	for of, want := range map[string]string{
+		"http://shop.test/a%2Fb": "HAProxy answers 400: http.ambiguous_paths in podgate.toml rejects the path",
+		"http://shop.test/a/b":   "is routed to Service shop/ab port web",
+	} {
+		if got, err := e.explain(t, of, strings.NewReplacer()); err != nil || !strings.Contains(got, want) {
+			t.Errorf("explain %s: %v\n%s", of, err, got)
+		}
+	}
+}

@@ -34,6 +34,7 @@ func (s *Settings) equal(o *Settings) bool {
 		s.MaxWorkerReloads == o.MaxWorkerReloads &&
 		s.DefaultStatus == o.DefaultStatus &&
 		s.NotFound == o.NotFound &&
+		s.RejectAmbiguous == o.RejectAmbiguous &&
 		equal(s.ErrorFiles, o.ErrorFiles) &&
 		s.AccessLog == o.AccessLog &&
 		s.ClientKeepAlive == o.ClientKeepAlive &&

@@ -2,7 +2,10 @@
 
 package haproxy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // MaxDotSegments is the maximum number of segments ".." in succession in a path that
 // HAProxy accepts, unless they lead above the root.
@@ -13,6 +16,16 @@ const MaxDotSegments = 8
 // not percent-encoded, the digits of other percent-encoded characters are upper case, and
 // the segments "." and ".." are removed.
 func NormalizePath(path string) string { return removeDotSegments(normalizePercent(path)) }
+
+// AmbiguousPath reports whether programs may take a normalized path for another one: they
+// decode the slash, merge slashes, take a backslash for a slash, ignore the parameters
+// of a segment, or end the path at a NUL.
+func AmbiguousPath(path string) bool {
+	return slices.ContainsFunc(AmbiguousParts(), func(part string) bool { return strings.Contains(path, part) })
+}
+
+// AmbiguousParts returns the texts that an AmbiguousPath contains.
+func AmbiguousParts() []string { return []string{"%2F", "%5C", "%00", ";", `\`, "//"} }
 
 // normalizePercent normalizes percent-encoded characters. A "%" that is not followed by
 // two hexadecimal digits stays.

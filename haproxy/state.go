@@ -65,6 +65,7 @@ type Settings struct {
 	MaxWorkerReloads   int           `json:"RetiredWorkers"` // "mworker-max-reloads"; zero means HAProxy's default. Files of podgate 0.1.0 have the JSON name
 	DefaultStatus      int           // of the response to a request without a route; zero means 404
 	NotFound           string        // absolute path of a file with the body of this response; "" means a line of text
+	RejectAmbiguous    bool          // answers 400 to each request with an AmbiguousPath
 	ErrorFiles         []ErrorFile   // by Code
 	AccessLog          AccessLog     // how HAProxy logs requests and connections
 	ClientKeepAlive    time.Duration // idle time of a client after which TCP probes it; zero means the system's default

@@ -73,6 +73,10 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	if tls && x.Frontend != "" {
 		x.handshake(ctx, v, u, len(found) > 0 && found[0].Passthrough)
 	}
+	passed := len(found) > 0 && found[0].Passthrough
+	if x.Verdict == "" && v.Result.State.Settings.RejectAmbiguous && haproxy.AmbiguousPath(path) && !passed {
+		x.Verdict = "HAProxy answers 400: http.ambiguous_paths in podgate.toml rejects the path"
+	}
 	if len(found) > 0 {
 		x.matched(ctx, v, found[0], u, path)
 	} else {

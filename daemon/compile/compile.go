@@ -181,6 +181,7 @@ func settings(cfg *config.Config) haproxy.Settings {
 		AccessLog:          accessLog(cfg.HAProxy.AccessLog),
 		DefaultStatus:      defaultStatus(cfg.HTTP.DefaultStatus),
 		NotFound:           cfg.HTTP.NotFound,
+		RejectAmbiguous:    cfg.HTTP.AmbiguousPaths == config.RejectAmbiguous,
 		RedirectPort:       uint16(cfg.HTTPS.RedirectPort),
 		ErrorFiles:         errorFiles,
 		ClientKeepAlive:    cfg.Cloud.TCPKeepAlive,

@@ -83,7 +83,19 @@ type HTTP struct {
 	DefaultStatus int              // of the response to a request that matches no route
 	NotFound      string           // file with the body of this response; "" for podgate's own text
 	Relay         netip.AddrPort   // where old workers hand over their last requests; invalid for none
+
+	AmbiguousPaths AmbiguousPaths
 }
+
+// AmbiguousPaths is what HAProxy does with a request whose path pods may take for another
+// path.
+type AmbiguousPaths string
+
+// The values of AmbiguousPaths.
+const (
+	PassAmbiguous   AmbiguousPaths = "pass"
+	RejectAmbiguous AmbiguousPaths = "reject"
+)
 
 // TCP is the addresses and ports that Services can have TCP frontends on.
 type TCP struct {

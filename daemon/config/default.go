@@ -37,7 +37,9 @@ func Default() *Config {
 		HTTP: HTTP{
 			Binds:         []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 80)},
 			DefaultStatus: 404,
-			Relay:         netip.MustParseAddrPort("127.0.0.1:10801"),
+
+			AmbiguousPaths: PassAmbiguous,
+			Relay:          netip.MustParseAddrPort("127.0.0.1:10801"),
 		},
 		HTTPS: defaultHTTPS(),
 		TCP: TCP{

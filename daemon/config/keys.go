@@ -127,6 +127,8 @@ func (h *HTTP) keys() []key {
 			"Status of the response to requests that match no route."},
 		{s, "not_found", text(&h.NotFound, "absolute path", orEmpty(haproxyPath)), immediately,
 			"File with the body of the response to requests that match no route; empty for one line of text."},
+		{s, "ambiguous_paths", choice(&h.AmbiguousPaths, PassAmbiguous, RejectAmbiguous), immediately,
+			"\"reject\" answers 400 to requests whose path pods may take for another path: it contains %2F, %5C, %00, a semicolon, a backslash or an empty segment (//). \"pass\" routes the path as it is."},
 	}
 }
 

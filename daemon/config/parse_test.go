@@ -137,6 +137,7 @@ access_log = "json"
 [http]
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
 default_status = 503
+ambiguous_paths = "reject"
 not_found = "/h/404.html"
 relay = "127.0.0.1:7777"
 [https]
@@ -268,8 +269,10 @@ annotations = ["tcp"]
 				netip.MustParseAddrPort("10.0.0.1:8080"),
 			},
 			DefaultStatus: 503,
-			NotFound:      "/h/404.html",
-			Relay:         netip.MustParseAddrPort("127.0.0.1:7777"),
+
+			AmbiguousPaths: RejectAmbiguous,
+			NotFound:       "/h/404.html",
+			Relay:          netip.MustParseAddrPort("127.0.0.1:7777"),
 		},
 		HTTPS: HTTPS{
 			Binds:              []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443"), netip.MustParseAddrPort("[::]:443")},

@@ -4,6 +4,7 @@ package cfgfile
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,18 @@ import (
 // at least: a configuration must allow all experimental directives to use it.
 func normalizeRules() []models.HTTPRequestRule {
 	return slices.Concat(percentRules(), dotSegmentRules())
+}
+
+// ambiguousRules returns the rule that rejects a haproxy.AmbiguousPath.
+func ambiguousRules(s haproxy.Settings) []models.HTTPRequestRule {
+	if !s.RejectAmbiguous {
+		return nil
+	}
+	var parts []string
+	for _, part := range haproxy.AmbiguousParts() {
+		parts = append(parts, regexp.QuoteMeta(part))
+	}
+	return []models.HTTPRequestRule{badRequest("{ path -m reg '" + strings.Join(parts, "|") + "' }")}
 }
 
 func pathRule(variable, expr, test string) models.HTTPRequestRule {

@@ -220,6 +220,7 @@ func TestGenerationDependsOnTheStructure(t *testing.T) {
 		"a setting changes":                                  func(s *haproxy.State) { s.Settings.TimeoutTunnel = time.Minute },
 		"a TCP timeout changes":                              func(s *haproxy.State) { s.Backends.At(1).TimeoutServer = time.Minute },
 		"the default status changes":                         func(s *haproxy.State) { s.Settings.DefaultStatus = 503 },
+		"ambiguous paths are rejected":                       func(s *haproxy.State) { s.Settings.RejectAmbiguous = true },
 		"the default page changes":                           func(s *haproxy.State) { s.Settings.NotFound = "/etc/podgate/404.html" },
 		"a check path is removed":                            func(s *haproxy.State) { s.Backends.At(0).Policy.CheckPath = "" },
 	} {
