@@ -56,6 +56,7 @@ type Daemon struct {
 	status     reconcile.Status // after the last pass
 	reselected bool             // podgate.toml selects other Services, from the next Snapshot on
 	released   bool             // podgate.toml selects other Services, from the present Snapshot on; false after a pass
+	start      start
 	draining   bool
 	polling    health.Polling // zero is health.DefaultPolling
 	health     health.Tracker
@@ -77,6 +78,7 @@ type Pass = reconcile.Result
 func (d *Daemon) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
+	d.start.began = time.Now()
 	unlock, err := d.lockFolder()
 	if err != nil {
 		return err
@@ -176,8 +178,12 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 	if d.snapshot == nil {
 		return d.bootstrap(ctx, node)
 	}
-	before := d.result
+	if d.start.listed.IsZero() {
+		d.start.listed = since
+	}
+	before, began := d.result, time.Now()
 	d.result = compile.Compile(d.Config, d.readMachine(), d.snapshot, before)
+	d.start.compile += time.Since(began)
 	d.cluster.FollowSecrets(d.result.SecretKeys())
 	d.choice = d.certs.Choose(d.result)
 
@@ -195,6 +201,7 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 		d.cluster.Client().Relist()
 	}
 
+	d.reportStart()
 	d.reportProblems()
 	d.reportCertificates()
 	d.history.AddPass(history.Pass{Compiled: d.result, Since: since, Did: did, Status: d.status})

@@ -4,14 +4,11 @@ package daemon_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"podgate/daemon/admin"
-	"podgate/haproxy/haproxytest"
 )
 
 func TestAServiceWhosePortIsTakenIsSetAside(t *testing.T) {
@@ -76,20 +73,7 @@ func TestAServiceThatHAProxyRejectsIsSetAside(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.service(t, "cart", nil, newPod(t, "cart-0"))
-	// The haproxy binary is a script that rejects one path.
-	rejecting := filepath.Join(t.TempDir(), "haproxy")
-	real, err := haproxytest.Binary()
-	must(t, err)
-	script := fmt.Sprintf(`#!/bin/sh
-for last; do :; done
-if grep -n "uri /odd " "$last/podgate.cfg" >/dev/null; then
-	echo "[ALERT]    (1) : config : parsing [$last/podgate.cfg:7] : odd" >&2
-	exit 1
-fi
-exec %s "$@"
-`, real)
-	must(t, os.WriteFile(rejecting, []byte(script), 0o700))
-	e.set(t, "haproxy.binary", rejecting)
+	e.set(t, "haproxy.binary", rejecting(t, "/odd"))
 	e.start(t)
 	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
 	for i := range 7 {

@@ -100,7 +100,7 @@ func benchmarks(o options) []benchmark {
 		{name: "churn", sizes: []size{{1000, 1}}, run: churn},
 		{name: "event_cpu", sizes: []size{{1000, 10}, {5000, 20}}, alone: eventCPU},
 		{name: "rss", sizes: []size{{1000, 10}, {5000, 20}}, run: rss},
-		{name: "sync", sizes: []size{{5000, 20}}, alone: synced},
+		{name: "sync", sizes: []size{{5000, 20}}, alone: func(ctx context.Context, s size) (line, error) { return synced(ctx, s, o.podgate) }},
 	}, requestBenchmarks(o)...)
 }
 

@@ -29,9 +29,10 @@ const (
 
 // synced measures how several programs read a real API server, from the start of the
 // program until it has everything. The yardsticks are client-go's informers, and a program
-// that drops the same bytes. All programs run in a network namespace of their own; see
-// syncApart.
-func synced(ctx context.Context, s size) (line, error) {
+// that drops the same bytes. It also measures starts of podgate until HAProxy serves the
+// cluster (start.go), next to that transfer and a bare HAProxy. All programs run in a
+// network namespace of their own; see syncApart.
+func synced(ctx context.Context, s size, podgate string) (line, error) {
 	kubernetes, err := build(ctx, "testdata/kubernetes/build.sh")
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func synced(ctx context.Context, s size) (line, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, self, "sync-apart", kubernetes, clientgo, strconv.Itoa(s.services), strconv.Itoa(s.pods))
+	cmd := exec.CommandContext(ctx, self, "sync-apart", kubernetes, clientgo, strconv.Itoa(s.services), strconv.Itoa(s.pods), podgate)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := realapi.RunApart(cmd); err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func build(ctx context.Context, script string) (string, error) {
 
 // syncApart is the part that runs in the network namespace.
 func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
-	if len(args) != 4 {
+	if len(args) != 5 {
 		return errors.New("only sync runs sync-apart")
 	}
 	services, pods := atoi(args[2]), atoi(args[3])
@@ -94,6 +95,10 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 			{key: "clientgo_", command: []string{args[1], config, edgetest.Namespace}},
 			{key: "transfer_", command: []string{self, "transfer", config}},
 		}
+		trials, err := starts(ctx, config, args[4])
+		if err != nil {
+			return err
+		}
 		// The first round fills the caches of the server, and does not count.
 		for range 1 + syncTrials {
 			for _, p := range programs {
@@ -111,6 +116,7 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 			field{"wall_to_transfer", round(follow.wall() / transfer.wall())},
 			field{"wall_min_to_transfer", round(follow.wallMin() / transfer.wallMin())},
 			field{"cpu_to_clientgo", round(follow.cpu() / clientgo.cpu())})
+		l = append(l, startLine(trials, transfer.wall())...)
 		return json.NewEncoder(out).Encode(l)
 	})
 }

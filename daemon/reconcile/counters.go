@@ -15,6 +15,7 @@ type Counters struct {
 	DriftFound    uint64
 	DriftRepaired uint64
 	LastApply     time.Time // that changed something and succeeded; zero for none
+	Spent         Spent
 }
 
 // Method is how a change is applied.

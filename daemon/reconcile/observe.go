@@ -103,6 +103,7 @@ func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
 
 // readAll reads back everything that podgate's configuration contains.
 func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want haproxy.State) error {
+	defer r.spend(&r.count.Spent.ReadBack)()
 	observed, err := session.Observe(ctx)
 	if err != nil {
 		return err

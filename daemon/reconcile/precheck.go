@@ -21,8 +21,8 @@ type precheck struct {
 	stop  context.CancelFunc
 	done  chan struct{} // closed when ended and err are set
 
-	ended time.Time
-	err   error
+	began, ended time.Time
+	err          error
 }
 
 // startPrecheck starts to check want, if that is due and does not run already.
@@ -37,7 +37,7 @@ func (r *Reconciler) startPrecheck(ctx context.Context, want haproxy.State) {
 	}
 	r.stopPrecheck()
 	ctx, stop := context.WithCancel(ctx)
-	check := &precheck{state: state, stop: stop, done: make(chan struct{})}
+	check := &precheck{state: state, began: r.now(), stop: stop, done: make(chan struct{})}
 	r.precheck = check
 	go func() {
 		defer close(check.done)

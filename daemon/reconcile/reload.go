@@ -114,6 +114,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 // files stay: HAProxy may have loaded them, or loads them at its next reload.
 func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (runtime.Process, error) {
 	r.alive()
+	rendered := r.spend(&r.count.Spent.Render)
 	files, err := cfgfile.Render(want, string(r.dir))
 	if err != nil {
 		return runtime.Process{}, err
@@ -126,6 +127,7 @@ func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (ru
 	if err := r.dir.Write(files, want); err != nil {
 		return runtime.Process{}, errors.Join(fmt.Errorf("reload HAProxy: %w", err), backup.Restore())
 	}
+	rendered()
 	generation := files.Generation
 	files = cfgfile.Files{} // megabytes that HAProxy may need while it loads
 	bounded, cancel := context.WithTimeout(ctx, reloadTimeout)
@@ -160,7 +162,9 @@ func (r *Reconciler) reloadWithServerState(ctx context.Context, want haproxy.Sta
 	if err := r.dir.WriteServerState(state); err != nil {
 		return runtime.Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
+	done := r.spend(&r.count.Spent.Load)
 	loaded, err := r.runtime.Reload(ctx, generation)
+	done()
 	if err != nil && before != nil {
 		if err := r.dir.WriteServerState(before); err != nil {
 			r.log.Warn("file of server states is not restored", "file", cfgfile.ServerStateFile, "err", err)

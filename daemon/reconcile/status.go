@@ -17,6 +17,7 @@ import (
 type Status struct {
 	Process runtime.Process // the process that answered last; zero if HAProxy does not answer, or podgate does not know what it serves
 	InSync  bool            // HAProxy serves what is wanted, except the changes of Slow that wait
+	Serves  bool            // like InSync, also without backends that HAProxy cannot load
 	Trouble string          // why the last pass failed; "" if it did not
 
 	Backends  int    // how many backends HAProxy has loaded
@@ -102,6 +103,7 @@ func (r *Reconciler) Status() Status {
 	if s.ReloadAt.IsZero() {
 		s.ReloadAt = r.slow.until
 	}
-	s.InSync = s.Answers() && r.ours && s.Trouble == "" && len(r.reload.reasons) == 0 && s.Unserved() == 0
+	s.Serves = s.Answers() && r.ours && s.Trouble == "" && len(r.reload.reasons) == 0
+	s.InSync = s.Serves && s.Unserved() == 0
 	return s
 }

@@ -17,7 +17,9 @@ import (
 // State again for retryPause.
 func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.State, error) {
 	loadable := r.loadable(want)
+	done := r.spend(&r.count.Spent.Render)
 	files, err := cfgfile.Render(loadable.Structure(), string(r.dir)) // for its Generation
+	done()
 	if err != nil {
 		return loadable, err
 	}
@@ -93,9 +95,11 @@ func (r *Reconciler) check(ctx context.Context, s haproxy.State) error {
 	r.alive()
 	s = unchecked(s, r.have)
 	if r.precheck.passed(r.now, s) {
+		r.count.Spent.Check += r.precheck.ended.Sub(r.precheck.began)
 		return nil
 	}
 	r.stopPrecheck()
+	defer r.spend(&r.count.Spent.Check)()
 	return r.haproxy.State(ctx, s)
 }
 
