@@ -26,7 +26,7 @@ const (
 // error the process becomes unknown, unless podgate stops: Close still writes what it
 // knows of the process.
 func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want haproxy.State, result *Result) error {
-	r.observeSoon = time.Time{}
+	r.observeSoon, r.states.observed = time.Time{}, nil
 	now, err := session.Process(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -87,18 +87,25 @@ func (r *Reconciler) reportAdminSocket(err error) {
 // has not loaded a configuration of podgate.
 func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
 	r.writeAt = r.now() // the file may lack the last changes
-	r.ours = true
 	r.have.Rejected, r.have.AtReload, r.reloadedFor = nil, nil, nil
+	if r.have.Loaded, r.ours = r.loadedBy(p, want); r.ours {
+		r.adoptAdded(p)
+	}
+}
+
+// loadedBy returns the configuration of podgate that the process has loaded; false if it has
+// loaded none that is known.
+func (r *Reconciler) loadedBy(p runtime.Process, want haproxy.State) (haproxy.State, bool) {
+	if p.Generation == "" {
+		return haproxy.State{}, false
+	}
 	written, _ := r.dir.Loaded(p.Generation)
 	for _, s := range []haproxy.State{written, want} {
 		if files, err := cfgfile.Render(s, string(r.dir)); err == nil && files.Generation == p.Generation {
-			r.have.Loaded = s.Structure()
-			r.adoptAdded(p)
-			return
+			return s.Structure(), true
 		}
 	}
-	r.ours = false
-	r.have.Loaded = haproxy.State{}
+	return haproxy.State{}, false
 }
 
 // readAll reads back everything that podgate's configuration contains.
@@ -108,6 +115,7 @@ func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want
 	if err != nil {
 		return err
 	}
+	r.states.observed = observed.Standing
 	loaded, err := session.Maps(ctx)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type serverStates struct {
 	all      bool                        // every backend has to be examined
 	touched  map[string]int              // backends that have to be examined after a write of the files, by its number
 	standing map[string]runtime.Standing // by backend
+	observed map[string]runtime.Standing // of all backends, read back in this pass; nil if they were not
 	text     []byte                      // what the file contains; nil if that is not known
 	lost     time.Time                   // since when HAProxy does not answer; zero while it does
 }
@@ -94,7 +95,7 @@ func (r *Reconciler) keepServerStates(ctx context.Context, session *runtime.Sess
 			names = append(names, b.Name)
 		}
 	}
-	standing, err := session.Standing(ctx, names)
+	standing, err := r.standingOf(ctx, session, names)
 	if err != nil {
 		r.log.Debug("server states are not read", "err", err)
 		s.all = true
@@ -104,6 +105,22 @@ func (r *Reconciler) keepServerStates(ctx context.Context, session *runtime.Sess
 	s.standing, s.all = kept, false
 	maps.DeleteFunc(s.touched, func(name string, _ int) bool { return r.untouched(name) })
 	return r.writeServerStates(func(s runtime.Standing) string { return s.Rows })
+}
+
+// standingOf returns the Standing of backends. It does not ask HAProxy for what was just read
+// back.
+func (r *Reconciler) standingOf(ctx context.Context, session *runtime.Session, names []string) (map[string]runtime.Standing, error) {
+	if r.states.observed == nil {
+		return session.Standing(ctx, names)
+	}
+	standing := map[string]runtime.Standing{}
+	for _, name := range names {
+		if s, ok := r.states.observed[name]; ok {
+			standing[name] = s
+		}
+	}
+	r.states.observed = nil
+	return standing, nil
 }
 
 // statesToExamine returns the backends whose servers may have another state than in the

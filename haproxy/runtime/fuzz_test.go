@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"bufio"
+	"context"
 	"encoding/csv"
 	"net"
 	"net/netip"
@@ -33,8 +34,8 @@ func FuzzReplies(f *testing.F) {
 		if p, err := parseInfo(reply); err == nil && (p.Pid == 0 || strings.ContainsAny(p.Generation, " \n")) {
 			t.Errorf("a process without Pid, or a Generation of several words: %+v", p)
 		}
-		o := newObserved()
-		if o.parse(reply) == nil {
+		ask := func(_ context.Context, _ []string, each func(int, []byte) error) error { return eachLine(reply, each) }
+		if o, err := askServers(t.Context(), ask, []string{showServers}); err == nil {
 			o.sort()
 			for backend, servers := range o.Servers {
 				for _, s := range servers {

@@ -147,3 +147,23 @@ func TestMapsReturnsTheFirstOfTwoEqualKeys(t *testing.T) {
 		t.Errorf("request: %d, want 200 by the first line", r.Status)
 	}
 }
+
+func TestObserveReadsTheStandingOfAllBackends(t *testing.T) {
+	b := newBox(t)
+	b.load(t, b.shop(t, nil, ready("127.0.0.1:8001"), ready("127.0.0.1:8002"), ready("127.0.0.1:8003")))
+	for _, state := range []string{"8001 state maint", "8002 state drain", "8003 addr 127.0.0.9"} {
+		b.command(t, "set server shop/127.0.0.1:"+state)
+	}
+	b.awaitAddr(t, "set server shop/127.0.0.1:8003 addr 127.0.0.9")
+	want, err := b.Standing(t.Context(), []string{"shop", "missing"})
+	must(t, err)
+	observed, err := b.Observe(t.Context())
+	must(t, err)
+	compare(t, "Standing", want, observed.Standing)
+	rows := observed.Standing["shop"].Rows
+	for server, listed := range map[string]bool{" 127.0.0.1:8001 127.0.0.1 ": true, " 127.0.0.1:8002 127.0.0.1 ": true, " 127.0.0.1:8003 ": false} {
+		if strings.Contains(rows, server) != listed {
+			t.Errorf("the server %q is in the rows: %t, want %t:\n%s", server, !listed, listed, rows)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -19,60 +20,89 @@ import (
 // If another client changed the address of a server, or set its weight to zero, the
 // server is returned as haproxy.Maint, so that the next Plan corrects or deletes it.
 func (x exchanger) Servers(ctx context.Context, backends []string) (map[string][]haproxy.Server, error) {
-	commands := []string{"show servers state"}
-	if backends != nil {
-		commands = nil
-		for _, b := range backends {
-			if err := checkWord("backend", b); err != nil {
-				return nil, err
-			}
-			commands = append(commands, "show servers state "+b)
-		}
-	}
-	replies, err := x.exchangeAll(ctx, commands)
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	o := newObserved()
-	for i, reply := range replies {
-		if reply == noBackend {
-			continue
-		}
-		if err := o.parse(reply); err != nil {
-			return nil, fmt.Errorf("observe HAProxy: %s: %w", commands[i], err)
-		}
-	}
-	o.sort()
-	return o.Servers, nil
+	o, err := x.readServers(ctx, backends)
+	return o.Servers, err
 }
 
 // noBackend is HAProxy's reply to "show servers state" of a backend it does not have.
 const noBackend = "Can't find backend."
 
-// Observed is the servers of all backends.
+// Observed is the servers of backends.
 type Observed struct {
 	Servers   map[string][]haproxy.Server // as Client.Servers returns them
 	Unmanaged map[string][]string         // names of unmanaged servers, by backend, sorted
+	Standing  map[string]Standing         // as Client.Standing returns it
 }
 
 // Observe returns the servers of all backends, including unmanaged ones
 // (management.txt "show servers state").
-func (x exchanger) Observe(ctx context.Context) (Observed, error) {
-	const command = "show servers state"
-	o, err := ask(ctx, x, func(ask asker) (*Observed, error) {
-		o := newObserved()
-		in := observer{into: o}
-		return o, in.end(ask(ctx, []string{command}, in.line))
-	})
-	if err != nil {
-		return Observed{}, fmt.Errorf("observe HAProxy: %s: %w", command, err)
+func (x exchanger) Observe(ctx context.Context) (Observed, error) { return x.readServers(ctx, nil) }
+
+// readServers returns the servers of the named backends, or of all if backends is nil. It
+// keeps no reply in memory: that of 100,000 servers has more than ten megabytes.
+func (x exchanger) readServers(ctx context.Context, backends []string) (Observed, error) {
+	commands := []string{showServers}
+	if backends != nil {
+		commands = nil
+		for _, b := range backends {
+			if err := checkWord("backend", b); err != nil {
+				return Observed{}, err
+			}
+			commands = append(commands, showServers+" "+b)
+		}
 	}
-	o.sort()
-	return *o, nil
+	lines, err := x.fitting(ctx, commands)
+	if err != nil {
+		return Observed{}, fmt.Errorf("observe HAProxy: %w", err)
+	}
+	all := newObserved()
+	for line := range lines {
+		some, err := ask(ctx, x, func(ask asker) (*Observed, error) { return askServers(ctx, ask, line) })
+		if err != nil {
+			return Observed{}, fmt.Errorf("observe HAProxy: %w", err)
+		}
+		all.add(some)
+	}
+	all.sort()
+	return *all, nil
+}
+
+// showServers is the command for the servers of all backends, or of one that follows.
+const showServers = "show servers state"
+
+// askServers returns the servers in the replies to showServers commands.
+func askServers(ctx context.Context, ask asker, commands []string) (*Observed, error) {
+	in := observer{into: newObserved()}
+	present, replies := -1, 0
+	err := ask(ctx, commands, func(command int, line []byte) error {
+		if command != present {
+			present, in.rows = command, stateRows{}
+			replies++
+		}
+		if string(line) == noBackend {
+			return nil
+		}
+		if err := in.line(line); err != nil {
+			return fmt.Errorf("%s: %w", commands[command], err)
+		}
+		return nil
+	})
+	in.flush()
+	if err == nil && replies < len(commands) {
+		err = fmt.Errorf("%d of %d commands %q have an empty reply", len(commands)-replies, len(commands), showServers)
+	}
+	return in.into, err
 }
 
 func newObserved() *Observed {
-	return &Observed{Servers: map[string][]haproxy.Server{}, Unmanaged: map[string][]string{}}
+	return &Observed{Servers: map[string][]haproxy.Server{}, Unmanaged: map[string][]string{}, Standing: map[string]Standing{}}
+}
+
+// add adds other backends.
+func (o *Observed) add(other *Observed) {
+	maps.Copy(o.Servers, other.Servers)
+	maps.Copy(o.Unmanaged, other.Unmanaged)
+	maps.Copy(o.Standing, other.Standing)
 }
 
 func (o *Observed) sort() {
@@ -97,22 +127,17 @@ const (
 	columnUseTLS     = 20
 )
 
-// parse adds the servers of a whole reply.
-func (o *Observed) parse(reply string) error {
-	in := observer{into: o}
-	return in.end(eachLine(reply, in.line))
-}
-
 // observer parses "show servers state" into an Observed. The rows of a backend are
 // adjacent.
 type observer struct {
-	into    *Observed
-	rows    stateRows
-	backend string           // of the last row
-	servers []haproxy.Server // of that backend
+	into     *Observed
+	rows     stateRows
+	backend  string           // of the last row
+	servers  []haproxy.Server // of that backend
+	standing standingRows     // of that backend
 }
 
-func (in *observer) line(_ int, line []byte) error {
+func (in *observer) line(line []byte) error {
 	ok, err := in.rows.next(line)
 	if err != nil || !ok {
 		return err
@@ -125,6 +150,7 @@ func (in *observer) line(_ int, line []byte) error {
 	addr, ok := haproxy.ParseServerName(string(row[columnServer]))
 	if !ok {
 		in.into.Unmanaged[in.backend] = append(in.into.Unmanaged[in.backend], string(row[columnServer]))
+		in.standing.up = true
 		return nil
 	}
 	state, err := row.state()
@@ -132,7 +158,13 @@ func (in *observer) line(_ int, line []byte) error {
 		return err
 	}
 	weight, err := strconv.ParseUint(string(row[columnWeight]), 10, 16)
-	if err != nil || weight == 0 || !row.hasAddr(addr) {
+	moved := !row.hasAddr(addr)
+	if moved {
+		in.standing.up = true
+	} else if err := in.standing.add(&in.rows, state); err != nil {
+		return err
+	}
+	if err != nil || weight == 0 || moved {
 		state = haproxy.Maint
 	}
 	if weight == 1 {
@@ -149,16 +181,10 @@ func (in *observer) flush() {
 		in.into.Servers[in.backend] = slices.Concat(in.into.Servers[in.backend], in.servers)
 		in.servers = in.servers[:0]
 	}
-}
-
-// end must be called after the last line, with the error so far. It returns that error,
-// or one if the reply was empty.
-func (in *observer) end(err error) error {
-	in.flush()
-	if err != nil {
-		return err
+	if s := in.standing.standing(); s.Rows != "" {
+		in.into.Standing[in.backend] = s
 	}
-	return in.rows.end()
+	in.standing = standingRows{}
 }
 
 // The bits of srv_admin_state (management.txt "show servers state"). 0x04 is ignored:

@@ -26,82 +26,41 @@ type Standing struct {
 // Standing returns the Standing of backends, by name, without those that have no such
 // servers (management.txt "show servers state").
 func (x exchanger) Standing(ctx context.Context, backends []string) (map[string]Standing, error) {
-	commands := make([]string, len(backends))
-	for i, b := range backends {
-		if err := checkWord("backend", b); err != nil {
-			return nil, err
-		}
-		commands[i] = "show servers state " + b
-	}
-	replies, err := x.exchangeAll(ctx, commands)
-	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %w", err)
-	}
-	all := map[string]Standing{}
-	for i, reply := range replies {
-		if reply == noBackend {
-			continue
-		}
-		s, err := standingOf(reply)
-		if err != nil {
-			return nil, fmt.Errorf("observe HAProxy: %s: %w", commands[i], err)
-		}
-		if s.Rows != "" {
-			all[backends[i]] = s
-		}
-	}
-	return all, nil
+	o, err := x.readServers(ctx, backends)
+	return o.Standing, err
 }
 
-func standingOf(reply string) (Standing, error) {
-	var rows stateRows
-	var down, others []byte
-	up := false
-	err := eachLine(reply, func(_ int, line []byte) error {
-		ok, err := rows.next(line)
-		if err != nil || !ok || bytes.ContainsAny(bytes.TrimSpace(line), otherBlanks) {
-			return err
-		}
-		admin, isDown, err := rows.row.standing()
-		switch {
-		case err != nil:
-			return err
-		case string(admin) != "0":
-			others = rows.appendStanding(others, admin)
-		case isDown:
-			down = rows.appendStanding(down, admin)
-		default:
-			up = true
-		}
-		return nil
-	})
-	if err == nil {
-		err = rows.end()
-	}
-	s := Standing{Rows: string(down) + string(others), Rest: string(others)}
-	if up {
-		s.Rest = s.Rows
-	}
-	return s, err
+// standingRows are the servers of one backend that get no new clients, as they are read.
+type standingRows struct {
+	down, others []byte // rows of servers that are down, and of the others
+	up           bool   // there is another server, and it is up
 }
 
-// standing returns the srv_admin_state of the row in a "server-state-file", and whether
-// its server is down. A server whose address another program has changed, or that
-// podgate does not manage, counts as up.
-func (r *stateRow) standing() (admin []byte, down bool, err error) {
-	addr, ok := haproxy.ParseServerName(string(r[columnServer]))
-	if !ok || !r.hasAddr(addr) {
-		return adminState(haproxy.Ready), false, nil
+// add adds the present row, whose server has this state. The row of a server whose address
+// another program has changed, or that podgate does not manage, is not added: it counts as up.
+func (s *standingRows) add(rows *stateRows, state haproxy.ServerState) error {
+	value := rows.row[columnCheckState]
+	check, err := strconv.ParseUint(string(value), 10, 32)
+	switch isDown := check&checkEnabled != 0 && string(rows.row[columnOpState]) == opStopped; {
+	case err != nil:
+		return fmt.Errorf("srv_check_state is %q, want a number", value)
+	case state != haproxy.Ready:
+		s.others = rows.appendStanding(s.others, adminState(state))
+	case isDown:
+		s.down = rows.appendStanding(s.down, adminState(state))
+	default:
+		s.up = true
 	}
-	state, err := r.state()
-	if err != nil {
-		return nil, false, err
+	return nil
+}
+
+// standing returns the Standing of the rows so far.
+func (s *standingRows) standing() Standing {
+	all := Standing{Rows: string(s.down) + string(s.others), Rest: string(s.others)}
+	if s.up {
+		all.Rest = all.Rows
 	}
-	check, err := strconv.ParseUint(string(r[columnCheckState]), 10, 32)
-	if err != nil {
-		return nil, false, fmt.Errorf("srv_check_state is %q, want a number", r[columnCheckState])
-	}
-	return adminState(state), check&checkEnabled != 0 && string(r[columnOpState]) == opStopped, nil
+	return all
 }
 
 // The columns of a row that change although the state of the server does not.
@@ -111,8 +70,11 @@ const (
 )
 
 // appendStanding appends the present row with an administrative state, and without what
-// changes all the time.
+// changes all the time. It skips a row that HAProxy would misread.
 func (r *stateRows) appendStanding(text, admin []byte) []byte {
+	if bytes.ContainsAny(r.line, otherBlanks) {
+		return text
+	}
 	for i, value := range r.row {
 		if i > 0 {
 			text = append(text, ' ')

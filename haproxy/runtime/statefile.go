@@ -24,17 +24,16 @@ import (
 // The content is valid for one reload, but HAProxy reads it whenever it starts. Replace
 // it by rows of Standing afterwards.
 func (x exchanger) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
-	const command = "show servers state"
 	file, err := ask(ctx, x, func(ask asker) ([]byte, error) {
 		out := newStateFile(want)
-		err := ask(ctx, []string{command}, out.line)
+		err := ask(ctx, []string{showServers}, out.line)
 		if err == nil {
 			err = out.rows.end()
 		}
 		return out.text.Bytes(), err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("observe HAProxy: %s: %w", command, err)
+		return nil, fmt.Errorf("observe HAProxy: %s: %w", showServers, err)
 	}
 	return file, nil
 }
@@ -44,23 +43,30 @@ type stateFile struct {
 	want    haproxy.State
 	rows    stateRows
 	text    bytes.Buffer
+	grown   bool             // text has room for all rows
 	name    string           // of the backend of the present row
 	backend *haproxy.Backend // with that name in want; nil for the operator's
 	servers map[string]haproxy.Server
 }
 
 func newStateFile(want haproxy.State) *stateFile {
-	const rowSize = 128
 	f := &stateFile{want: want}
-	size := len(cfgfile.EmptyServerState())
-	for _, b := range want.Backends.All() {
+	f.text.Write(cfgfile.EmptyServerState())
+	return f
+}
+
+// grow makes room for the rows of all servers, which are megabytes, before the first one of
+// podgate: a HAProxy without any needs no room.
+func (f *stateFile) grow() {
+	const rowSize = 128
+	size := 0
+	for _, b := range f.want.Backends.All() {
 		if b.Options.Check { // the file omits most servers without checks
 			size += len(b.Servers) * rowSize
 		}
 	}
 	f.text.Grow(size)
-	f.text.Write(cfgfile.EmptyServerState())
-	return f
+	f.grown = true
 }
 
 // otherBlanks separate the words of a "server-state-file" (isspace(3)), but not those
@@ -94,6 +100,9 @@ func (f *stateFile) keeps(row *stateRow) bool {
 	if name := row[columnBackend]; f.name != string(name) || f.name == "" {
 		f.name, f.backend, f.servers = string(name), nil, nil
 		if b, ok := f.want.Backend(f.name); ok {
+			if !f.grown {
+				f.grow()
+			}
 			f.backend, f.servers = &b, byName(b.Servers)
 		}
 	}
