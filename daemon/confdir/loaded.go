@@ -32,7 +32,16 @@ func (d Dir) writeLoaded(generation string, s haproxy.State) error {
 			return err
 		}
 	}
-	return d.replaceJSON(loadedFile, loaded{generation, s.Structure()})
+	// As a slice: encoding/json would check and copy the megabytes of a List once more.
+	type state struct {
+		haproxy.State
+		Backends []*haproxy.Backend
+	}
+	structure := s.Structure()
+	return d.replaceJSON(loadedFile, struct {
+		Generation string `json:"generation"`
+		State      state  `json:"state"`
+	}{generation, state{structure, structure.Backends.Slice()}})
 }
 
 // lastGeneration is the generation in loadedFile; "" if it cannot be read.

@@ -3,6 +3,7 @@
 package check
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -46,7 +47,6 @@ func (h HAProxy) State(ctx context.Context, s haproxy.State) error {
 	}
 	texts := maps.Clone(files.Maps)
 	texts[cfgfile.ServerStateFile] = cfgfile.EmptyServerState()
-	texts[cfgfile.ConfigFile] = files.Config()
 	if files.CrtList != nil {
 		texts[cfgfile.CrtListFile] = nil
 		texts[cfgfile.TicketKeysFile] = zeroTicketKeys()
@@ -56,7 +56,20 @@ func (h HAProxy) State(ctx context.Context, s haproxy.State) error {
 			return fmt.Errorf("check configuration: %w", err)
 		}
 	}
+	if err := writeConfig(files, filepath.Join(staging, cfgfile.ConfigFile)); err != nil {
+		return fmt.Errorf("check configuration: %w", err)
+	}
 	return h.Folder(ctx, staging)
+}
+
+// writeConfig writes ConfigFile in parts, because it may be megabytes.
+func writeConfig(files cfgfile.Files, path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	to := bufio.NewWriterSize(file, 64<<10)
+	return errors.Join(files.WriteConfig(to), to.Flush(), file.Close())
 }
 
 // zeroTicketKeys returns a valid "tls-ticket-keys" file, for checks only.
