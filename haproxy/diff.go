@@ -164,8 +164,12 @@ func (p *Plan) leave(b *Backend, s Server) {
 // new one yet.
 func diffMaps(have Running, want []Map) []Map {
 	var changed []Map
+	var rules ruleIndex
+	if have.Loaded.Settings.Rules {
+		rules = indexRules(have.Maps, want)
+	}
 	for i, m := range want {
-		if !have.Loaded.looksUp(m.Name) || have.AtReload[Part{Map: m.Name}] != "" {
+		if !have.Loaded.looksUp(m.Name) || have.AtReload[Part{Map: m.Name}] != "" || isRulesMap(m.Name) {
 			continue
 		}
 		var present Map
@@ -176,11 +180,14 @@ func diffMaps(have Running, want []Map) []Map {
 			continue
 		}
 		if isRoutesMap(m.Name) {
-			m.Entries = holdBack(m.Entries, present.Entries, have.Loaded)
+			m.Entries = holdBack(m.Entries, present.Entries, have, rules)
 		}
 		if !slices.Equal(present.Entries, m.Entries) {
 			changed = append(changed, m)
 		}
+	}
+	if have.Loaded.Settings.Rules {
+		return slices.Concat(diffRules(have, want, changed, rules), changed)
 	}
 	return changed
 }
@@ -195,7 +202,16 @@ func (s State) looksUp(name string) bool {
 		return s.hasClass(func(p Policy) bool { return p.Mode == HTTP })
 	}
 	return slices.ContainsFunc(s.Frontends, func(f Frontend) bool {
+		if isConditionsMap(name) {
+			name = RulesMap
+		}
 		switch name {
+		case RulesMap, ListenersMap:
+			return f.routes() && s.Settings.Rules
+		case ExactRoutesMap:
+			return f.routes() && f.TLS == Termination{} && s.Settings.Rules
+		case ExactTLSRoutesMap:
+			return f.routes() && f.TLS != Termination{} && s.Settings.Rules
 		case RoutesMap, FoldedRoutesMap:
 			return f.routes() && f.TLS == Termination{}
 		case TLSRoutesMap, FoldedTLSRoutesMap, HSTSMap:
@@ -216,10 +232,14 @@ func (s State) hasClass(has func(Policy) bool) bool {
 
 // holdBack returns want with the present entries, or without an entry, for routes to
 // backends that are not loaded.
-func holdBack(want, present []MapEntry, loaded State) []MapEntry {
+func holdBack(want, present []MapEntry, have Running, rules ruleIndex) []MapEntry {
+	missing := func(backend string) bool {
+		_, ok := have.Loaded.Backend(backend)
+		return !ok
+	}
 	var entries []MapEntry
 	for _, e := range want {
-		if _, ok := loaded.Backend(e.backend()); !ok && e.Value != TerminateHere && !e.isHeld() {
+		if slices.ContainsFunc(rules.backends(e), missing) || rules.lacks(have, e.Value) {
 			i, found := slices.BinarySearchFunc(present, e, compareKeys)
 			if !found {
 				continue
@@ -239,14 +259,24 @@ func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[
 	for _, m := range slices.Concat(have.Maps, changed) {
 		current[m.Name] = m.Entries
 	}
+	var rules ruleIndex
+	if have.Loaded.Settings.Rules {
+		rules = indexRules(have.Maps, want)
+	}
 	for _, m := range want {
 		if !isRoutesMap(m.Name) || slices.Equal(current[m.Name], m.Entries) {
 			continue
 		}
 		for _, e := range current[m.Name] {
 			i, ok := slices.BinarySearchFunc(m.Entries, e, compareKeys)
-			if ok && m.Entries[i].backend() != e.backend() {
-				waiting[e.backend()] = true
+			if !ok || m.Entries[i].Value == e.Value {
+				continue
+			}
+			next := rules.backends(m.Entries[i])
+			for _, backend := range rules.backends(e) {
+				if !slices.Contains(next, backend) {
+					waiting[backend] = true
+				}
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 
 // HeldHost is a host that belongs to one namespace. A request for it that no Route
 // with this Host matches is not passed to Routes of other namespaces: neither to those
-// of a wildcard that another namespace holds, nor to those without a Host.
+// of a wildcard that another namespace holds, nor to those without a Host. Routes with a
+// Listener are not limited.
 type HeldHost struct {
 	Host      HostPattern // a wildcard is held without the hosts that are held themselves
 	Namespace string
@@ -73,15 +74,14 @@ func (s State) closesZone(h HeldHost) bool {
 // confine returns the patterns under which a request for a host is looked up, and the
 // HeldHost that limits the Routes without a Host; its zero value does not.
 func (s State) confine(host HostPattern) ([]HostPattern, HeldHost) {
-	lookups := host.Lookups()
-	h, exact := s.held(host)
-	if exact && host != "" && s.closesZone(h) {
-		return []HostPattern{host, ""}, h
+	patterns := host.Patterns()
+	for i, p := range patterns {
+		h, held := s.held(p)
+		if held && p != "" && (h.Host.rank() != exactRank || s.closesZone(h)) {
+			return append(slices.Clip(patterns[:i+1]), ""), h
+		}
 	}
-	if h, ok := s.held(host.Wildcard()); ok {
-		return lookups, h
-	}
-	return lookups, HeldHost{}
+	return patterns, HeldHost{}
 }
 
 // heldEntries adds the entries for HeldHosts to the plain routes map of each frontend, and
@@ -101,11 +101,8 @@ func (s State) heldEntries(add func(name string, e MapEntry)) {
 			whole[side{r.TLS, r.Host}] = true
 		}
 	}
-	holds := map[string]bool{}
+	holds := s.namespacesThatHold()
 	for _, h := range s.HeldHosts {
-		if !h.EveryPath {
-			holds[h.Namespace] = true
-		}
 		if h.Host.rank() == exactRank && !s.closesZone(h) {
 			continue
 		}
@@ -124,12 +121,47 @@ func (s State) heldEntries(add func(name string, e MapEntry)) {
 	}
 }
 
+// namespacesThatHold are the namespaces whose Routes without a Host have entries of their
+// own.
+func (s State) namespacesThatHold() map[string]bool {
+	holds := map[string]bool{}
+	for _, h := range s.HeldHosts {
+		if !h.EveryPath {
+			holds[h.Namespace] = true
+		}
+	}
+	return holds
+}
+
+// heldValues returns the values of the HeldHosts that need an entry.
+func (s State) heldValues() map[zone]string {
+	values := map[zone]string{}
+	for _, h := range s.HeldHosts {
+		if h.Host.rank() == exactRank && !s.closesZone(h) {
+			continue
+		}
+		for _, tls := range []bool{false, true} {
+			if s.looksUp(Route{TLS: tls}.routesMap()) {
+				values[zone{tls: tls, host: string(h.Host)}] = h.entry().Value
+			}
+		}
+	}
+	return values
+}
+
 // parseHeldHosts returns the HeldHosts that have entries in maps, sorted.
 func parseHeldHosts(maps []Map) []HeldHost {
 	var held []HeldHost
 	for _, m := range maps {
 		for _, e := range m.Entries {
-			if !isRoutesMap(m.Name) || !e.isHeld() {
+			if !isRoutesMap(m.Name) {
+				continue
+			}
+			if fields := strings.SplitN(e.Value, "|", RestField); e.isBucket() && len(fields) == RestField {
+				e.Value = fields[RestField-1]
+				e.Key, _, _ = strings.Cut(e.Key, "/")
+			}
+			if !e.isHeld() {
 				continue
 			}
 			if fields := strings.Split(e.Value, "|"); len(fields) == WithinField {

@@ -35,7 +35,7 @@ const (
 	NodeMap = "node"
 )
 
-// MapNames lists podgate's maps.
+// MapNames lists podgate's maps, except for RuleMapNames.
 func MapNames() []string {
 	return []string{CookiesMap, RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, TunnelTimeoutsMap, NodeMap}
 }
@@ -43,13 +43,13 @@ func MapNames() []string {
 // Map is the content of one map file.
 type Map struct {
 	Name    string
-	Entries []MapEntry // by Key
+	Entries []MapEntry // by Key, unless the map is Ordered
 }
 
 // MapEntry is a line of a map. Key and Value hold no blanks.
 type MapEntry struct{ Key, Value string }
 
-// Maps returns the maps of this State, in the order of MapNames.
+// Maps returns the maps of this State, in the order of State.MapNames.
 func (s State) Maps() []Map {
 	entries := map[string][]MapEntry{PassthroughMap: s.passthrough(), NodeMap: s.Node.entries()}
 	add := func(name string, e MapEntry) { entries[name] = append(entries[name], e) }
@@ -58,12 +58,16 @@ func (s State) Maps() []Map {
 			add(name, MapEntry{backend, strconv.FormatInt(d.Milliseconds(), 10)})
 		}
 	}
-	for _, r := range s.Routes {
-		if !r.Passthrough {
-			add(r.routesMap(), r.entry())
+	if s.Settings.Rules {
+		s.programMaps(add)
+	} else {
+		for _, r := range s.Routes {
+			if !r.Passthrough {
+				add(r.routesMap(), r.entry())
+			}
 		}
+		s.heldEntries(add)
 	}
-	s.heldEntries(add)
 	for _, b := range s.Backends.All() {
 		if b.Policy.Mode == HTTP {
 			addDuration(TimeoutsMap, b.Name, b.TimeoutServer)
@@ -76,11 +80,13 @@ func (s State) Maps() []Map {
 			add(HSTSMap, MapEntry{b.Name, b.HSTS})
 		}
 	}
-	names := MapNames()
+	names := s.MapNames()
 	maps := make([]Map, len(names))
 	for i, name := range names {
 		maps[i] = Map{Name: name, Entries: entries[name]}
-		slices.SortFunc(maps[i].Entries, compareKeys)
+		if !maps[i].Ordered() {
+			slices.SortFunc(maps[i].Entries, compareKeys)
+		}
 	}
 	return maps
 }

@@ -65,8 +65,8 @@ func (s State) Candidates(r Request) []Route {
 	}
 	path := NormalizePath(r.Path)
 	lookups, within := s.confine(host)
-	if slices.Contains(lookups, host.Wildcard()) {
-		lookups = host.Patterns()
+	if listener.IsValid() {
+		lookups, within = host.Patterns(), HeldHost{}
 	}
 	folded := strings.ToLower(path)
 	var found []Route

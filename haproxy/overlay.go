@@ -54,7 +54,9 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 		backends = append(backends, b)
 	}
 	out.Backends = ListOf(backends...)
-	out.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r Route) bool { return left[r.Backend] })
+	out.Routes = slices.DeleteFunc(slices.Clone(s.Routes), func(r Route) bool {
+		return slices.ContainsFunc(r.Backends(), func(name string) bool { return left[name] })
+	})
 	out.Frontends = slices.DeleteFunc(slices.Clone(s.Frontends), func(f Frontend) bool { return names[f.Backend] })
 	for _, f := range loaded.Frontends {
 		taken := slices.ContainsFunc(out.Frontends, func(o Frontend) bool { return o.sameListener(f) })

@@ -57,7 +57,9 @@ func Missing(from, to State) (State, Loss) {
 		return State{}, loss
 	}
 	missing := State{Backends: ListOf(lost...)}
-	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool { return !isRemoved(missing, to, r.Backend) })
+	missing.Routes = slices.DeleteFunc(slices.Clone(from.Routes), func(r Route) bool {
+		return !slices.ContainsFunc(r.Backends(), func(name string) bool { return isRemoved(missing, to, name) })
+	})
 	hosts := map[HostPattern]bool{}
 	for _, r := range missing.Routes {
 		hosts[r.Host] = true
@@ -198,7 +200,7 @@ func (s State) With(missing State) State {
 		switch {
 		case !taken:
 			routes = append(routes, r)
-		case !s.serves(s.Routes[i].Backend):
+		case len(s.Routes[i].Backends()) > 0 && !slices.ContainsFunc(s.Routes[i].Backends(), s.serves):
 			routes[i] = r
 		}
 	}
@@ -238,8 +240,10 @@ func (r Running) State() State {
 	}
 	s.Backends = ListOf(backends...)
 	s.Routes = slices.DeleteFunc(ParseRoutes(r.Maps), func(route Route) bool {
-		_, ok := s.Backend(route.Backend)
-		return !ok
+		return slices.ContainsFunc(route.Backends(), func(name string) bool {
+			_, ok := s.Backend(name)
+			return !ok
+		})
 	})
 	s.HeldHosts = parseHeldHosts(r.Maps)
 	return s

@@ -51,7 +51,7 @@ func (r Route) routesMap() string {
 // isRoutesMap reports whether the entries of a map name backends.
 func isRoutesMap(name string) bool {
 	switch name {
-	case RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap:
+	case RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, ExactRoutesMap, ExactTLSRoutesMap:
 		return true
 	}
 	return false
@@ -61,15 +61,21 @@ func isRoutesMap(name string) bool {
 // backend.
 func (m Map) HoldsValues() bool {
 	switch m.Name {
-	case CookiesMap, HSTSMap, TimeoutsMap, NodeMap:
+	case CookiesMap, HSTSMap, TimeoutsMap, NodeMap, ListenersMap:
 		return true
 	}
 	return false
 }
 
-// LeadsTo reports whether an entry of the map leads to the named backend.
+// LeadsTo reports whether an entry of the map leads to the named backend. An entry that
+// leads to a rule may lead to every backend.
 func (m Map) LeadsTo(backend string) bool {
-	return !m.HoldsValues() && slices.ContainsFunc(m.Entries, func(e MapEntry) bool { return e.backend() == backend })
+	if m.Name == RulesMap {
+		return slices.ContainsFunc(m.Entries, func(e MapEntry) bool { return slices.Contains(ruleBackends(e.Value), backend) })
+	}
+	return !m.HoldsValues() && slices.ContainsFunc(m.Entries, func(e MapEntry) bool {
+		return e.isRule() || e.isBucket() || e.backend() == backend
+	})
 }
 
 // entry is the line of the route in its map: "host/path/" and the fields, or "host"
@@ -130,31 +136,41 @@ func parseRoute(name string, e MapEntry) (Route, bool) {
 		Host:     HostPattern(host),
 		Path:     PathPrefix(strings.TrimSuffix("/"+path, "/")),
 	}
-	r.Redirect, r.Backend = cutRedirect(fields[BackendField-1])
+	r.fill(fields)
 	if namespace, within := strings.CutPrefix(host, withinMark); within {
 		r.Host, r.Namespace = "", namespace
 	}
 	if host == "*" {
 		r.Host = ""
 	}
+	return r, true
+}
+
+// fill sets what the fields of a value of a routes map contain.
+func (r *Route) fill(fields []string) {
+	r.Redirect, r.Backend = cutRedirect(fields[BackendField-1])
 	switch {
 	case len(fields) >= NewPathField:
 		r.Rewrite = Rewrite(fields[NewPathField-1])
 	case len(fields) >= PathField:
 		r.Rewrite = "/"
 	}
-	return r, true
 }
 
 // ParseRoutes returns the Routes that State.Maps made entries of, sorted. Other
 // entries are skipped.
 func ParseRoutes(maps []Map) []Route {
 	var routes []Route
+	rules := indexRules(maps)
 	for _, m := range maps {
 		if !isRoutesMap(m.Name) {
 			continue
 		}
 		for _, e := range m.Entries {
+			if at, own, ok := placeOf(m.Name, e); ok && m.Name != PassthroughMap && (at.Listener.IsValid() || at.Exact || e.isRule() || e.isBucket()) {
+				routes = append(routes, rules.ofValue(at, m.Name, own)...)
+				continue
+			}
 			if r, ok := parseRoute(m.Name, e); ok {
 				routes = append(routes, r)
 			}

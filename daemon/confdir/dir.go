@@ -58,7 +58,7 @@ func (d Dir) WriteServerState(state []byte) error { return d.replace(cfgfile.Ser
 // Names are the names of podgate's files, without certificates.
 func (d Dir) Names() []string {
 	names := []string{cfgfile.ConfigFile, cfgfile.ServerStateFile, loadedFile, beforeFile, drainFile, addedFile, servicesFile, relaySecretFile, cfgfile.CrtListFile, cfgfile.TicketKeysFile}
-	for _, m := range haproxy.MapNames() {
+	for _, m := range slices.Concat(haproxy.MapNames(), haproxy.RuleMapNames()) {
 		names = append(names, cfgfile.MapFile(m))
 	}
 	return names

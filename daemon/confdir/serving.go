@@ -22,7 +22,7 @@ func (d Dir) Serving() haproxy.State {
 		return haproxy.State{}
 	}
 	r := haproxy.Running{Loaded: structure, Servers: config.Servers()}
-	for _, name := range haproxy.MapNames() {
+	for _, name := range structure.MapNames() {
 		r.Maps = append(r.Maps, d.ReadMap(name))
 	}
 	return r.State()

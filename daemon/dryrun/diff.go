@@ -105,7 +105,7 @@ func processDifferences(c reconcile.Comparison) []Difference {
 		atRuntime(change.String())
 	}
 	for _, m := range plan.Maps {
-		i := slices.Index(haproxy.MapNames(), m.Name)
+		i := slices.IndexFunc(c.Have.Maps, func(h haproxy.Map) bool { return h.Name == m.Name })
 		for _, line := range lineDifferences(mapLines(c.Have.Maps[i]), mapLines(m)) {
 			atRuntime("map " + m.Name + ": " + line)
 		}

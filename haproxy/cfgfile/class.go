@@ -125,6 +125,9 @@ func (d *document) addClass(p haproxy.Policy) {
 			d.setTimeout("server", haproxy.TimeoutsMap),
 			d.setTimeout("tunnel", haproxy.TunnelTimeoutsMap),
 		)
+		if d.rules {
+			rules = append(rules, "http-request set-timeout server var(txn.podgate_timeout),add(0) if "+has("timeout"))
+		}
 	}
 	d.addDefaults(m, rules...)
 }

@@ -19,6 +19,7 @@ import (
 type document struct {
 	parser parser.Parser
 	folder string
+	rules  bool // haproxy.Settings.Rules
 	err    error
 }
 

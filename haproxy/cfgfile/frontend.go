@@ -54,7 +54,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 		lines = append(lines, secretDirective+" "+s.RelaySecret)
 	}
 	addRules(d, f.Name, "tcp-request", connections, configuration.SerializeTCPRequestRule)
-	rules := slices.Concat(upgradeRules(), targetRules(), normalizeRules(), ambiguousRules(s), clientRules(f, s), d.routing(f, s))
+	rules := slices.Concat(upgradeRules(), targetRules(), normalizeRules(), ambiguousRules(s), clientRules(f, s), d.chosenRules(f, s))
 	chosen := []types.UseBackend{{Name: "%[" + field("route", haproxy.BackendField) + "]"}}
 	if f.Relay.IsValid() {
 		rules = withRelay(rules)

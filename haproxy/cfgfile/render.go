@@ -10,6 +10,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"podgate/haproxy"
 )
@@ -73,6 +74,7 @@ func (f Files) WriteConfig(to io.Writer) error {
 func Render(s haproxy.State, folder string) (Files, error) {
 	s = s.AsLoaded()
 	d := newDocument(folder)
+	d.rules = s.Settings.Rules
 	d.addBaseDefaults(s.Settings)
 	for _, p := range classes(s) {
 		d.addClass(p)
@@ -183,13 +185,18 @@ func classes(s haproxy.State) []haproxy.Policy {
 	return policies
 }
 
+// isPattern reports whether s is a regular expression that is one word of a line of a map.
+func isPattern(s string) bool {
+	return strings.HasPrefix(s, "^") && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f })
+}
+
 // RenderMaps returns the files of maps by their names.
 func RenderMaps(maps []haproxy.Map) (map[string][]byte, error) {
 	texts := map[string][]byte{}
 	for _, m := range maps {
 		var t bytes.Buffer
 		for _, e := range m.Entries {
-			if !isWord(e.Key) || !isWord(e.Value) {
+			if !isWord(e.Value) || !isWord(e.Key) && !(m.Ordered() && isPattern(e.Key)) {
 				return nil, fmt.Errorf("map %s: entry %q: not two words", m.Name, e)
 			}
 			fmt.Fprintf(&t, "%s %s\n", e.Key, e.Value)

@@ -76,6 +76,13 @@ func shop() haproxy.State {
 	}
 }
 
+// rules returns a State with Settings.Rules.
+func rules() haproxy.State {
+	s := shop()
+	s.Settings.Rules = true
+	return s
+}
+
 func shopTLS() haproxy.Termination {
 	return haproxy.Termination{
 		MinVersion: "TLSv1.2", Ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuites: "TLS_AES_128_GCM_SHA256", ALPN: "h2,http/1.1",
@@ -136,7 +143,7 @@ func TestHAProxyAcceptsRenderedFiles(t *testing.T) {
 	haproxytest.Need(t)
 	binary, err := haproxytest.Binary()
 	must(t, err)
-	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:3]}} {
+	for name, state := range map[string]haproxy.State{"everything": shop(), "no Services": {Settings: settings(), Frontends: shop().Frontends[:3]}, "rules": rules()} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			ca := filepath.Join(folder, "ca.pem")

@@ -37,13 +37,19 @@ func (x exchanger) swapMaps(ctx context.Context, all []haproxy.Map, a *Applied) 
 	if err := x.unchanged(ctx); err != nil {
 		return nil, err
 	}
+	lacking := false // content that values of the next maps lead to
 	for _, m := range all {
+		if lacking && m.LeadsToRules() {
+			rejected = append(rejected, m)
+			continue
+		}
 		swapped, err := x.unpinned().swapMap(ctx, m, a)
 		if err != nil {
 			return nil, fmt.Errorf("map %s: %w", m.Name, err)
 		}
 		if !swapped {
 			rejected = append(rejected, m)
+			lacking = lacking || m.HoldsRules()
 		}
 	}
 	return rejected, x.unchanged(ctx)
@@ -63,9 +69,10 @@ func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool
 		return false, err
 	}
 	entries := a.rejectEntries(m, l.payload)
-	reply, err := x.trySwap(ctx, a, path, entries, l)
+	content := haproxy.Map{Name: m.Name, Entries: entries}
+	reply, err := x.trySwap(ctx, a, path, content, l)
 	for tries := 1; err == nil && overtaken(reply) && tries < swapTries; tries++ {
-		reply, err = x.trySwap(ctx, a, path, entries, l)
+		reply, err = x.trySwap(ctx, a, path, content, l)
 	}
 	if err != nil {
 		return false, err
@@ -78,7 +85,7 @@ func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool
 
 // trySwap fills a new version and commits it. It returns the reason if HAProxy rejects
 // that, else "".
-func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries []haproxy.MapEntry, l limits) (string, error) {
+func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, m haproxy.Map, l limits) (string, error) {
 	reply, err := x.command(ctx, a, "prepare map "+path)
 	if err != nil {
 		return "", err
@@ -88,7 +95,7 @@ func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries
 		return reply, nil
 	}
 	at := fmt.Sprintf("@%d %s", version, path)
-	reply, err = x.fillMap(ctx, a, at, entries, l)
+	reply, err = x.fillMap(ctx, a, at, m, l)
 	if err == nil && reply == "" {
 		reply, err = x.command(ctx, a, "commit map "+at)
 	}
@@ -100,8 +107,8 @@ func (x exchanger) trySwap(ctx context.Context, a *Applied, path string, entries
 
 // fillMap adds the entries to a new version and checks that it contains all of them. It
 // returns the reason if HAProxy rejects that, else "".
-func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries []haproxy.MapEntry, l limits) (string, error) {
-	for _, payload := range payloads(entries, l.payload) {
+func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, m haproxy.Map, l limits) (string, error) {
+	for _, payload := range payloads(m.Entries, l.payload) {
 		a.Commands++
 		reply, err := x.exchangePayload(ctx, "add map "+at, payload)
 		if errors.Is(err, errTooLarge) {
@@ -115,12 +122,12 @@ func (x exchanger) fillMap(ctx context.Context, a *Applied, at string, entries [
 	if err != nil {
 		return "", err
 	}
-	got, err := parseMap(reply)
+	got, err := parseMap(reply, m.Ordered())
 	if err != nil {
 		return err.Error(), nil
 	}
-	if !slices.Equal(got, entries) {
-		return fmt.Sprintf(holds+"%d entries after %d were added", len(got), len(entries)), nil
+	if !slices.Equal(got, m.Entries) {
+		return fmt.Sprintf(holds+"%d entries after %d were added", len(got), len(m.Entries)), nil
 	}
 	return "", nil
 }
@@ -149,7 +156,7 @@ func (x exchanger) command(ctx context.Context, a *Applied, command string) (str
 
 func entrySize(e haproxy.MapEntry) int { return len(e.Key) + len(e.Value) + len(" \n") }
 
-// rejectEntries returns the entries of m, sorted. It rejects and omits those that are
+// rejectEntries returns the entries of m, sorted unless their order counts. It rejects and omits those that are
 // not a line of a map, or longer than HAProxy reads.
 func (a *Applied) rejectEntries(m haproxy.Map, most int) []haproxy.MapEntry {
 	var entries []haproxy.MapEntry
@@ -159,6 +166,9 @@ func (a *Applied) rejectEntries(m haproxy.Map, most int) []haproxy.MapEntry {
 			continue
 		}
 		entries = append(entries, e)
+	}
+	if m.Ordered() {
+		return entries
 	}
 	slices.SortStableFunc(entries, compareKeys)
 	return slices.CompactFunc(entries, func(a, b haproxy.MapEntry) bool { return a.Key == b.Key })

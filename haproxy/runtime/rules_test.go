@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime_test
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"podgate/haproxy"
+)
+
+// ruleBox is a HAProxy with Settings.Rules, with four backends of one server each.
+type ruleBox struct {
+	box
+	listeners []netip.AddrPort // the last is no Listener of a Route
+	pods      map[string]haproxy.Server
+}
+
+func newRuleBox(t *testing.T) ruleBox {
+	t.Helper()
+	b := ruleBox{box: newBox(t), pods: map[string]haproxy.Server{}}
+	for range 3 {
+		b.listeners = append(b.listeners, b.freeAddr(t))
+	}
+	for _, name := range []string{"b0", "b1", "b2", "b3"} {
+		b.pods[name] = newMirror(t, name)
+	}
+	return b
+}
+
+// newMirror returns a server that answers with its name, the host and the path of
+// the request, and the headers of the request that begin with "x-".
+func newMirror(t *testing.T, name string) haproxy.Server {
+	t.Helper()
+	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var headers []string
+		for key, values := range r.Header {
+			if key = strings.ToLower(key); strings.HasPrefix(key, "x-h") {
+				headers = append(headers, key+"="+strings.Join(values, ","))
+			}
+		}
+		slices.Sort(headers)
+		w.Header().Set("X-H-Own", name)
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		fmt.Fprintf(w, "%s %s %s %s", name, r.Host, path, strings.Join(headers, " "))
+	}))
+	t.Cleanup(pod.Close)
+	return haproxy.Server{Addr: pod.Listener.Addr().(*net.TCPAddr).AddrPort(), State: haproxy.Ready}
+}
+
+// state returns a State with these Routes.
+func (b ruleBox) state(routes ...haproxy.Route) haproxy.State {
+	s := haproxy.State{Settings: settings(), Frontends: []haproxy.Frontend{{Name: "podgate_http", Mode: haproxy.HTTP, Binds: b.listeners}}, Routes: routes}
+	s.Settings.Rules = true
+	slices.SortFunc(s.Routes, haproxy.Route.Compare)
+	var backends []*haproxy.Backend
+	for name, pod := range b.pods {
+		backends = append(backends, &haproxy.Backend{
+			Name: name, Policy: haproxy.Policy{Mode: haproxy.HTTP, Balance: haproxy.RoundRobin},
+			Options: haproxy.Options{Protocol: haproxy.Plain}, Servers: []haproxy.Server{pod},
+		})
+	}
+	slices.SortFunc(backends, func(a, b *haproxy.Backend) int { return cmp.Compare(a.Name, b.Name) })
+	s.Backends = haproxy.ListOf(backends...)
+	return s
+}
+
+// send sends a request over a new connection, as it is, and returns the response.
+func send(t *testing.T, r haproxy.Request) (*http.Response, string) {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", r.To.String(), 5*time.Second)
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	target := cmp.Or(r.Path, "*")
+	if r.Query != "" {
+		target += "?" + r.Query
+	}
+	text := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", cmp.Or(r.Method, "GET"), target, r.Host)
+	for _, h := range r.Headers {
+		text += h.Name + ": " + h.Value + "\r\n"
+	}
+	_, err = io.WriteString(conn, text+"\r\n")
+	must(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: r.Method})
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	body, err := io.ReadAll(response.Body)
+	must(t, err)
+	return response, string(body)
+}
+
+// answer is the status, and the beginning of the body if a pod answered.
+func answer(t *testing.T, r haproxy.Request) string {
+	t.Helper()
+	response, body := send(t, r)
+	name, _, _ := strings.Cut(body, " ")
+	switch location := response.Header.Get("Location"); {
+	case location != "":
+		return fmt.Sprintf("%d %s", response.StatusCode, location)
+	case response.StatusCode == http.StatusOK && name != "":
+		return name
+	}
+	return fmt.Sprint(response.StatusCode)
+}
+
+// TestRules sends requests to a HAProxy with one Route for each condition and action.
+func TestRules(t *testing.T) {
+	b := newRuleBox(t)
+	at := b.listeners[2]
+	header := func(name, value string) *haproxy.Conditions {
+		return &haproxy.Conditions{Headers: []haproxy.ValueMatch{{Name: name, Value: value}}}
+	}
+	s := b.state(
+		haproxy.Route{Host: "a.test", Backend: "b0"},
+		haproxy.Route{Host: "a.test", Path: "/x", Exact: true, Backend: "b1"},
+		haproxy.Route{Host: "a.test", Path: "/c", Conditions: header("x-v", "1"), Backend: "b2"},
+		haproxy.Route{Host: "a.test", Path: "/c", Order: 1, Conditions: &haproxy.Conditions{Method: "POST"}, Backend: "b3"},
+		haproxy.Route{Host: "**.zone.test", Backend: "b1"},
+		haproxy.Route{Host: "only.zone.test", Path: "/c", Conditions: header("x-v", "1"), Backend: "b2"},
+		haproxy.Route{Host: "a.test", Path: "/move", Actions: &haproxy.Actions{Location: &haproxy.Location{Scheme: "https", Code: 301}}},
+		haproxy.Route{Host: "a.test", Path: "/see", Actions: &haproxy.Actions{Location: &haproxy.Location{Host: "o.test", Port: 8080, FullPath: "/n", Code: 303}}},
+		haproxy.Route{Host: "a.test", Path: "/gone", Actions: &haproxy.Actions{Answer: 410}},
+		haproxy.Route{Host: "a.test", Path: "/none", Actions: &haproxy.Actions{}},
+		haproxy.Route{Host: "a.test", Path: "/w", Actions: &haproxy.Actions{Targets: []haproxy.Target{{Backend: "b1", Weight: 0}, {Backend: "b2", Weight: 5}}}},
+		haproxy.Route{Host: "a.test", Path: "/bad", Actions: &haproxy.Actions{Targets: []haproxy.Target{{Weight: 5}}}},
+		haproxy.Route{Listener: b.listeners[0], Backend: "b3"},
+	)
+	b.load(t, s)
+	for _, row := range []struct {
+		name string
+		r    haproxy.Request
+		want string
+	}{
+		{"a plain route", haproxy.Request{Host: "a.test", Path: "/y"}, "b0"},
+		{"an exact path", haproxy.Request{Host: "a.test", Path: "/x"}, "b1"},
+		{"below an exact path", haproxy.Request{Host: "a.test", Path: "/x/y"}, "b0"},
+		{"a header", haproxy.Request{Host: "a.test", Path: "/c", Headers: []haproxy.Header{{Name: "X-V", Value: "1"}}}, "b2"},
+		{"a method", haproxy.Request{Host: "a.test", Path: "/c", Method: "POST"}, "b3"},
+		{"no condition is met", haproxy.Request{Host: "a.test", Path: "/c"}, "b0"},
+		{"any number of labels", haproxy.Request{Host: "x.y.zone.test", Path: "/"}, "b1"},
+		{"one label", haproxy.Request{Host: "x.zone.test", Path: "/"}, "b1"},
+		{"the zone itself", haproxy.Request{Host: "zone.test", Path: "/"}, "404"},
+		{"the next pattern", haproxy.Request{Host: "only.zone.test", Path: "/c"}, "b1"},
+		{"not the next pattern", haproxy.Request{Host: "only.zone.test", Path: "/c", Headers: []haproxy.Header{{Name: "X-V", Value: "1"}}}, "b2"},
+		{"a redirect", haproxy.Request{Host: "a.test", Path: "/move/a", Query: "q=1"}, "301 https://a.test/move/a?q=1"},
+		{"a redirect to another host", haproxy.Request{Host: "a.test:88", Path: "/see"}, "303 http://o.test:8080/n"},
+		{"a fixed answer", haproxy.Request{Host: "a.test", Path: "/gone"}, "410"},
+		{"no backend", haproxy.Request{Host: "a.test", Path: "/none"}, "500"},
+		{"a weight of zero", haproxy.Request{Host: "a.test", Path: "/w"}, "b2"},
+		{"an invalid target", haproxy.Request{Host: "a.test", Path: "/bad"}, "500"},
+		{"a listener", haproxy.Request{Host: "a.test", Path: "/x", To: b.listeners[0]}, "b3"},
+		{"a host that no host is", haproxy.Request{Host: "|" + b.listeners[0].String() + "|a.test", Path: "/x"}, "400"},
+	} {
+		if row.r.To == (netip.AddrPort{}) {
+			row.r.To = at
+		}
+		if got := answer(t, row.r); got != row.want {
+			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
+		}
+	}
+}
