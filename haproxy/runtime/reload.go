@@ -72,6 +72,7 @@ func (c *Client) Reload(ctx context.Context, generation string) (Process, error)
 		return Process{}, fmt.Errorf("reload HAProxy: %w", err)
 	}
 	c.worker.setAdminError(nil) // the new worker opened its own admin socket
+	c.idle.end()
 	c.awaitStop(ctx, before)
 	return p, nil
 }

@@ -5,6 +5,8 @@ package runtime
 import (
 	"context"
 	"errors"
+	"strings"
+	"time"
 )
 
 // ErrProcessChanged is returned by Apply of a Session if another process serves by
@@ -19,36 +21,75 @@ var ErrProcessChanged = errors.New("another HAProxy process answers")
 //
 // If the admin socket does not answer, a Session is not bound to a process: the master
 // CLI sends every command to the latest worker.
-type Session struct{ exchanger }
+type Session struct {
+	exchanger
+	idle   *idle
+	reused bool // the connection is that of an earlier Session
+}
 
 // Session opens a Session with the process that answers now. The caller must
-// Close it.
+// Close it, and call Process first: the Session may continue the connection of an
+// earlier one, whose process stops.
 func (c *Client) Session(ctx context.Context) *Session {
-	s := &Session{c.exchanger}
-	s.known = &limits{}
-	if c.worker.isDead(ctx) {
+	s := &Session{exchanger: c.exchanger, idle: &c.idle}
+	if s.pinned = c.idle.take(); s.pinned != nil {
+		s.known, s.reused = &s.pinned.known, true
 		return s
 	}
-	conn, err := c.worker.admin.openInteractive(ctx)
-	if err != nil {
-		c.worker.fallBack(ctx, err)
-		return s
-	}
-	s.pinned = &pinned{connection: conn}
+	s.open(ctx)
 	return s
 }
 
-// Close closes the connection of the Session.
+func (s *Session) open(ctx context.Context) {
+	s.pinned, s.known, s.reused = nil, &limits{}, false
+	if s.worker.isDead(ctx) {
+		return
+	}
+	opened := time.Now()
+	conn, err := s.worker.admin.openInteractive(ctx)
+	if err != nil {
+		s.worker.fallBack(ctx, err)
+		return
+	}
+	s.pinned = &pinned{connection: conn, opened: opened}
+	s.known = &s.pinned.known
+}
+
+// Process returns the process of the Session. If its connection is that of an earlier
+// Session, and has ended or leads to a process that stops, Process opens another one.
+func (s *Session) Process(ctx context.Context) (Process, error) {
+	if !s.reused {
+		return s.exchanger.Process(ctx)
+	}
+	s.reused = false
+	replies, err := s.exchange(ctx, "show info")
+	if err == nil && !stops(replies[0]) {
+		if p, err := parseInfo(replies[0]); err == nil {
+			return p, nil
+		}
+	}
+	_ = s.pinned.Close()
+	s.open(ctx)
+	return s.exchanger.Process(ctx)
+}
+
+// stops reports whether a process stops, by its reply to "show info".
+func stops(info string) bool { return strings.Contains(info, "\nStopping: 1") }
+
+// Close closes the connection of the Session, or leaves it to the next one.
 func (s *Session) Close() {
-	if s.pinned != nil {
+	if s.pinned != nil && !s.idle.keep(s.pinned) {
 		_ = s.pinned.Close()
 	}
+	s.pinned = nil
 }
 
 // pinned is the connection of a Session.
 type pinned struct {
 	*connection
-	err error // of the last exchange; the connection is unusable after an error
+	opened time.Time
+	known  limits // of its process; zero until they are needed
+	err    error  // of the last exchange; the connection is unusable after an error
 }
 
 // openInteractive opens a connection in interactive mode, in which HAProxy keeps it

@@ -139,3 +139,27 @@ func TestSessionFallsBackToTheMasterOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestASessionOpensAnotherConnectionAfterAReloadBySomeoneElse has the worker run on as an
+// old worker, and after that restarts HAProxy.
+func TestASessionOpensAnotherConnectionAfterAReloadBySomeoneElse(t *testing.T) {
+	b, s := newShop(t, nil, ready("127.0.0.1:8001"))
+	hold(t, s)
+	c := runtime.New(b.Admin, b.Master, b.Folder)
+	check := func() {
+		t.Helper()
+		session := c.Session(t.Context())
+		defer session.Close()
+		for range 2 {
+			if p, err := session.Process(t.Context()); err != nil || p.Pid != b.Pid() {
+				t.Errorf("Process: %+v, %v, want Pid %d", p, err, b.Pid())
+			}
+		}
+	}
+	check()
+	check()
+	b.load(t, s.WithoutRelay())
+	check()
+	must(t, b.Restart(t.Context()))
+	check()
+}
