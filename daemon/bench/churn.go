@@ -5,12 +5,11 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
-	"podgate/daemon/edgetest"
+	"podgate/haproxy"
 )
 
 const (
@@ -18,8 +17,8 @@ const (
 	churnRate = 100              // endpoint changes a second
 )
 
-// churn replaces the pods of all Services in turn. It measures the time from each write to
-// the API server to the first 200 from the new pod, and podgate's processor time. The
+// churn replaces one pod of each Service in turn. It measures the time from each write to
+// the API server until HAProxy has the new server, and podgate's processor time. The
 // yardstick is "add server" alone, at the same time.
 func churn(ctx context.Context, e *edge) (line, error) {
 	reloads := e.podgate.reloads()
@@ -63,49 +62,30 @@ func (e *edge) underChurn(ctx context.Context, change func(i int) error) (change
 	return changes, round(100 * float64(after-before) / float64(time.Since(began))), err
 }
 
-// replacePods changes one Service after the other, and returns how long each new pod took
-// to answer, and podgate's processor time in percent.
+// replacePods changes one Service after the other, and returns how long each new server
+// took to be in service, and podgate's processor time in percent.
 func (e *edge) replacePods(ctx context.Context) (lags []time.Duration, percent float64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	w := &serverWatch{}
 	var watching sync.WaitGroup
-	defer watching.Wait()
-	var mu sync.Mutex
+	watching.Go(func() {
+		if err := w.run(ctx, e); err != nil {
+			cancel(err)
+		}
+	})
 	_, percent, err = e.underChurn(ctx, func(i int) error {
-		service := serviceName(i % e.services)
-		addr := e.shop.pods.Next(service, 1)[0]
+		i %= e.services
+		service := serviceName(i)
+		added := e.shop.pods.Next(service, 1)[0]
 		began := time.Now()
-		if err := e.shop.setPods(service, addr); err != nil {
+		if err := e.shop.replacePodWith(i, added); err != nil {
 			return err
 		}
-		watching.Go(func() {
-			if err := e.awaitPod(ctx, service, addr); err != nil {
-				cancel(err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			lags = append(lags, time.Since(began))
-		})
+		w.add(awaited{backendName(service) + "/" + haproxy.ServerName(added), began})
 		return nil
 	})
+	w.end()
 	watching.Wait()
-	return lags, percent, errors.Join(err, context.Cause(ctx))
-}
-
-// awaitPod waits until the pod of the Service answers. It sends requests less and less
-// often, because the queue may be long.
-func (e *edge) awaitPod(ctx context.Context, service string, pod netip.AddrPort) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	c := &edgetest.Client{KeepAlive: true}
-	defer c.Close()
-	for between := 500 * time.Microsecond; ; between = min(2*between, 20*time.Millisecond) {
-		soon, stop := context.WithTimeout(ctx, 100*between)
-		err := c.Until(soon, e.request(service), between, func(a edgetest.Answer) bool { return a.Header.Get(edgetest.PodHeader) == pod.String() })
-		stop()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-	}
+	return w.lags, percent, errors.Join(err, context.Cause(ctx))
 }

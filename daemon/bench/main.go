@@ -97,7 +97,7 @@ func benchmarks(o options) []benchmark {
 	return append([]benchmark{
 		{name: "endpoint_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: endpointToFirst200},
 		{name: "service_to_first_200", sizes: []size{{10, 10}, {1000, 10}, {5000, 20}}, run: serviceToFirst200},
-		{name: "churn", sizes: []size{{1000, 1}}, run: churn},
+		{name: "churn", sizes: []size{{1000, 20}, {5000, 20}}, run: churn},
 		{name: "event_cpu", sizes: []size{{1000, 10}, {5000, 20}}, alone: eventCPU},
 		{name: "rss", sizes: []size{{1000, 10}, {5000, 20}}, run: rss},
 		{name: "sync", sizes: []size{{5000, 20}}, alone: func(ctx context.Context, s size) (line, error) { return synced(ctx, s, o.podgate) }},

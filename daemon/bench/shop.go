@@ -15,6 +15,9 @@ const portName = "web"
 
 func serviceName(i int) string { return fmt.Sprintf("svc-%05d", i) }
 
+// backendName returns the name of the backend of a Service.
+func backendName(service string) string { return edgetest.Namespace + "_" + service + "_80" }
+
 // shop is a cluster of some size and its pods.
 type shop struct {
 	*edgetest.Cluster
@@ -68,7 +71,12 @@ func (c shop) setPods(service string, pods ...netip.AddrPort) error {
 // replacePod replaces the first pod of the i-th Service, modulo their number.
 func (c shop) replacePod(i int) error {
 	i %= c.size.services
-	all := c.pods.Next(serviceName(i), 1)
+	return c.replacePodWith(i, c.pods.Next(serviceName(i), 1)[0])
+}
+
+// replacePodWith replaces the first pod of the i-th Service.
+func (c shop) replacePodWith(i int, first netip.AddrPort) error {
+	all := []netip.AddrPort{first}
 	for n := 1; n < c.size.pods; n++ {
 		all = append(all, c.pods.Nth(i*c.size.pods+n+1))
 	}
