@@ -4,6 +4,11 @@ package daemon_test
 
 import (
 	"fmt"
+	"net"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +17,7 @@ import (
 
 	"podgate/daemon/config"
 	"podgate/daemon/dryrun"
+	"podgate/daemon/edgetest"
 )
 
 // differences returns the output of podgate diff, a line each.
@@ -104,4 +110,58 @@ func (e *edge) processDifferences(t *testing.T) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// TestRenderAndDiffKnowTheAPIServerOfAKubeconfig has a Service whose endpoint is the
+// machine of the API server, which only the connection to the API server shows.
+func TestRenderAndDiffKnowTheAPIServerOfAKubeconfig(t *testing.T) {
+	t.Parallel()
+	addr := ordinaryAddr(t)
+	e := newEdge(t)
+	server := httptest.NewUnstartedServer(e.Cluster)
+	listener, err := net.Listen("tcp", netip.AddrPortFrom(addr, 0).String())
+	must(t, err)
+	must(t, server.Listener.Close())
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(func() {
+		server.CloseClientConnections() // the watches of podgate
+		server.Close()
+	})
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n"+
+		"clusters: [{name: x, cluster: {server: %q}}]\nusers: [{name: x, user: {}}]\n", server.URL)
+	must(t, os.WriteFile(kubeconfig, []byte(text), 0o600))
+	e.Set("kubernetes.server", nil)
+	e.set(t, "kubernetes.kubeconfig", kubeconfig)
+	e.service(t, "cart", nil, newPod(t, "cart-0"))
+	e.service(t, "api", nil)
+	must(t, e.Cluster.SetEndpoints("api", edgetest.ReadyAt(netip.AddrPortFrom(addr, 6443))...))
+	const want = "is the address of the API server"
+	e.start(t)
+	e.awaitAnswer(t, "any", "/cart/", "200 cart-0 /")
+	e.awaitLog(t, want)
+	e.awaitNoDifference(t)
+	c, err := config.Load(e.TOML)
+	must(t, err)
+	var files, problems strings.Builder
+	must(t, dryrun.Render(t.Context(), c, "test", nil, &files, &problems))
+	if !strings.Contains(problems.String(), want) || strings.Contains(files.String(), addr.String()+":6443") {
+		t.Errorf("render reports %q", problems.String())
+	}
+	e.stop(t)
+}
+
+// ordinaryAddr returns an IPv4 address of this machine that is not a loopback address.
+func ordinaryAddr(t *testing.T) netip.Addr {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	must(t, err)
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
+			return p.Addr()
+		}
+	}
+	t.Skip("this machine has loopback addresses only")
+	return netip.Addr{}
 }

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"slices"
 
@@ -57,13 +58,15 @@ func Connect(c Config, log *slog.Logger) (*kubeapi.Client, error) {
 	return kubeapi.New(k, log)
 }
 
-// ReadOnce lists the cluster once.
-func ReadOnce(ctx context.Context, c Config) (*kubeapi.Snapshot, error) {
+// ReadOnce lists the cluster once. It also returns the addresses of API servers that it
+// reached.
+func ReadOnce(ctx context.Context, c Config) (*kubeapi.Snapshot, []netip.Addr, error) {
 	client, err := Connect(c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return client.List(ctx)
+	snapshot, err := client.List(ctx)
+	return snapshot, client.Reached(), err
 }
 
 // same reports whether both Configs lead to the same requests.

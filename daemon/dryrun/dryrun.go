@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"podgate/daemon/certstore"
 	"podgate/daemon/cluster"
@@ -28,12 +29,12 @@ type wanted struct {
 // want compiles the cluster. It decodes the cluster from objects, see kubeapi.DecodeSelected; if
 // objects is nil, it lists the cluster once.
 func want(ctx context.Context, c *config.Config, version string, objects io.Reader) (wanted, error) {
-	snapshot, err := readCluster(ctx, c, version, objects)
+	snapshot, reached, err := readCluster(ctx, c, version, objects)
 	if err != nil {
 		return wanted{}, err
 	}
 	store := certstore.ReadOnce(certstore.FromConfig(c))
-	m, err := new(machine.Reader).Read(c, store.Set().Files, nil)
+	m, err := new(machine.Reader).Read(c, store.Set().Files, reached)
 	if err != nil {
 		return wanted{}, fmt.Errorf("read the addresses of this machine: %w", err)
 	}
@@ -43,14 +44,16 @@ func want(ctx context.Context, c *config.Config, version string, objects io.Read
 	return w, nil
 }
 
-func readCluster(ctx context.Context, c *config.Config, version string, objects io.Reader) (*kubeapi.Snapshot, error) {
+// readCluster also returns the addresses of API servers that it reached; none for objects.
+func readCluster(ctx context.Context, c *config.Config, version string, objects io.Reader) (*kubeapi.Snapshot, []netip.Addr, error) {
 	if objects != nil {
-		return kubeapi.DecodeSelected(objects, c.Kubernetes.Selector)
+		snapshot, err := kubeapi.DecodeSelected(objects, c.Kubernetes.Selector)
+		return snapshot, nil, err
 	}
 	k := cluster.FromConfig(c, version)
-	snapshot, err := cluster.ReadOnce(ctx, k)
+	snapshot, reached, err := cluster.ReadOnce(ctx, k)
 	if err != nil || k.Nodes || !compile.Compile(c, nil, snapshot, nil).NeedsNodes() {
-		return snapshot, err
+		return snapshot, reached, err
 	}
 	k.Nodes = true
 	return cluster.ReadOnce(ctx, k)

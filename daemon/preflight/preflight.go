@@ -65,6 +65,7 @@ type preflight struct {
 	certs    *certstore.Store
 	findings []Finding
 	local    reconcile.LocalPeer
+	reached  []netip.Addr // of API servers
 }
 
 // Run makes all checks, from this machine and as this user. Each runs even if an
@@ -85,7 +86,7 @@ func Run(ctx context.Context, c *config.Config, version string) []Finding {
 }
 
 func (p *preflight) compile(snapshot *kubeapi.Snapshot) *compile.Result {
-	m, _ := new(machine.Reader).Read(p.config, p.certs.Set().Files, nil) // podgate run reports the error
+	m, _ := new(machine.Reader).Read(p.config, p.certs.Set().Files, p.reached) // podgate run reports the error
 	return compile.Compile(p.config, m, snapshot, nil)
 }
 
@@ -115,6 +116,7 @@ func (p *preflight) api(ctx context.Context) *kubeapi.Snapshot {
 		return nil
 	}
 	snapshot, err := client.List(ctx)
+	p.reached = client.Reached()
 	if err != nil {
 		p.add("api", "list everything", err, "")
 		return nil
@@ -125,7 +127,7 @@ func (p *preflight) api(ctx context.Context) *kubeapi.Snapshot {
 		return snapshot
 	}
 	k.Nodes = true // to name the node of each pod, if the role allows it
-	withNodes, err := cluster.ReadOnce(ctx, k)
+	withNodes, _, err := cluster.ReadOnce(ctx, k)
 	if result.NeedsNodes() {
 		p.add("api", "list nodes, for Services that are reached by node ports", err, "")
 	}
