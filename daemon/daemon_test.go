@@ -83,7 +83,7 @@ func TestHAProxyAndExplainChooseTheSameRoutes(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			e.awaitAnswer(t, row.host, row.path, row.want)
-			x, err := client.Explain(t.Context(), "http://"+row.host+row.path)
+			x, err := client.Explain(t.Context(), admin.Query{Of: "http://" + row.host + row.path})
 			must(t, err)
 			explained := notFound
 			if len(x.URL.Matches) > 0 {

@@ -21,7 +21,7 @@ import (
 // explain returns the output of podgate explain, with names for the values that differ
 // between runs.
 func (e *edge) explain(t *testing.T, of string, names *strings.Replacer) (string, error) {
-	x, err := admin.NewClient(e.Socket).Explain(t.Context(), of)
+	x, err := admin.NewClient(e.Socket).Explain(t.Context(), admin.Query{Of: of})
 	if err != nil {
 		return "", err
 	}

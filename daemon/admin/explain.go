@@ -37,13 +37,16 @@ var errNotRead = errors.New("podgate has not read the cluster yet")
 // Explain explains how a Service ("shop/cart", or "cart" if one namespace has it), a
 // URL, a host, or a server's address is served, and why. It asks HAProxy for its
 // state. The error is for the user.
-func Explain(ctx context.Context, v *View, query string) (Explanation, error) {
-	x := Explanation{SchemaVersion: SchemaVersion, Of: query}
+func Explain(ctx context.Context, v *View, q Query) (Explanation, error) {
+	x := Explanation{SchemaVersion: SchemaVersion, Of: q.Of}
 	if v == nil || v.Result == nil {
 		return x, errNotRead
 	}
-	query = strings.TrimSpace(query)
-	if addr, ok := parseAddr(query); ok {
+	query := strings.TrimSpace(q.Of)
+	if q.isRequest() && !isURL(query) {
+		return x, errNotURL
+	}
+	if addr, ok := parseAddr(query); ok && !q.isRequest() {
 		if x.Servers = findServers(ctx, v, addr); x.Servers != nil {
 			return x, nil
 		}
@@ -51,13 +54,12 @@ func Explain(ctx context.Context, v *View, query string) (Explanation, error) {
 			return x, fmt.Errorf("no Service has a server at %s", addr.Addr())
 		}
 	}
-	first, _, _ := strings.Cut(query, "/")
-	if strings.Contains(query, "://") || strings.HasPrefix(query, "/") || strings.ContainsAny(first, ".[") {
+	if isURL(query) {
 		u, err := parseURL(query)
 		if err != nil {
 			return x, err
 		}
-		x.URL = explainURL(ctx, v, u)
+		x.URL = explainURL(ctx, v, u, q)
 		return x, nil
 	}
 	key, err := findService(v, query)
@@ -66,6 +68,12 @@ func Explain(ctx context.Context, v *View, query string) (Explanation, error) {
 	}
 	x.Service, err = explainService(ctx, v, key)
 	return x, err
+}
+
+// isURL reports whether a query is a URL or a host, if it is no address.
+func isURL(query string) bool {
+	first, _, _ := strings.Cut(query, "/")
+	return strings.Contains(query, "://") || strings.HasPrefix(query, "/") || strings.ContainsAny(first, ".[")
 }
 
 // parseAddr parses "10.2.9.103:8080", or an address without port, which is port 0.

@@ -181,7 +181,10 @@ func (s ExplainedServer) about() string {
 }
 
 func (p printer) url(x *ExplainedURL) {
-	p.line("%s %s", p.paint(bold, x.URL), x.Verdict)
+	p.line("%s %s", p.paint(bold, strings.TrimSpace(x.Method+" "+x.URL)), x.Verdict)
+	for _, h := range x.Headers {
+		p.line("  header    %s", h)
+	}
 	if x.Frontend != "" {
 		p.line("  frontend  %s on %s", x.Frontend, strings.Join(x.Binds, ", "))
 	}
@@ -192,11 +195,22 @@ func (p printer) url(x *ExplainedURL) {
 	if x.HAProxy != "" {
 		p.line("  HAProxy   %s", x.HAProxy)
 	}
+	if x.Rule != nil {
+		p.rule(x.Rule)
+	}
 	if len(x.Matches) > 0 {
 		p.head("Matching routes")
 		rows := make([][]string, len(x.Matches))
 		for i, m := range x.Matches {
-			rows[i] = []string{m.Route, "Service " + m.Service, m.Why}
+			rows[i] = []string{m.Route, cmp.Or(m.Origin, "Service "+m.Service), strings.Join(append([]string{m.Why}, m.Conditions...), ", ")}
+		}
+		p.table(nil, rows, nil)
+	}
+	if len(x.Unmet) > 0 {
+		p.head("Routes whose conditions the request does not meet")
+		rows := make([][]string, len(x.Unmet))
+		for i, u := range x.Unmet {
+			rows[i] = []string{u.Route, u.Origin, "not met: " + strings.Join(u.Unmet, ", ")}
 		}
 		p.table(nil, rows, nil)
 	}
@@ -209,5 +223,13 @@ func (p printer) url(x *ExplainedURL) {
 	if x.Port != nil {
 		p.head("Service " + x.Service + " port " + x.Port.Label())
 		p.port(*x.Port)
+	}
+	if x.Rule != nil {
+		for _, t := range x.Rule.Targets {
+			if t.Port != nil {
+				p.head("Service " + t.Service)
+				p.port(*t.Port)
+			}
+		}
 	}
 }

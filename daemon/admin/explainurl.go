@@ -19,6 +19,8 @@ import (
 // ExplainedURL is how one request is handled.
 type ExplainedURL struct {
 	URL      string         `json:"url"`
+	Method   string         `json:"method,omitempty"`   // as asked; "" for GET
+	Headers  []string       `json:"headers,omitempty"`  // as asked, "name: value"
 	Frontend string         `json:"frontend,omitempty"` // "" for none
 	Binds    []string       `json:"binds,omitempty"`
 	Verdict  string         `json:"verdict"`            // a sentence
@@ -29,19 +31,26 @@ type ExplainedURL struct {
 	Service  string         `json:"service,omitempty"`
 	Port     *ExplainedPort `json:"port,omitempty"`
 	HAProxy  string         `json:"haproxy,omitempty"` // what HAProxy finds in its maps
+	Rule     *ExplainedRule `json:"rule,omitempty"`    // of a route that does more than those of Services
+	Unmet    []UnmetRoute   `json:"unmet,omitempty"`   // routes of this host and path with conditions that the request does not meet
 	Near     []string       `json:"near,omitempty"`    // similar routes and Problems, if no route matches
 }
 
 // MatchedRoute is a route that matches the request.
 type MatchedRoute struct {
-	Route   string `json:"route"`
-	Service string `json:"service"`
-	Backend string `json:"backend"`
-	Why     string `json:"why"` // why it is used, or is not
+	Route      string   `json:"route"`
+	Service    string   `json:"service"` // "" for a route of another object
+	Backend    string   `json:"backend"`
+	Origin     string   `json:"origin,omitempty"` // the object, if it is no Service
+	Conditions []string `json:"conditions,omitempty"`
+	Why        string   `json:"why"` // why it is used, or is not
 }
 
-func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
-	x := &ExplainedURL{URL: u.String(), Matches: []MatchedRoute{}}
+func explainURL(ctx context.Context, v *View, u *url.URL, q Query) *ExplainedURL {
+	x := &ExplainedURL{URL: u.String(), Method: q.Method, Matches: []MatchedRoute{}}
+	for _, h := range q.Headers {
+		x.Headers = append(x.Headers, h.Name+": "+h.Value)
+	}
 	if u.Scheme == "tcp" {
 		x.tcp(ctx, v, u)
 		return x
@@ -60,11 +69,16 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 		x.Verdict = fmt.Sprintf("podgate has no frontend for %s: %s", u.Scheme, whyNoFrontend(v, tls))
 	}
 	path := haproxy.NormalizePath(cmp.Or(u.EscapedPath(), "/"))
-	request := haproxy.Request{TLS: tls, Host: u.Host, Path: path}
+	request := q.request(tls, u.Host, path, u.RawQuery)
 	found := v.Result.State.Match(request)
 	for i, r := range found {
-		port, _ := v.Result.Service(r.Backend)
-		m := MatchedRoute{Route: r.URL() + r.CaseNote(), Service: port.String(), Backend: r.Backend, Why: "used"}
+		m := MatchedRoute{Route: routeText(r), Backend: r.Backend, Conditions: r.Conditions.Text(), Why: "used"}
+		if r.Origin != nil {
+			m.Origin = r.Origin.String()
+		} else {
+			port, _ := v.Result.Service(r.Backend)
+			m.Service = port.String()
+		}
 		if i > 0 {
 			m.Why = whyNot(found[0], r)
 		}
@@ -77,12 +91,16 @@ func explainURL(ctx context.Context, v *View, u *url.URL) *ExplainedURL {
 	if x.Verdict == "" && v.Result.State.Settings.RejectAmbiguous && haproxy.AmbiguousPath(path) && !passed {
 		x.Verdict = "HAProxy answers 400: http.ambiguous_paths in podgate.toml rejects the path"
 	}
-	if len(found) > 0 {
-		x.matched(ctx, v, found[0], u, path)
-	} else {
+	x.unmet(v, request)
+	switch {
+	case len(found) == 0:
 		x.unmatched(v, tls, u, path)
+	case hasRule(found[0]):
+		x.rule(ctx, v, request)
+	default:
+		x.matched(ctx, v, found[0], u, path)
 	}
-	if x.Frontend != "" {
+	if x.Frontend != "" && !v.Result.State.Settings.Rules {
 		x.compareWithHAProxy(ctx, v, request)
 	}
 	return x
@@ -112,12 +130,19 @@ func whyNot(taken, r haproxy.Route) string {
 	switch {
 	case taken.Host != r.Host && r.Host == "":
 		return "not used: a route with a host has priority"
+	case taken.Host != r.Host && strings.HasPrefix(string(taken.Host), "*"):
+		return "not used: a longer wildcard has priority"
 	case taken.Host != r.Host:
 		return "not used: an exact host has priority over a wildcard"
+	case taken.Exact && !r.Exact:
+		return "not used: an exact path has priority over a prefix"
 	case len(taken.Path) != len(r.Path):
 		return "not used: a longer path has priority"
 	}
-	return "not used: a case-sensitive path has priority"
+	if taken.FoldCase != r.FoldCase {
+		return "not used: a case-sensitive path has priority"
+	}
+	return whyRuleNot(taken, r)
 }
 
 func (x *ExplainedURL) matched(ctx context.Context, v *View, r haproxy.Route, u *url.URL, path string) {
@@ -198,7 +223,11 @@ func (x *ExplainedURL) unmatched(v *View, tls bool, u *url.URL, path string) {
 		samePath := r.Path != "" && r.Path.Matches(path)
 		if len(x.Near) < mostNear && (sameHost || samePath) {
 			port, _ := v.Result.Service(r.Backend)
-			x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", r.URL(), port.String()))
+			if r.Origin == nil {
+				x.Near = append(x.Near, fmt.Sprintf("%s leads to Service %s", r.URL(), port.String()))
+			} else {
+				x.Near = append(x.Near, fmt.Sprintf("%s is a route of %s", routeText(r), r.Origin))
+			}
 		}
 	}
 	for _, p := range v.Problems {

@@ -174,11 +174,15 @@ func (s *Server) historyPage(w http.ResponseWriter, r *http.Request) {
 func (s *Server) explainPage(w http.ResponseWriter, r *http.Request) {
 	p := struct {
 		frame
-		Of, Text, Error string
-	}{frame: s.frame(r, "explain"), Of: r.FormValue("of")}
+		Of, Method, Header, Text, Error string
+	}{frame: s.frame(r, "explain"), Of: r.FormValue("of"), Method: r.FormValue("method"), Header: r.FormValue("header")}
 	p.Refresh, p.Toggle = 0, ""
 	if p.Of != "" {
-		x, err := Explain(r.Context(), s.view.Load(), p.Of)
+		q, err := queryOf(r.URL.Query())
+		var x Explanation
+		if err == nil {
+			x, err = Explain(r.Context(), s.view.Load(), q)
+		}
 		var text bytes.Buffer
 		if err != nil {
 			p.Error = err.Error()

@@ -148,7 +148,11 @@ func (s *Server) apiProgress(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request) {
-	x, err := Explain(r.Context(), s.view.Load(), r.FormValue("of"))
+	q, err := queryOf(r.URL.Query())
+	var x Explanation
+	if err == nil {
+		x, err = Explain(r.Context(), s.view.Load(), q)
+	}
 	if err != nil {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)

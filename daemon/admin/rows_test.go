@@ -35,7 +35,7 @@ func TestAServiceThatHAProxyHasNotLoadedWaits(t *testing.T) {
 	if n := countServers(v); n.Up != 3 || n.Down != 3 {
 		t.Errorf("servers: %+v", n)
 	}
-	x, err := Explain(t.Context(), v, "shop/svc-00000")
+	x, err := Explain(t.Context(), v, Query{Of: "shop/svc-00000"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestServicesAreUnknownIfHAProxyDoesNotAnswer(t *testing.T) {
 	if text := printed(newStatus(v, time.Now()), Style{}); !strings.Contains(text, "servers: 6 (state unknown)\n") {
 		t.Error(text)
 	}
-	x, err := Explain(t.Context(), v, "shop/svc-00000")
+	x, err := Explain(t.Context(), v, Query{Of: "shop/svc-00000"})
 	if err != nil || x.Service.State != StateUnknown {
 		t.Errorf("explained as %+v, %v", x.Service, err)
 	}

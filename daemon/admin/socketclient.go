@@ -41,9 +41,9 @@ func (c *Client) History(ctx context.Context) (History, error) {
 }
 
 // Explain explains a Service, a URL or an address.
-func (c *Client) Explain(ctx context.Context, of string) (Explanation, error) {
+func (c *Client) Explain(ctx context.Context, q Query) (Explanation, error) {
 	var x Explanation
-	return x, c.ask(ctx, "/api/v1/explain?"+url.Values{"of": {of}}.Encode(), &x)
+	return x, c.ask(ctx, "/api/v1/explain?"+q.values().Encode(), &x)
 }
 
 // NoAnswerError reports that the control socket cannot be reached, or that the answer
