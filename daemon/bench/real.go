@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,32 @@ import (
 
 // fillWriters is how many goroutines write to a real API server in parallel.
 const fillWriters = 8
+
+const (
+	// realPods has the addresses of the pods of fillReal, and realPort is their port.
+	realPods = "10.0.0.0/11"
+	realPort = 8080
+)
+
+// answerChecks accepts connections to realPort on all addresses of this machine until stop
+// is called, so that health checks of the pods succeed.
+func answerChecks() (stop func(), err error) {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: realPort})
+	if err != nil {
+		return nil, err
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return // it was closed
+			}
+			_ = conn.Close() // the check has succeeded
+		}
+	})
+	return func() { _ = l.Close(); accepting.Wait() }, nil
+}
 
 // fillReal creates all Services and EndpointSlices in a real API server, as its
 // controller writes them.
@@ -51,7 +78,7 @@ func fillReal(ctx context.Context, admin *realapi.Client, s size) error {
 				"name": name + "-abcde", "generateName": name + "-",
 				"labels": object{"app": name, "endpointslice.kubernetes.io/managed-by": "bench", "kubernetes.io/service-name": name},
 			},
-			"ports":     []object{{"name": portName, "protocol": "TCP", "port": 8080}},
+			"ports":     []object{{"name": portName, "protocol": "TCP", "port": realPort}},
 			"endpoints": endpoints,
 		})
 	}

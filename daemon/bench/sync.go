@@ -76,9 +76,14 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 		return errors.New("only sync runs sync-apart")
 	}
 	services, pods := atoi(args[2]), atoi(args[3])
-	if err := realapi.Local(); err != nil {
+	if err := realapi.Local(realPods); err != nil {
 		return err
 	}
+	stop, err := answerChecks()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	self, err := os.Executable()
 	if err != nil {
 		return err
