@@ -133,6 +133,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 		d.notifier.alive()
 		at := d.pass(ctx, since)
+		if d.reportStart() {
+			gc.measureNow()
+		}
 		d.publish()
 		d.followNodes(ctx)
 		if d.result != nil && !polled { // without a cluster, HAProxy is left alone
@@ -201,7 +204,6 @@ func (d *Daemon) pass(ctx context.Context, since time.Time) (next time.Time) {
 		d.cluster.Client().Relist()
 	}
 
-	d.reportStart()
 	d.reportProblems()
 	d.reportCertificates()
 	d.history.AddPass(history.Pass{Compiled: d.result, Since: since, Did: did, Status: d.status})

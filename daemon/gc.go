@@ -41,6 +41,9 @@ func newCollector() collector {
 	return collector{percent: usualPercent, measureAt: time.Now().Add(gcInterval)}
 }
 
+// measureNow makes the next tune measure the heap, which hardly grows after a start.
+func (c *collector) measureNow() { c.measureAt = time.Time{} }
+
 // tune adjusts the percentage to the size of the heap, once in each gcInterval.
 func (c *collector) tune(polling bool) {
 	now := time.Now()

@@ -12,19 +12,20 @@ type start struct {
 	done    bool
 }
 
-// reportStart logs how long the start took and in which parts, once. Objects that HAProxy
-// cannot load do not delay it: they are reported as problems. A part may overlap with
-// others, and there are pauses between them.
-func (d *Daemon) reportStart() {
+// reportStart logs how long the start took and in which parts, and returns true, once.
+// Objects that HAProxy cannot load do not delay it: they are reported as problems. A part
+// may overlap with others, and there are pauses between them.
+func (d *Daemon) reportStart() bool {
 	s := &d.start
 	if s.done || !d.status.Serves {
-		return
+		return false
 	}
 	s.done = true
 	spent := d.status.Counters.Spent
 	d.Log.Info("start completed", "took", rounded(time.Since(s.began)), "list", rounded(s.listed.Sub(s.began)), "compile", rounded(s.compile),
 		"render", rounded(spent.Render), "check", rounded(spent.Check), "load", rounded(spent.Load), "read_back", rounded(spent.ReadBack),
 		"backends", d.status.Backends)
+	return true
 }
 
 func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -21,8 +21,8 @@ type Writer struct {
 	finished int          // number of the last write that succeeded
 	last     *written     // the result of the last write; nil while a write runs, and after one that failed
 
-	reloaded bool // HAProxy was, since the last write began
-	doubted  bool // the next write may not rely on last
+	release bool // the next write returns memory to the system
+	doubted bool // the next write may not rely on last
 }
 
 // NewWriter returns a Writer that has not written yet.
@@ -41,9 +41,9 @@ func (w *Writer) Finished() int { return w.finished }
 // another program may have changed them.
 func (w *Writer) Doubt() { w.doubted = true }
 
-// Reloaded makes the next write return memory to the system: a reload needs several
-// times the memory that podgate needs between reloads.
-func (w *Writer) Reloaded() { w.reloaded = true }
+// Release makes the next write return memory to the system: a reload, and reading back
+// another process, need several times the memory that podgate needs in between.
+func (w *Writer) Release() { w.release = true }
 
 // outcome is how a write ended.
 type outcome struct {
@@ -88,11 +88,11 @@ func (w *Writer) Start(have haproxy.Running) {
 	done := make(chan outcome, 1)
 	w.done, w.last = done, nil
 	w.started++
-	reloaded := w.reloaded
-	w.reloaded = false
+	release := w.release
+	w.release = false
 	go func() {
 		err := w.dir.writeRunning(next, last)
-		if reloaded {
+		if release {
 			debug.FreeOSMemory()
 		}
 		if err != nil {

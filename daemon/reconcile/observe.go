@@ -87,6 +87,7 @@ func (r *Reconciler) reportAdminSocket(err error) {
 // has not loaded a configuration of podgate.
 func (r *Reconciler) adopt(p runtime.Process, want haproxy.State) {
 	r.writeAt = r.now() // the file may lack the last changes
+	r.writer.Release()
 	r.have.Rejected, r.have.AtReload, r.reloadedFor = nil, nil, nil
 	if r.have.Loaded, r.ours = r.loadedBy(p, want); r.ours {
 		r.adoptAdded(p)

@@ -89,7 +89,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 	r.have.Rejected, r.added = nil, nil
 	r.settleAtReload(want)
 	r.writeAt = r.now() // servers may have changed since
-	r.writer.Reloaded()
+	r.writer.Release()
 	session := r.runtime.Session(ctx)
 	defer session.Close()
 	if err := r.readAll(ctx, session, want); err != nil {
