@@ -160,6 +160,9 @@ func TestObserveReadsTheStandingOfAllBackends(t *testing.T) {
 	observed, err := b.Observe(t.Context())
 	must(t, err)
 	compare(t, "Standing", want, observed.Standing)
+	if none, err := b.Standing(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("Standing of no backend: %v, %v", none, err)
+	}
 	rows := observed.Standing["shop"].Rows
 	for server, listed := range map[string]bool{" 127.0.0.1:8001 127.0.0.1 ": true, " 127.0.0.1:8002 127.0.0.1 ": true, " 127.0.0.1:8003 ": false} {
 		if strings.Contains(rows, server) != listed {

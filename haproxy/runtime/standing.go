@@ -24,8 +24,11 @@ type Standing struct {
 }
 
 // Standing returns the Standing of backends, by name, without those that have no such
-// servers (management.txt "show servers state").
+// servers (management.txt "show servers state"). Without backends, it asks for nothing.
 func (x exchanger) Standing(ctx context.Context, backends []string) (map[string]Standing, error) {
+	if len(backends) == 0 {
+		return nil, nil
+	}
 	o, err := x.readServers(ctx, backends)
 	return o.Standing, err
 }
