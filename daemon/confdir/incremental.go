@@ -143,6 +143,7 @@ func (w *written) config(last *written, old *os.File) content {
 		at := int64(len(w.sections.Head()))
 		copied := at // offset in old of what is yet to be copied
 		var section []byte
+		part := make([]byte, partSize) // there may be as many copies as backends
 		for i, b := range w.loaded.Backends.All() {
 			if last != nil && haproxy.Same(w.servers[i], last.servers[i]) {
 				at += last.ends[i] - last.begin(i)
@@ -150,7 +151,7 @@ func (w *written) config(last *written, old *os.File) content {
 				continue
 			}
 			if last != nil {
-				if err := copyPart(to, old, copied, last.begin(i)); err != nil {
+				if err := copyPart(to, old, copied, last.begin(i), part); err != nil {
 					return err
 				}
 				copied = last.ends[i]
@@ -167,7 +168,7 @@ func (w *written) config(last *written, old *os.File) content {
 		if last == nil {
 			return nil
 		}
-		if err := copyPart(to, old, copied, last.end()); err != nil {
+		if err := copyPart(to, old, copied, last.end(), part); err != nil {
 			return err
 		}
 		if !last.ids[cfgfile.ConfigFile].identifies(old) {
@@ -188,9 +189,8 @@ func (w *written) begin(i int) int64 {
 // end is the length of ConfigFile.
 func (w *written) end() int64 { return w.begin(len(w.ends)) }
 
-// copyPart copies the part of a file between two offsets.
-func copyPart(to io.Writer, file *os.File, from, end int64) error {
-	part := make([]byte, min(partSize, end-from))
+// copyPart copies the part of a file between two offsets, through a buffer.
+func copyPart(to io.Writer, file *os.File, from, end int64, part []byte) error {
 	for from < end {
 		n, err := file.ReadAt(part[:min(int64(len(part)), end-from)], from)
 		if err != nil {

@@ -197,7 +197,7 @@ func (r *Reconciler) reconcile(ctx context.Context, w Want, result *Result) erro
 // next returns when to call Reconcile although nothing changed.
 func (r *Reconciler) next() time.Time {
 	next := r.now().Add(observeInterval)
-	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.slow.until, r.nextServerStates(), r.guard.Next()} {
+	for _, at := range []time.Time{r.observeSoon, r.writeAt, r.retry.at, r.deletes.at, r.nextReload(), r.nextSlow(), r.nextServerStates(), r.guard.Next()} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -215,6 +215,15 @@ func (r *Reconciler) nextReload() time.Time {
 		return r.reload.precheckAt()
 	}
 	return r.reload.at
+}
+
+// nextSlow is when the first of the reasons that wait in slow may cause a reload; zero if
+// there is none, and while there is no process to reload.
+func (r *Reconciler) nextSlow() time.Time {
+	if !r.process.known() {
+		return time.Time{}
+	}
+	return r.slow.until
 }
 
 // Close writes what HAProxy serves to the files, and waits for the write. HAProxy
