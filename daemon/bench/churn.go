@@ -21,7 +21,7 @@ const (
 // the API server until HAProxy has the new server, and podgate's processor time. The
 // yardstick is "add server" alone, at the same time.
 func churn(ctx context.Context, e *edge) (line, error) {
-	reloads := e.podgate.reloads()
+	reloads, passes := e.podgate.reloads(), e.podgate.passes()
 	yardstickCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	var yardstick sync.WaitGroup
@@ -34,7 +34,7 @@ func churn(ctx context.Context, e *edge) (line, error) {
 	if err := errors.Join(err, bareErr); err != nil {
 		return nil, err
 	}
-	cpu := line{{"changes_per_s", churnRate}, {"podgate_cpu_percent", percent}, {"reloads", e.podgate.reloads() - reloads}}
+	cpu := line{{"changes_per_s", churnRate}, {"podgate_cpu_percent", percent}, {"passes", e.podgate.passes() - passes}, {"reloads", e.podgate.reloads() - reloads}}
 	return slices.Concat(figures("", lags), figures("yardstick_", bare), cpu), nil
 }
 

@@ -42,9 +42,15 @@ func (p *podgate) pid() int { return p.Cmd.Process.Pid }
 func (p *podgate) cpu() (time.Duration, error) { return cpuOf(p.pid()) }
 
 // reloads returns how often it has reloaded HAProxy.
-func (p *podgate) reloads() int {
-	text, _ := os.ReadFile(p.LogFile) // it exists as long as the edge does
-	return bytes.Count(text, []byte("msg=reloaded "))
+func (p *podgate) reloads() int { return p.logged("msg=reloaded ") }
+
+// passes returns how often it has changed the servers of HAProxy.
+func (p *podgate) passes() int { return p.logged(`msg="servers changed"`) }
+
+// logged returns how often its log has a text.
+func (p *podgate) logged(text string) int {
+	log, _ := os.ReadFile(p.LogFile) // it exists as long as the edge does
+	return bytes.Count(log, []byte(text))
 }
 
 // cpuOf returns the processor time of a process, to 10 ms (proc_pid_stat(5): utime, stime).
