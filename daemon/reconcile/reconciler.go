@@ -217,8 +217,8 @@ func (r *Reconciler) nextReload() time.Time {
 	return r.reload.at
 }
 
-// nextSlow is when the first of the reasons that wait in slow may cause a reload; zero if
-// there is none, and while there is no process to reload.
+// nextSlow is when the first of the reasons that wait in slow may cause a reload; zero if no
+// reason waits, and while there is no process to reload.
 func (r *Reconciler) nextSlow() time.Time {
 	if !r.process.known() {
 		return time.Time{}

@@ -24,7 +24,7 @@ type Standing struct {
 }
 
 // Standing returns the Standing of backends, by name, without those that have no such
-// servers (management.txt "show servers state"). Without backends, it asks for nothing.
+// servers (management.txt "show servers state"). Without backends, it sends nothing.
 func (x exchanger) Standing(ctx context.Context, backends []string) (map[string]Standing, error) {
 	if len(backends) == 0 {
 		return nil, nil
