@@ -231,7 +231,8 @@ func (s State) hasClass(has func(Policy) bool) bool {
 }
 
 // holdBack returns want with the present entries, or without an entry, for routes to
-// backends that are not loaded.
+// backends that are not loaded, and for rules that change headers which the loaded
+// configuration has no lines for.
 func holdBack(want, present []MapEntry, have Running, rules ruleIndex) []MapEntry {
 	missing := func(backend string) bool {
 		_, ok := have.Loaded.Backend(backend)
@@ -239,7 +240,7 @@ func holdBack(want, present []MapEntry, have Running, rules ruleIndex) []MapEntr
 	}
 	var entries []MapEntry
 	for _, e := range want {
-		if slices.ContainsFunc(rules.backends(e), missing) || rules.lacks(have, e.Value) {
+		if slices.ContainsFunc(rules.backends(e), missing) || rules.lacks(have, e.Value) || !rules.hasHeaders(have.Loaded, e.Value) {
 			i, found := slices.BinarySearchFunc(present, e, compareKeys)
 			if !found {
 				continue

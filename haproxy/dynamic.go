@@ -29,8 +29,9 @@ func (p Policy) Class() Policy {
 
 // AsLoaded returns s with Classes and DynamicHash, which describe a process that
 // loads s for as long as it runs. It returns s itself if they are set already, and
-// without RuntimeBackends.
+// without RuntimeBackends. With Settings.Rules it also sets HeaderNames.
 func (s State) AsLoaded() State {
+	s.HeaderNames = s.headerNames()
 	if !s.RuntimeBackends || s.DynamicHash != "" {
 		return s
 	}

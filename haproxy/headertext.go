@@ -13,7 +13,7 @@ import (
 const (
 	SetHeader      = "="
 	AddHeader      = "+"
-	AddHeaderAgain = "#"
+	AddHeaderAgain = "~"
 	RemoveHeader   = "-"
 )
 
@@ -99,7 +99,40 @@ func isFieldValue(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
 }
 
-// headerNames returns the names that the changes have, and those of each Target.
+// headerNames returns s.HeaderNames and the names of the headers that Routes change, sorted.
+func (s State) headerNames() []string {
+	if !s.Settings.Rules {
+		return s.HeaderNames
+	}
+	names := slices.Clone(s.HeaderNames)
+	for _, r := range s.Routes {
+		r.Actions.headerNames(func(name string) { names = append(names, name) })
+	}
+	if len(names) == len(s.HeaderNames) {
+		return s.HeaderNames
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// ruleHeaderNames returns the names in the changes of headers of a value of RulesMap.
+func ruleHeaderNames(value string) []string {
+	fields := strings.Split(value, "|")
+	if len(fields) < ruleActionsField {
+		return nil
+	}
+	var names []string
+	for _, text := range []string{fields[RuleRequestField-1], fields[RuleResponseField-1], fields[RuleTargetsField-1]} {
+		for change := range strings.SplitSeq(text, HeaderMark) {
+			if name, _, ok := strings.Cut(change, ":"); ok && len(name) > 1 {
+				names = append(names, name[1:])
+			}
+		}
+	}
+	return names
+}
+
+// headerNames calls add for the names that the changes have, and those of each Target.
 func (a *Actions) headerNames(add func(name string)) {
 	if a == nil {
 		return

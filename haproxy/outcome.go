@@ -23,7 +23,7 @@ type Outcome struct {
 	Host     string // of the request to the server
 	Path     string // of the request to the server; "*" for "OPTIONS *"
 	Request  []HeaderEffect
-	Response []HeaderEffect // of the response of a server
+	Response []HeaderEffect // of the response to the client
 	// CORS are the headers that the answer to the client has in addition.
 	CORS    []Header
 	Timeout time.Duration // as Actions.Timeout
@@ -65,6 +65,7 @@ const (
 
 // act does the actions of the Route.
 func (o *Outcome) act(r Request, a Actions, random int) {
+	o.Response = a.Response.Effects(HeaderChanges{})
 	if a.CORS != nil {
 		if o.CORS = a.CORS.headers(r); r.isPreflight() {
 			o.Code = 204
@@ -80,13 +81,13 @@ func (o *Outcome) act(r Request, a Actions, random int) {
 	case a.Location != nil:
 		scheme, host, port := o.Route.target(r, *a.Location)
 		code := a.Location.Code
-		if !slices.Contains([]int{301, 302, 303, 307, 308}, code) {
+		if !slices.Contains(RedirectCodes(), code) {
 			code = 302
 		}
 		o.redirect(r, code, scheme, host, port)
 		return
 	case a.Answer != 0:
-		o.Code = a.Answer
+		o.Code = answerCode(a.Answer)
 		return
 	}
 	o.Host, o.Timeout = cmp.Or(a.Host, r.Host), a.Timeout

@@ -30,6 +30,7 @@ const (
 	FrontendChanged                        // a frontend is new, removed or changed
 	BackendChanged                         // a part of a backend changed that only a reload changes
 	BackendNew                             // a backend is new that cannot be added at run time
+	HeaderNameNew                          // a Route changes a header that the loaded configuration has no lines for
 	NotAtRuntime                           // HAProxy did not take a change at run time that it usually takes
 
 	ReloadKinds = iota // how many kinds there are
@@ -37,7 +38,7 @@ const (
 
 // String is the value of the metric label "reason": "backend-new".
 func (k ReloadKind) String() string {
-	return [ReloadKinds]string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new", "not-at-runtime"}[k]
+	return [ReloadKinds]string{"first-load", "foreign-configuration", "settings", "frontend", "backend-changed", "backend-new", "header-name-new", "not-at-runtime"}[k]
 }
 
 // String is "backend shop_cart_80 changed its policy".
@@ -51,6 +52,8 @@ func (r ReloadReason) String() string {
 		return "settings changed"
 	case FrontendChanged:
 		return "frontend " + r.Object + " " + r.Detail
+	case HeaderNameNew:
+		return "header " + r.Object + " " + r.Detail
 	case NotAtRuntime:
 		return r.Object + " cannot be changed at run time: " + r.Detail
 	}
@@ -136,6 +139,11 @@ func ReloadReasons(running Running, want State) Reasons {
 			}
 		case !running.addsAtRuntime(b):
 			reasons = append(reasons, ReloadReason{Kind: BackendNew, Object: b.Name, Detail: "is new" + running.whyNotAtRuntime(b)})
+		}
+	}
+	for _, name := range want.headerNames() {
+		if _, ok := slices.BinarySearch(have.HeaderNames, name); !ok {
+			reasons = append(reasons, ReloadReason{Kind: HeaderNameNew, Object: name, Detail: "is changed by a route for the first time"})
 		}
 	}
 	reasons = append(reasons, running.notAtRuntime(want)...)

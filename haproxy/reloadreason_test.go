@@ -64,6 +64,12 @@ var reasonRows = []struct {
 		newBackend(func(*haproxy.Backend) {})(have, want)
 		have.Rejected = map[string]string{"b": "no."}
 	}, added, "is new; HAProxy rejected it at run time: no."},
+	{"a header that no route changed before", func(have *haproxy.Running, want *haproxy.State) {
+		have.Loaded.Settings.Rules, want.Settings.Rules = true, true
+		have.Loaded.HeaderNames = []string{"x-a"}
+		remove := &haproxy.Actions{Request: haproxy.HeaderChanges{Remove: []string{"x-a", "x-b"}}}
+		want.Routes = append(slices.Clone(want.Routes), haproxy.Route{Host: "shop.example.com", Backend: "a", Actions: remove})
+	}, haproxy.ReloadReason{Kind: haproxy.HeaderNameNew, Object: "x-b", Detail: "is changed by a route for the first time"}, ""},
 	{"a map that HAProxy did not replace", func(have *haproxy.Running, want *haproxy.State) {
 		want.Routes = append(slices.Clone(want.Routes), haproxy.Route{Host: "shop.example.com", Path: "/", Backend: "a"})
 		have.AtReload = map[haproxy.Part]string{{Map: haproxy.RoutesMap}: "too large", {Map: haproxy.NodeMap}: "too large"}

@@ -109,6 +109,19 @@ func isSubsequence(short, long []MapEntry) bool {
 	return i == len(short)
 }
 
+// hasHeaders reports whether the loaded configuration has lines for all headers that the
+// rules of a value change.
+func (x ruleIndex) hasHeaders(loaded State, value string) bool {
+	has := true
+	x.uses(value, func(id string) {
+		for _, name := range ruleHeaderNames(x.rules[id]) {
+			_, found := slices.BinarySearch(loaded.HeaderNames, name)
+			has = has && found
+		}
+	})
+	return has
+}
+
 // lacks reports whether HAProxy cannot have the content of an ID that a value leads to,
 // because a map with IDs is left to a reload.
 func (x ruleIndex) lacks(have Running, value string) bool {

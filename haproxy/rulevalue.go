@@ -14,7 +14,10 @@ import (
 )
 
 // needsRule reports whether the Route has a value of RulesMap.
-func (r Route) needsRule() bool { return r.Actions != nil || r.Conditions != nil }
+func (r Route) needsRule() bool {
+	replacesRoot := r.Path == "" && r.Rewrite != "" && r.Rewrite != "/"
+	return r.Actions != nil || r.Conditions != nil || replacesRoot
+}
 
 // Backends are the backends that the Route leads to.
 func (r Route) Backends() []string {
@@ -88,8 +91,8 @@ func (r Route) rule() (id, value string) {
 	}
 	if a.Targets == nil {
 		set(RequestFlag, RuleRequestField, a.Request.text(HeaderChanges{}))
-		set(ResponseFlag, RuleResponseField, a.Response.text(HeaderChanges{}))
 	}
+	set(ResponseFlag, RuleResponseField, a.Response.text(HeaderChanges{}))
 	if a.CORS != nil {
 		set(CORSFlag, RuleCORSField, a.CORS.text())
 	}

@@ -17,6 +17,7 @@ func (p *program) actions() {
 	p.set("route", field("route", haproxy.IDField)+",map_str("+p.d.mapFile(haproxy.RulesMap)+")", "")
 	p.set("does", field("route", haproxy.RuleFlagsField), "")
 	p.allow("unless { var(txn.podgate_does) -m len 1: }")
+	p.set("response", field("route", haproxy.RuleResponseField), "if "+does(haproxy.ResponseFlag))
 	p.cors()
 	p.rewrite()
 	p.location()
@@ -32,7 +33,6 @@ func (p *program) actions() {
 	})
 	p.set("timeout", field("route", haproxy.RuleTimeoutField), "if "+does(haproxy.TimeoutFlag))
 	p.set("request", field("route", haproxy.RuleRequestField), "if "+does(haproxy.RequestFlag))
-	p.set("response", field("route", haproxy.RuleResponseField), "if "+does(haproxy.ResponseFlag))
 	p.targets()
 	p.requestHeaders()
 }
@@ -97,12 +97,4 @@ func (p *program) targets() {
 	p.set("request", part(2), "if "+has("target")+delimited)
 	p.set("response", part(3), "if "+has("target")+delimited)
 	p.set("route", part(1), "if "+has("target"))
-}
-
-// cors answers preflight requests, and finds out which headers responses get.
-func (p *program) cors() {
-}
-
-// requestHeaders changes the headers of the request.
-func (p *program) requestHeaders() {
 }

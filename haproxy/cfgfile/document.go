@@ -19,7 +19,8 @@ import (
 type document struct {
 	parser parser.Parser
 	folder string
-	rules  bool // haproxy.Settings.Rules
+	rules  bool     // haproxy.Settings.Rules
+	header []string // haproxy.State.HeaderNames
 	err    error
 }
 

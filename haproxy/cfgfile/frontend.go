@@ -65,6 +65,7 @@ func (d *document) addFrontend(f haproxy.Frontend, s haproxy.Settings) {
 	if f.TLS != (haproxy.Termination{}) {
 		lines = append(lines, d.hsts())
 	}
+	lines = append(lines, d.responseLines()...)
 	d.addLines(parser.Frontends, f.Name, lines)
 	if f.Relay.IsValid() {
 		d.addRelay(f, s)

@@ -74,7 +74,7 @@ func (f Files) WriteConfig(to io.Writer) error {
 func Render(s haproxy.State, folder string) (Files, error) {
 	s = s.AsLoaded()
 	d := newDocument(folder)
-	d.rules = s.Settings.Rules
+	d.rules, d.header = s.Settings.Rules, s.HeaderNames
 	d.addBaseDefaults(s.Settings)
 	for _, p := range classes(s) {
 		d.addClass(p)

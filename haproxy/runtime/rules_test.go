@@ -43,16 +43,13 @@ func newRuleBox(t *testing.T) ruleBox {
 func newMirror(t *testing.T, name string) haproxy.Server {
 	t.Helper()
 	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var headers []string
+		headers := map[string][]string{}
 		for key, values := range r.Header {
-			if key = strings.ToLower(key); strings.HasPrefix(key, "x-h") {
-				headers = append(headers, key+"="+strings.Join(values, ","))
-			}
+			headers[strings.ToLower(key)] = values
 		}
-		slices.Sort(headers)
-		w.Header().Set("X-H-Own", name)
+		w.Header().Set("X-Own", name)
 		path, _, _ := strings.Cut(r.RequestURI, "?")
-		fmt.Fprintf(w, "%s %s %s %s", name, r.Host, path, strings.Join(headers, " "))
+		fmt.Fprintf(w, "%s %s %s%s", name, r.Host, path, headerText(headers))
 	}))
 	t.Cleanup(pod.Close)
 	return haproxy.Server{Addr: pod.Listener.Addr().(*net.TCPAddr).AddrPort(), State: haproxy.Ready}
@@ -168,6 +165,57 @@ func TestRules(t *testing.T) {
 		}
 		if got := answer(t, row.r); got != row.want {
 			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
+		}
+	}
+}
+
+// TestCORS sends requests of other origins.
+func TestCORS(t *testing.T) {
+	b := newRuleBox(t)
+	cors := func(c haproxy.CORS) *haproxy.Actions { return &haproxy.Actions{CORS: &c} }
+	s := b.state(
+		haproxy.Route{Path: "/list", Backend: "b0", Actions: cors(haproxy.CORS{
+			Origins: []string{"https://a.test", "https://*.b.test", "http://*.c.test:81"}, Methods: []string{"GET", "PUT"},
+			Headers: []string{"X-A", "X-B"}, Expose: []string{"X-C"}, Credentials: true, MaxAge: time.Minute,
+		})},
+		haproxy.Route{Path: "/all", Backend: "b0", Actions: cors(haproxy.CORS{Origins: []string{"*"}, Methods: []string{"*"}, Headers: []string{"*"}, Expose: []string{"*"}})},
+		haproxy.Route{Path: "/mine", Backend: "b0", Actions: cors(haproxy.CORS{Origins: []string{"*"}, Credentials: true})},
+	)
+	b.load(t, s)
+	for _, row := range []struct{ name, path, method, origin, want string }{
+		{"an origin of the list", "/list", "GET", "https://a.test", "200 origin=https://a.test credentials=true expose=X-C"},
+		{"another origin", "/list", "GET", "https://x.test", "200"},
+		{"no origin", "/list", "GET", "", "200"},
+		{"a wildcard", "/list", "GET", "https://x.y.b.test", "200 origin=https://x.y.b.test credentials=true expose=X-C"},
+		{"a wildcard with a port", "/list", "GET", "http://x.c.test:81", "200 origin=http://x.c.test:81 credentials=true expose=X-C"},
+		{"a wildcard without a label", "/list", "GET", "https://b.test", "200"},
+		{"a wildcard with another scheme", "/list", "GET", "http://x.b.test", "200"},
+		{"two origins", "/list", "GET", "https://a.test,https://*.b.test", "200"},
+		{"a delimiter", "/list", "GET", "https://a.test|,https://a.test,", "200"},
+		{"preflight", "/list", "OPTIONS", "https://a.test", "204 origin=https://a.test credentials=true methods=GET,PUT headers=X-A,X-B age=60"},
+		{"preflight of another origin", "/list", "OPTIONS", "https://x.test", "204"},
+		{"every origin", "/all", "GET", "https://x.test", "200 origin=* expose=*"},
+		{"preflight of every origin", "/all", "OPTIONS", "https://x.test", "204 origin=* methods=PATCH headers=X-Y"},
+		{"every origin with credentials", "/mine", "GET", "https://x.test", "200 origin=https://x.test credentials=true"},
+	} {
+		r := haproxy.Request{To: b.listeners[0], Host: "a.test", Path: row.path, Method: row.method}
+		if row.origin != "" {
+			r.Headers = append(r.Headers, haproxy.Header{Name: "Origin", Value: row.origin})
+		}
+		if row.method == "OPTIONS" {
+			r.Headers = append(r.Headers, haproxy.Header{Name: "Access-Control-Request-Method", Value: "PATCH"}, haproxy.Header{Name: "Access-Control-Request-Headers", Value: "X-Y"})
+		}
+		response, _ := send(t, r)
+		got := fmt.Sprint(response.StatusCode)
+		for _, h := range []struct{ name, header string }{
+			{"origin", "Allow-Origin"}, {"credentials", "Allow-Credentials"}, {"expose", "Expose-Headers"}, {"methods", "Allow-Methods"}, {"headers", "Allow-Headers"}, {"age", "Max-Age"},
+		} {
+			if v := response.Header.Get("Access-Control-" + h.header); v != "" {
+				got += " " + h.name + "=" + v
+			}
+		}
+		if got != row.want {
+			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type ruleWorld struct {
 // state returns a State with these Routes, and other HeldHosts.
 func (w ruleWorld) state(b ruleBox, routes []haproxy.Route) haproxy.State {
 	s := b.state(routes...)
+	s.HeaderNames = headerNames()
 	if s.Settings.HoldHosts = w.holds; !w.holds {
 		return s
 	}
@@ -105,11 +106,17 @@ func (w ruleWorld) actions(r *haproxy.Route) {
 	case 2, 3:
 		for range 1 + w.IntN(4) {
 			t := haproxy.Target{Backend: w.of("b0", "b1", "b2", "b3", ""), Weight: w.IntN(3)}
+			if w.one(3) {
+				t.Request, t.Response = w.changes(), w.changes()
+			}
 			a.Targets = append(a.Targets, t)
 		}
 		r.Backend = ""
 	case 4:
 		a.Timeout = time.Duration(w.IntN(3)-1) * 20 * time.Second
+	}
+	if w.one(2) {
+		a.Request, a.Response = w.changes(), w.changes()
 	}
 	if a.Location == nil && a.Answer == 0 {
 		if a.Host = w.of("", "", "other.test", "other.test:81"); w.one(3) {
@@ -118,6 +125,47 @@ func (w ruleWorld) actions(r *haproxy.Route) {
 		}
 	}
 	r.Actions = a
+}
+
+// headerNames are the headers that Routes change.
+func headerNames() []string { return []string{"x-h1", "x-h2", "x-h3.x"} }
+
+func (w ruleWorld) changes() (c haproxy.HeaderChanges) {
+	for _, name := range headerNames() {
+		if w.one(4) {
+			c.Set = append(c.Set, haproxy.Header{Name: name, Value: w.value()})
+		}
+		if w.one(4) {
+			c.Add = append(c.Add, haproxy.Header{Name: name, Value: w.value()})
+		}
+		if w.one(6) {
+			c.Remove = append(c.Remove, name)
+		}
+	}
+	return c
+}
+
+// changed returns the values of the headers after the changes.
+func changed(headers map[string][]string, effects []haproxy.HeaderEffect) map[string][]string {
+	for _, e := range effects {
+		if e.Removes {
+			delete(headers, e.Name)
+		}
+		if len(e.Adds) > 0 {
+			headers[e.Name] = append(headers[e.Name], e.Adds...)
+		}
+	}
+	return headers
+}
+
+func headerText(headers map[string][]string) string {
+	text := ""
+	for _, name := range headerNames() {
+		if values, ok := headers[name]; ok {
+			text += fmt.Sprintf(" %s=%q", name, values)
+		}
+	}
+	return text
 }
 
 func (w ruleWorld) routes(n int) []haproxy.Route {
@@ -183,79 +231,30 @@ func (w ruleWorld) request() haproxy.Request {
 	return r
 }
 
-// outcomes returns the answers that a request may get.
+// outcomes returns the answers that a request may get: one for each random number.
 func outcomes(s haproxy.State, r haproxy.Request) []string {
-	found := s.Match(r)
-	if len(found) == 0 {
-		return []string{"404"}
-	}
-	route := found[0]
-	a := haproxy.Actions{}
-	if route.Actions != nil {
-		a = *route.Actions
-	}
-	switch {
-	case a.Location != nil:
-		return []string{location(route, *a.Location, r)}
-	case a.Answer != 0:
-		return []string{fmt.Sprint(a.Answer)}
-	}
-	backends := []string{route.Backend}
-	if a.Targets != nil {
-		backends = nil
-		for _, t := range a.Targets {
-			if t.Weight > 0 {
-				backends = append(backends, t.Backend)
-			}
-		}
-	}
+	const maxTotal = 8 // of the weights
 	var all []string
-	for _, b := range backends {
-		if b == "" {
-			all = append(all, "500")
-			continue
+	for random := range maxTotal {
+		o, ok := s.Outcome(r, random)
+		if !ok {
+			return []string{"404 |"}
 		}
-		path := cmp.Or(a.FullPath, rewritten(route, route.Rewrite, haproxy.NormalizePath(r.Path)))
-		all = append(all, fmt.Sprintf("%s %s %s", b, cmp.Or(a.Host, r.Host), path))
-	}
-	if all == nil {
-		all = []string{"500"}
+		answer := fmt.Sprint(o.Code)
+		switch {
+		case o.Location != "":
+			answer += " " + o.Location
+		case o.Backend != "":
+			sent := map[string][]string{}
+			for _, h := range r.Headers {
+				name := strings.ToLower(h.Name)
+				sent[name] = append(sent[name], h.Value)
+			}
+			answer = fmt.Sprintf("%s %s %s%s", o.Backend, o.Host, o.Path, headerText(changed(sent, o.Request)))
+		}
+		all = append(all, answer+" |"+headerText(changed(map[string][]string{}, o.Response)))
 	}
 	return all
-}
-
-// rewritten is the path with another prefix.
-func rewritten(route haproxy.Route, to haproxy.Rewrite, path string) string {
-	rest := path[min(len(route.Path), len(path)):]
-	switch {
-	case to == "" || to == "/" && route.Path == "":
-		return path
-	case to == "/":
-		return "/" + strings.TrimLeft(rest, "/")
-	case route.Path == "" && route.Actions == nil && route.Conditions == nil:
-		return path
-	}
-	return string(to) + rest
-}
-
-func location(route haproxy.Route, l haproxy.Location, r haproxy.Request) string {
-	host, port, _ := strings.Cut(r.Host, ":")
-	switch {
-	case l.Port != 0:
-		port = fmt.Sprint(l.Port)
-	case l.Scheme != "":
-		port = ""
-	case route.Listener.IsValid():
-		port = fmt.Sprint(route.Listener.Port())
-	}
-	if port != "" {
-		port = ":" + port
-	}
-	path := cmp.Or(l.FullPath, rewritten(route, l.Rewrite, haproxy.NormalizePath(r.Path)))
-	if r.Query != "" {
-		path += "?" + r.Query
-	}
-	return fmt.Sprintf("%d %s://%s%s%s", l.Code, cmp.Or(l.Scheme, "http"), cmp.Or(l.Host, host), port, path)
 }
 
 // TestRulesAgreeWithHAProxy changes random Routes at run time, and asserts that HAProxy
@@ -301,10 +300,14 @@ func walkRules(t *testing.T, seed uint64, holds bool) {
 			if l := response.Header.Get("Location"); l != "" {
 				got += " " + l
 			}
-			if response.Header.Get("X-H-Own") != "" {
-				fields := strings.SplitN(body+" ", " ", 4)
-				got = strings.Join(fields[:3], " ")
+			if response.Header.Get("X-Own") != "" {
+				got = body
 			}
+			headers := map[string][]string{}
+			for name, values := range response.Header {
+				headers[strings.ToLower(name)] = values
+			}
+			got += " |" + headerText(headers)
 			if !slices.Contains(want, got) {
 				text := ""
 				for _, c := range have.Candidates(r) {
@@ -348,7 +351,7 @@ func reached(routes []haproxy.Route) []haproxy.Route {
 		if !r.FoldCase && slices.ContainsFunc(all, hidden) {
 			continue
 		}
-		if r.Path == "" && r.Rewrite == "/" || r.Path == "" && r.Conditions == nil && r.Actions == nil {
+		if r.Path == "" && r.Rewrite == "/" {
 			r.Rewrite = ""
 		}
 		if a := r.Actions; a != nil && a.Location != nil {
