@@ -21,10 +21,6 @@ type RuleClaim struct {
 	Created time.Time     // of the object; the zero value is younger than all others
 }
 
-// MaxConditions is the maximum number of conditions of a Route, in addition to its
-// method and its path: as many as the Gateway API allows in a match of an HTTPRoute.
-const MaxConditions = 32
-
 // CompareRules orders claims by precedence: of those that match a request, the first is
 // served. The order is that of the Gateway API (HTTPRouteRule.matches): the most special
 // host, an exact path, the longest prefix, a method, the most headers, the most query
@@ -144,9 +140,9 @@ func (m *ruleMerger) addObject(claims []RuleClaim) {
 	invalid := false
 	for _, c := range claims {
 		text := fmt.Sprintf("rule %d, match %d: ", c.Route.Origin.Rule, c.Route.Origin.Match)
-		if why := invalidRule(c.Route); why != "" {
+		if err := c.Route.Check(); err != nil {
 			invalid = true
-			report(Invalid, text+why+"; the object is not served")
+			report(Invalid, plainText(text+err.Error())+"; the object is not served")
 			continue
 		}
 		match := matchOf(c.Route)
@@ -207,26 +203,6 @@ func (m *ruleMerger) exceeded(namespace string, routes, conditional int) string 
 		return fmt.Sprintf("its namespace has %d routes with conditions, and %d more exceed safety.max_conditional_routes in podgate.toml", m.conditional[namespace], conditional)
 	case m.total+conditional > m.safety.MaxTotalConditionalRoutes:
 		return fmt.Sprintf("podgate has %d routes with conditions, and %d more exceed safety.max_total_conditional_routes in podgate.toml", m.total, conditional)
-	}
-	return ""
-}
-
-// invalidRule returns why a Route is invalid; "" if it is not.
-func invalidRule(r haproxy.Route) string {
-	c := conditionsOf(r)
-	if n := len(c.Headers) + len(c.Query); n > MaxConditions {
-		return fmt.Sprintf("has %d conditions, more than %d", n, MaxConditions)
-	}
-	if r.Actions == nil {
-		return ""
-	}
-	if n := len(r.Actions.Targets); n > haproxy.MaxTargets {
-		return fmt.Sprintf("has %d backends, more than %d", n, haproxy.MaxTargets)
-	}
-	for _, t := range r.Actions.Targets {
-		if t.Weight < 0 || t.Weight > haproxy.MaxWeight {
-			return fmt.Sprintf("weight %d is not between 0 and %d", t.Weight, haproxy.MaxWeight)
-		}
 	}
 	return ""
 }

@@ -162,9 +162,9 @@ func TestMergeRules(t *testing.T) {
 				claim(old, 3, haproxy.Route{Path: "/d", Conditions: &haproxy.Conditions{Query: make([]haproxy.ValueMatch, 33)}}), claim(young, 0, haproxy.Route{Path: "/a"}),
 			},
 			"/a 0 young 0",
-			"HTTPRoute shop/old: rule 1, match 0: has 17 backends, more than 16; the object is not served\n" +
+			"HTTPRoute shop/old: rule 1, match 0: it has 17 targets, more than 16; the object is not served\n" +
 				"HTTPRoute shop/old: rule 2, match 0: weight 1000001 is not between 0 and 1000000; the object is not served\n" +
-				"HTTPRoute shop/old: rule 3, match 0: has 33 conditions, more than 32; the object is not served\n",
+				"HTTPRoute shop/old: rule 3, match 0: it has 33 conditions, more than 32; the object is not served\n",
 		},
 		{
 			"too many routes of a namespace", small,
