@@ -13,8 +13,10 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"podgate/daemon/edgetest"
 	"podgate/haproxy"
 	"podgate/kubeapi/kubeapitest"
 )
@@ -96,37 +98,85 @@ func (e *edge) oddGlobals(ctx context.Context) error {
 	return nil
 }
 
-// rejectServer adds a server to a backend whose id is that of a pod which the Service gets
-// then: HAProxy rejects the server of the pod. The other pods move meanwhile.
+// rejectServer has HAProxy reject the server of a pod that a Service gets: servers that
+// podgate does not manage have all its ids. The other pods move meanwhile. A reload, or
+// podgate, can remove these servers before the pod is there: it tries several times, and
+// fails if HAProxy rejected nothing.
 func (e *edge) rejectServer(ctx context.Context) error {
-	i := e.IntN(stable)
-	var free []int
-	for n := range perPod {
-		if !e.wanted[i][n] {
-			free = append(free, n)
+	const tries = 10
+	var rejections atomic.Int64
+	listening := edgetest.Mode{Answer: func(text string) {
+		if strings.Contains(text, "already used") {
+			rejections.Add(1)
+		}
+	}}
+	for _, p := range []*edgetest.Proxy{e.admin, e.master} {
+		p.Set(listening)
+		defer p.Set(edgetest.Mode{})
+	}
+	for range tries {
+		if err := e.rejectOnce(ctx); err != nil {
+			return err
+		}
+		if rejections.Load() > 0 || ctx.Err() != nil {
+			return nil
 		}
 	}
-	if len(free) == 0 {
-		return errNotHere
+	return fmt.Errorf("HAProxy rejected no server of podgate in %d tries", tries)
+}
+
+func (e *edge) rejectOnce(ctx context.Context) error {
+	i := e.IntN(stable)
+	n := e.IntN(perPod)
+	pods := slices.DeleteFunc(e.somePods(), func(p int) bool { return p == n })
+	if len(pods) == 0 {
+		pods = append(pods, (n+1)%perPod)
 	}
-	n := free[e.IntN(len(free))]
+	if err := e.setPods(i, pods...); err != nil {
+		return err
+	}
+	if err := e.awaitPods(ctx, i); err != nil { // so that HAProxy has no server of pod n
+		return err
+	}
 	addr := netip.AddrPortFrom(podAddr(i, n), e.pods.At(serviceName(i), podAddr(i, n)).Port())
-	name := fmt.Sprintf("shop_%s_80/stranger", serviceName(i))
-	if _, err := e.command(fmt.Sprintf("add server %s 127.0.0.1:9 id %d", name, haproxy.ServerID(addr, 0))); err != nil {
+	name := func(attempt int) string { return fmt.Sprintf("shop_%s_80/stranger%d", serviceName(i), attempt) }
+	var add, remove []string
+	const ids = 5 // of a server
+	for attempt := range ids {
+		add = append(add, fmt.Sprintf("add server %s 127.0.0.1:9 id %d", name(attempt), haproxy.ServerID(addr, attempt)))
+		remove = append(remove, "set server "+name(attempt)+" state maint", "del server "+name(attempt))
+	}
+	if _, err := e.command(strings.Join(add, "; ")); err != nil {
 		return err
 	}
 	for range 3 {
-		pods := e.somePods()
-		if !slices.Contains(pods, n) {
-			pods = append(pods, n)
-		}
-		if err := e.setPods(i, pods...); err != nil {
+		if err := e.setPods(i, append(slices.DeleteFunc(e.somePods(), func(p int) bool { return p == n }), n)...); err != nil {
 			return err
 		}
 		e.moment(ctx)
 	}
-	_, err := e.command("set server " + name + " state maint; del server " + name)
+	_, err := e.command(strings.Join(remove, "; "))
 	return err
+}
+
+// awaitPods waits until HAProxy has the servers of a Service and no other ones.
+func (e *edge) awaitPods(ctx context.Context, i int) error {
+	backend := "shop_" + serviceName(i) + "_80"
+	for began := time.Now(); ; {
+		served, err := e.Runtime.Servers(ctx, []string{backend})
+		if err == nil {
+			if err = e.compareService(i, served[backend]); err == nil && len(served[backend]) == len(e.wanted[i]) {
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > backInSync {
+			return fmt.Errorf("servers of %s within %s: %w", backend, backInSync, err)
+		}
+		edgetest.Pause(ctx, 50*time.Millisecond)
+	}
 }
 
 // command sends commands to HAProxy.

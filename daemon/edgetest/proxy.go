@@ -17,6 +17,9 @@ type Mode struct {
 	Swallow bool          // answers nothing, and keeps the connection open for as long as the client does
 	After   int           // closes a connection after so many bytes of the answer; zero for never
 	Pace    time.Duration // waits so long before each 100 bytes of the answer; zero for not at all
+
+	Replace func(text string) string // returns what the server gets instead of a text of the client; nil for the text itself
+	Answer  func(text string)        // is called with each part of the answer, by the goroutine of each connection; nil for none
 }
 
 // Proxy forwards connections of clients to a server, reports what the clients send, and
@@ -135,7 +138,7 @@ func (p *Proxy) serve(conn net.Conn) {
 	ended := make(chan struct{}) // closed when the client sends nothing more
 	go func() {
 		defer close(ended)
-		_, _ = io.Copy(hearing{server, p.heard}, conn)
+		_, _ = io.Copy(hearing{server, p}, conn)
 		if half, ok := server.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}
@@ -147,15 +150,22 @@ func (p *Proxy) serve(conn net.Conn) {
 	<-ended
 }
 
-// hearing calls heard with everything that is written to it.
+// hearing calls heard with everything that is written to it, and replaces it.
 type hearing struct {
 	io.Writer
-	heard func(text string)
+	p *Proxy
 }
 
 func (h hearing) Write(b []byte) (int, error) {
-	h.heard(string(b))
-	return h.Writer.Write(b)
+	h.p.heard(string(b))
+	text := string(b)
+	if replace := h.p.mode.Load().Replace; replace != nil {
+		text = replace(text)
+	}
+	if _, err := io.WriteString(h.Writer, text); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // answer forwards the server's bytes until either side or the mode ends the connection. It
@@ -185,6 +195,9 @@ func (p *Proxy) answer(client, server net.Conn) (swallowed bool) {
 				return false
 			}
 			sent += n
+			if m.Answer != nil {
+				m.Answer(string(buffer[:n]))
+			}
 		}
 		if err != nil {
 			return false
