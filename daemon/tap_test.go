@@ -16,6 +16,8 @@ type tap struct {
 	mu    sync.Mutex
 	sent  strings.Builder
 	heard func(text string) // is called before HAProxy receives the text; nil for none
+
+	proxies []*edgetest.Proxy
 }
 
 // tapSockets puts a tap between podgate and HAProxy, and writes podgate.toml.
@@ -26,6 +28,7 @@ func (e *edge) tapSockets(t *testing.T) *tap {
 		p, err := edgetest.StartProxy("unix", filepath.Join(e.Folder, "tap-"+filepath.Base(socket)), socket, tp.hear)
 		must(t, err)
 		t.Cleanup(p.Close)
+		tp.proxies = append(tp.proxies, p)
 		e.Set(key, p.Addr())
 	}
 	e.configure(t, "")
@@ -58,6 +61,20 @@ func (tp *tap) listen(heard func(text string)) {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	tp.heard = heard
+}
+
+// replace has HAProxy receive now instead of old from now on.
+func (tp *tap) replace(old, now string) {
+	for _, p := range tp.proxies {
+		p.Set(edgetest.Mode{Replace: func(text string) string { return strings.ReplaceAll(text, old, now) }})
+	}
+}
+
+// pass has HAProxy receive what podgate sends.
+func (tp *tap) pass() {
+	for _, p := range tp.proxies {
+		p.Set(edgetest.Mode{})
+	}
 }
 
 // reset forgets what podgate has sent so far.

@@ -103,6 +103,7 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 			if err := r.dir.WriteCertificates(map[string][]byte{c.Name: old}); err != nil {
 				return err
 			}
+			r.knowContent(c.Name, old)
 		}
 	}
 	if len(plan.Certificates)+len(plan.DropCertificates) == 0 {
@@ -129,6 +130,25 @@ func (r *Reconciler) settleCertificates(plan haproxy.Plan, applied runtime.Appli
 		}
 	}
 	return nil
+}
+
+// knowContent notes that HAProxy has the content of the file of a certificate, if the
+// fingerprints are the same. When podgate read HAProxy back, the file had another content.
+// Without the note, podgate would send HAProxy what it has, which it may reject too.
+func (r *Reconciler) knowContent(name string, text []byte) {
+	for i, c := range r.have.Certificates {
+		if c.Name == name && c.Fingerprint == haproxy.PEM(text).Fingerprint() {
+			r.have.Certificates = slices.Clone(r.have.Certificates)
+			r.have.Certificates[i].Digest = haproxy.PEM(text).Digest()
+		}
+	}
+}
+
+// serves reports whether HAProxy has a certificate now.
+func (r *Reconciler) serves(c haproxy.Certificate) bool {
+	return slices.ContainsFunc(r.have.Certificates, func(have haproxy.Certificate) bool {
+		return have.Name == c.Name && have.Fingerprint == c.Fingerprint
+	})
 }
 
 // writeAuthorities writes the CA files before a configuration names them. Files with the

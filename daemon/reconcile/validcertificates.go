@@ -129,8 +129,8 @@ func (r *Reconciler) replaceBad(ctx context.Context, certificates []haproxy.Cert
 	return good
 }
 
-// inService is the certificate that is in service under the Name of c, if HAProxy
-// loads it.
+// inService is the certificate that is in service under the Name of c, if HAProxy loads it.
+// One that only the process rejected, when podgate sent it again, stays in service.
 func (r *Reconciler) inService(ctx context.Context, c haproxy.Certificate) (haproxy.Certificate, bool) {
 	text, err := r.dir.ReadCertificate(c.Name)
 	if err != nil {
@@ -146,7 +146,8 @@ func (r *Reconciler) inService(ctx context.Context, c haproxy.Certificate) (hapr
 	if !r.validated.good[old.Digest] && !r.validated.isBad(old) {
 		r.validateCertificates(ctx, []haproxy.Certificate{old})
 	}
-	return old, !r.validated.isBad(old)
+	_, byProcess := r.validated.until[old.Digest]
+	return old, !r.validated.isBad(old) || byProcess && r.serves(old)
 }
 
 // unknown returns the certificates that are not validated yet. HAProxy has loaded a
@@ -186,7 +187,10 @@ func (r *Reconciler) validateCertificates(ctx context.Context, certificates []ha
 			r.validated.good[c.Digest] = true
 		}
 		return nil
-	}, func(c haproxy.Certificate, err error) { r.validated.reject(c.Digest, err.Error()) })
+	}, func(c haproxy.Certificate, err error) {
+		r.validated.reject(c.Digest, err.Error())
+		delete(r.validated.until, c.Digest)
+	})
 }
 
 // withCertificates returns want with these certificates, and with a default one
