@@ -8,14 +8,18 @@ func bisect[T any](items []T, accept func([]T) error, reject func(T, error)) {
 	if len(items) == 0 {
 		return
 	}
-	err := accept(items)
-	switch {
-	case err == nil:
-	case len(items) == 1:
-		reject(items[0], err)
-	default:
-		half := len(items) / 2
-		bisect(items[:half], accept, reject)
-		bisect(items[half:], accept, reject)
+	if err := accept(items); err != nil {
+		bisectRejected(items, err, accept, reject)
 	}
+}
+
+// bisectRejected is bisect for items for which accept has returned err.
+func bisectRejected[T any](items []T, err error, accept func([]T) error, reject func(T, error)) {
+	if len(items) == 1 {
+		reject(items[0], err)
+		return
+	}
+	half := len(items) / 2
+	bisect(items[:half], accept, reject)
+	bisect(items[half:], accept, reject)
 }

@@ -3,11 +3,15 @@
 package reconcile
 
 import (
+	"errors"
+	"maps"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"podgate/haproxy"
+	"podgate/haproxy/check"
 )
 
 // quarantine holds the backends that HAProxy cannot load as they are wanted, so that one
@@ -96,22 +100,23 @@ func (r request) equal(o request) bool {
 	return r.backend.SameStructure(&o.backend) && reflect.DeepEqual(r.frontends, o.frontends)
 }
 
-// culprits returns the suspects that accept rejects, by backend, with its error. It
-// returns nil if accept fails without any suspect as well.
-func culprits(want, loaded haproxy.State, suspects []string, accept func(haproxy.State) error) map[string]string {
-	out := map[string]bool{} // set aside
-	for _, name := range suspects {
-		out[name] = true
-	}
-	if len(suspects) == 0 || accept(want.SetAside(out, loaded)) != nil {
+// culprits returns the suspects because of which accept rejects want, by backend, with its
+// error; err is its error for want. It returns nil if accept fails without any suspect as
+// well.
+func culprits(want, loaded haproxy.State, suspects []string, err error, accept func(haproxy.State) error) map[string]string {
+	without := func(names map[string]bool) error { return accept(want.SetAside(names, loaded)) }
+	if blamed := blamed(suspects, err, without); blamed != nil {
+		suspects = blamed
+	} else if len(suspects) == 0 || without(setOf(suspects)) != nil {
 		return nil
 	}
+	out := setOf(suspects) // set aside
 	reasons := map[string]string{}
-	bisect(suspects, func(names []string) error {
+	bisectRejected(suspects, err, func(names []string) error {
 		for _, name := range names {
 			delete(out, name)
 		}
-		err := accept(want.SetAside(out, loaded))
+		err := without(out)
 		if err != nil {
 			for _, name := range names {
 				out[name] = true
@@ -120,6 +125,45 @@ func culprits(want, loaded haproxy.State, suspects []string, accept func(haproxy
 		return err
 	}, func(name string, err error) { reasons[name] = err.Error() })
 	return reasons
+}
+
+// mostBlames is how often HAProxy may blame other backends after the first ones are set
+// aside.
+const mostBlames = 3
+
+// blamed returns the suspects that HAProxy's messages refer to, sorted, if the configuration
+// without them is accepted; nil if not. In most cases it finds the culprits among thousands
+// of backends by one haproxy -c, where bisecting takes dozens. err is the error of the
+// configuration with all of them.
+func blamed(suspects []string, err error, without func(map[string]bool) error) []string {
+	suspected, names := setOf(suspects), map[string]bool{}
+	for range mostBlames {
+		rejected, ok := errors.AsType[*check.RejectedError](err)
+		if !ok {
+			return nil
+		}
+		before := len(names)
+		for _, name := range rejected.Backends {
+			if suspected[name] {
+				names[name] = true
+			}
+		}
+		if len(names) == before {
+			return nil
+		}
+		if err = without(names); err == nil {
+			return slices.Sorted(maps.Keys(names))
+		}
+	}
+	return nil
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
 }
 
 // suspects returns the names of the backends that a reload would add or change.

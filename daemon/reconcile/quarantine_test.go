@@ -4,13 +4,16 @@ package reconcile
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"podgate/haproxy"
+	"podgate/haproxy/check"
 )
 
 func TestHowLongABackendStaysInQuarantine(t *testing.T) {
@@ -86,15 +89,65 @@ func TestCulprits(t *testing.T) {
 	if diff := cmp.Diff([]string{"b", "c", "d", "e", "f", "g", "h"}, names); diff != "" {
 		t.Errorf("suspects (-want +got):\n%s", diff)
 	}
-	got := culprits(want, shops("a"), names, accept)
+	rejected := errors.New("it is bad")
+	got := culprits(want, shops("a"), names, rejected, accept)
 	if diff := cmp.Diff(map[string]string{"c": "c is bad", "d": "d is bad", "g": "g is bad"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	bad["a"] = true
-	if got := culprits(want, shops("a"), names, accept); got != nil {
+	if got := culprits(want, shops("a"), names, rejected, accept); got != nil {
 		t.Errorf("culprits %v although another backend is the cause", got)
 	}
-	if got := culprits(want, shops("a"), nil, accept); got != nil {
+	if got := culprits(want, shops("a"), nil, rejected, accept); got != nil {
 		t.Errorf("culprits %v without suspects", got)
+	}
+}
+
+func TestHAProxysMessagesLeadToTheCulprits(t *testing.T) {
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for _, row := range []struct {
+		name   string
+		bad    []string
+		blame  func(bad []string) []string // the backends that HAProxy's messages refer to
+		checks int
+	}{
+		{"the only culprit is named", []string{"c"}, func(bad []string) []string { return bad }, 1},
+		{"one culprit after the other is named", []string{"c", "f"}, func(bad []string) []string { return bad[:1] }, 2 + 2},
+		{"a backend that is not a suspect is named, too", []string{"c"}, func(bad []string) []string { return append([]string{"x"}, bad...) }, 1},
+		{"another backend is named, too", []string{"c"}, func(bad []string) []string { return append([]string{"a"}, bad...) }, 1 + 2},
+		{"only another backend is named", []string{"c"}, func([]string) []string { return []string{"a"} }, 1 + 1 + 6},
+		{"none is named", []string{"c"}, func([]string) []string { return nil }, 1 + 6},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			checks := 0
+			accept := func(s haproxy.State) error {
+				checks++
+				var bad []string
+				for _, name := range row.bad {
+					if _, ok := s.Backend(name); ok {
+						bad = append(bad, name)
+					}
+				}
+				if bad == nil {
+					return nil
+				}
+				return &check.RejectedError{Output: bad[0] + " is bad", Backends: row.blame(bad)}
+			}
+			want := shops(names...)
+			err := accept(want)
+			checks = 0
+			reasons := culprits(want, haproxy.State{}, names, err, accept)
+			if got := slices.Sorted(maps.Keys(reasons)); !slices.Equal(got, row.bad) {
+				t.Errorf("got %q, want %q", got, row.bad)
+			}
+			for name, reason := range reasons {
+				if want := "check configuration: haproxy -c rejects podgate's configuration: " + name + " is bad"; reason != want {
+					t.Errorf("%s: got %q, want %q", name, reason, want)
+				}
+			}
+			if checks != row.checks {
+				t.Errorf("%d checks, want %d", checks, row.checks)
+			}
+		})
 	}
 }

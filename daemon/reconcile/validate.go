@@ -33,7 +33,7 @@ func (r *Reconciler) validate(ctx context.Context, want haproxy.State) (haproxy.
 	}
 	var operators *check.OperatorError
 	if err != nil && !errors.As(err, &operators) && ctx.Err() == nil {
-		reasons := culprits(loadable, r.have.Loaded, suspects(r.have.Loaded, loadable), func(s haproxy.State) error { return r.check(ctx, s) })
+		reasons := culprits(loadable, r.have.Loaded, suspects(r.have.Loaded, loadable), err, func(s haproxy.State) error { return r.check(ctx, s) })
 		if len(reasons) > 0 && ctx.Err() == nil {
 			r.quarantine.add(r.now(), want, reasons)
 			return r.loadable(want), nil

@@ -56,10 +56,15 @@ func (h HAProxy) State(ctx context.Context, s haproxy.State) error {
 			return fmt.Errorf("check configuration: %w", err)
 		}
 	}
-	if err := writeConfig(files, filepath.Join(staging, cfgfile.ConfigFile)); err != nil {
+	path := filepath.Join(staging, cfgfile.ConfigFile)
+	if err := writeConfig(files, path); err != nil {
 		return fmt.Errorf("check configuration: %w", err)
 	}
-	return h.Folder(ctx, staging)
+	out, err := h.load(ctx, staging)
+	if rejected, ok := errors.AsType[*RejectedError](err); ok {
+		rejected.Backends = blamed(out, path, s)
+	}
+	return err
 }
 
 // writeConfig writes ConfigFile in parts, because it may be megabytes.
@@ -113,6 +118,12 @@ func (h HAProxy) Certificates(ctx context.Context, folder string, certificates [
 // Folder reports whether HAProxy would load the operator's files together with
 // the configuration in folder. Its errors are those of State.
 func (h HAProxy) Folder(ctx context.Context, folder string) error {
+	_, err := h.load(ctx, folder)
+	return err
+}
+
+// load is Folder. It also returns HAProxy's output.
+func (h HAProxy) load(ctx context.Context, folder string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	args := []string{"-c"}
@@ -124,19 +135,24 @@ func (h HAProxy) Folder(ctx context.Context, folder string) error {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return nil
+		return string(out), nil
 	case !errors.As(err, &exit):
-		return fmt.Errorf("check configuration: %w (is haproxy.binary right?)", err)
+		return "", fmt.Errorf("check configuration: %w (is haproxy.binary right?)", err)
 	}
 	output := alerts(string(out))
 	if !strings.Contains(output, folder) {
-		return &OperatorError{output}
+		return string(out), &OperatorError{output}
 	}
-	return &RejectedError{strings.ReplaceAll(output, folder+string(filepath.Separator), "")}
+	return string(out), &RejectedError{Output: strings.ReplaceAll(output, folder+string(filepath.Separator), "")}
 }
 
 // RejectedError is returned if "haproxy -c" rejects what podgate would write.
-type RejectedError struct{ Output string }
+type RejectedError struct {
+	Output string
+	// Backends are those that HAProxy's messages refer to, sorted. They may be too many or
+	// too few, and only State sets them.
+	Backends []string
+}
 
 // Error includes HAProxy's alerts.
 func (e *RejectedError) Error() string {
