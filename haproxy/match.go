@@ -120,7 +120,8 @@ type Lookup struct {
 	Found MapEntry // the matching entry; the zero value if no entry matches
 }
 
-// Lookups returns the lookups that a frontend does for a request, in its order.
+// Lookups returns the lookups that can find the Route of a request. A frontend skips those
+// whose result Choose would not choose.
 func (r Request) Lookups() []Lookup {
 	hosts := CanonicalHost(r.Host).Lookups()
 	var all []Lookup

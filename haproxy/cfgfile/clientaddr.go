@@ -38,14 +38,12 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 		proto = "https"
 	}
 	ownProto := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Proto", HdrFormat: proto}
-	ownPort := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Port", HdrFormat: "%[dst_port]"}
-	foreign := []models.HTTPRequestRule{
-		{Type: "del-header", HdrName: "X-Forwarded-", HdrMethod: "beg"},
-		{Type: "del-header", HdrName: "Forwarded"},
-		{Type: "del-header", HdrName: "X-Real-IP"},
-		{Type: "del-header", HdrName: clientCertificateHeaders, HdrMethod: "beg"},
-	}
-	client := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%[src]"}
+	// %fp is dst_port, and %ci is src, as these rules set it; both cost less.
+	ownPort := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-Port", HdrFormat: "%fp"}
+	client := models.HTTPRequestRule{Type: "set-header", HdrName: "X-Forwarded-For", HdrFormat: "%ci"}
+	certificate := strings.ToLower(clientCertificateHeaders)
+	foreign := []string{"x-forwarded-", "forwarded$", "x-real-ip$", certificate}
+	removed := append(otherSpellings("x-forwarded-", "x-real-ip", certificate), http2Settings)
 	switch {
 	case len(s.Trusted) > 0 && s.ForwardedHops > 0:
 		rules = append(rules,
@@ -54,20 +52,22 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 			models.HTTPRequestRule{Type: "set-src", Expr: "var(txn.podgate_client)", Cond: "if", CondTest: forwarded},
 			models.HTTPRequestRule{Type: "set-src", Expr: "ipv4(0.0.0.0)", Cond: "if", CondTest: forwarded + " { req.fhdr(x-forwarded-for) -m found } !{ var(txn.podgate_client) -m ip 0.0.0.0/0 ::/0 }"},
 		)
-		for i := range foreign {
-			foreign[i].Cond, foreign[i].CondTest = "unless", forwarded
-		}
+		ofOthers := delHeaders(foreign)
+		ofOthers.Cond, ofOthers.CondTest = "unless", forwarded
+		rules = append(rules, ofOthers)
 		ownProto.Cond, ownProto.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found }"
 		ownPort.Cond, ownPort.CondTest = "unless", forwarded+" { req.hdr(x-forwarded-proto) -m found } or "+forwarded+" { req.hdr(x-forwarded-port) -m found }"
 	case s.PassForwarded:
-		foreign = foreign[len(foreign)-1:]
+		removed = append([]string{certificate}, removed...)
 		client.Type = "add-header"
 		ownProto.Cond, ownProto.CondTest = "unless", "{ req.hdr(x-forwarded-proto) -m found }"
 		ownPort.Cond, ownPort.CondTest = "unless", "{ req.hdr(x-forwarded-proto) -m found } or { req.hdr(x-forwarded-port) -m found }"
+	default:
+		removed = append(foreign, removed...)
+		client.Type, ownPort.Type, ownProto.Type = "add-header", "add-header", "add-header" // the headers were removed
 	}
-	rules = append(rules, foreign...)
-	rules = append(rules, models.HTTPRequestRule{Type: "del-header", HdrName: otherSpellings("x-forwarded-", "x-real-ip", strings.ToLower(clientCertificateHeaders)), HdrMethod: "reg"})
 	rules = append(rules,
+		delHeaders(removed),
 		client,
 		ownPort, // before ownProto, which sets the header in the condition of ownPort
 		ownProto,
@@ -75,13 +75,19 @@ func clientRules(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRul
 	return append(rules, clientCertificateRules(f)...)
 }
 
-// otherSpellings is the expression for all header names that contain another character
+// delHeaders is the rule that removes all headers whose names, in lower case, begin with one
+// of these expressions. One rule costs much less than one for each name.
+func delHeaders(names []string) models.HTTPRequestRule {
+	return models.HTTPRequestRule{Type: "del-header", HdrName: "'^(" + strings.Join(names, "|") + ")'", HdrMethod: "reg"}
+}
+
+// otherSpellings are expressions for all header names that contain another character
 // in place of a "-" of these names, or after one that ends in "-" and so is a prefix.
 // Programs get headers as variables, in whose names every "-" is "_" (CGI, RFC 3875
 // section 4.1.18, and WSGI, Rack), or every character that is no letter or digit (PHP
 // and others): X_Forwarded_For replaces X-Forwarded-For, or is appended to it. HAProxy
 // matches names in lower case.
-func otherSpellings(names ...string) string {
+func otherSpellings(names ...string) []string {
 	const every, other = "[^a-z0-9]", "[^a-z0-9-]"
 	var all []string
 	for _, name := range names {
@@ -95,7 +101,7 @@ func otherSpellings(names ...string) string {
 			all = append(all, strings.Join(words[:i], "-")+other+strings.Join(words[i:], every)+end)
 		}
 	}
-	return "'^(" + strings.Join(all, "|") + ")'"
+	return all
 }
 
 // forwardedClient is the expression for the entry of X-Forwarded-For that contains the

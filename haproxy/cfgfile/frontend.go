@@ -136,86 +136,24 @@ func bind(addr netip.AddrPort) types.Bind {
 
 // routing returns the rules that lead a request to its backend. Everything that
 // depends on Services is in maps, so that it changes without a reload.
-//
-// The rules look up the path with a slash appended, and all keys end in a slash, so
-// that the longest prefix (map_beg) consists of whole segments. The lookups are those
-// of haproxy.Request.Lookups, and the rules choose among the results as haproxy.Choose
-// does.
 func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTPRequestRule {
-	const found = "{ var(txn.podgate_%s) -m found }"
-	routes, folded := d.mapFile(haproxy.RoutesMap), d.mapFile(haproxy.FoldedRoutesMap)
-	if f.TLS != (haproxy.Termination{}) {
-		routes, folded = d.mapFile(haproxy.TLSRoutesMap), d.mapFile(haproxy.FoldedTLSRoutesMap)
-	}
-	set := func(name, expr, cond, test string) models.HTTPRequestRule {
-		return models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_" + name, VarExpr: expr, Cond: cond, CondTest: test}
-	}
-	has := func(name string) string { return fmt.Sprintf(found, name) }
-
-	rules := []models.HTTPRequestRule{
-		// The lookups would take a slash in Host for a part of the path.
-		{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: "{ req.hdr(host) -m sub / }"},
-		set("host", `req.hdr(host),host_only,lower,regsub(\.$,)`, "", ""),
-		serverNameOfRequest(),
-		set("zone", `var(txn.podgate_host),regsub(^[^.]*,*)`, "", ""),
-		set("path", `path`, "", ""),
-		set("slash", `path,concat(/)`, "", ""),
-		set("lower", `path,lower,concat(/)`, "", ""),
-		set("slash", `str(/)`, "if", noPath),
-		set("lower", `str(/)`, "if", noPath),
-	}
-	if f.TLSLoopback.IsValid() {
-		rules = append(rules, d.misdirected(set, has)...)
-	}
-	lookup := func(host, unless string, results ...string) {
-		for _, result := range results {
-			path, file := "slash", routes
-			if result == "folded" {
-				path, file = "lower", folded
-			}
-			expr := fmt.Sprintf("%s,concat(,txn.podgate_%s),map_beg(%s)", host, path, file)
-			rules = append(rules, set(result, expr, "unless", has(result)+unless))
-		}
-	}
-	const host, zone, every = "var(txn.podgate_host)", "var(txn.podgate_zone)", "str(*)"
-	if s.HoldHosts {
-		// A held host limits the lookups that follow, see haproxy.HeldHost.
-		const held = "{ var(txn.podgate_route) -m beg " + haproxy.HeldPrefix + " }"
-		within := []models.HTTPRequestRule{
-			set("within", field("route", haproxy.WithinField), "if", held),
-			{Type: "unset-var", VarScope: "txn", VarName: "podgate_route", Cond: "if", CondTest: held},
-		}
-		limited := " or " + has("within")
-		lookup(host, "", "route", "folded")
-		rules = append(rules, within...)
-		lookup(zone, limited, "route", "folded")
-		rules = append(rules, within...)
-		lookup("var(txn.podgate_within)", "", "route", "folded")
-		lookup(every, limited, "route", "folded")
-	} else {
-		for _, result := range []string{"route", "folded"} {
-			for _, pattern := range []string{host, zone, every} {
-				lookup(pattern, "", result)
-			}
-		}
-	}
-	rules = append(rules,
-		set("rank", `int(0)`, "", ""),
-		set("rank", field("route", haproxy.RankField), "if", has("route")),
-		set("route", `var(txn.podgate_folded)`, "if", has("folded")+" { "+field("folded", haproxy.RankField)+",sub(txn.podgate_rank) gt 0 }"),
+	rules := slices.Concat(d.lookups(f, s), []models.HTTPRequestRule{
+		setVar("rank", fmt.Sprintf("var(txn.podgate_route,|0),field(%d,|)", haproxy.RankField), "if", has("folded")),
+		setVar("route", variable("folded"), "if", "{ "+field("folded", haproxy.RankField)+",sub(txn.podgate_rank) gt 0 }"),
 		d.notFound(s, "unless", has("route")),
-	)
+	})
 	if f.TLS == (haproxy.Termination{}) {
-		const redirected = "{ var(txn.podgate_route) -m beg " + haproxy.RedirectPrefix + " } !{ req.hdr(x-forwarded-proto) -m str -i https }"
+		redirected := has("redirect") + " !{ req.hdr(x-forwarded-proto) -m str -i https }"
 		rules = append(rules,
+			setVar("redirect", "bool(true)", "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" }"),
 			redirectNeedsHost(redirected),
 			redirect(s, "if", redirected),
-			set("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", "{ var(txn.podgate_route) -m beg "+haproxy.RedirectPrefix+" }"),
+			setVar("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", has("redirect")),
 		)
 	}
-	rules = append(rules,
-		set("from", field("route", haproxy.PathField), "", ""),
-		set("to", field("route", haproxy.NewPathField), "", ""),
+	return append(rules,
+		setVar("from", field("route", haproxy.PathField), "", ""),
+		setVar("to", field("route", haproxy.NewPathField), "if", has("from")),
 		models.HTTPRequestRule{
 			Type:    "set-path",
 			PathFmt: `'%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1/*","/",i)]'`,
@@ -227,7 +165,6 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 			Cond:    "if", CondTest: has("from") + " " + has("to"),
 		},
 	)
-	return rules
 }
 
 // field is the expression for a field of a value of a routes map in a variable.

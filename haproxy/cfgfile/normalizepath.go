@@ -20,8 +20,30 @@ import (
 //
 // HAProxy's action normalize-uri does the same, but is experimental up to HAProxy 3.4
 // at least: a configuration must allow all experimental directives to use it.
+//
+// The rules change the variable "path", which contains the normal form from then on. Of most
+// paths only the first test is done, for a "%" or ".": it costs less than a regular expression.
 func normalizeRules() []models.HTTPRequestRule {
-	return slices.Concat(percentRules(), dotSegmentRules())
+	return slices.Concat(
+		[]models.HTTPRequestRule{
+			setVar("path", "path", "", ""),
+			setVar("unusual", "bool(true)", "if", "{ var(txn.podgate_path),field(2,%.) -m found } "+pathMatches("%|/[.]")),
+		},
+		percentRules(), dotSegmentRules(),
+		[]models.HTTPRequestRule{{Type: "set-path", PathFmt: "'%[var(txn.podgate_path)]'", Cond: "if", CondTest: unusual}},
+	)
+}
+
+// unusual is the condition that a path contains "%" or a segment that begins with ".".
+const unusual = "{ var(txn.podgate_unusual) -m found }"
+
+func pathMatches(expression string) string {
+	return "{ var(txn.podgate_path) -m reg '" + expression + "' }"
+}
+
+// changePath applies converters to the variable "path".
+func changePath(converters, test string) models.HTTPRequestRule {
+	return setVar("path", "'var(txn.podgate_path)"+converters+"'", "if", test)
 }
 
 // ambiguousRules returns the rule that rejects a haproxy.AmbiguousPath.
@@ -36,61 +58,48 @@ func ambiguousRules(s haproxy.Settings) []models.HTTPRequestRule {
 	return []models.HTTPRequestRule{badRequest("{ path -m reg '" + strings.Join(parts, "|") + "' }")}
 }
 
-func pathRule(variable, expr, test string) models.HTTPRequestRule {
-	return models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: variable, VarExpr: expr, Cond: "if", CondTest: test}
-}
-
-func setPath(variable, test string) models.HTTPRequestRule {
-	return models.HTTPRequestRule{Type: "set-path", PathFmt: "'%[var(txn." + variable + ")]'", Cond: "if", CondTest: test}
-}
-
 func badRequest(test string) models.HTTPRequestRule {
 	return models.HTTPRequestRule{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: test}
 }
 
-// percentRules returns the rules that normalize percent-encoded characters (sections
-// 6.2.2.1 and 6.2.2.2).
+// percentRules returns the rules that normalize percent-encoded characters of the variable
+// "path" (sections 6.2.2.1 and 6.2.2.2).
 //
 // To decode only unreserved characters, every other "%" is a blank meanwhile, which no path
 // contains. Nothing becomes longer, as HAProxy cuts off what exceeds its buffer. A "%" that
 // encodes nothing and a character that is decoded could together become an encoded
-// character, as in "%6%31". Therefore a path that contains both is invalid.
+// character, as in "%6%31". Therefore a path that contains both is invalid: it is not
+// decoded.
 func percentRules() []models.HTTPRequestRule {
 	const (
 		unreserved = `(2[DEde]|3[0-9]|4[1-9A-Fa-f]|5[0-9AFaf]|6[1-9A-Fa-f]|7[0-9AEae])`
-		encoded    = `{ path -m reg '%` + unreserved + `' }`
-		invalid    = `{ path -m reg '%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)|[[:space:]]' }`
-		decoded    = "{ var(txn.podgate_decoded) -m found }"
-		lower      = `{ path -m reg '%([a-f][0-9A-Fa-f]|[0-9A-Fa-f][a-f])' }`
+		invalid    = `%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)|[[:space:]]`
+		lower      = `%([a-f][0-9A-Fa-f]|[0-9A-Fa-f][a-f])`
 	)
-	upper := "path"
+	upper := ""
 	for _, digit := range strings.Split("abcdef", "") {
 		upper += fmt.Sprintf(`,regsub("%%%s([0-9A-Fa-f])","%%%s\1",g)`, digit, strings.ToUpper(digit))
 		upper += fmt.Sprintf(`,regsub("%%([0-9A-Fa-f])%s","%%\1%s",g)`, digit, strings.ToUpper(digit))
 	}
+	encoded := unusual + " " + pathMatches("%"+unreserved)
 	return []models.HTTPRequestRule{
-		badRequest(encoded + " " + invalid),
-		pathRule("podgate_decoded", `'path,regsub("%"," ",g),regsub(" `+unreserved+`","%\1",g),url_dec,regsub(" ","%",g)'`, encoded),
-		badRequest(encoded + " !" + decoded),
-		setPath("podgate_decoded", decoded),
-		pathRule("podgate_upper", "'"+upper+"'", lower),
-		setPath("podgate_upper", "{ var(txn.podgate_upper) -m found }"),
+		changePath(`,regsub("%"," ",g),regsub(" `+unreserved+`","%\1",g),url_dec,regsub(" ","%",g)`, encoded+" !"+pathMatches(invalid)),
+		badRequest(encoded), // not decoded
+		changePath(upper, unusual+" "+pathMatches(lower)),
 	}
 }
 
-// dotSegmentRules returns the rules that remove the segments "." and ".." (section 5.2.4).
-// The innermost ".." are removed haproxy.MaxDotSegments times, each with the segment before
-// it. A path that still has ".." is invalid.
+// dotSegmentRules returns the rules that remove the segments "." and ".." of the variable
+// "path" (section 5.2.4). The innermost ".." are removed haproxy.MaxDotSegments times, each
+// with the segment before it. A path that still has ".." is invalid.
 func dotSegmentRules() []models.HTTPRequestRule {
 	const (
-		current  = `regsub("(/[.])+(/|$)","/",g)`
-		above    = `regsub("^(/[.][.])+(/|$)","/")`
-		innerDot = `regsub("/([^/.][^/]*|[.][^/.][^/]*|[.][.][^/]+)?/[.][.](/|$)","/",g)`
+		current  = `,regsub("(/[.])+(/|$)","/",g)`
+		above    = `,regsub("^(/[.][.])+(/|$)","/")`
+		innerDot = `,regsub("/([^/.][^/]*|[.][^/.][^/]*|[.][.][^/]+)?/[.][.](/|$)","/",g)`
 	)
-	remove := strings.Repeat(","+above+","+innerDot, haproxy.MaxDotSegments)
 	return []models.HTTPRequestRule{
-		pathRule("podgate_dots", `'path,`+current+remove+`'`, `{ path -m reg '/[.][.]?(/|$)' }`),
-		badRequest(`{ var(txn.podgate_dots) -m reg '/[.][.](/|$)' }`),
-		setPath("podgate_dots", "{ var(txn.podgate_dots) -m found }"),
+		changePath(current+strings.Repeat(above+innerDot, haproxy.MaxDotSegments), unusual+" "+pathMatches("/[.][.]?(/|$)")),
+		badRequest(unusual + " " + pathMatches("/[.][.](/|$)")),
 	}
 }

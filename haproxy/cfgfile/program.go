@@ -46,6 +46,7 @@ func (d *document) chosenRules(f haproxy.Frontend, s haproxy.Settings) []models.
 	return p.rules
 }
 
+// has is the condition that a variable of podgate is set.
 func has(name string) string { return fmt.Sprintf("{ var(txn.podgate_%s) -m found }", name) }
 
 func beg(name string, prefixes ...string) string {
@@ -96,14 +97,11 @@ func (p *program) who() {
 	p.set("slash", `str(/)`, "if "+noPath)
 	p.set("lower", `str(/)`, "if "+noPath)
 	if p.f.TLSLoopback.IsValid() {
-		p.set("zone", zoneOfHost, "")
-		set := func(name, expr, cond, test string) models.HTTPRequestRule {
-			return models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_" + name, VarExpr: expr, Cond: cond, CondTest: test}
-		}
-		p.add(p.d.misdirected(set, has)...)
+		p.add(p.d.misdirected()...)
 	}
 }
 
+// zoneOfHost is the wildcard of the host, "*.example.com".
 const zoneOfHost = `var(txn.podgate_host),regsub(^[^.]*,*)`
 
 // lookups looks up the host patterns, in the order of haproxy.HostPattern.Patterns.

@@ -31,8 +31,7 @@ const relayCondition = "{ var(txn.podgate_relay) -m found }"
 // and then skips all other rules.
 func withRelay(rules []models.HTTPRequestRule) []models.HTTPRequestRule {
 	return slices.Insert(rules, 0,
-		models.HTTPRequestRule{Type: "set-var", VarScope: "txn", VarName: "podgate_relay", VarExpr: "bool(true)", Cond: "if", CondTest: "{ stopping }"},
-		models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: relayCondition},
+		models.HTTPRequestRule{Type: "allow", Cond: "if", CondTest: "{ stopping } { bool(true),set-var(txn.podgate_relay) -m bool }"},
 	)
 }
 

@@ -7,8 +7,12 @@ import "github.com/haproxytech/client-native/v5/models"
 // authority matches a URL up to the end of its authority (RFC 3986 section 3).
 const authority = `^[A-Za-z][A-Za-z0-9.+-]*://[^/?]*`
 
+// notAPath is the condition that the request-target of a request does not begin with a
+// path. It is true for every HTTP/2 request, and for few others.
+const notAPath = "{ var(txn.podgate_target) -m found }"
+
 // noPath is the condition that a request is "OPTIONS *", which has no path.
-const noPath = "{ url -m str * } { method OPTIONS }"
+const noPath = notAPath + " { url -m str * }"
 
 // targetRules returns the rules that give every request a path and a Host, as the
 // routing requires, if its request-target is a URL (absolute-form, RFC 9112 section
@@ -25,7 +29,7 @@ const noPath = "{ url -m str * } { method OPTIONS }"
 // other methods.
 func targetRules() []models.HTTPRequestRule {
 	const absolute = "{ var(txn.podgate_url) -m found }"
-	url := func(expression string) string { return `!{ url -m beg / } { url -m reg '` + expression + `' }` }
+	url := func(expression string) string { return notAPath + ` { url -m reg '` + expression + `' }` }
 	bad := func(test string) models.HTTPRequestRule {
 		return models.HTTPRequestRule{Type: "deny", DenyStatus: ptr(int64(400)), Cond: "if", CondTest: test}
 	}
@@ -34,11 +38,12 @@ func targetRules() []models.HTTPRequestRule {
 		return models.HTTPRequestRule{Type: "set-uri", HdrFormat: format, Cond: "if", CondTest: test}
 	}
 	return []models.HTTPRequestRule{
-		bad("{ url -m str * } !{ method OPTIONS }"),
-		{Type: "set-var", VarScope: "txn", VarName: "podgate_url", VarExpr: "url", Cond: "if", CondTest: "{ req.ver -m beg 1. } " + url(authority)},
+		{Type: "set-var", VarScope: "txn", VarName: "podgate_target", VarExpr: "bool(true)", Cond: "unless", CondTest: "{ url -m beg / }"},
+		bad(notAPath + " { url -m str * } !{ method OPTIONS }"),
+		{Type: "set-var", VarScope: "txn", VarName: "podgate_url", VarExpr: "url", Cond: "if", CondTest: notAPath + " { req.ver -m beg 1. } { url -m reg '" + authority + "' }"},
 		bad(absolute + " { url -m reg '^[^/]*://([^/?]*@|[/?]|$)' }"),
 		// After a rule that sets the URI, the next ones do not match.
-		setURI("*", "{ method OPTIONS } "+url(authority+"$")),
+		setURI("*", notAPath+" { method OPTIONS } { url -m reg '"+authority+"$' }"),
 		setURI(`'%[url,regsub("`+authority+`","/")]'`, url(authority+"([?]|$)")),
 		setURI(`'%[url,regsub("`+authority+`","")]'`, absolute),
 		// Before the URI is set, HAProxy would also set the host of the URL.

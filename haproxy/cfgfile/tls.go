@@ -150,11 +150,11 @@ func (d *document) addPassthrough(f haproxy.Frontend, s haproxy.Settings) {
 // names, as browsers do (RFC 9113 section 9.1.1), or on one that is older than the
 // passthrough. After 421 the client sends the request on a new connection (RFC 9110
 // section 15.5.20). State.Match returns the passthrough for such a host, too.
-func (d *document) misdirected(set func(name, expr, cond, test string) models.HTTPRequestRule, has func(name string) string) []models.HTTPRequestRule {
+func (d *document) misdirected() []models.HTTPRequestRule {
 	passed := ",map(" + d.mapFile(haproxy.PassthroughMap) + ")"
 	return []models.HTTPRequestRule{
-		set("pass", "var(txn.podgate_host)"+passed, "", ""),
-		set("pass", "var(txn.podgate_zone)"+passed, "unless", has("pass")),
+		setVar("pass", "var(txn.podgate_host)"+passed, "", ""),
+		setVar("pass", zoneOfHost+passed, "unless", has("pass")),
 		{
 			Type: "return", ReturnStatusCode: ptr(int64(421)),
 			ReturnContentType:   ptr("text/plain"),

@@ -12,6 +12,8 @@ import "github.com/haproxytech/client-native/v5/models"
 func upgradeRules() []models.HTTPRequestRule {
 	return []models.HTTPRequestRule{
 		{Type: "del-header", HdrName: "Upgrade", Cond: "if", CondTest: `{ req.fhdr(upgrade) -m reg -i '(^|[, ])(h2c|HTTP|TLS)([/, ]|$)' }`},
-		{Type: "del-header", HdrName: "HTTP2-Settings"},
 	}
 }
+
+// http2Settings is the header of an upgrade to HTTP/2, which clientRules removes.
+const http2Settings = "http2-settings$"
