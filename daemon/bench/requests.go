@@ -13,7 +13,8 @@ const (
 	// requestRuns is how often each HAProxy gets load, in turns. The least of its figures is
 	// the one that other processes disturbed least.
 	requestRuns = 12
-	// requestCount is the number of requests of one run.
+	// requestCount is the number of requests of one run. Each has a path of its own, because
+	// HAProxy remembers what 10,000 texts matched (configuration.txt "tune.pattern.cache-size").
 	requestCount = 20_000
 	// routesInUse of all routes get requests, each from one connection of the load, so that
 	// HAProxy has one open connection to each of their pods. They are the first route, the
@@ -26,7 +27,7 @@ type routeKind struct {
 	name        string
 	tls         bool
 	annotations func(i int) map[string]string // of the i-th Service, without their prefix
-	host, path  func(i int) string            // of a request for it
+	host, path  func(i int) string            // of a request for it; a number follows the path
 	// yardstick is the expression of an operator for the backend, in which MAP is a map,
 	// and key is the key of the i-th Service in it.
 	yardstick string
@@ -38,8 +39,8 @@ func routeKinds() []routeKind {
 	everyHost := func(int) string { return "edge.test" }
 	host := func(i int) string { return serviceName(i) + ".edge.test" }
 	path := func(i int) string { return "/" + serviceName(i) }
-	below := func(i int) string { return path(i) + "/cart/1" }
-	upper := func(i int) string { return strings.ToUpper(path(i)) + "/cart/1" }
+	below := func(i int) string { return path(i) + "/cart/" }
+	upper := func(i int) string { return strings.ToUpper(path(i)) + "/cart/" }
 	prefix := func(i int) string { return path(i) + "/" }
 	const byHost, byPath = "req.hdr(host),host_only,lower,map(MAP)", "path,map_beg(MAP)"
 	return []routeKind{
@@ -102,9 +103,9 @@ func requests(ctx context.Context, k routeKind, s size, o options) (_ line, err 
 		defer func() { err = errors.Join(err, c.Stop()) }()
 	}
 	var texts [][]byte
-	for n := range routesInUse {
-		i := n * (s.services - 1) / (routesInUse - 1)
-		texts = append(texts, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/7.88.1\r\nAccept: */*%s", k.path(i), k.host(i), endOfHead))
+	for n := range requestCount {
+		i := n % routesInUse * (s.services - 1) / (routesInUse - 1)
+		texts = append(texts, fmt.Appendf(nil, "GET %s%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: curl/7.88.1\r\nAccept: */*%s", k.path(i), n, k.host(i), endOfHead))
 	}
 	for range 1 + requestRuns {
 		for _, c := range all {
