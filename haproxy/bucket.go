@@ -148,6 +148,9 @@ func (b *bucket) build() {
 		if r.Conditions == nil {
 			break
 		}
+		if !r.conditionsFit() {
+			continue
+		}
 		e := MapEntry{r.Conditions.pattern(), r.ruleValue() + "|" + encodeJSON(r.Conditions)}
 		lines = append(lines, e)
 		content = append(content, e.Key, e.Value)
@@ -306,6 +309,9 @@ func (s State) programMaps(add func(name string, e MapEntry)) {
 					text += "|" + value
 				}
 				value = text
+			}
+			if value == "" {
+				continue // no condition fits into a line
 			}
 			add(b.mapName(), MapEntry{b.key(), value})
 			if b.path == "" && !b.exact {

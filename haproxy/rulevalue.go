@@ -38,6 +38,15 @@ func (r Route) Backends() []string {
 
 // rule returns the value of RulesMap of a Route, and its ID.
 func (r Route) rule() (id, value string) {
+	if value = r.ruleText(); len(value) > maxRuleText {
+		r.Actions, r.Rewrite = &Actions{Answer: 500}, ""
+		value = r.ruleText()
+	}
+	return hashID(value), value
+}
+
+// ruleText is the value of RulesMap, however long it is.
+func (r Route) ruleText() string {
 	a := Actions{}
 	if r.Actions != nil {
 		a = *r.Actions
@@ -100,8 +109,22 @@ func (r Route) rule() (id, value string) {
 	if r.Actions != nil {
 		fields[ruleActionsField-1] = encodeJSON(r.Actions)
 	}
-	value = strings.Join(fields[:], "|")
-	return hashID(value), value
+	return strings.Join(fields[:], "|")
+}
+
+// maxRuleText is the maximum length of a line of RulesMap and of a ConditionsMap. HAProxy
+// takes the rest of a line that is longer than its buffer (16 KiB) for another line.
+const maxRuleText = 8192
+
+// Fits reports whether the text of the conditions and of the actions is short enough for
+// a line of a map. HAProxy answers 500 for actions that are longer, and no request meets
+// longer conditions.
+func (r Route) Fits() bool {
+	return len(r.ruleText()) <= maxRuleText && (r.Conditions == nil || r.conditionsFit())
+}
+
+func (r Route) conditionsFit() bool {
+	return len(r.Conditions.pattern())+len(r.ruleValue())+len(encodeJSON(r.Conditions)) < maxRuleText-len(bucketPattern)-idLen
 }
 
 // ruleValue is the value in a routes map of a Route with a rule.

@@ -76,13 +76,6 @@ func shop() haproxy.State {
 	}
 }
 
-// rules returns a State with Settings.Rules.
-func rules() haproxy.State {
-	s := shop()
-	s.Settings.Rules = true
-	return s
-}
-
 func shopTLS() haproxy.Termination {
 	return haproxy.Termination{
 		MinVersion: "TLSv1.2", Ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuites: "TLS_AES_128_GCM_SHA256", ALPN: "h2,http/1.1",
