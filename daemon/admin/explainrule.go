@@ -223,6 +223,30 @@ func timeoutText(d time.Duration) []string {
 	return []string{fmt.Sprintf("answers 504 if a server is silent for %s", d)}
 }
 
+// compareRules sets HAProxy: whether it finds the entries of its maps for the host and path
+// that it should.
+func (x *ExplainedURL) compareRules(ctx context.Context, v *View, r haproxy.Request) {
+	want := v.Result.State.RuleLookups(r)
+	have, err := v.Edge.Runtime.Find(ctx, want)
+	if err != nil {
+		x.HAProxy = "did not answer: " + err.Error()
+		return
+	}
+	x.HAProxy = "finds no route either"
+	for i, l := range have {
+		switch {
+		case l.Found != want[i].Found && l.Found.Key == "":
+			x.HAProxy = "does not have this route yet"
+			return
+		case l.Found != want[i].Found:
+			x.HAProxy = fmt.Sprintf("still uses another route: %s.map: %s %s", l.Map, l.Found.Key, l.Found.Value)
+			return
+		case l.Found.Key != "" && x.HAProxy == "finds no route either":
+			x.HAProxy = fmt.Sprintf("finds %s.map: %s %s", l.Map, l.Found.Key, l.Found.Value)
+		}
+	}
+}
+
 // whyRuleNot returns why a matching Route is not used, if its host and path are those of
 // the one that is used.
 func whyRuleNot(taken, r haproxy.Route) string {

@@ -100,7 +100,11 @@ func explainURL(ctx context.Context, v *View, u *url.URL, q Query) *ExplainedURL
 	default:
 		x.matched(ctx, v, found[0], u, path)
 	}
-	if x.Frontend != "" && !v.Result.State.Settings.Rules {
+	switch {
+	case x.Frontend == "":
+	case v.Result.State.Settings.Rules:
+		x.compareRules(ctx, v, request)
+	default:
 		x.compareWithHAProxy(ctx, v, request)
 	}
 	return x

@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"podgate/haproxy"
@@ -21,6 +22,11 @@ func (x exchanger) Lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Loo
 		return x.lookUp(ctx, confined)
 	}
 	return lookups, nil
+}
+
+// Find does lookups in HAProxy's maps, and returns them with the entries that they find.
+func (x exchanger) Find(ctx context.Context, lookups []haproxy.Lookup) ([]haproxy.Lookup, error) {
+	return x.lookUp(ctx, slices.Clone(lookups))
 }
 
 func (x exchanger) lookUp(ctx context.Context, lookups []haproxy.Lookup) ([]haproxy.Lookup, error) {
