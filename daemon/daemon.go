@@ -95,7 +95,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.certs.Follow(ctx, certstore.FromConfig(d.Config))
 	defer d.certs.Stop()
 	configChanged := make(chan struct{}, 1)
-	background.Go(func() { config.Watch(ctx, d.Log, d.ConfigFile, configChanged) })
+	sum := d.Config.Sum
+	background.Go(func() { config.Watch(ctx, d.Log, d.ConfigFile, sum, configChanged) })
 	d.startReconciler()
 	d.startPublishing()
 	if d.Admin != nil {

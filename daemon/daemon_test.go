@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"podgate/daemon"
 	"podgate/daemon/admin"
 	"podgate/daemon/edgetest"
 	"podgate/haproxy"
@@ -462,4 +463,15 @@ func TestATerminatingPodGetsNoNewRequest(t *testing.T) {
 	for range 20 {
 		e.awaitAnswer(t, "any", "/cart/", "200 cart-1 /")
 	}
+}
+
+// TestAChangeOfPodgateTOMLWhilePodgateStartsIsSeen changes the file after podgate has
+// read it, and before it watches it.
+func TestAChangeOfPodgateTOMLWhilePodgateStartsIsSeen(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.Prepare = func(*daemon.Daemon) { e.set(t, "http.default_status", 410) }
+	e.serveCart(t)
+	e.awaitAnswer(t, "any", "/nothing", "410 410 no Service is reached by this host and path")
+	e.awaitLogCount(t, "podgate.toml is in force", 1)
 }

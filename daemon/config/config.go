@@ -7,6 +7,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -32,6 +33,8 @@ type Config struct {
 	Log        Log
 
 	Compatibility Compatibility
+
+	Sum [sha256.Size]byte // of the text of the file; set by Load only
 }
 
 // Kubernetes is the API server to follow, and which of its Services.

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"slices"
@@ -22,6 +23,7 @@ func Load(path string) (*Config, error) {
 	}
 	c := d.config()
 	c.HAProxy.ErrorFiles = d.findErrorFiles(c.HAProxy.ErrorFolder)
+	c.Sum = sha256.Sum256(text)
 	return d.result(c)
 }
 

@@ -12,15 +12,14 @@ import (
 )
 
 // Watch sends on changed whenever the content of the file at path differs from
-// before, at first from when Watch began, until ctx ends. It does not close
+// before, at first from the content with this sum, until ctx ends. It does not close
 // changed. A send never waits: give changed a capacity of one, and a change that
 // was not received yet also stands for the next ones. A file that is removed is
 // no change; the one that replaces it is compared with it.
-func Watch(ctx context.Context, log *slog.Logger, path string, changed chan<- struct{}) {
+func Watch(ctx context.Context, log *slog.Logger, path string, sum [sha256.Size]byte, changed chan<- struct{}) {
 	watcher := filewatch.New(log)
 	defer watcher.Close()
-	f := contentOf{path: path}
-	f.differs()
+	f := contentOf{path, sum}
 	for watcher.Wait(ctx, path) {
 		if f.differs() {
 			select {

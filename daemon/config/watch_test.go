@@ -4,6 +4,7 @@ package config
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"os"
@@ -28,6 +29,18 @@ func TestWatchReportsAChangedContent(t *testing.T) {
 		if i == 9 {
 			t.Fatal("no change was reported")
 		}
+	}
+}
+
+func TestWatchReportsAChangeFromBeforeItBegan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "podgate.toml")
+	write(t, path, "new") // watch expects "old"
+	changed := make(chan struct{}, 1)
+	watch(t, path, changed)
+	select {
+	case <-changed:
+	case <-t.Context().Done():
+		t.Fatal("no change was reported")
 	}
 }
 
@@ -68,7 +81,7 @@ func watch(t *testing.T, path string, changed chan<- struct{}) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Watch(ctx, slog.New(slog.DiscardHandler), path, changed)
+		Watch(ctx, slog.New(slog.DiscardHandler), path, sha256.Sum256([]byte("old")), changed)
 	}()
 	stop = func() {
 		cancel()
