@@ -233,7 +233,7 @@ func (e *edge) checkPid(t *testing.T, before int) {
 func (e *edge) awaitStates(t *testing.T, backend string, want ...haproxy.ServerState) {
 	t.Helper()
 	eventually(t, "servers of "+backend, func() error {
-		servers, err := e.Runtime.Servers(t.Context(), []string{backend})
+		servers, err := e.Runtime.OwnServers(t.Context(), []string{backend})
 		got := []haproxy.ServerState{}
 		for _, s := range servers[backend] {
 			got = append(got, s.State)

@@ -61,7 +61,7 @@ func (e *edge) awaitWeights(t *testing.T, backend string, nodes []*edgetest.Pod,
 		names[n.Addr] = n.Name
 	}
 	eventually(t, "servers of "+backend, func() error {
-		servers, err := e.Runtime.Servers(t.Context(), []string{backend})
+		servers, err := e.Runtime.OwnServers(t.Context(), []string{backend})
 		if err != nil {
 			return err
 		}

@@ -29,14 +29,18 @@ type Running struct {
 	// leaves them to a reload.
 	AtReload map[Part]string
 
-	// AddsBackends means that the process adds and deletes backends at run time. The
-	// fields below are used only then.
-	AddsBackends bool
-	// Unpublished are the backends of Loaded to which HAProxy sends no request.
-	Unpublished map[string]bool
 	// Rejected are the backends that HAProxy did not add or delete at run time, with its
 	// reply. Only a reload adds or deletes them.
 	Rejected map[string]string
+	// Unwritten are backends in spares whose present servers podgate.cfg may lack. They
+	// keep their spare until it has them.
+	Unwritten map[string]bool
+
+	// AddsBackends means that the process adds and deletes backends at run time. The
+	// field below is used only then.
+	AddsBackends bool
+	// Unpublished are the backends of Loaded to which HAProxy sends no request.
+	Unpublished map[string]bool
 }
 
 // Plan is the changes from a Running to a State. Its parts are applied in the order
@@ -45,13 +49,14 @@ type Running struct {
 // reload are not in the Plan; the Diff after the reload has them.
 type Plan struct {
 	Reload       Reasons    // why a new configuration must be loaded; nil if no reload is needed
-	NewBackends  []*Backend // their servers are in Add
+	Vacated      []*Backend // that leave their spares; SparesMap is in Maps
+	NewBackends  []*Backend // added, or in a spare; their servers are in Add
 	Add          []ServerChange
 	Publish      []string            // names of backends to which HAProxy may send requests from now on
 	Certificates []CertificateChange // additions and changes
-	Maps         []Map               // each replaces the whole map of its name
+	Maps         []Map               // each replaces the whole map of its name; with the names of spares
 	Leave        []ServerChange
-	// RemoveUnmanaged are the names of unmanaged servers, "backend/server", sorted.
+	// RemoveUnmanaged are the names of unmanaged servers in HAProxy, "backend/server".
 	RemoveUnmanaged  []string
 	OldBackends      []*Backend          // to delete; they have no servers
 	DropCertificates []CertificateChange // deletions
@@ -62,7 +67,7 @@ func (p Plan) Empty() bool { return len(p.Reload) == 0 && !p.Runtime() }
 
 // Runtime reports whether the runtime API has something to do.
 func (p Plan) Runtime() bool {
-	return len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Certificates)+len(p.Maps)+len(p.Leave)+len(p.RemoveUnmanaged)+len(p.OldBackends)+len(p.DropCertificates) > 0
+	return len(p.Vacated)+len(p.NewBackends)+len(p.Add)+len(p.Publish)+len(p.Certificates)+len(p.Maps)+len(p.Leave)+len(p.RemoveUnmanaged)+len(p.OldBackends)+len(p.DropCertificates) > 0
 }
 
 // Op is an operation on a server.
@@ -96,7 +101,7 @@ func Diff(have Running, want State) Plan {
 		p.diffCertificates(have, want.Certificates)
 	}
 	have.Loaded = p.diffBackends(have, want)
-	maps := want.Maps()
+	maps := p.wantedMaps(have.Loaded, want)
 	p.Maps = diffMaps(have, maps)
 	waiting := waitForReload(have, p.Maps, maps, want.Frontends)
 	for b, w := range mergeBackends(have.Loaded.Backends, want.Backends) {
@@ -108,14 +113,14 @@ func Diff(have Running, want State) Plan {
 			servers = w.Servers
 		}
 		for _, name := range have.Unmanaged[b.Name] {
-			p.RemoveUnmanaged = append(p.RemoveUnmanaged, b.Name+"/"+name)
+			p.RemoveUnmanaged = append(p.RemoveUnmanaged, b.ProxyName()+"/"+name)
 		}
 		leaving := len(p.Leave)
 		p.diffServers(b, have, servers)
-		if waiting[b.Name] && !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Ready }) {
+		if waiting[b.ProxyName()] && !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Ready }) {
 			p.Leave = p.Leave[:leaving]
 		}
-		if w == nil && have.canDelete(b) && !waiting[b.Name] {
+		if w == nil && have.canDelete(b) && !waiting[b.ProxyName()] {
 			p.OldBackends = append(p.OldBackends, b)
 		}
 	}
@@ -196,6 +201,8 @@ func diffMaps(have Running, want []Map) []Map {
 // the others.
 func (s State) looksUp(name string) bool {
 	switch name {
+	case SparesMap:
+		return s.SpareBackends > 0 && !s.RuntimeBackends
 	case CookiesMap:
 		return s.hasClass(func(p Policy) bool { return p.Cookie != "" })
 	case TimeoutsMap, TunnelTimeoutsMap:
@@ -234,10 +241,8 @@ func (s State) hasClass(has func(Policy) bool) bool {
 // backends that are not loaded, and for rules that change headers which the loaded
 // configuration has no lines for.
 func holdBack(want, present []MapEntry, have Running, rules ruleIndex) []MapEntry {
-	missing := func(backend string) bool {
-		_, ok := have.Loaded.Backend(backend)
-		return !ok
-	}
+	has := have.Loaded.hasProxy()
+	missing := func(backend string) bool { return !has(backend) }
 	var entries []MapEntry
 	for _, e := range want {
 		if slices.ContainsFunc(rules.backends(e), missing) || rules.lacks(have, e.Value) || !rules.hasHeaders(have.Loaded, e.Value) {
@@ -252,7 +257,7 @@ func holdBack(want, present []MapEntry, have Running, rules ruleIndex) []MapEntr
 	return entries
 }
 
-// waitForReload returns the backends from which the next reload moves requests to
+// waitForReload returns the backends, by their names in HAProxy, from which the next reload moves requests to
 // another backend. They have to answer these requests until then.
 func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[string]bool {
 	waiting := map[string]bool{}

@@ -72,8 +72,15 @@ func steps(p haproxy.Plan) (lines []string) {
 	for _, r := range p.Reload {
 		lines = append(lines, "reload: "+r.String())
 	}
+	for _, b := range p.Vacated {
+		lines = append(lines, "vacated "+b.Name)
+	}
 	for _, b := range p.NewBackends {
-		lines = append(lines, "new backend "+b.Name)
+		line := "new backend " + b.Name
+		if b.Spare != "" {
+			line += " in " + b.Spare
+		}
+		lines = append(lines, line)
 	}
 	for _, c := range p.Add {
 		lines = append(lines, c.String())

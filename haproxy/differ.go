@@ -39,9 +39,11 @@ func (d *Differ) Diff(have Running, want State) Plan { return d.DiffSome(have, w
 // backends, in turn. It returns all of them if the Plan changes more than servers.
 func (d *Differ) DiffSome(have Running, want State, n int) Plan {
 	var p Plan
-	if changed, ok := d.changed(have, want); ok {
-		d.open = d.diffPairs(&p, changed, n, have, want)
-	} else {
+	changed, ok := d.changed(have, want)
+	if ok {
+		d.open, ok = d.diffPairs(&p, changed, n, have, want)
+	}
+	if !ok {
 		p = Diff(have, want)
 		d.waiting, d.waits = nil, nil
 		if n == 0 {
@@ -97,8 +99,9 @@ func union(lists ...[]pair) []pair {
 // diffPairs plans the server changes of the backends in changed, in open and of the
 // n that wait longest, and the deletion of those that have no server left. It
 // returns the backends whose servers the Plan changes, and lets those wait for which
-// it postponed deletes.
-func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want State) []pair {
+// it postponed deletes. It returns false if a backend leaves its spare, which changes a
+// map too.
+func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want State) ([]pair, bool) {
 	due := d.due(n)
 	more := n - len(due)
 	isDue := make(map[pair]bool, len(due))
@@ -132,8 +135,11 @@ func (d *Differ) diffPairs(p *Plan, changed []pair, n int, have Running, want St
 		if x.want < 0 && have.canDelete(b) {
 			p.OldBackends = append(p.OldBackends, b)
 		}
+		if x.want < 0 && have.mayVacate(b) {
+			return nil, false
+		}
 	}
-	return open
+	return open, true
 }
 
 // postpone removes the deletes of servers that are in maint already from
@@ -227,7 +233,8 @@ func (d *Differ) sameRunning(have Running) bool {
 		equalMaps(have.AtReload, before.AtReload) &&
 		have.AddsBackends == before.AddsBackends &&
 		equalMaps(have.Unpublished, before.Unpublished) &&
-		equalMaps(have.Rejected, before.Rejected)
+		equalMaps(have.Rejected, before.Rejected) &&
+		equalMaps(have.Unwritten, before.Unwritten)
 }
 
 // sameButBackends reports whether want, except for its Backends, equals that of the

@@ -21,7 +21,7 @@ import (
 // TestDifferWalk makes random changes, mostly of servers, applies each Plan wholly,
 // partly or not, and compares every Plan with that of Diff.
 func TestDifferWalk(t *testing.T) {
-	total, backends := 0, 0
+	total, backends, vacated := 0, 0, 0
 	for seed := range uint64(50) {
 		w := newDifferWalk(seed, 1)
 		var d haproxy.Differ
@@ -41,6 +41,7 @@ func TestDifferWalk(t *testing.T) {
 				total++
 			}
 			backends += len(got.NewBackends) + len(got.OldBackends)
+			vacated += len(got.Vacated)
 		}
 	}
 	if total < 1000 {
@@ -48,6 +49,9 @@ func TestDifferWalk(t *testing.T) {
 	}
 	if backends < 100 {
 		t.Errorf("only %d backends were added or deleted without a reload", backends)
+	}
+	if vacated < 5 {
+		t.Errorf("only %d backends left their spares", vacated)
 	}
 }
 
@@ -152,10 +156,11 @@ type differWalk struct {
 	have         haproxy.Running
 	want         haproxy.State
 	addsBackends bool // HAProxy adds backends at run time
+	spares       int  // of each class
 }
 
 func newDifferWalk(seed, stream uint64) *differWalk {
-	w := &differWalk{Rand: rand.New(rand.NewPCG(seed, stream)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), addsBackends: seed%2 == 1}
+	w := &differWalk{Rand: rand.New(rand.NewPCG(seed, stream)), addrs: servers("1", "2", "3", "4", "5", "6!", "7"), addsBackends: seed%3 == 1, spares: int(seed % 3)}
 	w.want = w.state("a 1", "b 2", "c tcp 3")
 	w.observe(w.want)
 	return w
@@ -164,7 +169,7 @@ func newDifferWalk(seed, stream uint64) *differWalk {
 // state is the function state, for this HAProxy.
 func (w *differWalk) state(lines ...string) haproxy.State {
 	s := state(lines...)
-	s.RuntimeBackends = w.addsBackends
+	s.RuntimeBackends, s.SpareBackends = w.addsBackends, w.spares
 	return s
 }
 
@@ -217,6 +222,8 @@ func (w *differWalk) change() {
 		w.have.Rejected = map[string]string{"d": "no"}
 	case 17:
 		w.have.Unmanaged = map[string][]string{"a": {"y"}}
+	case 18:
+		w.have.Unwritten = map[string]bool{"d": w.one(2)}
 	}
 }
 
@@ -269,7 +276,7 @@ func (w *differWalk) apply(p haproxy.Plan) {
 		w.have.Servers[name] = list
 	}
 	if len(p.Maps) > 0 {
-		w.have.Maps = slices.Clone(w.want.Maps())
+		w.have.Maps = slices.Clone(w.want.InSpares(w.have.Loaded).Maps())
 		for i, m := range w.have.Maps {
 			for _, planned := range p.Maps {
 				if planned.Name == m.Name {
@@ -279,9 +286,9 @@ func (w *differWalk) apply(p haproxy.Plan) {
 		}
 	}
 	w.have.Unmanaged = nil
-	if len(p.NewBackends)+len(p.Publish)+len(p.OldBackends) > 0 && !w.one(3) {
+	if len(p.NewBackends)+len(p.Publish)+len(p.OldBackends)+len(p.Vacated) > 0 && !w.one(3) {
 		deleted := map[string]bool{}
-		for _, b := range p.OldBackends {
+		for _, b := range slices.Concat(p.OldBackends, p.Vacated) {
 			deleted[b.Name] = true
 		}
 		w.have.Loaded = w.have.Loaded.WithBackends(p.NewBackends, deleted)

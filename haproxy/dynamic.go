@@ -27,15 +27,18 @@ func (p Policy) Class() Policy {
 	return p
 }
 
-// AsLoaded returns s with Classes and DynamicHash, which describe a process that
-// loads s for as long as it runs. It returns s itself if they are set already, and
-// without RuntimeBackends. With Settings.Rules it also sets HeaderNames.
+// AsLoaded returns s with Classes and DynamicHash or the spares, which describe a process
+// that loads s for as long as it runs. It returns s itself if they are set already, and
+// without RuntimeBackends and SpareBackends. With Settings.Rules it also sets HeaderNames.
 func (s State) AsLoaded() State {
 	s.HeaderNames = s.headerNames()
-	if !s.RuntimeBackends || s.DynamicHash != "" {
-		return s
+	switch {
+	case s.RuntimeBackends && s.DynamicHash == "":
+		s.Classes, s.DynamicHash = s.classes(), s.dynamicHash()
+	case !s.RuntimeBackends && s.SpareBackends > 0 && len(s.Classes) == 0:
+		s.Classes = s.classes()
+		return s.withSpares()
 	}
-	s.Classes, s.DynamicHash = s.classes(), s.dynamicHash()
 	return s
 }
 
@@ -76,10 +79,21 @@ func (o Options) key() string {
 }
 
 // WithBackends returns s with the backends of add, without servers, and without the
-// backends named in deleted.
+// backends named in deleted. A spare that an added one takes is not in Backends, one that a
+// deleted one leaves is.
 func (s State) WithBackends(add []*Backend, deleted map[string]bool) State {
-	kept := slices.DeleteFunc(s.Backends.Slice(), func(b *Backend) bool { return deleted[b.Name] })
+	taken := map[string]bool{}
 	for _, b := range add {
+		taken[b.Spare] = true
+	}
+	var vacated []*Backend
+	kept := slices.DeleteFunc(s.Backends.Slice(), func(b *Backend) bool {
+		if deleted[b.Name] && b.inSpare() {
+			vacated = append(vacated, &Backend{Name: b.Spare, Spare: b.Spare, Policy: b.Policy.Class()})
+		}
+		return deleted[b.Name] || b.IsSpare() && taken[b.Name]
+	})
+	for _, b := range slices.Concat(add, vacated) {
 		bare := *b
 		bare.Servers = nil
 		i, found := slices.BinarySearchFunc(kept, b.Name, func(b *Backend, n string) int { return cmp.Compare(b.Name, n) })
@@ -97,11 +111,19 @@ func (s State) WithBackends(add []*Backend, deleted map[string]bool) State {
 // deleted from it.
 func (r Running) changesBackends() bool { return r.AddsBackends && r.Loaded.RuntimeBackends }
 
-// diffBackends plans which backends to add and publish. It returns the loaded State
-// with the added backends.
+// diffBackends plans which backends to add, publish and vacate. It returns the loaded
+// State with the added backends.
 func (p *Plan) diffBackends(have Running, want State) State {
 	if !have.changesBackends() {
-		return have.Loaded
+		taken := have.takeSpares(want)
+		for _, name := range sortedKeys(taken) {
+			p.NewBackends = append(p.NewBackends, taken[name])
+		}
+		p.Vacated = have.vacated(want)
+		if len(p.NewBackends) == 0 {
+			return have.Loaded
+		}
+		return have.Loaded.WithBackends(p.NewBackends, nil)
 	}
 	for b, w := range mergeBackends(have.Loaded.Backends, want.Backends) {
 		switch {

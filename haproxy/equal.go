@@ -16,6 +16,7 @@ func (s *State) equalButLists(o *State) bool {
 		equal(s.HeldHosts, o.HeldHosts) &&
 		s.Node == o.Node &&
 		s.RuntimeBackends == o.RuntimeBackends &&
+		s.SpareBackends == o.SpareBackends &&
 		equal(s.Classes, o.Classes) &&
 		s.DynamicHash == o.DynamicHash &&
 		equal(s.Certificates, o.Certificates) &&

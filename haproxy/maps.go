@@ -12,8 +12,11 @@ import (
 // The names of the maps that podgate's frontends and defaults sections use. The name
 // is that of the file, without its folder and ".map".
 const (
-	// CookiesMap holds the name of the cookie of a backend. It is the first map to be
-	// replaced, so that no route leads to a backend without its cookie.
+	// SparesMap holds the backend that has taken a spare, and the spare of that backend. It
+	// is the first map to be replaced, so that nothing is in a spare whose owner is unknown.
+	SparesMap = "spares"
+	// CookiesMap holds the name of the cookie of a backend. It is replaced before the maps
+	// of routes, so that no route leads to a backend without its cookie.
 	CookiesMap = "cookies"
 	// RoutesMap leads "host/path/" to a Backend, by the longest prefix.
 	RoutesMap = "routes"
@@ -37,7 +40,7 @@ const (
 
 // MapNames lists podgate's maps, except for RuleMapNames.
 func MapNames() []string {
-	return []string{CookiesMap, RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, TunnelTimeoutsMap, NodeMap}
+	return []string{SparesMap, CookiesMap, RoutesMap, FoldedRoutesMap, TLSRoutesMap, FoldedTLSRoutesMap, PassthroughMap, HSTSMap, TimeoutsMap, TunnelTimeoutsMap, NodeMap}
 }
 
 // Map is the content of one map file.
@@ -51,7 +54,8 @@ type MapEntry struct{ Key, Value string }
 
 // Maps returns the maps of this State, in the order of State.MapNames.
 func (s State) Maps() []Map {
-	entries := map[string][]MapEntry{PassthroughMap: s.passthrough(), NodeMap: s.Node.entries()}
+	s.Routes = s.routesInSpares()
+	entries := map[string][]MapEntry{SparesMap: s.spareEntries(), PassthroughMap: s.passthrough(), NodeMap: s.Node.entries()}
 	add := func(name string, e MapEntry) { entries[name] = append(entries[name], e) }
 	addDuration := func(name, backend string, d time.Duration) {
 		if d != 0 {
@@ -70,14 +74,14 @@ func (s State) Maps() []Map {
 	}
 	for _, b := range s.Backends.All() {
 		if b.Policy.Mode == HTTP {
-			addDuration(TimeoutsMap, b.Name, b.TimeoutServer)
-			addDuration(TunnelTimeoutsMap, b.Name, b.TimeoutTunnel)
+			addDuration(TimeoutsMap, b.ProxyName(), b.TimeoutServer)
+			addDuration(TunnelTimeoutsMap, b.ProxyName(), b.TimeoutTunnel)
 		}
 		if b.Cookie != (Cookie{}) {
-			add(CookiesMap, MapEntry{b.Name, b.Cookie.String()})
+			add(CookiesMap, MapEntry{b.ProxyName(), b.Cookie.String()})
 		}
 		if b.HSTS != "" {
-			add(HSTSMap, MapEntry{b.Name, b.HSTS})
+			add(HSTSMap, MapEntry{b.ProxyName(), b.HSTS})
 		}
 	}
 	names := s.MapNames()
@@ -89,6 +93,37 @@ func (s State) Maps() []Map {
 		}
 	}
 	return maps
+}
+
+// routesInSpares returns the Routes with the names of the backends in HAProxy.
+func (s State) routesInSpares() []Route {
+	names := s.SpareNames()
+	if len(names) == 0 {
+		return s.Routes
+	}
+	spares := make(map[string]string, len(names))
+	for spare, name := range names {
+		spares[name] = spare
+	}
+	return renameBackends(s.Routes, func(name string) string { return cmp.Or(spares[name], name) })
+}
+
+// renameBackends returns routes that lead to backends with other names.
+func renameBackends(routes []Route, rename func(string) string) []Route {
+	renamed := slices.Clone(routes)
+	for i, r := range renamed {
+		renamed[i].Backend = rename(r.Backend)
+		if r.Actions == nil || !slices.ContainsFunc(r.Actions.Targets, func(t Target) bool { return rename(t.Backend) != t.Backend }) {
+			continue
+		}
+		actions := *r.Actions
+		actions.Targets = slices.Clone(actions.Targets)
+		for j, t := range actions.Targets {
+			actions.Targets[j].Backend = rename(t.Backend)
+		}
+		renamed[i].Actions = &actions
+	}
+	return renamed
 }
 
 // passthrough returns the entries of PassthroughMap.

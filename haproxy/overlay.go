@@ -44,7 +44,7 @@ func (s State) SetAside(names map[string]bool, loaded State) State {
 				left[b.Name] = true
 				continue
 			}
-			old.Servers = b.Servers
+			old.Servers, old.Spare = b.Servers, ""
 			if old.Policy.Mode == HTTP {
 				// Entries of maps need no reload.
 				old.TimeoutServer, old.TimeoutTunnel, old.HSTS, old.Cookie = b.TimeoutServer, b.TimeoutTunnel, b.HSTS, b.Cookie

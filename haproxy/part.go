@@ -45,8 +45,9 @@ func (r Running) differs(p Part, want State) bool {
 	switch {
 	case p.Map != "":
 		named := func(m Map) bool { return m.Name == p.Map }
-		i, j := slices.IndexFunc(r.Maps, named), slices.IndexFunc(want.Maps(), named)
-		return i >= 0 && j >= 0 && !slices.Equal(r.Maps[i].Entries, want.Maps()[j].Entries)
+		wanted := want.InSpares(r.Loaded).Maps()
+		i, j := slices.IndexFunc(r.Maps, named), slices.IndexFunc(wanted, named)
+		return i >= 0 && j >= 0 && !slices.Equal(r.Maps[i].Entries, wanted[j].Entries)
 	case p.Certificate != "":
 		byName := func(c Certificate, name string) int { return cmp.Compare(c.Name, name) }
 		j, wanted := slices.BinarySearchFunc(want.Certificates, p.Certificate, byName)

@@ -130,6 +130,7 @@ func ReloadReasons(running Running, want State) Reasons {
 	for name, f := range frontends {
 		reasons = append(reasons, ReloadReason{Kind: FrontendChanged, Object: name, Detail: "is removed", Backend: f.Backend})
 	}
+	taken := running.takeSpares(want)
 	for old, b := range mergeBackends(have.Backends, want.Backends) {
 		switch {
 		case b == nil: // no reload: the backend only loses its servers
@@ -137,7 +138,7 @@ func ReloadReasons(running Running, want State) Reasons {
 			if detail := old.changeTo(b); detail != "" {
 				reasons = append(reasons, ReloadReason{Kind: BackendChanged, Object: b.Name, Detail: detail})
 			}
-		case !running.addsAtRuntime(b):
+		case taken[b.Name] == nil && !running.addsAtRuntime(b):
 			reasons = append(reasons, ReloadReason{Kind: BackendNew, Object: b.Name, Detail: "is new" + running.whyNotAtRuntime(b)})
 		}
 	}
@@ -199,11 +200,12 @@ func (r Running) addsAtRuntime(b *Backend) bool {
 	return r.changesBackends() && b.Dynamic() && r.Rejected[b.Name] == "" && slices.Contains(r.Loaded.Classes, b.Policy.Class())
 }
 
-// whyNotAtRuntime explains why addsAtRuntime is false. It is "" if the process adds
-// no backends at all, and for a TCP backend, which no process adds.
+// whyNotAtRuntime explains why addsAtRuntime is false and the backend takes no spare. It
+// is "" if the process adds no backends and has no spares, and for a TCP backend, which no
+// process adds.
 func (r Running) whyNotAtRuntime(b *Backend) string {
 	switch {
-	case !r.changesBackends() || b.Policy.Mode != HTTP:
+	case !r.changesBackends() && !r.takesSpares() || b.Policy.Mode != HTTP:
 		return ""
 	case r.Rejected[b.Name] != "":
 		return "; HAProxy rejected it at run time: " + r.Rejected[b.Name]
@@ -213,6 +215,8 @@ func (r Running) whyNotAtRuntime(b *Backend) string {
 		return ", with a stick table"
 	case b.Options.CAFile != "":
 		return ", with a CA file"
+	case r.takesSpares() && slices.Contains(r.Loaded.Classes, b.Policy.Class()):
+		return "; no spare backend of its class is left"
 	}
 	return "; no loaded defaults section matches it"
 }

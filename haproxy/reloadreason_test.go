@@ -57,6 +57,17 @@ var reasonRows = []struct {
 	}, changed("changed its tunnel timeout"), ""},
 	{"a new TCP backend", newBackend(func(b *haproxy.Backend) { b.Policy.Mode = haproxy.TCP }), added, ""},
 	{"a new backend of another class", newBackend(func(b *haproxy.Backend) { b.Policy.Balance = haproxy.First }), added, "is new; no loaded defaults section matches it"},
+	{"a new backend of a class without a spare left", func(have *haproxy.Running, want *haproxy.State) {
+		newBackend(func(*haproxy.Backend) {})(have, want)
+		if !want.RuntimeBackends {
+			have.Loaded.SpareBackends = 1
+			have.Loaded = have.Loaded.AsLoaded()
+			spare := have.Loaded.Backends.At(1)
+			have.Servers[spare.Name] = servers("9") // somebody has added it
+		} else {
+			have.Rejected = map[string]string{"b": "no."}
+		}
+	}, haproxy.ReloadReason{Kind: haproxy.BackendNew, Object: "b", Detail: "is new; no spare backend of its class is left"}, "is new; HAProxy rejected it at run time: no."},
 	{"a new backend with a stick table", newBackend(func(b *haproxy.Backend) { b.Policy.ClientAffinity = time.Hour }), added, "is new, with a stick table"},
 	{"a new backend with a CA file", newBackend(func(b *haproxy.Backend) { b.Options.CAFile = "/ca.pem" }), added, "is new, with a CA file"},
 	{"a new backend with both", newBackend(func(b *haproxy.Backend) { b.Policy.ClientAffinity, b.Options.CAFile = time.Hour, "/ca.pem" }), added, "is new, with a stick table and a CA file"},

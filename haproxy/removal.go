@@ -231,7 +231,7 @@ func (s State) serves(backend string) bool {
 // State returns the State that the process serves: the loaded configuration with the
 // servers that are in service and the routes of its maps.
 func (r Running) State() State {
-	s := r.Loaded
+	s := r.Loaded.leaveSpares()
 	backends := make([]*Backend, s.Backends.Len())
 	for i, loaded := range s.Backends.All() {
 		b := *loaded
@@ -239,7 +239,9 @@ func (r Running) State() State {
 		backends[i] = &b
 	}
 	s.Backends = ListOf(backends...)
-	s.Routes = slices.DeleteFunc(ParseRoutes(r.Maps), func(route Route) bool {
+	names := r.Loaded.SpareNames()
+	s.Routes = renameBackends(ParseRoutes(r.Maps), func(name string) string { return cmp.Or(names[name], name) })
+	s.Routes = slices.DeleteFunc(s.Routes, func(route Route) bool {
 		return slices.ContainsFunc(route.Backends(), func(name string) bool {
 			_, ok := s.Backend(name)
 			return !ok

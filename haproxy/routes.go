@@ -61,7 +61,7 @@ func isRoutesMap(name string) bool {
 // backend.
 func (m Map) HoldsValues() bool {
 	switch m.Name {
-	case CookiesMap, HSTSMap, TimeoutsMap, NodeMap, ListenersMap:
+	case SparesMap, CookiesMap, HSTSMap, TimeoutsMap, TunnelTimeoutsMap, NodeMap, ListenersMap:
 		return true
 	}
 	return false

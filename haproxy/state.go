@@ -24,8 +24,12 @@ type State struct {
 	// RuntimeBackends means that dynamic backends are added and deleted while
 	// HAProxy runs. The generation does not depend on them then.
 	RuntimeBackends bool
+	// SpareBackends is how many spares of each class are loaded; see Backend.Spare. Without
+	// effect if RuntimeBackends is set.
+	SpareBackends int
 	// Classes are the classes (see Policy.Class) that HAProxy has a defaults section
-	// for even if no backend uses it now, sorted. Only with RuntimeBackends.
+	// for even if no backend uses it now, sorted. Only with RuntimeBackends or
+	// SpareBackends.
 	Classes []Policy
 	// DynamicHash is a hash of the dynamic backends with which the configuration was
 	// first loaded, so that two such configurations have different generations.
@@ -248,9 +252,13 @@ type Backend struct {
 	// Unknown means that the cluster's list of Servers is not known now. HAProxy keeps
 	// the servers that it has.
 	Unknown bool
+	// Spare is the name of the spare that the backend has taken, under which HAProxy knows
+	// it until the next reload. It is "" if HAProxy knows the backend by its Name, and the
+	// Name of a spare that is not taken. Only in a State that is loaded.
+	Spare string `json:",omitempty"`
 }
 
-// SameStructure reports whether the backends differ in Servers and Unknown at most.
+// SameStructure reports whether the backends differ in Servers, Unknown and Spare at most.
 func (b *Backend) SameStructure(o *Backend) bool {
 	return b.Name == o.Name && b.Policy == o.Policy && b.Options == o.Options && b.TimeoutServer == o.TimeoutServer && b.TimeoutTunnel == o.TimeoutTunnel && b.HSTS == o.HSTS &&
 		b.Cookie == o.Cookie

@@ -76,7 +76,7 @@ func (e *edge) compare(ctx context.Context) (serves bool, err error) {
 }
 
 func (e *edge) compareServing(ctx context.Context) error {
-	served, err := e.Runtime.Servers(ctx, nil)
+	served, err := e.Runtime.OwnServers(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -75,11 +75,12 @@ func Compile(cfg *config.Config, m *Machine, snap *kubeapi.Snapshot, prev *Resul
 	}
 	r.limitNamespaces()
 	r.State = haproxy.State{
-		Settings:  settings(cfg),
-		Frontends: r.merged.frontends,
-		Backends:  r.backends(prev),
-		Routes:    r.merged.routes,
-		HeldHosts: r.merged.hosts,
+		Settings:      settings(cfg),
+		Frontends:     r.merged.frontends,
+		Backends:      r.backends(prev),
+		Routes:        r.merged.routes,
+		HeldHosts:     r.merged.hosts,
+		SpareBackends: cfg.HAProxy.SpareBackends,
 	}
 	r.Problems = r.problems()
 	r.Ports = r.merged.ports

@@ -25,7 +25,7 @@ const (
 // BeforeCluster is what HAProxy should serve before the cluster is known: the
 // health checks, which fail.
 func BeforeCluster(cfg *config.Config) haproxy.State {
-	return haproxy.State{Settings: settings(cfg), Frontends: healthFrontends(cfg)}
+	return haproxy.State{Settings: settings(cfg), Frontends: healthFrontends(cfg), SpareBackends: cfg.HAProxy.SpareBackends}
 }
 
 // frontends returns the frontends of podgate.toml and those of TCP ports, sorted

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"podgate/haproxy"
 )
@@ -46,12 +47,16 @@ func (d Dir) WriteAdded(a Added) error {
 }
 
 // ReadAdded returns the backends that WriteAdded wrote for that process; nil if
-// it wrote none, or if the file cannot be read.
+// it wrote none, or if the file cannot be read. It returns backends in spares for every
+// process of that generation, which itself knows whether it has them.
 func (d Dir) ReadAdded(generation string, pid int) []*haproxy.Backend {
 	var a Added
 	text, err := os.ReadFile(d.Path(addedFile))
-	if err != nil || json.Unmarshal(text, &a) != nil || a.Generation != generation || a.Pid != pid {
+	if err != nil || json.Unmarshal(text, &a) != nil || a.Generation != generation {
 		return nil
+	}
+	if a.Pid != pid {
+		return slices.DeleteFunc(a.Backends, func(b *haproxy.Backend) bool { return b.Spare == "" })
 	}
 	return a.Backends
 }

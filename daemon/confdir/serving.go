@@ -21,9 +21,13 @@ func (d Dir) Serving() haproxy.State {
 	if !ok {
 		return haproxy.State{}
 	}
-	r := haproxy.Running{Loaded: structure, Servers: config.Servers()}
+	r := haproxy.Running{Loaded: structure.WithSpareNames(d.ReadMap(haproxy.SparesMap).SpareNames()), Servers: map[string][]haproxy.Server{}}
 	for _, name := range structure.MapNames() {
 		r.Maps = append(r.Maps, d.ReadMap(name))
+	}
+	servers := config.Servers()
+	for _, b := range r.Loaded.Backends.All() {
+		r.Servers[b.Name] = servers[b.ProxyName()]
 	}
 	return r.State()
 }

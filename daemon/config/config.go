@@ -77,6 +77,7 @@ type HAProxy struct {
 	ReloadInterval   time.Duration       // upper bound of the minimum time between two reloads
 	HardStopAfter    time.Duration       // maximum lifetime of an old worker; zero is no limit
 	MaxWorkerReloads int                 // number of reloads that an old worker survives
+	SpareBackends    int                 // number of spares of each class (haproxy.State.SpareBackends)
 	AccessLog        haproxy.AccessLog   // format of the log of requests and connections
 }
 

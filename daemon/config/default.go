@@ -32,6 +32,7 @@ func Default() *Config {
 			ReloadInterval:   30 * time.Second,
 			HardStopAfter:    time.Hour,
 			MaxWorkerReloads: 20,
+			SpareBackends:    16,
 			AccessLog:        haproxy.HTTPLog,
 		},
 		HTTP: HTTP{

@@ -133,6 +133,7 @@ error_files = "/h/errors"
 reload_interval = "0s"
 hard_stop_after = "2h"
 max_worker_reloads = 7
+spare_backends = 3
 access_log = "json"
 [http]
 bind = [":80", "[::]:80", "10.0.0.1:8080"]
@@ -260,6 +261,7 @@ annotations = ["tcp"]
 			ErrorFolder:      "/h/errors",
 			HardStopAfter:    2 * time.Hour,
 			MaxWorkerReloads: 7,
+			SpareBackends:    3,
 			AccessLog:        haproxy.JSONLog,
 		},
 		HTTP: HTTP{

@@ -52,12 +52,23 @@ func Diff(ctx context.Context, c *config.Config, version string, objects io.Read
 		return nil, err
 	}
 	differences := processDifferences(comparison)
-	inFile, err := fileDifferences(dir, comparison.Want)
+	inFile, err := fileDifferences(dir, comparison.Want.InSpares(comparison.Have.Loaded))
 	differences = append(differences, inFile...)
+	own := ownNames(comparison.Have.Loaded.WithBackends(comparison.Plan.NewBackends, nil))
 	for i := range differences {
-		differences[i].What = withoutSecrets(differences[i].What, secret)
+		differences[i].What = own.Replace(withoutSecrets(differences[i].What, secret))
 	}
 	return differences, err
+}
+
+// ownNames replaces the names of spares by those of the backends that have taken them.
+func ownNames(loaded haproxy.State) *strings.Replacer {
+	var pairs []string
+	names := loaded.SpareNames()
+	for _, spare := range slices.SortedFunc(maps.Keys(names), func(a, b string) int { return len(b) - len(a) }) { // not "x.1" of "x.12"
+		pairs = append(pairs, spare, names[spare])
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // withoutSecrets replaces the secrets in a line, because operators paste the output
@@ -92,6 +103,11 @@ func processDifferences(c reconcile.Comparison) []Difference {
 		}
 		atRuntime(verb + " backend " + name)
 	}
+	for _, b := range plan.NewBackends {
+		if b.Spare != "" {
+			atRuntime("add backend " + b.Name)
+		}
+	}
 	for _, b := range plan.OldBackends {
 		atRuntime("delete backend " + b.Name)
 	}
@@ -105,6 +121,9 @@ func processDifferences(c reconcile.Comparison) []Difference {
 		atRuntime(change.String())
 	}
 	for _, m := range plan.Maps {
+		if m.Name == haproxy.SparesMap {
+			continue
+		}
 		i := slices.IndexFunc(c.Have.Maps, func(h haproxy.Map) bool { return h.Name == m.Name })
 		for _, line := range lineDifferences(mapLines(c.Have.Maps[i]), mapLines(m)) {
 			atRuntime("map " + m.Name + ": " + line)
@@ -130,6 +149,7 @@ func fileDifferences(dir confdir.Dir, want haproxy.State) ([]Difference, error) 
 		return nil, err
 	}
 	texts := files.Maps
+	delete(texts, cfgfile.MapFile(haproxy.SparesMap))
 	texts[cfgfile.ConfigFile] = files.Config()
 	if files.CrtList != nil {
 		texts[cfgfile.CrtListFile] = files.CrtList

@@ -17,8 +17,8 @@ import (
 	"podgate/kubeapi"
 )
 
-// Render writes the files that podgate would write for HAProxy to out, each after a
-// line with its name, and each Problem as one line to problems. It decodes the cluster
+// Render writes the files that podgate would write for HAProxy to out, without spares, each
+// after a line with its name, and each Problem as one line to problems. It decodes the cluster
 // from objects, see kubeapi.DecodeSelected; if objects is nil, it lists the cluster once.
 func Render(ctx context.Context, c *config.Config, version string, objects io.Reader, out, problems io.Writer) error {
 	w, err := want(ctx, c, version, objects)
@@ -38,7 +38,7 @@ func Render(ctx context.Context, c *config.Config, version string, objects io.Re
 	if err != nil {
 		fmt.Fprintln(problems, "the operator's files are not read:", err)
 	}
-	files, err := cfgfile.Render(w.state.WithRelaySecret("SECRET"), c.HAProxy.Folder) // not the real secret
+	files, err := cfgfile.Render(w.state.WithRelaySecret("SECRET").WithoutSpares(), c.HAProxy.Folder) // not the real secret
 	if err != nil {
 		return err
 	}

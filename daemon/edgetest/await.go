@@ -78,7 +78,7 @@ func (e *Edge) AwaitServers(ctx context.Context, backend string, pods ...*Pod) e
 		want[p.Addr.String()] = haproxy.Ready.String()
 	}
 	return Await(ctx, "servers of "+backend, func() error {
-		servers, err := e.Runtime.Servers(ctx, []string{backend})
+		servers, err := e.Runtime.OwnServers(ctx, []string{backend})
 		if err != nil {
 			return err
 		}

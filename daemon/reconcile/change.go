@@ -25,6 +25,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	if !r.ours {
 		return nil, nil
 	}
+	r.have.Unwritten = r.unwrittenSpares()
 	deletes, deleting := r.deletes.due(r.now(), r.differ.Waiting())
 	plan := r.differ.DiffSome(r.have, want, deletes)
 	if !deleting {
@@ -63,7 +64,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	r.changed(applied, deleting)
 	r.reportChange(applied.Done(plan), result, r.now().Sub(began))
 	if len(plan.RemoveUnmanaged) > 0 {
-		r.log.Warn("unmanaged servers are removed", "servers", plan.RemoveUnmanaged)
+		r.log.Warn("unmanaged servers are removed", "servers", r.have.Loaded.OwnNames(plan.RemoveUnmanaged))
 		r.resyncAt = r.now().Add(observeInterval) // some may still have connections
 		r.have.Unmanaged = nil
 	}

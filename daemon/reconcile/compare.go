@@ -25,6 +25,7 @@ func (r *Reconciler) Compare(ctx context.Context, want haproxy.State) (Compariso
 	if err := r.observe(ctx, session, want, new(Result)); err != nil {
 		return Comparison{}, err
 	}
+	want.RuntimeBackends = r.have.AddsBackends
 	want = want.KeepUnknown(r.have.Servers)
 	c := Comparison{Ours: r.ours, Have: r.have, Want: want, Reasons: r.reloadReasons(want)}
 	if r.ours {

@@ -43,7 +43,7 @@ func (r *Reconciler) announce(backends []*haproxy.Backend) error {
 // adoptAdded adds the backends of confdir.Added to what is loaded. observeAllBackends
 // removes those that HAProxy does not have.
 func (r *Reconciler) adoptAdded(p runtime.Process) {
-	backends := r.dir.ReadAdded(p.Generation, p.Pid)
+	backends := slices.DeleteFunc(r.dir.ReadAdded(p.Generation, p.Pid), func(b *haproxy.Backend) bool { return b.Spare != "" })
 	r.added = map[string]addedBackend{}
 	for _, b := range backends {
 		r.added[b.Name] = addedBackend{b, r.writer.Started()}
@@ -125,6 +125,7 @@ func (r *Reconciler) settleBackends(ctx context.Context, session *runtime.Sessio
 	}
 	r.have.Rejected = rejected
 	taken := slices.DeleteFunc(slices.Clone(plan.NewBackends), func(b *haproxy.Backend) bool { return rejected[b.Name] != "" })
+	r.settleSpares(taken, plan.Vacated, applied)
 	if len(taken) > 0 {
 		r.have.Loaded = r.have.Loaded.WithBackends(taken, nil)
 	}

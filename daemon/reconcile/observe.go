@@ -50,6 +50,12 @@ func (r *Reconciler) observe(ctx context.Context, session *runtime.Session, want
 		r.have.AddsBackends, want.RuntimeBackends = addsBackends, addsBackends
 		r.adopt(now, want)
 	}
+	if !same && r.ours {
+		if err := r.adoptSpares(ctx, session, now, want); err != nil {
+			r.process.forget()
+			return err
+		}
+	}
 	if err := r.readAll(ctx, session, want); err != nil {
 		if !same || ctx.Err() == nil {
 			r.process.forget()
@@ -128,8 +134,8 @@ func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want
 	r.have.Servers = make(map[string][]haproxy.Server, r.have.Loaded.Backends.Len())
 	r.have.Unmanaged = map[string][]string{}
 	for _, b := range r.have.Loaded.Backends.All() {
-		r.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.Name], want)
-		if names := observed.Unmanaged[b.Name]; len(names) > 0 {
+		r.have.Servers[b.Name] = shared(b.Name, observed.Servers[b.ProxyName()], want)
+		if names := observed.Unmanaged[b.ProxyName()]; len(names) > 0 {
 			r.have.Unmanaged[b.Name] = names
 		}
 	}
@@ -143,18 +149,20 @@ func (r *Reconciler) readAll(ctx context.Context, session *runtime.Session, want
 // readBack reads back the backends, maps and certificates that plan touched. HAProxy
 // shows maps and certificates together: how the others differ is drift.
 func (r *Reconciler) readBack(ctx context.Context, session *runtime.Session, plan haproxy.Plan, want haproxy.State, result *Result) error {
-	touched := map[string]bool{}
+	touched := map[string]string{} // names of backends, by their names in HAProxy
 	for _, c := range slices.Concat(plan.Add, plan.Leave) {
-		touched[c.Backend.Name] = true
+		touched[c.Backend.ProxyName()] = c.Backend.Name
 	}
 	if len(touched) > 0 {
-		names := slices.Sorted(maps.Keys(touched))
-		servers, err := session.Servers(ctx, names)
+		servers, err := session.Servers(ctx, slices.Sorted(maps.Keys(touched)))
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			r.have.Servers[name] = shared(name, servers[name], want)
+		for proxy, name := range touched {
+			if _, ok := r.have.Loaded.Backend(name); !ok {
+				name = proxy // HAProxy rejected the backend, and its spare is not taken
+			}
+			r.have.Servers[name] = shared(name, servers[proxy], want)
 		}
 	}
 	if len(plan.Maps) > 0 {

@@ -66,6 +66,8 @@ type Reconciler struct {
 	have    haproxy.Running         // what it serves; valid only while process is known
 	ours    bool                    // it has loaded a configuration of podgate, which is have.Loaded
 	added   map[string]addedBackend // by name: backends added at run time, which the files may lack
+	// inSpares are the names of the backends that have taken spares.
+	inSpares []string
 	// reloadedFor are the parts for which HAProxy was reloaded last, with a hash of what
 	// was wanted of them.
 	reloadedFor map[haproxy.Part]string

@@ -86,7 +86,7 @@ func (r *Reconciler) reloadWith(ctx context.Context, want haproxy.State, result 
 		return want, err
 	}
 	r.process, r.ours, r.have.Loaded = process{loaded}, true, want.Structure()
-	r.have.Rejected, r.added = nil, nil
+	r.have.Rejected, r.have.Unwritten, r.added, r.inSpares = nil, nil, nil, nil
 	r.settleAtReload(want)
 	r.writeAt = r.now() // servers may have changed since
 	r.writer.Release()
@@ -152,7 +152,7 @@ func (r *Reconciler) writeAndReload(ctx context.Context, want haproxy.State) (ru
 // which are down or in drain stay so from the first request on. After a success
 // keepServerStates has to write the file again.
 func (r *Reconciler) reloadWithServerState(ctx context.Context, want haproxy.State, generation string) (runtime.Process, error) {
-	state, err := r.runtime.StateFile(ctx, want)
+	state, err := r.runtime.StateFile(ctx, want, r.have.Loaded.SpareNames())
 	if err != nil {
 		r.log.Warn("server states were not carried over this reload; servers that are down start as up until they are checked", "err", err)
 		state = cfgfile.EmptyServerState()

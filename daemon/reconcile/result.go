@@ -44,6 +44,11 @@ func (p *Result) count(plan haproxy.Plan) {
 		p.change(c.Backend.Name, Delta{In: 1})
 	}
 	p.Backends += len(plan.Publish) + len(plan.OldBackends)
+	for _, b := range plan.NewBackends {
+		if b.Spare != "" {
+			p.Backends++
+		}
+	}
 	for _, c := range plan.Leave {
 		if c.Op == haproxy.SetServer {
 			p.Left++

@@ -45,12 +45,17 @@ func (r *Reconciler) setHealth(up map[string]int, polled time.Time) {
 // write of podgate.cfg. Before, a process that loads podgate.cfg lacks the servers that
 // were added, and needs those that drain.
 func (r *Reconciler) touchStates(changes ...haproxy.ServerChange) {
+	for _, c := range changes {
+		r.touch(c.Backend.Name)
+	}
+}
+
+// touch is touchStates for a backend.
+func (r *Reconciler) touch(name string) {
 	if r.states.touched == nil {
 		r.states.touched = map[string]int{}
 	}
-	for _, c := range changes {
-		r.states.touched[c.Backend.Name] = r.writer.Started() + 1
-	}
+	r.states.touched[name] = r.writer.Started() + 1
 }
 
 // untouched reports whether podgate.cfg has the present servers of a backend.
@@ -89,10 +94,12 @@ func (r *Reconciler) keepServerStates(ctx context.Context, session *runtime.Sess
 		return s.all && !loaded
 	})
 	var names []string
+	own := map[string]string{} // names of backends, by their names in HAProxy
 	for _, b := range examined {
 		delete(kept, b.Name)
 		if r.mayStand(b) {
-			names = append(names, b.Name)
+			names = append(names, b.ProxyName())
+			own[b.ProxyName()] = b.Name
 		}
 	}
 	standing, err := r.standingOf(ctx, session, names)
@@ -101,7 +108,9 @@ func (r *Reconciler) keepServerStates(ctx context.Context, session *runtime.Sess
 		s.all = true
 		return nil
 	}
-	maps.Copy(kept, standing)
+	for proxy, rows := range standing {
+		kept[own[proxy]] = rows
+	}
 	s.standing, s.all = kept, false
 	maps.DeleteFunc(s.touched, func(name string, _ int) bool { return r.untouched(name) })
 	return r.writeServerStates(func(s runtime.Standing) string { return s.Rows })

@@ -84,7 +84,7 @@ func (r *Reconciler) Status() Status {
 	certificates, _ := r.validated.last(r.certificates)
 	s := Status{
 		Process: r.process.Process, Trouble: r.trouble.Reason(),
-		Backends: r.have.Loaded.Backends.Len(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),
+		Backends: r.have.Loaded.CountBackends(), NoPeers: r.noPeers.Reason(), NoRelay: r.noRelay.Reason(),
 		ReloadAt: r.reload.at, ReloadReasons: slices.Concat(r.reload.reasons, r.slow.waiting),
 		ReloadCost: r.reload.cost, ReloadFloor: r.reload.cost.Floor(r.config.ReloadInterval), Slow: r.slow.slow(r.now(), r.config.ReloadInterval),
 		Leaving: r.deletes.leaving, Removal: r.guard.Removal(),

@@ -52,13 +52,13 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		Name:                httpDefaults,
 		From:                baseDefaults,
 		Mode:                string(haproxy.HTTP),
-		Httplog:             s.AccessLog != haproxy.JSONLog,
+		Httplog:             s.AccessLog != haproxy.JSONLog && !d.spares,
 		IdleCloseOnResponse: "enabled", // otherwise a reload resets idle keep-alive connections
 	}
 	for _, e := range s.ErrorFiles {
 		http.ErrorFiles = append(http.ErrorFiles, &models.Errorfile{Code: int64(e.Code), File: d.word("error file", e.Path)})
 	}
-	d.addDefaults(http, logFormat(s, httpLogFields)...)
+	d.addDefaults(http, d.httpLogFormat(s)...)
 
 	d.addDefaults(&models.Defaults{
 		Name:     tcpDefaults,
@@ -67,7 +67,7 @@ func (d *document) addBaseDefaults(s haproxy.Settings) {
 		Tcplog:   s.AccessLog != haproxy.JSONLog,
 		Clitcpka: "enabled",
 		Srvtcpka: "enabled",
-	}, logFormat(s, "")...)
+	}, tcpLogFormat(s)...)
 }
 
 // clientKeepAlive returns the lines that make TCP probe idle clients. Without probes a

@@ -21,6 +21,7 @@ type document struct {
 	folder string
 	rules  bool     // haproxy.Settings.Rules
 	header []string // haproxy.State.HeaderNames
+	spares bool     // the State has spares
 	err    error
 }
 

@@ -42,7 +42,7 @@ func (d *document) addHealth(f haproxy.Frontend) {
 		answer(404, "404 this is no health check", fmt.Sprintf("unless { path %s } or { path_beg %s }", path, backendPath(path))),
 		answer(503, "503 draining", "if "+d.nodeHas(haproxy.NodeDraining)+" !{ stopping }"),
 		answer(503, "503 never in sync with the cluster", "unless "+d.nodeHas(haproxy.NodeServed)+" or { stopping }"),
-		answer(503, "503 no usable server", fmt.Sprintf("if { path_beg %s } !{ path,regsub(^%s,),nbsrv gt 0 } !{ stopping }", backendPath(path), backendPath(path))),
+		answer(503, "503 no usable server", fmt.Sprintf("if { path_beg %s } !{ path,regsub(^%s,),nbsrv gt 0 }%s !{ stopping }", backendPath(path), backendPath(path), d.notInSpare(path))),
 		answer(200, "200 serving", "unless { stopping }"),
 		"use_backend "+healthBackend(f)+" if { stopping }",
 	)

@@ -33,7 +33,8 @@ func MapFile(name string) string { return name + ".map" }
 type Files struct {
 	// Generation is a hash of everything that only a reload can change: of ConfigFile
 	// without its servers and the lines that depend on their number, and with
-	// RuntimeBackends also without dynamic backends. HAProxy shows it in "show info" as
+	// RuntimeBackends also without dynamic backends. It does not depend on which backend is
+	// in which spare. HAProxy shows it in "show info" as
 	// "gen=...".
 	Generation string
 	Maps       map[string][]byte // by file name
@@ -75,6 +76,7 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	s = s.AsLoaded()
 	d := newDocument(folder)
 	d.rules, d.header = s.Settings.Rules, s.HeaderNames
+	d.spares = s.SpareBackends > 0 && !s.RuntimeBackends
 	d.addBaseDefaults(s.Settings)
 	for _, p := range classes(s) {
 		d.addClass(p)
@@ -90,17 +92,29 @@ func Render(s haproxy.State, folder string) (Files, error) {
 	if len(s.Settings.Peers) > 0 {
 		backends.shared = " peers " + PeersSection
 	}
+	if d.spares {
+		backends.spare = d.spareRule()
+	}
 	var line []byte
+	var spares []string
 	for _, b := range s.Backends.All() {
 		d.word("backend", b.Name)
 		if b.Options.CAFile != "" {
 			d.word("CA file", b.Options.CAFile)
 		}
 		backends.addCommon(b)
+		if b.Spare != "" {
+			d.word("spare", b.Spare)
+			spares = append(spares, string(backends.appendHead(nil, b)))
+			continue
+		}
 		if !s.RuntimeBackends || !b.Dynamic() {
 			line = append(backends.appendHead(line[:0], b), backends.serverParams(b.Options)...)
 			structure.Write(append(line, '\n'))
 		}
+	}
+	for _, head := range slices.Sorted(slices.Values(spares)) {
+		structure.Write([]byte(head))
 	}
 	if s.RuntimeBackends {
 		fmt.Fprintf(structure, "edition %s\n%s", s.DynamicHash, backends.sample())

@@ -22,6 +22,7 @@ type Sections struct {
 	shared  string // option of stick tables that the peers share; "" without peers
 	// stateFile is the path of the file of server states; "" if the global section names it.
 	stateFile string
+	spare     string // rule of a spare
 }
 
 func newSections() *Sections {
@@ -67,12 +68,16 @@ func (s *Sections) class(p haproxy.Policy) string {
 	return Class(p)
 }
 
-// appendHead appends the section without the servers.
+// appendHead appends the section without the servers. That of a spare does not depend on
+// the backend that has taken it.
 func (s *Sections) appendHead(text []byte, b *haproxy.Backend) []byte {
-	text = append(append(text, "\nbackend "...), b.Name...)
+	text = append(append(text, "\nbackend "...), b.ProxyName()...)
 	text = append(append(append(text, " from "...), s.class(b.Policy)...), '\n')
 	if s.stateFile != "" {
 		text = append(append(append(text, "  load-server-state-from-file local\n  server-state-file-name "...), s.stateFile...), '\n')
+	}
+	if b.Spare != "" {
+		text = append(append(append(text, "  "...), s.spare...), '\n')
 	}
 	if b.Policy.Mode == haproxy.TCP {
 		text = appendTimeout(text, "server", b.TimeoutServer)

@@ -101,6 +101,10 @@ func (x exchanger) Apply(ctx context.Context, plan haproxy.Plan) (Applied, error
 }
 
 func (x exchanger) apply(ctx context.Context, plan haproxy.Plan, a *Applied) error {
+	plan, err := x.takeSpares(ctx, plan, a)
+	if err != nil {
+		return err
+	}
 	rejected, err := x.addBackends(ctx, plan.NewBackends, a)
 	if err != nil {
 		return err
@@ -194,7 +198,7 @@ func (a *Applied) holdRouted(leave []haproxy.ServerChange, unswapped []haproxy.M
 		name := c.Backend.Name
 		if _, known := held[name]; !known {
 			held[name] = (c.Backend.Policy.Mode == haproxy.HTTP || passes) &&
-				!slices.ContainsFunc(unswapped, func(m haproxy.Map) bool { return m.LeadsTo(name) })
+				!slices.ContainsFunc(unswapped, func(m haproxy.Map) bool { return m.LeadsTo(c.Backend.ProxyName()) })
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(leave), func(c haproxy.ServerChange) bool {

@@ -63,6 +63,9 @@ func (x exchanger) addBackends(ctx context.Context, backends []*haproxy.Backend,
 	var commands []string
 	var sent []*haproxy.Backend
 	for _, b := range backends {
+		if b.Spare != "" {
+			continue // HAProxy has it
+		}
 		if err := checkWord("backend", b.Name); err != nil {
 			rejected[b.Name] = true
 			a.rejectBackend(b.Name, err.Error())

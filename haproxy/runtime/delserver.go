@@ -27,7 +27,7 @@ func (x exchanger) postponeChecked(ctx context.Context, changes []haproxy.Server
 	var names []string
 	for _, change := range changes {
 		if mustAwaitCheck(change) {
-			names = append(names, change.Backend.Name+"/"+change.Server.Name())
+			names = append(names, serverPath(change))
 		}
 	}
 	checked, err := x.stopChecks(ctx, names, a)
@@ -35,7 +35,7 @@ func (x exchanger) postponeChecked(ctx context.Context, changes []haproxy.Server
 		return changes, err
 	}
 	return slices.DeleteFunc(slices.Clone(changes), func(change haproxy.ServerChange) bool {
-		waits := mustAwaitCheck(change) && checked[change.Backend.Name+"/"+change.Server.Name()]
+		waits := mustAwaitCheck(change) && checked[serverPath(change)]
 		if waits {
 			a.Pending = append(a.Pending, change)
 		}

@@ -93,6 +93,10 @@ func (b box) observe(t *testing.T, loaded haproxy.State) haproxy.Running {
 	maps, err := b.Maps(t.Context())
 	must(t, err)
 	have := haproxy.Running{Loaded: loaded.Structure(), Servers: servers, Maps: maps}
+	for spare, name := range loaded.SpareNames() {
+		servers[name] = servers[spare]
+		delete(servers, spare)
+	}
 	if !b.addsBackends(t) {
 		return have
 	}

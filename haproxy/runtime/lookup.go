@@ -11,9 +11,8 @@ import (
 	"podgate/haproxy"
 )
 
-// Lookup does the lookups of a request in HAProxy's maps and returns them with the
-// entries that they find (management.txt "get map").
-func (x exchanger) Lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Lookup, error) {
+// lookup is Lookup with the names of spares.
+func (x exchanger) lookup(ctx context.Context, r haproxy.Request) ([]haproxy.Lookup, error) {
 	lookups, err := x.lookUp(ctx, r.Lookups())
 	if err != nil {
 		return nil, err

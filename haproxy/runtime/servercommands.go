@@ -24,10 +24,10 @@ type serverCommands struct {
 
 func newServerCommands(c haproxy.ServerChange, attempt int) (serverCommands, error) {
 	o := serverCommands{change: c, attempt: attempt}
-	if err := checkWord("backend", c.Backend.Name); err != nil {
+	if err := checkWord("backend", c.Backend.ProxyName()); err != nil {
 		return o, err
 	}
-	server := c.Backend.Name + "/" + c.Server.Name()
+	server := serverPath(c)
 	state := "set server " + server + " state " + c.Server.State.String()
 	switch c.Op {
 	case haproxy.AddServer:
@@ -47,6 +47,9 @@ func newServerCommands(c haproxy.ServerChange, attempt int) (serverCommands, err
 	return o, nil
 }
 
+// serverPath is the name of the server in commands: "shop_cart_80/10.1.2.3:8080".
+func serverPath(c haproxy.ServerChange) string { return c.Backend.ProxyName() + "/" + c.Server.Name() }
+
 // addServer sets the commands that add a server, which HAProxy starts in maint, and
 // then set its state. HAProxy 2.6 gives it a cookie only after the key is set again.
 func (o *serverCommands) addServer(server, state string) error {
@@ -55,12 +58,12 @@ func (o *serverCommands) addServer(server, state string) error {
 	if err := checkLine("server", line); err != nil {
 		return err
 	}
-	o.add = "add server " + b.Name + "/" + line
+	o.add = "add server " + b.ProxyName() + "/" + line
 	if b.Policy.Cookie != "" {
 		if err := checkWord("cookie key", b.Policy.CookieKey); err != nil {
 			return err
 		}
-		o.key = "set dynamic-cookie-key backend " + b.Name + " " + b.Policy.CookieKey
+		o.key = "set dynamic-cookie-key backend " + b.ProxyName() + " " + b.Policy.CookieKey
 	}
 	if b.Options.Check {
 		o.rest = append(o.rest, "enable health "+server)

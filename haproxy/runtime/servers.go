@@ -12,8 +12,8 @@ import (
 	"podgate/haproxy"
 )
 
-// Servers returns podgate's servers of the named backends, or of all if backends is
-// nil, each list sorted by address (management.txt "show servers state"). It skips
+// Servers returns podgate's servers of the named backends, by their names in HAProxy, or of
+// all if backends is nil, each list sorted by address (management.txt "show servers state"). It skips
 // unmanaged servers, whose names are not addresses. A backend without other servers, or
 // that HAProxy does not have, is not in the map.
 //

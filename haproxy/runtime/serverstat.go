@@ -25,9 +25,8 @@ type ServerStat struct {
 // Up reports whether HAProxy sends new clients to the server.
 func (s ServerStat) Up() bool { return strings.HasPrefix(s.Status, "UP") || s.Status == "no check" }
 
-// ServerStats returns the servers of a backend, in HAProxy's order; nil if HAProxy
-// does not have the backend.
-func (x exchanger) ServerStats(ctx context.Context, backend string) ([]ServerStat, error) {
+// serverStats is ServerStats for a backend by its name in HAProxy.
+func (x exchanger) serverStats(ctx context.Context, backend string) ([]ServerStat, error) {
 	if err := checkWord("backend", backend); err != nil {
 		return nil, err
 	}
@@ -58,9 +57,8 @@ func (x exchanger) ServerStats(ctx context.Context, backend string) ([]ServerSta
 	return stats, nil
 }
 
-// Up returns the number of servers that are up and accept new clients, by backend, for
-// all backends, including the operator's.
-func (x exchanger) Up(ctx context.Context) (map[string]int, error) {
+// up is Up by the names of the backends in HAProxy.
+func (x exchanger) up(ctx context.Context) (map[string]int, error) {
 	up, err := ask(ctx, x, func(ask asker) (map[string]int, error) {
 		up := map[string]int{}
 		err := readStat(ctx, ask, []string{showStat(anyProxy, statBackend)}, []string{"pxname", "act"}, func(row [][]byte) (err error) {

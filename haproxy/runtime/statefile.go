@@ -4,9 +4,11 @@ package runtime
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"podgate/haproxy"
 	"podgate/haproxy/cfgfile"
@@ -19,13 +21,15 @@ import (
 // TLS of want: HAProxy would use those of the row instead of those it is configured for. It
 // omits servers that are in maint now, and servers whose health does not apply to want;
 // these start as the configuration declares them. Servers of backends that are not in
-// want are the operator's and keep their state.
+// want are the operator's and keep their state. The servers of a backend in a spare, which
+// spares has as State.SpareNames, get the own name of the backend, which it has in want.
 //
 // The content is valid for one reload, but HAProxy reads it whenever it starts. Replace
 // it by rows of Standing afterwards.
-func (x exchanger) StateFile(ctx context.Context, want haproxy.State) ([]byte, error) {
+func (x exchanger) StateFile(ctx context.Context, want haproxy.State, spares map[string]string) ([]byte, error) {
 	file, err := ask(ctx, x, func(ask asker) ([]byte, error) {
 		out := newStateFile(want)
+		out.spares = spares
 		err := ask(ctx, []string{showServers}, out.line)
 		if err == nil {
 			err = out.rows.end()
@@ -41,6 +45,7 @@ func (x exchanger) StateFile(ctx context.Context, want haproxy.State) ([]byte, e
 // stateFile makes a "server-state-file" of the rows of "show servers state".
 type stateFile struct {
 	want    haproxy.State
+	spares  map[string]string
 	rows    stateRows
 	text    bytes.Buffer
 	grown   bool             // text has room for all rows
@@ -85,6 +90,7 @@ func (f *stateFile) line(_ int, line []byte) error {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if ok && f.backend != nil {
 		row := f.rows.row
+		row[columnBackend] = []byte(f.backend.Name)
 		row[columnAdminState] = adminState(f.servers[string(row[columnServer])].State)
 		row[columnUseTLS] = useTLS(f.backend.Options.Protocol)
 		line = bytes.Join(row[:], []byte(" "))
@@ -99,12 +105,15 @@ func (f *stateFile) line(_ int, line []byte) error {
 func (f *stateFile) keeps(row *stateRow) bool {
 	if name := row[columnBackend]; f.name != string(name) || f.name == "" {
 		f.name, f.backend, f.servers = string(name), nil, nil
-		if b, ok := f.want.Backend(f.name); ok {
+		if b, ok := f.want.Backend(cmp.Or(f.spares[f.name], f.name)); ok {
 			if !f.grown {
 				f.grow()
 			}
 			f.backend, f.servers = &b, byName(b.Servers)
 		}
+	}
+	if f.backend == nil && strings.HasPrefix(f.name, haproxy.SparePrefix) {
+		return false // the next process has other backends in its spares
 	}
 	if f.backend == nil {
 		return !f.want.Settings.StatePerBackend // otherwise the operator's backends read another file

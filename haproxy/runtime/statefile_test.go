@@ -95,7 +95,7 @@ func TestServersKeepTheirStateAcrossAReload(t *testing.T) {
 
 	want := s
 	want.Backends = haproxy.ListOf(checked(live, dead, added, leaving, undrained, withState(haproxy.Drain, draining)[0]))
-	file, err := b.StateFile(t.Context(), want)
+	file, err := b.StateFile(t.Context(), want, nil)
 	must(t, err)
 	want.Backends.At(0).Options.CheckInterval = time.Hour // so that no check of the new worker changes the states
 	b.loadStateful(t, want, file)
@@ -142,7 +142,7 @@ func TestHealthDoesNotOutliveItsChecks(t *testing.T) {
 				eventually(t, "the dead server is down", func() bool { return b.states(t, "shop")[dead.Name()] == "down" })
 			}
 			o.Check = row.after
-			file, err := b.StateFile(t.Context(), s)
+			file, err := b.StateFile(t.Context(), s, nil)
 			must(t, err)
 			b.loadStateful(t, s, file)
 			eventually(t, "the dead server is "+row.want, func() bool { return b.states(t, "shop")[dead.Name()] == row.want })

@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"podgate/haproxy"
 )
 
@@ -80,8 +83,16 @@ func (w *walk) apply(t *testing.T, plan haproxy.Plan) {
 	for _, b := range plan.OldBackends {
 		deleted[b.Name] = !slices.Contains(applied.PendingBackends, b.Name)
 	}
+	for _, b := range plan.Vacated {
+		deleted[b.Name] = true
+	}
 	w.loaded = w.loaded.WithBackends(plan.NewBackends, deleted)
-	w.backends += len(plan.NewBackends) + len(plan.OldBackends) - len(applied.PendingBackends)
+	w.backends += len(plan.NewBackends) + len(plan.OldBackends) + len(plan.Vacated) - len(applied.PendingBackends)
+	names, err := w.SpareNames(t.Context())
+	must(t, err)
+	if diff := gocmp.Diff(w.loaded.SpareNames(), names, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("backends in spares (-Plan +HAProxy):\n%s", diff)
+	}
 }
 
 // reach applies Plans and reloads until the Diff is empty or has only deletes.
@@ -111,7 +122,7 @@ func (w *walk) reach(t *testing.T, want haproxy.State) {
 // onlyWaits reports whether the Plan has only deletes of servers with connections.
 func onlyWaits(p haproxy.Plan) bool {
 	others := slices.ContainsFunc(p.Leave, func(c haproxy.ServerChange) bool { return c.Op != haproxy.DeleteServer })
-	return len(p.Reload)+len(p.Add)+len(p.Publish)+len(p.Maps) == 0 && !others
+	return len(p.Reload)+len(p.NewBackends)+len(p.Vacated)+len(p.Add)+len(p.Publish)+len(p.Maps) == 0 && !others
 }
 
 // world makes random States.
@@ -123,13 +134,15 @@ type world struct {
 	pods  []netip.AddrPort
 	names []string
 	adds  bool // HAProxy adds backends at run time
+	// spares is how many spares of each class HAProxy loads.
+	spares int
 }
 
 func newWorld(t *testing.T, b box, seed uint64) *world {
 	t.Helper()
 	w := &world{
-		rand:  rand.New(rand.NewPCG(seed, 0)),
-		adds:  b.addsBackends(t),
+		rand: rand.New(rand.NewPCG(seed, 0)),
+		adds: b.addsBackends(t), spares: 2,
 		names: []string{"shop_a_80", "shop_b_80", "shop_c_80", "shop_d_80", "shop_e_80", "shop_f_80"},
 	}
 	for range 8 {
@@ -148,15 +161,12 @@ func newWorld(t *testing.T, b box, seed uint64) *world {
 // next returns another State: mostly have with other servers and routes, sometimes a
 // new one.
 func (w *world) next(have haproxy.State) haproxy.State {
-	s := haproxy.State{RuntimeBackends: w.adds, Settings: have.Settings}
+	s := haproxy.State{RuntimeBackends: w.adds, SpareBackends: w.spares, Settings: have.Settings}
 	if w.one(10) || have.Backends.Len() == 0 {
 		s.Settings = settings()
 		s.Settings.TimeoutClient += time.Duration(w.rand.IntN(3)) * time.Second
 	}
-	rarely := 3
-	if w.adds {
-		rarely = 6 // the classes stay for some steps, so that backends of them are added
-	}
+	const rarely = 6 // the classes stay for some steps, so that backends of them are added
 	fresh := have.Backends.Len() == 0 || w.one(rarely)
 	if fresh {
 		s.Backends = haproxy.ListOf(w.backends()...)
