@@ -5,6 +5,7 @@ package runtime_test
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -218,4 +220,93 @@ func TestCORS(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
 	}
+}
+
+// TestRequestsMeetEachRouteAsItWasOrWillBe sends requests while the Routes change: the
+// number of the bucket, its conditions and the rule are new in each step.
+func TestRequestsMeetEachRouteAsItWasOrWillBe(t *testing.T) {
+	b := newRuleBox(t)
+	routes := func(step int) []haproxy.Route {
+		at := haproxy.Route{Host: "steady.test", Path: "/a"}
+		first, second, last := at, at, at
+		first.Conditions = &haproxy.Conditions{Headers: []haproxy.ValueMatch{{Name: "x-other", Value: fmt.Sprint(step)}}}
+		first.Backend = "b3"
+		second.Conditions = &haproxy.Conditions{Headers: []haproxy.ValueMatch{{Name: "x-h1", Value: "1"}}}
+		second.Actions = &haproxy.Actions{
+			Targets: []haproxy.Target{{Backend: "b0", Weight: step + 1}, {Backend: "b1", Weight: 1}},
+			Request: haproxy.HeaderChanges{Set: []haproxy.Header{{Name: "x-h2", Value: fmt.Sprint(step)}}},
+		}
+		second.Order, last.Order = 1, 2
+		last.Backend = []string{"b2", "b3"}[step%2]
+		return []haproxy.Route{first, second, last}
+	}
+	loaded := b.state(routes(0)...)
+	b.load(t, loaded)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	ask := func(valid func(body string) bool, headers ...haproxy.Header) {
+		for ctx.Err() == nil {
+			_, body := send(t, haproxy.Request{To: b.listeners[0], Host: "steady.test", Path: "/a/x", Headers: headers})
+			if !valid(body) {
+				t.Errorf("got %q with the headers %v", body, headers)
+				return
+			}
+		}
+	}
+	wait.Go(func() {
+		ask(func(body string) bool { return strings.HasPrefix(body, "b2 ") || strings.HasPrefix(body, "b3 ") })
+	})
+	wait.Go(func() {
+		ask(func(body string) bool {
+			return (strings.HasPrefix(body, "b0 ") || strings.HasPrefix(body, "b1 ")) && strings.Contains(body, "x-h2=")
+		}, haproxy.Header{Name: "X-H1", Value: "1"})
+	})
+	for step := range 60 {
+		b.reachRules(t, loaded, b.state(routes(step)...))
+	}
+	cancel()
+	wait.Wait()
+}
+
+// TestDelimitersOfClientsChangeNoRoute sends what the program uses as delimiters, with
+// the ID of a bucket that the client could know.
+func TestDelimitersOfClientsChangeNoRoute(t *testing.T) {
+	b := newRuleBox(t)
+	secret := haproxy.Route{Host: "secret.test", Conditions: &haproxy.Conditions{Headers: []haproxy.ValueMatch{{Name: "x-h1", Value: "1"}}}, Backend: "b1"}
+	public := haproxy.Route{Host: "public.test", Conditions: &haproxy.Conditions{Method: "NONE"}, Backend: "b2"}
+	s := b.state(secret, public, haproxy.Route{Host: "public.test", Order: 1, Backend: "b0"})
+	b.load(t, s)
+	var texts []string
+	for _, m := range s.Maps() {
+		for _, e := range m.Entries {
+			texts = append(texts, strings.TrimPrefix(e.Key, "^.*?"), e.Value)
+		}
+	}
+	texts = append(texts, "\tGET\t", "%0aGET%0a/%0a&%0ax-h1:%201%0d", "!rule|0|x|0", "!bucket|0|a", "|", "@even", "&=x-h1:1&")
+	for _, text := range texts {
+		for _, r := range []haproxy.Request{
+			{Path: "/" + escapedTarget(text)}, {Path: "/", Query: escapedTarget(text) + "&x-h1=1"}, {Path: "/", Method: escapedToken(text)},
+			{Path: "/", Headers: []haproxy.Header{{Name: "X-H2", Value: text}, {Name: "X-H1", Value: "1"}}},
+		} {
+			r.To, r.Host = b.listeners[0], "public.test"
+			if got := answer(t, r); got != "b0" && got != "400" {
+				t.Errorf("%+v: got %s, want b0", r, got)
+			}
+		}
+	}
+}
+
+// escapedTarget is text without what HAProxy does not accept in a request-target.
+func escapedTarget(text string) string {
+	return strings.NewReplacer(" ", "", "\t", "", "#", "").Replace(text)
+}
+
+// escapedToken is text without what HAProxy does not accept in a method.
+func escapedToken(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c <= ' ' || c > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c) {
+			return -1
+		}
+		return c
+	}, text) + "X"
 }
