@@ -313,6 +313,10 @@ func (s State) programMaps(add func(name string, e MapEntry)) {
 			if value == "" {
 				continue // no condition fits into a line
 			}
+			if len(try) == 0 && len(p.folded[b.zone]) > 0 {
+				// HAProxy must look up the path regardless of case as well.
+				value = BucketPrefix + strconv.Itoa(b.rank) + "|" + shardLetter(0, true) + "|" + value
+			}
 			add(b.mapName(), MapEntry{b.key(), value})
 			if b.path == "" && !b.exact {
 				delete(held, b.zone)

@@ -4,6 +4,8 @@ package cfgfile
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/haproxytech/client-native/v5/models"
@@ -18,7 +20,8 @@ import (
 //  1. The listener and the host patterns of the request.
 //  2. For each host pattern, from the most special one down: the exact path, then the
 //     longest prefix, then the longest prefix regardless of case. A value that lists
-//     buckets is replaced by the value that follows in it. Without one, the lookups continue.
+//     buckets is replaced by the value that follows in it. Without one, the lookups
+//     continue.
 //     A plain value of the first pattern ends the rules here.
 //  3. The conditions of all listed buckets, with one lookup.
 //  4. The actions of the rule, if the value leads to one.
@@ -88,14 +91,17 @@ func (p *program) who() {
 	p.set("host", `req.hdr(host),host_only,lower,regsub(\.$,)`, "")
 	p.add(serverNameOfRequest())
 	p.set("name", variable("host"), "")
-	p.set("port", "dst_port", "")
-	p.set("listener", "dst,concat(:,txn.podgate_port),map_str("+p.d.mapFile(haproxy.ListenersMap)+")", "")
+	port := ":,txn.podgate_port"
+	if n, one := onePort(p.f); one {
+		port = fmt.Sprintf(":%d", n)
+	} else {
+		p.set("port", "dst_port", "")
+	}
+	p.set("listener", "dst,concat("+port+"),map_str("+p.d.mapFile(haproxy.ListenersMap)+")", "")
 	p.set("name", variable("listener")+",concat(,txn.podgate_host)", "if "+has("listener"))
 	p.set("path", `path`, "")
 	p.set("slash", `path,concat(/)`, "")
-	p.set("lower", `path,lower,concat(/)`, "")
 	p.set("slash", `str(/)`, "if "+noPath)
-	p.set("lower", `str(/)`, "if "+noPath)
 	if p.f.TLSLoopback.IsValid() {
 		p.add(p.d.misdirected()...)
 	}
@@ -106,10 +112,14 @@ const zoneOfHost = `var(txn.podgate_host),regsub(^[^.]*,*)`
 
 // lookups looks up the host patterns, in the order of haproxy.HostPattern.Patterns.
 func (p *program) lookups() {
-	p.level(variable("name"), "", true)
-	plain := "if " + has("route") + " !" + beg("route", "!") + " !" + has("ids")
+	p.plain(variable("name"))
+	plain := "if " + has("route") + " !" + beg("route", "!")
+	p.allow(plain + " !{ " + field("route", haproxy.PathField) + " -m found }")
 	p.rewritePlain(plain)
 	p.allow(plain)
+	p.set("lower", `path,lower,concat(/)`, "")
+	p.set("lower", `str(/)`, "if "+noPath)
+	p.afterPlain(variable("name"), "", true)
 	limited := ""
 	if p.s.HoldHosts {
 		limited = " or " + has("within")
@@ -132,28 +142,53 @@ func (p *program) lookups() {
 	p.level(variable("every"), limited, true)
 }
 
+// onePort returns the port of all binds of a frontend; false if they have several.
+func onePort(f haproxy.Frontend) (uint16, bool) {
+	if len(f.Binds) == 0 {
+		return 0, false
+	}
+	port := f.Binds[0].Port()
+	return port, !slices.ContainsFunc(f.Binds, func(b netip.AddrPort) bool { return b.Port() != port })
+}
+
 // level does the lookups of one host pattern, unless there is a route already.
 func (p *program) level(host, limited string, folds bool) {
-	exact, routes, folded := haproxy.ExactRoutesMap, haproxy.RoutesMap, haproxy.FoldedRoutesMap
+	p.plain(host, limited)
+	p.afterPlain(host, limited, folds)
+}
+
+// lookup looks up a path of a host pattern, unless there is a route already.
+func (p *program) lookup(result, host, path, how, plain, tls string, limited ...string) {
 	if p.f.TLS != (haproxy.Termination{}) {
-		exact, routes, folded = haproxy.ExactTLSRoutesMap, haproxy.TLSRoutesMap, haproxy.FoldedTLSRoutesMap
+		plain = tls
 	}
-	lookup := func(name, path, how, file string) {
-		p.set(name, fmt.Sprintf("%s,concat(,txn.podgate_%s),%s(%s)", host, path, how, p.d.mapFile(file)), "unless "+has("route")+limited)
-	}
-	if folds {
-		lookup("folded", "lower", "map_beg", folded)
-	}
-	lookup("route", "path", "map_str", exact)
-	lookup("route", "slash", "map_beg", routes)
+	p.set(result, fmt.Sprintf("%s,concat(,txn.podgate_%s),%s(%s)", host, path, how, p.d.mapFile(plain)), "unless "+has("route")+strings.Join(limited, ""))
+}
+
+// plain does the lookups that regard case.
+func (p *program) plain(host string, limited ...string) {
+	p.lookup("route", host, "path", "map_str", haproxy.ExactRoutesMap, haproxy.ExactTLSRoutesMap, limited...)
+	p.lookup("route", host, "slash", "map_beg", haproxy.RoutesMap, haproxy.TLSRoutesMap, limited...)
+}
+
+// afterPlain does the lookup that ignores case, and evaluates the values that were found.
+// A plain value has no more to look up: that of a host with Routes with FoldCase is in a
+// value that lists no bucket.
+func (p *program) afterPlain(host, limited string, folds bool) {
 	held := haproxy.HeldPrefix
 	if folds {
+		test := "unless " + has("route") + " !" + beg("route", haproxy.BucketPrefix, held) + limited
+		file := haproxy.FoldedRoutesMap
+		if p.f.TLS != (haproxy.Termination{}) {
+			file = haproxy.FoldedTLSRoutesMap
+		}
+		p.set("folded", fmt.Sprintf("%s,concat(,txn.podgate_lower),map_beg(%s)", host, p.d.mapFile(file)), test)
 		p.set("rank", "int(0)", "if "+has("folded"))
 		p.set("rank", field("route", haproxy.RankField), "if "+has("folded")+" "+has("route")+" !"+beg("route", held))
 		p.set("route", variable("folded"), "if "+has("folded")+" { "+field("folded", haproxy.RankField)+",sub(txn.podgate_rank) gt 0 }")
 	}
 	bucket := "if " + beg("route", haproxy.BucketPrefix)
-	p.setFormat("ids", `"%[var(txn.podgate_ids)]%[`+field("route", haproxy.IDField)+`]"`, bucket)
+	p.setFormat("ids", `"%[var(txn.podgate_ids)]%[`+field("route", haproxy.IDField)+`]"`, bucket+" !{ "+field("route", haproxy.IDField)+" -m len 1 }")
 	p.set("route", fmt.Sprintf("var(txn.podgate_route),field(%d,|,0)", haproxy.RestField), bucket)
 	p.unset("route", bucket)
 	if p.s.HoldHosts {
