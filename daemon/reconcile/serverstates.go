@@ -81,13 +81,13 @@ func (r *Reconciler) keepServerStates(ctx context.Context, session *runtime.Sess
 		return nil
 	}
 	r.writer.Busy() // for Finished
-	kept := maps.Clone(s.standing)
-	if kept == nil {
-		kept = map[string]runtime.Standing{}
-	}
 	examined := r.statesToExamine()
 	if len(examined) == 0 && !s.all {
 		return nil
+	}
+	kept := maps.Clone(s.standing)
+	if kept == nil {
+		kept = map[string]runtime.Standing{}
 	}
 	maps.DeleteFunc(kept, func(name string, _ runtime.Standing) bool {
 		_, loaded := r.have.Loaded.Backend(name)
@@ -138,8 +138,15 @@ func (r *Reconciler) statesToExamine() (backends []*haproxy.Backend) {
 	if r.states.all {
 		return slices.DeleteFunc(r.have.Loaded.Backends.Slice(), func(b *haproxy.Backend) bool { return !r.untouched(b.Name) })
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.states.touched)) {
-		if b, ok := r.have.Loaded.Backend(name); ok && r.untouched(name) {
+	var names []string
+	for name := range r.states.touched { // each pass of a second looks at all of them
+		if r.untouched(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if b, ok := r.have.Loaded.Backend(name); ok {
 			backends = append(backends, &b)
 		}
 	}
