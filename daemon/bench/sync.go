@@ -121,7 +121,7 @@ func syncApart(ctx context.Context, args []string, out io.Writer) (err error) {
 			field{"wall_to_transfer", round(follow.wall() / transfer.wall())},
 			field{"wall_min_to_transfer", round(follow.wallMin() / transfer.wallMin())},
 			field{"cpu_to_clientgo", round(follow.cpu() / clientgo.cpu())})
-		l = append(l, startLine(trials, transfer.wall())...)
+		l = append(l, startLine(trials, transfer.wall(), transfer.wallMin())...)
 		return json.NewEncoder(out).Encode(l)
 	})
 }
