@@ -21,7 +21,7 @@ const (
 // ParseRegexp parses the regular expression of a user, and normalizes it. It must match a
 // whole value, and it works on bytes: "." matches one byte of a character beyond ASCII.
 // HAProxy evaluates it in linear time, with the same result as Go. ParseRegexp accepts what
-// Go's regexp package accepts, except for characters beyond ASCII in classes, for anchors
+// Go's regexp package accepts, except for classes of many characters beyond ASCII, for anchors
 // other than those at the beginning and the end, which have no effect, and for expressions
 // for which PCRE2 may need more than linear time. The error names the part of the
 // expression that is rejected, and the reason; the caller adds the expression.
@@ -30,7 +30,14 @@ func ParseRegexp(text string) (Regexp, error) {
 	if err != nil {
 		return "", err
 	}
-	return Regexp(root.text()), nil
+	normal := root.text()
+	if len(normal) > MaxRegexp {
+		return "", fmt.Errorf("normalized, it has more than %d bytes", MaxRegexp)
+	}
+	if _, err := parseRegexp(normal); err != nil { // it must be readable again
+		return "", err
+	}
+	return Regexp(normal), nil
 }
 
 // parseRegexp returns the tree of an expression, analyzed for PCRE2.

@@ -175,10 +175,10 @@ func (a *regexpAnalysis) bytes(r *regexpRest, set byteSet, followers []*regexpNo
 		r.steps = next.steps.plus(steps{fixed: saturated(n.max, 1+next.failing)})
 		return nil
 	case !overlaps:
-		r.steps = next.steps.plus(steps{fixed: n.min + next.failing, perByte: 1 + next.failing})
+		r.steps = next.steps.plus(steps{fixed: n.min + 1 + next.failing, perByte: 1 + next.failing})
 		return nil
 	case next.steps.perByte == 0:
-		r.steps = steps{fixed: n.min + next.steps.fixed, perByte: 1 + next.steps.fixed}
+		r.steps = steps{fixed: n.min + 1 + next.steps.fixed, perByte: 1 + next.steps.fixed}
 		return nil
 	}
 	return a.twoLoops(r, set, followers, rests)
@@ -212,14 +212,14 @@ func (a *regexpAnalysis) twoLoops(r *regexpRest, set byteSet, followers []*regex
 			}
 			if loop.includes(set.or(between.all())) {
 				r.node.pcre2.first = i + 1
-				r.steps = rests[i].steps.plus(steps{fixed: r.node.min + searched.steps.fixed, perByte: 1 + searched.steps.fixed})
+				r.steps = rests[i].steps.plus(steps{fixed: r.node.min + 1 + searched.steps.fixed, perByte: 1 + searched.steps.fixed})
 				return nil
 			}
 			length, _ := between.lengths()
 			ends := func(n *regexpNode) bool { return n.op == oneOf && !n.set.overlaps(loop) }
 			if second.pcre2.first == 0 && rests[i].next.steps.perByte == 0 && slices.ContainsFunc(between.subs, ends) {
 				r.steps = steps{
-					fixed:   r.node.min + searched.steps.fixed + rests[i].steps.fixed,
+					fixed:   r.node.min + 1 + searched.steps.fixed + rests[i].steps.fixed,
 					perByte: saturated(length+1, rests[i].steps.perByte) + 1 + searched.steps.fixed + rests[i].steps.fixed,
 				}
 				return nil

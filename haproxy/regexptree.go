@@ -118,9 +118,12 @@ func readLiteral(re *syntax.Regexp) (*regexpNode, error) {
 
 func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 
-// readClass reads a class of characters, which must contain every character beyond ASCII or
-// not one. U+017F and U+212A, which are "s" and "k" regardless of case, do not count with
-// their letters.
+// maxBeyondASCII is the maximum number of characters beyond ASCII in a class that does not
+// contain all of them.
+const maxBeyondASCII = 32
+
+// readClass reads a class of characters. U+017F and U+212A, which are "s" and "k"
+// regardless of case, do not count with their letters.
 func readClass(re *syntax.Regexp) (*regexpNode, error) {
 	const most = unicode.MaxRune + 1 - utf8.RuneSelf
 	var set byteSet
@@ -139,23 +142,50 @@ func readClass(re *syntax.Regexp) (*regexpNode, error) {
 	full := beyond > most/2
 	for r, letter := range map[rune]byte{longS: 's', kelvin: 'k'} {
 		if both := set.has(letter); both == set.has(letter&^0x20) && both == has[r] && has[r] != full {
-			if full {
+			if has[r] = false; full {
 				beyond++
 			} else {
 				beyond--
 			}
 		}
 	}
-	if beyond != 0 && beyond != most {
-		return nil, fmt.Errorf("%s contains characters beyond ASCII, but not all of them", shorten(re.String()))
-	}
-	if full {
+	switch {
+	case beyond == most:
 		set.add(utf8.RuneSelf, 255)
+	case beyond > maxBeyondASCII:
+		return nil, fmt.Errorf("%s contains more than %d characters beyond ASCII, but not all of them", shorten(re.String()), maxBeyondASCII)
 	}
-	if set = set.and(valueBytes()); set == (byteSet{}) {
+	n := &regexpNode{op: alternation}
+	if set = set.and(valueBytes()); set != (byteSet{}) {
+		n.subs = append(n.subs, asSequence(&regexpNode{op: oneOf, set: set}))
+	}
+	if !full {
+		n.addBeyondASCII(re.Rune, has)
+	}
+	switch len(n.subs) {
+	case 0:
 		return nil, fmt.Errorf("%q matches no character of a path, a header or a query", re)
+	case 1:
+		return n.subs[0], nil
 	}
-	return &regexpNode{op: oneOf, set: set}, nil
+	return n, nil
+}
+
+// addBeyondASCII adds a branch for each character beyond ASCII in a list of ranges, except
+// for U+017F and U+212A if they are not in counted.
+func (n *regexpNode) addBeyondASCII(ranges []rune, counted map[rune]bool) {
+	for i := 0; i < len(ranges); i += 2 {
+		for r := max(ranges[i], utf8.RuneSelf); r <= ranges[i+1]; r++ {
+			if (r == longS || r == kelvin) && !counted[r] {
+				continue
+			}
+			character := &regexpNode{}
+			for _, b := range []byte(string(r)) {
+				character.subs = append(character.subs, &regexpNode{op: oneOf, set: bytesOf(b)})
+			}
+			n.subs = append(n.subs, character)
+		}
+	}
 }
 
 const (
