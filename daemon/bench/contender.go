@@ -188,14 +188,14 @@ func (c *contender) renderYardstick(_ context.Context, k routeKind, s size, port
 	const entries = "operator.map"
 	backend := strings.ReplaceAll(k.yardstick, "MAP", filepath.Join(c.Folder, entries))
 	var config, routes bytes.Buffer
-	fmt.Fprintf(&config, `defaults operator
+	fmt.Fprintf(&config, `defaults operator-defaults
   mode http
   balance roundrobin
   timeout connect 5s
   timeout client 50s
   timeout server 50s
 
-frontend operator from operator
+frontend operator from operator-defaults
   bind %s
   http-request set-header X-Forwarded-For %%[src]
   http-request set-header X-Forwarded-Port %%[dst_port]
@@ -204,7 +204,7 @@ frontend operator from operator
 `, bind, proto, backend)
 	for i := range s.services {
 		name := fmt.Sprintf("%s_%s_80", edgetest.Namespace, serviceName(i))
-		fmt.Fprintf(&config, "\nbackend %s from operator\n", name)
+		fmt.Fprintf(&config, "\nbackend %s from operator-defaults\n", name)
 		for n := range s.pods {
 			fmt.Fprintf(&config, "  server pod%d %s\n", n, netip.AddrPortFrom(podAddr(i, n), port))
 		}
