@@ -97,8 +97,17 @@ func (s State) SpareNames() map[string]string {
 
 // InSpares returns s with its backends in the spares in which they are in loaded.
 func (s State) InSpares(loaded State) State {
+	if names := loaded.SpareNames(); len(names) > 0 {
+		s = s.TakingSpares(names)
+		s.SpareBackends = loaded.SpareBackends
+	}
+	return s
+}
+
+// TakingSpares returns s with its backends in spares, by the names that SpareNames returns.
+func (s State) TakingSpares(names map[string]string) State {
 	changed := map[int]*Backend{}
-	for spare, name := range loaded.SpareNames() {
+	for spare, name := range names {
 		if i, ok := s.search(name); ok {
 			b := *s.Backends.At(i)
 			b.Spare = spare
@@ -106,7 +115,7 @@ func (s State) InSpares(loaded State) State {
 		}
 	}
 	if len(changed) > 0 {
-		s.SpareBackends = loaded.SpareBackends
+		s.SpareBackends = max(1, s.SpareBackends)
 		s.Backends = s.Backends.With(changed)
 	}
 	return s

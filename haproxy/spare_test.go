@@ -222,3 +222,45 @@ func TestSparesAreOfEveryClassInHTTPMode(t *testing.T) {
 		t.Errorf("%d backends with RuntimeBackends", got)
 	}
 }
+
+// TestRulesLeadToSpares has a Route with weighted Targets, one of which is in a spare.
+func TestRulesLeadToSpares(t *testing.T) {
+	rules := func(lines ...string) haproxy.State {
+		s := state(lines...)
+		s.Settings.Rules = true
+		return s
+	}
+	want := rules("a 1", "b 2")
+	want.Routes = []haproxy.Route{{Path: "/x", Actions: &haproxy.Actions{Targets: []haproxy.Target{{Backend: "a", Weight: 1}, {Backend: "b", Weight: 2}}}}}
+	have := spared(rules("a 1"), nil)
+	p := haproxy.Diff(have, want)
+	if len(p.Reload) > 0 || len(p.NewBackends) != 1 {
+		t.Fatalf("the Plan is %v", steps(p))
+	}
+	have.Loaded = have.Loaded.WithBackends(p.NewBackends, nil)
+	for _, m := range p.Maps {
+		have.Maps[slices.IndexFunc(have.Maps, func(h haproxy.Map) bool { return h.Name == m.Name })] = m
+		if m.LeadsTo("b") && m.Name == haproxy.RulesMap || m.Name == haproxy.RulesMap && !m.LeadsTo(spare1) {
+			t.Errorf("the rule leads to %v", m.Entries)
+		}
+	}
+	have.Servers["b"] = servers("2")
+	if p := haproxy.Diff(have, want); !p.Empty() {
+		t.Errorf("the next Plan is %v", steps(p))
+	}
+	if diff := cmp.Diff(want.String(), have.State().String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	request := haproxy.Request{Host: "any.test", Path: "/x"}
+	for _, l := range want.TakingSpares(have.Loaded.SpareNames()).RuleLookups(request) {
+		i := slices.IndexFunc(have.Maps, func(m haproxy.Map) bool { return m.Name == l.Map })
+		if l.Found.Key != "" && !slices.Contains(have.Maps[i].Entries, l.Found) {
+			t.Errorf("HAProxy has no %v in %s", l.Found, l.Map)
+		}
+	}
+	have.Servers["b"] = nil
+	without := rules("a 1")
+	if p := haproxy.Diff(have, without); len(p.Vacated) > 0 {
+		t.Error("b leaves its spare while a rule leads there")
+	}
+}

@@ -226,7 +226,12 @@ func timeoutText(d time.Duration) []string {
 // compareRules sets HAProxy: whether it finds the entries of its maps for the host and path
 // that it should.
 func (x *ExplainedURL) compareRules(ctx context.Context, v *View, r haproxy.Request) {
-	want := v.Result.State.RuleLookups(r)
+	names, err := v.Edge.Runtime.SpareNames(ctx)
+	if err != nil {
+		x.HAProxy = "did not answer: " + err.Error()
+		return
+	}
+	want := v.Result.State.TakingSpares(names).RuleLookups(r)
 	have, err := v.Edge.Runtime.Find(ctx, want)
 	if err != nil {
 		x.HAProxy = "did not answer: " + err.Error()
@@ -234,6 +239,7 @@ func (x *ExplainedURL) compareRules(ctx context.Context, v *View, r haproxy.Requ
 	}
 	x.HAProxy = "finds no route either"
 	for i, l := range have {
+		want[i].Found, l.Found = want[i].Found.WithOwnName(names), l.Found.WithOwnName(names)
 		switch {
 		case l.Found != want[i].Found && l.Found.Key == "":
 			x.HAProxy = "does not have this route yet"
