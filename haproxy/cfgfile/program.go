@@ -21,8 +21,7 @@ import (
 //  2. For each host pattern, from the most special one down: the exact path, then the
 //     longest prefix, then the longest prefix regardless of case. A value that lists
 //     buckets is replaced by the value that follows in it. Without one, the lookups
-//     continue.
-//     A plain value of the first pattern ends the rules here.
+//     continue. A plain value of the first pattern ends the rules here.
 //  3. The conditions of all listed buckets, with one lookup.
 //  4. The actions of the rule, if the value leads to one.
 type program struct {
@@ -142,9 +141,10 @@ func (p *program) lookups() {
 	p.level(variable("every"), limited, true)
 }
 
-// onePort returns the port of all binds of a frontend; false if they have several.
+// onePort returns the port that all clients of a frontend connected to; false if it
+// depends on the bind, or on a load balancer that sends its own port.
 func onePort(f haproxy.Frontend) (uint16, bool) {
-	if len(f.Binds) == 0 {
+	if len(f.Binds) == 0 || f.ExpectProxy {
 		return 0, false
 	}
 	port := f.Binds[0].Port()
