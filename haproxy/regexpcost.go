@@ -63,10 +63,6 @@ type regexpRest struct {
 	repeated bool        // it is in a repetition without limit
 }
 
-func (r *regexpRest) overlaps(o *regexpRest) bool {
-	return r.first.overlaps(o.first) || r.end && o.end
-}
-
 // regexpAnalysis is the state of an analysis.
 type regexpAnalysis struct {
 	// copies is the number of counted repetitions around the current node. It is analyzed
