@@ -151,9 +151,9 @@ allowed_ports = [`+fmt.Sprint(e.freeAddr(t).Port())+"]\n")
 	e.start(t)
 	e.awaitServers(t, "shop_old_80", old)
 	e.Cluster.Delete("Service", "shop", "old") // its backend may remain in the process
-	e.awaitAnswer(t, "any", "/old/", notFound)
 	e.awaitStates(t, "shop_old_80")
 	e.awaitNoBackend(t, "shop_old_80")
+	e.awaitAnswer(t, "any", "/old/", notFound)
 	e.stop(t)
 	pid, reloads := e.HAProxy.Pid(), len(e.Reloads())
 

@@ -60,11 +60,9 @@ func endsSilentTCPConnection(t *testing.T, annotations map[string]string) {
 	annotations["tcp"], annotations["check"] = fmt.Sprint(addr.Port()), "false"
 	e.service(t, "db", annotations, &edgetest.Pod{Name: "db-0", Addr: netip.MustParseAddrPort(silent.Addr().String())})
 	e.start(t)
-	var conn net.Conn
-	eventually(t, "the port is open", func() (err error) {
-		conn, err = net.Dial("tcp", addr.String())
-		return err
-	})
+	e.awaitReloads(t)
+	conn, err := net.Dial("tcp", addr.String())
+	must(t, err)
 	defer conn.Close()
 	accepted, err := silent.Accept()
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"syscall"
 
@@ -71,10 +72,10 @@ func WithPeer(frontends []haproxy.Frontend, s haproxy.Settings, local string) []
 	return frontends
 }
 
-// Probe listens on addr briefly and returns the error of that. It returns nil for a
-// port on which only root may listen, as HAProxy's master does.
+// Probe returns the error that HAProxy would get if it listened on addr. It returns nil for
+// a port on which only root may listen, as HAProxy's master does.
 func Probe(addr netip.AddrPort) error {
-	err := listen(addr)
+	err := try(addr)
 	if errors.Is(err, syscall.EACCES) {
 		return nil
 	}
@@ -84,23 +85,42 @@ func Probe(addr netip.AddrPort) error {
 // ProbeOrSearch is Probe that searches the sockets of this machine for a listener
 // on a port that only root may listen on.
 func ProbeOrSearch(addr netip.AddrPort) error {
-	err := listen(addr)
+	err := try(addr)
 	if errors.Is(err, syscall.EACCES) {
 		return searchListener(addr)
 	}
 	return err
 }
 
-func listen(addr netip.AddrPort) error {
-	network := "tcp4"
-	if addr.Addr().Is6() {
-		network = "tcp6"
+// try binds a socket to addr. The socket does not listen, because clients would connect to
+// it instead of HAProxy.
+func try(addr netip.AddrPort) error {
+	network, family := "tcp6", syscall.AF_INET6
+	var sockaddr syscall.Sockaddr = &syscall.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
+	if addr.Addr().Is4() {
+		network, family = "tcp4", syscall.AF_INET
+		sockaddr = &syscall.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	}
-	listener, err := net.Listen(network, addr.String())
+	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(bind(fd, sockaddr), syscall.Close(fd))
+	}
 	if err != nil {
-		return err
+		return &net.OpError{Op: "listen", Net: network, Addr: net.TCPAddrFromAddrPort(addr), Err: err}
 	}
-	return listener.Close()
+	return nil
+}
+
+func bind(fd int, addr syscall.Sockaddr) error {
+	if _, v6 := addr.(*syscall.SockaddrInet6); v6 {
+		if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	return os.NewSyscallError("bind", syscall.Bind(fd, addr))
 }
 
 // searchListener returns the error that listening on addr would return if the list of

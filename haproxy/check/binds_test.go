@@ -4,7 +4,12 @@ package check
 
 import (
 	"errors"
+	"math/rand/v2"
+	"net"
 	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,5 +64,55 @@ func TestBinds(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestProbe has a listener of each family, and probes its address and its port of every
+// address. It connects to none.
+func TestProbe(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		// A port that Linux gives to no outgoing connection.
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(10000+rand.N(20000))))
+		if err != nil {
+			t.Skip(err) // no IPv6 here
+		}
+		taken := l.Addr().(*net.TCPAddr).AddrPort()
+		everywhere := netip.AddrPortFrom(netip.IPv4Unspecified(), taken.Port())
+		other := netip.AddrPortFrom(netip.IPv6Unspecified(), taken.Port())
+		if host == "::1" {
+			everywhere, other = other, everywhere
+		}
+		for _, addr := range []netip.AddrPort{taken, everywhere} {
+			if err := Probe(addr); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), addr.String()+": bind: address already in use") {
+				t.Errorf("%s, in use by %s: %v", addr, taken, err)
+			}
+		}
+		if err := Probe(other); err != nil {
+			t.Errorf("%s of the other family: %v", other, err)
+		}
+		l.Close()
+		if err := Probe(taken); err != nil {
+			t.Errorf("%s after %s was closed: %v", taken, taken, err)
+		}
+	}
+}
+
+// TestAProbedAddressAcceptsNoClient tries the address of a bound socket, as Probe has it.
+func TestAProbedAddressAcceptsNoClient(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(bound.(*syscall.SockaddrInet4).Port))
+	if conn, err := net.Dial("tcp", addr.String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("connect to %s: %v, %v, want that it is refused", addr, conn, err)
 	}
 }
