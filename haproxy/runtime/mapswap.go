@@ -6,15 +6,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"podgate/haproxy"
 )
 
-// swapTries is how often swapMap fills a new version if another client commits one
-// first, as "podgate drain" does while podgate runs.
-const swapTries = 5
+const (
+	// swapTries is how often swapMap fills a new version if another client commits one
+	// first, as "podgate drain" does while podgate runs.
+	swapTries = 10
+	// swapPause is the longest pause before the second try. It grows with each try and is
+	// random, so that two clients do not overtake each other again and again.
+	swapPause = 2 * time.Millisecond
+)
 
 // holds is the beginning of fillMap's text for a version with other entries than were
 // added to it.
@@ -72,6 +79,7 @@ func (x exchanger) swapMap(ctx context.Context, m haproxy.Map, a *Applied) (bool
 	content := haproxy.Map{Name: m.Name, Entries: entries}
 	reply, err := x.trySwap(ctx, a, path, content, l)
 	for tries := 1; err == nil && overtaken(reply) && tries < swapTries; tries++ {
+		time.Sleep(rand.N(time.Duration(tries) * swapPause))
 		reply, err = x.trySwap(ctx, a, path, content, l)
 	}
 	if err != nil {
