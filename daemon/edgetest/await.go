@@ -16,11 +16,12 @@ import (
 	"podgate/haproxy"
 )
 
-// awaitTimeout bounds how long podgate and HAProxy may take for one change.
-const awaitTimeout = 15 * time.Second
+// awaitTimeout bounds how long podgate and HAProxy may take for one change. HAProxy 2.6 may
+// need 10 seconds to close the idle connections of a server, and podgate 5 more to delete it.
+const awaitTimeout = 30 * time.Second
 
 // Await calls ok every few milliseconds until it returns nil, and returns its last
-// error if it has not within 15 seconds.
+// error if it has not within 30 seconds.
 func Await(ctx context.Context, what string, ok func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
