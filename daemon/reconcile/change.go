@@ -31,6 +31,7 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 	if !deleting {
 		plan.OldBackends = nil
 	}
+	plan.Maps = r.withoutStaleNode(plan.Maps, want.Node)
 	if !plan.Runtime() {
 		r.changed(runtime.Applied{}, deleting)
 		return nil, nil
@@ -69,6 +70,20 @@ func (r *Reconciler) change(ctx context.Context, session *runtime.Session, want 
 		r.have.Unmanaged = nil
 	}
 	return summary(r.final(applied.Rejected)), nil
+}
+
+// withoutStaleNode returns maps without that of the node if a drain began or ended during
+// this pass: the command has changed HAProxy already, and the next pass wants the same.
+func (r *Reconciler) withoutStaleNode(maps []haproxy.Map, node haproxy.Node) []haproxy.Map {
+	isNode := func(m haproxy.Map) bool { return m.Name == haproxy.NodeMap }
+	if !slices.ContainsFunc(maps, isNode) {
+		return maps
+	}
+	drain, exists := r.dir.ReadDrain()
+	if draining := exists && !drain.Expired(r.now()); draining == node.Draining {
+		return maps
+	}
+	return slices.DeleteFunc(slices.Clone(maps), isNode)
 }
 
 // changed ends the backoff if nothing was rejected, and schedules the remaining deletes.

@@ -71,3 +71,33 @@ func TestTheLastChangeIsWritten(t *testing.T) {
 		t.Errorf("%v, podgate.cfg:\n%s", err, written)
 	}
 }
+
+// TestADrainThatEndsDuringAPass has a pass that began while the node drained, or while it
+// did not.
+func TestADrainThatEndsDuringAPass(t *testing.T) {
+	dir := confdir.Dir(t.TempDir())
+	r := newReconciler(t, dir, slog.New(slog.DiscardHandler))
+	plan := []haproxy.Map{{Name: haproxy.RoutesMap}, {Name: haproxy.NodeMap}}
+	sends := func(draining bool) bool {
+		maps := r.withoutStaleNode(plan, haproxy.Node{Draining: draining})
+		if maps[0].Name != haproxy.RoutesMap {
+			t.Errorf("maps %v, want the routes", maps)
+		}
+		return len(maps) == 2
+	}
+	if !sends(false) || sends(true) {
+		t.Error("without a drain, a pass that began with one changes the node")
+	}
+	if err := dir.WriteDrain(confdir.Drain{Since: r.now()}); err != nil {
+		t.Fatal(err)
+	}
+	if sends(false) || !sends(true) {
+		t.Error("with a drain, a pass that began without one changes the node")
+	}
+	if err := dir.WriteDrain(confdir.Drain{Since: r.now(), Until: r.now()}); err != nil {
+		t.Fatal(err)
+	}
+	if !sends(false) || sends(true) {
+		t.Error("with an expired drain, a pass that began with it changes the node")
+	}
+}
