@@ -44,7 +44,7 @@ func does(flag string) string { return "{ var(txn.podgate_does) -m sub " + flag 
 func (p *program) rewrite() {
 	p.set("from", field("route", haproxy.RulePathField), "if "+does(haproxy.RewritesFlag))
 	p.set("to", field("route", haproxy.RuleNewPathField)+",url_dec", "if "+does(haproxy.RewritesFlag)+" { "+field("route", haproxy.RuleNewPathField)+" -m len 1: }")
-	p.setPaths()
+	p.add(replacePrefix()...)
 	p.add(models.HTTPRequestRule{
 		Type: "set-path", PathFmt: "%[" + field("route", haproxy.RuleFullPathField) + ",url_dec]",
 		Cond: "if", CondTest: does(haproxy.FullPathFlag),

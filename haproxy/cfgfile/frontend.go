@@ -151,20 +151,28 @@ func (d *document) routing(f haproxy.Frontend, s haproxy.Settings) []models.HTTP
 			setVar("route", "var(txn.podgate_route),regsub(^"+haproxy.ToHTTPS.Prefix()+",)", "if", has("redirect")),
 		)
 	}
-	return append(rules,
+	rules = append(rules,
 		setVar("from", field("route", haproxy.PathField), "", ""),
 		setVar("to", field("route", haproxy.NewPathField), "if", has("from")),
-		models.HTTPRequestRule{
+	)
+	return append(rules, replacePrefix()...)
+}
+
+// replacePrefix returns the rules that replace the prefix "from" of the path by "to", or
+// remove it if there is no "to".
+func replacePrefix() []models.HTTPRequestRule {
+	return []models.HTTPRequestRule{
+		{
 			Type:    "set-path",
 			PathFmt: `'%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1/*","/",i)]'`,
 			Cond:    "if", CondTest: has("from") + " !" + has("to"),
 		},
-		models.HTTPRequestRule{
+		{
 			Type:    "set-path",
 			PathFmt: `'%[var(txn.podgate_to)]%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1","",i)]'`,
 			Cond:    "if", CondTest: has("from") + " " + has("to"),
 		},
-	)
+	}
 }
 
 // field is the expression for a field of a value of a routes map in a variable.

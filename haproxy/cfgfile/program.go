@@ -225,21 +225,5 @@ func (p *program) rewritePlain(when ...string) {
 	}
 	p.set("from", field("route", haproxy.PathField), test)
 	p.set("to", field("route", haproxy.NewPathField), test)
-	p.setPaths()
-}
-
-// setPaths replaces the prefix "from" of the path by "to".
-func (p *program) setPaths() {
-	p.add(
-		models.HTTPRequestRule{
-			Type:    "set-path",
-			PathFmt: `'%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1/*","/",i)]'`,
-			Cond:    "if", CondTest: has("from") + " !" + has("to"),
-		},
-		models.HTTPRequestRule{
-			Type:    "set-path",
-			PathFmt: `'%[var(txn.podgate_to)]%[var(txn.podgate_from),concat(|,txn.podgate_path),regsub("^([^|]*)[|]\1","",i)]'`,
-			Cond:    "if", CondTest: has("from") + " " + has("to"),
-		},
-	)
+	p.add(replacePrefix()...)
 }
