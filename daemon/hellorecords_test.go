@@ -64,8 +64,10 @@ func (e *tlsEdge) presentsTo(t *testing.T, host string, cut func([]byte) []int, 
 // at cuts a ClientHello at these bytes.
 func at(cuts ...int) func([]byte) []int { return func([]byte) []int { return cuts } }
 
-func TestAClientHelloInTwoRecords(t *testing.T) {
-	t.Parallel()
+// newHelloEdge returns an edge that ends TLS of edge.test, and passes TLS of vault.test and
+// *.apps.test through.
+func newHelloEdge(t *testing.T) *tlsEdge {
+	t.Helper()
 	e := newTLSEdge(t)
 	e.certify(t, "edge.pem", "edge.test")
 	e.service(t, "ended", map[string]string{"host": "edge.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "ended"))
@@ -74,6 +76,12 @@ func TestAClientHelloInTwoRecords(t *testing.T) {
 	e.start(t)
 	e.awaitCertificate(t, "vault.test", "vault.pod")
 	e.awaitCertificate(t, "a.apps.test", "zone.pod")
+	return e
+}
+
+func TestAClientHelloInTwoRecords(t *testing.T) {
+	t.Parallel()
+	e := newHelloEdge(t)
 	long := strings.Repeat("long-", 12) + "x.apps.test"
 	for _, first := range []int{1, 2, 3, 4, 5, 40, 90, 120, 130, 200} {
 		for _, packets := range []bool{false, true} {
@@ -97,14 +105,7 @@ func TestAClientHelloInTwoRecords(t *testing.T) {
 // pods of another name.
 func TestAClientHelloInMoreRecords(t *testing.T) {
 	t.Parallel()
-	e := newTLSEdge(t)
-	e.certify(t, "edge.pem", "edge.test")
-	e.service(t, "ended", map[string]string{"host": "edge.test", "sslTerm": "true", "backend-protocol": "http"}, newPod(t, "ended"))
-	e.service(t, "vault", map[string]string{"host": "vault.test", "passthrough": "true"}, newTLSPod(t, "vault"))
-	e.service(t, "zone", map[string]string{"host": "*.apps.test", "passthrough": "true"}, newTLSPod(t, "zone"))
-	e.start(t)
-	e.awaitCertificate(t, "vault.test", "vault.pod")
-	e.awaitCertificate(t, "a.apps.test", "zone.pod")
+	e := newHelloEdge(t)
 	cases := map[string]func([]byte) []int{
 		"2 and 4": at(2, 4), "3 and 4": at(3, 4), "4 and 5": at(4, 5), "40, 41, 42 and 43": at(40, 41, 42, 43),
 		"200, 210 and 220": at(200, 210, 220),
