@@ -257,8 +257,8 @@ func holdBack(want, present []MapEntry, have Running, rules ruleIndex) []MapEntr
 	return entries
 }
 
-// waitForReload returns the backends, by their names in HAProxy, from which the next reload moves requests to
-// another backend. They have to answer these requests until then.
+// waitForReload returns the backends, by their names in HAProxy, from which the next
+// reload moves requests to another backend. They have to answer these requests until then.
 func waitForReload(have Running, changed, want []Map, frontends []Frontend) map[string]bool {
 	waiting := map[string]bool{}
 	current := map[string][]MapEntry{}

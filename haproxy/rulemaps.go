@@ -66,7 +66,8 @@ func (s State) MapNames() []string {
 // The values of a routes map that lead to no backend themselves. A Route with Actions or
 // Conditions is "!rule|RANK|ID|ORDER". A path that has Routes with Conditions is
 // "!bucket|RANK|IDS|VALUE": one of BucketLetters, the IDs of the buckets whose conditions
-// are tried, and the value that is used if none is met. Without VALUE, the next host pattern is looked up. RANK is that of a plain value.
+// are tried, and the value that is used if none is met. Without VALUE, the next host
+// pattern is looked up. RANK is that of a plain value.
 const (
 	RulePrefix   = "!rule|"
 	BucketPrefix = "!bucket|"

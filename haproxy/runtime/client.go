@@ -12,8 +12,9 @@ import (
 
 // Client is a client of one HAProxy. It uses the admin socket, or the master CLI while
 // the admin socket does not answer. It keeps no connection open for longer than a
-// second, and stays valid when HAProxy is reloaded or restarted. Its methods may be called concurrently, but only
-// one goroutine should Apply Plans, which are not compatible with each other.
+// second, and stays valid when HAProxy is reloaded or restarted. Its methods may be called
+// concurrently, but only one goroutine should Apply Plans, which are not compatible with
+// each other.
 type Client struct {
 	exchanger
 	master    socket

@@ -164,8 +164,8 @@ func (x exchanger) command(ctx context.Context, a *Applied, command string) (str
 
 func entrySize(e haproxy.MapEntry) int { return len(e.Key) + len(e.Value) + len(" \n") }
 
-// rejectEntries returns the entries of m, sorted unless their order counts. It rejects and omits those that are
-// not a line of a map, or longer than HAProxy reads.
+// rejectEntries returns the entries of m, sorted unless their order counts. It rejects and
+// omits those that are not a line of a map, or longer than HAProxy reads.
 func (a *Applied) rejectEntries(m haproxy.Map, most int) []haproxy.MapEntry {
 	var entries []haproxy.MapEntry
 	for _, e := range m.Entries {
